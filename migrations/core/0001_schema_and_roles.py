@@ -1,0 +1,14 @@
+"""schema and roles"""
+
+from migrations import sqlfile
+
+revision = "core_0001"
+down_revision = None
+
+
+def upgrade() -> None:
+    sqlfile.run("revisions/0001_schema_and_roles.up.sql")
+
+
+def downgrade() -> None:
+    sqlfile.run("revisions/0001_schema_and_roles.down.sql")

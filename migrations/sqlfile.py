@@ -1,0 +1,118 @@
+"""The only way a revision's SQL reaches a database: whole files, sent or printed as they are.
+
+    sqlfile.run("revisions/0001_schema_and_roles.up.sql")
+
+Paths are relative to the lineage's sql_location in alembic.ini. In the site lineage a file may exist once for each node:
+on node crm, 0001_attach.crm.up.sql is taken instead of 0001_attach.up.sql.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+from alembic import op
+from alembic.util import CommandError
+from sqlalchemy.exc import DBAPIError
+from sqlalchemy.ext.compiler import compiles
+from sqlalchemy.schema import ExecutableDDLElement
+
+# Comments, strings, quoted names and dollar-quoted bodies: what a rule about statements must not look into.
+QUOTED = re.compile(
+    r"""--[^\n]* | /\*.*?\*/ | \b[eE]'(?:[^'\\]|\\.|'')*' | '(?:[^']|'')*' | "(?:[^"]|"")*" | (\$(?:[A-Za-z_]\w*)?\$).*?\1""",
+    re.VERBOSE | re.DOTALL,
+)
+TRANSACTION = re.compile(
+    r"(?:^|;)\s*(begin|commit|rollback|abort|savepoint|release|(?:start|prepare|end)\s+transaction|end\s+work)\b(?!\s+atomic)",
+    re.I,
+)
+COPY_STDIN = re.compile(r"\bfrom\s+stdin\b", re.I)
+
+
+class RawSql(ExecutableDDLElement):
+    """SQL text that neither SQLAlchemy nor the driver looks into: no bind parameters, no %, one call for many statements."""
+
+    inherit_cache = False
+
+    def __init__(self, text: str) -> None:
+        self.text = text
+
+
+@compiles(RawSql)
+def _compile(element: RawSql, compiler: Any, **kw: Any) -> str:
+    return element.text
+
+
+def run(name: str) -> None:
+    """Run one file of the lineage. Raises CommandError if it breaks a rule, DBAPIError with the file in a note."""
+    context = op.get_context()
+    path = _find(name, context.opts["sql_location"], context.opts["node"] if context.opts["lineage"] == "site" else None)
+    text = read(path)
+    try:
+        # Alembic ends what it prints with a semicolon of its own.
+        op.execute(RawSql(text.removesuffix(";\n") if context.as_sql else text), execution_options={"no_parameters": True})
+    except DBAPIError as error:
+        position = getattr(getattr(error.orig, "diag", None), "statement_position", None)
+        line = f", line {text.count(chr(10), 0, int(position) - 1) + 1}" if position else ""
+        error.add_note(f"in {path}{line}")
+        raise
+
+
+def run_all(names: Iterable[str]) -> None:
+    """Run files of the lineage in the order given."""
+    for name in names:
+        run(name)
+
+
+def read(path: Path) -> str:
+    """The text of an SQL file that keeps all rules; CommandError otherwise."""
+    data = path.read_bytes()
+    broken = list(broken_rules(data))
+    if broken:
+        raise CommandError(f"{path}: {'; '.join(broken)}")
+    return data.decode("utf-8")
+
+
+def broken_rules(data: bytes) -> Iterable[str]:
+    """What keeps a file from running the same way online, with --sql and with psql -f."""
+    try:
+        text = data.decode("utf-8")
+    except UnicodeDecodeError as error:
+        line = data.count(b"\n", 0, error.start) + 1
+        yield f"line {line} is not UTF-8"
+        return
+    if text.startswith("\ufeff"):
+        yield "begins with a byte order mark"
+    for character, name in (("\r", "a carriage return"), ("\t", "a tab"), ("\0", "a zero byte")):
+        if character in text:
+            yield f"line {_line(text, text.index(character))} has {name}"
+    bare = QUOTED.sub(lambda match: re.sub(r"[^\n]", " ", match[0]), text)
+    if not bare.endswith(";\n"):
+        yield "does not end in a semicolon and a newline, with no comment after it"
+    for pattern, what in (
+        (TRANSACTION, "begins or ends a transaction, which is the runner's part"),
+        (re.compile(r"\\"), "has a psql command, which only psql understands"),
+        (COPY_STDIN, "copies from stdin, which only psql can"),
+    ):
+        if match := pattern.search(bare):
+            yield f"line {_line(bare, match.end() - 1)} {what}"
+    if re.search(r"['\"]|/\*|\$\$", bare):
+        yield "has a quotation or comment without an end"
+
+
+def _find(name: str, sql_location: str, node: str | None) -> Path:
+    folder = Path(sql_location)
+    common = folder / name
+    stem, _, rest = common.name.partition(".")
+    candidates = [common.with_name(f"{stem}.{node}.{rest}")] if node else []
+    candidates.append(common)
+    for path in candidates:
+        if path.is_file():
+            return path
+    raise CommandError(f"no SQL file {' or '.join(str(path) for path in candidates)}")
+
+
+def _line(text: str, position: int) -> int:
+    return text.count("\n", 0, position) + 1

@@ -1,0 +1,29 @@
+-- Schema and version tables stay, so that the runner knows what is installed; roles stay, since other databases may use them.
+do $$
+declare
+  v_site text[] := '{}';
+  v_left text;
+begin
+  if to_regclass('rowferry.alembic_version_site') is not null then
+    select coalesce(array_agg(version_num::text), '{}') into v_site from rowferry.alembic_version_site;
+  end if;
+  if v_site <> '{}' then
+    raise exception using errcode = 'RF034', message = 'revisions of the site are still applied',
+      detail = array_to_string(v_site, ', '),
+      hint = 'Downgrade them first: alembic -n site downgrade base';
+  end if;
+  select string_agg(pg_describe_object(d.classid, d.objid, d.objsubid), ', ' order by 1) into v_left
+  from pg_catalog.pg_depend d
+  where d.refclassid = 'pg_namespace'::regclass and d.refobjid = 'rowferry'::regnamespace and d.deptype = 'n'
+    and not exists (
+      select from pg_catalog.pg_class c
+      where d.classid = 'pg_class'::regclass and c.oid = d.objid and (c.relname = 'node' or c.relname like 'alembic\_version\_%')
+    );
+  if v_left is not null then
+    raise exception using errcode = 'RF035', message = 'the schema rowferry holds objects that no revision made',
+      detail = v_left,
+      hint = 'Drop them or move them to another schema first; rowferry drops only what is its own.';
+  end if;
+end
+$$;
+drop table rowferry.node;

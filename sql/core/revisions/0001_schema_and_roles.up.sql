@@ -1,0 +1,108 @@
+-- The roles, the schema that they share, and the table that says which node this database is.
+-- Roles belong to the whole cluster: another database of it may create them at the same moment, or have created them long ago.
+do $$
+declare
+  v_role text;
+  v_missing text[] := '{}';
+  v_created text[] := '{}';
+begin
+  foreach v_role in array array['rowferry_owner', 'rowferry_worker', 'rowferry_viewer', 'rowferry_operator'] loop
+    if exists (select from pg_catalog.pg_roles where rolname = v_role) then
+      continue;
+    end if;
+    begin
+      execute format('create role %I nologin', v_role);
+      v_created := v_created || v_role;
+    exception
+      when unique_violation or duplicate_object then
+        null;
+      when insufficient_privilege then
+        v_missing := v_missing || v_role;
+    end;
+  end loop;
+  if v_missing <> '{}' then
+    raise exception using errcode = 'RF031', message = 'roles are missing and the migrating user may not create them',
+      detail = format('%s has no CREATEROLE.', current_user),
+      hint = format('As a superuser run: %s grant rowferry_viewer to rowferry_operator; grant rowferry_owner to %I;',
+        (select string_agg(format('create role %I nologin;', r), ' ') from unnest(v_missing) r), current_user);
+  end if;
+  if 'rowferry_owner' = any (v_created) then
+    comment on role rowferry_owner is 'rowferry: owns its schema, tables and functions.';
+  end if;
+  if 'rowferry_worker' = any (v_created) then
+    comment on role rowferry_worker is 'rowferry: may call process_batch and nothing else; grant it to the worker''s login.';
+  end if;
+  if 'rowferry_viewer' = any (v_created) then
+    comment on role rowferry_viewer is 'rowferry: reads the views.';
+  end if;
+  if 'rowferry_operator' = any (v_created) then
+    comment on role rowferry_operator is 'rowferry: viewer, and may retry, skip, pause, resume, backfill, resync.';
+  end if;
+end
+$$;
+
+-- The migrating user has to be able to act as the owner and to become it; from PostgreSQL 16 on these are two rights.
+do $$
+declare
+  v_16 boolean := current_setting('server_version_num')::int >= 160000;
+  v_options text := case when v_16 then ' with inherit true, set true' else '' end;
+  v_attempt int;
+begin
+  for v_attempt in 1..2 loop
+    if pg_has_role('rowferry_operator', 'rowferry_viewer', 'usage')
+      and pg_has_role('rowferry_owner', 'usage')
+      and pg_has_role('rowferry_owner', case when v_16 then 'set' else 'member' end)
+    then
+      return;
+    end if;
+    exit when v_attempt = 2;
+    begin
+      if not pg_has_role('rowferry_operator', 'rowferry_viewer', 'usage') then
+        grant rowferry_viewer to rowferry_operator;
+      end if;
+      if not pg_has_role('rowferry_owner', 'usage') or not pg_has_role('rowferry_owner', case when v_16 then 'set' else 'member' end) then
+        execute format('grant rowferry_owner to %I%s', current_user, v_options);
+      end if;
+    exception when insufficient_privilege or unique_violation then
+      null;
+    end;
+  end loop;
+  raise exception using errcode = 'RF032', message = 'the migrating user may not act as rowferry_owner, or roles are not granted to each other',
+    detail = format('%s is to be a member of rowferry_owner with its rights inherited, and rowferry_operator one of rowferry_viewer.', current_user),
+    hint = format('As a superuser run: grant rowferry_viewer to rowferry_operator; grant rowferry_owner to %I%s; alter role %1$I inherit;',
+      current_user, v_options);
+end
+$$;
+
+-- The runner has created the schema: its version tables live here.
+do $$
+begin
+  if not exists (
+    select from pg_catalog.pg_namespace where nspname = 'rowferry' and pg_get_userbyid(nspowner) = 'rowferry_owner'
+  ) then
+    alter schema rowferry owner to rowferry_owner;
+  end if;
+exception when insufficient_privilege then
+  raise exception using errcode = 'RF033', message = 'the schema rowferry cannot be given to rowferry_owner',
+    detail = sqlerrm || '.',
+    hint = 'As a superuser run: alter schema rowferry owner to rowferry_owner;';
+end
+$$;
+comment on schema rowferry is 'rowferry keeps records of two databases equal, in both directions.';
+revoke all on schema rowferry from public;
+grant usage on schema rowferry to rowferry_worker, rowferry_viewer, rowferry_operator;
+
+create table rowferry.node (
+  singleton boolean primary key default true check (singleton),
+  name text not null,
+  system_identifier text,
+  database_oid oid,
+  configured_at timestamptz
+);
+alter table rowferry.node owner to rowferry_owner;
+comment on table rowferry.node is 'Which node this database is: one row, written by `alembic upgrade head`.';
+comment on column rowferry.node.singleton is 'Always true, so that there is one row at most.';
+comment on column rowferry.node.name is 'Name of the node in alembic.ini.';
+comment on column rowferry.node.system_identifier is 'Cluster in which it was configured; another one means that this is a copy.';
+comment on column rowferry.node.database_oid is 'Database in which it was configured; another one means that this is a copy.';
+comment on column rowferry.node.configured_at is 'When.';

@@ -1,0 +1,134 @@
+"""The nodes: which there are (alembic.ini) and how to connect to them (the environment).
+
+No message made here holds a connection string or a part of one that could be a password.
+"""
+
+from __future__ import annotations
+
+import configparser
+import os
+import re
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import psycopg
+from psycopg.conninfo import conninfo_to_dict
+
+# What a connection gets unless its connection string says otherwise: a dead peer is noticed within half a minute.
+CONNECTION_DEFAULTS = {
+    "connect_timeout": "10",
+    "keepalives_idle": "10",
+    "keepalives_interval": "5",
+    "keepalives_count": "3",
+    "tcp_user_timeout": "30000",
+    "application_name": "rowferry",
+}
+CONNECTION_VARIABLES = {"connect_timeout": "PGCONNECT_TIMEOUT", "application_name": "PGAPPNAME"}
+
+NODE_NAME = re.compile(r"[a-z][a-z0-9_]{0,30}")
+VARIABLE_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
+
+
+class ConfigError(Exception):
+    """The configuration cannot be used; the message is one line with a hint."""
+
+
+class NodeUnreachable(Exception):
+    """No connection to a node; the message is one line that names the node and its variable."""
+
+
+@dataclass(frozen=True)
+class Node:
+    """A database that takes part, and the environment variable that holds its connection string."""
+
+    name: str
+    variable: str
+
+    def conninfo(self) -> str:
+        """The connection string in libpq's key=value form; ConfigError if the variable is missing or no such string."""
+        value = os.environ.get(self.variable, "").strip()
+        if not value:
+            raise ConfigError(
+                f"{self.name}: environment variable {self.variable} is not set. "
+                f"Hint: export {self.variable}='host=... dbname=... user=...' or a postgresql:// URI"
+            )
+        # libpq takes an unencoded / or @ in a password for the end of it, and would then print the rest as a host.
+        authority, _, rest = value.partition("://")[2].partition("@")
+        if value.startswith(("postgresql://", "postgres://")) and rest and ("/" in authority or "@" in rest):
+            raise ConfigError(
+                f"{self.name}: the connection URI in {self.variable} is ambiguous. "
+                "Hint: percent-encode / as %2F and @ as %40 in user name and password"
+            )
+        try:
+            settings = conninfo_to_dict(value)
+        except psycopg.Error:
+            raise ConfigError(
+                f"{self.name}: the value of {self.variable} is not a connection string. Hint: libpq's "
+                "key=value form (quote values with spaces), a postgresql:// URI (percent-encode the password), or service=name"
+            ) from None
+        defaults = {
+            key: setting
+            for key, setting in CONNECTION_DEFAULTS.items()
+            if key not in settings and CONNECTION_VARIABLES.get(key, "") not in os.environ
+        }
+        return psycopg.conninfo.make_conninfo(value, **defaults)
+
+    def connect(self, **kwargs: Any) -> psycopg.Connection[Any]:
+        """A connection to the node, without server-side prepared statements; kwargs as for psycopg.connect().
+
+        Raises ConfigError, or NodeUnreachable in libpq's words.
+        """
+        conninfo = self.conninfo()
+        try:
+            return psycopg.connect(conninfo, client_encoding="utf8", prepare_threshold=None, **kwargs)
+        except psycopg.Error as error:
+            reason = " ".join(str(error).split())
+            password = conninfo_to_dict(conninfo).get("password")
+            if password:
+                reason = reason.replace(str(password), "***")
+        raise NodeUnreachable(f"{self.name}: cannot connect ({reason}). Hint: check {self.variable}")
+
+
+def config_file(path: str | Path | None = None) -> Path:
+    """The ini file: path, else $ROWFERRY_CONFIG, else ./alembic.ini, else the one of the checkout this module lives in."""
+    given = path or os.environ.get("ROWFERRY_CONFIG")
+    candidates = [Path(given)] if given else [Path("alembic.ini"), Path(__file__).resolve().parent.parent / "alembic.ini"]
+    for candidate in candidates:
+        if candidate.is_file():
+            return candidate
+    raise ConfigError(f"no configuration file {candidates[0]}. Hint: name it with ROWFERRY_CONFIG, or run where alembic.ini is")
+
+
+def read_nodes(path: str | Path | None = None) -> list[Node]:
+    """The nodes of section [nodes], in the file's order; at least two. Reads no environment variable of a node."""
+    file = config_file(path)
+    parser = configparser.ConfigParser(interpolation=None)
+    parser.optionxform = str  # type: ignore[assignment,method-assign]
+    try:
+        parser.read(file, encoding="utf-8")
+        section = dict(parser["nodes"])
+    except KeyError:
+        raise ConfigError(f"{file} has no section [nodes]. Hint: one line for each node, name = VARIABLE") from None
+    except (configparser.Error, UnicodeDecodeError):
+        raise ConfigError(f"{file} is not an ini file. Hint: start again from the alembic.ini that came with rowferry") from None
+    nodes = []
+    for name, variable in section.items():
+        if not NODE_NAME.fullmatch(name):
+            raise ConfigError(f"{file}: {name} cannot name a node. Hint: a lower-case letter, then letters, digits, _")
+        if not VARIABLE_NAME.fullmatch(variable):
+            raise ConfigError(f"{file}: {name} needs the name of an environment variable. Hint: that holds the connection string")
+        nodes.append(Node(name, variable))
+    if len(nodes) < 2:
+        raise ConfigError(f"{file}: section [nodes] names {len(nodes)} of two nodes. Hint: one line for each, name = VARIABLE")
+    return nodes
+
+
+def pick(nodes: Sequence[Node], names: Iterable[str]) -> list[Node]:
+    """Those of the nodes that are named, in their own order; ConfigError for a name that none has."""
+    wanted = set(names)
+    unknown = sorted(wanted - {node.name for node in nodes})
+    if unknown:
+        raise ConfigError(f"no node is named {unknown[0]}. Hint: the nodes are {', '.join(node.name for node in nodes)}")
+    return [node for node in nodes if node.name in wanted]
