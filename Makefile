@@ -1,0 +1,31 @@
+.DEFAULT_GOAL := help
+PYTHON ?= python3
+PIP := .venv/bin/python -m pip --quiet --quiet --disable-pip-version-check --no-input
+.PHONY: help install demo test lint
+
+help: ## list the targets
+	@sed -n 's/^\([a-z]*\):[^#]*## /\1\t/p' Makefile | expand -t 12
+
+install: .venv/installed ## make .venv with exactly what requirements.lock names
+	@:
+
+demo: .venv/installed ## two databases and the worker between them, on throw-away servers
+	@.venv/bin/rowferry demo
+
+test: .venv/installed ## run the tests on throw-away servers (ARGS="-k name" selects)
+	@.venv/bin/pytest -q -n 2 $(ARGS)
+
+lint: .venv/installed ## ruff and mypy
+	@.venv/bin/ruff check --quiet
+	@.venv/bin/mypy
+
+.venv/installed: requirements.lock pyproject.toml
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
+	  { echo 'rowferry needs Python 3.11 or newer. Hint: make PYTHON=/path/to/python3 $(MAKECMDGOALS)' >&2; exit 1; }
+	@$(PYTHON) -c 'import ensurepip, venv' 2>/dev/null || \
+	  { echo 'This python3 cannot make a venv with pip in it. Hint: apt-get install python3-venv' >&2; exit 1; }
+	@.venv/bin/python -c 'import pip' 2>/dev/null || $(PYTHON) -m venv --clear .venv
+	@$(PIP) install --require-hashes --only-binary :all: -r requirements.lock
+	@$(PIP) install --no-deps --no-build-isolation -e .
+	@mkdir -p .venv/types && ln -sfn ../../worker .venv/types/rowferry
+	@touch $@

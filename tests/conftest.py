@@ -1,0 +1,77 @@
+"""Two real servers for each test process, and two fresh databases with rowferry's core for each test."""
+
+import contextlib
+import itertools
+import os
+from collections.abc import Iterator
+from typing import NamedTuple
+
+import pytest
+
+from harness import REPO, Node, Nodes, alembic
+from rowferry import embedded
+
+os.environ.setdefault("HYPOTHESIS_STORAGE_DIRECTORY", str(REPO / ".pytest_cache" / "hypothesis"))
+
+SETTINGS = {"fsync": "off", "max_connections": "60", "deadlock_timeout": "1s"}
+NUMBERS = itertools.count(1)
+
+
+class Servers(NamedTuple):
+    """The server of each node."""
+
+    crm: embedded.Server
+    billing: embedded.Server
+
+
+@contextlib.contextmanager
+def started(settings: dict[str, str]) -> Iterator[Servers]:
+    with embedded.start("crm", settings) as crm, embedded.start("billing", settings) as billing:
+        yield Servers(crm, billing)
+
+
+@pytest.fixture(scope="session")
+def servers() -> Iterator[Servers]:
+    """Two servers shared by the tests of this process: do not stop them (see own_servers)."""
+    with started(SETTINGS) as pair:
+        yield pair
+
+
+@pytest.fixture(scope="session")
+def templates(servers: Servers) -> Nodes:
+    """Two databases with rowferry's core, to copy: installing takes a second, copying a twentieth."""
+    nodes = Nodes(Node("crm", servers.crm, "template_crm"), Node("billing", servers.billing, "template_billing"))
+    for node in nodes:
+        Node(node.name, node.server, "postgres").sql(f"create database {node.database}")
+    alembic(nodes.env, "upgrade", "head")
+    return nodes
+
+
+@pytest.fixture
+def nodes(templates: Nodes) -> Iterator[Nodes]:
+    """Two databases of this test alone with rowferry's core installed, on the servers that tests share."""
+    number = next(NUMBERS)
+    pair = Nodes(*(Node(node.name, node.server, f"{node.name}_{number}") for node in templates))
+    try:
+        for node, template in zip(pair, templates, strict=True):
+            Node(node.name, node.server, "postgres").sql(f"create database {node.database} template {template.database}")
+            node.sql("update rowferry.node set database_oid = (select oid from pg_database where datname = current_database())")
+        yield pair
+    finally:
+        for node in pair:
+            node.close()
+            Node(node.name, node.server, "postgres").sql(f"drop database if exists {node.database} with (force)")
+
+
+@pytest.fixture
+def own_servers(request: pytest.FixtureRequest) -> Iterator[Nodes]:
+    """As nodes, on two servers of this test alone, which it may stop; @pytest.mark.settings(fsync="on") adds settings."""
+    marker = request.node.get_closest_marker("settings")
+    with started({**SETTINGS, **(marker.kwargs if marker else {})}) as pair:
+        nodes = Nodes(*(Node(name, server, name) for name, server in zip(("crm", "billing"), pair, strict=True)))
+        for node in nodes:
+            Node(node.name, node.server, "postgres").sql(f"create database {node.database}")
+        alembic(nodes.env, "upgrade", "head")
+        yield nodes
+        for node in nodes:
+            node.close()

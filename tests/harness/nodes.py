@@ -1,0 +1,97 @@
+"""A node of a test: one database on one server, seen through psycopg and psql."""
+
+import os
+import shutil
+import subprocess
+import sys
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import psycopg
+import pytest
+from psycopg.rows import dict_row
+
+from rowferry.embedded import Server, environment
+
+REPO = Path(__file__).resolve().parents[2]
+
+
+@dataclass
+class Node:
+    """One database; `name` is the node's name, `database` the database's."""
+
+    name: str
+    server: Server
+    database: str
+    _connections: list[psycopg.Connection[Any]] = field(default_factory=list)
+
+    @property
+    def conninfo(self) -> str:
+        """A libpq URI of the superuser."""
+        return self.server.conninfo(self.database)
+
+    def connect(self, **kw: Any) -> psycopg.Connection[Any]:
+        """A new connection, autocommit unless told otherwise, closed at the test's end; `kw` as for psycopg.connect."""
+        connection = psycopg.connect(self.conninfo, **{"autocommit": True, **kw})
+        self._connections.append(connection)
+        return connection
+
+    def sql(self, query: str, params: Any = None) -> list[dict[str, Any]]:
+        """Rows of the last statement, on a connection of its own: no session state is left, and a restart does not matter.
+
+        With params, a percent sign in the query is written %%; without, the query may hold several statements.
+        """
+        with psycopg.connect(self.conninfo, autocommit=True, row_factory=dict_row) as connection:
+            cursor = connection.execute(query, params)  # type: ignore[call-overload]
+            while cursor.nextset():
+                pass
+            return cursor.fetchall() if cursor.description else []
+
+    def psql(self, script: str) -> str:
+        """Output of the script in the real psql -X -v ON_ERROR_STOP=1; fails the test with psql's errors."""
+        own = self.server.bin_dir / "psql"
+        program = str(own) if own.exists() else shutil.which("psql")
+        assert program, f"no psql in {self.server.bin_dir} nor on PATH"
+        done = subprocess.run(
+            [program, "-X", "-v", "ON_ERROR_STOP=1", "-f", "-", self.conninfo],
+            input=script,
+            env=environment(self.server.bin_dir),
+            cwd=REPO,
+            capture_output=True,
+            text=True,
+        )
+        if done.returncode:
+            pytest.fail(f"psql on {self.name}: {done.stderr}")
+        return done.stdout
+
+    def close(self) -> None:
+        """Close what connect() opened."""
+        while self._connections:
+            self._connections.pop().close()
+
+
+@dataclass
+class Nodes:
+    """The two nodes of a test, and the environment for rowferry and alembic as subprocesses."""
+
+    crm: Node
+    billing: Node
+
+    @property
+    def env(self) -> dict[str, str]:
+        """This process's environment without PG*, with ROWFERRY_NODE_CRM and ROWFERRY_NODE_BILLING."""
+        env = {name: value for name, value in os.environ.items() if not name.startswith(("PG", "ROWFERRY_NODE_"))}
+        return {**env, "ROWFERRY_NODE_CRM": self.crm.conninfo, "ROWFERRY_NODE_BILLING": self.billing.conninfo}
+
+    def __iter__(self) -> Any:
+        return iter((self.crm, self.billing))
+
+
+def alembic(env: dict[str, str], *arguments: str) -> str:
+    """Output of the real alembic with the repository's alembic.ini; fails the test with its errors."""
+    command = [sys.executable, "-m", "alembic", "-c", str(REPO / "alembic.ini"), *arguments]
+    done = subprocess.run(command, env=env, cwd=REPO, stdin=subprocess.DEVNULL, capture_output=True, text=True)
+    if done.returncode:
+        pytest.fail(f"alembic {' '.join(arguments)}: {done.stdout}{done.stderr}")
+    return done.stdout

@@ -1,0 +1,1 @@
+"""rowferry keeps records of two PostgreSQL databases equal, in both directions."""
