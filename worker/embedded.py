@@ -58,7 +58,7 @@ def find_binaries(major: int | None = None) -> Path:
 
 
 def start(name: str, settings: dict[str, str] | None = None, bin_dir: Path | None = None) -> "Server":
-    """Make a new, empty server and start it: about half a second.
+    """Make a new, empty server and start it: about a second, most of it initdb.
 
     `name` becomes part of its folder's name; `settings` are postgresql.conf settings. Raises EmbeddedError.
     """
