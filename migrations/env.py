@@ -41,13 +41,15 @@ LOCK_HOLDER = f"""
       and l.database = (select oid from pg_database where datname = current_database())
       and (l.classid::bigint << 32) | l.objid::bigint = {LOCK_KEY}"""
 CREATE_SCHEMA = """
-    do $$
+  if to_regnamespace('rowferry') is null then
     begin
-      if to_regnamespace('rowferry') is null then
-        create schema rowferry;
-      end if;
-    end
-    $$"""
+      create schema rowferry;
+    exception when insufficient_privilege then
+      raise exception using errcode = 'RF033', message = 'the migrating user may not create the schema rowferry',
+        hint = format('As the owner of the database run: grant create on database %I to %I;', current_database(), current_user);
+    end;
+  end if;"""
+MARK = "rowferry.running_script"
 CONFIGURE_EXISTS = "select to_regprocedure('rowferry.configure_node(text,text[])') is not null"
 CONFIGURE = "select rowferry.configure_node(%s::text, %s::text[])"
 
@@ -165,7 +167,7 @@ def migrate(node: Node, nodes: Sequence[Node]) -> None:
         return
     deadline = time.monotonic() + float(option("lock_wait"))
     with advisory_lock(node, deadline) as holder:
-        holder.execute(CREATE_SCHEMA)
+        holder.execute(f"do $$ begin {CREATE_SCHEMA} end $$")
         while True:
             try:
                 return run(node, nodes)
@@ -227,7 +229,7 @@ def peers(node: Node, nodes: Sequence[Node]) -> list[str]:
 
 def print_script(node: Node, nodes: Sequence[Node]) -> None:
     """Print the script of one node, all of it or, after an error, nothing."""
-    script = io.StringIO()
+    output = io.StringIO()
     heads: list[str] = []
 
     def applied(**kw: Any) -> None:
@@ -237,12 +239,13 @@ def print_script(node: Node, nodes: Sequence[Node]) -> None:
         "dialect_name": "postgresql",
         "dialect_opts": {"paramstyle": "named"},  # with the driver's own, % would be printed twice
         "literal_binds": True,
-        "output_buffer": script,
+        "output_buffer": output,
         "on_version_apply": applied,
     }
     configure(node, **options)
     heads.extend(sorted(context.get_context().get_current_heads()))
-    start, steps = ", ".join(heads) or "base", context.get_context().opts["fn"]
+    steps = context.get_context().opts["fn"]
+    script = f"{option('lineage')} from {', '.join(heads) or 'base'} to {context.get_revision_argument() or 'base'}"
 
     @functools.wraps(steps)
     def guarded(revisions: tuple[str, ...], migration_context: Any) -> Iterator[Any]:
@@ -253,63 +256,78 @@ def print_script(node: Node, nodes: Sequence[Node]) -> None:
     def after_guard(migration_fn: Any) -> Any:
         @functools.wraps(migration_fn)
         def guard_and_migrate(**kw: Any) -> None:
-            context.static_output(guard(heads, lock="pg_try_advisory_xact_lock"))
+            context.static_output(guard(heads, script))
             migration_fn(**kw)
 
         return guard_and_migrate
 
     configure(node, fn=guarded, **options)
-    end = context.get_revision_argument() or "base"
     context.static_output(
-        f"-- rowferry, lineage {option('lineage')}, node {node.name}: from {start} to {end}.\n"
+        f"-- rowferry, node {node.name}: {script}.\n"
         f'-- Run it on that node only: psql -X -v ON_ERROR_STOP=1 -f THIS_FILE "${node.variable}"\n'
         "-- It checks where it starts and keeps other migrations out. Each revision is a transaction, which checks again."
     )
     context.static_output("set client_encoding = 'UTF8';")
-    context.static_output(guard(heads, lock="pg_try_advisory_lock", first=True))
+    context.static_output(opening(heads, script))
     context.static_output(f"set lock_timeout = '{option('lock_timeout')}';")
     with context.begin_transaction():
         context.run_migrations()
     if is_upgrade() and option("lineage") == "core":
         names = ", ".join(f"'{name}'" for name in peers(node, nodes))
         context.static_output(
-            f"begin;\n\n{guard(heads, lock='pg_try_advisory_xact_lock')}\n\n"
+            f"begin;\n\n{guard(heads, script)}\n\n"
             "do $rowferry$\nbegin\n"
             "  if to_regprocedure('rowferry.configure_node(text,text[])') is not null then\n"
             f"    perform rowferry.configure_node('{node.name}', array[{names}]::text[]);\n"
             "  end if;\nend\n$rowferry$;\n\ncommit;"
         )
-    context.static_output(f"reset lock_timeout;\n\ndo $rowferry$ begin perform pg_advisory_unlock({LOCK_KEY}); end $rowferry$;")
-    output = config.output_buffer or sys.stdout
-    if isinstance(output, io.TextIOWrapper):
-        output.reconfigure(encoding="utf-8")
-    output.write(script.getvalue())
-    output.flush()
+    context.static_output(f"reset lock_timeout;\n\nreset {MARK};")
+    context.static_output(f"do $rowferry$ begin perform pg_advisory_unlock({LOCK_KEY}); end $rowferry$;")
+    stream = config.output_buffer or sys.stdout
+    if isinstance(stream, io.TextIOWrapper):
+        stream.reconfigure(encoding="utf-8")
+    stream.write(output.getvalue())
+    stream.flush()
 
 
-def guard(heads: Sequence[str], lock: str, first: bool = False) -> str:
-    """A block that raises unless the version table holds exactly these heads and the lock is free or this session's.
+def opening(heads: Sequence[str], script: str) -> str:
+    """The script's first statement: takes the lock, checks the version, creates the schema, and lets the rest go on.
 
-    The first one takes the lock for the session, since one for a transaction would leave the gaps between revisions, and
-    revisions outside of a transaction, without. Those inside each transaction hold when psql goes on after an error.
+    The lock is the session's, since a transaction's would leave the gaps between revisions without one. The mark, a setting,
+    is gone if anything here fails, so that nothing runs when psql is told to go on after an error.
     """
     table = f"rowferry.{option('version_table')}"
-    expected = f"array[{', '.join(repr(head) for head in heads)}]::text[]"
-    prepare = """
-  if to_regnamespace('rowferry') is null then
-    create schema rowferry;
-  end if;"""
-    if not heads:
-        # Left empty by a downgrade; Alembic prints a create table.
-        prepare += f"\n  if to_regclass('{table}') is not null then\n    drop table {table};\n  end if;"
+    # A downgrade leaves the version table behind, empty; going up from base, Alembic prints a create table.
+    drop = "" if heads else f"\n  if to_regclass('{table}') is not null then\n    drop table {table};\n  end if;"
     return f"""do $rowferry$
 declare
   v_found text[] := '{{}}';
 begin
-  if not {lock}({LOCK_KEY}) then
+  if not pg_try_advisory_lock({LOCK_KEY}) then
     raise exception using errcode = 'RF036', message = 'another migration of this database is running',
       hint = 'Wait for it to end, then run this script again.';
-  end if;
+  end if;{check_version(table, heads)}{CREATE_SCHEMA}{drop}
+  perform set_config('{MARK}', '{script}', false);
+end
+$rowferry$;"""
+
+
+def guard(heads: Sequence[str], script: str) -> str:
+    """The first statement of each transaction: raises, so that none of it happens, unless all before it has happened."""
+    return f"""do $rowferry$
+declare
+  v_found text[] := '{{}}';
+begin
+  if current_setting('{MARK}', true) is distinct from '{script}' then
+    raise exception using errcode = 'RF036', message = 'this script was refused at its start';
+  end if;{check_version(f"rowferry.{option('version_table')}", heads)}
+end
+$rowferry$;"""
+
+
+def check_version(table: str, heads: Sequence[str]) -> str:
+    expected = f"array[{', '.join(repr(head) for head in heads)}]::text[]"
+    return f"""
   if to_regclass('{table}') is not null then
     select coalesce(array_agg(version_num::text order by version_num), '{{}}') into v_found from {table};
   end if;
@@ -317,9 +335,7 @@ begin
     raise exception using errcode = 'RF037', message = 'this script does not start at the version that is installed',
       detail = format('It starts at %s, installed is %s.', {expected}, v_found),
       hint = 'Print it again from the installed version: alembic upgrade INSTALLED:head --sql';
-  end if;{prepare if first else ""}
-end
-$rowferry$;"""
+  end if;"""
 
 
 def finish(error: Exception, node: Node | None = None) -> NoReturn:

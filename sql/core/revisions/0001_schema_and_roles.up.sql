@@ -23,8 +23,9 @@ begin
   if v_missing <> '{}' then
     raise exception using errcode = 'RF031', message = 'roles are missing and the migrating user may not create them',
       detail = format('%s has no CREATEROLE.', current_user),
-      hint = format('As a superuser run: %s grant rowferry_viewer to rowferry_operator; grant rowferry_owner to %I;',
-        (select string_agg(format('create role %I nologin;', r), ' ') from unnest(v_missing) r), current_user);
+      hint = format('As a superuser run: %s grant rowferry_viewer to rowferry_operator; grant rowferry_owner to %I%s;',
+        (select string_agg(format('create role %I nologin;', r), ' ') from unnest(v_missing) r), current_user,
+        case when current_setting('server_version_num')::int >= 160000 then ' with inherit true, set true' end);
   end if;
   if 'rowferry_owner' = any (v_created) then
     comment on role rowferry_owner is 'rowferry: owns its schema, tables and functions.';
@@ -44,33 +45,36 @@ $$;
 -- The migrating user has to be able to act as the owner and to become it; from PostgreSQL 16 on these are two rights.
 do $$
 declare
-  v_16 boolean := current_setting('server_version_num')::int >= 160000;
-  v_options text := case when v_16 then ' with inherit true, set true' else '' end;
-  v_attempt int;
+  v_16 constant boolean := current_setting('server_version_num')::int >= 160000;
+  v_options constant text := case when v_16 then ' with inherit true, set true' else '' end;
+  v_set constant text := case when v_16 then 'set' else 'member' end;
+  v_todo text[];
 begin
   for v_attempt in 1..2 loop
-    if pg_has_role('rowferry_operator', 'rowferry_viewer', 'usage')
-      and pg_has_role('rowferry_owner', 'usage')
-      and pg_has_role('rowferry_owner', case when v_16 then 'set' else 'member' end)
-    then
-      return;
+    v_todo := '{}';
+    if not pg_has_role('rowferry_operator', 'rowferry_viewer', 'usage') then
+      v_todo := v_todo || 'grant rowferry_viewer to rowferry_operator'::text;
     end if;
-    exit when v_attempt = 2;
-    begin
-      if not pg_has_role('rowferry_operator', 'rowferry_viewer', 'usage') then
-        grant rowferry_viewer to rowferry_operator;
-      end if;
-      if not pg_has_role('rowferry_owner', 'usage') or not pg_has_role('rowferry_owner', case when v_16 then 'set' else 'member' end) then
-        execute format('grant rowferry_owner to %I%s', current_user, v_options);
-      end if;
-    exception when insufficient_privilege or unique_violation then
-      null;
-    end;
+    if not pg_has_role('rowferry_owner', v_set) or v_16 and not pg_has_role('rowferry_owner', 'usage') then
+      v_todo := v_todo || format('grant rowferry_owner to %I%s', current_user, v_options);
+    end if;
+    if not v_16 and not (select rolinherit or rolsuper from pg_catalog.pg_roles where rolname = current_user) then
+      v_todo := v_todo || format('alter role %I inherit', current_user);
+    end if;
+    exit when v_todo = '{}' or v_attempt = 2;
+    for v_number in 1..cardinality(v_todo) loop
+      begin
+        execute v_todo[v_number];
+      exception when insufficient_privilege or unique_violation then
+        null;
+      end;
+    end loop;
   end loop;
-  raise exception using errcode = 'RF032', message = 'the migrating user may not act as rowferry_owner, or roles are not granted to each other',
-    detail = format('%s is to be a member of rowferry_owner with its rights inherited, and rowferry_operator one of rowferry_viewer.', current_user),
-    hint = format('As a superuser run: grant rowferry_viewer to rowferry_operator; grant rowferry_owner to %I%s; alter role %1$I inherit;',
-      current_user, v_options);
+  if v_todo <> '{}' then
+    raise exception using errcode = 'RF032', message = 'a membership among roles is missing and the migrating user may not grant it',
+      detail = format('%s is to be a member of rowferry_owner that inherits its rights, rowferry_operator one of rowferry_viewer.', current_user),
+      hint = format('As a superuser run: %s;', array_to_string(v_todo, '; '));
+  end if;
 end
 $$;
 

@@ -1,0 +1,652 @@
+"""Alembic on real databases: what people type, what they then see, and what is in the catalog."""
+
+import configparser
+import itertools
+import os
+import re
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import psycopg
+import pytest
+from conftest import Servers
+
+from harness import REPO, Node, Nodes, wait_until
+from rowferry.config import ConfigError, pick, read_nodes
+from rowferry.embedded import environment
+
+sys.path.insert(0, str(REPO))
+from migrations import sqlfile
+
+NUMBERS = itertools.count(1)
+INI = REPO / "alembic.ini"
+FIRST = "core_0001"
+VERSION = "select version_num from rowferry.alembic_version_core"
+FUNCTIONS = """
+    select p.oid::regprocedure::text as name, pg_get_functiondef(p.oid) as body
+    from pg_proc p where p.pronamespace = 'rowferry'::regnamespace and p.prokind in ('f', 'p') order by 1"""
+LOCK = "hashtextextended('rowferry migrations', 0)"
+SQL_FILES = sorted(path for lineage in ("core", "site") for path in (REPO / "sql" / lineage).rglob("*.sql"))
+
+
+@pytest.fixture
+def blank(servers: Servers) -> Iterator[Nodes]:
+    """Two empty databases, on the servers that tests share."""
+    number = f"{next(NUMBERS)}_{os.getpid()}"
+    pair = Nodes(Node("crm", servers.crm, f"blank_crm_{number}"), Node("billing", servers.billing, f"blank_billing_{number}"))
+    for node in pair:
+        Node(node.name, node.server, "postgres").sql(f"create database {node.database}")
+    yield pair
+    for node in pair:
+        node.close()
+        Node(node.name, node.server, "postgres").sql(f"drop database {node.database} with (force)")
+
+
+def start(nodes: Nodes, *arguments: str, ini: Path = INI, **env: str) -> subprocess.Popen[str]:
+    """alembic, begun in a folder that has nothing to do with the repository."""
+    return subprocess.Popen(
+        [sys.executable, "-m", "alembic", "-c", str(ini), *arguments],
+        env={**nodes.env, **env},
+        cwd="/",
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        encoding="utf-8",
+    )
+
+
+def finish(process: subprocess.Popen[str]) -> tuple[int, str, str]:
+    """Exit code, stdout, stderr."""
+    out, err = process.communicate(timeout=120)
+    return process.returncode, out, err
+
+
+def alembic(nodes: Nodes, *arguments: str, ini: Path = INI, **env: str) -> tuple[int, str, str]:
+    return finish(start(nodes, *arguments, ini=ini, **env))
+
+
+def succeed(nodes: Nodes, *arguments: str, ini: Path = INI) -> str:
+    code, out, err = alembic(nodes, *arguments, ini=ini)
+    assert code == 0, err
+    return out if "--sql" in arguments else out + err
+
+
+def psql(node: Node, script: str, stop: bool = True) -> tuple[int, str]:
+    """Exit code and errors of psql; without stop it goes on after an error."""
+    own = node.server.bin_dir / "psql"
+    program = str(own) if own.exists() else "psql"
+    command = [program, "-X", "-q", *(["-v", "ON_ERROR_STOP=1"] if stop else []), "-f", "-", node.conninfo]
+    done = subprocess.run(
+        command, input=script, env=environment(node.server.bin_dir), capture_output=True, text=True, encoding="utf-8"
+    )
+    return done.returncode, done.stderr
+
+
+def dump(node: Node) -> str:
+    """pg_dump --schema-only without the random words of its \\restrict lines."""
+    own = node.server.bin_dir / "pg_dump"
+    program = str(own) if own.exists() else "pg_dump"
+    done = subprocess.run(
+        [program, "--schema-only", "-d", node.conninfo], env=environment(node.server.bin_dir), capture_output=True, text=True
+    )
+    assert done.returncode == 0, done.stderr
+    return re.sub(r"(?m)^\\(un)?restrict .*\n", "", done.stdout)
+
+
+def relations(node: Node) -> set[str]:
+    rows = node.sql("select relname from pg_class where relnamespace = to_regnamespace('rowferry') and relkind in ('r', 'v')")
+    return {row["relname"] for row in rows}
+
+
+def plant(folder: Path, lineage: str, *steps: str, downs: dict[int, str] | None = None, body: str = "") -> Path:
+    """An ini file whose lineage has revisions of its own: step n of SQL is <lineage>_000n. Returns the ini file."""
+    ini = folder / "alembic.ini"
+    parser = configparser.ConfigParser(interpolation=None)
+    parser.read_string((ini if ini.exists() else INI).read_text().replace("%(here)s", str(REPO)))
+    section = parser["alembic" if lineage == "core" else "site"]
+    section["version_locations"] = str(folder / lineage)
+    section["sql_location"] = str(folder / f"{lineage}_sql")
+    section["lock_wait"] = "3"
+    section["lock_timeout"] = "1s"
+    with ini.open("w") as file:
+        parser.write(file)
+    (folder / lineage).mkdir()
+    (folder / f"{lineage}_sql" / "revisions").mkdir(parents=True)
+    for number, sql in enumerate(steps, 1):
+        name = f"{number:04}_step"
+        (folder / lineage / f"{name}.py").write_text(
+            "from alembic import op\n"
+            "from migrations import sqlfile\n"
+            f"revision = '{lineage}_{number:04}'\n"
+            f"down_revision = {f'{lineage}_{number - 1:04}' if number > 1 else None!r}\n"
+            "def upgrade():\n"
+            + (body or f"    sqlfile.run('revisions/{name}.up.sql')\n")
+            + f"def downgrade():\n    sqlfile.run('revisions/{name}.down.sql')\n"
+        )
+        revisions = folder / f"{lineage}_sql" / "revisions"
+        (revisions / f"{name}.up.sql").write_bytes(sql.encode())
+        (revisions / f"{name}.down.sql").write_text((downs or {}).get(number, "select 1;\n"))
+    return ini
+
+
+# What a migration does
+
+
+def test_an_upgrade_from_nothing_reaches_every_node_and_is_seen_by_others(blank: Nodes) -> None:
+    watchers = [node.connect() for node in blank]
+    output = succeed(blank, "upgrade", "head")
+    for node, watcher in zip(blank, watchers, strict=True):
+        assert f"{node.name}: Running upgrade" in output
+        assert watcher.execute(VERSION).fetchall()
+        owners = "select relname, pg_get_userbyid(relowner) from pg_class where oid = 'rowferry.node'::regclass"
+        assert watcher.execute(owners).fetchall() == [("node", "rowferry_owner")]
+        schema = watcher.execute("select pg_get_userbyid(nspowner), nspacl::text from pg_namespace where nspname = 'rowferry'")
+        owner, acl = schema.fetchone() or ("", "")
+        assert owner == "rowferry_owner"
+        assert not re.search(r"[{,]=", acl), "the schema is open to public"
+
+
+def test_a_second_upgrade_changes_nothing(blank: Nodes) -> None:
+    succeed(blank, "upgrade", "head")
+    before = dump(blank.crm)
+    assert "Running" not in succeed(blank, "upgrade", "head")
+    assert dump(blank.crm) == before
+
+
+def test_up_down_to_base_and_up_again_gives_the_same_schema(blank: Nodes) -> None:
+    succeed(blank, "upgrade", "head")
+    first = [dump(node) for node in blank]
+    succeed(blank, "downgrade", "base")
+    assert relations(blank.crm) == {"alembic_version_core"}
+    assert blank.crm.sql("select 1 from pg_proc where pronamespace = 'rowferry'::regnamespace") == []
+    assert len(blank.crm.sql("select 1 from pg_roles where rolname like 'rowferry\\_%'")) == 4
+    succeed(blank, "upgrade", "head")
+    assert [dump(node) for node in blank] == first
+
+
+def test_a_script_through_psql_gives_what_an_upgrade_gives(blank: Nodes) -> None:
+    succeed(blank, "-x", "node=crm", "upgrade", "head")
+    code, errors = psql(blank.billing, succeed(blank, "-x", "node=billing", "upgrade", "head", "--sql"))
+    assert (code, errors) == (0, "")
+    assert blank.billing.sql(FUNCTIONS) == blank.crm.sql(FUNCTIONS)
+    assert dump(blank.billing) == dump(blank.crm)
+    assert blank.billing.sql(VERSION) == blank.crm.sql(VERSION)
+    succeed(blank, "downgrade", "base")
+    script = succeed(blank, "-x", "node=billing", "upgrade", "head", "--sql")
+    assert psql(blank.billing, script) == (0, ""), "the version table that a downgrade leaves is in the way"
+
+
+BODY = r"""
+declare
+  v_json constant jsonb := '{"a":1, "b": ":name", "c": "%s %(x)s %%"}';
+begin
+  -- déjà vu, 100 % 'quoted', a:b, $1
+  raise notice '% of %%, \t %', 5 % 3, v_json ->> 'a' ~ '(?:x)' || E'\\';
+
+
+  execute $q$ select ':y', 'a' like '%b' $q$;
+end
+"""
+
+
+def test_a_function_reaches_the_catalog_byte_for_byte(blank: Nodes, tmp_path: Path) -> None:
+    step = (
+        f"create schema mine;\n\n-- Why: 100 % :sure\ncreate function mine.f() returns void language plpgsql as $f${BODY}$f$;\n"
+    )
+    ini = plant(tmp_path, "core", step)
+    succeed(blank, "-x", "node=crm", "upgrade", "head", ini=ini)
+    assert psql(blank.billing, succeed(blank, "-x", "node=billing", "upgrade", "head", "--sql", ini=ini)) == (0, "")
+    for node in blank:
+        assert node.sql("select prosrc from pg_proc where oid = 'mine.f'::regproc") == [{"prosrc": BODY}]
+        assert psql(node, "drop schema mine cascade;\n" + step)[0] == 0
+        assert node.sql("select prosrc from pg_proc where oid = 'mine.f'::regproc") == [{"prosrc": BODY}]
+
+
+RECORD_NAMES = """create table public.named (name text, peers text[]);
+create function rowferry.configure_node(p_name text, p_peers text[]) returns void
+language sql as $$ insert into public.named values (p_name, p_peers) $$;
+"""
+
+
+def test_an_upgrade_of_core_tells_each_node_its_name_and_its_peers(blank: Nodes, tmp_path: Path) -> None:
+    ini = plant(tmp_path, "core", RECORD_NAMES, downs={1: "select 1;\n"})
+    plant(tmp_path, "site", "select 1;\n")
+    succeed(blank, "-x", "node=crm", "upgrade", "head", ini=ini)
+    assert psql(blank.billing, succeed(blank, "-x", "node=billing", "upgrade", "head", "--sql", ini=ini)) == (0, "")
+    succeed(blank, "-n", "site", "upgrade", "head", ini=ini)
+    succeed(blank, "downgrade", "base", ini=ini)
+    assert blank.crm.sql("select * from public.named") == [{"name": "crm", "peers": ["billing"]}]
+    assert blank.billing.sql("select * from public.named") == [{"name": "billing", "peers": ["crm"]}]
+
+
+def test_a_plain_user_can_migrate_when_the_roles_are_granted(own_servers: Nodes) -> None:
+    env = {}
+    for node in own_servers:  # the roles are there since core is installed in another database
+        postgres = Node(node.name, node.server, "postgres")
+        postgres.sql("create role deploy login password 'word'; grant rowferry_owner to deploy")
+        postgres.sql("create database plain")
+        postgres.sql("grant create on database plain to deploy")
+        env[f"ROWFERRY_NODE_{node.name.upper()}"] = node.server.conninfo("plain", "deploy", "word")
+    for arguments in (["upgrade", "head"], ["downgrade", "base"], ["upgrade", "head"]):
+        code, _, err = alembic(own_servers, *arguments, **env)
+        assert code == 0, err
+    plain = Node("crm", own_servers.crm.server, "plain")
+    wrong = plain.sql(
+        "select relname from pg_class where relnamespace = 'rowferry'::regnamespace"
+        " and pg_get_userbyid(relowner) <> 'rowferry_owner' and relname not like 'alembic%' and relkind <> 'i'"
+    )
+    assert wrong == []
+
+
+def test_a_plain_user_without_roles_is_told_what_to_run(own_servers: Nodes) -> None:
+    env = {}
+    for node in own_servers:
+        postgres = Node(node.name, node.server, "postgres")
+        postgres.sql(f"drop database {node.database}")
+        postgres.sql(
+            "drop role rowferry_operator, rowferry_viewer, rowferry_worker, rowferry_owner;"
+            "create role deploy login password 'word'"
+        )
+        postgres.sql("create database plain owner deploy")
+        env[f"ROWFERRY_NODE_{node.name.upper()}"] = node.server.conninfo("plain", "deploy", "word")
+    code, _, err = alembic(own_servers, "upgrade", "head", **env)
+    assert (code, "RF031" in err) == (1, True), err
+    hint = re.search(r"HINT: As a superuser run: (.*)", err)
+    assert hint, err
+    for node in own_servers:
+        Node(node.name, node.server, "postgres").sql(hint[1])
+    code, _, err = alembic(own_servers, "upgrade", "head", **env)
+    assert code == 0, err
+
+
+def test_two_databases_of_one_cluster_can_be_installed_at_once(own_servers: Nodes) -> None:
+    postgres = Node("crm", own_servers.crm.server, "postgres")
+    postgres.sql(f"drop database {own_servers.crm.database}")
+    postgres.sql("drop role rowferry_operator, rowferry_viewer, rowferry_worker, rowferry_owner")
+    names = [f"one_{number}" for number in range(4)]
+    for name in names:
+        postgres.sql(f"create database {name}")
+    processes = [
+        start(own_servers, "-x", "node=crm", "upgrade", FIRST, ROWFERRY_NODE_CRM=postgres.server.conninfo(name)) for name in names
+    ]
+    assert [finish(process)[0] for process in processes] == [0] * len(names)
+
+
+# Runners beside each other
+
+
+def test_three_upgrades_at_once_all_succeed(blank: Nodes) -> None:
+    results = [finish(process) for process in [start(blank, "upgrade", "head") for _ in range(3)]]
+    assert [code for code, _, _ in results] == [0, 0, 0], results
+    assert sum(err.count(f"-> {FIRST}") for _, _, err in results) == 2
+
+
+def test_an_index_is_built_concurrently_while_other_runners_wait(blank: Nodes, tmp_path: Path) -> None:
+    ini = plant(
+        tmp_path,
+        "site",
+        "create index concurrently letters_l on public.letters (l);\n",
+        body="    with op.get_context().autocommit_block():\n        sqlfile.run('revisions/0001_step.up.sql')\n",
+    )
+    succeed(blank, "upgrade", FIRST)
+    for node in blank:
+        node.sql("create table public.letters (l text); insert into public.letters select 'a' from generate_series(1, 10000)")
+    results = [finish(process) for process in [start(blank, "-n", "site", "upgrade", "head", ini=ini) for _ in range(3)]]
+    assert [code for code, _, _ in results] == [0, 0, 0], results
+    for node in blank:
+        assert node.sql("select indisvalid from pg_index where indexrelid = 'letters_l'::regclass") == [{"indisvalid": True}]
+
+
+def test_a_lock_held_too_long_ends_in_an_error_that_names_the_holder(blank: Nodes, tmp_path: Path) -> None:
+    ini = plant(tmp_path, "core", "create table public.t ();\n")
+    holder = blank.crm.connect()
+    holder.execute(f"select pg_advisory_lock({LOCK})")
+    code, _, err = alembic(blank, "upgrade", "head", ini=ini)
+    assert code == 5
+    assert f"select pg_terminate_backend({holder.info.backend_pid});" in err
+    assert blank.crm.sql("select to_regclass('public.t') as t") == [{"t": None}]
+
+
+def test_a_script_is_refused_while_another_migration_runs(blank: Nodes, tmp_path: Path) -> None:
+    ini = plant(tmp_path, "core", "create table public.t ();\n")
+    holder = blank.crm.connect()
+    holder.execute(f"select pg_advisory_lock({LOCK})")
+    script = succeed(blank, "-x", "node=crm", "upgrade", "head", "--sql", ini=ini)
+    for stop in (True, False):
+        _, errors = psql(blank.crm, script, stop)
+        assert "another migration of this database is running" in errors
+        assert blank.crm.sql("select to_regclass('public.t') as t, to_regnamespace('rowferry') as s") == [{"t": None, "s": None}]
+
+
+def test_a_table_locked_for_a_while_is_waited_for_without_a_queue(blank: Nodes, tmp_path: Path) -> None:
+    blank.crm.sql("create table public.t (a int)")
+    ini = plant(tmp_path, "core", "alter table public.t add b int;\n")
+    ini.write_text(ini.read_text().replace("lock_wait = 3", "lock_wait = 60"))
+    user = blank.crm.connect(autocommit=False)
+    user.execute("lock table public.t in share mode")
+    process = start(blank, "-x", "node=crm", "upgrade", "head", ini=ini)
+    assert process.stderr
+    for line in process.stderr:
+        if "trying again" in line:
+            break
+    user.rollback()
+    code, _, err = finish(process)
+    assert code == 0, err
+    assert len(blank.crm.sql("select 1 from pg_attribute where attrelid = 'public.t'::regclass and attname = 'b'")) == 1
+
+
+def test_a_killed_runner_leaves_no_lock(blank: Nodes, tmp_path: Path) -> None:
+    ini = plant(tmp_path, "core", "select pg_sleep(60);\n")
+    process = start(blank, "-x", "node=crm", "upgrade", "head", ini=ini)
+    sleeping = "select 1 from pg_stat_activity where wait_event = 'PgSleep' and datname = current_database()"
+    wait_until(lambda: blank.crm.sql(sleeping), 30, "the migration runs")
+    process.kill()
+    finish(process)
+    free = f"select pg_try_advisory_lock({LOCK}) as free"
+    wait_until(lambda: blank.crm.sql(free)[0]["free"], 10, "the lock is free")
+    wait_until(lambda: not blank.crm.sql(sleeping), 20, "the statement has ended")
+
+
+# Scripts
+
+
+@pytest.mark.parametrize("stop", [True, False], ids=["stops at an error", "goes on after an error"])
+@pytest.mark.parametrize(
+    ("installed", "wanted"),
+    [("base", "core_0001:head"), ("core_0001", "head"), ("core_0002", "head"), ("core_0002", "core_0001:head")],
+)
+def test_a_script_from_another_version_changes_nothing(
+    blank: Nodes, tmp_path: Path, installed: str, wanted: str, stop: bool
+) -> None:
+    first, second = "create table public.one ();\n", "create table public.two ();\n" + RECORD_NAMES
+    ini = plant(tmp_path, "core", first, second, downs={1: "drop table public.one;\n"})
+    script = succeed(blank, "-x", "node=crm", "upgrade", wanted, "--sql", ini=ini)
+    if installed != "base":
+        succeed(blank, "-x", "node=crm", "upgrade", installed, ini=ini)
+    before = dump(blank.crm)
+    named = "select * from public.named" if installed == "core_0002" else "select 1 as one"
+    rows = blank.crm.sql(named)
+    code, errors = psql(blank.crm, script, stop)
+    assert "this script does not start at the version that is installed" in errors
+    assert code == (3 if stop else 0)
+    assert dump(blank.crm) == before
+    assert blank.crm.sql(named) == rows
+
+
+def test_a_script_over_many_revisions_ends_where_it_says(blank: Nodes, tmp_path: Path) -> None:
+    ini = plant(
+        tmp_path, "core", "create table public.one ();\n", "create table public.two ();\n", downs={2: "drop table public.two;\n"}
+    )
+    assert psql(blank.crm, succeed(blank, "-x", "node=crm", "upgrade", "head", "--sql", ini=ini)) == (0, "")
+    assert blank.crm.sql(VERSION) == [{"version_num": "core_0002"}]
+    down = succeed(blank, "-x", "node=crm", "downgrade", "core_0002:core_0001", "--sql", ini=ini)
+    assert psql(blank.crm, down) == (0, "")
+    assert blank.crm.sql("select to_regclass('public.two') as t") == [{"t": None}]
+    assert blank.crm.sql(VERSION) == [{"version_num": "core_0001"}]
+
+
+def test_a_script_is_for_one_node(blank: Nodes) -> None:
+    code, out, err = alembic(blank, "upgrade", "head", "--sql")
+    assert (code, out) == (2, "")
+    assert "-x node=crm" in err
+
+
+# Choosing nodes, and what is said when one cannot be reached
+
+
+def test_a_node_can_be_migrated_alone_without_the_other_ones_variable(blank: Nodes) -> None:
+    code, _, err = alembic(blank, "-x", "node=crm", "upgrade", FIRST, ROWFERRY_NODE_BILLING="")
+    assert code == 0, err
+    assert "node" in relations(blank.crm)
+    assert relations(blank.billing) == set()
+
+
+def test_an_unknown_node_is_refused_in_one_line(blank: Nodes) -> None:
+    code, out, err = alembic(blank, "-x", "node=sales", "upgrade", "head")
+    assert (code, out) == (2, "")
+    assert err == "no node is named sales. Hint: the nodes are crm, billing\n"
+
+
+BAD_CONNECTIONS = {
+    "not set": ("", 2),
+    "no connection string": ("sekret word", 2),
+    "unquoted space": ("host=127.0.0.1 password=a sekret dbname=x", 2),
+    "unencoded slash": ("postgresql://u:sek/sekret@127.0.0.1:1/x", 2),
+    "unencoded at": ("postgresql://u:sek@sekret@127.0.0.1:1/x", 2),
+    "bad escape": ("postgresql://u:sekret%zz@127.0.0.1/x", 2),
+    "nobody listens": ("postgresql://u:sekret@127.0.0.1:1/x", 3),
+    "no such host": ("host=host.invalid password=sekret dbname=x", 3),
+    "wrong password": ("wrong", 3),
+}
+
+
+@pytest.mark.parametrize("case", BAD_CONNECTIONS)
+def test_a_node_out_of_reach_is_named_in_one_line_without_its_password(blank: Nodes, case: str) -> None:
+    value, expected = BAD_CONNECTIONS[case]
+    if case == "wrong password":
+        value = blank.crm.server.conninfo(password="sekret")
+    code, out, err = alembic(blank, "upgrade", "head", ROWFERRY_NODE_CRM=value)
+    assert (code, out) == (expected, "")
+    assert err.count("\n") == 1, err
+    assert err.startswith("crm: ")
+    assert "ROWFERRY_NODE_CRM" in err
+    assert "sek" not in err
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("[alembic]\n", "no section"),
+        ("[nodes]\ncrm = A\n", "names 1 of two nodes"),
+        ("[nodes]\ncrm = A\nBilling = B\n", "cannot name a node"),
+        ("[nodes]\ncrm = A\nbilling = postgresql://u:sekret@h/x\n", "name of an environment variable"),
+        ("crm = sekret\n", "not an ini file"),
+        (None, "no configuration file"),
+    ],
+)
+def test_a_wrong_list_of_nodes_is_refused(tmp_path: Path, text: str | None, message: str) -> None:
+    ini = tmp_path / "alembic.ini"
+    if text is not None:
+        ini.write_text(text)
+    with pytest.raises(ConfigError, match=message) as caught:
+        read_nodes(ini)
+    assert "Hint: " in str(caught.value)
+    assert "\n" not in str(caught.value)
+    assert "sekret" not in str(caught.value)
+
+
+def test_nodes_come_from_the_file_that_is_named_or_here_or_the_checkouts(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for folder, name in (("named", "a"), ("here", "b")):
+        (tmp_path / folder).mkdir()
+        (tmp_path / folder / "alembic.ini").write_text(f"[nodes]\nz{name} = Z\n{name} = V\n")
+    monkeypatch.delenv("ROWFERRY_CONFIG", raising=False)
+    monkeypatch.chdir("/")
+    assert [(node.name, node.variable) for node in read_nodes()] == [
+        ("crm", "ROWFERRY_NODE_CRM"),
+        ("billing", "ROWFERRY_NODE_BILLING"),
+    ]
+    monkeypatch.chdir(tmp_path / "here")
+    assert [node.name for node in read_nodes()] == ["zb", "b"]
+    monkeypatch.setenv("ROWFERRY_CONFIG", str(tmp_path / "named" / "alembic.ini"))
+    assert [node.name for node in read_nodes()] == ["za", "a"]
+    assert [node.name for node in read_nodes(tmp_path / "here" / "alembic.ini")] == ["zb", "b"]
+    assert [node.name for node in pick(read_nodes(), ["a"])] == ["a"]
+
+
+def test_a_connection_string_keeps_what_its_user_has_set(monkeypatch: pytest.MonkeyPatch) -> None:
+    node = read_nodes(INI)[0]
+    monkeypatch.delenv("PGCONNECT_TIMEOUT", raising=False)
+    monkeypatch.setenv("ROWFERRY_NODE_CRM", "postgresql://u:a%40b%25@h/x?keepalives_idle=99")
+    settings: dict[str, Any] = psycopg.conninfo.conninfo_to_dict(node.conninfo())
+    assert (settings["password"], settings["keepalives_idle"], settings["connect_timeout"]) == ("a@b%", "99", "10")
+    assert "a@b" not in repr(node)
+    monkeypatch.setenv("ROWFERRY_NODE_CRM", "service=crm")
+    assert psycopg.conninfo.conninfo_to_dict(node.conninfo())["service"] == "crm"
+
+
+# What people read
+
+
+def test_each_line_says_which_node_it_is_about(blank: Nodes) -> None:
+    succeed(blank, "upgrade", FIRST)
+    lines = [line for line in succeed(blank, "current").splitlines() if line]
+    assert [line.split(" ")[:2] for line in lines] == [["crm:", FIRST], ["billing:", FIRST]]
+
+
+def test_reading_the_version_writes_nothing(blank: Nodes) -> None:
+    succeed(blank, "current")
+    assert blank.crm.sql("select to_regnamespace('rowferry') as s") == [{"s": None}]
+
+
+def test_notices_are_shown(blank: Nodes, tmp_path: Path) -> None:
+    ini = plant(tmp_path, "core", "do $$ begin raise notice 'look % here', 1; raise warning 'and there'; end $$;\n")
+    output = succeed(blank, "upgrade", "head", ini=ini)
+    assert "crm: NOTICE: look 1 here\n" in output
+    assert "billing: WARNING: and there\n" in output
+
+
+def test_an_error_shows_file_line_and_hint_and_leaves_nothing_of_its_revision(blank: Nodes, tmp_path: Path) -> None:
+    ini = plant(
+        tmp_path,
+        "core",
+        "create table public.one ();\n",
+        "create table public.two ();\n\nselect nonsense;\n",
+        "select 1;\n",
+    )
+    code, out, err = alembic(blank, "upgrade", "head", ini=ini)
+    assert (code, out) == (1, "")
+    assert "Traceback" not in err
+    assert 'crm: ERROR 42703: column "nonsense" does not exist\n' in err
+    assert f"in {tmp_path}/core_sql/revisions/0002_step.up.sql, line 3\n" in err
+    assert blank.crm.sql(VERSION) == [{"version_num": "core_0001"}]
+    assert blank.crm.sql("select to_regclass('public.one') as t, to_regclass('public.two') as u") == [{"t": "one", "u": None}]
+    assert relations(blank.billing) == set()
+
+
+def test_a_downgrade_does_not_drop_what_it_did_not_make(blank: Nodes) -> None:
+    succeed(blank, "upgrade", FIRST)
+    blank.crm.sql("create table rowferry.mine (a int)")
+    code, _, err = alembic(blank, "-x", "node=crm", "downgrade", "base")
+    assert code == 1
+    assert "RF035" in err
+    assert "table rowferry.mine" in err
+    assert relations(blank.crm) >= {"mine", "node"}
+
+
+def test_core_stays_while_revisions_of_the_site_are_applied(blank: Nodes, tmp_path: Path) -> None:
+    ini = plant(tmp_path, "site", "create table public.one ();\n")
+    succeed(blank, "upgrade", FIRST, ini=ini)
+    succeed(blank, "-n", "site", "upgrade", "head", ini=ini)
+    code, _, err = alembic(blank, "downgrade", "base", ini=ini)
+    assert code == 1
+    assert "HINT: Downgrade them first: alembic -n site downgrade base" in err
+    succeed(blank, "-n", "site", "downgrade", "base", ini=ini)
+    succeed(blank, "downgrade", "base", ini=ini)
+
+
+# The site's files
+
+
+def test_a_nodes_own_file_is_taken_in_place_of_the_common_one(blank: Nodes, tmp_path: Path) -> None:
+    ini = plant(tmp_path, "site", "create table public.common ();\n")
+    (tmp_path / "site_sql" / "revisions" / "0001_step.crm.up.sql").write_text("create table public.own ();\n")
+    succeed(blank, "-n", "site", "upgrade", "head", ini=ini)
+    tables = "select to_regclass('public.own')::text as own, to_regclass('public.common')::text as common"
+    assert blank.crm.sql(tables) == [{"own": "own", "common": None}]
+    assert blank.billing.sql(tables) == [{"own": None, "common": "common"}]
+    assert "alembic_version_site" in relations(blank.crm)
+
+
+def test_core_has_no_files_of_a_node(blank: Nodes, tmp_path: Path) -> None:
+    ini = plant(tmp_path, "core", "create table public.common ();\n")
+    (tmp_path / "core_sql" / "revisions" / "0001_step.crm.up.sql").write_text("create table public.own ();\n")
+    succeed(blank, "upgrade", "head", ini=ini)
+    assert blank.crm.sql("select to_regclass('public.own') as t") == [{"t": None}]
+
+
+def test_a_missing_file_is_named_in_both_forms(blank: Nodes, tmp_path: Path) -> None:
+    ini = plant(tmp_path, "site", "select 1;\n")
+    (tmp_path / "site_sql" / "revisions" / "0001_step.up.sql").unlink()
+    code, _, err = alembic(blank, "-n", "site", "upgrade", "head", ini=ini)
+    assert code == 1
+    assert "0001_step.crm.up.sql or " in err
+    assert "0001_step.up.sql" in err
+
+
+def test_a_file_that_breaks_a_rule_prints_no_script(blank: Nodes, tmp_path: Path) -> None:
+    ini = plant(tmp_path, "site", "select 1;\n", "select\t1;\n")
+    code, out, err = alembic(blank, "-n", "site", "-x", "node=crm", "upgrade", "head", "--sql", ini=ini)
+    assert (code, out) == (1, "")
+    assert "0002_step.up.sql: line 1 has a tab" in err
+
+
+def test_a_new_revision_names_its_files(blank: Nodes, tmp_path: Path) -> None:
+    ini = plant(tmp_path, "site")
+    succeed(blank, "-n", "site", "revision", "--rev-id", "site_0001", "-m", "0001 attach customers", ini=ini)
+    text = (tmp_path / "site" / "0001_attach_customers.py").read_text()
+    assert 'sqlfile.run("revisions/0001_attach_customers.up.sql")' in text
+    for direction, sql in (("up", "create table public.one ();\n"), ("down", "drop table public.one;\n")):
+        (tmp_path / "site_sql" / "revisions" / f"0001_attach_customers.{direction}.sql").write_text(sql)
+    for command in (["upgrade", "head"], ["downgrade", "base"]):
+        succeed(blank, "-n", "site", *command, ini=ini)
+
+
+# The rules for files
+
+
+@pytest.mark.parametrize("path", SQL_FILES, ids=lambda path: str(path.relative_to(REPO)))
+def test_each_file_runs_the_same_everywhere(path: Path) -> None:
+    assert list(sqlfile.broken_rules(path.read_bytes())) == []
+
+
+@pytest.mark.parametrize(
+    ("data", "rule"),
+    [
+        (b"select 1;\r\n", "carriage return"),
+        (b"select\t1;\n", "tab"),
+        (b"\xef\xbb\xbfselect 1;\n", "byte order mark"),
+        (b"select '\xe9';\n", "not UTF-8"),
+        (b"select 1\n", "does not end"),
+        (b"select 1;", "does not end"),
+        (b"select 1;\n\n", "does not end"),
+        (b"select 1; -- one;\n", "does not end"),
+        (b"select 1; /* one */;\n-- two;\n", "does not end"),
+        (b"", "does not end"),
+        (b"BEGIN;\nselect 1;\n", "transaction"),
+        (b"select 1;\n  commit ;\n", "transaction"),
+        (b"select 1; rollback;\n", "transaction"),
+        (b"-- why\nstart transaction read only;\n", "transaction"),
+        (b"\\i other.sql\nselect 1;\n", "psql"),
+        (b"select 1 \\gset\n;\n", "psql"),
+        (b"copy t from stdin;\n", "copies from stdin"),
+        (b"select 'a;\n", "without an end"),
+        (b"do $$ begin;\n", "without an end"),
+    ],
+)
+def test_a_file_that_runs_differently_somewhere_is_refused(tmp_path: Path, data: bytes, rule: str) -> None:
+    path = tmp_path / "bad.sql"
+    path.write_bytes(data)
+    with pytest.raises(Exception, match=rule) as caught:
+        sqlfile.read(path)
+    assert str(path) in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "do $$\nbegin\n  commit;\nend\n$$;\n",
+        "create function f() returns int language sql begin atomic\n  select 1;\n  select 2;\nend;\n",
+        "-- commit;\nselect ';\nbegin;\n', e'\\'\\n', \"a\\b\", $x$ \\i $$ $x$ /* \\q ' */;\n",
+    ],
+)
+def test_rules_look_at_statements_only(text: str) -> None:
+    assert list(sqlfile.broken_rules(text.encode())) == []
+
+
+def test_the_folder_of_migrations_ships_without_revisions_of_a_site() -> None:
+    assert not list((REPO / "migrations" / "site").glob("*.py"))
+    assert not list((REPO / "sql" / "site").rglob("*.sql"))
