@@ -1,0 +1,23 @@
+"""all tables, the clock, and the node's own name"""
+
+from migrations import sqlfile
+
+revision = "core_0002"
+down_revision = "core_0001"
+
+
+def upgrade() -> None:
+    sqlfile.run_all(
+        [
+            "revisions/as_owner.sql",
+            "revisions/0002_tables.up.sql",
+            "functions/_now_v01.sql",
+            "functions/_identity_v01.sql",
+            "functions/configure_node_v01.sql",
+            "revisions/as_runner.sql",
+        ]
+    )
+
+
+def downgrade() -> None:
+    sqlfile.run("revisions/0002_tables.down.sql")

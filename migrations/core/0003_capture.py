@@ -1,0 +1,35 @@
+"""attach and detach: everything that is generated for a table"""
+
+from migrations import sqlfile
+
+revision = "core_0003"
+down_revision = "core_0002"
+
+
+def upgrade() -> None:
+    sqlfile.run_all(
+        [
+            "revisions/as_owner.sql",
+            "functions/_object_name_v01.sql",
+            "functions/_entity_columns_v01.sql",
+            "functions/_record_id_sql_v01.sql",
+            "functions/_keys_sql_v01.sql",
+            "functions/_refuse_truncate_v01.sql",
+            "functions/_capture_sql_v01.sql",
+            "functions/_read_sql_v01.sql",
+            "functions/_apply_sql_v01.sql",
+            "functions/_keys_function_sql_v01.sql",
+            "functions/_events_view_sql_v01.sql",
+            "functions/_triggers_sql_v01.sql",
+            "functions/_entity_functions_v01.sql",
+            "functions/_plan_entity_v01.sql",
+            "functions/_attach_sql_v01.sql",
+            "functions/attach_v01.sql",
+            "functions/detach_v01.sql",
+            "revisions/as_runner.sql",
+        ]
+    )
+
+
+def downgrade() -> None:
+    sqlfile.run("revisions/0003_capture.down.sql")

@@ -1,0 +1,30 @@
+"""views and functions for people, and who may use them"""
+
+from migrations import sqlfile
+
+revision = "core_0005"
+down_revision = "core_0004"
+
+
+def upgrade() -> None:
+    sqlfile.run_all(
+        [
+            "revisions/as_owner.sql",
+            "views/sync_events_v01.sql",
+            "views/status_v01.sql",
+            "functions/_link_v01.sql",
+            "functions/skip_v01.sql",
+            "functions/_skip_deleted_v01.sql",
+            "functions/retry_v01.sql",
+            "functions/pause_v01.sql",
+            "functions/resume_v01.sql",
+            "functions/backfill_v01.sql",
+            "functions/resync_v01.sql",
+            "revisions/0005_operate.up.sql",
+            "revisions/as_runner.sql",
+        ]
+    )
+
+
+def downgrade() -> None:
+    sqlfile.run("revisions/0005_operate.down.sql")

@@ -1,0 +1,67 @@
+-- Applies sections as one: all of them, or an error and nothing. Decide what both sides changed, write, then look, in a newer statement, for
+-- changes of this node that came in meanwhile; found some: roll back and decide again, five times, then these records are left as busy.
+create or replace function rowferry._apply_attempt(
+  p_peer text,
+  p_sections rowferry._section[],
+  p_heard int8multirange,
+  p_known int8multirange,
+  p_deletes_first boolean,
+  out o_busy jsonb,
+  out o_conflicts jsonb
+)
+language plpgsql
+set search_path = pg_catalog, pg_temp
+as $$
+declare
+  v_sections rowferry._section[];
+  v_settled record;
+  v_decided int8multirange;
+  v_moving text[];
+  v_left jsonb := '[]';
+begin
+  for v_try in 1 .. 5 + cardinality(p_sections) loop
+    begin
+      o_busy := '[]';
+      o_conflicts := '[]';
+      v_sections := '{}';
+      v_decided := '{}';
+      v_moving := null;
+      set constraints all deferred;
+      perform rowferry._mark_applying(p_sections);
+      for i in 1 .. cardinality(p_sections) loop
+        select * into v_settled from rowferry._settle(p_peer, p_sections[i], p_heard, p_known);
+        v_sections := v_sections || v_settled.o_section;
+        v_decided := v_decided + v_settled.o_decided;
+        o_conflicts := o_conflicts || v_settled.o_conflicts;
+        o_busy := o_busy || coalesce((select jsonb_agg(jsonb_build_object('entity', p_sections[i].entity, 'record_id', k)) from unnest(v_settled.o_busy) k), '[]');
+      end loop;
+      perform rowferry._write_sections(v_sections, p_deletes_first);
+      set constraints all immediate;
+      for i in 1 .. cardinality(v_sections) loop
+        v_moving := rowferry._own_events((select e.id from rowferry.entities e where e.name = v_sections[i].entity),
+          v_sections[i].keys || v_sections[i].gone, p_heard, v_decided);
+        if v_moving is not null then
+          if v_try >= 5 then
+            v_left := v_left || (select jsonb_agg(jsonb_build_object('entity', v_sections[i].entity, 'record_id', k)) from unnest(v_moving) k);
+            p_sections[i] := rowferry._section_part(p_sections[i], v_moving, false);
+          end if;
+          raise exception using errcode = 'RF100', message = 'a user changed a record that was being applied';
+        end if;
+      end loop;
+      for i in 1 .. cardinality(v_sections) loop
+        perform rowferry._note_differing(v_sections[i]);
+      end loop;
+      perform rowferry._unmark_applying();
+      o_busy := o_busy || v_left;
+      return;
+    exception
+      when sqlstate 'RF100' then
+        null;
+    end;
+  end loop;
+  raise exception using errcode = '40001', message = 'users change these records faster than they can be applied';
+end
+$$;
+comment on function rowferry._apply_attempt(text, rowferry._section[], int8multirange, int8multirange, boolean) is
+  'Applies sections as one, deciding conflicts, and deciding again when a user was faster.';
+revoke all on function rowferry._apply_attempt(text, rowferry._section[], int8multirange, int8multirange, boolean) from public;

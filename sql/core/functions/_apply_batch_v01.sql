@@ -1,0 +1,94 @@
+-- Applies a batch of the peer: all at once if possible, without the rows that a user has locked, and else part by part, so that a row
+-- that is refused stops none but itself. o_refusals: what was refused (with sqlstate) or found locked (without); what was not tried is
+-- in neither list and stays with the sender, uncounted.
+create or replace function rowferry._apply_batch(
+  p_peer text,
+  p_ids int8multirange,
+  p_sections rowferry._section[],
+  p_heard int8multirange,
+  out o_taken int8multirange,
+  out o_refusals jsonb,
+  out o_conflicts jsonb,
+  out o_applied integer,
+  out o_refused integer
+)
+language plpgsql
+set search_path = pg_catalog, pg_temp
+as $$
+declare
+  v_known int8multirange := coalesce((
+    select range_agg(r) from rowferry.taken_batches t cross join lateral unnest(t.ids) r where t.peer = p_peer), '{}');
+  v_sections rowferry._section[] := '{}';
+  v_section rowferry._section;
+  v_attempt record;
+  v_left jsonb := '[]';
+  v_locked boolean := false;
+  v_deletes_first boolean := false;
+  v_state text;
+begin
+  o_conflicts := '[]';
+  o_refusals := '[]';
+  o_applied := 0;
+  -- Parents first.
+  for v_section in
+    select s.*
+    from unnest(p_sections) s
+    order by array_position((select rowferry._apply_order(array_agg(distinct n.entity)) from unnest(p_sections) n), s.entity)
+  loop
+    if rowferry._schema_apart(p_peer, v_section) is not null then
+      o_refusals := o_refusals || rowferry._schema_apart(p_peer, v_section);
+      v_left := v_left || rowferry._left_entries(v_section, '{"apart": true}');
+    else
+      v_sections := v_sections || rowferry._by_hops(v_section);
+    end if;
+  end loop;
+
+  while cardinality(v_sections) > 0 loop
+    begin
+      v_attempt := rowferry._apply_attempt(p_peer, v_sections, p_heard, v_known, v_deletes_first);
+      o_conflicts := v_attempt.o_conflicts;
+      v_left := v_left || v_attempt.o_busy;
+      o_applied := o_applied + rowferry._record_count(v_sections) - jsonb_array_length(v_attempt.o_busy);
+      exit;
+    exception
+      when others then
+        get stacked diagnostics v_state = returned_sqlstate;
+        if rowferry._is_transient(v_state) then
+          raise;
+        end if;
+    end;
+    if v_state = '55P03' and not v_locked then
+      v_locked := true;
+      select l.o_sections, v_left || l.o_left into v_sections, v_left from rowferry._leave_locked(v_sections) l;
+    elsif v_state = '23505' and not v_deletes_first then
+      v_deletes_first := true;
+    else
+      v_attempt := rowferry._apply_parts(p_peer, v_sections, p_heard, v_known);
+      o_conflicts := v_attempt.o_conflicts;
+      v_left := v_left || v_attempt.o_left;
+      o_applied := o_applied + rowferry._record_count(v_sections) - jsonb_array_length(v_attempt.o_left);
+      exit;
+    end if;
+  end loop;
+  -- What is not written here may not be acknowledged.
+  if o_applied + jsonb_array_length(v_left) <> rowferry._record_count(p_sections) then
+    raise exception using errcode = 'XX000', message = 'a record of the batch was neither applied nor left',
+      detail = format('%s applied, %s left, %s in the batch.', o_applied, jsonb_array_length(v_left), rowferry._record_count(p_sections)),
+      hint = 'Nothing was applied. This is a defect of rowferry: please report it with the version that select rowferry.version() shows.';
+  end if;
+
+  select o_refusals || coalesce(jsonb_agg(l), '[]') into o_refusals
+  from jsonb_array_elements(v_left) l where not l ?| array['apart', 'untried'];
+  o_taken := p_ids;
+  if v_left <> '[]' then
+    o_taken := p_ids - coalesce((
+      select range_agg(int8range(e.id, e.id, '[]'))
+      from unnest(p_sections) s
+      cross join lateral unnest(s.event_keys, s.event_ids) e (record_id, id)
+      where (s.entity, e.record_id) in (select l ->> 'entity', l ->> 'record_id' from jsonb_array_elements(v_left) l)), '{}');
+  end if;
+  o_refused := (select count(*) from jsonb_array_elements(v_left) l where l ? 'sqlstate' or l ? 'apart');
+end
+$$;
+comment on function rowferry._apply_batch(text, int8multirange, rowferry._section[], int8multirange) is 'Applies a batch of the peer, all of it that this node accepts.';
+revoke all on function rowferry._apply_batch(text, int8multirange, rowferry._section[], int8multirange) from public;

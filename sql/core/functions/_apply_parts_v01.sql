@@ -1,0 +1,98 @@
+-- Finds the rows that are refused by halving, in at most 60 subtransactions and half of the statement's time, and applies all others. Rows refused for want of
+-- another row (foreign key, unique value) are tried together, then again one by one as long as that helps. Rows first, parents before
+-- children; then those that are gone, children first.
+create or replace function rowferry._apply_parts(
+  p_peer text,
+  p_sections rowferry._section[],
+  p_heard int8multirange,
+  p_known int8multirange,
+  out o_left jsonb,
+  out o_conflicts jsonb
+)
+language plpgsql
+set search_path = pg_catalog, pg_temp
+as $$
+declare
+  v_deadline timestamptz := clock_timestamp() + coalesce(nullif(current_setting('statement_timeout')::interval, '0'), '1 s') / 2;
+  v_stack rowferry._section[] := '{}';
+  v_gone rowferry._section[] := '{}';
+  v_section rowferry._section;
+  v_aside rowferry._section[] := '{}';
+  v_reasons jsonb := '[]';
+  v_retried integer;
+  v_attempt record;
+  v_keys text[];
+  v_half integer;
+  v_state text;
+  v_message text;
+  v_detail text;
+  v_hint text;
+begin
+  o_left := '[]';
+  o_conflicts := '[]';
+  foreach v_section in array p_sections loop
+    if v_section.gone is not null then
+      v_gone := rowferry._section_part(v_section, v_section.gone, true) || v_gone;
+    end if;
+    if v_section.keys is not null or v_section.asked is not null then
+      v_stack := v_stack || rowferry._section_part(v_section, v_section.keys || v_section.asked, true);
+    end if;
+  end loop;
+  v_stack := v_stack || v_gone;
+
+  for v_attempts in 1 .. 60 loop
+    exit when clock_timestamp() > v_deadline;
+    if cardinality(v_stack) = 0 then
+      exit when cardinality(v_aside) = 0 or cardinality(v_aside) = v_retried;
+      begin
+        v_attempt := rowferry._apply_attempt(p_peer, v_aside, p_heard, p_known, false);
+        o_conflicts := o_conflicts || v_attempt.o_conflicts;
+        o_left := o_left || v_attempt.o_busy;
+        v_aside := '{}';
+        exit;
+      exception
+        when others then
+          get stacked diagnostics v_state = returned_sqlstate;
+          if rowferry._is_transient(v_state) then
+            raise;
+          end if;
+      end;
+      v_retried := cardinality(v_aside);
+      v_stack := v_aside;
+      v_aside := '{}';
+      v_reasons := '[]';
+    end if;
+    v_section := v_stack[1];
+    v_stack := v_stack[2:];
+    v_keys := v_section.keys || v_section.gone || v_section.asked;
+    begin
+      v_attempt := rowferry._apply_attempt(p_peer, array[v_section], p_heard, p_known, false);
+      o_conflicts := o_conflicts || v_attempt.o_conflicts;
+      o_left := o_left || v_attempt.o_busy;
+    exception
+      when others then
+        get stacked diagnostics v_state = returned_sqlstate, v_message = message_text, v_detail = pg_exception_detail, v_hint = pg_exception_hint;
+        if rowferry._is_transient(v_state) then
+          raise;
+        elsif cardinality(v_keys) > 1 then
+          v_half := cardinality(v_keys) / 2;
+          v_stack := rowferry._section_part(v_section, v_keys[:v_half], true) || (rowferry._section_part(v_section, v_keys[v_half + 1:], true) || v_stack);
+        elsif v_state = '55P03' then
+          o_left := o_left || rowferry._left_entries(v_section);
+        elsif v_state in ('23503', '23505', '23P01') then
+          v_aside := v_aside || v_section;
+          v_reasons := v_reasons || rowferry._left_entries(v_section, rowferry._refusal(v_state, v_message, v_detail, v_hint));
+        else
+          o_left := o_left || rowferry._left_entries(v_section, rowferry._refusal(v_state, v_message, v_detail, v_hint));
+        end if;
+    end;
+  end loop;
+
+  o_left := o_left || case when cardinality(v_aside) > 0 then v_reasons else '[]' end;
+  foreach v_section in array v_stack loop
+    o_left := o_left || rowferry._left_entries(v_section, '{"untried": true}');
+  end loop;
+end
+$$;
+comment on function rowferry._apply_parts(text, rowferry._section[], int8multirange, int8multirange) is 'Applies what it can of sections that cannot be applied as one.';
+revoke all on function rowferry._apply_parts(text, rowferry._section[], int8multirange, int8multirange) from public;

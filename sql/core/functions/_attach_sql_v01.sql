@@ -1,0 +1,53 @@
+-- All that attach() runs, in order. Functions that read or write the table end up with its owner, who needs CREATE on the
+-- schema for that moment only.
+create or replace function rowferry._attach_sql(
+  p_entity rowferry.entities
+)
+returns setof text
+language plpgsql
+stable
+set search_path = pg_catalog, pg_temp
+as $$
+declare
+  v_owner text := (select quote_ident(pg_get_userbyid(relowner)) from pg_class where oid = p_entity.relation);
+  v_lend boolean := not has_schema_privilege((select relowner from pg_class where oid = p_entity.relation), 'rowferry', 'create');
+  v_comment text;
+  v_function record;
+begin
+  return next format('insert into rowferry.entities (id, name, peer, relation, key_columns, columns, local_columns)' || E'\n'
+    || 'values (%s, %L, %L, %L, %L, %L, %L)', p_entity.id, p_entity.name, p_entity.peer, p_entity.relation::text,
+    p_entity.key_columns, p_entity.columns, p_entity.local_columns);
+  return next rowferry._capture_sql(p_entity);
+  return next format('alter function rowferry.%I() owner to rowferry_owner', rowferry._object_name('capture_', p_entity.name));
+  if v_lend then
+    return next format('grant usage, create on schema rowferry to %s', v_owner);
+  end if;
+  return next rowferry._read_sql(p_entity);
+  return query select rowferry._apply_sql(p_entity);
+  return next rowferry._keys_function_sql(p_entity);
+  return next rowferry._events_view_sql(p_entity);
+  for v_function in select * from rowferry._entity_functions(p_entity) loop
+    if v_function.of_table_owner then
+      return next format('alter function rowferry.%s owner to %s', v_function.signature, v_owner);
+    end if;
+    return next format('revoke all on function rowferry.%s from public', v_function.signature);
+    if v_function.of_table_owner then
+      return next format('grant execute on function rowferry.%s to rowferry_owner', v_function.signature);
+    end if;
+    return next format('comment on function rowferry.%s is %L', v_function.signature, v_function.comment);
+  end loop;
+  return next format('alter view rowferry.%I owner to %s', rowferry._object_name('', p_entity.name, '_events'), v_owner);
+  return next format('grant select on rowferry.%I to rowferry_viewer, rowferry_owner', rowferry._object_name('', p_entity.name, '_events'));
+  return next format('grant select on rowferry.sync_events to %s', v_owner);
+  return next format('comment on view rowferry.%I is %L', rowferry._object_name('', p_entity.name, '_events'),
+    format('Pending events of %s, the key in its own types, and the row as it is now.', p_entity.name));
+  if v_lend then
+    return next format('revoke create on schema rowferry from %s', v_owner);
+  end if;
+  return next format('grant execute on function rowferry.%I() to %s', rowferry._object_name('capture_', p_entity.name), v_owner);
+  return next format('grant execute on function rowferry._refuse_truncate() to %s', v_owner);
+  return query select rowferry._triggers_sql(p_entity);
+end
+$$;
+comment on function rowferry._attach_sql(rowferry.entities) is 'All statements that attach() runs, in order.';
+revoke all on function rowferry._attach_sql(rowferry.entities) from public;

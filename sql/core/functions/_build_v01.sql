@@ -1,0 +1,50 @@
+-- Builds the envelope: acknowledgements always, and the next batch if the peer has been heard and fewer than two are in flight.
+create or replace function rowferry._build(
+  p_link rowferry.links,
+  p_limit integer,
+  out o_link rowferry.links,
+  out o_envelope bytea,
+  out o_sent integer
+)
+language plpgsql
+set search_path = pg_catalog, pg_temp
+as $$
+declare
+  v_batch record;
+  v_limit integer;
+  v_header jsonb;
+  v_sections rowferry._section[] := '{}';
+  v_tag uuid;
+begin
+  o_link := p_link;
+  o_sent := 0;
+  v_header := jsonb_build_object(
+    'from', (select n.name from rowferry.node n), 'to', p_link.peer, 'token', p_link.token_number || '-' || p_link.token_random,
+    'generation', p_link.generation, 'identity', rowferry._identity(), 'retired', p_link.acked, 'received', p_link.received,
+    'received_tag', p_link.received_tag,
+    'acks', (select coalesce(jsonb_agg(jsonb_build_object('number', t.number, 'tag', t.tag, 'ids', t.ids::text, 'refusals', t.refusals,
+        'conflicts', t.conflicts, 'applied_ms', t.applied_ms,
+        'target_ms', (extract(epoch from current_setting('deadlock_timeout')::interval) * 250)::integer) order by t.number), '[]')
+      from rowferry.taken_batches t where t.peer = p_link.peer));
+  if p_link.ready and (select count(*) from rowferry.built_batches b where b.peer = p_link.peer and b.in_flight) < 2 then
+    perform rowferry._perform_skips(p_link.peer);
+    v_limit := least(coalesce(p_limit, 100000), least(p_link.batch_limit::bigint * p_link.growth, 100000));
+    perform rowferry._queue_backfill(p_link.peer, greatest(1, v_limit));
+    -- A statement of its own: its snapshot holds what was queued just now, and is the one for events and rows alike.
+    select * into v_batch from rowferry._read_batch(p_link.peer, greatest(1, v_limit));
+    if v_batch.o_events > 0 then
+      v_tag := gen_random_uuid();
+      v_sections := v_batch.o_sections;
+      o_sent := v_batch.o_events;
+      o_link.top := p_link.top + 1;
+      o_link.built := greatest(p_link.built, o_link.top);
+      insert into rowferry.built_batches (peer, tag, number, ids, keys, whole, built_at)
+      values (p_link.peer, v_tag, o_link.top, v_batch.o_ids, v_batch.o_keys, v_batch.o_whole or v_limit = 100000, rowferry._now());
+      v_header := v_header || jsonb_build_object('number', o_link.top, 'tag', v_tag, 'ids', v_batch.o_ids::text);
+    end if;
+  end if;
+  o_envelope := rowferry._encode(v_header || jsonb_build_object('top', o_link.top, 'built', o_link.built), v_sections);
+end
+$$;
+comment on function rowferry._build(rowferry.links, integer) is 'Builds the envelope for the peer.';
+revoke all on function rowferry._build(rowferry.links, integer) from public;

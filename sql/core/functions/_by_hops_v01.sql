@@ -1,0 +1,35 @@
+-- Splits a section by how often its rows went back and forth, so that a consequence inherits the right count. A record with a real change starts at 0.
+create or replace function rowferry._by_hops(
+  p_section rowferry._section
+)
+returns rowferry._section[]
+language plpgsql
+stable
+set search_path = pg_catalog, pg_temp
+as $$
+declare
+  v_sections rowferry._section[] := '{}';
+  v_part rowferry._section;
+  v_group record;
+begin
+  if p_section.event_hops is null then
+    return array[p_section];
+  end if;
+  for v_group in
+    select h.hops, array_agg(h.record_id) as keys
+    from (
+      select e.record_id, min(e.hops) as hops
+      from unnest(p_section.event_keys, p_section.event_hops) e (record_id, hops)
+      group by e.record_id
+    ) h
+    group by h.hops
+  loop
+    v_part := rowferry._section_part(p_section, v_group.keys, true);
+    v_part.hops := v_group.hops;
+    v_sections := v_sections || v_part;
+  end loop;
+  return v_sections;
+end
+$$;
+comment on function rowferry._by_hops(rowferry._section) is 'Splits a section by hop count.';
+revoke all on function rowferry._by_hops(rowferry._section) from public;

@@ -1,0 +1,33 @@
+-- Envelope of a header and sections. First line: format, digest of all that follows it, bytes of the header; then the header and each section's parts.
+create or replace function rowferry._encode(
+  p_header jsonb,
+  p_sections rowferry._section[]
+)
+returns bytea
+language plpgsql
+stable
+set search_path = pg_catalog, pg_temp
+as $$
+declare
+  v_section rowferry._section;
+  v_descriptions jsonb := '[]';
+  v_parts bytea[];
+  v_body bytea := '';
+  v_header bytea;
+begin
+  foreach v_section in array p_sections loop
+    select array_agg(convert_to(p.part, 'UTF8') order by p.ord) into v_parts
+    from unnest(array[v_section.keys::text, v_section.gone::text, v_section.asked::text, v_section.event_keys::text,
+      v_section.event_ids::text, v_section.event_stamps::text, v_section.event_hops::text] || v_section.column_values)
+      with ordinality p (part, ord);
+    v_descriptions := v_descriptions || jsonb_build_object('entity', v_section.entity, 'columns', v_section.columns,
+      'bytes', (select jsonb_agg(coalesce(octet_length(p.part), -1) order by p.ord) from unnest(v_parts) with ordinality p (part, ord)));
+    v_body := v_body || coalesce((select string_agg(p.part, '' order by p.ord) from unnest(v_parts) with ordinality p (part, ord)), '');
+  end loop;
+  v_header := convert_to((p_header || jsonb_build_object('sections', v_descriptions))::text, 'UTF8');
+  v_body := v_header || v_body;
+  return convert_to(format(E'rowferry 1 %s %s\n', encode(sha256(v_body), 'hex'), octet_length(v_header)), 'UTF8') || v_body;
+end
+$$;
+comment on function rowferry._encode(jsonb, rowferry._section[]) is 'Makes an envelope.';
+revoke all on function rowferry._encode(jsonb, rowferry._section[]) from public;

@@ -1,0 +1,52 @@
+-- What the generators need to know of each travelling column: types, whether its values can travel as a typed array
+-- (the fast way) or one by one as text, and how the column takes part in keys.
+create or replace function rowferry._entity_columns(
+  p_entity rowferry.entities
+)
+returns table (
+  "position" integer,
+  name text,
+  local text,
+  key_position integer,
+  type text,
+  full_type text,
+  typed boolean,
+  output text,
+  lossy boolean,
+  in_unique boolean,
+  insert_only boolean
+)
+language sql
+stable
+set search_path = pg_catalog, pg_temp
+as $$
+  with recursive base (attnum, oid, typmod) as (
+    select a.attnum, a.atttypid, a.atttypmod
+    from pg_attribute a
+    where a.attrelid = p_entity.relation and a.attnum > 0 and not a.attisdropped
+    union all
+    select b.attnum, t.typbasetype, case when b.typmod >= 0 then b.typmod else t.typtypmod end
+    from base b join pg_type t on t.oid = b.oid and t.typtype = 'd'
+  )
+  select c.ord::integer, c.name, c.local,
+    array_position(p_entity.key_columns, c.name),
+    format_type(t.oid, -1),
+    format_type(t.oid, case when b.typmod >= 0 then b.typmod else -1 end),
+    t.typcategory <> 'A' and t.typtype <> 'c' and t.typarray <> 0 and t.typdelim = ',',
+    format('%I.%I', n.nspname, o.proname),
+    b.typmod >= 0 and t.oid <> 'bpchar'::regtype,
+    exists (
+      select from pg_index i
+      where i.indrelid = a.attrelid and i.indisunique and a.attnum = any (i.indkey[0:i.indnkeyatts - 1])
+    ),
+    a.attidentity = 'a'
+  from unnest(p_entity.columns, p_entity.local_columns) with ordinality c (name, local, ord)
+  join pg_attribute a on a.attrelid = p_entity.relation and a.attname = c.local and not a.attisdropped
+  join base b on b.attnum = a.attnum
+  join pg_type t on t.oid = b.oid and t.typtype <> 'd'
+  join pg_proc o on o.oid = t.typoutput
+  join pg_namespace n on n.oid = o.pronamespace
+  order by c.ord
+$$;
+comment on function rowferry._entity_columns(rowferry.entities) is 'Travelling columns of an entity with what the generated functions need to know of each.';
+revoke all on function rowferry._entity_columns(rowferry.entities) from public;

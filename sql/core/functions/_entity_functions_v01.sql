@@ -1,0 +1,27 @@
+-- The functions generated for an entity: one list for those who create, comment, check and drop them.
+create or replace function rowferry._entity_functions(
+  p_entity rowferry.entities
+)
+returns table (
+  signature text,
+  of_table_owner boolean,
+  comment text
+)
+language sql
+stable
+set search_path = pg_catalog, pg_temp
+as $$
+  select format('%I(%s)', rowferry._object_name(f.prefix, p_entity.name), f.arguments), f.prefix <> 'capture_',
+    format(f.comment, p_entity.relation)
+  from (values
+    ('capture_', '', 'Writes an event for each change of a row of %s.'),
+    ('read_', 'text[], bigint', 'Reads rows of %s by their keys.'),
+    ('apply_', 'text[]', 'Inserts or updates rows of %s as the other node has them.'),
+    ('delete_', 'text[]', 'Deletes rows of %s that the other node has no more.'),
+    ('lock_', 'text[]', 'Locks rows of %s; returns the keys of those that somebody else has locked.'),
+    ('differing_', 'text[], text[]', 'Keys of rows of %s that are not stored as they were sent.'),
+    ('keys_', 'text, integer', 'Next keys of %s in their order, for backfill.')
+  ) f (prefix, arguments, comment)
+$$;
+comment on function rowferry._entity_functions(rowferry.entities) is 'The functions generated for an entity.';
+revoke all on function rowferry._entity_functions(rowferry.entities) from public;

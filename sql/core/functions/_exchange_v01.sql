@@ -1,0 +1,127 @@
+-- The exchange proper, under the link's lock. Reads the link once, writes it once, and only if something changed: an idle call draws no transaction id.
+create or replace function rowferry._exchange(
+  p_peer text,
+  p_token_number bigint,
+  p_token_random text,
+  p_envelope bytea,
+  p_limit integer,
+  p_courier jsonb
+)
+returns table (
+  status text,
+  envelope bytea,
+  applied integer,
+  refused integer,
+  conflicts integer,
+  retired integer,
+  sent integer,
+  pending bigint,
+  held bigint,
+  next_id bigint,
+  last_id bigint,
+  backfilling bigint,
+  token text,
+  version integer,
+  reason text
+)
+language plpgsql
+volatile
+set search_path = pg_catalog, pg_temp
+as $$
+#variable_conflict use_variable
+declare
+  v_before rowferry.links := (select l from rowferry.links l where l.peer = p_peer);
+  v_link rowferry.links := v_before;
+  v_opened boolean := false;
+  v_format integer;
+  v_header jsonb;
+  v_sections rowferry._section[];
+  v_heard record;
+  v_built record;
+  v_counts record;
+begin
+  applied := 0;
+  refused := 0;
+  conflicts := 0;
+  retired := 0;
+  sent := 0;
+  if v_link.paused_at is not null then
+    status := 'paused';
+    reason := concat('paused by ', v_link.paused_by);
+  elsif (p_token_number, p_token_random collate "C") < (v_link.token_number, v_link.token_random collate "C") then
+    status := 'superseded';
+    reason := 'a newer courier has opened the exchange';
+  else
+    if (p_token_number, p_token_random collate "C") > (v_link.token_number, v_link.token_random collate "C") then
+      v_link := rowferry._open(v_link, p_token_number, p_token_random, p_courier);
+      v_opened := true;
+    end if;
+    if p_envelope is not null then
+      select d.o_format, d.o_header, d.o_sections into v_format, v_header, v_sections from rowferry._decode(p_envelope) d;
+      if v_format > 1 then
+        status := 'stopped';
+        reason := format('%s speaks format %s of the envelope, this node only 1: run alembic upgrade head here', p_peer, v_format);
+      elsif v_header ->> 'from' is distinct from p_peer or v_header ->> 'to' is distinct from (select n.name from rowferry.node n) then
+        raise exception using errcode = 'RF004', message = 'the envelope is for another link',
+          detail = format('It goes from %s to %s.', v_header ->> 'from', v_header ->> 'to'),
+          hint = 'Check which connection string each node''s environment variable holds; nothing was applied.';
+      elsif v_header ->> 'token' is distinct from p_token_number || '-' || p_token_random then
+        status := 'superseded';
+        reason := 'the envelope is of another courier';
+      elsif (v_header ->> 'generation')::integer > v_link.generation then
+        v_link := rowferry._new_generation(v_link, (v_header ->> 'generation')::integer);
+      end if;
+    end if;
+  end if;
+  if status is null and v_link.stopped_at is null and v_header is not null then
+    v_link.stopped_reason := rowferry._check_memory(v_link, v_header);
+    if v_link.stopped_reason is not null then
+      v_link.stopped_at := rowferry._now();
+    elsif (v_header ->> 'generation')::integer = v_link.generation
+      and coalesce((v_header ->> 'number')::bigint, 0) <= v_link.received + 1 then
+      v_link := rowferry._meet(v_link, v_header);
+      if (v_header ->> 'number')::bigint = v_link.received + 1 then
+        select * into v_heard from rowferry._take(v_link, v_header, v_sections);
+        v_link := v_heard.o_link;
+        applied := v_heard.o_applied;
+        refused := v_heard.o_refused;
+        conflicts := v_heard.o_conflicts;
+      end if;
+      if (v_header ->> 'top')::bigint <= v_link.received then
+        select * into v_heard from rowferry._hear(v_link, v_header);
+        v_link := v_heard.o_link;
+        retired := v_heard.o_retired;
+      end if;
+    end if;
+  end if;
+  if status is null and v_link.stopped_at is not null then
+    status := 'stopped';
+    reason := v_link.stopped_reason;
+  end if;
+  if status is null then
+    select * into v_built from rowferry._build(v_link, p_limit);
+    v_link := v_built.o_link;
+    envelope := v_built.o_envelope;
+    sent := v_built.o_sent;
+    status := case when v_link is distinct from v_before then 'moved' else 'idle' end;
+  end if;
+  if v_link is distinct from v_before then
+    if status = 'moved' and not v_opened then
+      v_link.last_exchange_at := rowferry._now();
+      v_link.courier_error := null;
+    end if;
+    perform rowferry._save_link(v_link);
+  end if;
+  select * into v_counts from rowferry._counts(p_peer, 10000);
+  pending := v_counts.pending;
+  held := v_counts.held;
+  next_id := v_counts.next_id;
+  last_id := v_counts.last_id;
+  backfilling := v_counts.backfilling;
+  token := v_link.token_number || '-' || v_link.token_random;
+  version := rowferry.version();
+  return next;
+end
+$$;
+comment on function rowferry._exchange(text, bigint, text, bytea, integer, jsonb) is 'The exchange proper, under the link''s lock.';
+revoke all on function rowferry._exchange(text, bigint, text, bytea, integer, jsonb) from public;

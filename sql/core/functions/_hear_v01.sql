@@ -1,0 +1,68 @@
+-- Honours what the peer says of this node's batches (R5: the caller has made sure that it may): taken events leave, refused ones are held, its
+-- conflicts are recorded, the size of the next batch follows the time it needed.
+create or replace function rowferry._hear(
+  p_link rowferry.links,
+  p_header jsonb,
+  out o_link rowferry.links,
+  out o_retired integer
+)
+language plpgsql
+set search_path = pg_catalog, pg_temp
+as $$
+declare
+  v_ack jsonb;
+  v_batch rowferry.built_batches;
+  v_heard int8multirange := rowferry._heard_ids(p_header -> 'acks');
+  v_entities integer[];
+  v_lacking boolean;
+  v_scale numeric;
+begin
+  o_link := p_link;
+  o_retired := 0;
+  for v_ack in
+    select a from jsonb_array_elements(p_header -> 'acks') a where (a ->> 'number')::bigint > p_link.acked order by (a ->> 'number')::bigint
+  loop
+    select b.* into v_batch
+    from rowferry.built_batches b
+    where b.peer = p_link.peer and b.tag = (v_ack ->> 'tag')::uuid;
+    continue when not found;
+    v_lacking := rowferry._note_refusals(v_batch, v_ack -> 'refusals');
+    o_link.growth := case when v_lacking and not v_batch.whole then least(o_link.growth * 4, 256) else 1 end;
+    perform rowferry._record_conflicts(p_link.peer, p_header ->> 'from', v_ack -> 'conflicts');
+    v_scale := (v_ack ->> 'target_ms')::numeric / greatest((v_ack ->> 'applied_ms')::numeric, 1);
+    if v_scale < 1 then
+      o_link.batch_limit := greatest(10, least(o_link.batch_limit, (v_batch.keys * v_scale)::integer));
+    elsif v_scale > 2 and v_batch.keys >= o_link.batch_limit / 2 then
+      o_link.batch_limit := least(20000, o_link.batch_limit * 2);
+    end if;
+  end loop;
+
+  if not isempty(v_heard) then
+    -- A row that was refused for want of its parent is tried again as soon as the parent has arrived.
+    if exists (select from rowferry.held_events h where h.sqlstate = '23503') then
+      select array_agg(distinct e.entity_id) into v_entities
+      from unnest(v_heard) r
+      join rowferry.events e on e.id >= lower(r) and e.id < upper(r);
+      update rowferry.held_events h set not_before = rowferry._now()
+      from rowferry.entities c
+      join pg_constraint f on f.conrelid = c.relation and f.contype = 'f'
+      join rowferry.entities p on p.relation = f.confrelid
+      where h.sqlstate = '23503' and h.not_before > rowferry._now() and h.entity_id = c.id and p.id = any (v_entities);
+    end if;
+    o_retired := rowferry._delete_events(v_heard);
+  end if;
+
+  if (p_header ->> 'received')::bigint > o_link.acked then
+    o_link.acked := (p_header ->> 'received')::bigint;
+    o_link.acked_tag := (p_header ->> 'received_tag')::uuid;
+    o_link.top := greatest(o_link.top, o_link.acked);
+    delete from rowferry.built_batches b where b.peer = p_link.peer and b.number <= o_link.acked;
+  end if;
+  o_link.ready := true;
+  if (p_header ->> 'retired')::bigint > 0 then
+    delete from rowferry.taken_batches t where t.peer = p_link.peer and t.number <= (p_header ->> 'retired')::bigint;
+  end if;
+end
+$$;
+comment on function rowferry._hear(rowferry.links, jsonb) is 'Honours what the peer says of this node''s batches.';
+revoke all on function rowferry._hear(rowferry.links, jsonb) from public;

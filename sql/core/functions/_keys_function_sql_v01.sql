@@ -1,0 +1,47 @@
+-- The function that walks an entity's keys in order, a chunk at a time, for backfill; as DDL.
+create or replace function rowferry._keys_function_sql(
+  p_entity rowferry.entities
+)
+returns text
+language sql
+stable
+set search_path = pg_catalog, pg_temp
+as $function$
+  select format($f$create or replace function rowferry.%1$I(
+  p_after text,
+  p_limit integer
+)
+returns text[]
+language plpgsql
+stable
+security definer
+set search_path = pg_catalog, pg_temp
+set row_security = off
+as $rowferry$
+begin
+  if p_after is null then
+    return (
+      select array_agg(r.record_id)
+      from (select %2$s from %3$s t order by %4$s limit p_limit) r (record_id)
+    );
+  end if;
+  return (
+    select array_agg(r.record_id)
+    from (
+      select %2$s
+      from %3$s t
+      where (%4$s) > (select %5$s from %6$s)
+      order by %4$s
+      limit p_limit
+    ) r (record_id)
+  );
+end
+$rowferry$$f$,
+    rowferry._object_name('keys_', p_entity.name), rowferry._record_id_sql(p_entity, 't'), p_entity.relation,
+    string_agg(format('t.%I', c.local), ', ' order by c.key_position),
+    string_agg('k.k' || c.key_position, ', ' order by c.key_position), rowferry._keys_sql(p_entity, 'array[p_after]'))
+  from rowferry._entity_columns(p_entity) c
+  where c.key_position is not null
+$function$;
+comment on function rowferry._keys_function_sql(rowferry.entities) is 'DDL of the function that walks an entity''s keys.';
+revoke all on function rowferry._keys_function_sql(rowferry.entities) from public;

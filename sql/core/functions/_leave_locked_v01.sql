@@ -1,0 +1,35 @@
+-- Takes out of sections the records whose rows somebody has locked; a locked table takes out the whole section.
+create or replace function rowferry._leave_locked(
+  p_sections rowferry._section[],
+  out o_sections rowferry._section[],
+  out o_left jsonb
+)
+language plpgsql
+set search_path = pg_catalog, pg_temp
+as $$
+declare
+  v_section rowferry._section;
+  v_busy text[];
+begin
+  o_sections := '{}';
+  o_left := '[]';
+  foreach v_section in array p_sections loop
+    begin
+      execute format('select rowferry.%I($1)', rowferry._object_name('lock_', v_section.entity)) into v_busy
+      using v_section.keys || v_section.gone;
+    exception
+      when lock_not_available then
+        v_busy := v_section.keys || v_section.gone || v_section.asked;
+    end;
+    if v_busy is not null then
+      o_left := o_left || rowferry._left_entries(rowferry._section_part(v_section, v_busy, true));
+      v_section := rowferry._section_part(v_section, v_busy, false);
+    end if;
+    if coalesce(v_section.keys, v_section.gone, v_section.asked) is not null then
+      o_sections := o_sections || v_section;
+    end if;
+  end loop;
+end
+$$;
+comment on function rowferry._leave_locked(rowferry._section[]) is 'Takes out of sections the records that somebody has locked.';
+revoke all on function rowferry._leave_locked(rowferry._section[]) from public;

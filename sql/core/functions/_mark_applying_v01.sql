@@ -1,0 +1,22 @@
+-- Tells the capture functions, in this transaction only, which rows come from the peer and need no event.
+create or replace function rowferry._mark_applying(
+  p_sections rowferry._section[]
+)
+returns void
+language plpgsql
+set search_path = pg_catalog, pg_temp
+as $$
+begin
+  insert into rowferry.applying (transaction_id, entity_id, hops, keys)
+  values (pg_current_xact_id(), 0, 1, '{}');
+  insert into rowferry.applying (transaction_id, entity_id, hops, keys)
+  select pg_current_xact_id(), e.id, 1, array_agg(k)
+  from unnest(p_sections) s
+  join rowferry.entities e on e.name = s.entity
+  cross join lateral unnest(s.keys || s.gone) k
+  group by e.id;
+  perform set_config('rowferry.applying', 'on', true);
+end
+$$;
+comment on function rowferry._mark_applying(rowferry._section[]) is 'Marks the rows that are about to be applied.';
+revoke all on function rowferry._mark_applying(rowferry._section[]) from public;

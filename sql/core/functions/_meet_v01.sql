@@ -1,0 +1,22 @@
+-- Notes who the peer is: its identity at the first meeting of a generation, its generation, and a failover since (only a warning).
+create or replace function rowferry._meet(
+  p_link rowferry.links,
+  p_header jsonb
+)
+returns rowferry.links
+language plpgsql
+stable
+set search_path = pg_catalog, pg_temp
+as $$
+begin
+  p_link.peer_generation := (p_header ->> 'generation')::integer;
+  if p_link.peer_identity is not null and p_link.peer_identity ->> 'timeline' <> p_header #>> '{identity,timeline}' then
+    p_link.warning := format('%s was promoted from a standby: its timeline went from %s to %s', p_link.peer,
+      p_link.peer_identity ->> 'timeline', p_header #>> '{identity,timeline}');
+  end if;
+  p_link.peer_identity := p_header -> 'identity';
+  return p_link;
+end
+$$;
+comment on function rowferry._meet(rowferry.links, jsonb) is 'Notes who the peer is.';
+revoke all on function rowferry._meet(rowferry.links, jsonb) from public;

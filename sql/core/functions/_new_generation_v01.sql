@@ -1,0 +1,29 @@
+-- A link as it is at the start of a generation: all numbers at zero, the memory of batches gone, the events kept.
+create or replace function rowferry._new_generation(
+  p_link rowferry.links,
+  p_generation integer
+)
+returns rowferry.links
+language plpgsql
+set search_path = pg_catalog, pg_temp
+as $$
+begin
+  delete from rowferry.built_batches b where b.peer = p_link.peer;
+  delete from rowferry.taken_batches t where t.peer = p_link.peer;
+  p_link.generation := p_generation;
+  p_link.ready := false;
+  p_link.built := 0;
+  p_link.top := 0;
+  p_link.acked := 0;
+  p_link.acked_tag := null;
+  p_link.received := 0;
+  p_link.received_tag := null;
+  p_link.peer_identity := null;
+  p_link.stopped_at := null;
+  p_link.stopped_reason := null;
+  p_link.warning := null;
+  return p_link;
+end
+$$;
+comment on function rowferry._new_generation(rowferry.links, integer) is 'A link as it is at the start of a generation.';
+revoke all on function rowferry._new_generation(rowferry.links, integer) from public;

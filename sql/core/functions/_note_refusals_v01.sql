@@ -1,0 +1,44 @@
+-- Holds the events of records that the peer refused, twice as long each time, up to five minutes; a record that was only locked there waits a
+-- moment, uncounted. Returns whether a record was refused for want of another one; if the batch was not everything that is pending, that
+-- is no refusal yet: the next batch grows and brings the other.
+create or replace function rowferry._note_refusals(
+  p_batch rowferry.built_batches,
+  p_refusals jsonb
+)
+returns boolean
+language plpgsql
+set search_path = pg_catalog, pg_temp
+as $$
+declare
+  v_now timestamptz := rowferry._now();
+begin
+  if p_refusals = '[]' then
+    return false;
+  end if;
+  insert into rowferry.held_events as h (event_id, entity_id, record_id, attempts, not_before, sqlstate, last_error, hint, first_at, last_at)
+  select distinct on (e.id) e.id, e.entity_id, e.record_id, case when r.refusal ? 'sqlstate' then 1 else 0 end,
+    v_now + case when r.refusal ? 'sqlstate' then interval '1 s' else interval '0.25 s' end,
+    coalesce(r.refusal ->> 'sqlstate', '55P03'), coalesce(r.refusal ->> 'message', 'the row is locked on the other node'), r.refusal ->> 'hint', v_now, v_now
+  from jsonb_array_elements(p_refusals) r (refusal)
+  join rowferry.entities n on n.name = r.refusal ->> 'entity'
+  cross join lateral (
+    select e.id, e.entity_id, e.record_id
+    from rowferry.events e
+    where e.entity_id = n.id and e.record_id = r.refusal ->> 'record_id' and e.id <@ p_batch.ids
+    union all
+    select e.id, e.entity_id, e.record_id
+    from unnest(p_batch.ids) i
+    join rowferry.events e on e.id >= lower(i) and e.id < upper(i)
+    where not r.refusal ? 'record_id' and e.entity_id = n.id
+  ) e
+  where p_batch.whole or coalesce(r.refusal ->> 'sqlstate', '') not in ('23503', '23505', '23P01')
+  on conflict (event_id) do update
+  set attempts = h.attempts + excluded.attempts,
+    not_before = v_now + case when excluded.attempts = 0 then interval '0.25 s'
+      else least(power(2, least(h.attempts, 10)), 300) * interval '1 s' end,
+    sqlstate = excluded.sqlstate, last_error = excluded.last_error, hint = excluded.hint, last_at = v_now;
+  return exists (select from jsonb_array_elements(p_refusals) r where r ->> 'sqlstate' in ('23503', '23505', '23P01'));
+end
+$$;
+comment on function rowferry._note_refusals(rowferry.built_batches, jsonb) is 'Holds the events of records that the peer refused.';
+revoke all on function rowferry._note_refusals(rowferry.built_batches, jsonb) from public;

@@ -1,0 +1,27 @@
+-- Keys with changes of this node that the sender of the batch had not taken: not among those it acknowledged (p_heard), nor decided already.
+create or replace function rowferry._own_events(
+  p_entity_id integer,
+  p_keys text[],
+  p_heard int8multirange,
+  p_decided int8multirange
+)
+returns text[]
+language plpgsql
+volatile
+set search_path = pg_catalog, pg_temp
+as $$
+begin
+  -- One-way traffic finds nothing here, without probing each key.
+  if not exists (select from rowferry.events e where e.entity_id = p_entity_id) then
+    return null;
+  end if;
+  return (
+    select array_agg(distinct e.record_id)
+    from unnest(p_keys) k (record_id)
+    join rowferry.events e on e.entity_id = p_entity_id and e.record_id = k.record_id
+    where e.event_type <> 'q' and not e.id <@ p_heard and not e.id <@ p_decided
+  );
+end
+$$;
+comment on function rowferry._own_events(integer, text[], int8multirange, int8multirange) is 'Keys with changes of this node that the peer has not taken.';
+revoke all on function rowferry._own_events(integer, text[], int8multirange, int8multirange) from public;

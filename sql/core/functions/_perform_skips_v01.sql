@@ -1,0 +1,31 @@
+-- Replaces events that a person gave up by a question, once none of them is in flight: the peer may be deciding by them (R14).
+create or replace function rowferry._perform_skips(
+  p_peer text
+)
+returns integer
+language plpgsql
+set search_path = pg_catalog, pg_temp
+as $$
+declare
+  v_skip rowferry.skips;
+  v_count integer := 0;
+begin
+  for v_skip in
+    select s.*
+    from rowferry.skips s
+    where s.peer = p_peer and s.done_at is null
+      and not exists (select from rowferry.built_batches b where b.peer = p_peer and b.in_flight and b.ids && s.ids)
+    order by s.id
+  loop
+    if rowferry._delete_events(v_skip.ids) > 0 then
+      insert into rowferry.events (changed_at, entity_id, event_type, record_id)
+      values (rowferry._now(), v_skip.entity_id, 'q', v_skip.record_id);
+    end if;
+    update rowferry.skips s set done_at = rowferry._now() where s.id = v_skip.id;
+    v_count := v_count + 1;
+  end loop;
+  return v_count;
+end
+$$;
+comment on function rowferry._perform_skips(text) is 'Replaces events that were given up by a question.';
+revoke all on function rowferry._perform_skips(text) from public;

@@ -1,0 +1,153 @@
+-- What attach() would register, or the reason why it cannot, as an error with a hint. Changes nothing.
+create or replace function rowferry._plan_entity(
+  p_table regclass,
+  p_entity text,
+  p_columns jsonb,
+  p_key text[],
+  p_peer text
+)
+returns rowferry.entities
+language plpgsql
+stable
+set search_path = pg_catalog, pg_temp
+as $$
+declare
+  v_table pg_class := (select c from pg_class c where c.oid = p_table);
+  v_entity rowferry.entities;
+  v_map jsonb;
+  v_names text;
+begin
+  if not pg_has_role(current_user, 'rowferry_owner', 'usage') or not pg_has_role(current_user, v_table.relowner, 'usage') then
+    raise exception using errcode = '42501', message = 'attaching a table needs the rights of its owner and of rowferry_owner',
+      detail = format('%s belongs to %I; the current role is %I.', p_table, pg_get_userbyid(v_table.relowner), current_user),
+      hint = format('As a superuser: grant %I, rowferry_owner to %I;', pg_get_userbyid(v_table.relowner), current_user);
+  end if;
+  if v_table.relkind not in ('r', 'p') or v_table.relpersistence <> 'p' or v_table.relnamespace::regnamespace::text in ('rowferry', 'pg_catalog') then
+    raise exception using errcode = 'RF010', message = 'only a permanent table can be kept in sync',
+      detail = format('%s is %s.', p_table, case
+        when v_table.relkind in ('r', 'p') and v_table.relpersistence = 'u' then 'an unlogged table'
+        when v_table.relkind in ('r', 'p') and v_table.relpersistence = 't' then 'a temporary table'
+        when v_table.relkind in ('r', 'p') then 'a table of the system'
+        when v_table.relkind in ('v', 'm') then 'a view' when v_table.relkind = 'f' then 'a foreign table'
+        else 'no table' end),
+      hint = case when v_table.relkind in ('r', 'p') and v_table.relpersistence = 'u'
+        then format('Its rows do not survive a crash; first: alter table %s set logged;', p_table)
+        else 'Attach the table that holds the rows.' end;
+  end if;
+  if v_table.relispartition or exists (select from pg_inherits i where p_table in (i.inhrelid, i.inhparent)) and v_table.relkind = 'r' then
+    raise exception using errcode = 'RF010', message = 'a partition or a table that inherits cannot be attached by itself',
+      detail = format('%s is part of an inheritance tree.', p_table),
+      hint = 'Attach the partitioned table; its partitions come with it.';
+  end if;
+  if exists (select from pg_rewrite r where r.ev_class = p_table) then
+    raise exception using errcode = 'RF010', message = 'a table with rules cannot be kept in sync',
+      detail = format('%s has rules.', p_table), hint = 'Rules rewrite what would be captured; use triggers instead.';
+  end if;
+  if v_table.relforcerowsecurity and not (select rolbypassrls from pg_roles where oid = v_table.relowner) then
+    raise exception using errcode = 'RF010', message = 'row-level security would hide rows from the sync',
+      detail = format('%s forces row-level security on its owner too.', p_table),
+      hint = format('alter table %s no force row level security;', p_table);
+  end if;
+
+  -- the peer
+  v_entity.peer := coalesce(p_peer, (select min(l.peer) from rowferry.links l having count(*) = 1));
+  if v_entity.peer is null or not exists (select from rowferry.links l where l.peer = v_entity.peer) then
+    raise exception using errcode = 'RF002', message = 'no such peer',
+      detail = format('This node knows: %s.', coalesce((select string_agg(peer, ', ' order by peer) from rowferry.links), 'none')),
+      hint = 'Name the node in alembic.ini and run alembic upgrade head, or give p_peer => a name.';
+  end if;
+
+  -- the name
+  v_entity.relation := p_table;
+  v_entity.name := coalesce(p_entity, v_table.relname);
+  if v_entity.name = '' or octet_length(v_entity.name) > 63 or strpos(v_entity.name, '$rowferry$') > 0 then
+    raise exception using errcode = 'RF010', message = 'an entity''s name has 1 to 63 bytes', hint = 'Give it with p_entity => a name.';
+  end if;
+  if exists (select from rowferry.entities e where e.relation = p_table or e.name = v_entity.name) then
+    raise exception using errcode = 'RF011', message = 'already attached',
+      detail = (select format('Entity %s is table %s.', e.name, e.relation) from rowferry.entities e
+        where e.relation = p_table or e.name = v_entity.name limit 1),
+      hint = 'Give another name with p_entity =>, or detach it first: select rowferry.detach(name) from rowferry.entities;';
+  end if;
+  if to_regclass(format('rowferry.%I', rowferry._object_name('', v_entity.name, '_events'))) is not null then
+    raise exception using errcode = 'RF010', message = 'this entity''s view would have the name of an object of rowferry',
+      detail = rowferry._object_name('', v_entity.name, '_events'), hint = 'Give another name with p_entity =>.';
+  end if;
+
+  -- the columns
+  if p_columns is null then
+    select jsonb_object_agg(a.attname, a.attname) into v_map
+    from pg_attribute a
+    where a.attrelid = p_table and a.attnum > 0 and not a.attisdropped and a.attgenerated = '';
+  elsif jsonb_typeof(p_columns) = 'array' then
+    select jsonb_object_agg(c, c) into v_map from jsonb_array_elements_text(p_columns) c;
+  else
+    v_map := p_columns;
+  end if;
+  select string_agg(m.value, ', ' order by m.value) into v_names
+  from jsonb_each_text(v_map) m
+  where not exists (
+    select from pg_attribute a
+    where a.attrelid = p_table and a.attname = m.value and a.attnum > 0 and not a.attisdropped and a.attgenerated = ''
+  );
+  if v_names is not null or v_map is null or (select count(distinct value) <> count(*) from jsonb_each_text(v_map)) then
+    raise exception using errcode = 'RF010', message = 'p_columns must name columns of the table, each once',
+      detail = coalesce(format('%s has no such column, or it is generated: %s.', p_table, v_names), 'A column stands twice, or there is none.'),
+      hint = 'Give a map from entity column to column, or an array of columns; \d shows the table.';
+  end if;
+  select array_agg(m.key order by m.key collate "C"), array_agg(m.value order by m.key collate "C")
+  into v_entity.columns, v_entity.local_columns
+  from jsonb_each_text(v_map) m;
+  select string_agg(format('%s %s', c.local, c.type), ', ') into v_names
+  from rowferry._entity_columns(v_entity) c
+  where c.type in ('oid', 'xid', 'cid', 'tid', 'regproc', 'regprocedure', 'regoper', 'regoperator', 'regclass', 'regcollation', 'regtype',
+    'regrole', 'regnamespace', 'regconfig', 'regdictionary', 'pg_snapshot', 'txid_snapshot', 'xid8');
+  if v_names is not null then
+    raise exception using errcode = 'RF010', message = 'a column holds what has a meaning in this database only',
+      detail = format('%s: %s.', p_table, v_names), hint = 'Leave it out with p_columns =>; large objects cannot be kept in sync.';
+  end if;
+
+  -- the key
+  select array_agg(c.name order by c.name collate "C") into v_entity.key_columns
+  from unnest(v_entity.columns, v_entity.local_columns) c (name, local)
+  where case when p_key is not null then c.name = any (p_key) or c.local = any (p_key) and not v_entity.columns @> array[c.local]
+    else exists (select from pg_index i join pg_attribute a on a.attrelid = i.indrelid and a.attnum = any (i.indkey[0:i.indnkeyatts - 1])
+      where i.indrelid = p_table and i.indisprimary and a.attname = c.local) end;
+  if p_key is null and not exists (select from pg_index i where i.indrelid = p_table and i.indisprimary) then
+    raise exception using errcode = 'RF010', message = 'a table without a primary key cannot be kept in sync',
+      detail = format('%s has no primary key.', p_table),
+      hint = format('Add one (alter table %s add primary key (..)), or name the columns of a unique index over not null columns: p_key => array[..].', p_table);
+  end if;
+  if v_entity.key_columns is null or cardinality(v_entity.key_columns) <> coalesce(cardinality(p_key),
+      (select indnkeyatts from pg_index i where i.indrelid = p_table and i.indisprimary))
+    or not exists (
+      select from pg_index i
+      where i.indrelid = p_table and i.indisunique and i.indisvalid and i.indpred is null and i.indexprs is null
+        and (select array_agg(a.attname::text order by a.attname) from pg_attribute a
+          where a.attrelid = p_table and a.attnum = any (i.indkey[0:i.indnkeyatts - 1]) and a.attnotnull)
+          = (select array_agg(c.local order by c.local) from rowferry._entity_columns(v_entity) c where c.key_position is not null)
+        and i.indnkeyatts = cardinality(v_entity.key_columns)
+    ) then
+    raise exception using errcode = 'RF010', message = 'the key must be the columns of a unique index, all of them not null and among the columns kept in sync',
+      detail = format('%s, key %s.', p_table, coalesce(array_to_string(coalesce(p_key, v_entity.key_columns), ', '), 'none')),
+      hint = 'Name the key''s columns with p_key => array[..], as they are called in p_columns.';
+  end if;
+  select string_agg(format('%s %s', c.local, c.type), ', ') into v_names
+  from rowferry._entity_columns(v_entity) c
+  join pg_attribute a on a.attrelid = p_table and a.attname = c.local
+  left join pg_collation l on l.oid = a.attcollation
+  where c.key_position is not null and (not coalesce(l.collisdeterministic, true)
+    or c.type not in ('smallint', 'integer', 'bigint', 'numeric', 'uuid', 'text', 'character varying', 'bpchar', 'name', '"char"', 'boolean',
+      'date', 'time without time zone', 'timestamp without time zone', 'timestamp with time zone', 'bytea', 'inet', 'cidr', 'macaddr', 'macaddr8')
+      and not exists (select from pg_type t where t.oid = to_regtype(c.type) and t.typtype = 'e'));
+  if v_names is not null then
+    raise exception using errcode = 'RF010', message = 'a key column has a type in which one value can be spelled in several ways',
+      detail = format('%s: %s.', p_table, v_names),
+      hint = 'Two spellings of one key would be two records; use a key of another type, or one that is derived from it.';
+  end if;
+  v_entity.id := (select coalesce(max(e.id), 0) + 1 from rowferry.entities e);
+  return v_entity;
+end
+$$;
+comment on function rowferry._plan_entity(regclass, text, jsonb, text[], text) is 'What attach() would register; raises the reason why it cannot.';
+revoke all on function rowferry._plan_entity(regclass, text, jsonb, text[], text) from public;

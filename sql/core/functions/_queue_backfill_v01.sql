@@ -1,0 +1,58 @@
+-- Queues the next chunk of each backfill whose last chunk has gone, parents before children. An event only names the key, so a row that
+-- changes meanwhile is sent as it then is. Returns the number of rows queued.
+create or replace function rowferry._queue_backfill(
+  p_peer text,
+  p_limit integer
+)
+returns integer
+language plpgsql
+set search_path = pg_catalog, pg_temp
+as $$
+declare
+  v_backfill record;
+  v_keys text[];
+  v_first bigint;
+  v_last bigint;
+  v_queued integer := 0;
+begin
+  for v_backfill in
+    select b.*, e.name
+    from rowferry.backfills b
+    join rowferry.entities e on e.id = b.entity_id
+    where e.peer = p_peer and b.finished_at is null
+      and not exists (
+        select from rowferry.events v
+        where v.id between b.first_event_id and b.last_event_id and v.entity_id = b.entity_id and v.event_type = 'b'
+          and not exists (select from rowferry.held_events h where h.event_id = v.id and h.attempts > 0)
+      )
+      and not exists (
+        select from pg_constraint f
+        join rowferry.entities p on p.relation = f.confrelid and p.id <> e.id
+        join rowferry.backfills o on o.entity_id = p.id and o.finished_at is null
+        where f.conrelid = e.relation and f.contype = 'f'
+          and e.name <> all (rowferry._ancestors(p.name))
+      )
+    order by b.requested_at
+  loop
+    execute format('select rowferry.%I($1, $2)', rowferry._object_name('keys_', v_backfill.name)) into v_keys
+    using v_backfill.last_key, p_limit;
+    if v_keys is null then
+      update rowferry.backfills b set finished_at = rowferry._now() where b.entity_id = v_backfill.entity_id;
+      continue;
+    end if;
+    with queued as (
+      insert into rowferry.events (changed_at, entity_id, event_type, record_id)
+      select rowferry._now(), v_backfill.entity_id, 'b', k from unnest(v_keys) k
+      returning id
+    )
+    select min(id), max(id) into v_first, v_last from queued;
+    update rowferry.backfills b
+    set last_key = v_keys[cardinality(v_keys)], first_event_id = v_first, last_event_id = v_last, queued = b.queued + cardinality(v_keys)
+    where b.entity_id = v_backfill.entity_id;
+    v_queued := v_queued + cardinality(v_keys);
+  end loop;
+  return v_queued;
+end
+$$;
+comment on function rowferry._queue_backfill(text, integer) is 'Queues the next chunk of each backfill.';
+revoke all on function rowferry._queue_backfill(text, integer) from public;

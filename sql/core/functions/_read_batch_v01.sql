@@ -1,0 +1,140 @@
+-- The next batch for a peer. STABLE: all statements in here see one snapshot, the caller's (R4). Oldest events first; a key with all its
+-- pending events; when the limit cut something off, the pending parents of every child row too, or the peer could not take it.
+create or replace function rowferry._read_batch(
+  p_peer text,
+  p_limit integer,
+  out o_sections rowferry._section[],
+  out o_ids int8multirange,
+  out o_events integer,
+  out o_keys integer,
+  out o_whole boolean
+)
+language plpgsql
+stable
+set search_path = pg_catalog, pg_temp
+as $$
+declare
+  c_bytes constant bigint := 33554432;
+  v_now timestamptz := rowferry._now();
+  v_mine integer[] := array(select e.id from rowferry.entities e where e.peer = p_peer);
+  v_flying int8multirange;
+  v_alone bigint;
+  v_group record;
+  v_entity rowferry.entities;
+  v_section rowferry._section;
+  v_entity_ids integer[];
+  v_record_ids text[];
+  v_seen_ids integer[] := '{}';
+  v_seen_records text[] := '{}';
+  v_round_sections integer;
+  v_keys text[];
+  v_read record;
+  v_bytes bigint := c_bytes;
+begin
+  o_sections := '{}';
+  o_ids := '{}';
+  o_events := 0;
+  o_keys := 0;
+  select coalesce(range_agg(r), '{}') into v_flying
+  from rowferry.built_batches b cross join lateral unnest(b.ids) r
+  where b.peer = p_peer and b.in_flight;
+
+  -- A row that ran out of time goes alone, so that it is known by itself and delays no other twice.
+  v_alone := (
+    select h.event_id
+    from rowferry.held_events h
+    where h.sqlstate = '57014' and h.not_before <= v_now and h.entity_id = any (v_mine) and not h.event_id <@ v_flying
+    order by h.not_before
+    limit 1
+  );
+  with fresh as (
+    select e.id, e.entity_id, e.record_id
+    from rowferry.events e
+    where e.entity_id = any (v_mine) and not e.id <@ v_flying
+      and not exists (select from rowferry.held_events h where h.event_id = e.id)
+      and not exists (select from rowferry.skips s
+        where s.done_at is null and s.entity_id = e.entity_id and s.record_id = e.record_id and e.id <@ s.ids)
+    order by e.id
+    limit case when v_alone is null then p_limit + 1 else 0 end
+  ), retried as (
+    select e.id, e.entity_id, e.record_id
+    from rowferry.held_events h
+    join rowferry.events e on e.id = h.event_id
+    where h.not_before <= v_now and e.entity_id = any (v_mine) and not e.id <@ v_flying and coalesce(h.event_id = v_alone, true)
+      and not exists (select from rowferry.skips s where s.done_at is null and s.entity_id = e.entity_id and s.record_id = e.record_id)
+    order by h.not_before
+    limit case when p_limit >= 4 or v_alone is not null or not exists (select from fresh) then greatest(1, p_limit / 4) else 0 end
+  ), chosen as (
+    select entity_id, record_id from (select * from fresh order by id limit p_limit) f
+    union
+    select entity_id, record_id from retried
+  )
+  select array_agg(c.entity_id), array_agg(c.record_id), (select count(*) from fresh) <= p_limit and v_alone is null
+  into v_entity_ids, v_record_ids, o_whole
+  from chosen c;
+
+  while cardinality(v_entity_ids) > 0 loop
+    v_seen_ids := v_seen_ids || v_entity_ids;
+    v_seen_records := v_seen_records || v_record_ids;
+    v_round_sections := cardinality(o_sections);
+    for v_group in
+      select e as entity,
+        (select array_agg(k.record_id) from unnest(v_entity_ids, v_record_ids) k (entity_id, record_id) where k.entity_id = e.id) as keys
+      from rowferry.entities e
+      where e.id in (select unnest(v_entity_ids))
+    loop
+      v_entity := v_group.entity;
+      v_keys := v_group.keys;
+      v_section := row(v_entity.name, v_entity.columns, null, null, null, null, null, null, null, null, null);
+      select array_agg(e.record_id), array_agg(e.id), array_agg(rowferry._stamp(e)),
+        case when max(e.hops) > 0 then array_agg(e.hops) end
+      into v_section.event_keys, v_section.event_ids, v_section.event_stamps, v_section.event_hops
+      from unnest(v_keys) k (record_id)
+      join rowferry.events e on e.entity_id = v_entity.id and e.record_id = k.record_id;
+
+      if array_position(v_section.event_stamps, null) is not null then
+        select array_agg(q.record_id) into v_section.asked
+        from (
+          select e.record_id
+          from unnest(v_section.event_keys, v_section.event_stamps) e (record_id, stamp)
+          group by e.record_id having bool_and(e.stamp is null)
+        ) q;
+        v_keys := array(select k from unnest(v_keys) k where k not in (select unnest(v_section.asked)));
+      end if;
+
+      execute format('select * from rowferry.%I($1, $2)', rowferry._object_name('read_', v_entity.name)) into v_read
+      using v_keys, (select case when c.relkind = 'p' or pg_relation_size(nullif(c.reltoastrelid, 0)) > 0 then v_bytes end
+        from pg_class c where c.oid = v_entity.relation);
+      v_section.keys := v_read.o_keys;
+      v_section.column_values := v_read.o_columns;
+      if cardinality(v_keys) > coalesce(cardinality(v_read.o_keys), 0) + coalesce(cardinality(v_read.o_cut), 0) then
+        v_section.gone := array(select k from unnest(v_keys) k
+          where k not in (select unnest(v_read.o_keys)) and k not in (select unnest(v_read.o_cut)));
+      end if;
+      if v_read.o_cut is not null then
+        o_whole := false;
+        select array_agg(e.key), array_agg(e.id), array_agg(e.stamp), case when v_section.event_hops is not null then array_agg(e.hops) end
+        into v_section.event_keys, v_section.event_ids, v_section.event_stamps, v_section.event_hops
+        from unnest(v_section.event_keys, v_section.event_ids, v_section.event_stamps, v_section.event_hops) e (key, id, stamp, hops)
+        where e.key not in (select unnest(v_read.o_cut));
+      end if;
+      v_bytes := greatest(0, v_bytes - (select coalesce(sum(octet_length(c)), 0) from unnest(v_section.column_values) c));
+      o_sections := o_sections || v_section;
+      o_ids := o_ids + (select range_agg(int8range(i, i, '[]')) from unnest(v_section.event_ids) i);
+      o_events := o_events + cardinality(v_section.event_ids);
+      o_keys := o_keys + coalesce(cardinality(v_section.keys), 0) + coalesce(cardinality(v_section.gone), 0) + coalesce(cardinality(v_section.asked), 0);
+    end loop;
+    exit when o_whole;
+    select array_agg(p.entity_id), array_agg(p.record_id) into v_entity_ids, v_record_ids
+    from (
+      select distinct f.entity_id, f.record_id
+      from unnest(o_sections[v_round_sections + 1:]) s
+      cross join lateral rowferry._parents(s) f
+      where exists (select from rowferry.events e where e.entity_id = f.entity_id and e.record_id = f.record_id)
+        and (f.entity_id, f.record_id) not in (select * from unnest(v_seen_ids, v_seen_records))
+    ) p;
+  end loop;
+end
+$$;
+comment on function rowferry._read_batch(text, integer) is 'The next batch for a peer: events, and the present rows of their keys, in one snapshot.';
+revoke all on function rowferry._read_batch(text, integer) from public;

@@ -1,0 +1,56 @@
+-- The row reader of an entity, as DDL: the present rows of some keys, each column as the literal of one array. STABLE, so that it sees the
+-- snapshot of the statement that chose the events. Rows beyond p_bytes (null: no limit) are left for a later batch (o_cut); one always fits.
+create or replace function rowferry._read_sql(
+  p_entity rowferry.entities
+)
+returns text
+language plpgsql
+stable
+set search_path = pg_catalog, pg_temp
+as $function$
+declare
+  v_values text;
+  v_join text;
+  v_size text;
+  v_rows text;
+begin
+  select string_agg(case when c.typed then format('array_agg(t.%I)::text', c.local)
+      else format('array_agg(textin(%s(t.%I)))::text', c.output, c.local) end, E',\n      ' order by c.position),
+    string_agg(format('t.%I = k.k%s', c.local, c.key_position), ' and ' order by c.key_position) filter (where c.key_position is not null),
+    string_agg(format('coalesce(pg_column_size(t.%I), 0)', c.local), ' + ' order by c.position)
+      filter (where a.attstorage <> 'p')
+  into v_values, v_join, v_size
+  from rowferry._entity_columns(p_entity) c
+  join pg_attribute a on a.attrelid = p_entity.relation and a.attname = c.local;
+  v_rows := format('%s t join %s on %s', p_entity.relation, rowferry._keys_sql(p_entity, 'p_keys'), v_join);
+  return format($f$create or replace function rowferry.%1$I(
+  p_keys text[],
+  p_bytes bigint,
+  out o_keys text[],
+  out o_columns text[],
+  out o_cut text[]
+)
+language plpgsql
+stable
+security definer
+set search_path = pg_catalog, pg_temp
+set row_security = off
+as $rowferry$
+begin
+  if p_bytes is not null then
+    select array_agg(r.record_id) filter (where r.before <= p_bytes), array_agg(r.record_id) filter (where r.before > p_bytes)
+    into p_keys, o_cut
+    from (select %2$s, %3$s from %4$s) r (record_id, before);
+  end if;
+  select array_agg(%2$s), array[
+      %5$s]
+  into o_keys, o_columns
+  from %4$s;
+end
+$rowferry$$f$,
+    rowferry._object_name('read_', p_entity.name), rowferry._record_id_sql(p_entity, 't'),
+    case when v_size is null then '0' else format('sum(%s) over (rows unbounded preceding) - (%1$s)', v_size) end, v_rows, v_values);
+end
+$function$;
+comment on function rowferry._read_sql(rowferry.entities) is 'DDL of the function that reads the present rows of an entity.';
+revoke all on function rowferry._read_sql(rowferry.entities) from public;

@@ -1,0 +1,23 @@
+-- Why a row was refused, as it travels to the sender, with the way out where it is known.
+create or replace function rowferry._refusal(
+  p_sqlstate text,
+  p_message text,
+  p_detail text,
+  p_hint text
+)
+returns jsonb
+language sql
+immutable
+set search_path = pg_catalog, pg_temp
+as $$
+  select jsonb_build_object('sqlstate', p_sqlstate, 'message', concat_ws(' ', p_message, nullif(p_detail, '')), 'hint', coalesce(nullif(p_hint, ''),
+    case
+      when p_sqlstate = '23503' then 'The row it refers to is missing on the other node: attach and backfill its table, or insert it there.'
+      when p_sqlstate in ('23505', '23P01') then 'Another row holds this value on the other node: change one of the two, or make the constraint deferrable.'
+      when p_sqlstate like '23%' then 'Change the row, or the constraint on the other node; then select rowferry.retry(id); or give the change up: select rowferry.skip(id, reason);'
+      when p_sqlstate = '42501' then 'The owner of the table on the other node lacks this right; a trigger of the table may need it.'
+      else 'Mend the cause on the other node, then select rowferry.retry(id); or give the change up: select rowferry.skip(id, reason);'
+    end))
+$$;
+comment on function rowferry._refusal(text, text, text, text) is 'Why a row was refused, with the way out.';
+revoke all on function rowferry._refusal(text, text, text, text) from public;

@@ -1,0 +1,32 @@
+-- Why rows of a section cannot be understood here, or null. Never is a value left out or a NULL put in its place.
+create or replace function rowferry._schema_apart(
+  p_peer text,
+  p_section rowferry._section
+)
+returns jsonb
+language plpgsql
+stable
+set search_path = pg_catalog, pg_temp
+as $$
+declare
+  v_entity rowferry.entities := (select e from rowferry.entities e where e.name = p_section.entity and e.peer = p_peer);
+begin
+  if v_entity.id is null then
+    return jsonb_build_object('entity', p_section.entity, 'sqlstate', 'RF020', 'message', 'the other node has no such entity',
+      'hint', 'Attach its table there under this name; delivery then goes on by itself.');
+  elsif not exists (select from pg_class c where c.oid = v_entity.relation) then
+    return jsonb_build_object('entity', p_section.entity, 'sqlstate', 'RF020', 'message', 'the table of this entity was dropped on the other node',
+      'hint', 'Detach it on both nodes, or make it again there and attach it.');
+  elsif v_entity.columns <> p_section.columns then
+    return jsonb_build_object('entity', p_section.entity, 'sqlstate', 'RF020', 'message', format('the columns differ: %s', (
+        select string_agg(case when s.name is null then format('%s is not sent', e.name) else format('%s is not known there', s.name) end, ', ')
+        from unnest(v_entity.columns) e (name)
+        full join unnest(p_section.columns) s (name) using (name)
+        where e.name is null or s.name is null)),
+      'hint', 'Attach the table on both nodes with the same entity columns; delivery then goes on by itself.');
+  end if;
+  return null;
+end
+$$;
+comment on function rowferry._schema_apart(text, rowferry._section) is 'Why rows of a section cannot be understood here, or null.';
+revoke all on function rowferry._schema_apart(text, rowferry._section) from public;

@@ -1,0 +1,106 @@
+-- Decides the records of one section that both sides changed (R6, R7): locks their rows, reads this node's events in a newer statement,
+-- and takes out of the section what stays as it is here. Events that lose are deleted here, in the subtransaction that writes the winner.
+-- o_busy: records whose rows a user has locked; o_decided: own events that were weighed.
+create or replace function rowferry._settle(
+  p_peer text,
+  p_section rowferry._section,
+  p_heard int8multirange,
+  p_known int8multirange,
+  out o_section rowferry._section,
+  out o_busy text[],
+  out o_decided int8multirange,
+  out o_conflicts jsonb
+)
+language plpgsql
+volatile
+set search_path = pg_catalog, pg_temp
+as $$
+declare
+  v_entity rowferry.entities := (select e from rowferry.entities e where e.name = p_section.entity);
+  v_node text := (select n.name from rowferry.node n);
+  v_keys text[];
+  v_mine_read record;
+  v_part rowferry._section;
+  v_verdict record;
+begin
+  o_section := p_section;
+  o_decided := '{}';
+  o_conflicts := '[]';
+  v_keys := rowferry._own_events(v_entity.id, p_section.keys || p_section.gone || p_section.asked, p_heard, '{}');
+  if v_keys is null then
+    return;
+  end if;
+  execute format('select rowferry.%I($1)', rowferry._object_name('lock_', v_entity.name)) into o_busy using v_keys;
+  if o_busy is not null then
+    o_section := rowferry._section_part(o_section, o_busy, false);
+    v_keys := array(select k from unnest(v_keys) k where k not in (select unnest(o_busy)));
+  end if;
+
+  -- A statement of its own: it sees what users committed while their rows were waited for.
+  select
+    array_agg(d.record_id) filter (where d.verdict <> 'theirs') as drop_keys,
+    array_agg(d.record_id) filter (where d.verdict in ('mine', 'theirs')) as conflict_keys,
+    jsonb_object_agg(d.record_id, jsonb_build_object('verdict', d.verdict, 'mine', d.mine, 'theirs', d.theirs)) as verdicts,
+    range_agg(d.ids) filter (where d.verdict = 'theirs') as lost,
+    range_agg(d.ids) as decided
+  into v_verdict
+  from (
+    select m.record_id, i.ids, m.mine, t.theirs,
+      case
+        when not t.real then 'asked'
+        when t.theirs is null then 'known'
+        when (m.mine, v_node collate "C") > (t.theirs, p_peer collate "C") then 'mine'
+        else 'theirs'
+      end as verdict
+    from (
+      select e.record_id, max(rowferry._stamp(e)) as mine, array_agg(e.id) as event_ids
+      from rowferry.events e
+      where e.entity_id = v_entity.id and e.record_id = any (v_keys) and e.event_type <> 'q' and not e.id <@ p_heard
+      group by e.record_id
+    ) m
+    join (
+      select e.record_id, max(e.stamp) filter (where not e.id <@ p_known) as theirs, bool_or(e.stamp is not null) as real
+      from unnest(o_section.event_keys, o_section.event_ids, o_section.event_stamps) e (record_id, id, stamp)
+      where e.record_id = any (v_keys)
+      group by e.record_id
+    ) t using (record_id)
+    cross join lateral unnest(m.event_ids) x (event_id)
+    cross join lateral (select int8range(x.event_id, x.event_id, '[]')) i (ids)
+  ) d;
+  if v_verdict.decided is null then
+    return;
+  end if;
+  o_decided := v_verdict.decided;
+
+  if v_verdict.conflict_keys is not null then
+    v_part := rowferry._section_part(o_section, v_verdict.conflict_keys, true);
+    execute format('select * from rowferry.%I($1, null)', rowferry._object_name('read_', v_entity.name)) into v_mine_read
+    using v_verdict.conflict_keys;
+    select coalesce(jsonb_agg(jsonb_build_object('entity', v_entity.name, 'record_id', c.record_id, 'rule', 'newest',
+      'winner', case when c.mine_wins then v_node else p_peer end,
+      'winner_row', case when c.mine_wins then c.my_row else c.their_row end,
+      'loser_row', case when c.mine_wins then c.their_row else c.my_row end,
+      'winner_changed_at', case when c.mine_wins then c.mine else c.theirs end,
+      'loser_changed_at', case when c.mine_wins then c.theirs else c.mine end)), '[]')
+    into o_conflicts
+    from (
+      select k.record_id, v.verdict ->> 'verdict' = 'mine' as mine_wins, (v.verdict ->> 'mine')::timestamptz as mine,
+        (v.verdict ->> 'theirs')::timestamptz as theirs, m."row" as my_row, t."row" as their_row
+      from unnest(v_verdict.conflict_keys) k (record_id)
+      cross join lateral (select v_verdict.verdicts -> k.record_id) v (verdict)
+      left join rowferry._rows(v_entity.columns, v_mine_read.o_keys, v_mine_read.o_columns) m using (record_id)
+      left join rowferry._rows(v_entity.columns, v_part.keys, v_part.column_values) t using (record_id)
+      where m."row" is distinct from t."row"
+    ) c;
+  end if;
+  if v_verdict.lost is not null then
+    perform rowferry._delete_events(v_verdict.lost);
+  end if;
+  if v_verdict.drop_keys is not null then
+    o_section := rowferry._section_part(o_section, v_verdict.drop_keys, false);
+  end if;
+end
+$$;
+comment on function rowferry._settle(text, rowferry._section, int8multirange, int8multirange) is
+  'Decides the records of a section that both sides changed without knowing of each other.';
+revoke all on function rowferry._settle(text, rowferry._section, int8multirange, int8multirange) from public;

@@ -1,0 +1,33 @@
+-- Applies the next batch of the peer and notes what was taken of it, for the acknowledgements.
+create or replace function rowferry._take(
+  p_link rowferry.links,
+  p_header jsonb,
+  p_sections rowferry._section[],
+  out o_link rowferry.links,
+  out o_applied integer,
+  out o_refused integer,
+  out o_conflicts integer
+)
+language plpgsql
+set search_path = pg_catalog, pg_temp
+as $$
+declare
+  v_began timestamptz := clock_timestamp();
+  v_result record;
+begin
+  select * into v_result
+  from rowferry._apply_batch(p_link.peer, (p_header ->> 'ids')::int8multirange, p_sections, rowferry._heard_ids(p_header -> 'acks'));
+  perform rowferry._record_conflicts(p_link.peer, (select n.name from rowferry.node n), v_result.o_conflicts);
+  insert into rowferry.taken_batches (peer, number, tag, ids, refusals, conflicts, applied_ms, taken_at)
+  values (p_link.peer, (p_header ->> 'number')::bigint, (p_header ->> 'tag')::uuid, v_result.o_taken, v_result.o_refusals, v_result.o_conflicts,
+    extract(epoch from clock_timestamp() - v_began) * 1000, rowferry._now());
+  o_link := p_link;
+  o_link.received := (p_header ->> 'number')::bigint;
+  o_link.received_tag := (p_header ->> 'tag')::uuid;
+  o_applied := v_result.o_applied;
+  o_refused := v_result.o_refused;
+  o_conflicts := jsonb_array_length(v_result.o_conflicts);
+end
+$$;
+comment on function rowferry._take(rowferry.links, jsonb, rowferry._section[]) is 'Applies the next batch of the peer and notes what was taken.';
+revoke all on function rowferry._take(rowferry.links, jsonb, rowferry._section[]) from public;

@@ -1,0 +1,41 @@
+-- Writes sections that are given parents first: upserts in this order, deletes in the other. A question is answered with an event of
+-- this node's own row at the lowest stamp.
+create or replace function rowferry._write_sections(
+  p_sections rowferry._section[],
+  p_deletes_first boolean
+)
+returns void
+language plpgsql
+set search_path = pg_catalog, pg_temp
+as $$
+declare
+  v_section rowferry._section;
+  v_hops smallint := 1;
+  v_step text;
+  v_index integer;
+begin
+  foreach v_step in array case when p_deletes_first then array['delete', 'apply'] else array['apply', 'delete'] end loop
+    for i in 1 .. cardinality(p_sections) loop
+      v_index := case v_step when 'apply' then i else cardinality(p_sections) + 1 - i end;
+      v_section := p_sections[v_index];
+      continue when case v_step when 'apply' then v_section.keys is null else v_section.gone is null end;
+      if v_hops <> coalesce(v_section.hops, 0) + 1 then
+        v_hops := coalesce(v_section.hops, 0) + 1;
+        update rowferry.applying a set hops = v_hops where a.transaction_id = pg_current_xact_id() and a.entity_id = 0;
+      end if;
+      if v_step = 'apply' then
+        execute format('select rowferry.%I($1)', rowferry._object_name('apply_', v_section.entity)) using v_section.column_values;
+      else
+        execute format('select rowferry.%I($1)', rowferry._object_name('delete_', v_section.entity)) using v_section.gone;
+      end if;
+    end loop;
+  end loop;
+  insert into rowferry.events (changed_at, entity_id, event_type, record_id)
+  select rowferry._now(), e.id, 'a', k
+  from unnest(p_sections) s
+  join rowferry.entities e on e.name = s.entity
+  cross join lateral unnest(s.asked) k;
+end
+$$;
+comment on function rowferry._write_sections(rowferry._section[], boolean) is 'Writes sections, and answers their questions.';
+revoke all on function rowferry._write_sections(rowferry._section[], boolean) from public;

@@ -1,0 +1,39 @@
+-- Takes a table into the sync: select rowferry.attach('public.accounts'). Runs with the caller's rights. With p_dry_run the DDL is returned and not run.
+-- p_columns: a map from entity column to column, or an array; p_key: entity columns of a unique index.
+create or replace function rowferry.attach(
+  p_table regclass,
+  p_entity text default null,
+  p_columns jsonb default null,
+  p_key text[] default null,
+  p_peer text default null,
+  p_dry_run boolean default false
+)
+returns setof text
+language plpgsql
+set search_path = pg_catalog, pg_temp
+set lock_timeout = '5s'
+as $$
+declare
+  v_entity rowferry.entities;
+  v_statement text;
+begin
+  if not p_dry_run then
+    lock table rowferry.entities in share row exclusive mode;
+  end if;
+  v_entity := rowferry._plan_entity(p_table, p_entity, p_columns, p_key, p_peer);
+  for v_statement in select rowferry._attach_sql(v_entity) loop
+    if p_dry_run then
+      return next v_statement || ';';
+    else
+      execute v_statement;
+    end if;
+  end loop;
+  if not p_dry_run then
+    return next format('%s: %s is kept in sync with %s, key %s, %s columns', v_entity.name, p_table, v_entity.peer,
+      array_to_string(v_entity.key_columns, ', '), cardinality(v_entity.columns));
+  end if;
+end
+$$;
+comment on function rowferry.attach(regclass, text, jsonb, text[], text, boolean) is
+  'Keeps a table in sync with the peer. p_dry_run => true returns the DDL instead of running it.';
+revoke all on function rowferry.attach(regclass, text, jsonb, text[], text, boolean) from public;

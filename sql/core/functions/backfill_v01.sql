@@ -1,0 +1,41 @@
+-- Sends the rows that are there already, a chunk at a time, from the smallest key on. Asked for again, it begins anew.
+create or replace function rowferry.backfill(
+  p_entity_or_table text
+)
+returns table (
+  entity text,
+  relation regclass,
+  estimated_rows bigint,
+  state text
+)
+language plpgsql
+security definer
+set search_path = pg_catalog, pg_temp
+as $$
+#variable_conflict use_column
+declare
+  v_entity rowferry.entities;
+begin
+  select e.* into v_entity
+  from rowferry.entities e
+  join pg_class c on c.oid = e.relation
+  where e.name = p_entity_or_table or e.relation = to_regclass(p_entity_or_table) or c.relname = p_entity_or_table
+  order by e.name = p_entity_or_table desc, e.relation = to_regclass(p_entity_or_table) desc
+  limit 1;
+  if not found then
+    raise exception using errcode = 'RF011', message = 'no such entity or table is attached', detail = format('%s.', p_entity_or_table),
+      hint = 'select name, relation from rowferry.entities;';
+  end if;
+  insert into rowferry.backfills as b (entity_id, requested_at, requested_by)
+  values (v_entity.id, rowferry._now(), session_user)
+  on conflict (entity_id) do update
+  set last_key = null, first_event_id = 0, last_event_id = 0, queued = 0, requested_at = excluded.requested_at,
+    requested_by = excluded.requested_by, finished_at = null;
+  return query select v_entity.name, v_entity.relation,
+    (select greatest(sum(c.reltuples), 0)::bigint from pg_class c
+      where c.oid in (select v_entity.relation::oid union select t.relid from pg_partition_tree(v_entity.relation) t where t.isleaf)),
+    format('queued for %s; select * from rowferry.backfills shows how far it is', v_entity.peer);
+end
+$$;
+comment on function rowferry.backfill(text) is 'Sends the rows of an entity that are there already.';
+revoke all on function rowferry.backfill(text) from public;

@@ -1,0 +1,50 @@
+-- Takes an entity out of the sync and removes all that attach() made. Refused while events are pending, which would be lost, unless p_force.
+create or replace function rowferry.detach(
+  p_entity text,
+  p_force boolean default false
+)
+returns setof text
+language plpgsql
+set search_path = pg_catalog, pg_temp
+set lock_timeout = '5s'
+as $$
+declare
+  v_entity rowferry.entities;
+  v_trigger record;
+  v_function record;
+begin
+  select e.* into v_entity from rowferry.entities e where e.name = p_entity;
+  if not found then
+    raise exception using errcode = 'RF011', message = 'no such entity',
+      detail = format('Attached: %s.', coalesce((select string_agg(name, ', ' order by name) from rowferry.entities), 'none')),
+      hint = 'select name, relation from rowferry.entities;';
+  end if;
+  if exists (select from pg_class c where c.oid = v_entity.relation) then
+    execute format('lock table %s in share row exclusive mode', v_entity.relation);
+  end if;
+  if not p_force and exists (select from rowferry.events e where e.entity_id = v_entity.id) then
+    raise exception using errcode = 'RF012', message = 'events of this entity are still pending',
+      detail = format('%s: %s.', p_entity, (select count(*) from rowferry.events e where e.entity_id = v_entity.id)),
+      hint = format('Let the worker deliver them, or give them up: select rowferry.detach(%L, p_force => true);', p_entity);
+  end if;
+  for v_trigger in
+    select t.tgname, t.tgrelid::regclass as relation
+    from pg_trigger t join pg_proc p on p.oid = t.tgfoid
+    where t.tgrelid in (select v_entity.relation::oid union select relid from pg_partition_tree(v_entity.relation))
+      and p.pronamespace = 'rowferry'::regnamespace and t.tgparentid = 0
+  loop
+    execute format('drop trigger %I on %s', v_trigger.tgname, v_trigger.relation);
+  end loop;
+  execute format('drop view if exists rowferry.%I', rowferry._object_name('', p_entity, '_events'));
+  for v_function in select * from rowferry._entity_functions(v_entity) loop
+    execute format('drop function if exists rowferry.%s', v_function.signature);
+  end loop;
+  delete from rowferry.held_events h where h.entity_id = v_entity.id;
+  delete from rowferry.events e where e.entity_id = v_entity.id;
+  update rowferry.skips s set done_at = rowferry._now() where s.entity_id = v_entity.id and s.done_at is null;
+  delete from rowferry.entities e where e.id = v_entity.id;
+  return next format('%s: %s is no longer kept in sync with %s', p_entity, v_entity.relation, v_entity.peer);
+end
+$$;
+comment on function rowferry.detach(text, boolean) is 'Takes an entity out of the sync; refused while events are pending, unless p_force.';
+revoke all on function rowferry.detach(text, boolean) from public;

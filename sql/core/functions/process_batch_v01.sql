@@ -1,0 +1,105 @@
+-- The one call of the worker; docs/design.md lists what it does, in order. One local transaction: applies the peer's batch, removes own events that the
+-- peer has taken, builds the next batch. Expected outcomes are statuses. Without a token it changes nothing.
+create or replace function rowferry.process_batch(
+  p_peer text default null,
+  p_token text default null,
+  p_envelope bytea default null,
+  p_limit integer default null,
+  p_courier jsonb default null,
+  p_dry_run boolean default false
+)
+returns table (
+  status text,
+  envelope bytea,
+  applied integer,
+  refused integer,
+  conflicts integer,
+  retired integer,
+  sent integer,
+  pending bigint,
+  held bigint,
+  next_id bigint,
+  last_id bigint,
+  backfilling bigint,
+  token text,
+  version integer,
+  reason text
+)
+language plpgsql
+volatile
+security definer
+set search_path = pg_catalog, pg_temp
+set datestyle = 'ISO, YMD'
+set intervalstyle = 'postgres'
+set timezone = 'UTC'
+set extra_float_digits = 1
+set bytea_output = 'hex'
+set lc_monetary = 'C'
+set xmloption = 'content'
+set array_nulls = on
+set lock_timeout = '100ms'
+set jit = off
+as $$
+declare
+  v_link rowferry.links;
+  v_token text[];
+begin
+  if current_setting('transaction_isolation') <> 'read committed' then
+    raise exception using errcode = 'RF001', message = 'process_batch needs the isolation level read committed',
+      detail = format('The transaction is %s.', current_setting('transaction_isolation')),
+      hint = 'begin isolation level read committed;';
+  end if;
+  if not exists (select from rowferry.node) then
+    raise exception using errcode = 'RF006', message = 'this database has no name yet',
+      hint = 'Run alembic upgrade head with alembic.ini; it names the node and its peers.';
+  end if;
+  p_peer := coalesce(p_peer, (select min(l.peer) from rowferry.links l having count(*) = 1));
+  if p_peer is null or not exists (select from rowferry.links l where l.peer = p_peer) then
+    raise exception using errcode = 'RF002', message = 'no such peer',
+      detail = format('This node knows: %s.', coalesce((select string_agg(l.peer, ', ' order by l.peer) from rowferry.links l), 'none')),
+      hint = 'Name the node in alembic.ini and run alembic upgrade head.';
+  end if;
+
+  if p_token is null then
+    select l.* into v_link from rowferry.links l where l.peer = p_peer;
+    return query
+    select case when v_link.stopped_at is not null then 'stopped' when v_link.paused_at is not null then 'paused' else 'idle' end,
+      null::bytea, 0, 0, 0, 0, 0, c.pending, c.held, c.next_id, c.last_id, c.backfilling,
+      v_link.token_number || '-' || v_link.token_random, rowferry.version(),
+      coalesce(v_link.stopped_reason, 'paused by ' || v_link.paused_by, 'without a token nothing is done')
+    from rowferry._counts(p_peer, null) c;
+    return;
+  end if;
+  v_token := regexp_match(p_token, '^(\d{1,18})-(\w{1,64})$');
+  if v_token is null then
+    raise exception using errcode = 'RF003', message = 'a token is a number, a dash and a random word',
+      hint = 'The worker makes it: 1 + the highest number on both nodes, which process_batch() without a token returns.';
+  end if;
+
+  -- What leaves this node, or is acknowledged by it, survives its crash. A SET clause would end before the commit.
+  if current_setting('synchronous_commit') in ('off', 'local') then
+    perform set_config('synchronous_commit', 'on', true);
+  end if;
+  if not pg_try_advisory_xact_lock(hashtextextended('rowferry link ' || p_peer, 0)) then
+    return query
+    select 'busy', null::bytea, 0, 0, 0, 0, 0, c.pending, c.held, c.next_id, c.last_id, c.backfilling, null::text, rowferry.version(),
+      'another call for this link is at work'
+    from rowferry._counts(p_peer, 10000) c;
+    return;
+  end if;
+  if p_dry_run then
+    begin
+      return query select * from rowferry._exchange(p_peer, v_token[1]::bigint, v_token[2], p_envelope, p_limit, p_courier);
+      raise exception using errcode = 'RF101', message = 'dry run';
+    exception
+      when sqlstate 'RF101' then
+        null;
+    end;
+  else
+    return query select * from rowferry._exchange(p_peer, v_token[1]::bigint, v_token[2], p_envelope, p_limit, p_courier);
+  end if;
+end
+$$;
+comment on function rowferry.process_batch(text, text, bytea, integer, jsonb, boolean) is
+  'One step of the exchange with a peer: applies its envelope, returns the one for it. Without a token it changes nothing and says where things stand.';
+revoke all on function rowferry.process_batch(text, text, bytea, integer, jsonb, boolean) from public;

@@ -1,0 +1,33 @@
+-- Tries a held event again with the next batch.
+create or replace function rowferry.retry(
+  p_id bigint
+)
+returns table (
+  event_id bigint,
+  entity text,
+  record_id text,
+  attempts integer,
+  last_error text
+)
+language plpgsql
+security definer
+set search_path = pg_catalog, pg_temp
+as $$
+#variable_conflict use_column
+begin
+  if not exists (select from rowferry.held_events h where h.event_id = p_id) then
+    raise exception using errcode = 'RF008', message = 'no such event is held', detail = format('Event %s.', p_id),
+      hint = 'select id, entity, record_id, last_error from rowferry.sync_events where attempts > 0;';
+  end if;
+  return query
+  with due as (
+    update rowferry.held_events h set not_before = rowferry._now()
+    from rowferry.held_events w
+    where w.event_id = p_id and h.entity_id = w.entity_id and h.record_id = w.record_id
+    returning h.event_id, h.entity_id, h.record_id, h.attempts, h.last_error
+  )
+  select d.event_id, e.name, d.record_id, d.attempts, d.last_error from due d join rowferry.entities e on e.id = d.entity_id;
+end
+$$;
+comment on function rowferry.retry(bigint) is 'Tries a held event again with the next batch; all held events of its record go with it.';
+revoke all on function rowferry.retry(bigint) from public;

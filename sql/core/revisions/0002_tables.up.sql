@@ -1,0 +1,265 @@
+-- All tables of rowferry. The life of a change through them:
+-- a trigger writes events; process_batch() notes what it sent in built_batches and what it took from the peer in
+-- taken_batches; a refused row waits in held_events; links holds the numbers of each exchange.
+create table rowferry.links (
+  peer text primary key,
+  generation integer not null default 1,
+  peer_generation integer not null default 0,
+  token_number bigint not null default 0,
+  token_random text not null default '',
+  ready boolean not null default false,
+  built bigint not null default 0,
+  top bigint not null default 0,
+  acked bigint not null default 0,
+  acked_tag uuid,
+  received bigint not null default 0,
+  received_tag uuid,
+  batch_limit integer not null default 500,
+  growth integer not null default 1,
+  peer_identity jsonb,
+  paused_at timestamptz,
+  paused_by text,
+  stopped_at timestamptz,
+  stopped_reason text,
+  opened_at timestamptz,
+  last_exchange_at timestamptz,
+  courier jsonb,
+  courier_error jsonb,
+  warning text
+);
+comment on table rowferry.links is 'What this node keeps about each peer: the numbers of the exchange, its token, whether it is paused or stopped.';
+comment on column rowferry.links.peer is 'Name of the other node.';
+comment on column rowferry.links.generation is 'Generation of the link; resync() starts a new one, in which all numbers begin again.';
+comment on column rowferry.links.peer_generation is 'Highest generation that the peer has spoken in; a lower one later means that it was set back.';
+comment on column rowferry.links.token_number is 'Number of the courier whose envelopes are accepted; only a greater token replaces it.';
+comment on column rowferry.links.token_random is 'Random part of the token, which orders couriers that chose the same number.';
+comment on column rowferry.links.ready is 'Whether this exchange has heard what the peer already holds; nothing is built before.';
+comment on column rowferry.links.built is 'Highest batch number ever built in this generation; never rewound.';
+comment on column rowferry.links.top is 'Last batch number built in this exchange.';
+comment on column rowferry.links.acked is 'Last own batch that the peer is known to have applied.';
+comment on column rowferry.links.acked_tag is 'Random tag of that batch.';
+comment on column rowferry.links.received is 'Last batch of the peer applied here.';
+comment on column rowferry.links.received_tag is 'Random tag of that batch.';
+comment on column rowferry.links.batch_limit is 'Events per batch; adapts to the time the peer needs to apply them.';
+comment on column rowferry.links.growth is 'Factor on batch_limit while the peer refuses rows whose companions were not in the batch.';
+comment on column rowferry.links.peer_identity is 'System identifier, database oid and timeline that the peer showed first.';
+comment on column rowferry.links.paused_at is 'Since when pause() holds the link still; null when it may move.';
+comment on column rowferry.links.paused_by is 'Who paused it.';
+comment on column rowferry.links.stopped_at is 'Since when the memory check holds the link still; resync() ends it.';
+comment on column rowferry.links.stopped_reason is 'What the memory check found.';
+comment on column rowferry.links.opened_at is 'When the present courier opened its exchange.';
+comment on column rowferry.links.last_exchange_at is 'Last exchange that changed anything; an idle poll writes nothing.';
+comment on column rowferry.links.courier is 'Host and process id of the courier that opened the exchange.';
+comment on column rowferry.links.courier_error is 'Last error that the courier reported about the peer; null once an exchange has moved.';
+comment on column rowferry.links.warning is 'What was noticed but does not stop the link, such as a failover of the peer.';
+
+create table rowferry.entities (
+  id integer primary key,
+  name text not null unique,
+  peer text not null references rowferry.links,
+  relation regclass not null unique,
+  key_columns text[] not null,
+  columns text[] not null,
+  local_columns text[] not null,
+  attached_at timestamptz not null default now()
+);
+comment on table rowferry.entities is 'Tables kept in sync: one row per attach().';
+comment on column rowferry.entities.id is 'Short name of the entity in events.';
+comment on column rowferry.entities.name is 'Name that both nodes use for this kind of record.';
+comment on column rowferry.entities.peer is 'The node it is kept in sync with.';
+comment on column rowferry.entities.relation is 'The table on this node.';
+comment on column rowferry.entities.key_columns is 'Entity columns that make the key, sorted by name; record_id holds them in this order.';
+comment on column rowferry.entities.columns is 'Entity columns that travel, sorted by name.';
+comment on column rowferry.entities.local_columns is 'Column of the table behind each of them.';
+comment on column rowferry.entities.attached_at is 'When it was attached.';
+
+create table rowferry.events (
+  id bigint generated always as identity primary key,
+  changed_at timestamptz not null,
+  entity_id integer not null,
+  hops smallint not null default 0,
+  event_type "char" not null,
+  record_id text not null
+);
+create index events_of_record on rowferry.events (entity_id, record_id, id);
+alter table rowferry.events set (autovacuum_vacuum_scale_factor = 0, autovacuum_vacuum_threshold = 10000,
+  autovacuum_analyze_scale_factor = 0, autovacuum_analyze_threshold = 100000);
+comment on table rowferry.events is 'Pending changes, append-only: written by triggers in the transaction of the change, removed when the peer has taken them. People read the view sync_events.';
+comment on column rowferry.events.id is 'Drawn when the change is made; transactions commit in another order, so nothing is ever removed by number.';
+comment on column rowferry.events.changed_at is 'Clock time of the change; compared only in a conflict.';
+comment on column rowferry.events.entity_id is 'The entity.';
+comment on column rowferry.events.hops is '0: a real change; above: a consequence of applying, and how often it went back and forth.';
+comment on column rowferry.events.event_type is 'i insert, u update, d delete, b backfill, a answer to a question, q question; what is sent is always the present row.';
+comment on column rowferry.events.record_id is 'Key of the record as text.';
+
+create table rowferry.held_events (
+  event_id bigint primary key,
+  entity_id integer not null,
+  record_id text not null,
+  attempts integer not null default 0,
+  not_before timestamptz not null,
+  sqlstate text not null,
+  last_error text not null,
+  hint text,
+  first_at timestamptz not null,
+  last_at timestamptz not null
+);
+create index held_events_of_record on rowferry.held_events (entity_id, record_id);
+comment on table rowferry.held_events is 'Events set aside after the peer refused their row, or found it locked (attempts = 0), until not_before.';
+comment on column rowferry.held_events.event_id is 'The event; it stays in events.';
+comment on column rowferry.held_events.entity_id is 'Its entity.';
+comment on column rowferry.held_events.record_id is 'Key of the record as text.';
+comment on column rowferry.held_events.attempts is 'How often the row was refused; 0: it was only locked on the peer.';
+comment on column rowferry.held_events.not_before is 'When it is tried again.';
+comment on column rowferry.held_events.sqlstate is 'SQLSTATE of the refusal.';
+comment on column rowferry.held_events.last_error is 'Message of the refusal, with its detail.';
+comment on column rowferry.held_events.hint is 'What to do.';
+comment on column rowferry.held_events.first_at is 'First refusal.';
+comment on column rowferry.held_events.last_at is 'Last refusal.';
+
+create table rowferry.built_batches (
+  peer text not null references rowferry.links,
+  tag uuid not null,
+  number bigint not null,
+  ids int8multirange not null,
+  keys integer not null,
+  whole boolean not null,
+  in_flight boolean not null default true,
+  built_at timestamptz not null,
+  primary key (peer, tag)
+);
+comment on table rowferry.built_batches is 'Batches sent and not yet acknowledged, those of earlier couriers included: their tags prove which copy of this node the peer took.';
+comment on column rowferry.built_batches.peer is 'To whom.';
+comment on column rowferry.built_batches.tag is 'Random tag of this build; another courier may build the same number again.';
+comment on column rowferry.built_batches.number is 'Number on the link.';
+comment on column rowferry.built_batches.ids is 'The events it held.';
+comment on column rowferry.built_batches.keys is 'How many records it held.';
+comment on column rowferry.built_batches.whole is 'Whether it held everything that was pending.';
+comment on column rowferry.built_batches.in_flight is 'Whether the present exchange still waits for its acknowledgement.';
+comment on column rowferry.built_batches.built_at is 'When it was built.';
+
+create table rowferry.taken_batches (
+  peer text not null references rowferry.links,
+  number bigint not null,
+  tag uuid not null,
+  ids int8multirange not null,
+  refusals jsonb not null,
+  conflicts jsonb not null,
+  applied_ms integer not null,
+  taken_at timestamptz not null,
+  primary key (peer, number)
+);
+comment on table rowferry.taken_batches is 'What was taken of each of the peer''s batches, until the peer has said that it knows.';
+comment on column rowferry.taken_batches.peer is 'From whom.';
+comment on column rowferry.taken_batches.number is 'Number on the link.';
+comment on column rowferry.taken_batches.tag is 'Its random tag.';
+comment on column rowferry.taken_batches.ids is 'The peer''s events that were taken.';
+comment on column rowferry.taken_batches.refusals is 'Records that were refused or found locked, with the error.';
+comment on column rowferry.taken_batches.conflicts is 'Conflicts decided while applying it, for the peer''s record of them.';
+comment on column rowferry.taken_batches.applied_ms is 'Time it took to apply, in milliseconds.';
+comment on column rowferry.taken_batches.taken_at is 'When.';
+
+create table rowferry.applying (
+  transaction_id xid8 not null,
+  entity_id integer not null,
+  hops smallint not null,
+  keys text[] not null,
+  primary key (transaction_id, entity_id)
+);
+comment on table rowferry.applying is 'What the applier is writing, seen only inside its own transaction: proof for the capture functions that these rows came from the peer.';
+comment on column rowferry.applying.transaction_id is 'The applier''s transaction.';
+comment on column rowferry.applying.entity_id is 'The entity whose rows are written; 0 for the transaction as a whole.';
+comment on column rowferry.applying.hops is 'Hop count that consequences get.';
+comment on column rowferry.applying.keys is 'Keys whose capture is omitted.';
+
+create table rowferry.backfills (
+  entity_id integer primary key references rowferry.entities on delete cascade,
+  last_key text,
+  first_event_id bigint not null default 0,
+  last_event_id bigint not null default 0,
+  queued bigint not null default 0,
+  requested_at timestamptz not null,
+  requested_by text not null,
+  finished_at timestamptz
+);
+comment on table rowferry.backfills is 'Existing rows on their way to the peer, a chunk of keys at a time.';
+comment on column rowferry.backfills.entity_id is 'The entity.';
+comment on column rowferry.backfills.last_key is 'Last key queued; the next chunk begins after it.';
+comment on column rowferry.backfills.first_event_id is 'First event of the present chunk.';
+comment on column rowferry.backfills.last_event_id is 'Last event of the present chunk; the next one is queued when none of it is pending.';
+comment on column rowferry.backfills.queued is 'Rows queued so far.';
+comment on column rowferry.backfills.requested_at is 'When it was asked for.';
+comment on column rowferry.backfills.requested_by is 'By whom.';
+comment on column rowferry.backfills.finished_at is 'When its last row was acknowledged.';
+
+create table rowferry.skips (
+  id bigint generated always as identity primary key,
+  peer text not null references rowferry.links,
+  entity_id integer not null,
+  entity text not null,
+  record_id text not null,
+  ids int8multirange not null,
+  reason text,
+  last_error text,
+  requested_at timestamptz not null,
+  requested_by text not null,
+  done_at timestamptz
+);
+create index skips_open on rowferry.skips (entity_id, record_id) where done_at is null;
+comment on table rowferry.skips is 'Log of changes given up by a person: the events became a question, and the peer answers with its own row.';
+comment on column rowferry.skips.id is 'Number of the skip.';
+comment on column rowferry.skips.peer is 'The peer that did not get the change.';
+comment on column rowferry.skips.entity_id is 'Id of the entity at that time.';
+comment on column rowferry.skips.entity is 'Name of the entity.';
+comment on column rowferry.skips.record_id is 'Key of the record as text.';
+comment on column rowferry.skips.ids is 'The events that were given up.';
+comment on column rowferry.skips.reason is 'Why, in the words of whoever skipped.';
+comment on column rowferry.skips.last_error is 'What the peer had said of it.';
+comment on column rowferry.skips.requested_at is 'When.';
+comment on column rowferry.skips.requested_by is 'By whom.';
+comment on column rowferry.skips.done_at is 'When the events were replaced by the question; null while one of them is in flight.';
+
+create table rowferry.conflicts (
+  id bigint generated always as identity primary key,
+  conflict_key text not null unique,
+  peer text not null,
+  entity text not null,
+  record_id text not null,
+  winner text not null,
+  rule text not null,
+  winner_row jsonb,
+  loser_row jsonb,
+  winner_changed_at timestamptz not null,
+  loser_changed_at timestamptz not null,
+  decided_at timestamptz not null,
+  decided_by text not null
+);
+comment on table rowferry.conflicts is 'Conflicts that were decided, with both rows; each of the two nodes holds every one of them.';
+comment on column rowferry.conflicts.id is 'Number on this node.';
+comment on column rowferry.conflicts.conflict_key is 'The same on both nodes: entity, record and the two stamps that were compared.';
+comment on column rowferry.conflicts.peer is 'The other node.';
+comment on column rowferry.conflicts.entity is 'Entity of the record.';
+comment on column rowferry.conflicts.record_id is 'Key of the record as text.';
+comment on column rowferry.conflicts.winner is 'Node whose change stayed.';
+comment on column rowferry.conflicts.rule is 'Rule that decided.';
+comment on column rowferry.conflicts.winner_row is 'Row that stayed, by entity column, each value as its type prints it; null: it was deleted.';
+comment on column rowferry.conflicts.loser_row is 'Row that was given up; null: it was deleted.';
+comment on column rowferry.conflicts.winner_changed_at is 'Stamp of the winning change; -infinity: a consequence, a backfill or an answer.';
+comment on column rowferry.conflicts.loser_changed_at is 'Stamp of the other one.';
+comment on column rowferry.conflicts.decided_at is 'When it was decided.';
+comment on column rowferry.conflicts.decided_by is 'Node that decided first as far as this node knows.';
+
+create type rowferry._section as (
+  entity text,
+  columns text[],
+  keys text[],
+  gone text[],
+  asked text[],
+  event_keys text[],
+  event_ids bigint[],
+  event_stamps timestamptz[],
+  event_hops smallint[],
+  column_values text[],
+  hops smallint
+);
+comment on type rowferry._section is 'Rows of one entity inside an envelope: keys of rows that exist with the literal of one array per column in column_values, keys of rows that are gone, keys that are only asked for, the events behind them, and how often these rows went back and forth.';

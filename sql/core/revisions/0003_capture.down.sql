@@ -1,0 +1,16 @@
+drop function rowferry.detach(text, boolean);
+drop function rowferry.attach(regclass, text, jsonb, text[], text, boolean);
+drop function rowferry._attach_sql(rowferry.entities);
+drop function rowferry._plan_entity(regclass, text, jsonb, text[], text);
+drop function rowferry._entity_functions(rowferry.entities);
+drop function rowferry._triggers_sql(rowferry.entities);
+drop function rowferry._events_view_sql(rowferry.entities);
+drop function rowferry._keys_function_sql(rowferry.entities);
+drop function rowferry._apply_sql(rowferry.entities);
+drop function rowferry._read_sql(rowferry.entities);
+drop function rowferry._capture_sql(rowferry.entities);
+drop function rowferry._refuse_truncate();
+drop function rowferry._keys_sql(rowferry.entities, text);
+drop function rowferry._record_id_sql(rowferry.entities, text);
+drop function rowferry._entity_columns(rowferry.entities);
+drop function rowferry._object_name(text, text, text);

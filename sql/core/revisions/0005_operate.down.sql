@@ -1,0 +1,10 @@
+drop function rowferry.resync(text);
+drop function rowferry.backfill(text);
+drop function rowferry.resume(text);
+drop function rowferry.pause(text);
+drop function rowferry.retry(bigint);
+drop function rowferry._skip_deleted();
+drop function rowferry.skip(bigint, text);
+drop function rowferry._link(text);
+drop view rowferry.status;
+drop view rowferry.sync_events;

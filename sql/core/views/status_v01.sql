@@ -1,0 +1,55 @@
+-- Where each link stands, one row per peer.
+create or replace view rowferry.status as
+select s.peer,
+  case
+    when s.stopped_at is not null then 'stopped'
+    when s.paused_at is not null then 'paused'
+    when s.waiting and s.quiet > interval '1 min' then 'stuck'
+    when s.held > 0 then 'held'
+    when s.waiting then 'moving'
+    else 'idle'
+  end as state,
+  s.pending, s.held, s.oldest, s.last_exchange,
+  case when s.at_work then concat_ws(', ', s.courier ->> 'host', 'pid ' || (s.courier ->> 'pid')) end as courier,
+  case
+    when s.stopped_at is not null then s.stopped_reason
+    when s.paused_at is not null then format('paused by %s since %s', s.paused_by, to_char(s.paused_at, 'YYYY-MM-DD HH24:MI:SS'))
+    when s.waiting and s.quiet > interval '1 min' then case
+      when s.courier_error is not null then format('%s is out of reach: %s', s.courier_error ->> 'node', s.courier_error ->> 'message')
+      when not s.at_work then 'no courier is at work: start rowferry run'
+      else format('nothing has moved for %s', date_trunc('second', s.quiet)) end
+    when s.held > 0 then format('%s %s refused by %s: select * from rowferry.sync_events where attempts > 0', s.held,
+      case s.held when 1 then 'event' else 'events' end, s.peer)
+    when s.courier_error is not null then format('%s is out of reach: %s', s.courier_error ->> 'node', s.courier_error ->> 'message')
+    else s.warning
+  end as reason
+from (
+  select l.*, l.last_exchange_at as last_exchange, q.pending, q.held, date_trunc('millisecond', clock_timestamp() - q.oldest_at) as oldest,
+    q.pending > q.held or exists (
+      select from rowferry.backfills b join rowferry.entities e on e.id = b.entity_id where e.peer = l.peer and b.finished_at is null) as waiting,
+    clock_timestamp() - greatest(q.oldest_at, l.last_exchange_at, l.opened_at) as quiet,
+    exists (
+      select from pg_locks k
+      where k.locktype = 'advisory' and k.granted and k.objsubid = 1
+        and k.database = (select d.oid from pg_database d where d.datname = current_database())
+        and (k.classid::bigint << 32 | k.objid::bigint)
+          = hashtextextended('rowferry courier ' || least(n.name collate "C", l.peer) || ' ' || greatest(n.name collate "C", l.peer), 0)
+    ) as at_work
+  from rowferry.links l
+  cross join rowferry.node n
+  cross join lateral (
+    select count(*) as pending, count(h.event_id) as held, min(v.changed_at) as oldest_at
+    from rowferry.events v
+    join rowferry.entities e on e.id = v.entity_id and e.peer = l.peer
+    left join rowferry.held_events h on h.event_id = v.id and h.attempts > 0
+  ) q
+) s;
+comment on view rowferry.status is 'Where each link stands, one row per peer. Start here.';
+comment on column rowferry.status.peer is 'The other node.';
+comment on column rowferry.status.state is 'moving, idle, paused, held (some rows are refused, all others move), stuck (work waits and nothing has moved for a minute), stopped (by the memory check).';
+comment on column rowferry.status.pending is 'Events that wait, the held ones included.';
+comment on column rowferry.status.held is 'Events set aside because the peer refused their row.';
+comment on column rowferry.status.oldest is 'Age of the oldest event that waits.';
+comment on column rowferry.status.last_exchange is 'Last exchange that changed anything; an idle poll writes nothing.';
+comment on column rowferry.status.courier is 'Host and process id of the worker that holds the lock; null: none.';
+comment on column rowferry.status.reason is 'Why, when it is not well.';
