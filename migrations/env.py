@@ -92,8 +92,11 @@ def option(name: str) -> str:
 
 def main() -> None:
     nodes = read_nodes(config.config_file_name)
-    chosen = context.get_x_argument(as_dictionary=True).get("node")
-    selected = pick(nodes, [chosen]) if chosen else nodes
+    chosen = [argument.partition("=") for argument in context.get_x_argument()]
+    for key, _, _ in chosen:
+        if key != "node":  # a misspelled one would migrate every node
+            raise ConfigError(f"-x {key} means nothing. Hint: -x node={nodes[0].name}")
+    selected = pick(nodes, [name for _, _, name in chosen]) if chosen else nodes
     if context.is_offline_mode():
         if len(selected) > 1:
             raise ConfigError(f"--sql prints the script of one node. Hint: -x node={nodes[0].name}, then the others")

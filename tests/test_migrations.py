@@ -405,10 +405,18 @@ def test_a_node_can_be_migrated_alone_without_the_other_ones_variable(blank: Nod
     assert relations(blank.billing) == set()
 
 
-def test_an_unknown_node_is_refused_in_one_line(blank: Nodes) -> None:
-    code, out, err = alembic(blank, "-x", "node=sales", "upgrade", "head")
-    assert (code, out) == (2, "")
-    assert err == "no node is named sales. Hint: the nodes are crm, billing\n"
+@pytest.mark.parametrize(
+    ("argument", "message"),
+    [
+        ("node=sales", "no node is named 'sales'. Hint: the nodes are crm, billing\n"),
+        ("node=", "no node is named ''. Hint: the nodes are crm, billing\n"),
+        ("nod=crm", "-x nod means nothing. Hint: -x node=crm\n"),
+    ],
+)
+def test_an_unknown_node_is_refused_in_one_line(blank: Nodes, argument: str, message: str) -> None:
+    code, out, err = alembic(blank, "-x", argument, "upgrade", "head")
+    assert (code, out, err) == (2, "", message)
+    assert relations(blank.crm) == set()
 
 
 BAD_CONNECTIONS = {

@@ -130,5 +130,5 @@ def pick(nodes: Sequence[Node], names: Iterable[str]) -> list[Node]:
     wanted = set(names)
     unknown = sorted(wanted - {node.name for node in nodes})
     if unknown:
-        raise ConfigError(f"no node is named {unknown[0]}. Hint: the nodes are {', '.join(node.name for node in nodes)}")
+        raise ConfigError(f"no node is named {unknown[0]!r}. Hint: the nodes are {', '.join(node.name for node in nodes)}")
     return [node for node in nodes if node.name in wanted]
