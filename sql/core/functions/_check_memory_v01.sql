@@ -14,6 +14,8 @@ declare
 begin
   if (p_header ->> 'generation')::integer < p_link.peer_generation then
     return format('%s was set back: it speaks in generation %s of the link after %s', p_link.peer, p_header ->> 'generation', p_link.peer_generation);
+  elsif (p_header ->> 'generation')::integer < p_link.generation then
+    return null;  -- it has not heard of resync() here; what it says of the generation before means nothing now
   elsif p_link.peer_identity is not null
     and p_link.peer_identity - 'timeline' <> (p_header -> 'identity') - 'timeline' then
     return format('%s is another database than before: restored, copied or upgraded by dump', p_link.peer);

@@ -1,19 +1,50 @@
--- The view of an entity's events, as DDL: each event with the key in its own types and the present row.
+-- The view of an entity's events, as DDL: each event with the key in its own types and the present row. Written t.*::table, the row
+-- cannot be mistaken for a column called t.
 create or replace function rowferry._events_view_sql(
   p_entity rowferry.entities
 )
-returns text
-language sql
+returns setof text
+language plpgsql
 stable
 set search_path = pg_catalog, pg_temp
-as $$
-  select format(E'create view rowferry.%I as\nselect e.id as event_id, e.event_type, e.changed_at, e.attempts, e.not_before, e.last_error, %s,\n  t as present_row\nfrom rowferry.sync_events e\ncross join lateral %s\nleft join %s t on %s\nwhere e.entity = %L',
-    rowferry._object_name('', p_entity.name, '_events'),
-    string_agg(format('k.k%s as %I', c.key_position, 'key_' || c.name), ', ' order by c.key_position),
+as $function$
+declare
+  v_view text := format('rowferry.%I', rowferry._object_name('', p_entity.name, '_events'));
+  v_column record;
+begin
+  return query
+  select format($f$create view %1$s as
+select e.id as event_id, e.event_type, e.changed_at, e.attempts, e.not_before, e.last_error,
+  %2$s, t.*::%4$s as present_row
+from rowferry.sync_events e
+cross join lateral %3$s
+left join %4$s t on %5$s
+where e.entity operator(pg_catalog.=) %6$L$f$,
+    v_view, string_agg(format('k.k%s as %I', c.key_position, rowferry._object_name('key_', c.name)), ', ' order by c.key_position),
     rowferry._keys_sql(p_entity, 'array[e.record_id]'), p_entity.relation,
-    string_agg(format('t.%I = k.k%s', c.local, c.key_position), ' and ' order by c.key_position), p_entity.name)
+    string_agg(format('t.%I operator(pg_catalog.=) k.k%s', c.local, c.key_position), ' and ' order by c.key_position), p_entity.name)
   from rowferry._entity_columns(p_entity) c
-  where c.key_position is not null
-$$;
+  where c.key_position is not null;
+
+  return next format('comment on view %s is %L', v_view,
+    format('Pending events of %s, the key in its own types, and the row as it is now.', p_entity.name));
+  for v_column in
+    select v.name, v.comment
+    from (values
+      ('event_id', 'Number of the event, id in sync_events.'),
+      ('event_type', 'insert, update, delete, backfill, question or answer. What is sent is always the present row.'),
+      ('changed_at', 'Clock time of the change.'),
+      ('attempts', 'How often the peer refused the row.'),
+      ('not_before', 'When a refused or locked row is tried again.'),
+      ('last_error', 'Message of the last refusal.'),
+      ('present_row', 'The row as it is now; null: it is gone.')
+    ) v (name, comment)
+    union all
+    select rowferry._object_name('key_', k), format('%s of the key.', k) from unnest(p_entity.key_columns) k
+  loop
+    return next format('comment on column %s.%I is %L', v_view, v_column.name, v_column.comment);
+  end loop;
+end
+$function$;
 comment on function rowferry._events_view_sql(rowferry.entities) is 'DDL of the view of an entity''s events.';
 revoke all on function rowferry._events_view_sql(rowferry.entities) from public;

@@ -19,10 +19,10 @@ set search_path = pg_catalog, pg_temp
 set row_security = off
 as $rowferry$
 begin
-  if p_after is null then
+  if $1 is null then
     return (
       select array_agg(r.record_id)
-      from (select %2$s from %3$s t order by %4$s limit p_limit) r (record_id)
+      from (select %2$s from %3$s t order by %4$s limit $2) r (record_id)
     );
   end if;
   return (
@@ -32,14 +32,14 @@ begin
       from %3$s t
       where (%4$s) > (select %5$s from %6$s)
       order by %4$s
-      limit p_limit
+      limit $2
     ) r (record_id)
   );
 end
 $rowferry$$f$,
     rowferry._object_name('keys_', p_entity.name), rowferry._record_id_sql(p_entity, 't'), p_entity.relation,
     string_agg(format('t.%I', c.local), ', ' order by c.key_position),
-    string_agg('k.k' || c.key_position, ', ' order by c.key_position), rowferry._keys_sql(p_entity, 'array[p_after]'))
+    string_agg('k.k' || c.key_position, ', ' order by c.key_position), rowferry._keys_sql(p_entity, 'array[$1]'))
   from rowferry._entity_columns(p_entity) c
   where c.key_position is not null
 $function$;

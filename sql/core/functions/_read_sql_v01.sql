@@ -16,13 +16,13 @@ declare
 begin
   select string_agg(case when c.typed then format('array_agg(t.%I)::text', c.local)
       else format('array_agg(textin(%s(t.%I)))::text', c.output, c.local) end, E',\n      ' order by c.position),
-    string_agg(format('t.%I = k.k%s', c.local, c.key_position), ' and ' order by c.key_position) filter (where c.key_position is not null),
+    string_agg(format('t.%I operator(pg_catalog.=) k.k%s', c.local, c.key_position), ' and ' order by c.key_position) filter (where c.key_position is not null),
     string_agg(format('coalesce(pg_column_size(t.%I), 0)', c.local), ' + ' order by c.position)
       filter (where a.attstorage <> 'p')
   into v_values, v_join, v_size
   from rowferry._entity_columns(p_entity) c
   join pg_attribute a on a.attrelid = p_entity.relation and a.attname = c.local;
-  v_rows := format('%s t join %s on %s', p_entity.relation, rowferry._keys_sql(p_entity, 'p_keys'), v_join);
+  v_rows := format('%s t join %s on %s', p_entity.relation, rowferry._keys_sql(p_entity, '$1'), v_join);
   return format($f$create or replace function rowferry.%1$I(
   p_keys text[],
   p_bytes bigint,

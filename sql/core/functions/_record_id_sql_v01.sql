@@ -11,7 +11,7 @@ as $$
   select case when count(*) = 1 then min(k.text) else 'array[' || string_agg(k.text, ', ' order by k.key_position) || ']::text' end
   from (
     select c.key_position,
-      format(case c.type when 'numeric' then 'trim_scale(%s.%I)::text' else '%s.%I::text' end, p_alias, c.local) as text
+      format(case c.type when 'numeric' then 'pg_catalog.trim_scale(%s.%I)::text' else '%s.%I::text' end, p_alias, c.local) as text
     from rowferry._entity_columns(p_entity) c
     where c.key_position is not null
   ) k

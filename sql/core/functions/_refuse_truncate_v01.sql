@@ -1,13 +1,23 @@
--- TRUNCATE fires no row trigger: it would empty this side and not the other.
+-- TRUNCATE fires no row trigger: it would empty this side and not the other. A partition that has left its attached table is free again.
 create or replace function rowferry._refuse_truncate()
 returns trigger
 language plpgsql
+security definer
 set search_path = pg_catalog, pg_temp
 as $$
+declare
+  v_entity text := (
+    select e.name
+    from rowferry.entities e
+    where e.relation = tg_relid or e.relation in (select a.relid from pg_partition_ancestors(tg_relid) a)
+  );
 begin
-  raise exception using errcode = 'RF005', message = 'a table kept in sync cannot be truncated',
-    detail = format('%I.%I is attached to rowferry.', tg_table_schema, tg_table_name),
-    hint = 'Use delete, or take the table out of sync first: select rowferry.detach(name) from rowferry.entities;';
+  if v_entity is not null then
+    raise exception using errcode = 'RF005', message = 'a table kept in sync cannot be truncated',
+      detail = format('%I.%I is attached to rowferry.', tg_table_schema, tg_table_name),
+      hint = format('Use delete, or take the table out of sync first: select rowferry.detach(%L);', v_entity);
+  end if;
+  return null;
 end
 $$;
 comment on function rowferry._refuse_truncate() is 'Refuses TRUNCATE on a table kept in sync.';

@@ -1,7 +1,8 @@
--- The triggers of an entity's table, as DDL. ENABLE ALWAYS: a session in replica role is captured too. TRUNCATE is refused,
--- on a partitioned table also in each partition.
+-- The triggers of an entity's table, as DDL. ENABLE ALWAYS: a session in replica role is captured too. TRUNCATE is refused, on a
+-- partitioned table also in each partition: such a trigger does not come to new partitions by itself, so p_guard_only gives those that lack it.
 create or replace function rowferry._triggers_sql(
-  p_entity rowferry.entities
+  p_entity rowferry.entities,
+  p_guard_only boolean default false
 )
 returns setof text
 language plpgsql
@@ -11,27 +12,34 @@ as $$
 declare
   v_partitioned boolean := (select relkind = 'p' from pg_class where oid = p_entity.relation);
   v_capture text := format('rowferry.%I()', rowferry._object_name('capture_', p_entity.name));
-  v_relation regclass;
+  v_trigger record;
 begin
-  if v_partitioned then
-    return next format(E'create trigger rowferry_capture\nafter insert or update or delete on %s\nfor each row execute function %s', p_entity.relation, v_capture);
-    return next format('alter table %s enable always trigger rowferry_capture', p_entity.relation);
-  else
-    return next format(E'create trigger rowferry_capture_insert\nafter insert on %s\nreferencing new table as new_rows\nfor each statement execute function %s', p_entity.relation, v_capture);
-    return next format(E'create trigger rowferry_capture_update\nafter update on %s\nreferencing old table as old_rows new table as new_rows\nfor each statement execute function %s', p_entity.relation, v_capture);
-    return next format(E'create trigger rowferry_capture_delete\nafter delete on %s\nreferencing old table as old_rows\nfor each statement execute function %s', p_entity.relation, v_capture);
-    return next format(E'alter table %s enable always trigger rowferry_capture_insert,\n  enable always trigger rowferry_capture_update,\n  enable always trigger rowferry_capture_delete', p_entity.relation);
-  end if;
-  for v_relation in
-    select t.relid from pg_partition_tree(p_entity.relation) t
-    union
-    select p_entity.relation
-    order by 1
+  for v_trigger in
+    select c.name, c.event, c.referencing
+    from (values
+      (true, 'rowferry_capture', 'insert or update or delete', null),
+      (false, 'rowferry_capture_insert', 'insert', 'new table as new_rows'),
+      (false, 'rowferry_capture_update', 'update', 'old table as old_rows new table as new_rows'),
+      (false, 'rowferry_capture_delete', 'delete', 'old table as old_rows')
+    ) c (partitioned, name, event, referencing)
+    where c.partitioned = v_partitioned and not p_guard_only
   loop
-    return next format(E'create trigger rowferry_truncate\nbefore truncate on %s\nfor each statement execute function rowferry._refuse_truncate()', v_relation);
-    return next format('alter table %s enable always trigger rowferry_truncate', v_relation);
+    return next format(E'create trigger %s\nafter %s on %s\n%s execute function %s', v_trigger.name, v_trigger.event, p_entity.relation,
+      coalesce(format(E'referencing %s\nfor each statement', v_trigger.referencing), 'for each row'), v_capture);
+    return next format('alter table %s enable always trigger %s', p_entity.relation, v_trigger.name);
+    return next format('comment on trigger %s on %s is %L', v_trigger.name, p_entity.relation, 'rowferry: writes an event for each row that changes.');
+  end loop;
+  for v_trigger in
+    select r.relid::regclass as relation
+    from (select t.relid from pg_partition_tree(p_entity.relation) t union select p_entity.relation) r
+    where not exists (select from pg_trigger t where t.tgrelid = r.relid and t.tgname = 'rowferry_truncate')
+    order by r.relid
+  loop
+    return next format(E'create trigger rowferry_truncate\nbefore truncate on %s\nfor each statement execute function rowferry._refuse_truncate()', v_trigger.relation);
+    return next format('alter table %s enable always trigger rowferry_truncate', v_trigger.relation);
+    return next format('comment on trigger rowferry_truncate on %s is %L', v_trigger.relation, 'rowferry: refuses truncate, which would empty this side only.');
   end loop;
 end
 $$;
-comment on function rowferry._triggers_sql(rowferry.entities) is 'DDL of the triggers of an entity''s table.';
-revoke all on function rowferry._triggers_sql(rowferry.entities) from public;
+comment on function rowferry._triggers_sql(rowferry.entities, boolean) is 'DDL of the triggers of an entity''s table.';
+revoke all on function rowferry._triggers_sql(rowferry.entities, boolean) from public;
