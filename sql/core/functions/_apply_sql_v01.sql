@@ -1,5 +1,7 @@
 -- The functions that write an entity's rows, as DDL: apply (upsert), delete, lock (says which rows a user holds) and differing
 -- (says which rows are not stored as sent). They belong to the table's owner, so that its triggers run with no more than its rights.
+-- Apply and delete run triggers that may rely on the table's schema and public being in search_path, where others may put functions
+-- and operators: hence each of theirs is named with its schema, and parameters by number, which no column's name can be.
 create or replace function rowferry._apply_sql(
   p_entity rowferry.entities
 )
@@ -9,56 +11,68 @@ stable
 set search_path = pg_catalog, pg_temp
 as $function$
 declare
-  v_head text;
+  v_head text := E'language plpgsql\nsecurity definer\nset search_path = %s\nset row_security = off\nas $rowferry$\n';
+  v_path text;
+  v_keys_from text := rowferry._keys_sql(p_entity, '$1');
+  v_keys_join text;
   v_from text;
+  v_ordered text;
   v_key_join text;
   v_keys text;
   v_set text;
+  v_set_sent text;
   v_old text;
   v_new text;
+  v_plain_sent text;
   v_sent text;
   v_stored text;
-  v_unique_set text;
-  v_unique_old text;
-  v_unique_new text;
+  v_moved_set text;
+  v_moved_old text;
+  v_moved_new text;
   v_lossy text;
   v_inserted text;
   v_selected text;
   v_immediate boolean;
   v_write text;
 begin
-  v_head := format(E'language plpgsql\nsecurity definer\nset search_path = %s, public, pg_temp\nset row_security = off\nas $rowferry$\n#variable_conflict use_column\n',
-    (select quote_ident(n.nspname) from pg_class c join pg_namespace n on n.oid = c.relnamespace where c.oid = p_entity.relation));
+  v_path := (select concat_ws(', ', quote_ident(n.nspname), case when n.nspname <> 'public' then 'public' end, 'pg_temp')
+    from pg_class c join pg_namespace n on n.oid = c.relnamespace where c.oid = p_entity.relation);
   select
-    'unnest(' || string_agg(format('(p_columns[%s])::%s[]', c.position, case when c.typed then c.type else 'text' end), ', ' order by c.position)
+    'rows from (' || string_agg(format('pg_catalog.unnest(($1[%s])::%s[])', c.position, case when c.typed then c.type else 'text' end), ', ' order by c.position)
       || ') u (' || string_agg('c' || c.position, ', ' order by c.position) || ')',
-    string_agg(format('t.%I = %s', c.local, c.value), ' and ') filter (where c.key_position is not null),
+    'rows from (' || string_agg(format('pg_catalog.unnest(($1[%s])::%s[])', c.position, case when c.typed then c.type else 'text' end), ', ' order by c.position)
+      || ') with ordinality u (' || string_agg('c' || c.position, ', ' order by c.position) || ', ord)',
+    string_agg(format('t.%I operator(pg_catalog.=) %s', c.local, c.value), ' and ' order by c.key_position) filter (where c.key_position is not null),
+    string_agg(format('t.%I operator(pg_catalog.=) k.k%s', c.local, c.key_position), ' and ' order by c.key_position) filter (where c.key_position is not null),
     string_agg(quote_ident(c.local), ', ' order by c.key_position) filter (where c.key_position is not null),
     string_agg(format('%I = excluded.%1$I', c.local), ', ' order by c.position) filter (where c.plain),
+    string_agg(format('%I = %s', c.local, c.value), ', ' order by c.position) filter (where c.plain),
     string_agg(format('t.%I', c.local), ', ' order by c.position) filter (where c.plain),
     string_agg(format('excluded.%I', c.local), ', ' order by c.position) filter (where c.plain),
+    string_agg(format('%s::%s', c.value, c.full_type), ', ' order by c.position) filter (where c.plain),
     string_agg(format('%s::%s', c.value, c.full_type), ', ' order by c.position),
     string_agg(format('t.%I::%s', c.local, c.type), ', ' order by c.position),
     string_agg(format('%I = %s', c.local, c.value), ', ' order by c.position) filter (where c.moving),
     string_agg(format('t.%I::%s', c.local, c.type), ', ' order by c.position) filter (where c.moving),
-    string_agg(format('%s::%s', c.value, c.type), ', ' order by c.position) filter (where c.moving),
-    string_agg(format('%s is distinct from %1$s::%s', c.value, c.full_type), ' or ' order by c.position) filter (where c.lossy),
+    string_agg(format('%s::%s', c.value, c.full_type), ', ' order by c.position) filter (where c.moving),
+    string_agg(format(case when c.output like 'pg\_catalog.%' then '%s operator(pg_catalog.<>) %1$s::%s'
+      else 'row(%s)::record operator(pg_catalog.*<>) row(%1$s::%s)::record' end, c.value, c.full_type), ' or ' order by c.position) filter (where c.lossy),
     string_agg(quote_ident(c.local), ', ' order by c.position),
     string_agg(c.value, ', ' order by c.position)
-  into v_from, v_key_join, v_keys, v_set, v_old, v_new, v_sent, v_stored, v_unique_set, v_unique_old, v_unique_new, v_lossy,
-    v_inserted, v_selected
+  into v_from, v_ordered, v_key_join, v_keys_join, v_keys, v_set, v_set_sent, v_old, v_new, v_plain_sent, v_sent, v_stored,
+    v_moved_set, v_moved_old, v_moved_new, v_lossy, v_inserted, v_selected
   from (
     select e.*, format(case when e.typed then 'u.c%s' else 'u.c%s::%s' end, e.position, e.type) as value,
       e.key_position is null and not e.in_unique and not e.insert_only as plain,
-      e.key_position is null and e.in_unique and not e.insert_only as moving
+      not e.insert_only and case when e.key_position is null then e.in_unique else e.type in ('numeric', 'bpchar') end as moving
     from rowferry._entity_columns(p_entity) e
   ) c;
   select bool_or(i.indimmediate) into v_immediate
   from pg_index i
   where i.indrelid = p_entity.relation and i.indisunique and i.indpred is null and i.indexprs is null
-    and (select array_agg(a.attname::text order by a.attname) from unnest(i.indkey[0:i.indnkeyatts - 1]) k
+    and (select array_agg(a.attname::text order by a.attname::text collate "C") from unnest(i.indkey[0:i.indnkeyatts - 1]) k
       join pg_attribute a on a.attrelid = i.indrelid and a.attnum = k)
-      = (select array_agg(c.local order by c.local) from rowferry._entity_columns(p_entity) c where c.key_position is not null);
+      = (select array_agg(c.local order by c.local collate "C") from rowferry._entity_columns(p_entity) c where c.key_position is not null);
 
   -- A deferrable key cannot arbitrate: update what is there, then insert what is not.
   v_write := case when v_immediate then format($f$
@@ -75,12 +89,9 @@ $f$, p_entity.relation, v_inserted, v_selected, v_from, v_keys,
   from %4$s
   where not exists (select from %1$s t where %5$s);
 $f$, p_entity.relation, v_inserted, v_selected, v_from, v_key_join,
-    (select format(E'\n  update %s t set %s\n  from %s\n  where %s and row(%s)::record operator(pg_catalog.*<>) row(%s)::record;', p_entity.relation,
-        string_agg(format('%I = u.c%s%s', c.local, c.position, case when c.typed then '' else '::' || c.type end), ', ' order by c.position),
-        v_from, v_key_join, v_stored, v_sent)
-      from rowferry._entity_columns(p_entity) c
-      where c.key_position is null and not c.in_unique and not c.insert_only
-      having count(*) > 0))
+    case when v_set is not null then
+      format(E'\n  update %s t set %s\n  from %s\n  where %s and row(%s)::record operator(pg_catalog.*<>) row(%s)::record;',
+        p_entity.relation, v_set_sent, v_from, v_key_join, v_old, v_plain_sent) end)
   end;
 
   return next format($f$create or replace function rowferry.%1$I(
@@ -90,17 +101,18 @@ returns void
 %2$sbegin
 %3$s%4$s%5$send
 $rowferry$$f$,
-    rowferry._object_name('apply_', p_entity.name), v_head,
+    rowferry._object_name('apply_', p_entity.name), format(v_head, v_path),
     case when v_lossy is null then '' else format($f$  if exists (select from %s where %s) then
     raise exception using errcode = '22003', message = 'a value does not fit its column on this node without loss',
       hint = 'Give the column the type that it has on the other node, then: select rowferry.retry(id) on the other node.';
   end if;
 $f$, v_from, v_lossy) end,
-    -- Setting a unique column locks out children of the row, even where its value stays: only where it changes.
-    case when v_unique_set is null then '' else format($f$  update %s t set %s
+    -- Setting a unique column locks out children of the row, even where its value stays: only where it changes. A key of which one
+    -- value has two spellings (1.0 and 1.00) takes the one that was sent.
+    case when v_moved_set is null then '' else format($f$  update %s t set %s
   from %s
   where %s and row(%s)::record operator(pg_catalog.*<>) row(%s)::record;
-$f$, p_entity.relation, v_unique_set, v_from, v_key_join, v_unique_old, v_unique_new) end,
+$f$, p_entity.relation, v_moved_set, v_from, v_key_join, v_moved_old, v_moved_new) end,
     ltrim(v_write, E'\n'));
 
   return next format($f$create or replace function rowferry.%1$I(
@@ -113,9 +125,7 @@ returns void
   where %5$s;
 end
 $rowferry$$f$,
-    rowferry._object_name('delete_', p_entity.name), v_head, p_entity.relation, rowferry._keys_sql(p_entity, 'p_keys'),
-    (select string_agg(format('t.%I = k.k%s', c.local, c.key_position), ' and ' order by c.key_position)
-      from rowferry._entity_columns(p_entity) c where c.key_position is not null));
+    rowferry._object_name('delete_', p_entity.name), format(v_head, v_path), p_entity.relation, v_keys_from, v_keys_join);
 
   return next format($f$create or replace function rowferry.%1$I(
   p_keys text[]
@@ -133,10 +143,8 @@ begin
   );
 end
 $rowferry$$f$,
-    rowferry._object_name('lock_', p_entity.name), v_head, rowferry._record_id_sql(p_entity, 't'), p_entity.relation,
-    rowferry._keys_sql(p_entity, 'p_keys'),
-    (select string_agg(format('t.%I = k.k%s', c.local, c.key_position), ' and ' order by c.key_position)
-      from rowferry._entity_columns(p_entity) c where c.key_position is not null));
+    rowferry._object_name('lock_', p_entity.name), format(v_head, 'pg_catalog, pg_temp'), rowferry._record_id_sql(p_entity, 't'), p_entity.relation,
+    v_keys_from, v_keys_join);
 
   return next format($f$create or replace function rowferry.%1$I(
   p_columns text[],
@@ -146,19 +154,18 @@ returns text[]
 %2$sbegin
   return (
     select array_agg(p.record_id)
-    from unnest(p_keys) with ordinality p (record_id, ord)
+    from unnest($2) with ordinality p (record_id, ord)
     join (
       select u.ord, row(%3$s)::record, row(%4$s)::record, t.%5$I is null
       from %6$s
       left join %7$s t on %8$s
     ) d (ord, stored, sent, missing) using (ord)
-    where d.missing or d.stored operator(pg_catalog.*<>) d.sent
+    where d.missing or d.stored *<> d.sent
   );
 end
 $rowferry$$f$,
-    rowferry._object_name('differing_', p_entity.name), v_head, v_stored, v_sent,
-    (select c.local from rowferry._entity_columns(p_entity) c where c.key_position = 1),
-    regexp_replace(replace(v_from, ' u (c1', ' with ordinality u (c1'), '\)$', ', ord)'), p_entity.relation, v_key_join);
+    rowferry._object_name('differing_', p_entity.name), format(v_head, 'pg_catalog, pg_temp'), v_stored, v_sent,
+    (select c.local from rowferry._entity_columns(p_entity) c where c.key_position = 1), v_ordered, p_entity.relation, v_key_join);
 end
 $function$;
 comment on function rowferry._apply_sql(rowferry.entities) is 'DDL of the functions that write an entity''s rows.';

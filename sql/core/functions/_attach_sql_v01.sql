@@ -1,5 +1,5 @@
 -- All that attach() runs, in order. Functions that read or write the table end up with its owner, who needs CREATE on the
--- schema for that moment only.
+-- schema for that moment only. EXECUTE on the trigger functions is what lets the owner add a partition.
 create or replace function rowferry._attach_sql(
   p_entity rowferry.entities
 )
@@ -9,9 +9,10 @@ stable
 set search_path = pg_catalog, pg_temp
 as $$
 declare
-  v_owner text := (select quote_ident(pg_get_userbyid(relowner)) from pg_class where oid = p_entity.relation);
-  v_lend boolean := not has_schema_privilege((select relowner from pg_class where oid = p_entity.relation), 'rowferry', 'create');
-  v_comment text;
+  v_owner_id oid := (select relowner from pg_class where oid = p_entity.relation);
+  v_owner text := quote_ident(pg_get_userbyid(v_owner_id));
+  v_lend boolean := not has_schema_privilege(v_owner_id, 'rowferry', 'create');
+  v_view text := format('rowferry.%I', rowferry._object_name('', p_entity.name, '_events'));
   v_function record;
 begin
   return next format('insert into rowferry.entities (id, name, peer, relation, key_columns, columns, local_columns)' || E'\n'
@@ -20,32 +21,32 @@ begin
   return next rowferry._capture_sql(p_entity);
   return next format('alter function rowferry.%I() owner to rowferry_owner', rowferry._object_name('capture_', p_entity.name));
   if v_lend then
-    return next format('grant usage, create on schema rowferry to %s', v_owner);
+    return next format('grant create on schema rowferry to %s', v_owner);
   end if;
   return next rowferry._read_sql(p_entity);
   return query select rowferry._apply_sql(p_entity);
   return next rowferry._keys_function_sql(p_entity);
-  return next rowferry._events_view_sql(p_entity);
   for v_function in select * from rowferry._entity_functions(p_entity) loop
     if v_function.of_table_owner then
       return next format('alter function rowferry.%s owner to %s', v_function.signature, v_owner);
     end if;
     return next format('revoke all on function rowferry.%s from public', v_function.signature);
-    if v_function.of_table_owner then
-      return next format('grant execute on function rowferry.%s to rowferry_owner', v_function.signature);
-    end if;
+    return next format('grant execute on function rowferry.%s to %s', v_function.signature,
+      case when v_function.of_table_owner then 'rowferry_owner' else v_owner end);
     return next format('comment on function rowferry.%s is %L', v_function.signature, v_function.comment);
   end loop;
-  return next format('alter view rowferry.%I owner to %s', rowferry._object_name('', p_entity.name, '_events'), v_owner);
-  return next format('grant select on rowferry.%I to rowferry_viewer, rowferry_owner', rowferry._object_name('', p_entity.name, '_events'));
-  return next format('grant select on rowferry.sync_events to %s', v_owner);
-  return next format('comment on view rowferry.%I is %L', rowferry._object_name('', p_entity.name, '_events'),
-    format('Pending events of %s, the key in its own types, and the row as it is now.', p_entity.name));
+  return query select rowferry._events_view_sql(p_entity);
+  return next format('alter view %s owner to %s', v_view, v_owner);
+  return next format('grant select on %s to rowferry_viewer, rowferry_owner', v_view);
   if v_lend then
     return next format('revoke create on schema rowferry from %s', v_owner);
   end if;
-  return next format('grant execute on function rowferry.%I() to %s', rowferry._object_name('capture_', p_entity.name), v_owner);
-  return next format('grant execute on function rowferry._refuse_truncate() to %s', v_owner);
+  if not has_table_privilege(v_owner_id, 'rowferry.sync_events', 'select') then
+    return next format('grant select on rowferry.sync_events to %s', v_owner);
+  end if;
+  if not has_function_privilege(v_owner_id, 'rowferry._refuse_truncate()', 'execute') then
+    return next format('grant execute on function rowferry._refuse_truncate() to %s', v_owner);
+  end if;
   return query select rowferry._triggers_sql(p_entity);
 end
 $$;

@@ -12,14 +12,17 @@ language sql
 stable
 set search_path = pg_catalog, pg_temp
 as $$
-  with mine (ids) as (
-    select coalesce(array_agg(e.id), '{}') from rowferry.entities e where e.peer = p_peer
+  with mine (ids, held, free) as (
+    select coalesce(array_agg(e.id), '{}'), coalesce(array_agg(e.id) filter (where e.held_attempts > 0), '{}'),
+      coalesce(array_agg(e.id) filter (where e.held_attempts = 0), '{}')
+    from rowferry.entities e where e.peer = p_peer
   )
   select
     (select count(*) from (select from rowferry.events e, mine where e.entity_id = any (mine.ids) limit p_most) e),
-    (select count(*) from (select from rowferry.held_events h, mine where h.attempts > 0 and h.entity_id = any (mine.ids) limit p_most) h),
+    (select count(*) from (select from rowferry.held_events h, mine where h.attempts > 0 and h.entity_id = any (mine.free) limit p_most) h)
+      + (select count(*) from (select from rowferry.events e, mine where e.entity_id = any (mine.held) limit p_most) e),
     (select e.id from rowferry.events e, mine
-      where e.entity_id = any (mine.ids)
+      where e.entity_id = any (mine.free)
         and not exists (select from rowferry.held_events h where h.event_id = e.id and h.attempts > 0)
         and not exists (select from rowferry.skips s
           where s.done_at is null and s.entity_id = e.entity_id and s.record_id = e.record_id and e.id <@ s.ids)

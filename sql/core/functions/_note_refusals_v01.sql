@@ -12,6 +12,15 @@ as $$
 declare
   v_now timestamptz := rowferry._now();
 begin
+  -- An entity as a whole: its schema differs there. One of its batches is tried now and then, its other events wait.
+  update rowferry.entities n
+  set held_attempts = case when r.refusal is null then 0 else n.held_attempts + 1 end,
+    held_until = case when r.refusal is not null then v_now + least(power(2, least(n.held_attempts, 10)), 15) * interval '1 s' end,
+    held_sqlstate = r.refusal ->> 'sqlstate', held_error = r.refusal ->> 'message', held_hint = r.refusal ->> 'hint'
+  from rowferry.entities o
+  left join jsonb_array_elements(p_refusals) r (refusal) on r.refusal ->> 'entity' = o.name and not r.refusal ? 'record_id'
+  where o.id = n.id and (r.refusal is not null or o.held_attempts > 0 and exists (
+    select from unnest(p_batch.ids) i join rowferry.events e on e.id >= lower(i) and e.id < upper(i) where e.entity_id = o.id));
   if p_refusals = '[]' then
     return false;
   end if;
@@ -21,16 +30,7 @@ begin
     coalesce(r.refusal ->> 'sqlstate', '55P03'), coalesce(r.refusal ->> 'message', 'the row is locked on the other node'), r.refusal ->> 'hint', v_now, v_now
   from jsonb_array_elements(p_refusals) r (refusal)
   join rowferry.entities n on n.name = r.refusal ->> 'entity'
-  cross join lateral (
-    select e.id, e.entity_id, e.record_id
-    from rowferry.events e
-    where e.entity_id = n.id and e.record_id = r.refusal ->> 'record_id' and e.id <@ p_batch.ids
-    union all
-    select e.id, e.entity_id, e.record_id
-    from unnest(p_batch.ids) i
-    join rowferry.events e on e.id >= lower(i) and e.id < upper(i)
-    where not r.refusal ? 'record_id' and e.entity_id = n.id
-  ) e
+  join rowferry.events e on e.entity_id = n.id and e.record_id = r.refusal ->> 'record_id' and e.id <@ p_batch.ids
   where p_batch.whole or coalesce(r.refusal ->> 'sqlstate', '') not in ('23503', '23505', '23P01')
   on conflict (event_id) do update
   set attempts = h.attempts + excluded.attempts,

@@ -16,11 +16,18 @@ declare
   v_entity rowferry.entities;
   v_map jsonb;
   v_names text;
+  -- From PostgreSQL 16 on, to use a role's rights and to give an object to it are two rights.
+  v_set constant text := case when current_setting('server_version_num')::integer >= 160000 then 'set' else 'member' end;
 begin
-  if not pg_has_role(current_user, 'rowferry_owner', 'usage') or not pg_has_role(current_user, v_table.relowner, 'usage') then
+  if v_table.oid is null then
+    raise exception using errcode = 'RF010', message = 'there is no such table', hint = 'select rowferry.attach(''public.accounts'');';
+  end if;
+  if not pg_has_role(current_user, 'rowferry_owner', 'usage') or not pg_has_role(current_user, v_table.relowner, 'usage')
+    or not pg_has_role(current_user, 'rowferry_owner', v_set) or not pg_has_role(current_user, v_table.relowner, v_set) then
     raise exception using errcode = '42501', message = 'attaching a table needs the rights of its owner and of rowferry_owner',
       detail = format('%s belongs to %I; the current role is %I.', p_table, pg_get_userbyid(v_table.relowner), current_user),
-      hint = format('As a superuser: grant %I, rowferry_owner to %I;', pg_get_userbyid(v_table.relowner), current_user);
+      hint = format('As a superuser: grant %I, rowferry_owner to %I%s;', pg_get_userbyid(v_table.relowner), current_user,
+        case v_set when 'set' then ' with inherit true, set true' end);
   end if;
   if v_table.relkind not in ('r', 'p') or v_table.relpersistence <> 'p' or v_table.relnamespace::regnamespace::text in ('rowferry', 'pg_catalog') then
     raise exception using errcode = 'RF010', message = 'only a permanent table can be kept in sync',
@@ -39,14 +46,31 @@ begin
       detail = format('%s is part of an inheritance tree.', p_table),
       hint = 'Attach the partitioned table; its partitions come with it.';
   end if;
-  if exists (select from pg_rewrite r where r.ev_class = p_table) then
+  select string_agg(t.relid::text, ', ') into v_names
+  from pg_partition_tree(p_table) t
+  join pg_class c on c.oid = t.relid
+  where c.relkind not in ('r', 'p') or c.relpersistence <> 'p';
+  if v_names is not null then
+    raise exception using errcode = 'RF010', message = 'only a permanent table can be kept in sync',
+      detail = format('Partitions of %s are foreign, temporary or unlogged: %s.', p_table, v_names),
+      hint = 'Detach these partitions, or make them permanent: alter table .. set logged;';
+  end if;
+  select string_agg(distinct r.ev_class::regclass::text, ', ') into v_names
+  from pg_rewrite r
+  where r.ev_class in (select p_table::oid union all select t.relid from pg_partition_tree(p_table) t);
+  if v_names is not null then
     raise exception using errcode = 'RF010', message = 'a table with rules cannot be kept in sync',
-      detail = format('%s has rules.', p_table), hint = 'Rules rewrite what would be captured; use triggers instead.';
+      detail = format('%s has rules.', v_names), hint = 'Rules rewrite what would be captured; use triggers instead.';
   end if;
   if v_table.relforcerowsecurity and not (select rolbypassrls from pg_roles where oid = v_table.relowner) then
     raise exception using errcode = 'RF010', message = 'row-level security would hide rows from the sync',
       detail = format('%s forces row-level security on its owner too.', p_table),
       hint = format('alter table %s no force row level security;', p_table);
+  end if;
+  if not has_schema_privilege(v_table.relowner, v_table.relnamespace, 'usage') then
+    raise exception using errcode = 'RF010', message = 'the owner of the table may not use the schema it is in',
+      detail = format('%s belongs to %I; its rows are written with this role''s rights.', p_table, pg_get_userbyid(v_table.relowner)),
+      hint = format('grant usage on schema %s to %I;', v_table.relnamespace::regnamespace, pg_get_userbyid(v_table.relowner));
   end if;
 
   -- the peer
@@ -60,8 +84,9 @@ begin
   -- the name
   v_entity.relation := p_table;
   v_entity.name := coalesce(p_entity, v_table.relname);
-  if v_entity.name = '' or octet_length(v_entity.name) > 63 or strpos(v_entity.name, '$rowferry$') > 0 then
-    raise exception using errcode = 'RF010', message = 'an entity''s name has 1 to 63 bytes', hint = 'Give it with p_entity => a name.';
+  if v_entity.name = '' or octet_length(v_entity.name) > 63 then
+    raise exception using errcode = 'RF010', message = 'an entity''s name has 1 to 63 bytes',
+      detail = format('%s has %s.', v_entity.name, octet_length(v_entity.name)), hint = 'Give it with p_entity => a name.';
   end if;
   if exists (select from rowferry.entities e where e.relation = p_table or e.name = v_entity.name) then
     raise exception using errcode = 'RF011', message = 'already attached',
@@ -80,11 +105,11 @@ begin
     from pg_attribute a
     where a.attrelid = p_table and a.attnum > 0 and not a.attisdropped and a.attgenerated = '';
   elsif jsonb_typeof(p_columns) = 'array' then
-    select jsonb_object_agg(c, c) into v_map from jsonb_array_elements_text(p_columns) c;
-  else
+    select jsonb_object_agg(coalesce(c, ''), c) into v_map from jsonb_array_elements_text(p_columns) c;
+  elsif jsonb_typeof(p_columns) = 'object' then
     v_map := p_columns;
   end if;
-  select string_agg(m.value, ', ' order by m.value) into v_names
+  select string_agg(coalesce(m.value, 'null'), ', ' order by m.value) into v_names
   from jsonb_each_text(v_map) m
   where not exists (
     select from pg_attribute a
@@ -98,9 +123,16 @@ begin
   select array_agg(m.key order by m.key collate "C"), array_agg(m.value order by m.key collate "C")
   into v_entity.columns, v_entity.local_columns
   from jsonb_each_text(v_map) m;
+  if exists (
+    select from rowferry._entity_columns(v_entity) c
+    where strpos(concat_ws(' ', p_table::text, v_entity.name, c.name, c.local, c.full_type), '$rowferry$') > 0
+  ) then
+    raise exception using errcode = 'RF010', message = 'no name may hold $rowferry$, which quotes the generated functions',
+      detail = format('%s, its columns or their types.', p_table), hint = 'Rename it, leave the column out with p_columns =>, or give p_entity => a name.';
+  end if;
   select string_agg(format('%s %s', c.local, c.type), ', ') into v_names
   from rowferry._entity_columns(v_entity) c
-  where c.type in ('oid', 'xid', 'cid', 'tid', 'regproc', 'regprocedure', 'regoper', 'regoperator', 'regclass', 'regcollation', 'regtype',
+  where regexp_replace(c.type, '(\[\])+$', '') in ('oid', 'oidvector', 'xid', 'cid', 'tid', 'regproc', 'regprocedure', 'regoper', 'regoperator', 'regclass', 'regcollation', 'regtype',
     'regrole', 'regnamespace', 'regconfig', 'regdictionary', 'pg_snapshot', 'txid_snapshot', 'xid8');
   if v_names is not null then
     raise exception using errcode = 'RF010', message = 'a column holds what has a meaning in this database only',
@@ -123,9 +155,9 @@ begin
     or not exists (
       select from pg_index i
       where i.indrelid = p_table and i.indisunique and i.indisvalid and i.indpred is null and i.indexprs is null
-        and (select array_agg(a.attname::text order by a.attname) from pg_attribute a
+        and (select array_agg(a.attname::text order by a.attname::text collate "C") from pg_attribute a
           where a.attrelid = p_table and a.attnum = any (i.indkey[0:i.indnkeyatts - 1]) and a.attnotnull)
-          = (select array_agg(c.local order by c.local) from rowferry._entity_columns(v_entity) c where c.key_position is not null)
+          = (select array_agg(c.local order by c.local collate "C") from rowferry._entity_columns(v_entity) c where c.key_position is not null)
         and i.indnkeyatts = cardinality(v_entity.key_columns)
     ) then
     raise exception using errcode = 'RF010', message = 'the key must be the columns of a unique index, all of them not null and among the columns kept in sync',
@@ -145,7 +177,9 @@ begin
       detail = format('%s: %s.', p_table, v_names),
       hint = 'Two spellings of one key would be two records; use a key of another type, or one that is derived from it.';
   end if;
-  v_entity.id := (select coalesce(max(e.id), 0) + 1 from rowferry.entities e);
+  -- Never the number of an entity that has left something behind.
+  v_entity.id := 1 + greatest(0, (select max(e.id) from rowferry.entities e), (select max(e.entity_id) from rowferry.events e),
+    (select max(h.entity_id) from rowferry.held_events h), (select max(s.entity_id) from rowferry.skips s));
   return v_entity;
 end
 $$;

@@ -16,7 +16,8 @@ as $$
 declare
   c_bytes constant bigint := 33554432;
   v_now timestamptz := rowferry._now();
-  v_mine integer[] := array(select e.id from rowferry.entities e where e.peer = p_peer);
+  v_mine integer[] := array(
+    select e.id from rowferry.entities e where e.peer = p_peer and (e.held_until is null or e.held_until <= rowferry._now()));
   v_flying int8multirange;
   v_alone bigint;
   v_group record;
@@ -130,7 +131,7 @@ begin
       select distinct f.entity_id, f.record_id
       from unnest(o_sections[v_round_sections + 1:]) s
       cross join lateral rowferry._parents(s) f
-      where exists (select from rowferry.events e where e.entity_id = f.entity_id and e.record_id = f.record_id)
+      where f.entity_id = any (v_mine) and exists (select from rowferry.events e where e.entity_id = f.entity_id and e.record_id = f.record_id)
         and (f.entity_id, f.record_id) not in (select * from unnest(v_seen_ids, v_seen_records))
     ) p;
   end loop;

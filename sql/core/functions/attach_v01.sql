@@ -1,5 +1,6 @@
 -- Takes a table into the sync: select rowferry.attach('public.accounts'). Runs with the caller's rights. With p_dry_run the DDL is returned and not run.
--- p_columns: a map from entity column to column, or an array; p_key: entity columns of a unique index.
+-- p_columns: a map from entity column to column, or an array; p_key: entity columns of a unique index. Called again for a partitioned
+-- table that has new partitions, it makes these refuse TRUNCATE too.
 create or replace function rowferry.attach(
   p_table regclass,
   p_entity text default null,
@@ -11,17 +12,31 @@ create or replace function rowferry.attach(
 returns setof text
 language plpgsql
 set search_path = pg_catalog, pg_temp
+set quote_all_identifiers = off
 set lock_timeout = '5s'
 as $$
 declare
   v_entity rowferry.entities;
   v_statement text;
+  v_statements text[];
 begin
   if not p_dry_run then
     lock table rowferry.entities in share row exclusive mode;
   end if;
-  v_entity := rowferry._plan_entity(p_table, p_entity, p_columns, p_key, p_peer);
-  for v_statement in select rowferry._attach_sql(v_entity) loop
+  select e.* into v_entity from rowferry.entities e where e.relation = p_table and e.name = coalesce(p_entity, e.name);
+  if found then
+    v_statements := array(select rowferry._triggers_sql(v_entity, p_guard_only => true));
+  end if;
+  if v_statements is null or v_statements = '{}' then
+    v_entity := rowferry._plan_entity(p_table, p_entity, p_columns, p_key, p_peer);
+    if not p_dry_run then
+      -- Planned again under the lock: the table may have changed before it was granted.
+      execute format('lock table %s in share row exclusive mode', p_table);
+      v_entity := rowferry._plan_entity(p_table, p_entity, p_columns, p_key, p_peer);
+    end if;
+    v_statements := array(select rowferry._attach_sql(v_entity));
+  end if;
+  foreach v_statement in array v_statements loop
     if p_dry_run then
       return next v_statement || ';';
     else

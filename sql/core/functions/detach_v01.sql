@@ -1,4 +1,5 @@
--- Takes an entity out of the sync and removes all that attach() made. Refused while events are pending, which would be lost, unless p_force.
+-- Takes an entity out of the sync and removes all that attach() made, also from partitions that have left the table. Refused while
+-- events are pending, which would be lost, unless p_force.
 create or replace function rowferry.detach(
   p_entity text,
   p_force boolean default false
@@ -10,6 +11,7 @@ set lock_timeout = '5s'
 as $$
 declare
   v_entity rowferry.entities;
+  v_owner text;
   v_trigger record;
   v_function record;
 begin
@@ -30,15 +32,29 @@ begin
   for v_trigger in
     select t.tgname, t.tgrelid::regclass as relation
     from pg_trigger t join pg_proc p on p.oid = t.tgfoid
-    where t.tgrelid in (select v_entity.relation::oid union select relid from pg_partition_tree(v_entity.relation))
+    where (t.tgrelid in (select v_entity.relation::oid union select relid from pg_partition_tree(v_entity.relation))
+        or t.tgfoid = 'rowferry._refuse_truncate()'::regprocedure and not exists (
+          select from rowferry.entities e
+          where e.relation = t.tgrelid or e.relation in (select a.relid from pg_partition_ancestors(t.tgrelid) a)
+        ) and (select pg_has_role(c.relowner, 'usage') from pg_class c where c.oid = t.tgrelid))
       and p.pronamespace = 'rowferry'::regnamespace and t.tgparentid = 0
   loop
     execute format('drop trigger %I on %s', v_trigger.tgname, v_trigger.relation);
   end loop;
+  select quote_ident(pg_get_userbyid(p.proowner)) into v_owner
+  from pg_proc p
+  where p.pronamespace = 'rowferry'::regnamespace and p.proname = rowferry._object_name('apply_', p_entity)
+    and p.proowner not in (select o.proowner from pg_proc o where o.pronamespace = 'rowferry'::regnamespace
+      and o.proname in (select rowferry._object_name('apply_', e.name) from rowferry.entities e where e.id <> v_entity.id)
+      union all select 'rowferry_owner'::regrole);
   execute format('drop view if exists rowferry.%I', rowferry._object_name('', p_entity, '_events'));
   for v_function in select * from rowferry._entity_functions(v_entity) loop
     execute format('drop function if exists rowferry.%s', v_function.signature);
   end loop;
+  if v_owner is not null then
+    execute format('revoke select on rowferry.sync_events from %s', v_owner);
+    execute format('revoke execute on function rowferry._refuse_truncate() from %s', v_owner);
+  end if;
   delete from rowferry.held_events h where h.entity_id = v_entity.id;
   delete from rowferry.events e where e.entity_id = v_entity.id;
   update rowferry.skips s set done_at = rowferry._now() where s.entity_id = v_entity.id and s.done_at is null;

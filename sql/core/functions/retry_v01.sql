@@ -15,7 +15,15 @@ set search_path = pg_catalog, pg_temp
 as $$
 #variable_conflict use_column
 begin
-  if not exists (select from rowferry.held_events h where h.event_id = p_id) then
+  return query
+  with due as (
+    update rowferry.entities n set held_until = rowferry._now()
+    from rowferry.events e
+    where e.id = p_id and n.id = e.entity_id and n.held_attempts > 0
+    returning e.id, n.name, e.record_id, n.held_attempts, n.held_error
+  )
+  select d.* from due d;
+  if not found and not exists (select from rowferry.held_events h where h.event_id = p_id) then
     raise exception using errcode = 'RF008', message = 'no such event is held', detail = format('Event %s.', p_id),
       hint = 'select id, entity, record_id, last_error from rowferry.sync_events where attempts > 0;';
   end if;
@@ -29,5 +37,5 @@ begin
   select d.event_id, e.name, d.record_id, d.attempts, d.last_error from due d join rowferry.entities e on e.id = d.entity_id;
 end
 $$;
-comment on function rowferry.retry(bigint) is 'Tries a held event again with the next batch; all held events of its record go with it.';
+comment on function rowferry.retry(bigint) is 'Tries a held event again with the next batch; all held events of its record go with it, and all of its entity if that is held as a whole.';
 revoke all on function rowferry.retry(bigint) from public;

@@ -61,7 +61,12 @@ create table rowferry.entities (
   key_columns text[] not null,
   columns text[] not null,
   local_columns text[] not null,
-  attached_at timestamptz not null default now()
+  attached_at timestamptz not null default now(),
+  held_attempts integer not null default 0,
+  held_until timestamptz,
+  held_sqlstate text,
+  held_error text,
+  held_hint text
 );
 comment on table rowferry.entities is 'Tables kept in sync: one row per attach().';
 comment on column rowferry.entities.id is 'Short name of the entity in events.';
@@ -72,6 +77,11 @@ comment on column rowferry.entities.key_columns is 'Entity columns that make the
 comment on column rowferry.entities.columns is 'Entity columns that travel, sorted by name.';
 comment on column rowferry.entities.local_columns is 'Column of the table behind each of them.';
 comment on column rowferry.entities.attached_at is 'When it was attached.';
+comment on column rowferry.entities.held_attempts is 'How often the peer refused the entity as a whole, because its schema differs; 0 when it does not.';
+comment on column rowferry.entities.held_until is 'When it is tried again.';
+comment on column rowferry.entities.held_sqlstate is 'SQLSTATE of the refusal.';
+comment on column rowferry.entities.held_error is 'Message of the refusal.';
+comment on column rowferry.entities.held_hint is 'What to do.';
 
 create table rowferry.events (
   id bigint generated always as identity primary key,

@@ -3,7 +3,7 @@ drop function rowferry.attach(regclass, text, jsonb, text[], text, boolean);
 drop function rowferry._attach_sql(rowferry.entities);
 drop function rowferry._plan_entity(regclass, text, jsonb, text[], text);
 drop function rowferry._entity_functions(rowferry.entities);
-drop function rowferry._triggers_sql(rowferry.entities);
+drop function rowferry._triggers_sql(rowferry.entities, boolean);
 drop function rowferry._events_view_sql(rowferry.entities);
 drop function rowferry._keys_function_sql(rowferry.entities);
 drop function rowferry._apply_sql(rowferry.entities);

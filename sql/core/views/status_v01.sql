@@ -38,7 +38,7 @@ from (
   from rowferry.links l
   cross join rowferry.node n
   cross join lateral (
-    select count(*) as pending, count(h.event_id) as held, min(v.changed_at) as oldest_at
+    select count(*) as pending, count(*) filter (where h.event_id is not null or e.held_attempts > 0) as held, min(v.changed_at) as oldest_at
     from rowferry.events v
     join rowferry.entities e on e.id = v.entity_id and e.peer = l.peer
     left join rowferry.held_events h on h.event_id = v.id and h.attempts > 0
