@@ -1,0 +1,504 @@
+"""The command rowferry as a process on real servers: what it promises to cron, to systemd and to whoever reads its output."""
+
+import functools
+import json
+import os
+import re
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import psycopg
+import pytest
+
+from harness import REPO, Node, Nodes, wait_until
+
+PROGRAM = str(Path(sys.executable).parent / "rowferry")
+WITHOUT_LOCK = """
+import sys
+from rowferry import cli, loop
+loop.Courier.try_lock = lambda *_: None
+sys.exit(cli.main(sys.argv[1:]))
+"""
+
+
+def run(env: dict[str, str], *arguments: str, code: int) -> str:
+    """Output of rowferry, both streams; fails the test for another exit code or a traceback."""
+    done = subprocess.run([PROGRAM, *arguments], env=env, cwd=REPO, capture_output=True, text=True, timeout=90)
+    output = done.stdout + done.stderr
+    assert done.returncode == code, output
+    assert "Traceback" not in output
+    return output
+
+
+@dataclass
+class Worker:
+    """A process of `rowferry run`; its output, once it has ended, is checked for passwords."""
+
+    process: subprocess.Popen[Any]
+    path: Path
+    secrets: list[str]
+
+    def log(self) -> str:
+        return self.path.read_text()
+
+    def end(self, number: int) -> int:
+        """Signal it and wait: its exit code."""
+        self.process.send_signal(number)
+        return self.process.wait(30)
+
+
+@dataclass
+class Command:
+    """Runs rowferry on the nodes of a test."""
+
+    nodes: Nodes
+    folder: Path
+    env: dict[str, str] = field(init=False)
+    workers: list[Worker] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        self.env = self.nodes.env
+
+    @property
+    def secrets(self) -> list[str]:
+        values = [value for name, value in self.env.items() if name.startswith("ROWFERRY_NODE_")]
+        return [str(psycopg.conninfo.conninfo_to_dict(value)["password"]) for value in values]
+
+    def __call__(self, *arguments: str, code: int = 0, **variables: str) -> str:
+        """As run() on these nodes; fails the test for a password in the output too."""
+        output = run({**self.env, **variables}, *arguments, code=code)
+        assert not any(secret in output for secret in self.secrets)
+        return output
+
+    def once(self, code: int = 0) -> str:
+        return self("run", "--once", code=code)
+
+    def start(self, *arguments: str, program: tuple[str, ...] = (PROGRAM,)) -> Worker:
+        """`rowferry run` in the background."""
+        path = self.folder / f"worker{len(self.workers)}.log"
+        with path.open("wb") as output:
+            process = subprocess.Popen([*program, "run", *arguments], env=self.env, cwd=REPO, stdout=output, stderr=output)
+        self.workers.append(Worker(process, path, self.secrets))
+        return self.workers[-1]
+
+
+@pytest.fixture
+def make_command(tmp_path: Path) -> Iterator[Callable[[Nodes], Command]]:
+    made: list[Command] = []
+
+    def make(nodes: Nodes) -> Command:
+        for node in nodes:
+            node.sql("create table accounts (id integer primary key, name text); select rowferry.attach('accounts')")
+        made.append(Command(nodes, tmp_path))
+        return made[-1]
+
+    yield make
+    for worker in [worker for command in made for worker in command.workers]:
+        worker.process.kill()
+        worker.process.wait()
+        assert "Traceback" not in worker.log()
+        assert not any(secret in worker.log() for secret in worker.secrets)
+
+
+@pytest.fixture
+def rowferry(nodes: Nodes, make_command: Callable[[Nodes], Command]) -> Command:
+    return make_command(nodes)
+
+
+def rows(node: Node) -> list[tuple[int, str]]:
+    return [(row["id"], row["name"]) for row in node.sql("select id, name from accounts order by id")]
+
+
+def count(node: Node) -> int:
+    return int(node.sql("select count(*) from accounts")[0]["count"])
+
+
+def at_rest(nodes: Nodes) -> bool:
+    return not any(node.sql("select 1 from rowferry.events limit 1") for node in nodes)
+
+
+def advisory_locks(node: Node) -> int:
+    """How many are held in the node's database."""
+    mine = "database = (select oid from pg_database where datname = current_database())"
+    return int(node.sql(f"select count(*) from pg_locks where locktype = 'advisory' and {mine}")[0]["count"])
+
+
+def status(node: Node) -> dict[str, Any]:
+    return node.sql("select * from rowferry.status")[0]
+
+
+def courier(node: Node) -> int:
+    """Process id of the worker that holds the node's lock, 0 if none does."""
+    return int((status(node)["courier"] or "pid 0").rpartition(" ")[2])
+
+
+def insert(node: Node, first: int, last: int) -> None:
+    node.sql(f"insert into accounts select g, '{node.name} ' || g from generate_series({first}, {last}) g")
+
+
+def test_once_moves_rows_both_ways(rowferry: Command, nodes: Nodes) -> None:
+    insert(nodes.crm, 1, 1200)
+    insert(nodes.billing, 2001, 3200)
+    assert rowferry.once() == ""
+    assert count(nodes.crm) == 2400
+    assert rows(nodes.crm) == rows(nodes.billing)
+    assert at_rest(nodes)
+
+
+def test_once_ends_with_nothing_to_do(rowferry: Command) -> None:
+    assert rowferry.once() == ""
+
+
+def test_once_includes_backfills(rowferry: Command, nodes: Nodes) -> None:
+    for node in nodes:
+        node.sql("create table old (id integer primary key)")
+    nodes.crm.sql("insert into old select generate_series(1, 2500)")
+    for node in nodes:
+        node.sql("select rowferry.attach('old')")
+    nodes.crm.sql("select rowferry.backfill('old')")
+    rowferry.once()
+    assert nodes.billing.sql("select count(*) from old")[0]["count"] == 2500
+
+
+def test_held_row_stops_nothing_and_goes_after_retry(rowferry: Command, nodes: Nodes) -> None:
+    nodes.billing.sql("alter table accounts add constraint no_dots check (name not like '%.%')")
+    nodes.crm.sql("insert into accounts values (1, 'a'), (2, 'b.'), (3, 'c')")
+    said = rowferry.once(code=1)
+    assert re.fullmatch(r"rowferry: events are held: 1 on crm\. Hint: select .*\n", said)
+    assert rows(nodes.billing) == [(1, "a"), (3, "c")]
+    [event] = nodes.crm.sql("select id, sqlstate, last_error from rowferry.sync_events")
+    assert event["sqlstate"] == "23514"
+    assert "no_dots" in event["last_error"]
+    assert "held" in rowferry("status", code=1)
+    nodes.billing.sql("alter table accounts drop constraint no_dots")
+    nodes.crm.sql("select rowferry.retry(%s)", [event["id"]])
+    assert rowferry.once() == ""
+    assert rows(nodes.billing) == [(1, "a"), (2, "b."), (3, "c")]
+    assert at_rest(nodes)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (["run", "--interval", "0"], "--interval"),
+        (["run", "--twice"], "--twice"),
+        ([], "COMMAND"),
+        (["--config", "/nowhere.ini", "run"], "/nowhere.ini"),
+    ],
+)
+def test_bad_arguments_are_one_line_and_2(arguments: list[str], said: str) -> None:
+    output = run(dict(os.environ), *arguments, code=2)
+    assert re.fullmatch(r"rowferry: .*\. Hint: .*\n", output)
+    assert said in output
+
+
+@pytest.mark.parametrize("value", ["", "postgresql://crm:secret/word@127.0.0.1/x", "postgresql://[", "host=127.0.0.1 colour=red"])
+@pytest.mark.parametrize("command", [["run"], ["run", "--once"], ["status"]])
+def test_a_connection_string_that_is_none_is_2(command: list[str], value: str) -> None:
+    output = run({**os.environ, "ROWFERRY_NODE_CRM": value, "ROWFERRY_NODE_BILLING": "dbname=b"}, *command, code=2)
+    assert re.fullmatch(r"rowferry: crm: .*ROWFERRY_NODE_CRM.*\. Hint: .*\n", output)
+    assert "secret" not in output
+
+
+def test_the_wrong_database_is_2(rowferry: Command, nodes: Nodes) -> None:
+    output = rowferry("run", code=2, ROWFERRY_NODE_BILLING=nodes.crm.conninfo)
+    assert re.fullmatch(r".*rowferry: billing: no such peer \(RF002\)\. Hint: .*ROWFERRY_NODE_BILLING.*\n", output)
+
+
+def test_a_node_out_of_reach_is_3_and_the_other_is_still_shown(rowferry: Command, nodes: Nodes) -> None:
+    nowhere = nodes.billing.conninfo.replace(f":{nodes.billing.server.port}/", ":1/")
+    assert re.fullmatch(
+        r"rowferry: billing: cannot connect .*\. Hint: .*ROWFERRY_NODE_BILLING\n",
+        rowferry("run", "--once", code=3, ROWFERRY_NODE_BILLING=nowhere),
+    )
+    assert re.search(r"^crm +billing +idle", rowferry("status", code=3, ROWFERRY_NODE_BILLING=nowhere), re.M)
+    # The one that answers says so too.
+    assert "billing is out of reach: cannot connect" in status(nodes.crm)["reason"]
+
+
+def test_a_wrong_password_is_3_and_not_shown(rowferry: Command, nodes: Nodes) -> None:
+    wrong = nodes.billing.conninfo.replace(nodes.billing.server.password, "hunter2%2Fhunter3")
+    output = rowferry("run", "--once", code=3, ROWFERRY_NODE_BILLING=wrong)
+    assert "password authentication failed" in output
+    assert "hunter" not in output
+    assert "hunter" not in status(nodes.crm)["reason"]
+
+
+def test_an_empty_database_is_4(rowferry: Command, nodes: Nodes) -> None:
+    empty = nodes.billing.server.conninfo("postgres")
+    for arguments in (["run"], ["run", "--once"], ["status"]):
+        assert "billing: " in (output := rowferry(*arguments, code=4, ROWFERRY_NODE_BILLING=empty))
+        assert "Hint: alembic upgrade head" in output
+    assert "billing is out of reach: " in status(nodes.crm)["reason"]
+
+
+def test_an_older_schema_is_4(rowferry: Command, nodes: Nodes) -> None:
+    nodes.billing.sql("create or replace function rowferry.version() returns integer language sql as 'select 4'")
+    assert "Hint: alembic upgrade head" in rowferry("run", code=4)
+
+
+def test_another_courier_is_5(rowferry: Command, nodes: Nodes) -> None:
+    first = rowferry.start("--interval", "0.1")
+    wait_until(lambda: courier(nodes.billing) == courier(nodes.crm) == first.process.pid, 20, "the first worker is at work")
+    assert re.fullmatch(r"rowferry: another courier holds the lock on billing\. Hint: .*\n", rowferry.once(code=5))
+    insert(nodes.crm, 1, 1)
+    wait_until(lambda: count(nodes.billing) == 1, 20, "the first worker goes on")
+
+
+def test_half_the_lock_is_given_back(rowferry: Command, nodes: Nodes) -> None:
+    holder = nodes.crm.connect()
+    holder.execute("select pg_advisory_lock(hashtextextended('rowferry courier billing crm', 0))")
+    worker = rowferry.start("--interval", "0.1")
+    wait_until(lambda: "lock on crm" in worker.log(), 20, "the worker finds the lock taken")
+    wait_until(lambda: not advisory_locks(nodes.billing), 5, "it gives the other one back")
+    holder.close()
+    wait_until(lambda: courier(nodes.crm) == worker.process.pid, 10, "it is the courier")
+
+
+def test_the_second_worker_takes_over_within_two_intervals(rowferry: Command, nodes: Nodes) -> None:
+    first = rowferry.start("--interval", "2")
+    wait_until(lambda: courier(nodes.crm) == first.process.pid, 20, "the first worker is at work")
+    second = rowferry.start("--interval", "2")
+    wait_until(lambda: "another courier" in second.log(), 20, "the second worker waits")
+    first.end(signal.SIGKILL)
+    wait_until(lambda: courier(nodes.crm) == courier(nodes.billing) == second.process.pid, 4, "the second worker has taken over")
+    insert(nodes.billing, 1, 1)
+    wait_until(lambda: count(nodes.crm) == 1, 10, "it carries")
+    assert second.log().count("another courier") == 1
+
+
+def test_two_couriers_at_once_stay_correct(rowferry: Command, nodes: Nodes) -> None:
+    workers = [rowferry.start("--interval", "0.05", program=(sys.executable, "-c", WITHOUT_LOCK)) for _ in range(2)]
+    number = 0
+
+    def write() -> bool:
+        nonlocal number
+        number += 1
+        for node, offset in ((nodes.crm, 0), (nodes.billing, 100000)):
+            insert(node, offset + number * 10, offset + number * 10 + 9)
+            node.sql(f"update accounts set name = '{node.name} again {number}' where id % 7 = {number % 7}")
+        return all("has opened the exchange" in worker.log() for worker in workers) and number > 20
+
+    wait_until(write, 60, "each has overtaken the other")
+    wait_until(lambda: at_rest(nodes), 60, "all has arrived")
+    assert count(nodes.crm) == number * 20
+    assert rows(nodes.crm) == rows(nodes.billing)
+    assert not any(re.search(r"\((?!57014)\w{5}\)", worker.log()) for worker in workers), [worker.log() for worker in workers]
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_a_signal_ends_it_cleanly(rowferry: Command, nodes: Nodes, number: int) -> None:
+    worker = rowferry.start("--interval", "60")
+    insert(nodes.crm, 1, 5000)
+    wait_until(lambda: count(nodes.billing) > 0, 20, "it is at work")
+    assert worker.end(number) == 0
+    assert courier(nodes.crm) == courier(nodes.billing) == 0
+    assert advisory_locks(nodes.crm) == advisory_locks(nodes.billing) == 0
+    assert rowferry.once() == ""
+    assert rows(nodes.crm) == rows(nodes.billing)
+
+
+@pytest.mark.slow
+def test_killed_again_and_again_under_load_it_loses_nothing(rowferry: Command, nodes: Nodes) -> None:
+    number = 0
+
+    def write() -> None:
+        nonlocal number
+        number += 1
+        for node, offset in ((nodes.crm, 0), (nodes.billing, 100000)):
+            insert(node, offset + number * 20, offset + number * 20 + 18)
+            node.sql(f"update accounts set name = '{node.name} {number}' where id % 5 = {number % 5}")
+        nodes.billing.sql(f"delete from accounts where id = {number * 20}")
+
+    def moved(since: Any) -> bool:
+        write()
+        return bool(status(nodes.crm)["last_exchange"] != since)
+
+    for _ in range(6):
+        worker = rowferry.start("--interval", "0.01")
+        wait_until(functools.partial(moved, status(nodes.crm)["last_exchange"]), 20, "batches move")
+        write()
+        worker.end(signal.SIGKILL)
+    rowferry.start("--interval", "0.01")
+    wait_until(lambda: at_rest(nodes), 60, "all has arrived")
+    assert rows(nodes.crm) == rows(nodes.billing)
+    assert {number * 20 + 18, 100000 + number * 20 + 18} <= {row[0] for row in rows(nodes.crm)}
+
+
+def test_a_login_with_nothing_but_rowferry_worker_is_enough(rowferry: Command, nodes: Nodes) -> None:
+    login = f"worker_{nodes.crm.database}"
+    try:
+        for node in nodes:
+            node.sql(f"create role {login} login password 'only-this'")
+            rowferry.env[f"ROWFERRY_NODE_{node.name.upper()}"] = node.server.conninfo(node.database, login, "only-this")
+        assert f"Hint: grant rowferry_worker to {login};" in rowferry.once(code=2)
+        for node in nodes:
+            node.sql(f"grant rowferry_worker to {login}")
+        insert(nodes.crm, 1, 10)
+        insert(nodes.billing, 11, 20)
+        assert rowferry.once() == ""
+        assert len(rows(nodes.crm)) == 20
+        assert rows(nodes.crm) == rows(nodes.billing)
+        assert f"Hint: grant rowferry_viewer to {login};" in rowferry("status", code=2)
+        with psycopg.connect(rowferry.env["ROWFERRY_NODE_CRM"], autocommit=True) as connection:
+            found = nodes.crm.sql(
+                "select oid::regclass::text as name from pg_class "
+                "where relnamespace = 'rowferry'::regnamespace and relkind in ('r', 'v')"
+            )
+            assert len(found) > 8
+            for name in ["public.accounts"] + [row["name"] for row in found]:
+                with pytest.raises(psycopg.errors.InsufficientPrivilege):
+                    connection.execute(f"table {name}")
+    finally:
+        for node in nodes:
+            node.sql(f"drop role if exists {login}")
+
+
+def test_hostile_settings_of_the_role_do_not_disturb(rowferry: Command, nodes: Nodes) -> None:
+    for node in nodes:
+        for setting in (
+            "statement_timeout = '50ms'",
+            "idle_session_timeout = '300ms'",
+            "idle_in_transaction_session_timeout = '10ms'",
+            "default_transaction_isolation = 'serializable'",
+        ):
+            node.sql(f"alter database {node.database} set {setting}")
+    nodes.billing.sql("""
+      create function slow() returns trigger language plpgsql as 'begin perform pg_sleep(0.2); return new; end';
+      create trigger slow before insert on accounts for each row execute function slow()""")
+    worker = rowferry.start("--interval", "0.6")
+    insert(nodes.crm, 1, 1)
+    wait_until(lambda: count(nodes.billing) == 1, 20, "the slow row has arrived")
+    wait_until(lambda: at_rest(nodes), 20, "all is quiet")
+    polls = "select sum(xact_commit) as n from pg_stat_database where datname = current_database()"
+    before = nodes.crm.sql(polls)[0]["n"]
+    wait_until(lambda: nodes.crm.sql(polls)[0]["n"] > before + 60, 20, "some idle polls")
+    assert [line for line in worker.log().splitlines() if "at work" not in line] == []
+
+
+def test_calls_end_before_the_deadlock_check(rowferry: Command, nodes: Nodes) -> None:
+    """What 0.7 s bound: a batch that takes longer on one node is built smaller by the other, and all arrives without a person."""
+    nodes.billing.sql("""
+      create function slow() returns trigger language plpgsql as 'begin perform pg_sleep(0.02); return new; end';
+      create trigger slow before insert on accounts for each row execute function slow()""")
+    insert(nodes.crm, 1, 100)
+    worker = rowferry.start("--interval", "0.1")
+    wait_until(lambda: "billing: canceling statement due to statement timeout (57014)" in worker.log(), 20, "it is cut off")
+    wait_until(lambda: count(nodes.billing) == 100, 40, "all has arrived in smaller batches")
+
+
+def test_a_paused_link_is_said_once_and_goes_on_by_itself(rowferry: Command, nodes: Nodes) -> None:
+    nodes.billing.sql("select rowferry.pause()")
+    insert(nodes.crm, 1, 1)
+    assert re.fullmatch(r"rowferry: billing: paused: paused by postgres\n", rowferry.once(code=1))
+    assert "paused" in rowferry("status", code=1)
+    worker = rowferry.start("--interval", "0.05")
+    wait_until(lambda: "billing: paused" in worker.log(), 20, "the worker says so")
+    nodes.billing.sql("select rowferry.resume()")
+    wait_until(lambda: count(nodes.billing) == 1, 20, "it goes on")
+    assert worker.log().count("paused: ") == 1
+
+
+def test_another_call_for_the_link_is_waited_out(rowferry: Command, nodes: Nodes) -> None:
+    insert(nodes.crm, 1, 1)
+    person = nodes.billing.connect(autocommit=False)
+    person.execute("select pg_advisory_xact_lock(hashtextextended('rowferry link crm', 0))")
+    worker = rowferry.start("--interval", "0.1")
+    wait_until(lambda: courier(nodes.crm) == worker.process.pid, 20, "the worker is at work")
+    assert count(nodes.billing) == 0
+    person.rollback()
+    wait_until(lambda: count(nodes.billing) == 1, 20, "the row has arrived")
+
+
+def test_a_stopped_server_is_waited_out_and_said_once(own_servers: Nodes, make_command: Callable[[Nodes], Command]) -> None:
+    rowferry = make_command(own_servers)
+    worker = rowferry.start("--interval", "0.1")
+    insert(own_servers.crm, 1, 1)
+    wait_until(lambda: count(own_servers.billing) == 1, 20, "it is at work")
+    own_servers.billing.server.stop("immediate")
+    insert(own_servers.crm, 2, 2)
+    wait_until(lambda: "out of reach: cannot connect" in (status(own_servers.crm)["reason"] or ""), 20, "crm's status says why")
+    token = "select token_number from rowferry.links"
+    before = own_servers.crm.sql(token)
+    attempts = "select count(*) from pg_stat_activity where application_name = 'rowferry'"
+    for _ in range(2):
+        wait_until(lambda: own_servers.crm.sql(attempts)[0]["count"], 20, "it tries again")
+        wait_until(lambda: not own_servers.crm.sql(attempts)[0]["count"], 20, "in vain")
+    assert own_servers.crm.sql(token) == before, "the same error is told once"
+    own_servers.billing.server.start_again()
+    wait_until(lambda: count(own_servers.billing) == 2, 30, "it goes on by itself")
+    wait_until(lambda: status(own_servers.crm)["reason"] is None, 10, "crm's status is well again")
+    lines = [line.partition("rowferry: ")[2] for line in worker.log().splitlines()]
+    assert len(lines) == len(set(lines)) + 1 <= 6, lines  # only "at work" stands there twice
+
+
+def freeze(node: Node, number: int) -> None:
+    """Send a signal to all processes of a node's server."""
+    children = Path(f"/proc/{node.server.pid}/task/{node.server.pid}/children").read_text().split()
+    for pid in [node.server.pid, *map(int, children)]:
+        os.kill(pid, number)
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
+def test_a_frozen_server_holds_nothing_on_the_other(own_servers: Nodes, make_command: Callable[[Nodes], Command]) -> None:
+    rowferry = make_command(own_servers)
+    worker = rowferry.start("--interval", "0.05")
+    insert(own_servers.crm, 1, 100)
+    wait_until(lambda: count(own_servers.billing) == 100, 20, "it is at work")
+    worst = 0.0
+    user = own_servers.crm.connect()
+
+    def write() -> bool:
+        nonlocal worst
+        began = time.monotonic()
+        user.execute("update accounts set name = name || '.' where id = 1")
+        worst = max(worst, time.monotonic() - began)
+        held = user.execute(
+            "select state, query from pg_stat_activity where application_name = 'rowferry' "
+            "and (state like 'idle in%' or backend_xmin is not null or xact_start < clock_timestamp() - interval '2 s')"
+        ).fetchall()
+        assert not [row for row in held if row[0] != "active"]
+        return "out of reach" in (status(own_servers.crm)["reason"] or "")
+
+    freeze(own_servers.billing, signal.SIGSTOP)
+    try:
+        insert(own_servers.crm, 101, 200)
+        wait_until(write, 60, "the worker gives the silent server up and crm's status says so")
+        assert worst < 1, "users of the other node are not held up"
+        assert "silent" in worker.log()
+        assert count(own_servers.crm) == 200
+    finally:
+        freeze(own_servers.billing, signal.SIGCONT)
+    wait_until(lambda: rows(own_servers.billing) == rows(own_servers.crm), 60, "it goes on by itself")
+
+
+@pytest.mark.slow
+def test_once_gives_up_when_nothing_moves(rowferry: Command, nodes: Nodes) -> None:
+    insert(nodes.crm, 1, 1)
+    rowferry.once()
+    user = nodes.billing.connect(autocommit=False)
+    user.execute("select from accounts where id = 1 for update")
+    nodes.crm.sql("update accounts set name = 'new'")
+    assert re.fullmatch(r"rowferry: nothing has moved for 10 s, .*1 pending on crm.*\. Hint: .*\n", rowferry.once(code=1))
+    user.rollback()
+    assert rowferry.once() == ""
+    assert rows(nodes.billing) == [(1, "new")]
+
+
+def test_status_as_json(rowferry: Command, nodes: Nodes) -> None:
+    insert(nodes.crm, 1, 3)
+    crm, billing = json.loads(rowferry("status", "--json"))
+    assert (crm["node"], crm["peer"], crm["state"], crm["pending"]) == ("crm", "billing", "moving", 3)
+    assert crm["oldest"] >= 0
+    assert (billing["node"], billing["state"], billing["pending"]) == ("billing", "idle", 0)
+
+
+def test_version() -> None:
+    assert re.fullmatch(r"rowferry \d+\.\d+\.\d+\n", run(dict(os.environ), "--version", code=0))

@@ -1,0 +1,145 @@
+"""The command `rowferry`. Exit codes: 0 done, 1 done but events are held or a link is at rest, 2 usage or configuration,
+3 a node is out of reach, 4 schema version, 5 another courier holds the lock.
+"""
+
+from __future__ import annotations
+
+import argparse
+import importlib.metadata
+import json
+import logging
+import math
+import signal
+import sys
+import threading
+from collections.abc import Sequence
+from datetime import timedelta
+from typing import Any, NoReturn
+
+import psycopg
+from psycopg.rows import dict_row
+
+from rowferry import sql
+from rowferry.config import ConfigError, Node, NodeUnreachable, read_nodes
+from rowferry.connection import connect, describe
+from rowferry.loop import Courier
+
+UNWELL = {"stuck", "held", "stopped", "paused"}
+
+
+class Parser(argparse.ArgumentParser):
+    """Says what is wrong in one line."""
+
+    def error(self, message: str) -> NoReturn:
+        raise ConfigError(f"{message}. Hint: {self.prog} --help")
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the command and return its exit code."""
+    try:
+        options = parser().parse_args(arguments)
+        return int(options.command(options) or 0)
+    except ConfigError as error:
+        print(f"rowferry: {error}", file=sys.stderr)
+        return 2
+    except KeyboardInterrupt:
+        return 130
+
+
+def parser() -> Parser:
+    top = Parser(prog="rowferry", description="Keeps records of two PostgreSQL databases equal, in both directions.")
+    top.add_argument("--config", metavar="FILE", help="the ini file that names the nodes (default: alembic.ini)")
+    top.add_argument("--version", action="version", version=f"rowferry {importlib.metadata.version('rowferry')}")
+    commands = top.add_subparsers(title="commands", metavar="COMMAND", required=True)
+
+    run_ = commands.add_parser("run", help="carry changes between the two nodes until SIGTERM or Ctrl-C")
+    run_.add_argument("--interval", type=seconds, default=2.0, metavar="SECONDS", help="between idle polls (default: 2)")
+    run_.add_argument("--once", action="store_true", help="end when all that was pending at the start has arrived or is held")
+    run_.set_defaults(command=run)
+
+    status_ = commands.add_parser("status", help="show where each link stands; exit code 1 if not well")
+    status_.add_argument("--json", action="store_true", help="for programs")
+    status_.set_defaults(command=status)
+
+    demo_ = commands.add_parser("demo", help="two throw-away databases and the worker between them")
+    demo_.set_defaults(command=demo)
+    return top
+
+
+def seconds(text: str) -> float:
+    value = float(text)
+    if not math.isfinite(value) or value <= 0:
+        raise argparse.ArgumentTypeError("must be more than 0")
+    return value
+
+
+def run(options: argparse.Namespace) -> int:
+    """The worker. It finishes the calls in hand on the first SIGTERM or SIGINT, and ends at once on the second."""
+    handler = logging.StreamHandler()
+    # With --once only what went wrong is said; otherwise when it happened matters too.
+    handler.setFormatter(logging.Formatter("rowferry: %(message)s" if options.once else "%(asctime)s rowferry: %(message)s"))
+    logger = logging.getLogger("rowferry")
+    logger.addHandler(handler)
+    logger.setLevel(logging.WARNING if options.once else logging.INFO)
+    stop = threading.Event()
+
+    def end(number: int, _: Any) -> None:
+        stop.set()
+        signal.signal(number, signal.SIG_DFL)
+
+    nodes = read_nodes(options.config)
+    for node in nodes:
+        node.conninfo()  # raises ConfigError
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, end)
+    return Courier(nodes, options.interval, options.once, stop).run()
+
+
+def status(options: argparse.Namespace) -> int:
+    """The view rowferry.status of each node."""
+    rows: list[dict[str, Any]] = []
+    codes = [0]
+    for node in read_nodes(options.config):
+        try:
+            found = read_status(node)
+        except (psycopg.Error, NodeUnreachable) as error:
+            said = describe(node, error)
+            rows.append({"node": node.name, "state": "unknown", "reason": said.message})
+            codes.append(said.code)
+            print(f"rowferry: {said}", file=sys.stderr)
+            continue
+        rows += [{"node": node.name, **row} for row in found]
+        codes += [1 for row in found if row["state"] in UNWELL]
+    print(json.dumps(rows, default=plain, indent=2) if options.json else table(rows))
+    return max(codes)
+
+
+def read_status(node: Node) -> list[dict[str, Any]]:
+    with connect(node) as connection, connection.cursor(row_factory=dict_row) as cursor:
+        try:
+            return cursor.execute(sql.STATUS).fetchall()
+        except (psycopg.errors.UndefinedTable, psycopg.errors.InvalidSchemaName) as error:
+            error.add_note("alembic upgrade head")
+            raise
+        except psycopg.errors.InsufficientPrivilege as error:
+            error.add_note(f"grant rowferry_viewer to {connection.info.user};")
+            raise
+
+
+def plain(value: Any) -> Any:
+    """For JSON: intervals in seconds, times in ISO 8601."""
+    return value.total_seconds() if isinstance(value, timedelta) else value.isoformat()
+
+
+def table(rows: Sequence[dict[str, Any]]) -> str:
+    """Aligned columns under their names; the columns of the row that has most."""
+    names = max(map(list, rows), key=len)
+    cells = [names] + [["" if row.get(name) is None else str(row[name]) for name in names] for row in rows]
+    widths = [max(len(line[column]) for line in cells) for column in range(len(names))]
+    return "\n".join("  ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)).rstrip() for line in cells)
+
+
+def demo(_: argparse.Namespace) -> int:
+    from .demo.run import main as run_demo  # needs packages that the worker does not
+
+    return run_demo([])

@@ -1,0 +1,115 @@
+"""A worker's connection to a node: its settings, how long it waits for a silent server, and errors in words without secrets."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import selectors
+from collections.abc import Generator
+from dataclasses import dataclass
+from typing import Any
+
+import psycopg
+from psycopg.conninfo import conninfo_to_dict
+
+from rowferry import sql
+from rowferry.config import Node, NodeUnreachable
+
+Connection = psycopg.Connection[Any]
+
+# How long a server may say nothing beyond the time that it gives a statement. One that is stopped (SIGSTOP, a suspended machine)
+# or waits for a lost synchronous standby still acknowledges at the level of TCP, so no setting of libpq or the kernel notices.
+SILENCE_SECONDS = 10.0
+# Reading where things stand counts all that is pending, and holds nobody up.
+READ_SECONDS = 60.0
+
+
+@dataclass(frozen=True)
+class Error:
+    """What a node answered, or that it did not: one line each, without secrets."""
+
+    node: str
+    sqlstate: str
+    message: str
+    hint: str = ""
+
+    @property
+    def code(self) -> int:
+        """Exit code of a worker that ends because of it before it has ever opened an exchange."""
+        if self.sqlstate in ("42883", "3F000", "42P01", "RF006", "RF007"):
+            return 4
+        if self.sqlstate in ("42501", "RF002"):
+            return 2
+        return 3 if self.sqlstate.startswith(("08", "57P0")) else 1
+
+    def __str__(self) -> str:
+        code = "" if self.sqlstate.startswith("08") else f" ({self.sqlstate})"
+        return f"{self.node}: {self.message}{code}{self.hint and '. Hint: '}{self.hint}"
+
+    def as_dict(self) -> dict[str, str]:
+        """As process_batch() wants it in p_courier."""
+        return {"node": self.node, "sqlstate": self.sqlstate, "message": self.message}
+
+
+def connect(node: Node) -> Connection:
+    """A connection in autocommit that no role's settings disturb; not yet limited (see limit_calls).
+
+    Raises ConfigError, NodeUnreachable or psycopg.Error.
+    """
+    settings: dict[str, Any] = {"autocommit": True}
+    if "target_session_attrs" not in conninfo_to_dict(node.conninfo()) and "PGTARGETSESSIONATTRS" not in os.environ:
+        settings["target_session_attrs"] = "read-write"
+    connection = node.connect(**settings)
+    try:
+        wait_at_most(connection, READ_SECONDS)
+        connection.execute(sql.NEUTRALISE)
+        with contextlib.suppress(psycopg.errors.InvalidParameterValue):
+            connection.execute(sql.CHECK_CLIENT)
+    except BaseException:
+        connection.close()
+        raise
+    return connection
+
+
+def limit_calls(connection: Connection) -> None:
+    """From here on, each statement ends in time not to be in a user's way (R11), or the server is taken for frozen."""
+    row = connection.execute(sql.LIMIT_CALLS).fetchone()
+    wait_at_most(connection, row[0] / 1000 + SILENCE_SECONDS)  # type: ignore[index]
+
+
+def wait_at_most(connection: Connection, seconds: float) -> None:
+    """Give the connection up when nothing has come or gone for so long; a big envelope on a slow line may take its time.
+
+    Takes the place of psycopg.Connection.wait, which drives a statement's generator and waits for as long as it takes.
+    """
+
+    def wait(generator: Generator[int, int, Any], *_: Any, **__: Any) -> Any:
+        try:
+            event = next(generator)
+            with selectors.DefaultSelector() as selector:
+                while True:
+                    selector.register(connection.fileno(), event)
+                    ready = selector.select(seconds)
+                    selector.unregister(connection.fileno())
+                    if not ready:
+                        connection.close()
+                        raise psycopg.OperationalError(f"the server has been silent for {seconds:.0f} s")
+                    event = generator.send(ready[0][1])
+        except StopIteration as end:
+            return end.value
+
+    connection.wait = wait  # type: ignore[method-assign,assignment]
+
+
+def describe(node: Node, error: Exception) -> Error:
+    """An error in words: of the server's the SQLSTATE and primary message, no detail or query; libpq's without a password."""
+    diagnosis = error.diag if isinstance(error, psycopg.Error) else None
+    message = " ".join(((diagnosis and diagnosis.message_primary) or str(error) or type(error).__name__).split())
+    settings = conninfo_to_dict(node.conninfo())
+    for secret in filter(None, map(settings.get, ("password", "sslpassword"))):
+        message = message.replace(str(secret), "***")
+    if isinstance(error, NodeUnreachable):
+        message, _, hint = message.removeprefix(f"{node.name}: ").partition(". Hint: ")
+        return Error(node.name, "08001", message, hint)
+    sqlstate = getattr(error, "sqlstate", None) or "08006"
+    return Error(node.name, sqlstate, message, "; ".join(getattr(error, "__notes__", [])))

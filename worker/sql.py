@@ -1,0 +1,44 @@
+"""All SQL that Python runs."""
+
+# Of the two nodes' names, the smaller first; the view rowferry.status computes the same key to show who is at work. Never blocks.
+TRY_LOCK = "select pg_try_advisory_lock(hashtextextended('rowferry courier ' || %s || ' ' || %s, 0))"
+UNLOCK = "select pg_advisory_unlock(hashtextextended('rowferry courier ' || %s || ' ' || %s, 0))"
+
+# What a role or a database may have set that would end or refuse the worker's calls. Not every server knows every name.
+NEUTRALISE = """
+select set_config(s.name, v.value, false)
+from (values
+  ('statement_timeout', '0'),
+  ('transaction_timeout', '0'),
+  ('idle_session_timeout', '0'),
+  ('idle_in_transaction_session_timeout', '0'),
+  ('default_transaction_isolation', 'read committed'),
+  ('default_transaction_deferrable', 'off')
+) v (name, value)
+join pg_settings s using (name)"""
+
+# Notice a dead worker within a call too, so that its lock is free for the next one. Not on every platform.
+CHECK_CLIENT = "set client_connection_check_interval = '500ms'"
+
+# A call ends before the server would look for deadlocks, so that no user becomes the victim of one (R11). Returns milliseconds.
+LIMIT_CALLS = """
+select v.milliseconds, set_config('statement_timeout', v.milliseconds::text, false)
+from pg_settings s
+cross join lateral (select greatest(1, s.setting::bigint * 7 / 10)) v (milliseconds)
+where s.name = 'deadlock_timeout'"""
+
+# Without a token: changes nothing, and says where things stand.
+READ = "select * from rowferry.process_batch(p_peer => %(peer)s)"
+
+# With one: a step of the exchange. The envelope travels as bytes (%b), not as hexadecimal text.
+EXCHANGE = """
+select *
+from rowferry.process_batch(
+  p_peer => %(peer)s,
+  p_token => %(token)s,
+  p_envelope => %(envelope)b,
+  p_courier => %(courier)s::jsonb
+)"""
+
+# For `rowferry status`.
+STATUS = "select * from rowferry.status order by peer"
