@@ -1,0 +1,2 @@
+-- Where each link stands. Start here.
+select * from rowferry.status;
