@@ -186,7 +186,7 @@ class Server:
                 stdout=log,
                 stderr=log,
                 start_new_session=True,  # Ctrl-C goes to the parent, which then stops the server in its own time
-                preexec_fn=_end_with_parent(),
+                preexec_fn=end_with_parent(),
             )
         deadline = time.monotonic() + START_SECONDS
         while not self._ready():
@@ -303,7 +303,7 @@ def _readable_copy(bin_dir: Path, account: pwd.struct_passwd, cache: Path) -> Pa
     return copy
 
 
-def _end_with_parent() -> Callable[[], None] | None:
+def end_with_parent() -> Callable[[], None] | None:
     """For the new process, after its user has been set (which clears the wish): SIGINT to it when its parent is gone."""
     if sys.platform != "linux":
         return None

@@ -1,4 +1,4 @@
-"""all tables, the clock, and the node's own name"""
+"""tables, the clock, the name of the node"""
 
 from migrations import sqlfile
 

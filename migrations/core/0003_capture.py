@@ -1,4 +1,4 @@
-"""attach and detach: everything that is generated for a table"""
+"""attach and detach"""
 
 from migrations import sqlfile
 

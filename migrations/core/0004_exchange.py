@@ -1,4 +1,4 @@
-"""process_batch and all that it does"""
+"""process_batch"""
 
 from migrations import sqlfile
 

@@ -1,4 +1,4 @@
-"""views and functions for people, and who may use them"""
+"""views, functions and rights for people"""
 
 from migrations import sqlfile
 

@@ -184,7 +184,7 @@ class Worker:
             raise DemoError(f"{shlex.join(arguments)} ended with {code}")
 
     def _how(self) -> dict[str, Any]:
-        return {"cwd": HERE, "env": self.env, "preexec_fn": embedded._end_with_parent()}
+        return {"cwd": HERE, "env": self.env, "preexec_fn": embedded.end_with_parent()}
 
 
 def prompt(command: str) -> None:
