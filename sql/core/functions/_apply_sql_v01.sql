@@ -1,7 +1,7 @@
 -- The functions that write an entity's rows, as DDL: apply (upsert), delete, lock (says which rows a user holds) and differing
 -- (says which rows are not stored as sent). They belong to the table's owner, so that its triggers run with no more than its rights.
 -- Apply and delete run triggers that may rely on the table's schema and public being in search_path, where others may put functions
--- and operators: hence each of theirs is named with its schema, and parameters by number, which no column's name can be.
+-- and operators: hence each of theirs is named with its schema. Parameters go by number: their names may be those of columns.
 create or replace function rowferry._apply_sql(
   p_entity rowferry.entities
 )
@@ -11,7 +11,7 @@ stable
 set search_path = pg_catalog, pg_temp
 as $function$
 declare
-  v_head text := E'language plpgsql\nsecurity definer\nset search_path = %s\nset row_security = off\nas $rowferry$\n';
+  v_head text := E'language plpgsql\nsecurity definer\nset search_path = %s\nset row_security = off\nas $rowferry$\n#variable_conflict use_column\n';
   v_path text;
   v_keys_from text := rowferry._keys_sql(p_entity, '$1');
   v_keys_join text;

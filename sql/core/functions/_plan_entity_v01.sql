@@ -29,7 +29,7 @@ begin
       hint = format('As a superuser: grant %I, rowferry_owner to %I%s;', pg_get_userbyid(v_table.relowner), current_user,
         case v_set when 'set' then ' with inherit true, set true' end);
   end if;
-  if v_table.relkind not in ('r', 'p') or v_table.relpersistence <> 'p' or v_table.relnamespace::regnamespace::text in ('rowferry', 'pg_catalog') then
+  if v_table.relkind not in ('r', 'p') or v_table.relpersistence <> 'p' or v_table.relnamespace::regnamespace::text in ('rowferry', 'pg_catalog', 'information_schema') then
     raise exception using errcode = 'RF010', message = 'only a permanent table can be kept in sync',
       detail = format('%s is %s.', p_table, case
         when v_table.relkind in ('r', 'p') and v_table.relpersistence = 'u' then 'an unlogged table'
@@ -117,7 +117,8 @@ begin
   );
   if v_names is not null or v_map is null or (select count(distinct value) <> count(*) from jsonb_each_text(v_map)) then
     raise exception using errcode = 'RF010', message = 'p_columns must name columns of the table, each once',
-      detail = coalesce(format('%s has no such column, or it is generated: %s.', p_table, v_names), 'A column stands twice, or there is none.'),
+      detail = case when v_names is null then 'A column stands twice, or there is none.'
+        else format('%s has no such column, or it is generated: %s.', p_table, v_names) end,
       hint = 'Give a map from entity column to column, or an array of columns; \d shows the table.';
   end if;
   select array_agg(m.key order by m.key collate "C"), array_agg(m.value order by m.key collate "C")

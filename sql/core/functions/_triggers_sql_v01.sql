@@ -25,7 +25,7 @@ begin
     where c.partitioned = v_partitioned and not p_guard_only
   loop
     return next format(E'create trigger %s\nafter %s on %s\n%s execute function %s', v_trigger.name, v_trigger.event, p_entity.relation,
-      coalesce(format(E'referencing %s\nfor each statement', v_trigger.referencing), 'for each row'), v_capture);
+      coalesce('referencing ' || v_trigger.referencing || E'\nfor each statement', 'for each row'), v_capture);
     return next format('alter table %s enable always trigger %s', p_entity.relation, v_trigger.name);
     return next format('comment on trigger %s on %s is %L', v_trigger.name, p_entity.relation, 'rowferry: writes an event for each row that changes.');
   end loop;

@@ -1,0 +1,589 @@
+"""What attach() takes, what it makes, what it refuses, and that detach() leaves nothing behind."""
+
+import itertools
+import re
+import subprocess
+from typing import Any
+
+import psycopg
+import pytest
+
+from harness import Node, Nodes
+from harness.exchange import rows, sync, waiting
+from rowferry.embedded import environment
+
+NUMBERS = itertools.count(1)
+PLAIN = "create table items (id int primary key, v text)"
+SPLIT = """create table split (id int, part int, primary key (id, part)) partition by list (part);
+    create table split_1 partition of split for values in (1);"""
+
+
+@pytest.fixture
+def crm(nodes: Nodes) -> Node:
+    return nodes.crm
+
+
+def role(node: Node, options: str = "") -> str:
+    """A new role of the node's server with the rights of any user, and no more."""
+    name = f"somebody_{next(NUMBERS)}"
+    node.sql(f"create role {name} {options}")
+    return name
+
+
+def as_role(node: Node, name: str) -> psycopg.Connection[Any]:
+    connection = node.connect()
+    connection.execute(f"set session authorization {name}")
+    return connection
+
+
+def dump(node: Node) -> str:
+    """The whole catalog as pg_dump writes it, and the registered entities."""
+    own = node.server.bin_dir / "pg_dump"
+    done = subprocess.run(
+        [str(own) if own.exists() else "pg_dump", "--schema-only", "-d", node.conninfo],
+        env=environment(node.server.bin_dir),
+        capture_output=True,
+        text=True,
+    )
+    assert done.returncode == 0, done.stderr
+    entities = rows(node, "select id, name, peer, relation, key_columns, columns, local_columns from rowferry.entities")
+    return re.sub(r"(?m)^\\(un)?restrict .*\n", "", done.stdout) + "\n".join(entities)
+
+
+def refusal(node: Node, statement: str, user: str | None = None) -> psycopg.Error:
+    """The error of a statement that must leave everything as it was."""
+    before = dump(node)
+    connection = as_role(node, user) if user else node.connect()
+    with connection, pytest.raises(psycopg.Error) as caught:
+        connection.execute(statement)
+    assert dump(node) == before
+    return caught.value
+
+
+def refused(node: Node, call: str, message: str, user: str | None = None) -> psycopg.Error:
+    """As refusal, of rowferry.attach(call): with this in its message, and a hint."""
+    error = refusal(node, f"select rowferry.attach({call})", user)
+    assert re.search(message, str(error)), error
+    assert error.diag.message_hint, error
+    return error
+
+
+def test_one_call_keeps_a_table_in_sync(nodes: Nodes) -> None:
+    for node in nodes:
+        node.sql(PLAIN)
+        answer = node.sql("select rowferry.attach('items')")
+        assert re.fullmatch(
+            r"items: items is kept in sync with \w+, key id, 2 columns|items: public.items is .*", answer[0]["attach"]
+        )
+    nodes.crm.sql("insert into items values (1, 'a'), (2, 'b')")
+    nodes.billing.sql("insert into items values (3, 'c')")
+    assert sync(*nodes) > 1
+    assert rows(nodes.crm, "select * from items") == rows(nodes.billing, "select * from items") == ["(1,a)", "(2,b)", "(3,c)"]
+    assert waiting(nodes.crm) == waiting(nodes.billing) == []
+    assert sync(*nodes) <= 3
+
+
+def test_nodes_may_call_table_columns_and_key_differently(nodes: Nodes) -> None:
+    nodes.crm.sql('create schema sales; create table sales.accounts (id int primary key, name text, "E-mail" text, secret text)')
+    nodes.crm.sql("""select rowferry.attach('sales.accounts', p_columns => '["id", "name", "E-mail"]')""")
+    nodes.billing.sql("create table customers (no int not null unique, called text, address text, own serial primary key)")
+    nodes.billing.sql(
+        """select rowferry.attach('customers', 'accounts', '{"id": "no", "name": "called", "E-mail": "address"}',
+           array['id'], p_peer => 'crm')"""
+    )
+    nodes.crm.sql("insert into sales.accounts values (1, 'a', 'a@b', 's')")
+    nodes.billing.sql("insert into customers values (2, 'b', 'b@b')")
+    sync(*nodes)
+    assert rows(nodes.crm, "select * from sales.accounts") == ["(1,a,a@b,s)", "(2,b,b@b,)"]
+    assert rows(nodes.billing, "select no, called, address from customers") == ["(1,a,a@b)", "(2,b,b@b)"]
+    nodes.billing.sql("update customers set called = 'c' where no = 1; delete from customers where no = 2")
+    sync(*nodes)
+    assert rows(nodes.crm, "select * from sales.accounts") == ["(1,c,a@b,s)"]
+
+
+def test_the_key_may_be_named_by_its_columns_or_by_the_names_that_both_nodes_use(crm: Node) -> None:
+    crm.sql("create table items (b int not null, a int not null, v text, unique (a, b) include (v))")
+    for key in ("array['a', 'b']", "array['x', 'y']", "array['x', 'a']"):
+        crm.sql(f"""select rowferry.attach('items', p_columns => '{{"x": "b", "y": "a", "v": "v"}}', p_key => {key})""")
+        assert crm.sql("select key_columns, columns from rowferry.entities") == [
+            {"key_columns": ["x", "y"], "columns": ["v", "x", "y"]}
+        ]
+        crm.sql("select rowferry.detach('items')")
+
+
+def test_what_a_dry_run_prints_makes_the_same_catalog_as_attach(crm: Node) -> None:
+    owner, dba = role(crm), role(crm)
+    crm.sql(f"grant create on schema public to {owner}; grant {owner}, rowferry_owner to {dba}")
+    crm.sql(f'set role {owner}; {SPLIT} create table "It\'s" (id int primary key, "a b" numeric(9, 2) unique, j json)')
+    for call in ("'split'", """'"It''s"', 'its%', '{"k": "id", "w": "a b"}'"""):
+        before = dump(crm)
+        with as_role(crm, dba) as connection:
+            script = [
+                "".join(row) + "\n" for row in connection.execute(f"select rowferry.attach({call}, p_dry_run => true)").fetchall()
+            ]
+        assert dump(crm) == before
+        crm.psql(f"set session authorization {dba};\nbegin;\n{''.join(script)}commit;\n")
+        by_hand = dump(crm)
+        with as_role(crm, dba) as connection:
+            name = connection.execute("select name from rowferry.entities").fetchone()
+            assert name
+            connection.execute("select rowferry.detach(%s)", name)
+            assert dump(crm) == before
+            connection.execute(f"select rowferry.attach({call})")
+            assert dump(crm) == by_hand
+            connection.execute("select rowferry.detach(%s)", name)
+        assert dump(crm) == before
+
+
+def test_the_view_of_an_entity_shows_each_event_with_its_key_and_the_present_row(crm: Node) -> None:
+    crm.sql("create table items (t date, ord int, v text, e text, primary key (t, ord)); select rowferry.attach('items')")
+    crm.sql("insert into items values ('2026-02-01', 1, 'a', 'x'); insert into items values ('2026-02-01', 2, 'b', 'y')")
+    crm.sql("update items set v = 'c' where ord = 1; delete from items where ord = 2")
+    view = """select event_type, key_t + 1 as next, key_ord * 10 as tens, (present_row).v, (present_row).e, attempts, last_error
+              from rowferry.items_events order by event_id"""
+    assert rows(crm, view) == sorted(
+        [
+            "(insert,2026-02-02,10,c,x,0,)",
+            "(insert,2026-02-02,20,,,0,)",
+            "(update,2026-02-02,10,c,x,0,)",
+            "(delete,2026-02-02,20,,,0,)",
+        ]
+    )
+    viewer = role(crm)
+    crm.sql(f"grant rowferry_viewer to {viewer}")
+    with as_role(crm, viewer) as connection:
+        assert connection.execute("select count(*) from rowferry.items_events").fetchone() == (4,)
+
+
+def test_everything_that_attach_makes_has_a_comment(crm: Node) -> None:
+    crm.sql(PLAIN + ";" + SPLIT)
+    crm.sql("select rowferry.attach('items'), rowferry.attach('split')")
+    bare = crm.sql(
+        """select p.oid::regprocedure::text as object from pg_proc p
+           where p.pronamespace = 'rowferry'::regnamespace and obj_description(p.oid, 'pg_proc') is null
+           union all
+           select a.attrelid::regclass || '.' || a.attname from pg_attribute a join pg_class c on c.oid = a.attrelid
+           where c.relnamespace = 'rowferry'::regnamespace and c.relkind in ('r',
+           'v') and c.relname like '%\\_events' and a.attnum > 0
+             and (col_description(c.oid, a.attnum) is null or obj_description(c.oid, 'pg_class') is null)
+           union all
+           select t.tgname || ' on ' || t.tgrelid::regclass from pg_trigger t
+           where t.tgname like 'rowferry%' and t.tgparentid = 0 and obj_description(t.oid, 'pg_trigger') is null"""
+    )
+    assert bare == []
+    assert crm.sql("select count(*) as n from pg_trigger where tgname like 'rowferry%' and tgenabled = 'A'") == [{"n": 8}]
+
+
+def test_detach_removes_all_that_attach_made(crm: Node) -> None:
+    owner = role(crm)
+    crm.sql(PLAIN + ";" + SPLIT)
+    crm.sql(f"alter table items owner to {owner}; alter table split owner to {owner}")
+    before = dump(crm)
+    crm.sql("select rowferry.attach('items')")
+    between = dump(crm)
+    crm.sql("select rowferry.attach('split'); create table split_2 partition of split for values in (2)")
+    crm.sql("select rowferry.detach('split'); drop table split_2")
+    assert dump(crm) == between
+    crm.sql("select rowferry.detach('items')")
+    assert dump(crm) == before
+    crm.sql("insert into items values (1)")
+    assert crm.sql("select * from rowferry.events") == []
+
+
+def test_detach_is_refused_while_events_are_pending_unless_forced(crm: Node) -> None:
+    crm.sql(PLAIN)
+    before = dump(crm)
+    crm.sql("select rowferry.attach('items'); insert into items values (1)")
+    error = refusal(crm, "select rowferry.detach('items')")
+    assert error.sqlstate == "RF012"
+    assert "p_force => true" in str(error.diag.message_hint)
+    assert refusal(crm, "select rowferry.detach('item')").sqlstate == "RF011"
+    crm.sql("select rowferry.detach('items', p_force => true)")
+    assert dump(crm) == before
+    assert crm.sql("select * from rowferry.events") == []
+
+
+def test_an_entity_of_a_dropped_table_can_be_detached(crm: Node) -> None:
+    before = dump(crm)
+    owner = role(crm)
+    crm.sql(
+        f"{PLAIN}; alter table items owner to {owner}; select rowferry.attach('items'); drop table items cascade;"
+        f" select rowferry.detach('items')"
+    )
+    assert dump(crm) == before
+
+
+def test_a_new_entity_never_gets_the_number_of_one_that_left_something_behind(crm: Node) -> None:
+    crm.sql(PLAIN + "; select rowferry.attach('items'); insert into items values (1)")
+    crm.sql("select rowferry.skip(min(id)) from rowferry.events; select rowferry.detach('items', p_force => true)")
+    crm.sql("select rowferry.attach('items')")
+    assert crm.sql("select id from rowferry.entities") == [{"id": 2}]
+
+
+def test_a_table_that_cannot_be_kept_in_sync_is_refused_with_the_reason_and_nothing_is_changed(crm: Node) -> None:
+    crm.sql(
+        """create table keyless (a int, b int); create unique index on keyless (a);
+           create table half (a int unique, b int not null);
+           create unique index on half (b) where b > 0; create unique index on half ((b + 1));
+           create unlogged table unlogged (id int primary key);
+           create temp table temporary (id int primary key);
+           create view seen as select 1 as id; create materialized view stored as select 1 as id;
+           create foreign data wrapper w; create server s foreign data wrapper w; create foreign table far (id int) server s;
+           create table split (id int primary key) partition by list (id); create table split_1 partition of split default;
+           create table mixed (id int) partition by list (id); create foreign table mixed_1 partition of mixed default server s;
+           create table raw (id int primary key) partition by list (id); create unlogged table raw_1 partition of raw default;
+           create table parent (id int primary key); create table child (primary key (id)) inherits (parent);
+           create table ruled (id int primary key); create rule r as on delete to ruled do also select 1;
+           create table guarded (id int primary key); alter table guarded enable row level security, force row level security;
+           create table large (id int primary key, o oid, b text); create table larger (id int primary key, o regclass[]);
+           create domain blob as oid; create table largest (id int primary key, o blob);
+           create table floats (id float8 primary key); create table spans (id interval primary key);
+           create table lists (id int[] primary key);
+           create table docs (id jsonb primary key); create table ranges (id int4range primary key);
+           create table times (id timetz primary key);
+           create table items (id int primary key, "V" text, g text generated always as ('x') stored);
+           create table owned (id int primary key); create table "a$rowferry$" (id int primary key);
+           create table dollar (id int primary key, "$rowferry$; drop table items; --" int)"""
+    )
+    with crm.connect() as temporary:
+        temporary.execute("create temp table temporary (id int primary key)")
+        with pytest.raises(psycopg.Error, match=r"only a permanent table.*\n.*temporary table"):
+            temporary.execute("select rowferry.attach('temporary')")
+    whoever = role(crm)
+    stranger = role(crm)
+    crm.sql(f"alter role {whoever} bypassrls; alter table guarded owner to {stranger}; grant {stranger} to {whoever}")
+    cases = {
+        "0": "no such table",
+        "'keyless'": "without a primary key",
+        "'half', p_key => array['a']": "the key must be",
+        "'half', p_key => array['b']": "the key must be",
+        "'items', p_key => array['nothing']": "the key must be",
+        "'items', p_key => array['id', 'id']": "the key must be",
+        "'items', p_key => '{}'": "the key must be",
+        """'items', p_columns => '["V"]'""": "the key must be",
+        "'unlogged'": "only a permanent table(.|\n)*an unlogged table",
+        "'seen'": "only a permanent table(.|\n)*a view",
+        "'stored'": "only a permanent table(.|\n)*a view",
+        "'far'": "only a permanent table(.|\n)*a foreign table",
+        "'items_pkey'": "only a permanent table(.|\n)*no table",
+        "'pg_catalog.pg_class'": "only a permanent table(.|\n)*of the system",
+        "'rowferry.events'": "only a permanent table(.|\n)*of the system",
+        "'information_schema.sql_features'": "only a permanent table(.|\n)*of the system",
+        "'split_1'": "a partition or a table that inherits",
+        "'mixed'": "only a permanent table(.|\n)*mixed_1",
+        "'raw'": "only a permanent table(.|\n)*raw_1",
+        "'parent'": "a partition or a table that inherits",
+        "'child'": "a partition or a table that inherits",
+        "'ruled'": "rules",
+        "'guarded'": "row-level security",
+        "'large'": "in this database only(.|\n)*o oid",
+        "'larger'": "in this database only(.|\n)*o regclass",
+        "'largest'": "in this database only(.|\n)*o oid",
+        "'floats'": "several ways(.|\n)*id double precision",
+        "'spans'": "several ways(.|\n)*id interval",
+        "'lists'": "several ways(.|\n)*id integer\\[\\]",
+        "'docs'": "several ways(.|\n)*id jsonb",
+        "'ranges'": "several ways(.|\n)*id int4range",
+        "'times'": "several ways(.|\n)*id time with time zone",
+        """'items', p_columns => '["id", "v"]'""": "must name columns(.|\n)*: v",
+        """'items', p_columns => '["id", "g"]'""": "must name columns(.|\n)*: g",
+        """'items', p_columns => '{"id": "id", "b": "id"}'""": "must name columns(.|\n)*twice",
+        """'items', p_columns => '{"id": null}'""": "must name columns",
+        """'items', p_columns => '[null]'""": "must name columns",
+        """'items', p_columns => '["ctid"]'""": "must name columns",
+        """'items', p_columns => '[]'""": "must name columns",
+        """'items', p_columns => '"id"'""": "must name columns",
+        "'items', p_peer => 'nobody'": "no such peer",
+        "'items', p_peer => 'crm'": "no such peer",
+        "'items', ''": "1 to 63 bytes",
+        "'items', repeat('é', 32)": "1 to 63 bytes",
+        "'items', 'sync'": "would have the name of an object of rowferry",
+        "'items', 'held'": "would have the name of an object of rowferry",
+        "'items', '$rowferry$; drop table items; --'": "no name may hold",
+        "'a$rowferry$'": "no name may hold",
+        "'a$rowferry$', 'fine'": "no name may hold",
+        "'dollar'": "no name may hold",
+    }
+    for call, message in cases.items():
+        refused_fast(crm, call, message)
+    # A superuser's table is exempt from forced row-level security for as long as its owner is one.
+    crm.sql("select rowferry.attach('owned')")
+    refused_fast(crm, "'owned'", "already attached")
+    refused_fast(crm, "'owned', 'other'", "already attached")
+    refused_fast(crm, "'items', 'owned'", "already attached")
+
+
+def refused_fast(node: Node, call: str, message: str) -> None:
+    """rowferry.attach(call) is refused with this in its message, and a hint, and registers nothing."""
+    with node.connect() as connection, pytest.raises(psycopg.Error) as caught:
+        connection.execute(f"select rowferry.attach({call})")
+    assert re.search(message, str(caught.value)), f"{call}: {caught.value}"
+    assert str(caught.value.sqlstate).startswith("RF"), f"{call}: {caught.value.sqlstate}"
+    assert caught.value.diag.message_hint, call
+
+
+def test_a_refused_table_is_left_as_it_was(crm: Node) -> None:
+    crm.sql("create table keyless (a int); create table floats (id float8 primary key)")
+    assert refused(crm, "'keyless'", "without a primary key").sqlstate == "RF010"
+    assert refused(crm, "'floats'", "several ways").sqlstate == "RF010"
+
+
+def test_a_key_of_a_nondeterministic_collation_or_citext_is_refused(crm: Node) -> None:
+    crm.sql("create extension citext; create table words (id citext primary key)")
+    refused_fast(crm, "'words'", "several ways(.|\n)*citext")
+    try:
+        crm.sql("create collation loose (provider = icu, locale = 'und-u-ks-level2', deterministic = false)")
+    except psycopg.Error as error:
+        pytest.skip(f"citext is refused; this server has no ICU, so no collation that is not deterministic: {error}")
+    crm.sql("create table names (id text collate loose primary key)")
+    refused_fast(crm, "'names'", "several ways(.|\n)*text")
+
+
+def test_whoever_attaches_needs_the_rights_of_both_owners_and_no_more(crm: Node) -> None:
+    owner, stranger, dba = role(crm), role(crm), role(crm)
+    crm.sql(f"{PLAIN}; alter table items owner to {owner}; grant rowferry_owner to {stranger}")
+    assert refusal(crm, "select rowferry.attach('items')", owner).sqlstate == "42501"
+    error = refused(crm, "'items'", "needs the rights of its owner and of rowferry_owner", stranger)
+    assert error.sqlstate == "42501"
+    assert f"grant {owner}, rowferry_owner to {stranger}" in str(error.diag.message_hint)
+    crm.sql(f"grant {owner}, rowferry_owner to {dba}")
+    with as_role(crm, dba) as connection:
+        connection.execute("select rowferry.attach('items')")
+        connection.execute("insert into items values (1)")
+        connection.execute("select rowferry.detach('items', true)")
+
+
+def test_a_member_that_may_not_become_the_owner_is_refused_before_anything_is_made(crm: Node) -> None:
+    if not crm.sql("select current_setting('server_version_num')::int >= 160000 as yes")[0]["yes"]:
+        pytest.skip("before PostgreSQL 16 every member may become the role")
+    owner, dba = role(crm), role(crm)
+    crm.sql(f"{PLAIN}; alter table items owner to {owner}; grant {owner} to {dba} with set false; grant rowferry_owner to {dba}")
+    error = refused(crm, "'items'", "needs the rights of its owner", dba)
+    assert "with inherit true, set true" in str(error.diag.message_hint)
+
+
+def test_an_owner_that_may_not_use_its_tables_schema_is_refused(crm: Node) -> None:
+    owner = role(crm)
+    crm.sql(f"create schema hidden; create table hidden.items (id int primary key); alter table hidden.items owner to {owner}")
+    refused_fast(crm, "'hidden.items'", "may not use the schema")
+    crm.sql(f"grant usage on schema hidden to {owner}; select rowferry.attach('hidden.items')")
+
+
+def test_what_touches_a_table_belongs_to_its_owner_and_capture_to_rowferry(crm: Node) -> None:
+    owner = role(crm)
+    crm.sql(f"{PLAIN}; alter table items owner to {owner}; select rowferry.attach('items')")
+    owners = crm.sql(
+        r"""select p.proname as name, pg_get_userbyid(p.proowner) as owner, p.prosecdef as definer from pg_proc p
+            where p.pronamespace = 'rowferry'::regnamespace and p.proname ~ '_items$' order by 1"""
+    )
+    assert {row["name"]: row["owner"] for row in owners} == {
+        "apply_items": owner,
+        "capture_items": "rowferry_owner",
+        "delete_items": owner,
+        "differing_items": owner,
+        "keys_items": owner,
+        "lock_items": owner,
+        "read_items": owner,
+    }
+    assert all(row["definer"] for row in owners)
+    assert crm.sql("select relowner::regrole::text as owner from pg_class where relname = 'items_events'") == [{"owner": owner}]
+    assert crm.sql("select has_table_privilege('rowferry_owner', 'items', 'select, insert, update, delete') as may") == [
+        {"may": False}
+    ]
+    with as_role(crm, owner) as connection:
+        for statement in ("select rowferry.version()", "select * from rowferry.sync_events", "create table rowferry.mine ()"):
+            with pytest.raises(psycopg.errors.InsufficientPrivilege):
+                connection.execute(statement)
+
+
+def test_a_trigger_of_the_target_runs_with_the_rights_of_the_tables_owner_alone(nodes: Nodes) -> None:
+    for node in nodes:
+        owner = role(node)
+        node.sql(
+            f"{PLAIN}; alter table items owner to {owner}; create table vault (secret text); select rowferry.attach('items')"
+        )
+        node.sql(
+            """create function pry() returns trigger language plpgsql as $$ begin
+                 if new.v = 'pry' then perform * from vault; elsif new.v = 'own' then perform * from items; end if;
+                 return new; end $$;
+               create table seen (id int); alter table seen owner to rowferry_owner;
+               create trigger pry before insert on items for each row execute function pry()"""
+        )
+    nodes.crm.sql("insert into items values (1, 'a'), (2, 'pry'), (3, 'own')")
+    sync(*nodes)
+    assert rows(nodes.billing, "select * from items") == ["(1,a)", "(3,own)"]
+    assert waiting(nodes.crm) == ["insert items 2 42501"]
+    nodes.billing.sql("drop trigger pry on items")
+    nodes.crm.sql("select rowferry.retry(id) from rowferry.sync_events")
+    sync(*nodes)
+    assert waiting(nodes.crm) == []
+
+
+HOSTILE = [
+    'x"y',
+    "it's",
+    "a b",
+    "100%s%I%1$s",
+    "a.b",
+    "é😀",
+    "n" * 63,
+    "é" * 31,
+    "😀" * 15,
+    "select",
+    '"; drop table x; --',
+    "a$b$$",
+    "$f$",
+    "$1",
+    "back\\slash",
+    "tab\there",
+    "record_id",
+    "rowferry_truncate",
+    "{a,b}",
+    "Upper",
+]
+COLUMNS = [
+    "record_id",
+    "image",
+    "k1",
+    "k2",
+    "t",
+    "n",
+    "o",
+    "r",
+    "u",
+    "k",
+    "c1",
+    "c2",
+    "p_keys",
+    "p_columns",
+    "p_after",
+    "p_limit",
+    "p_bytes",
+    "o_keys",
+    "o_columns",
+    "o_cut",
+    "v_keys",
+    "v_hops",
+    "v_new",
+    "v_old",
+    "v_locked",
+    "new_rows",
+    "old_rows",
+    "old",
+    "new",
+    "tg_op",
+    "excluded",
+    "ord",
+    "entity",
+    "e",
+    "event_id",
+    "event_type",
+    "present_row",
+    "record",
+    "before",
+    "stored",
+    "sent",
+    "missing",
+    "d",
+    "p",
+    "l",
+    "key_k1",
+    "id",
+    "found",
+    "peer",
+]
+
+
+def quoted(name: str) -> str:
+    return '"' + name.replace('"', '""') + '"'
+
+
+def test_names_are_data_whatever_they_hold(nodes: Nodes) -> None:
+    for node in nodes:
+        node.sql("create table x (id int)")
+    for number, name in enumerate(HOSTILE):
+        schema, table = quoted(HOSTILE[number - 1]), quoted(name)
+        columns = [name, HOSTILE[number - 2], HOSTILE[number - 3], f"{name[:40]}é"[:30]]
+        for node in nodes:
+            node.sql(
+                f"""create schema {schema};
+                    create type {schema}.{quoted(HOSTILE[number - 4])} as enum ('p', 'q');
+                    create table {schema}.{table} ({quoted(columns[0])} {schema}.{quoted(HOSTILE[number - 4])},
+                    {quoted(columns[1])} text,
+                      {quoted(columns[2])} text unique, {quoted(columns[3])} int[], primary key ({quoted(columns[0])},
+                      {quoted(columns[1])}))"""
+            )
+            node.sql("select rowferry.attach(%s::regclass)", [f"{schema}.{table}"])
+        both = f"select * from {schema}.{table}"
+        nodes.crm.sql(f"insert into {schema}.{table} values ('p', 'a,b', 'one', '{{1}}'), ('q', '', 'two', null)")
+        sync(*nodes)
+        assert rows(nodes.billing, both) == rows(nodes.crm, both), rows(nodes.crm, "select * from rowferry.sync_events")
+        nodes.billing.sql(
+            f"update {schema}.{table} set {quoted(columns[2])} = 'three',"
+            f" {quoted(columns[3])} = '{{2}}' where {quoted(columns[1])} = ''"
+        )
+        nodes.billing.sql(f"delete from {schema}.{table} where {quoted(columns[0])} = 'p'")
+        view = nodes.billing.sql("select rowferry._object_name('', %s, '_events') as name", [name])[0]["name"]
+        assert len(nodes.billing.sql(f"select (v.present_row).{quoted(columns[2])} from rowferry.{quoted(view)} v")) == 2
+        sync(*nodes)
+        assert len(rows(nodes.crm, both)) == 1
+        assert rows(nodes.billing, both) == rows(nodes.crm, both), name
+        assert waiting(nodes.crm) == waiting(nodes.billing) == []
+    for node in nodes:
+        node.sql("select rowferry.detach(name) from rowferry.entities; select from x")
+        assert (
+            node.sql(
+                "select proname from pg_proc where pronamespace = 'rowferry'::regnamespace and proname ~ '^(apply|capture)_'"
+            )
+            == []
+        )
+
+
+@pytest.mark.parametrize(
+    "key",
+    [
+        "primary key (t, new)",
+        "primary key (t, new, p_columns, p_keys)",
+        "primary key (t, new) deferrable",
+        "primary key (t, new)) partition by list (t",
+    ],
+)
+def test_columns_may_bear_the_names_that_generated_functions_use(nodes: Nodes, key: str) -> None:
+    columns = ", ".join(f"{quoted(name)} text" for name in COLUMNS)
+    for node in nodes:
+        node.sql(f"create table t ({columns}, {key})")
+        if "partition" in key:
+            node.sql("create table t_1 partition of t default")
+        node.sql("create function noop() returns trigger language plpgsql as $$ begin return new; end $$")
+        node.sql("create trigger noop before insert or update on t for each row execute function noop()")
+        node.sql("select rowferry.attach('t')")
+    nodes.crm.sql("insert into t (t, new, k1, p_columns, p_keys) values ('a', 'b', 'c', '', 'd'), ('e', 'f', 'g', '', 'h')")
+    sync(*nodes)
+    nodes.billing.sql("update t set k1 = 'z', v_keys = 'y', record_id = 'x' where t = 'a'; delete from t where t = 'e'")
+    view = "select (present_row).t, (present_row).k1 from rowferry.t_events where key_t = 'a'"
+    assert rows(nodes.billing, view) == ["(a,z)"]
+    nodes.crm.sql("update t set k1 = 'lost' where t = 'a'; insert into t (t, new, p_columns, p_keys) values ('q', 'r', '', '')")
+    sync(*nodes)
+    assert rows(nodes.crm, "select * from t") == rows(nodes.billing, "select * from t")
+    assert waiting(nodes.crm) == waiting(nodes.billing) == []
+    nodes.crm.sql("select rowferry.backfill('t')")
+    sync(*nodes, limit=1)
+    assert waiting(nodes.crm) == []
+
+
+def test_attaching_as_a_role_with_unusual_settings_makes_the_same_functions(crm: Node) -> None:
+    dba = role(crm, "superuser")
+    crm.sql(SPLIT + 'create table "It" ("Id" date primary key, "select" numeric(9, 2) unique)')
+    before = dump(crm)
+    crm.sql("select rowferry.attach('split'), rowferry.attach('\"It\"')")
+    usual = re.sub("postgres", dba, dump(crm))
+    crm.sql("select rowferry.detach(name) from rowferry.entities")
+    assert dump(crm) == before
+    with as_role(crm, dba) as connection:
+        connection.execute(
+            """set quote_all_identifiers = on; set standard_conforming_strings = on; set datestyle = 'German';
+               set search_path = '';
+               set default_transaction_read_only = off; set check_function_bodies = off"""
+        )
+        connection.execute("select rowferry.attach('public.split'), rowferry.attach('public.\"It\"')")
+    assert re.sub("postgres", dba, dump(crm)) == usual

@@ -1,0 +1,363 @@
+"""What is stored on one node is stored on the other, byte for byte, whatever its type and the settings of either side."""
+
+import psycopg
+import pytest
+
+from harness import Node, Nodes
+from harness.exchange import rows, sync, waiting
+
+OWN_TYPES = """
+    create type mood as enum ('so, so', 'it''s "fine"', '');
+    create type pair as (a int, b text, c date);
+    create type nest as (p pair, ps pair[], m mood);
+    create type textrange as range (subtype = text, collation = "C");
+    create domain wage as numeric(8, 2) check (value > 0);
+    create domain day as date;
+    create domain few as int[] check (cardinality(value) < 5);
+    create domain point_of as pair;
+    create domain hour as timestamptz(0);"""
+
+NAN_F, INF_F = (
+    ["'NaN'", "'Infinity'", "'-Infinity'"],
+    ["'-0'", "0", "0.1", "1e-300", "1.7976931348623157e308", "4.9e-324", "0.30000000000000004"],
+)
+TEXTS = ["''", "'NULL'", "' '", "E'\\t\\n\\r\\x01'", "'a\"b\\c{d},e''f%s%%'", "E'\\u00e9\\U0001F600'", "repeat('long ', 3000)"]
+MOMENTS = [
+    "'2026-02-01 03:04:05.678901'",
+    "'infinity'",
+    "'-infinity'",
+    "'4713-01-01 00:00:00 BC'",
+    "'0044-03-15 12:00 BC'",
+    "'294276-12-31 23:59:59'",
+]
+
+TYPES: dict[str, list[str]] = {
+    "boolean": ["true", "false"],
+    "int2": ["-32768", "32767"],
+    "int4": ["-2147483648", "2147483647"],
+    "int8": ["-9223372036854775808", "9223372036854775807"],
+    "numeric": ["'NaN'", "0", "1.0", "1.00", "1e-130", "1e500", "-0.000001", "repeat('9', 1000)::numeric"],
+    "numeric(20,5)": ["1.23", "'NaN'", "-99999.99999"],
+    "float4": [*NAN_F, "'-0'", "0.1", "1e-45", "3.4028235e38"],
+    "float8": [*NAN_F, *INF_F],
+    "money": ["12.5", "-1234567.89", "0"],
+    "text": TEXTS,
+    "varchar": TEXTS,
+    "varchar(5)": ["'ab  '", "'a,\"\\'"],
+    "char(5)": ["'ab'", "''", "'a b c'"],
+    "bpchar": ["'ab '", "'ab'"],
+    '"char"': ["'x'", "''", "'\"'"],
+    "name": ["'ab'", "'a,\"'"],
+    "bytea": ["''", "'\\x00ff5c22'", "decode(repeat('00ff', 5000), 'hex')"],
+    "date": ["'2026-02-01'", "'infinity'", "'-infinity'", "'4713-01-01 BC'", "'5874897-12-31'"],
+    "time": ["'01:02:03.000004'", "'24:00'"],
+    "time(2)": ["'01:02:03.04'"],
+    "timetz": ["'01:02:03.000004+05:45'", "'24:00-12'"],
+    "timestamp": MOMENTS,
+    "timestamptz": MOMENTS,
+    "timestamp(1)": ["'2026-02-01 03:04:05.7'"],
+    "interval": [
+        "'1 year -2 mons 3 days -04:05:06.000007'",
+        "'-1 year -2 days'",
+        "'1 mon'",
+        "'30 days'",
+        "'720 hours'",
+        "'178000000 years'",
+    ],
+    "interval day to second (2)": ["'3 days 04:05:06.07'"],
+    "uuid": ["'A0EEBC99-9C0B-4EF8-BB6D-6BB9BD380A11'"],
+    "json": ['\'{"a":1,"a":  2, "\\u00e9" : null}\'', "'null'", "'1.00'", "' []'"],
+    "jsonb": ['\'{"b":1.00,"a":[null,"\\\\n"]}\'', "'null'", '\'"\\""\''],
+    "jsonpath": ["'$.\"a b\"[*] ? (@ > 1.5)'"],
+    "bit(5)": ["B'01010'"],
+    "varbit": ["B''", "B'1'", "B'0000000011'"],
+    "varbit(4)": ["B'01'"],
+    "inet": ["'10.0.0.1/8'", "'10.0.0.1'", "'::1'"],
+    "cidr": ["'10.0.0.0/8'"],
+    "macaddr": ["'08-00-2B-01-02-03'"],
+    "macaddr8": ["'08-00-2B-01-02-03-04-05'"],
+    "point": ["'(-0,1.1)'", "'(NaN,Infinity)'"],
+    "line": ["'{1,2,3.3}'"],
+    "lseg": ["'[(1,2),(3,4)]'"],
+    "box": ["'(1,2),(3,4.5)'"],
+    "path": ["'((1,2),(3,4))'", "'[(1,2),(3,4)]'"],
+    "polygon": ["'((1,2),(3,4),(5,6))'"],
+    "circle": ["'<(1,2),3>'"],
+    "tsvector": ["'''it''''s'':1A,2B fat cat:3'", "''"],
+    "tsquery": ["'!fat & (cat <2> rat:*AB)'"],
+    "pg_lsn": ["'16/B374D848'"],
+    "int4range": ["'empty'", "'[1,5)'", "'(,)'"],
+    "int8range": ["'[1,)'"],
+    "numrange": ["'(1.10,2.00]'"],
+    "daterange": ["'[2026-02-01,infinity)'", "'[4713-01-01 BC,)'"],
+    "tsrange": ["'[2026-02-01 01:02:03.4,)'"],
+    "tstzrange": ["'(2026-02-01 01:02:03+05:45,infinity]'"],
+    "int4multirange": ["'{}'", "'{[1,3),[5,9)}'"],
+    "tstzmultirange": ["'{[2026-02-01 00:00+01,2026-02-02 00:00+01),(infinity,)}'"],
+    "datemultirange": ["'{[2026-02-01,2026-02-03)}'"],
+    "textrange": ['\'["a,b","c""d\\\\\\\\")\'', "'[,\"\")'", "'empty'"],
+    "mood": ["'so, so'", "'it''s \"fine\"'", "''"],
+    "pair": ["row(1, 'a,\"b\\c', '0044-03-15 BC')", "row(null, null, null)", "row(null, '', 'infinity')"],
+    "nest": ["row(row(1, '(),', null), array[row(2, '{}', '2026-02-01'), null]::pair[], 'so, so')"],
+    "wage": ["12.50", "1"],
+    "day": ["'2026-02-01'"],
+    "few": ["'{1,null,3}'", "'[-1:0]={7,8}'", "'{}'"],
+    "point_of": ["row(1, 'x', '2026-02-01')"],
+    "hour": ["'2026-02-01 03:04:05+00'"],
+    "int4[]": ["'{}'", "'{1,null}'", "'{{1,2},{3,4}}'", "'[-2:-1][0:1]={{1,2},{3,4}}'", "'{null}'"],
+    "text[]": ["array['', 'NULL', null, 'a,\"b\\{}', E'\\u00e9']", "'{}'", "'[0:1]={a,b}'", "array[array['x'], array['']]"],
+    "varchar(3)[]": ["array['abc', '']"],
+    "bpchar[]": ["array['a ', 'b']"],
+    "numeric(9,3)[]": ["array[1.5, 'NaN', null]"],
+    "float8[]": ["array['-0', 'NaN', 0.1]::float8[]"],
+    "date[]": ["'{2026-02-01,infinity,\"0044-03-15 BC\"}'"],
+    "timestamptz[]": ["'{\"2026-02-01 01:02:03+05:45\",-infinity}'"],
+    "interval[]": ["array['-1 year -2 days', '04:05:06.7']::interval[]"],
+    "bytea[]": ["array['\\x00ff', '', null]::bytea[]"],
+    "money[]": ["array[1.5, -2]::money[]"],
+    "json[]": ['array[\'{"a":1,"a":2}\', null]::json[]'],
+    "point[]": ["array['(1,2)', '(-0,3)']::point[]"],
+    "box[]": ["array['(1,2),(3,4)', '(5,6),(7,8)']::box[]", "'{}'"],
+    "path[]": ["array['((1,2),(3,4))', '[(1,2)]']::path[]"],
+    "tstzrange[]": ["array['[2026-02-01 01:02:03+00,)', 'empty']::tstzrange[]"],
+    "int4multirange[]": ["array['{[1,3),[5,9)}']::int4multirange[]"],
+    "mood[]": ["array['so, so', '']::mood[]"],
+    "pair[]": ["array[row(1, 'a', null)::pair, null]", "'{}'"],
+    "wage[]": ["array[1, 2.5]::wage[]"],
+    "few[]": ["array[array[1, 2]::few, array[3]::few]"],
+    "int2vector": ["'1 2 3'"],
+    "xml": ["'<a b=\"1\">x &amp; y</a>'", "'text<b/>'", "'<?xml version=\"1.0\"?><a/>'"],
+    "xml[]": ["array['<a/>', null]::xml[]"],
+}
+
+KEYS = {
+    "int2": "-5",
+    "bigint": "9223372036854775807",
+    "boolean": "true",
+    "uuid": "'A0EEBC99-9C0B-4EF8-BB6D-6BB9BD380A11'",
+    "varchar(9)": "'a''b,{\"\\'",
+    "char(5)": "'ab'",
+    "bpchar": "'ab '",
+    "name": "'ab'",
+    '"char"': "'x'",
+    "numeric": "1.500",
+    "numeric(10,4)": "100",
+    "date": "'0044-03-15 BC'",
+    "time": "'01:02:03.000004'",
+    "timestamp": "'2026-02-01 03:04:05.6'",
+    "timestamptz": "'2026-02-01 03:04:05+00'",
+    "bytea": "'\\x00ff5c'",
+    "inet": "'10.0.0.1'",
+    "cidr": "'10.0.0.0/8'",
+    "macaddr": "'08-00-2B-01-02-03'",
+    "macaddr8": "'08-00-2B-01-02-03-04-05'",
+    "mood": "'so, so'",
+    "wage": "12.50",
+    "day": "'-infinity'",
+}
+
+HOSTILE = {
+    "crm": {
+        "datestyle": "'SQL, DMY'",
+        "intervalstyle": "'sql_standard'",
+        "timezone": "'Asia/Kathmandu'",
+        "extra_float_digits": "-15",
+        "bytea_output": "'escape'",
+        "array_nulls": "off",
+        "xmloption": "'document'",
+        "standard_conforming_strings": "on",
+        "transform_null_equals": "on",
+    },
+    "billing": {
+        "datestyle": "'German'",
+        "intervalstyle": "'iso_8601'",
+        "timezone": "'America/St_Johns'",
+        "extra_float_digits": "0",
+        "bytea_output": "'escape'",
+        "array_nulls": "off",
+        "search_path": "'pg_temp'",
+        "timezone_abbreviations": "'India'",
+    },
+}
+
+
+def supported(node: Node) -> dict[str, list[str]]:
+    """TYPES without those that this server was built without (xml), or does not know yet."""
+    left = dict(TYPES)
+    try:
+        node.sql("select '<a/>'::xml")
+    except psycopg.errors.FeatureNotSupported:
+        left = {kind: values for kind, values in left.items() if not kind.startswith("xml")}
+    if node.sql("select current_setting('server_version_num')::int >= 170000 as yes")[0]["yes"]:
+        left["interval"] = [*left["interval"], "'infinity'", "'-infinity'"]
+    return left
+
+
+def table_of(node: Node, types: dict[str, list[str]]) -> None:
+    columns = ", ".join(f"c{number} {kind}" for number, kind in enumerate(types))
+    node.sql(f"{OWN_TYPES} create table kinds (id text primary key, {columns}); select rowferry.attach('kinds')")
+
+
+def fill(node: Node, types: dict[str, list[str]], prefix: str) -> None:
+    """One row per value of each type, and one of nulls, as the database is set; the literals are read in usual settings."""
+    statements = [f"insert into kinds (id) values ('{prefix} null')"]
+    for column, values in enumerate(types.values()):
+        for number, value in enumerate(values):
+            statements.append(f"insert into kinds (id, c{column}) values ('{prefix} {column} {number}', {value})")
+    node.sql(
+        "set datestyle = 'ISO, YMD'; set timezone = 'UTC'; set intervalstyle = 'postgres'; set array_nulls = on;"
+        " set xmloption = content;"
+        f"set search_path = public; {'; '.join(statements)}"
+    )
+
+
+@pytest.mark.parametrize("hostile", [False, True], ids=["usual settings", "hostile settings"])
+def test_every_built_in_type_arrives_as_it_was(nodes: Nodes, hostile: bool) -> None:
+    types = supported(nodes.crm)
+    for node in nodes:
+        table_of(node, types)
+        for name, value in (HOSTILE[node.name] if hostile else {}).items():
+            node.sql(f"alter database {node.database} set {name} = {value}")
+    fill(nodes.crm, types, "crm")
+    fill(nodes.billing, types, "billing")
+    sync(*nodes)
+    assert waiting(nodes.crm) == waiting(nodes.billing) == []
+    stored = rows(nodes.crm, "select * from public.kinds")
+    assert stored == rows(nodes.billing, "select * from public.kinds")
+    assert len(stored) == 2 * (1 + sum(len(values) for values in types.values()))
+    assert not any(" rowferry" in row for row in stored)
+    for node in nodes:
+        node.sql("update public.kinds set id = id || ' again'")
+    sync(*nodes)
+    assert rows(nodes.crm, "select * from public.kinds") == rows(nodes.billing, "select * from public.kinds")
+    assert {row.replace(" again", "") for row in rows(nodes.crm, "select * from public.kinds")} == set(stored) or hostile
+
+
+def test_a_change_that_only_the_bytes_show_arrives(nodes: Nodes) -> None:
+    for node in nodes:
+        node.sql("create extension citext; create extension hstore")
+        node.sql(
+            """create table items (id int primary key, n numeric, j json, c citext, f float8, a int[], p point,
+               d numeric unique, k bpchar unique);
+               create table spelled (n numeric, k bpchar, primary key (n, k));
+               create function noop() returns trigger language plpgsql as
+                 $$ begin return new; end $$; create trigger noop before update on items for each row execute function noop();
+               select rowferry.attach('items'), rowferry.attach('spelled')"""
+        )
+    nodes.crm.sql(
+        """insert into items values (1, 1.0, '{"a":1}', 'abc', 0, '{1}', '(0,0)', 1.0, 'a');
+           insert into spelled values (1.0, 'a')"""
+    )
+    sync(*nodes)
+    for change in (
+        "n = 1.00",
+        """j = '{"a": 1}'""",
+        "c = 'ABC'",
+        "f = '-0'",
+        "a = '[0:0]={1}'",
+        "p = '(-0,0)'",
+        "d = 1.00",
+        "k = 'a '",
+    ):
+        nodes.crm.sql(f"update items set {change}")
+        sync(*nodes)
+        assert rows(nodes.crm, "select * from items") == rows(nodes.billing, "select * from items"), change
+    nodes.billing.sql("update spelled set n = 1.00; update spelled set k = 'a '")
+    sync(*nodes)
+    assert rows(nodes.crm, "select * from spelled") == rows(nodes.billing, "select * from spelled") == ['(1.00,"a ")']
+    assert waiting(nodes.crm) == waiting(nodes.billing) == []
+
+
+@pytest.mark.parametrize("deferrable", ["", "deferrable"])
+def test_a_key_of_any_accepted_type_works_both_ways(nodes: Nodes, deferrable: str) -> None:
+    for node in nodes:
+        node.sql(OWN_TYPES)
+        for number, kind in enumerate([*KEYS, "text"]):
+            node.sql(
+                f"create table t{number} (id {kind}, n int, v text, primary key (id, n) {deferrable});"
+                f" select rowferry.attach('t{number}')"
+            )
+            node.sql(f"create table s{number} (id {kind} primary key {deferrable}, v text); select rowferry.attach('s{number}')")
+        for name, value in HOSTILE[node.name].items():
+            node.sql(f"alter database {node.database} set {name} = {value}")
+    values = [[value] for value in KEYS.values()] + [TEXTS]
+
+    def both(statement: str, node: Node) -> None:
+        script = ["set datestyle = 'ISO, YMD'; set timezone = 'UTC'; set search_path = public"]
+        for number, several in enumerate(values):
+            for value in several:
+                script += [
+                    statement.format(table=f"t{number}", value=f"{value}, 1"),
+                    statement.format(table=f"s{number}", value=value),
+                ]
+        node.sql("; ".join(script))
+
+    def equal() -> None:
+        sync(*nodes)
+        assert waiting(nodes.crm) == waiting(nodes.billing) == []
+        for number in range(len(values)):
+            for table in (f"t{number}", f"s{number}"):
+                assert rows(nodes.crm, f"select * from public.{table}") == rows(nodes.billing, f"select * from public.{table}")
+
+    both("insert into {table} values ({value}, 'new')", nodes.crm)
+    equal()
+    assert len(rows(nodes.billing, "select * from public.s0")) == 1
+    both("update {table} set v = 'changed'", nodes.billing)
+    equal()
+    both("select rowferry.backfill('{table}')", nodes.crm)
+    equal()
+    both("delete from {table}", nodes.crm)
+    equal()
+    assert rows(nodes.billing, "select * from public.s0") == []
+
+
+def test_a_value_that_does_not_fit_is_refused_and_no_other_with_it(nodes: Nodes) -> None:
+    nodes.crm.sql(
+        "create table items (id int primary key, v text, n numeric, a text[], t timestamp); select rowferry.attach('items')"
+    )
+    nodes.billing.sql(
+        "create table items (id int primary key, v varchar(3), n numeric(4, 1), a varchar(2)[], t timestamp(0));"
+        " select rowferry.attach('items')"
+    )
+    nodes.crm.sql(
+        """insert into items values (1, 'abc', 1, '{ab}', '2026-02-01 00:00:01'), (2, 'abcd', null, null, null), (3,
+           null, 1.25, null, null),
+             (4, null, null, '{abc}', null), (5, null, null, null, '2026-02-01 00:00:00.5'), (6, 'abc   ', null, null, null)"""
+    )
+    sync(*nodes)
+    assert rows(nodes.billing, "select id from items") == ["(1)"]
+    assert waiting(nodes.crm) == [f"insert items {number} 22003" for number in (2, 3, 4, 5, 6)]
+
+
+@pytest.mark.parametrize(
+    "extension, kind, values",
+    [
+        ("hstore", "hstore", ['\'a=>1, "b "=>NULL, ""=>"x,\\"y\\\\"\'', "''"]),
+        ("citext", "citext", ["'AbC'", "''", "'NULL'"]),
+        ("ltree", "ltree", ["'Top.Science.A_b'", "''"]),
+        ("cube", "cube", ["'(1.1,2,-0),(3,4,5)'"]),
+        ("isn", "isbn13", ["'978-0-393-04002-9'"]),
+        ("seg", "seg", ["'1.50 .. 2.0'", "'~1.5'"]),
+        ("intarray", "query_int", ["'1&(2|!3)'"]),
+        ("vector", "vector(3)", ["'[1,2.5,-0]'"]),
+        ("postgis", "geometry(point, 4326)", ["'SRID=4326;POINT(1 2.5)'"]),
+    ],
+)
+def test_types_of_extensions_arrive_as_they_were(nodes: Nodes, extension: str, kind: str, values: list[str]) -> None:
+    for node in nodes:
+        if not node.sql("select 1 from pg_available_extensions where name = %s", [extension]):
+            pytest.skip(f"the server of {node.name} has no extension {extension}")
+        schema = "public" if node is nodes.crm else "extensions"
+        node.sql(
+            f"create schema extensions; create extension {extension} schema {schema}; set search_path = public, extensions;"
+            f"create table kinds (id int primary key, v {kind}, vs {kind}[], u {kind} ); select rowferry.attach('kinds')"
+        )
+    for number, value in enumerate(values):
+        nodes.crm.sql(f"insert into kinds values ({number}, {value}, array[{value}, null]::{kind}[])")
+    sync(*nodes)
+    assert waiting(nodes.crm) == []
+    assert rows(nodes.crm, "select * from kinds") == rows(nodes.billing, "select * from public.kinds")
+    nodes.billing.sql("update kinds set v = null, u = v")
+    sync(*nodes)
+    assert waiting(nodes.billing) == []
+    assert rows(nodes.crm, "select * from kinds") == rows(nodes.billing, "select * from kinds")
