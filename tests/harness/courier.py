@@ -22,15 +22,12 @@ class Courier:
 
     def call(self, node: Node, envelope: bytes | None = None, limit: int | None = None, dry_run: bool = False) -> dict[str, Any]:
         """The row that process_batch returns."""
-        row = (
-            self.connections[node.name]
-            .execute("select * from rowferry.process_batch(null, %s, %s, %s, p_dry_run => %s)", (self.token, envelope, limit, dry_run))
-            .fetchone()
-        )
+        query = "select * from rowferry.process_batch(null, %s, %s, %s, p_dry_run => %s)"
+        row = self.connections[node.name].execute(query, (self.token, envelope, limit, dry_run)).fetchone()
         assert row is not None
         return row
 
     def meet(self, nodes: Nodes) -> tuple[bytes, bytes]:
-        """Opens both nodes and lets each hear the other once; returns crm's and billing's envelope, which may hold the first batches."""
+        """Opens both nodes and lets each hear the other once; returns crm's and billing's envelope, maybe with first batches."""
         hello = self.call(nodes.crm)["envelope"], self.call(nodes.billing)["envelope"]
         return self.call(nodes.crm, hello[1])["envelope"], self.call(nodes.billing, hello[0])["envelope"]
