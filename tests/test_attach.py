@@ -7,8 +7,9 @@ from typing import Any
 
 import psycopg
 import pytest
+from conftest import Servers
 
-from harness import Node, Nodes
+from harness import Node, Nodes, alembic
 from harness.exchange import rows, sync, waiting
 from rowferry.embedded import environment
 
@@ -328,6 +329,11 @@ def test_a_refused_table_is_left_as_it_was(crm: Node) -> None:
     assert refused(crm, "'floats'", "several ways").sqlstate == "RF010"
 
 
+def test_a_table_that_a_subscription_writes_is_refused(crm: Node) -> None:
+    crm.sql(f"{PLAIN}; insert into pg_subscription_rel (srsubid, srrelid, srsubstate) values (1, 'items'::regclass, 'r')")
+    refused_fast(crm, "'items'", "a subscription writes")
+
+
 def test_a_key_of_a_nondeterministic_collation_or_citext_is_refused(crm: Node) -> None:
     crm.sql("create extension citext; create table words (id citext primary key)")
     refused_fast(crm, "'words'", "several ways(.|\n)*citext")
@@ -505,44 +511,40 @@ def test_names_are_data_whatever_they_hold(nodes: Nodes) -> None:
         schema, table = quoted(HOSTILE[number - 1]), quoted(name)
         columns = [name, HOSTILE[number - 2], HOSTILE[number - 3], f"{name[:40]}é"[:30]]
         for node in nodes:
+            first, second, third, fourth = (quoted(column) for column in columns)
+            mood = f"{schema}.{quoted(HOSTILE[number - 4])}"
             node.sql(
-                f"""create schema {schema};
-                    create type {schema}.{quoted(HOSTILE[number - 4])} as enum ('p', 'q');
-                    create table {schema}.{table} ({quoted(columns[0])} {schema}.{quoted(HOSTILE[number - 4])},
-                    {quoted(columns[1])} text,
-                      {quoted(columns[2])} text unique, {quoted(columns[3])} int[], primary key ({quoted(columns[0])},
-                      {quoted(columns[1])}))"""
+                f"""create schema {schema}; create type {mood} as enum ('p', 'q');
+                    create table {schema}.{table} ({first} {mood}, {second} text, {third} text unique, {fourth} int[],
+                      primary key ({first}, {second}))"""
+            )
+            owner = quoted(f"{name[:8]} {next(NUMBERS)}")
+            node.sql(
+                f"create role {owner}; grant usage on schema {schema} to {owner}; alter table {schema}.{table} owner to {owner}"
             )
             node.sql("select rowferry.attach(%s::regclass)", [f"{schema}.{table}"])
         both = f"select * from {schema}.{table}"
         nodes.crm.sql(f"insert into {schema}.{table} values ('p', 'a,b', 'one', '{{1}}'), ('q', '', 'two', null)")
         sync(*nodes)
         assert rows(nodes.billing, both) == rows(nodes.crm, both), rows(nodes.crm, "select * from rowferry.sync_events")
-        nodes.billing.sql(
-            f"update {schema}.{table} set {quoted(columns[2])} = 'three',"
-            f" {quoted(columns[3])} = '{{2}}' where {quoted(columns[1])} = ''"
-        )
-        nodes.billing.sql(f"delete from {schema}.{table} where {quoted(columns[0])} = 'p'")
+        nodes.billing.sql(f"update {schema}.{table} set {third} = 'three', {fourth} = '{{2}}' where {second} = ''")
+        nodes.billing.sql(f"delete from {schema}.{table} where {first} = 'p'")
         view = nodes.billing.sql("select rowferry._object_name('', %s, '_events') as name", [name])[0]["name"]
-        assert len(nodes.billing.sql(f"select (v.present_row).{quoted(columns[2])} from rowferry.{quoted(view)} v")) == 2
+        assert len(nodes.billing.sql(f"select (v.present_row).{third} from rowferry.{quoted(view)} v")) == 2
         sync(*nodes)
         assert len(rows(nodes.crm, both)) == 1
         assert rows(nodes.billing, both) == rows(nodes.crm, both), name
         assert waiting(nodes.crm) == waiting(nodes.billing) == []
     for node in nodes:
         node.sql("select rowferry.detach(name) from rowferry.entities; select from x")
-        assert (
-            node.sql(
-                "select proname from pg_proc where pronamespace = 'rowferry'::regnamespace and proname ~ '^(apply|capture)_'"
-            )
-            == []
-        )
+        left = "select proname from pg_proc where pronamespace = 'rowferry'::regnamespace and proname ~ '^(apply|capture)_'"
+        assert node.sql(left) == []
 
 
 @pytest.mark.parametrize(
     "key",
     [
-        "primary key (t, new)",
+        "primary key (p_keys)",
         "primary key (t, new, p_columns, p_keys)",
         "primary key (t, new) deferrable",
         "primary key (t, new)) partition by list (t",
@@ -560,7 +562,7 @@ def test_columns_may_bear_the_names_that_generated_functions_use(nodes: Nodes, k
     nodes.crm.sql("insert into t (t, new, k1, p_columns, p_keys) values ('a', 'b', 'c', '', 'd'), ('e', 'f', 'g', '', 'h')")
     sync(*nodes)
     nodes.billing.sql("update t set k1 = 'z', v_keys = 'y', record_id = 'x' where t = 'a'; delete from t where t = 'e'")
-    view = "select (present_row).t, (present_row).k1 from rowferry.t_events where key_t = 'a'"
+    view = "select (present_row).t, (present_row).k1 from rowferry.t_events where (present_row).t = 'a'"
     assert rows(nodes.billing, view) == ["(a,z)"]
     nodes.crm.sql("update t set k1 = 'lost' where t = 'a'; insert into t (t, new, p_columns, p_keys) values ('q', 'r', '', '')")
     sync(*nodes)
@@ -587,3 +589,38 @@ def test_attaching_as_a_role_with_unusual_settings_makes_the_same_functions(crm:
         )
         connection.execute("select rowferry.attach('public.split'), rowferry.attach('public.\"It\"')")
     assert re.sub("postgres", dba, dump(crm)) == usual
+
+
+def test_row_level_security_that_is_forced_later_stops_the_exchange_and_deletes_nothing(nodes: Nodes) -> None:
+    for node in nodes:
+        node.sql(f"{PLAIN}; alter table items owner to {role(node)}; select rowferry.attach('items')")
+    nodes.crm.sql("insert into items values (1, 'a')")
+    sync(*nodes)
+    nodes.crm.sql("update items set v = 'b'; alter table items enable row level security, force row level security")
+    with pytest.raises(psycopg.errors.InsufficientPrivilege, match="row-level security"):
+        sync(*nodes)
+    assert rows(nodes.billing, "select * from items") == ["(1,a)"]
+    nodes.crm.sql("alter table items no force row level security")
+    sync(*nodes)
+    assert rows(nodes.billing, "select * from items") == ["(1,b)"]
+
+
+def test_a_key_of_several_columns_is_found_whatever_order_the_database_sorts_their_names_in(
+    servers: Servers, nodes: Nodes
+) -> None:
+    try:
+        nodes.crm.sql("select 1 from pg_collation where collprovider = 'i' limit 1")[0]
+    except IndexError:
+        pytest.skip("this server has no ICU, so every database sorts by bytes")
+    database = Node("crm", servers.crm, "sorted")
+    nodes.crm.sql("create database sorted template template0 encoding UTF8 locale_provider icu icu_locale 'en-US' locale 'C'")
+    try:
+        alembic({**nodes.env, "ROWFERRY_NODE_CRM": database.conninfo}, "-x", "node=crm", "upgrade", "head")
+        database.sql(
+            """create table items ("B" int, a int, _c text, primary key ("B", a, _c)); select rowferry.attach('items')"""
+        )
+        assert database.sql("select key_columns from rowferry.entities") == [{"key_columns": ["B", "_c", "a"]}]
+        body = database.sql("select pg_get_functiondef('rowferry.apply_items(text[])'::regprocedure) as body")[0]["body"]
+        assert "on conflict" in body
+    finally:
+        nodes.crm.sql("drop database sorted with (force)")

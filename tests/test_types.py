@@ -220,17 +220,21 @@ def test_every_built_in_type_arrives_as_it_was(nodes: Nodes, hostile: bool) -> N
             node.sql(f"alter database {node.database} set {name} = {value}")
     fill(nodes.crm, types, "crm")
     fill(nodes.billing, types, "billing")
+    nodes.billing.sql("alter table public.kinds add constraint no check (id <> 'crm null')")
+    sync(*nodes)  # one refused row, so that the others travel in parts
+    assert waiting(nodes.crm) == ["insert kinds crm null 23514"]
+    nodes.billing.sql("alter table public.kinds drop constraint no")
+    nodes.crm.sql("select rowferry.retry(id) from rowferry.sync_events")
     sync(*nodes)
     assert waiting(nodes.crm) == waiting(nodes.billing) == []
     stored = rows(nodes.crm, "select * from public.kinds")
     assert stored == rows(nodes.billing, "select * from public.kinds")
     assert len(stored) == 2 * (1 + sum(len(values) for values in types.values()))
-    assert not any(" rowferry" in row for row in stored)
-    for node in nodes:
-        node.sql("update public.kinds set id = id || ' again'")
+    for node in nodes:  # once more, over rows that are there, and back
+        node.sql("update public.kinds set id = id || ' again' where id like %s", [f"{node.name} %"])
     sync(*nodes)
     assert rows(nodes.crm, "select * from public.kinds") == rows(nodes.billing, "select * from public.kinds")
-    assert {row.replace(" again", "") for row in rows(nodes.crm, "select * from public.kinds")} == set(stored) or hostile
+    assert sorted(row.replace(" again", "") for row in rows(nodes.crm, "select * from public.kinds")) == stored
 
 
 def test_a_change_that_only_the_bytes_show_arrives(nodes: Nodes) -> None:

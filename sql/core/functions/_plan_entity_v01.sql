@@ -67,6 +67,11 @@ begin
       detail = format('%s forces row-level security on its owner too.', p_table),
       hint = format('alter table %s no force row level security;', p_table);
   end if;
+  if v_table.relkind = 'r' and exists (select from pg_subscription_rel s where s.srrelid = p_table) then
+    raise exception using errcode = 'RF010', message = 'a table that a subscription writes cannot be kept in sync',
+      detail = format('%s is part of a logical replication; its worker fires no statement triggers.', p_table),
+      hint = 'Attach the table where its rows are made, or take it out of the publication and refresh the subscription.';
+  end if;
   if not has_schema_privilege(v_table.relowner, v_table.relnamespace, 'usage') then
     raise exception using errcode = 'RF010', message = 'the owner of the table may not use the schema it is in',
       detail = format('%s belongs to %I; its rows are written with this role''s rights.', p_table, pg_get_userbyid(v_table.relowner)),
