@@ -369,6 +369,45 @@ def test_schemas_apart_keep_that_entity_and_let_others_flow(nodes: Nodes) -> Non
     assert assert_equal(nodes, "notes") == ["(1,a,x)"]
 
 
+@pytest.mark.parametrize(
+    ("crm", "billing", "billing_key"),
+    [
+        ("create table items (id int primary key, code int not null unique)",) * 2 + ("array['code']",),
+        ("create table items (id char(5) primary key)", "create table items (id text primary key)", "null"),
+        ("create table items (id numeric primary key)", "create table items (id text primary key)", "null"),
+    ],
+)
+def test_keys_that_do_not_name_the_same_record_are_refused(nodes: Nodes, crm: str, billing: str, billing_key: str) -> None:
+    nodes.crm.sql(f"{crm}; select rowferry.attach('items')")
+    nodes.billing.sql(f"{billing}; select rowferry.attach('items', p_key => {billing_key})")
+    nodes.crm.sql("insert into items values (1)" if billing_key == "null" else "insert into items values (1, 2), (2, 1)")
+    sync(nodes.crm, nodes.billing)
+    assert nodes.billing.sql("select * from items") == []
+    assert {event.rpartition(" ")[2] for event in waiting(nodes.crm)} == {"RF020"}
+
+
+@pytest.mark.parametrize(
+    "change", ["alter table notes rename column body to text", "alter table notes rename to other", "drop table notes cascade"]
+)
+def test_a_table_that_can_no_longer_be_read_stops_no_other(notes: Nodes, change: str) -> None:
+    for node in notes:
+        node.sql("create table tags (id integer primary key); select rowferry.attach('tags')")
+    notes.crm.sql("insert into notes values (1, 'a'); select * from rowferry.backfill('notes')")
+    notes.crm.sql(change)
+    notes.crm.sql("insert into tags values (1)")
+    sync(notes.crm, notes.billing)
+    assert notes.billing.sql("select * from tags") == [{"id": 1}]
+    held = waiting(notes.crm)
+    assert held[0] == "insert notes 1 RF020"
+    assert notes.crm.sql("select state, held from rowferry.status") == [{"state": "held", "held": len(held)}]
+    if "rename" in change:
+        notes.crm.sql("alter table notes rename column text to body" if "column" in change else "alter table other rename to notes")
+        notes.crm.sql("select rowferry.retry(id) from rowferry.sync_events")
+        sync(notes.crm, notes.billing)
+        assert len(assert_equal(notes)) == 1
+        assert waiting(notes.crm) == []
+
+
 # memory
 
 

@@ -1,5 +1,5 @@
 """Random histories on two real databases: couriers that die or overlap, envelopes lost, repeated or late, refused rows,
-skips, clocks that jump, keys with a cascading child. At rest: equal rows, no event left, and no change that knew of the final row.
+skips, clocks that jump, keys with a cascading child. At rest: equal rows, no event left, none that knew of the final row.
 
 HISTORIES (default 40) and SEED (default: drawn and printed) choose how many and which.
 """

@@ -15,9 +15,9 @@ declare
   v_view text := format('rowferry.%I', rowferry._object_name('', p_entity.name, '_events'));
   v_function record;
 begin
-  return next format('insert into rowferry.entities (id, name, peer, relation, key_columns, columns, local_columns)' || E'\n'
-    || 'values (%s, %L, %L, %L, %L, %L, %L)', p_entity.id, p_entity.name, p_entity.peer, p_entity.relation::text,
-    p_entity.key_columns, p_entity.columns, p_entity.local_columns);
+  return next format('insert into rowferry.entities (id, name, peer, relation, key_columns, key_types, columns, local_columns)' || E'\n'
+    || 'values (%s, %L, %L, %L, %L, %L, %L, %L)', p_entity.id, p_entity.name, p_entity.peer, p_entity.relation::text,
+    p_entity.key_columns, p_entity.key_types, p_entity.columns, p_entity.local_columns);
   return next rowferry._capture_sql(p_entity);
   return next format('alter function rowferry.%I() owner to rowferry_owner', rowferry._object_name('capture_', p_entity.name));
   if v_lend then

@@ -32,6 +32,7 @@ begin
     perform rowferry._queue_backfill(p_link.peer, greatest(1, v_limit));
     -- A statement of its own: its snapshot holds what was queued just now, and is the one for events and rows alike.
     select * into v_batch from rowferry._read_batch(p_link.peer, greatest(1, v_limit));
+    perform rowferry._hold_entities(v_batch.o_unreadable);
     if v_batch.o_events > 0 then
       v_tag := gen_random_uuid();
       v_sections := v_batch.o_sections;

@@ -14,13 +14,11 @@ declare
 begin
   -- An entity as a whole: its schema differs there. One of its batches is tried now and then, its other events wait.
   update rowferry.entities n
-  set held_attempts = case when r.refusal is null then 0 else n.held_attempts + 1 end,
-    held_until = case when r.refusal is not null then v_now + least(power(2, least(n.held_attempts, 10)), 15) * interval '1 s' end,
-    held_sqlstate = r.refusal ->> 'sqlstate', held_error = r.refusal ->> 'message', held_hint = r.refusal ->> 'hint'
-  from rowferry.entities o
-  left join jsonb_array_elements(p_refusals) r (refusal) on r.refusal ->> 'entity' = o.name and not r.refusal ? 'record_id'
-  where o.id = n.id and (r.refusal is not null or o.held_attempts > 0 and exists (
-    select from unnest(p_batch.ids) i join rowferry.events e on e.id >= lower(i) and e.id < upper(i) where e.entity_id = o.id));
+  set held_attempts = 0, held_until = null, held_sqlstate = null, held_error = null, held_hint = null
+  where n.held_attempts > 0
+    and n.name not in (select r ->> 'entity' from jsonb_array_elements(p_refusals) r where not r ? 'record_id')
+    and exists (select from unnest(p_batch.ids) i join rowferry.events e on e.id >= lower(i) and e.id < upper(i) where e.entity_id = n.id);
+  perform rowferry._hold_entities(p_refusals);
   if p_refusals = '[]' then
     return false;
   end if;

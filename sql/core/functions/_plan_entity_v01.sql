@@ -184,6 +184,14 @@ begin
       hint = 'Two spellings of one key would be two records; use a key of another type, or one that is derived from it.';
   end if;
   -- Never the number of an entity that has left something behind.
+  select array_agg(case
+      when c.type in ('smallint', 'integer', 'bigint', 'numeric') then 'number'
+      when c.type in ('text', 'character varying', 'name') then 'text'
+      when exists (select from pg_type t where t.oid = to_regtype(c.type) and t.typtype = 'e') then 'text'
+      else c.type end order by c.key_position)
+  into v_entity.key_types
+  from rowferry._entity_columns(v_entity) c
+  where c.key_position is not null;
   v_entity.id := 1 + greatest(0, (select max(e.id) from rowferry.entities e), (select max(e.entity_id) from rowferry.events e),
     (select max(h.entity_id) from rowferry.held_events h), (select max(s.entity_id) from rowferry.skips s));
   return v_entity;

@@ -14,12 +14,14 @@ declare
   v_first bigint;
   v_last bigint;
   v_queued integer := 0;
+  v_state text;
+  v_message text;
 begin
   for v_backfill in
     select b.*, e.name
     from rowferry.backfills b
     join rowferry.entities e on e.id = b.entity_id
-    where e.peer = p_peer and b.finished_at is null
+    where e.peer = p_peer and b.finished_at is null and coalesce(e.held_until <= rowferry._now(), true)
       and not exists (
         select from rowferry.events v
         where v.id between b.first_event_id and b.last_event_id and v.entity_id = b.entity_id and v.event_type = 'b'
@@ -34,8 +36,20 @@ begin
       )
     order by b.requested_at
   loop
-    execute format('select rowferry.%I($1, $2)', rowferry._object_name('keys_', v_backfill.name)) into v_keys
-    using v_backfill.last_key, p_limit;
+    begin
+      execute format('select rowferry.%I($1, $2)', rowferry._object_name('keys_', v_backfill.name)) into v_keys
+      using v_backfill.last_key, p_limit;
+    exception
+      when others then
+        get stacked diagnostics v_state = returned_sqlstate, v_message = message_text;
+        if rowferry._is_transient(v_state) then
+          raise;
+        end if;
+        perform rowferry._hold_entities(jsonb_build_array(jsonb_build_object('entity', v_backfill.name, 'sqlstate', 'RF020',
+          'message', format('its table on this node cannot be read: %s (%s)', v_message, v_state),
+          'hint', 'The table was altered: alter it back, or select rowferry.detach(name, p_force => true), attach and backfill it again.')));
+        continue;
+    end;
     if v_keys is null then
       update rowferry.backfills b set finished_at = rowferry._now() where b.entity_id = v_backfill.entity_id;
       continue;

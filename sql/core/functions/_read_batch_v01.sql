@@ -7,7 +7,8 @@ create or replace function rowferry._read_batch(
   out o_ids int8multirange,
   out o_events integer,
   out o_keys integer,
-  out o_whole boolean
+  out o_whole boolean,
+  out o_unreadable jsonb
 )
 language plpgsql
 stable
@@ -30,12 +31,15 @@ declare
   v_round_sections integer;
   v_keys text[];
   v_read record;
+  v_state text;
+  v_message text;
   v_bytes bigint := c_bytes;
 begin
   o_sections := '{}';
   o_ids := '{}';
   o_events := 0;
   o_keys := 0;
+  o_unreadable := '[]';
   select coalesce(range_agg(r), '{}') into v_flying
   from rowferry.built_batches b cross join lateral unnest(b.ids) r
   where b.peer = p_peer and b.in_flight;
@@ -86,7 +90,8 @@ begin
     loop
       v_entity := v_group.entity;
       v_keys := v_group.keys;
-      v_section := row(v_entity.name, v_entity.columns, null, null, null, null, null, null, null, null, null);
+      v_section := row(v_entity.name, v_entity.columns, null, null, null, null, null, null, null, null, null,
+        v_entity.key_columns || v_entity.key_types);
       select array_agg(e.record_id), array_agg(e.id), array_agg(rowferry._stamp(e)),
         case when max(e.hops) > 0 then array_agg(e.hops) end
       into v_section.event_keys, v_section.event_ids, v_section.event_stamps, v_section.event_hops
@@ -103,9 +108,23 @@ begin
         v_keys := array(select k from unnest(v_keys) k where k not in (select unnest(v_section.asked)));
       end if;
 
-      execute format('select * from rowferry.%I($1, $2)', rowferry._object_name('read_', v_entity.name)) into v_read
-      using v_keys, (select case when c.relkind = 'p' or pg_relation_size(nullif(c.reltoastrelid, 0)) > 0 then v_bytes end
-        from pg_class c where c.oid = v_entity.relation);
+      begin
+        execute format('select * from rowferry.%I($1, $2)', rowferry._object_name('read_', v_entity.name)) into v_read
+        using v_keys, (select case when c.relkind = 'p' or pg_relation_size(nullif(c.reltoastrelid, 0)) > 0 then v_bytes end
+          from pg_class c where c.oid = v_entity.relation);
+      exception
+        -- A table that was altered or dropped here stops no other.
+        when others then
+          get stacked diagnostics v_state = returned_sqlstate, v_message = message_text;
+          if rowferry._is_transient(v_state) then
+            raise;
+          end if;
+          o_whole := false;
+          o_unreadable := o_unreadable || jsonb_build_object('entity', v_entity.name, 'sqlstate', 'RF020',
+            'message', format('its table on this node cannot be read: %s (%s)', v_message, v_state),
+            'hint', 'The table was altered: alter it back, or select rowferry.detach(name, p_force => true), attach and backfill it again.');
+          continue;
+      end;
       v_section.keys := v_read.o_keys;
       v_section.column_values := v_read.o_columns;
       if cardinality(v_keys) > coalesce(cardinality(v_read.o_keys), 0) + coalesce(cardinality(v_read.o_cut), 0) then

@@ -24,6 +24,10 @@ begin
         full join unnest(p_section.columns) s (name) using (name)
         where e.name is null or s.name is null)),
       'hint', 'Attach the table on both nodes with the same entity columns; delivery then goes on by itself.');
+  elsif v_entity.key_columns || v_entity.key_types <> p_section.key then
+    return jsonb_build_object('entity', p_section.entity, 'sqlstate', 'RF020', 'message', format('the keys differ: %s here, %s there',
+        array_to_string(p_section.key, ' '), array_to_string(v_entity.key_columns || v_entity.key_types, ' ')),
+      'hint', 'Attach the table on both nodes with the same key (p_key), its columns of the same type; delivery then goes on by itself.');
   end if;
   return null;
 end

@@ -59,6 +59,7 @@ create table rowferry.entities (
   peer text not null references rowferry.links,
   relation regclass not null unique,
   key_columns text[] not null,
+  key_types text[] not null,
   columns text[] not null,
   local_columns text[] not null,
   attached_at timestamptz not null default now(),
@@ -74,6 +75,7 @@ comment on column rowferry.entities.name is 'Name that both nodes use for this k
 comment on column rowferry.entities.peer is 'The node it is kept in sync with.';
 comment on column rowferry.entities.relation is 'The table on this node.';
 comment on column rowferry.entities.key_columns is 'Entity columns that make the key, sorted by name; record_id holds them in this order.';
+comment on column rowferry.entities.key_types is 'How the text of each of them is spelled: a type, or number or text for types that spell alike. Both nodes must agree.';
 comment on column rowferry.entities.columns is 'Entity columns that travel, sorted by name.';
 comment on column rowferry.entities.local_columns is 'Column of the table behind each of them.';
 comment on column rowferry.entities.attached_at is 'When it was attached.';
@@ -270,6 +272,7 @@ create type rowferry._section as (
   event_stamps timestamptz[],
   event_hops smallint[],
   column_values text[],
-  hops smallint
+  hops smallint,
+  key text[]
 );
-comment on type rowferry._section is 'Rows of one entity inside an envelope: keys of rows that exist with the literal of one array per column in column_values, keys of rows that are gone, keys that are only asked for, the events behind them, and how often these rows went back and forth.';
+comment on type rowferry._section is 'Rows of one entity inside an envelope: keys of rows that exist with the literal of one array per column in column_values, keys of rows that are gone, keys that are only asked for, the events behind them, how often these rows went back and forth, and the columns and types of the key.';
