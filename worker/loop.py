@@ -32,6 +32,7 @@ SCHEMA_VERSION = 5  # the first whose process_batch() this module can call
 FIRST_PAUSE, LONGEST_PAUSE = 0.1, 10.0  # after errors
 FIRST_POLL = 0.002  # after a round in which nothing moved; doubles up to the interval
 BUSY_PAUSE, BUSY_SECONDS = 0.02, 10.0  # another call for the link is at work: what an earlier worker left behind, or a person
+USUAL_LIMIT, MOST_EVENTS = 20000, 100000  # events in a batch: process_batch()'s own bound, and that while rows need each other
 STALL_SECONDS = 2.0  # without a number moving although work is due: then open anew
 ONCE_SECONDS = 10.0  # how long `run --once` bears that nothing arrives
 ONCE_ROUNDS = 5  # open, build, apply, acknowledge, retire: held events that were due have had their turn, however busy users are
@@ -80,6 +81,7 @@ class Courier:
         self.progress_at = time.monotonic()
         self.untold: dict[str, Error] = {}  # the last error of each node, until the other one knows
         self.told: dict[str, Error] = {}
+        self.limits: dict[str, int] = {}  # events for the next batch of a node that ran out of time itself
         self.said = ""
 
     def run(self) -> int:
@@ -104,8 +106,10 @@ class Courier:
                 if ends:
                     return code
                 self.stop.wait(self.pause * random.uniform(0.5, 1))
-                # After a timeout the next batch is smaller, so there is no point in waiting longer.
-                if not any(error.sqlstate == "57014" for error in trouble.errors):
+                late = [error.node for error in trouble.errors if error.sqlstate == "57014"]
+                for name in late:  # it was applying, and then the peer builds smaller once it is told, or building
+                    self.limits[name] = max(1, self.limits.get(name, USUAL_LIMIT) // 4)
+                if not late:  # else the next batch is smaller, and there is no point in waiting longer
                     self.pause = min(self.pause * 2, LONGEST_PAUSE)
         return 0
 
@@ -224,11 +228,14 @@ class Courier:
         courier: dict[str, Any] = {"host": socket.gethostname(), "pid": os.getpid()}
         if side.peer.name in self.untold:
             courier["error"] = self.untold[side.peer.name].as_dict()
-        parameters = {"peer": side.peer.name, "token": token, "envelope": side.inbox}
+        limit = self.limits.get(side.node.name)
+        parameters = {"peer": side.peer.name, "token": token, "envelope": side.inbox, "limit": limit}
         parameters["courier"] = json.dumps(courier) if opening else None
         since = time.monotonic()
         while True:
             side.row = execute(side, sql.EXCHANGE, parameters)
+            if limit and side.row.sent:  # in time
+                self.limits[side.node.name] = min(limit * 2, MOST_EVENTS)
             if side.row.status != "busy" or self.stop.is_set():
                 return
             if time.monotonic() - since > BUSY_SECONDS:

@@ -37,6 +37,7 @@ from rowferry.process_batch(
   p_peer => %(peer)s,
   p_token => %(token)s,
   p_envelope => %(envelope)b,
+  p_limit => %(limit)s::integer,
   p_courier => %(courier)s::jsonb
 )"""
 
