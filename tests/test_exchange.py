@@ -274,6 +274,71 @@ def test_a_row_that_a_trigger_of_the_target_drops_is_noticed(notes: Nodes) -> No
     assert assert_equal(notes) == ["(2,stays,)"]
 
 
+@pytest.mark.parametrize("where", ["billing", "both"])
+def test_a_trigger_that_writes_another_row_of_the_batch_leaves_both_sides_equal(nodes: Nodes, where: str) -> None:
+    for node in nodes:
+        node.sql("create table orders (id integer primary key, total integer not null default 0)")
+        node.sql("create table items (id integer primary key, order_id integer references orders, amount integer)")
+        if where in ("both", node.name):
+            node.sql(
+                "create function add_up() returns trigger language plpgsql as $$ begin"
+                " update orders set total = total + new.amount where id = new.order_id; return null; end $$;"
+                "create trigger add_up after insert on items for each row execute function add_up()"
+            )
+        node.sql("select rowferry.attach('orders'); select rowferry.attach('items')")
+    nodes.crm.sql("insert into orders values (1); insert into items values (1, 1, 10)")
+    sync(nodes.crm, nodes.billing)
+    assert len(assert_equal(nodes, "orders")) == 1
+
+
+def test_settings_that_a_trigger_leaves_behind_change_no_value_on_its_way(notes: Nodes) -> None:
+    for node in notes:
+        node.sql("create table measures (id integer primary key, value double precision, at timestamptz)")
+        node.sql("select rowferry.attach('measures')")
+    notes.crm.sql(
+        "create function spoil() returns trigger language plpgsql as $$ begin perform set_config('extra_float_digits', '-10', true),"
+        " set_config('datestyle', 'SQL, DMY', true), set_config('timezone', 'Asia/Tokyo', true); return new; end $$;"
+        "create trigger spoil before insert on notes for each row execute function spoil();"
+        "create function spoil_late() returns trigger language plpgsql as $$ begin perform set_config('extra_float_digits', '-10', true),"
+        " set_config('datestyle', 'SQL, DMY', true); return null; end $$;"
+        "create constraint trigger spoil_late after insert on notes deferrable initially deferred"
+        " for each row execute function spoil_late()"
+    )
+    notes.billing.sql("insert into notes values (1, 'a')")
+    notes.crm.sql("insert into measures values (1, pi(), '2026-11-22 12:00:00.123456+00')")
+    sync(notes.crm, notes.billing)
+    assert len(assert_equal(notes, "measures")) == 1
+    assert len(assert_equal(notes)) == 1
+
+
+@pytest.mark.parametrize(
+    ("raised", "sqlstate"),
+    [
+        ("assert false", "P0004"),
+        ("raise exception using errcode = '40001'", "40001"),
+        ("raise exception using errcode = '08001'", "08001"),
+        ("raise exception using errcode = 'RF100'", "RF100"),
+    ],
+)
+def test_whatever_a_trigger_raises_holds_its_row_and_stops_no_other(notes: Nodes, raised: str, sqlstate: str) -> None:
+    notes.billing.sql(
+        f"create function fail() returns trigger language plpgsql as $$ begin {raised}; return new; end $$;"
+        "create trigger fail before insert on notes for each row when (new.body = 'bad') execute function fail()"
+    )
+    notes.crm.sql("insert into notes select i, case i when 7 then 'bad' else 'good' end from generate_series(1, 20) i")
+    sync(notes.crm, notes.billing)
+    assert notes.billing.sql("select count(*) as n from notes") == [{"n": 19}]
+    assert waiting(notes.crm) == [f"insert notes 7 {sqlstate}"]
+
+
+def test_process_batch_is_not_for_triggers(notes: Nodes) -> None:
+    notes.crm.sql(
+        "create function call_it() returns trigger language plpgsql as $$ begin perform rowferry.process_batch(); return new; end $$;"
+        "create trigger call_it before insert on notes for each row execute function call_it()"
+    )
+    refused_with("42501", notes.crm, "insert into notes values (1)")
+
+
 def test_triggers_that_disagree_for_ever_are_held_and_named(notes: Nodes) -> None:
     for node in notes:
         node.sql(

@@ -248,7 +248,7 @@ def test_an_empty_database_is_4(rowferry: Command, nodes: Nodes) -> None:
     for arguments in (["run"], ["run", "--once"], ["status"]):
         assert "billing: " in (output := rowferry(*arguments, code=4, ROWFERRY_NODE_BILLING=empty))
         assert "Hint: alembic upgrade head" in output
-    assert "billing is out of reach: " in status(nodes.crm)["reason"]
+    assert "billing answered: " in status(nodes.crm)["reason"]
 
 
 def test_an_older_schema_is_4(rowferry: Command, nodes: Nodes) -> None:

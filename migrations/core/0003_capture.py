@@ -18,6 +18,7 @@ def upgrade() -> None:
             "functions/_capture_sql_v01.sql",
             "functions/_read_sql_v01.sql",
             "functions/_apply_sql_v01.sql",
+            "functions/_finish_sql_v01.sql",
             "functions/_keys_function_sql_v01.sql",
             "functions/_events_view_sql_v01.sql",
             "functions/_triggers_sql_v01.sql",

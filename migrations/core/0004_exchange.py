@@ -32,6 +32,8 @@ def upgrade() -> None:
             "functions/_unmark_applying_v01.sql",
             "functions/_settle_v01.sql",
             "functions/_write_sections_v01.sql",
+            "functions/_may_differ_v01.sql",
+            "functions/_finish_v01.sql",
             "functions/_note_differing_v01.sql",
             "functions/_apply_attempt_v01.sql",
             "functions/_by_hops_v01.sql",

@@ -1,5 +1,5 @@
 -- Applies sections as one: all of them, or an error and nothing. Decide what both sides changed, write, then look, in a newer statement, for
--- changes of this node that came in meanwhile; found some: roll back and decide again, five times, then these records are left as busy.
+-- changes of this node that came in meanwhile; found some: roll back and decide again; records that moved once more are left as busy.
 create or replace function rowferry._apply_attempt(
   p_peer text,
   p_sections rowferry._section[],
@@ -18,6 +18,7 @@ declare
   v_decided int8multirange;
   v_moving text[];
   v_left jsonb := '[]';
+  v_context text;
 begin
   for v_try in 1 .. 5 + cardinality(p_sections) loop
     begin
@@ -36,27 +37,32 @@ begin
         o_busy := o_busy || coalesce((select jsonb_agg(jsonb_build_object('entity', p_sections[i].entity, 'record_id', k)) from unnest(v_settled.o_busy) k), '[]');
       end loop;
       perform rowferry._write_sections(v_sections, p_deletes_first);
-      set constraints all immediate;
+      perform rowferry._finish(v_sections);
       for i in 1 .. cardinality(v_sections) loop
         v_moving := rowferry._own_events((select e.id from rowferry.entities e where e.name = v_sections[i].entity),
           v_sections[i].keys || v_sections[i].gone, p_heard, v_decided);
         if v_moving is not null then
-          if v_try >= 5 then
+          if v_try > 1 then
             v_left := v_left || (select jsonb_agg(jsonb_build_object('entity', v_sections[i].entity, 'record_id', k)) from unnest(v_moving) k);
             p_sections[i] := rowferry._section_part(p_sections[i], v_moving, false);
           end if;
           raise exception using errcode = 'RF100', message = 'a user changed a record that was being applied';
         end if;
       end loop;
-      for i in 1 .. cardinality(v_sections) loop
-        perform rowferry._note_differing(v_sections[i]);
-      end loop;
+      if rowferry._may_differ(v_sections) then
+        for i in 1 .. cardinality(v_sections) loop
+          perform rowferry._note_differing(v_sections[i]);
+        end loop;
+      end if;
       perform rowferry._unmark_applying();
       o_busy := o_busy || v_left;
       return;
     exception
       when sqlstate 'RF100' then
-        null;
+        get stacked diagnostics v_context = pg_exception_context;
+        if v_context not like 'PL/pgSQL function rowferry._apply_attempt(%' then
+          raise;
+        end if;
     end;
   end loop;
   raise exception using errcode = '40001', message = 'users change these records faster than they can be applied';

@@ -25,6 +25,7 @@ declare
   v_locked boolean := false;
   v_deletes_first boolean := false;
   v_state text;
+  v_context text;
 begin
   o_conflicts := '[]';
   o_refusals := '[]';
@@ -51,14 +52,15 @@ begin
       o_applied := o_applied + rowferry._record_count(v_sections) - jsonb_array_length(v_attempt.o_busy);
       exit;
     exception
-      when others then
-        get stacked diagnostics v_state = returned_sqlstate;
-        if rowferry._is_transient(v_state) then
+      when others or assert_failure then
+        get stacked diagnostics v_state = returned_sqlstate, v_context = pg_exception_context;
+        if rowferry._is_transient(v_state, v_context) then
           raise;
         end if;
     end;
     if v_state = '55P03' and not v_locked then
       v_locked := true;
+      perform set_config('lock_timeout', '5ms', true);  -- it counts for each lock, and somebody has one
       select l.o_sections, v_left || l.o_left into v_sections, v_left from rowferry._leave_locked(v_sections) l;
     elsif v_state = '23505' and not v_deletes_first then
       v_deletes_first := true;

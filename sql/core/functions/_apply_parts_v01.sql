@@ -11,6 +11,14 @@ create or replace function rowferry._apply_parts(
 )
 language plpgsql
 set search_path = pg_catalog, pg_temp
+set datestyle = 'ISO, YMD'
+set intervalstyle = 'postgres'
+set timezone = 'UTC'
+set extra_float_digits = 1
+set bytea_output = 'hex'
+set lc_monetary = 'C'
+set xmloption = 'content'
+set array_nulls = on
 as $$
 declare
   v_deadline timestamptz := statement_timestamp() + coalesce(nullif(current_setting('statement_timeout')::interval, '0'), '1 s') * 0.7;
@@ -20,10 +28,13 @@ declare
   v_aside rowferry._section[] := '{}';
   v_reasons jsonb := '[]';
   v_retried integer;
+  v_failed rowferry._section[] := '{}';
+  v_apart boolean := false;
   v_attempt record;
   v_keys text[];
   v_half integer;
   v_state text;
+  v_context text;
   v_message text;
   v_detail text;
   v_hint text;
@@ -41,7 +52,13 @@ begin
   v_stack := v_stack || v_gone;
 
   for v_attempts in 1 .. 60 loop
-    exit when clock_timestamp() > v_deadline;
+    exit when v_attempts > 1 and clock_timestamp() > v_deadline;
+    -- Each section has its turn as a whole before the first one that fails is taken apart.
+    if cardinality(v_stack) = 0 and not v_apart then
+      v_apart := true;
+      v_stack := v_failed;
+      v_failed := '{}';
+    end if;
     if cardinality(v_stack) = 0 then
       exit when cardinality(v_aside) = 0 or cardinality(v_aside) = v_retried;
       begin
@@ -51,9 +68,9 @@ begin
         v_aside := '{}';
         exit;
       exception
-        when others then
-          get stacked diagnostics v_state = returned_sqlstate;
-          if rowferry._is_transient(v_state) then
+        when others or assert_failure then
+          get stacked diagnostics v_state = returned_sqlstate, v_context = pg_exception_context;
+          if rowferry._is_transient(v_state, v_context) then
             raise;
           end if;
       end;
@@ -70,10 +87,12 @@ begin
       o_conflicts := o_conflicts || v_attempt.o_conflicts;
       o_left := o_left || v_attempt.o_busy;
     exception
-      when others then
-        get stacked diagnostics v_state = returned_sqlstate, v_message = message_text, v_detail = pg_exception_detail, v_hint = pg_exception_hint;
-        if rowferry._is_transient(v_state) then
+      when others or assert_failure then
+        get stacked diagnostics v_state = returned_sqlstate, v_context = pg_exception_context, v_message = message_text, v_detail = pg_exception_detail, v_hint = pg_exception_hint;
+        if rowferry._is_transient(v_state, v_context) then
           raise;
+        elsif not v_apart then
+          v_failed := v_failed || v_section;
         elsif cardinality(v_keys) > 1 then
           v_half := cardinality(v_keys) / 2;
           v_stack := rowferry._section_part(v_section, v_keys[:v_half], true) || (rowferry._section_part(v_section, v_keys[v_half + 1:], true) || v_stack);
@@ -89,7 +108,7 @@ begin
   end loop;
 
   o_left := o_left || case when cardinality(v_aside) > 0 then v_reasons else '[]' end;
-  foreach v_section in array v_stack loop
+  foreach v_section in array v_stack || v_failed loop
     o_left := o_left || rowferry._left_entries(v_section, '{"untried": true}');
   end loop;
 end

@@ -8,6 +8,14 @@ create or replace function rowferry._build(
 )
 language plpgsql
 set search_path = pg_catalog, pg_temp
+set datestyle = 'ISO, YMD'
+set intervalstyle = 'postgres'
+set timezone = 'UTC'
+set extra_float_digits = 1
+set bytea_output = 'hex'
+set lc_monetary = 'C'
+set xmloption = 'content'
+set array_nulls = on
 as $$
 declare
   v_batch record;
@@ -15,6 +23,8 @@ declare
   v_header jsonb;
   v_sections rowferry._section[] := '{}';
   v_tag uuid;
+  v_began timestamptz := clock_timestamp();
+  v_scale numeric;
 begin
   o_link := p_link;
   o_sent := 0;
@@ -23,9 +33,10 @@ begin
     'generation', p_link.generation, 'identity', rowferry._identity(), 'retired', p_link.acked, 'received', p_link.received,
     'received_tag', p_link.received_tag,
     'acks', (select coalesce(jsonb_agg(jsonb_build_object('number', t.number, 'tag', t.tag, 'ids', t.ids::text, 'refusals', t.refusals,
-        'conflicts', t.conflicts, 'applied_ms', t.applied_ms,
-        'target_ms', (extract(epoch from current_setting('deadlock_timeout')::interval) * 250)::integer) order by t.number), '[]')
-      from rowferry.taken_batches t where t.peer = p_link.peer));
+        'conflicts', t.conflicts, 'applied_ms', t.applied_ms
+) order by t.number), '[]')
+      from rowferry.taken_batches t where t.peer = p_link.peer),
+    'target_ms', (extract(epoch from current_setting('deadlock_timeout')::interval) * 250)::integer);
   if p_link.ready and (select count(*) from rowferry.built_batches b where b.peer = p_link.peer and b.in_flight) < 2 then
     perform rowferry._perform_skips(p_link.peer);
     v_limit := least(coalesce(p_limit, 100000), least(p_link.batch_limit::bigint * p_link.growth, 100000));
@@ -45,6 +56,11 @@ begin
     end if;
   end if;
   o_envelope := rowferry._encode(v_header || jsonb_build_object('top', o_link.top, 'built', o_link.built), v_sections);
+  -- Building may take no longer than applying.
+  v_scale := (v_header ->> 'target_ms')::numeric / greatest(extract(epoch from clock_timestamp() - v_began) * 1000, 1);
+  if o_sent > 0 and v_scale < 1 then
+    o_link.batch_limit := greatest(1, least(o_link.batch_limit, (v_batch.o_keys * v_scale)::integer));
+  end if;
 end
 $$;
 comment on function rowferry._build(rowferry.links, integer) is 'Builds the envelope for the peer.';

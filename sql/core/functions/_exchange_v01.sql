@@ -32,7 +32,6 @@ as $$
 declare
   v_before rowferry.links := (select l from rowferry.links l where l.peer = p_peer);
   v_link rowferry.links := v_before;
-  v_opened boolean := false;
   v_format integer;
   v_header jsonb;
   v_sections rowferry._section[];
@@ -54,7 +53,6 @@ begin
   else
     if (p_token_number, p_token_random collate "C") > (v_link.token_number, v_link.token_random collate "C") then
       v_link := rowferry._open(v_link, p_token_number, p_token_random, p_courier);
-      v_opened := true;
     end if;
     if p_envelope is not null then
       select d.o_format, d.o_header, d.o_sections into v_format, v_header, v_sections from rowferry._decode(p_envelope) d;
@@ -106,7 +104,8 @@ begin
     status := case when v_link is distinct from v_before then 'moved' else 'idle' end;
   end if;
   if v_link is distinct from v_before then
-    if status = 'moved' and not v_opened then
+    -- Progress is what the peer has applied or this node has, not what was built: a link that fails every time is stuck.
+    if (v_link.acked, v_link.received) is distinct from (v_before.acked, v_before.received) then
       v_link.last_exchange_at := rowferry._now();
       v_link.courier_error := null;
     end if;

@@ -8,6 +8,11 @@ create or replace function rowferry._hear(
 )
 language plpgsql
 set search_path = pg_catalog, pg_temp
+set enable_seqscan = off
+set enable_bitmapscan = off
+set enable_hashjoin = off
+set enable_mergejoin = off
+set enable_material = off
 as $$
 declare
   v_ack jsonb;
@@ -19,6 +24,8 @@ declare
 begin
   o_link := p_link;
   o_retired := 0;
+  -- Of what this link ever built, whatever the peer may say.
+  v_heard := v_heard * coalesce((select range_agg(r) from rowferry.built_batches b cross join lateral unnest(b.ids) r where b.peer = p_link.peer), '{}');
   for v_ack in
     select a from jsonb_array_elements(p_header -> 'acks') a where (a ->> 'number')::bigint > p_link.acked order by (a ->> 'number')::bigint
   loop
@@ -26,12 +33,12 @@ begin
     from rowferry.built_batches b
     where b.peer = p_link.peer and b.tag = (v_ack ->> 'tag')::uuid;
     continue when not found;
-    v_lacking := rowferry._note_refusals(v_batch, v_ack -> 'refusals');
+    v_lacking := rowferry._note_refusals(v_batch, v_ack -> 'refusals', v_batch.whole or o_link.growth >= 64);
     o_link.growth := case when v_lacking and not v_batch.whole then least(o_link.growth * 4, 256) else 1 end;
     perform rowferry._record_conflicts(p_link.peer, p_header ->> 'from', v_ack -> 'conflicts');
-    v_scale := (v_ack ->> 'target_ms')::numeric / greatest((v_ack ->> 'applied_ms')::numeric, 1);
+    v_scale := (p_header ->> 'target_ms')::numeric / greatest((v_ack ->> 'applied_ms')::numeric, 1);
     if v_scale < 1 then
-      o_link.batch_limit := greatest(10, least(o_link.batch_limit, (v_batch.keys * v_scale)::integer));
+      o_link.batch_limit := greatest(1, least(o_link.batch_limit, (v_batch.keys * v_scale)::integer));
     elsif v_scale > 2 and v_batch.keys >= o_link.batch_limit / 2 then
       o_link.batch_limit := least(20000, o_link.batch_limit * 2);
     end if;
@@ -44,10 +51,16 @@ begin
       from unnest(v_heard) r
       join rowferry.events e on e.id >= lower(r) and e.id < upper(r);
       update rowferry.held_events h set not_before = rowferry._now()
-      from rowferry.entities c
-      join pg_constraint f on f.conrelid = c.relation and f.contype = 'f'
-      join rowferry.entities p on p.relation = f.confrelid
-      where h.sqlstate = '23503' and h.not_before > rowferry._now() and h.entity_id = c.id and p.id = any (v_entities);
+      where h.event_id in (
+        select w.event_id
+        from rowferry.held_events w
+        join rowferry.entities c on c.id = w.entity_id
+        join pg_constraint f on f.conrelid = c.relation and f.contype = 'f'
+        join rowferry.entities p on p.relation = f.confrelid
+        where w.sqlstate = '23503' and w.not_before > rowferry._now() and p.id = any (v_entities)
+        order by w.event_id
+        limit 1000
+      );
     end if;
     o_retired := rowferry._delete_events(v_heard);
   end if;

@@ -6,6 +6,14 @@ create or replace function rowferry._note_differing(
 returns void
 language plpgsql
 set search_path = pg_catalog, pg_temp
+set datestyle = 'ISO, YMD'
+set intervalstyle = 'postgres'
+set timezone = 'UTC'
+set extra_float_digits = 1
+set bytea_output = 'hex'
+set lc_monetary = 'C'
+set xmloption = 'content'
+set array_nulls = on
 as $$
 declare
   v_entity rowferry.entities := (select e from rowferry.entities e where e.name = p_section.entity);
@@ -13,16 +21,6 @@ declare
   v_keys text[];
   v_read record;
 begin
-  if not exists (
-      select from pg_trigger t
-      where t.tgrelid in (select v_entity.relation::oid union all select relid from pg_partition_tree(v_entity.relation))
-        and not t.tgisinternal and t.tgname not like 'rowferry\_%'
-    ) and not exists (
-      select from pg_constraint c
-      where c.conrelid = v_entity.relation and c.contype = 'f' and (c.confdeltype in ('c', 'n', 'd') or c.confupdtype in ('c', 'n', 'd'))
-    ) then
-    return;
-  end if;
   if p_section.keys is not null then
     execute format('select rowferry.%I($1, $2)', rowferry._object_name('differing_', v_entity.name)) into v_keys
     using p_section.column_values, p_section.keys;

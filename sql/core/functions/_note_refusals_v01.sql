@@ -1,27 +1,35 @@
 -- Holds the events of records that the peer refused, twice as long each time, up to five minutes; a record that was only locked there waits a
--- moment, uncounted. Returns whether a record was refused for want of another one; if the batch was not everything that is pending, that
--- is no refusal yet: the next batch grows and brings the other.
+-- moment, uncounted. Returns whether a record was refused for want of another one: held only with p_hold_lacking, when the batch was everything
+-- that is pending or has grown in vain; before that the next batch grows and brings the other.
 create or replace function rowferry._note_refusals(
   p_batch rowferry.built_batches,
-  p_refusals jsonb
+  p_refusals jsonb,
+  p_hold_lacking boolean
 )
 returns boolean
 language plpgsql
 set search_path = pg_catalog, pg_temp
+set enable_seqscan = off
+set enable_bitmapscan = off
+set enable_hashjoin = off
+set enable_mergejoin = off
+set enable_material = off
 as $$
 declare
   v_now timestamptz := rowferry._now();
 begin
   -- An entity as a whole: its schema differs there. One of its batches is tried now and then, its other events wait.
-  update rowferry.entities n
-  set held_attempts = 0, held_until = null, held_sqlstate = null, held_error = null, held_hint = null
-  where n.held_attempts > 0
-    and n.name not in (select r ->> 'entity' from jsonb_array_elements(p_refusals) r where not r ? 'record_id')
-    and exists (select from unnest(p_batch.ids) i join rowferry.events e on e.id >= lower(i) and e.id < upper(i) where e.entity_id = n.id);
-  perform rowferry._hold_entities(p_refusals);
+  if exists (select from rowferry.entities n where n.held_attempts > 0) then
+    update rowferry.entities n
+    set held_attempts = 0, held_until = null, held_sqlstate = null, held_error = null, held_hint = null
+    where n.held_attempts > 0
+      and n.name not in (select r ->> 'entity' from jsonb_array_elements(p_refusals) r where not r ? 'record_id')
+      and exists (select from unnest(p_batch.ids) i join rowferry.events e on e.id >= lower(i) and e.id < upper(i) where e.entity_id = n.id);
+  end if;
   if p_refusals = '[]' then
     return false;
   end if;
+  perform rowferry._hold_entities(p_refusals);
   insert into rowferry.held_events as h (event_id, entity_id, record_id, attempts, not_before, sqlstate, last_error, hint, first_at, last_at)
   select distinct on (e.id) e.id, e.entity_id, e.record_id, case when r.refusal ? 'sqlstate' then 1 else 0 end,
     v_now + case when r.refusal ? 'sqlstate' then interval '1 s' else interval '0.25 s' end,
@@ -29,7 +37,7 @@ begin
   from jsonb_array_elements(p_refusals) r (refusal)
   join rowferry.entities n on n.name = r.refusal ->> 'entity'
   join rowferry.events e on e.entity_id = n.id and e.record_id = r.refusal ->> 'record_id' and e.id <@ p_batch.ids
-  where p_batch.whole or coalesce(r.refusal ->> 'sqlstate', '') not in ('23503', '23505', '23P01')
+  where p_hold_lacking or coalesce(r.refusal ->> 'sqlstate', '') not in ('23503', '23505', '23P01')
   on conflict (event_id) do update
   set attempts = h.attempts + excluded.attempts,
     not_before = v_now + case when excluded.attempts = 0 then interval '0.25 s'
@@ -38,5 +46,5 @@ begin
   return exists (select from jsonb_array_elements(p_refusals) r where r ->> 'sqlstate' in ('23503', '23505', '23P01'));
 end
 $$;
-comment on function rowferry._note_refusals(rowferry.built_batches, jsonb) is 'Holds the events of records that the peer refused.';
-revoke all on function rowferry._note_refusals(rowferry.built_batches, jsonb) from public;
+comment on function rowferry._note_refusals(rowferry.built_batches, jsonb, boolean) is 'Holds the events of records that the peer refused.';
+revoke all on function rowferry._note_refusals(rowferry.built_batches, jsonb, boolean) from public;

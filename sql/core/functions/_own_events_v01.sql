@@ -9,6 +9,11 @@ returns text[]
 language plpgsql
 volatile
 set search_path = pg_catalog, pg_temp
+set enable_seqscan = off
+set enable_bitmapscan = off
+set enable_hashjoin = off
+set enable_mergejoin = off
+set enable_material = off
 as $$
 begin
   -- One-way traffic finds nothing here, without probing each key.

@@ -15,6 +15,7 @@ declare
   v_last bigint;
   v_queued integer := 0;
   v_state text;
+  v_context text;
   v_message text;
 begin
   for v_backfill in
@@ -40,9 +41,9 @@ begin
       execute format('select rowferry.%I($1, $2)', rowferry._object_name('keys_', v_backfill.name)) into v_keys
       using v_backfill.last_key, p_limit;
     exception
-      when others then
-        get stacked diagnostics v_state = returned_sqlstate, v_message = message_text;
-        if rowferry._is_transient(v_state) then
+      when others or assert_failure then
+        get stacked diagnostics v_state = returned_sqlstate, v_context = pg_exception_context, v_message = message_text;
+        if rowferry._is_transient(v_state, v_context) then
           raise;
         end if;
         perform rowferry._hold_entities(jsonb_build_array(jsonb_build_object('entity', v_backfill.name, 'sqlstate', 'RF020',
@@ -51,7 +52,8 @@ begin
         continue;
     end;
     if v_keys is null then
-      update rowferry.backfills b set finished_at = rowferry._now() where b.entity_id = v_backfill.entity_id;
+      update rowferry.backfills b set finished_at = rowferry._now()
+      where b.entity_id = v_backfill.entity_id and b.requested_at = v_backfill.requested_at;
       continue;
     end if;
     with queued as (
@@ -62,7 +64,7 @@ begin
     select min(id), max(id) into v_first, v_last from queued;
     update rowferry.backfills b
     set last_key = v_keys[cardinality(v_keys)], first_event_id = v_first, last_event_id = v_last, queued = b.queued + cardinality(v_keys)
-    where b.entity_id = v_backfill.entity_id;
+    where b.entity_id = v_backfill.entity_id and b.requested_at = v_backfill.requested_at;
     v_queued := v_queued + cardinality(v_keys);
   end loop;
   return v_queued;

@@ -13,6 +13,19 @@ create or replace function rowferry._read_batch(
 language plpgsql
 stable
 set search_path = pg_catalog, pg_temp
+set datestyle = 'ISO, YMD'
+set intervalstyle = 'postgres'
+set timezone = 'UTC'
+set extra_float_digits = 1
+set bytea_output = 'hex'
+set lc_monetary = 'C'
+set xmloption = 'content'
+set array_nulls = on
+set enable_seqscan = off
+set enable_bitmapscan = off
+set enable_hashjoin = off
+set enable_mergejoin = off
+set enable_material = off
 as $$
 declare
   c_bytes constant bigint := 33554432;
@@ -32,6 +45,7 @@ declare
   v_keys text[];
   v_read record;
   v_state text;
+  v_context text;
   v_message text;
   v_bytes bigint := c_bytes;
 begin
@@ -114,9 +128,9 @@ begin
           from pg_class c where c.oid = v_entity.relation);
       exception
         -- A table that was altered or dropped here stops no other.
-        when others then
-          get stacked diagnostics v_state = returned_sqlstate, v_message = message_text;
-          if rowferry._is_transient(v_state) then
+        when others or assert_failure then
+          get stacked diagnostics v_state = returned_sqlstate, v_context = pg_exception_context, v_message = message_text;
+          if rowferry._is_transient(v_state, v_context) then
             raise;
           end if;
           o_whole := false;
@@ -144,13 +158,15 @@ begin
       o_events := o_events + cardinality(v_section.event_ids);
       o_keys := o_keys + coalesce(cardinality(v_section.keys), 0) + coalesce(cardinality(v_section.gone), 0) + coalesce(cardinality(v_section.asked), 0);
     end loop;
-    exit when o_whole;
+    exit when o_whole or v_alone is not null;
     select array_agg(p.entity_id), array_agg(p.record_id) into v_entity_ids, v_record_ids
     from (
       select distinct f.entity_id, f.record_id
       from unnest(o_sections[v_round_sections + 1:]) s
       cross join lateral rowferry._parents(s) f
       where f.entity_id = any (v_mine) and exists (select from rowferry.events e where e.entity_id = f.entity_id and e.record_id = f.record_id)
+        and not exists (select from rowferry.held_events h
+          where h.entity_id = f.entity_id and h.record_id = f.record_id and h.sqlstate = '57014')
         and (f.entity_id, f.record_id) not in (select * from unnest(v_seen_ids, v_seen_records))
     ) p;
   end loop;

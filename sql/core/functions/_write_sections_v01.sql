@@ -13,6 +13,10 @@ declare
   v_hops smallint := 1;
   v_step text;
   v_index integer;
+  -- Before PostgreSQL 18 a deferred trigger has the rights of whoever makes it fire: with tables of several owners, each fires its own.
+  v_each boolean := current_setting('server_version_num')::integer < 180000 and (
+    select count(distinct c.relowner) > 1
+    from unnest(p_sections) s join rowferry.entities e on e.name = s.entity join pg_class c on c.oid = e.relation);
 begin
   foreach v_step in array case when p_deletes_first then array['delete', 'apply'] else array['apply', 'delete'] end loop
     for i in 1 .. cardinality(p_sections) loop
@@ -23,10 +27,15 @@ begin
         v_hops := coalesce(v_section.hops, 0) + 1;
         update rowferry.applying a set hops = v_hops where a.transaction_id = pg_current_xact_id() and a.entity_id = 0;
       end if;
+      perform set_config('rowferry.applying', 'on', true);  -- a trigger may have turned it off
       if v_step = 'apply' then
         execute format('select rowferry.%I($1)', rowferry._object_name('apply_', v_section.entity)) using v_section.column_values;
       else
         execute format('select rowferry.%I($1)', rowferry._object_name('delete_', v_section.entity)) using v_section.gone;
+      end if;
+      if v_each then
+        perform rowferry._finish(array[v_section]);
+        set constraints all deferred;
       end if;
     end loop;
   end loop;

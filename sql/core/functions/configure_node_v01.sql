@@ -9,9 +9,10 @@ language plpgsql
 set search_path = pg_catalog, pg_temp
 as $$
 begin
-  if current_setting('server_encoding') = 'SQL_ASCII' then
-    raise exception using errcode = 'RF006', message = 'a database in SQL_ASCII cannot be a node',
-      hint = 'Its text has no known encoding; create the database with encoding UTF8.';
+  if current_setting('server_encoding') <> 'UTF8' then
+    raise exception using errcode = 'RF006', message = 'a node''s database must be encoded in UTF8',
+      detail = format('This one is in %s.', current_setting('server_encoding')),
+      hint = 'A character that one side cannot spell could never arrive: create the database with encoding UTF8.';
   end if;
   if exists (select from rowferry.node n where n.name <> p_name) then
     raise exception using errcode = 'RF006', message = 'this database is another node already',

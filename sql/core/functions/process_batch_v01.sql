@@ -44,6 +44,9 @@ declare
   v_link rowferry.links;
   v_token text[];
 begin
+  if pg_trigger_depth() > 0 then
+    raise exception using errcode = '42501', message = 'process_batch is not for triggers', hint = 'It is for the courier alone.';
+  end if;
   if current_setting('transaction_isolation') <> 'read committed' then
     raise exception using errcode = 'RF001', message = 'process_batch needs the isolation level read committed',
       detail = format('The transaction is %s.', current_setting('transaction_isolation')),
@@ -67,10 +70,10 @@ begin
       null::bytea, 0, 0, 0, 0, 0, c.pending, c.held, c.next_id, c.last_id, c.backfilling,
       v_link.token_number || '-' || v_link.token_random, rowferry.version(),
       coalesce(v_link.stopped_reason, 'paused by ' || v_link.paused_by, 'without a token nothing is done')
-    from rowferry._counts(p_peer, null) c;
+    from rowferry._counts(p_peer, 10000) c;
     return;
   end if;
-  v_token := regexp_match(p_token, '^(\d{1,18})-(\w{1,64})$');
+  v_token := regexp_match(p_token, '^(\d{1,15})-(\w{1,64})$');
   if v_token is null then
     raise exception using errcode = 'RF003', message = 'a token is a number, a dash and a random word',
       hint = 'The worker makes it: 1 + the highest number on both nodes, which process_batch() without a token returns.';
@@ -83,7 +86,11 @@ begin
   if not pg_try_advisory_xact_lock(hashtextextended('rowferry link ' || p_peer, 0)) then
     return query
     select 'busy', null::bytea, 0, 0, 0, 0, 0, c.pending, c.held, c.next_id, c.last_id, c.backfilling, null::text, rowferry.version(),
-      'another call for this link is at work'
+      'another call for this link is at work, pid ' || coalesce((
+        select k.pid::text from pg_locks k
+        where k.locktype = 'advisory' and k.granted and k.objsubid = 1
+          and k.database = (select d.oid from pg_database d where d.datname = current_database())
+          and (k.classid::bigint << 32 | k.objid::bigint) = hashtextextended('rowferry link ' || p_peer, 0)), 'gone since')
     from rowferry._counts(p_peer, 10000) c;
     return;
   end if;

@@ -6,6 +6,7 @@ drop function rowferry._entity_functions(rowferry.entities);
 drop function rowferry._triggers_sql(rowferry.entities, boolean);
 drop function rowferry._events_view_sql(rowferry.entities);
 drop function rowferry._keys_function_sql(rowferry.entities);
+drop function rowferry._finish_sql(rowferry.entities);
 drop function rowferry._apply_sql(rowferry.entities);
 drop function rowferry._read_sql(rowferry.entities);
 drop function rowferry._capture_sql(rowferry.entities);

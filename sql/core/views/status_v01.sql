@@ -10,24 +10,28 @@ select s.peer,
     else 'idle'
   end as state,
   s.pending, s.held, s.oldest, s.last_exchange,
-  case when s.at_work then concat_ws(', ', s.courier ->> 'host', 'pid ' || (s.courier ->> 'pid')) end as courier,
+  case when s.at_work then nullif(concat_ws(', ', s.courier ->> 'host', 'pid ' || (s.courier ->> 'pid')), '') end as courier,
   case
     when s.stopped_at is not null then s.stopped_reason
     when s.paused_at is not null then format('paused by %s since %s', s.paused_by, to_char(s.paused_at, 'YYYY-MM-DD HH24:MI:SS'))
     when s.waiting and s.quiet > interval '1 min' then case
-      when s.courier_error is not null then format('%s is out of reach: %s', s.courier_error ->> 'node', s.courier_error ->> 'message')
+      when s.courier_error is not null then s.error
       when not s.at_work then 'no courier is at work: start rowferry run'
       else format('nothing has moved for %s', date_trunc('second', s.quiet)) end
     when s.held > 0 then format('%s %s refused by %s: select * from rowferry.sync_events where attempts > 0', s.held,
       case s.held when 1 then 'event' else 'events' end, s.peer)
-    when s.courier_error is not null then format('%s is out of reach: %s', s.courier_error ->> 'node', s.courier_error ->> 'message')
+    when s.courier_error is not null then s.error
     else s.warning
   end as reason
 from (
   select l.*, l.last_exchange_at as last_exchange, q.pending, q.held, date_trunc('millisecond', clock_timestamp() - q.oldest_at) as oldest,
     q.pending > q.held or exists (
       select from rowferry.backfills b join rowferry.entities e on e.id = b.entity_id where e.peer = l.peer and b.finished_at is null) as waiting,
-    clock_timestamp() - greatest(q.oldest_at, l.last_exchange_at, l.opened_at) as quiet,
+    clock_timestamp() - greatest(q.oldest_at, l.last_exchange_at, (
+      select max(b.requested_at) from rowferry.backfills b join rowferry.entities e on e.id = b.entity_id
+      where e.peer = l.peer and b.finished_at is null)) as quiet,
+    format(case when l.courier_error ->> 'sqlstate' ~ '^(08|57P)' then '%s is out of reach: %s' else '%s answered: %s' end,
+      l.courier_error ->> 'node', l.courier_error ->> 'message') as error,
     exists (
       select from pg_locks k
       where k.locktype = 'advisory' and k.granted and k.objsubid = 1
@@ -50,6 +54,6 @@ comment on column rowferry.status.state is 'moving, idle, paused, held (some row
 comment on column rowferry.status.pending is 'Events that wait, the held ones included.';
 comment on column rowferry.status.held is 'Events set aside because the peer refused their row.';
 comment on column rowferry.status.oldest is 'Age of the oldest event that waits.';
-comment on column rowferry.status.last_exchange is 'Last exchange that changed anything; an idle poll writes nothing.';
+comment on column rowferry.status.last_exchange is 'Last exchange in which a batch was applied here or acknowledged by the peer; an idle poll writes nothing.';
 comment on column rowferry.status.courier is 'Host and process id of the worker that holds the lock; null: none.';
 comment on column rowferry.status.reason is 'Why, when it is not well.';

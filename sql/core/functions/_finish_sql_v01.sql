@@ -1,0 +1,22 @@
+-- The function that fires what is deferred with the rights of an entity's table owner, as DDL.
+create or replace function rowferry._finish_sql(
+  p_entity rowferry.entities
+)
+returns text
+language sql
+stable
+set search_path = pg_catalog, pg_temp
+as $function$
+  select format($f$create or replace function rowferry.%I()
+returns void
+language plpgsql
+security definer
+set search_path = pg_catalog, pg_temp
+as $rowferry$
+begin
+  set constraints all immediate;
+end
+$rowferry$$f$, rowferry._object_name('finish_', p_entity.name))
+$function$;
+comment on function rowferry._finish_sql(rowferry.entities) is 'DDL of the function that fires what is deferred on an entity''s table.';
+revoke all on function rowferry._finish_sql(rowferry.entities) from public;
