@@ -85,9 +85,13 @@ begin
   if v_left <> '[]' then
     o_taken := p_ids - coalesce((
       select range_agg(int8range(e.id, e.id, '[]'))
-      from unnest(p_sections) s
-      cross join lateral unnest(s.event_keys, s.event_ids) e (record_id, id)
-      where (s.entity, e.record_id) in (select l ->> 'entity', l ->> 'record_id' from jsonb_array_elements(v_left) l)), '{}');
+      from (
+        select s.entity, e.record_id, e.id
+        from unnest(p_sections) s
+        cross join lateral unnest(s.event_keys, s.event_ids) e (record_id, id)
+        offset 0  -- unnested once, not for each entry of the list
+      ) e
+      where (e.entity, e.record_id) in (select l ->> 'entity', l ->> 'record_id' from jsonb_array_elements(v_left) l)), '{}');
   end if;
   o_refused := (select count(*) from jsonb_array_elements(v_left) l where l ? 'sqlstate' or l ? 'apart');
 end

@@ -39,7 +39,7 @@ begin
     'target_ms', (extract(epoch from current_setting('deadlock_timeout')::interval) * 250)::integer);
   if p_link.ready and (select count(*) from rowferry.built_batches b where b.peer = p_link.peer and b.in_flight) < 2 then
     perform rowferry._perform_skips(p_link.peer);
-    v_limit := least(coalesce(p_limit, 100000), least(p_link.batch_limit::bigint * p_link.growth, 100000));
+    v_limit := least(least(p_limit, p_link.batch_limit)::bigint * p_link.growth, 100000);
     perform rowferry._queue_backfill(p_link.peer, greatest(1, v_limit));
     -- A statement of its own: its snapshot holds what was queued just now, and is the one for events and rows alike.
     select * into v_batch from rowferry._read_batch(p_link.peer, greatest(1, v_limit));

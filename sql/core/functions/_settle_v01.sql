@@ -51,8 +51,8 @@ begin
 
   -- A statement of its own: it sees what users committed while their rows were waited for.
   select
-    array_agg(d.record_id) filter (where d.verdict <> 'theirs') as drop_keys,
-    array_agg(d.record_id) filter (where d.verdict in ('mine', 'theirs')) as conflict_keys,
+    array_agg(distinct d.record_id) filter (where d.verdict <> 'theirs') as drop_keys,
+    array_agg(distinct d.record_id) filter (where d.verdict in ('mine', 'theirs')) as conflict_keys,
     jsonb_object_agg(d.record_id, jsonb_build_object('verdict', d.verdict, 'mine', d.mine, 'theirs', d.theirs)) as verdicts,
     range_agg(d.ids) filter (where d.verdict = 'theirs') as lost,
     range_agg(d.ids) as decided
