@@ -296,10 +296,12 @@ def test_settings_that_a_trigger_leaves_behind_change_no_value_on_its_way(notes:
         node.sql("create table measures (id integer primary key, value double precision, at timestamptz)")
         node.sql("select rowferry.attach('measures')")
     notes.crm.sql(
-        "create function spoil() returns trigger language plpgsql as $$ begin perform set_config('extra_float_digits', '-10', true),"
+        "create function spoil() returns trigger language plpgsql as $$ begin"
+        " perform set_config('extra_float_digits', '-10', true),"
         " set_config('datestyle', 'SQL, DMY', true), set_config('timezone', 'Asia/Tokyo', true); return new; end $$;"
         "create trigger spoil before insert on notes for each row execute function spoil();"
-        "create function spoil_late() returns trigger language plpgsql as $$ begin perform set_config('extra_float_digits', '-10', true),"
+        "create function spoil_late() returns trigger language plpgsql as $$ begin"
+        " perform set_config('extra_float_digits', '-10', true),"
         " set_config('datestyle', 'SQL, DMY', true); return null; end $$;"
         "create constraint trigger spoil_late after insert on notes deferrable initially deferred"
         " for each row execute function spoil_late()"
@@ -333,7 +335,8 @@ def test_whatever_a_trigger_raises_holds_its_row_and_stops_no_other(notes: Nodes
 
 def test_process_batch_is_not_for_triggers(notes: Nodes) -> None:
     notes.crm.sql(
-        "create function call_it() returns trigger language plpgsql as $$ begin perform rowferry.process_batch(); return new; end $$;"
+        "create function call_it() returns trigger language plpgsql as"
+        " $$ begin perform rowferry.process_batch(); return new; end $$;"
         "create trigger call_it before insert on notes for each row execute function call_it()"
     )
     refused_with("42501", notes.crm, "insert into notes values (1)")
@@ -466,7 +469,8 @@ def test_a_table_that_can_no_longer_be_read_stops_no_other(notes: Nodes, change:
     assert held[0] == "insert notes 1 RF020"
     assert notes.crm.sql("select state, held from rowferry.status") == [{"state": "held", "held": len(held)}]
     if "rename" in change:
-        notes.crm.sql("alter table notes rename column text to body" if "column" in change else "alter table other rename to notes")
+        back = "alter table notes rename column text to body" if "column" in change else "alter table other rename to notes"
+        notes.crm.sql(back)
         notes.crm.sql("select rowferry.retry(id) from rowferry.sync_events")
         sync(notes.crm, notes.billing)
         assert len(assert_equal(notes)) == 1
