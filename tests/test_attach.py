@@ -390,6 +390,7 @@ def test_what_touches_a_table_belongs_to_its_owner_and_capture_to_rowferry(crm: 
         "keys_items": owner,
         "lock_items": owner,
         "read_items": owner,
+        "finish_items": owner,
     }
     assert all(row["definer"] for row in owners)
     assert crm.sql("select relowner::regrole::text as owner from pg_class where relname = 'items_events'") == [{"owner": owner}]
@@ -591,16 +592,16 @@ def test_attaching_as_a_role_with_unusual_settings_makes_the_same_functions(crm:
     assert re.sub("postgres", dba, dump(crm)) == usual
 
 
-def test_row_level_security_that_is_forced_later_stops_the_exchange_and_deletes_nothing(nodes: Nodes) -> None:
+def test_row_level_security_that_is_forced_later_holds_the_tables_rows_and_deletes_nothing(nodes: Nodes) -> None:
     for node in nodes:
         node.sql(f"{PLAIN}; alter table items owner to {role(node)}; select rowferry.attach('items')")
     nodes.crm.sql("insert into items values (1, 'a')")
     sync(*nodes)
     nodes.crm.sql("update items set v = 'b'; alter table items enable row level security, force row level security")
-    with pytest.raises(psycopg.errors.InsufficientPrivilege, match="row-level security"):
-        sync(*nodes)
+    sync(*nodes)
+    assert waiting(nodes.crm) == ["update items 1 RF020"]
     assert rows(nodes.billing, "select * from items") == ["(1,a)"]
-    nodes.crm.sql("alter table items no force row level security")
+    nodes.crm.sql("alter table items no force row level security; select rowferry.retry(id) from rowferry.sync_events")
     sync(*nodes)
     assert rows(nodes.billing, "select * from items") == ["(1,b)"]
 
@@ -642,3 +643,94 @@ def test_a_trigger_of_the_target_finds_what_its_tables_schema_and_public_hold(no
     sync(*nodes)
     assert waiting(nodes.crm) == []
     assert rows(nodes.billing, "select * from sales.log") == ["(1)", "(1)"]
+
+
+GENERATED = [
+    ("apply_items", "text[]", "array['{1}', '{b}']"),
+    ("delete_items", "text[]", "array['1']"),
+    ("lock_items", "text[]", "array['1']"),
+    ("differing_items", "text[], text[]", "array['{1}', '{b}'], array['1']"),
+    ("read_items", "text[], bigint", "array['1'], null"),
+    ("keys_items", "text, integer", "null, 1"),
+]
+
+
+@pytest.mark.parametrize(("name", "types", "arguments"), GENERATED)
+def test_a_function_whose_owner_makes_it_run_with_the_callers_rights_does_nothing(
+    crm: Node, name: str, types: str, arguments: str
+) -> None:
+    owner = role(crm)
+    crm.sql(
+        f"""{PLAIN}; insert into items values (1, 'a'); alter table items owner to {owner}; grant rowferry_viewer to {owner};
+            select rowferry.attach('items')"""
+    )
+    with crm.connect() as connection:
+        connection.execute("set session authorization rowferry_owner")
+        connection.execute(f"begin; select rowferry.{name}({arguments}); rollback")
+        crm.sql(f"set session authorization {owner}; alter function rowferry.{name}({types}) security invoker")
+        with pytest.raises(psycopg.Error, match="this function must be security definer") as caught:
+            connection.execute(f"select rowferry.{name}({arguments})")
+    assert caught.value.sqlstate == "42501"
+
+
+SPELLING = ["datestyle", "intervalstyle", "timezone", "extra_float_digits", "bytea_output", "lc_monetary"]
+SPELLING += ["xmloption", "array_nulls"]
+ASTRAY = """set_config('datestyle', 'German', true), set_config('intervalstyle', 'iso_8601', true),
+    set_config('timezone', 'Asia/Tokyo', true), set_config('extra_float_digits', '-5', true),
+    set_config('bytea_output', 'escape', true), set_config('xmloption', 'document', true),
+    set_config('array_nulls', 'off', true)"""
+
+
+def test_what_a_trigger_of_the_target_sets_ends_with_the_function_that_fired_it(crm: Node) -> None:
+    crm.sql(f"""{PLAIN}; select rowferry.attach('items'); create function stray() returns trigger language plpgsql as
+        $$ begin perform {ASTRAY}; return coalesce(new, old); end $$;
+        create trigger stray before insert or delete on items for each row execute function stray()""")
+    now = "select " + ", ".join(f"current_setting('{name}')" for name in SPELLING)
+    with crm.connect(autocommit=False) as connection:
+        before = connection.execute(now).fetchone()
+        for call in ("apply_items(array['{1}', '{a}'])", "delete_items(array['1'])"):
+            connection.execute(f"select rowferry.{call}")
+            assert connection.execute(now).fetchone() == before, call
+
+
+def test_every_function_that_spells_values_spells_them_one_way(crm: Node) -> None:
+    crm.sql(f"{PLAIN}; select rowferry.attach('items')")
+    for name, types, _ in GENERATED:
+        pinned = crm.sql(f"select proconfig::text as settings from pg_proc where oid = 'rowferry.{name}({types})'::regprocedure")
+        assert all(setting in pinned[0]["settings"].lower() for setting in SPELLING), name
+
+
+def test_locking_many_rows_takes_time_in_proportion_to_them(crm: Node) -> None:
+    crm.sql(f"{PLAIN}; select rowferry.attach('items'); insert into items select g, 'x' from generate_series(1, 20000) g")
+    with crm.connect() as connection:
+        connection.execute("set statement_timeout = '1s'")
+        for _ in range(8):
+            connection.execute("select rowferry.lock_items(array(select g::text from generate_series(1, 20000) g))")
+
+
+def test_the_view_of_an_entity_shows_no_column_that_is_not_kept_in_sync(crm: Node) -> None:
+    crm.sql("create table items (id int primary key, secret text, v text); insert into items values (1, 'hidden', 'a')")
+    crm.sql("""select rowferry.attach('items', p_columns => '{"key": "id", "v": "v"}')""")
+    crm.sql("update items set v = 'b'; insert into items values (2, 'hidden'); delete from items where id = 2")
+    view = "select key_key, present_row::text, present_row ->> 'v' as v from rowferry.items_events order by event_id"
+    assert [tuple(row.values()) for row in crm.sql(view)] == [
+        (1, '{ "id" : 1, "v" : "b" }', "b"),
+        (2, None, None),
+        (2, None, None),
+    ]
+    # No column is bound to the view.
+    crm.sql("alter table items alter v type varchar(9); alter table items drop secret")
+    assert crm.sql("select present_row ->> 'v' as v from rowferry.items_events limit 1") == [{"v": "b"}]
+
+
+@pytest.mark.parametrize("kind", ["text", "bytea", "jsonb", "text[]"])
+def test_rows_that_are_stored_compressed_count_at_full_size_when_read(crm: Node, kind: str) -> None:
+    value = {
+        "bytea": "repeat('x', 100000)::bytea",
+        "jsonb": "to_jsonb(repeat('x', 100000))",
+        "text[]": "array[repeat('x', 100000)]",
+    }.get(kind, "repeat('x', 100000)")
+    crm.sql(f"create table items (id int primary key, v {kind}); select rowferry.attach('items')")
+    crm.sql(f"insert into items select g, {value} from generate_series(1, 4) g; insert into items values (5, null)")
+    read = "select cardinality(o_keys) as read, cardinality(o_cut) as cut from rowferry.read_items('{1,2,3,4,5}', 150000)"
+    assert crm.sql(read) == [{"read": 2, "cut": 3}]

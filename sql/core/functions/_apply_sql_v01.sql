@@ -11,7 +11,14 @@ stable
 set search_path = pg_catalog, pg_temp
 as $function$
 declare
-  v_head text := E'language plpgsql\nsecurity definer\nset search_path = %s\nset row_security = off\nas $rowferry$\n#variable_conflict use_column\n';
+  v_head text := E'language plpgsql\nsecurity definer\nset search_path = %s\nset row_security = off\n'
+    || E'set datestyle = \'ISO, YMD\'\nset intervalstyle = \'postgres\'\nset timezone = \'UTC\'\nset extra_float_digits = 1\n'
+    || E'set bytea_output = \'hex\'\nset lc_monetary = \'C\'\nset xmloption = \'content\'\nset array_nulls = on\nas $rowferry$\n#variable_conflict use_column\n';
+  -- An owner that makes the function security invoker would have its triggers run with the caller's rights.
+  v_check text := (select case when relowner <> 'rowferry_owner'::regrole then $f$  if current_user operator(pg_catalog.=) 'rowferry_owner' then
+    raise exception using errcode = '42501', message = 'this function must be security definer';
+  end if;
+$f$ else '' end from pg_class where oid = p_entity.relation);
   v_path text;
   v_keys_from text := rowferry._keys_sql(p_entity, '$1');
   v_keys_join text;
@@ -99,7 +106,7 @@ $f$, p_entity.relation, v_inserted, v_selected, v_from, v_key_join,
 )
 returns void
 %2$sbegin
-%3$s%4$s%5$send
+%6$s%3$s%4$s%5$send
 $rowferry$$f$,
     rowferry._object_name('apply_', p_entity.name), format(v_head, v_path),
     case when v_lossy is null then '' else format($f$  if exists (select from %s where %s) then
@@ -113,19 +120,19 @@ $f$, v_from, v_lossy) end,
   from %s
   where %s and row(%s)::record operator(pg_catalog.*<>) row(%s)::record;
 $f$, p_entity.relation, v_moved_set, v_from, v_key_join, v_moved_old, v_moved_new) end,
-    ltrim(v_write, E'\n'));
+    ltrim(v_write, E'\n'), v_check);
 
   return next format($f$create or replace function rowferry.%1$I(
   p_keys text[]
 )
 returns void
 %2$sbegin
-  delete from %3$s t
+%6$s  delete from %3$s t
   using %4$s
   where %5$s;
 end
 $rowferry$$f$,
-    rowferry._object_name('delete_', p_entity.name), format(v_head, v_path), p_entity.relation, v_keys_from, v_keys_join);
+    rowferry._object_name('delete_', p_entity.name), format(v_head, v_path), p_entity.relation, v_keys_from, v_keys_join, v_check);
 
   return next format($f$create or replace function rowferry.%1$I(
   p_keys text[]
@@ -134,17 +141,17 @@ returns text[]
 %2$sdeclare
   v_locked text[];
 begin
-  select array_agg(l.record_id) into v_locked
+%7$s  select array_agg(l.record_id) into v_locked
   from (select %3$s from %4$s t join %5$s on %6$s for no key update of t skip locked) l (record_id);
   return (
     select array_agg(p.record_id)
     from (select %3$s from %4$s t join %5$s on %6$s) p (record_id)
-    where p.record_id <> all (coalesce(v_locked, '{}'))
+    where p.record_id not in (select unnest(v_locked))
   );
 end
 $rowferry$$f$,
     rowferry._object_name('lock_', p_entity.name), format(v_head, 'pg_catalog, pg_temp'), rowferry._record_id_sql(p_entity, 't'), p_entity.relation,
-    v_keys_from, v_keys_join);
+    v_keys_from, v_keys_join, v_check);
 
   return next format($f$create or replace function rowferry.%1$I(
   p_columns text[],
@@ -152,7 +159,7 @@ $rowferry$$f$,
 )
 returns text[]
 %2$sbegin
-  return (
+%9$s  return (
     select array_agg(p.record_id)
     from unnest($2) with ordinality p (record_id, ord)
     join (
@@ -165,7 +172,8 @@ returns text[]
 end
 $rowferry$$f$,
     rowferry._object_name('differing_', p_entity.name), format(v_head, 'pg_catalog, pg_temp'), v_stored, v_sent,
-    (select c.local from rowferry._entity_columns(p_entity) c where c.key_position = 1), v_ordered, p_entity.relation, v_key_join);
+    (select c.local from rowferry._entity_columns(p_entity) c where c.key_position = 1), v_ordered, p_entity.relation, v_key_join,
+    v_check);
 end
 $function$;
 comment on function rowferry._apply_sql(rowferry.entities) is 'DDL of the functions that write an entity''s rows.';

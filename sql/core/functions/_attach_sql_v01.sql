@@ -25,6 +25,7 @@ begin
   end if;
   return next rowferry._read_sql(p_entity);
   return query select rowferry._apply_sql(p_entity);
+  return next rowferry._finish_sql(p_entity);
   return next rowferry._keys_function_sql(p_entity);
   for v_function in select * from rowferry._entity_functions(p_entity) loop
     if v_function.of_table_owner then

@@ -1,5 +1,6 @@
 -- The capture function of an entity, as DDL. Statement triggers see their rows as new_rows and old_rows; on a partitioned
--- table row triggers are used, since a statement trigger would miss writes that name a partition.
+-- table row triggers are used, since a statement trigger would miss writes that name a partition. The function has more rights than
+-- the table's owner: it calls output functions and compares bytes and text, so that no cast, operator or function of others runs.
 create or replace function rowferry._capture_sql(
   p_entity rowferry.entities
 )
@@ -13,9 +14,9 @@ declare
   v_settings text;
   v_image_new text;
   v_image_old text;
-  v_keys_new text;
-  v_keys_old text;
-  v_join text;
+  v_keys text;
+  v_key_count integer;
+  v_others text[];
   v_body text;
 begin
   select string_agg(distinct s.clause, '' order by s.clause) into v_settings
@@ -27,11 +28,18 @@ begin
   where c.key_position is not null and c.type similar to s.types;
 
   select string_agg('n.' || quote_ident(c.local), ', '), string_agg('o.' || quote_ident(c.local), ', '),
-    string_agg(format('n.%I as k%s', c.local, c.key_position), ', ') filter (where c.key_position is not null),
-    string_agg(format('o.%I as k%s', c.local, c.key_position), ', ') filter (where c.key_position is not null),
-    string_agg(format('n.k%1$s = o.k%1$s', c.key_position), ' and ') filter (where c.key_position is not null)
-  into v_image_new, v_image_old, v_keys_new, v_keys_old, v_join
-  from rowferry._entity_columns(p_entity) c;
+    -- By name and not by number, which a partition may have its own of; the type by name where its number is lost in a dump.
+    string_agg(format('a.attname = %L and a.atttypid = %s', c.local,
+      case when t.oid < 16384 then t.oid::text
+        else format('(select t.oid from pg_type t join pg_namespace s on s.oid = t.typnamespace where t.typname = %L and s.nspname = %L)',
+          t.typname, s.nspname) end), ' or ')
+      filter (where c.key_position is not null),
+    count(c.key_position), array_agg(c.local) filter (where c.key_position is null)
+  into v_image_new, v_image_old, v_keys, v_key_count, v_others
+  from rowferry._entity_columns(p_entity) c
+  join pg_attribute a on a.attrelid = p_entity.relation and a.attname = c.local
+  join pg_type t on t.oid = a.atttypid
+  join pg_namespace s on s.oid = t.typnamespace;
 
   if v_partitioned then
     v_body := format($f$
@@ -69,13 +77,12 @@ $f$, rowferry._record_id_sql(p_entity, 'n'), rowferry._record_id_sql(p_entity, '
     insert into rowferry.events (changed_at, entity_id, hops, event_type, record_id)
     select rowferry._now(), %3$s, v_hops,
       case when n.record_id is null then 'd' when o.record_id is null then 'i' else 'u' end::"char", coalesce(n.record_id, o.record_id)
-    from (select %6$s, %1$s as record_id, row(%4$s)::record as image from new_rows n) n
-    full join (select %8$s, %2$s as record_id, row(%5$s)::record as image from old_rows o) o on %7$s
+    from (select %1$s as record_id, row(%4$s)::record as image from new_rows n) n
+    full join (select %2$s as record_id, row(%5$s)::record as image from old_rows o) o on n.record_id = o.record_id
     where (n.record_id is null or o.record_id is null or n.image *<> o.image)
       and (v_keys is null or coalesce(n.record_id, o.record_id) not in (select unnest(v_keys)));
   end if;
-$f$, rowferry._record_id_sql(p_entity, 'n'), rowferry._record_id_sql(p_entity, 'o'), p_entity.id, v_image_new, v_image_old,
-      v_keys_new, v_join, v_keys_old);
+$f$, rowferry._record_id_sql(p_entity, 'n'), rowferry._record_id_sql(p_entity, 'o'), p_entity.id, v_image_new, v_image_old);
   end if;
 
   return format($f$create or replace function rowferry.%1$I()
@@ -86,8 +93,22 @@ set search_path = pg_catalog, pg_temp%2$s
 as $rowferry$
 declare
   v_hops smallint := 0;
-  v_keys text[];%3$s
+  v_keys text[];
+  v_columns integer;%3$s
 begin
+  -- An insert or delete needs no more than the key; what else is missing, reading the row will tell.
+  if tg_op <> 'UPDATE' then
+    v_columns := (select count(*) from pg_attribute a where a.attrelid = tg_relid and a.attnum > 0 and (%6$s)) + %8$s;
+  else
+    v_columns := (select count(*) from pg_attribute a where a.attrelid = tg_relid and a.attnum > 0 and (%6$s or a.attname = any (%10$L::name[])));
+  end if;
+  if v_columns <> %7$s + %8$s then
+    raise exception using errcode = 'RF010',
+      message = case when (select count(*) from pg_attribute a where a.attrelid = tg_relid and a.attnum > 0 and (%6$s)) <> %7$s
+        then 'a key column of a table kept in sync was altered' else 'a column of a table kept in sync was renamed or dropped' end,
+      detail = format('%%s is kept in sync as %%s.', tg_relid::regclass, %9$L),
+      hint = %11$L;
+  end if;
   -- Anyone can turn this setting on; only the applier has a row in rowferry.applying for its transaction.
   if current_setting('rowferry.applying', true) = 'on' then
     select a.hops, k.keys into v_hops, v_keys
@@ -101,7 +122,9 @@ begin
 end
 $rowferry$$f$,
     rowferry._object_name('capture_', p_entity.name), coalesce(v_settings, ''),
-    case when v_partitioned then E'\n  v_new text;\n  v_old text;' else '' end, p_entity.id, btrim(v_body, E'\n'));
+    case when v_partitioned then E'\n  v_new text;\n  v_old text;' else '' end, p_entity.id, btrim(v_body, E'\n'),
+    v_keys, v_key_count, coalesce(cardinality(v_others), 0), p_entity.name, coalesce(v_others, '{}'),
+    format('Give it the name and the type that it had, or: select rowferry.detach(%L); and attach the table again.', p_entity.name));
 end
 $function$;
 comment on function rowferry._capture_sql(rowferry.entities) is 'DDL of the function that an entity''s triggers call.';

@@ -1,5 +1,5 @@
 -- The view of an entity's events, as DDL: each event with the key in its own types and the present row. Written t.*::table, the row
--- cannot be mistaken for a column called t.
+-- cannot be mistaken for a column called t. Where the table has columns that are not kept in sync, the row is json without them.
 create or replace function rowferry._events_view_sql(
   p_entity rowferry.entities
 )
@@ -15,14 +15,19 @@ begin
   return query
   select format($f$create view %1$s as
 select e.id as event_id, e.event_type, e.changed_at, e.attempts, e.not_before, e.last_error,
-  %2$s, t.*::%4$s as present_row
+  %2$s, %7$s as present_row
 from rowferry.sync_events e
 cross join lateral %3$s
 left join %4$s t on %5$s
 where e.entity operator(pg_catalog.=) %6$L$f$,
     v_view, string_agg(format('k.k%s as %I', c.key_position, rowferry._object_name('key_', c.name)), ', ' order by c.key_position),
     rowferry._keys_sql(p_entity, 'array[e.record_id]'), p_entity.relation,
-    string_agg(format('t.%I operator(pg_catalog.=) k.k%s', c.local, c.key_position), ' and ' order by c.key_position), p_entity.name)
+    string_agg(format('t.%I operator(pg_catalog.=) k.k%s', c.local, c.key_position), ' and ' order by c.key_position), p_entity.name,
+    -- Named as text, no column is tied to the view: each can be renamed, dropped or given another type.
+    format(case when exists (select from pg_attribute a where a.attrelid = p_entity.relation and a.attnum > 0 and not a.attisdropped and a.attgenerated = ''
+        and a.attname <> all (p_entity.local_columns))
+      then '(select pg_catalog.json_object_agg(j.key, j.value) from pg_catalog.json_each(pg_catalog.row_to_json(t.*::%s)) j where j.key operator(pg_catalog.=) any (%L))'
+      else 't.*::%s' end, p_entity.relation, p_entity.local_columns))
   from rowferry._entity_columns(p_entity) c
   where c.key_position is not null;
 

@@ -17,9 +17,17 @@ stable
 security definer
 set search_path = pg_catalog, pg_temp
 set row_security = off
+set datestyle = 'ISO, YMD'
+set intervalstyle = 'postgres'
+set timezone = 'UTC'
+set extra_float_digits = 1
+set bytea_output = 'hex'
+set lc_monetary = 'C'
+set xmloption = 'content'
+set array_nulls = on
 as $rowferry$
 begin
-  if $1 is null then
+%7$s  if $1 is null then
     return (
       select array_agg(r.record_id)
       from (select %2$s from %3$s t order by %4$s limit $2) r (record_id)
@@ -39,7 +47,11 @@ end
 $rowferry$$f$,
     rowferry._object_name('keys_', p_entity.name), rowferry._record_id_sql(p_entity, 't'), p_entity.relation,
     string_agg(format('t.%I', c.local), ', ' order by c.key_position),
-    string_agg('k.k' || c.key_position, ', ' order by c.key_position), rowferry._keys_sql(p_entity, 'array[$1]'))
+    string_agg('k.k' || c.key_position, ', ' order by c.key_position), rowferry._keys_sql(p_entity, 'array[$1]'),
+    (select case when relowner <> 'rowferry_owner'::regrole then $c$  if current_user operator(pg_catalog.=) 'rowferry_owner' then
+    raise exception using errcode = '42501', message = 'this function must be security definer';
+  end if;
+$c$ else '' end from pg_class where oid = p_entity.relation))
   from rowferry._entity_columns(p_entity) c
   where c.key_position is not null
 $function$;

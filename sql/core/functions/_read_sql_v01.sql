@@ -13,11 +13,18 @@ declare
   v_join text;
   v_size text;
   v_rows text;
+  -- An owner that makes the function security invoker would have its triggers run with the caller's rights.
+  v_check text := (select case when relowner <> 'rowferry_owner'::regrole then $f$  if current_user operator(pg_catalog.=) 'rowferry_owner' then
+    raise exception using errcode = '42501', message = 'this function must be security definer';
+  end if;
+$f$ else '' end from pg_class where oid = p_entity.relation);
 begin
   select string_agg(case when c.typed then format('array_agg(t.%I)::text', c.local)
       else format('array_agg(textin(%s(t.%I)))::text', c.output, c.local) end, E',\n      ' order by c.position),
     string_agg(format('t.%I operator(pg_catalog.=) k.k%s', c.local, c.key_position), ' and ' order by c.key_position) filter (where c.key_position is not null),
-    string_agg(format('coalesce(pg_column_size(t.%I), 0)', c.local), ' + ' order by c.position)
+    -- What is stored compressed travels at its full size.
+    string_agg(format('coalesce(case when pg_column_compression(t.%1$I) is null then pg_column_size(t.%1$I) else octet_length(%2$s) end, 0)', c.local,
+        format(case when c.type in ('text', 'character varying', 'bytea') then 't.%I' else 'textin(%2$s(t.%1$I))' end, c.local, c.output)), ' + ' order by c.position)
       filter (where a.attstorage <> 'p')
   into v_values, v_join, v_size
   from rowferry._entity_columns(p_entity) c
@@ -35,9 +42,17 @@ stable
 security definer
 set search_path = pg_catalog, pg_temp
 set row_security = off
+set datestyle = 'ISO, YMD'
+set intervalstyle = 'postgres'
+set timezone = 'UTC'
+set extra_float_digits = 1
+set bytea_output = 'hex'
+set lc_monetary = 'C'
+set xmloption = 'content'
+set array_nulls = on
 as $rowferry$
 begin
-  if p_bytes is not null then
+%6$s  if p_bytes is not null then
     select array_agg(r.record_id) filter (where r.before <= p_bytes), array_agg(r.record_id) filter (where r.before > p_bytes)
     into p_keys, o_cut
     from (select %2$s, %3$s from %4$s) r (record_id, before);
@@ -49,7 +64,7 @@ begin
 end
 $rowferry$$f$,
     rowferry._object_name('read_', p_entity.name), rowferry._record_id_sql(p_entity, 't'),
-    case when v_size is null then '0' else format('sum(%s) over (rows unbounded preceding) - (%1$s)', v_size) end, v_rows, v_values);
+    case when v_size is null then '0' else format('sum(%s) over (rows unbounded preceding) - (%1$s)', v_size) end, v_rows, v_values, v_check);
 end
 $function$;
 comment on function rowferry._read_sql(rowferry.entities) is 'DDL of the function that reads the present rows of an entity.';
