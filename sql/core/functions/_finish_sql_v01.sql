@@ -12,11 +12,25 @@ returns void
 language plpgsql
 security definer
 set search_path = pg_catalog, pg_temp
+set datestyle = 'ISO, YMD'
+set intervalstyle = 'postgres'
+set timezone = 'UTC'
+set extra_float_digits = 1
+set bytea_output = 'hex'
+set lc_monetary = 'C'
+set xmloption = 'content'
+set array_nulls = on
 as $rowferry$
 begin
-  set constraints all immediate;
+%s  set constraints all immediate;
 end
-$rowferry$$f$, rowferry._object_name('finish_', p_entity.name))
+$rowferry$$f$, rowferry._object_name('finish_', p_entity.name), case when c.relowner <> 'rowferry_owner'::regrole then
+$f$  if current_user operator(pg_catalog.=) 'rowferry_owner' then
+    raise exception using errcode = '42501', message = 'this function must be security definer';
+  end if;
+$f$ else '' end)
+  from pg_class c
+  where c.oid = p_entity.relation
 $function$;
 comment on function rowferry._finish_sql(rowferry.entities) is 'DDL of the function that fires what is deferred on an entity''s table.';
 revoke all on function rowferry._finish_sql(rowferry.entities) from public;
