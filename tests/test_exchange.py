@@ -333,6 +333,22 @@ def test_whatever_a_trigger_raises_holds_its_row_and_stops_no_other(notes: Nodes
     assert waiting(notes.crm) == [f"insert notes 7 {sqlstate}"]
 
 
+def test_a_deferred_trigger_of_the_target_has_its_owners_rights_only(nodes: Nodes) -> None:
+    """Before PostgreSQL 18 it has those of whoever makes it fire."""
+    for node in nodes:
+        node.sql("do $$ begin if to_regrole('eve') is null then create role eve; end if; end $$")
+        node.sql("create table items (id integer primary key); alter table items owner to eve; select rowferry.attach('items')")
+    nodes.billing.sql(
+        "create table seen (who text); grant insert on seen to public;"
+        "create function see() returns trigger language plpgsql as"
+        " $$ begin insert into public.seen values (current_user); return null; end $$;"
+        "create constraint trigger see after insert on items deferrable initially deferred for each row execute function see()"
+    )
+    nodes.crm.sql("insert into items values (1)")
+    sync(nodes.crm, nodes.billing)
+    assert nodes.billing.sql("select who from seen") == [{"who": "eve"}]
+
+
 def test_process_batch_is_not_for_triggers(notes: Nodes) -> None:
     notes.crm.sql(
         "create function call_it() returns trigger language plpgsql as"
