@@ -30,6 +30,8 @@ def upgrade() -> None:
             "functions/_read_batch_v01.sql",
             "functions/_mark_applying_v01.sql",
             "functions/_unmark_applying_v01.sql",
+            "functions/_section_with_v01.sql",
+            "functions/_merge_v01.sql",
             "functions/_settle_v01.sql",
             "functions/_write_sections_v01.sql",
             "functions/_may_differ_v01.sql",

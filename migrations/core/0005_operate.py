@@ -20,6 +20,7 @@ def upgrade() -> None:
             "functions/resume_v01.sql",
             "functions/backfill_v01.sql",
             "functions/resync_v01.sql",
+            "functions/let_loser_win_v01.sql",
             "revisions/0005_operate.up.sql",
             "revisions/as_runner.sql",
         ]

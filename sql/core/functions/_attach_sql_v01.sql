@@ -13,11 +13,10 @@ declare
   v_owner text := quote_ident(pg_get_userbyid(v_owner_id));
   v_lend boolean := not has_schema_privilege(v_owner_id, 'rowferry', 'create');
   v_view text := format('rowferry.%I', rowferry._object_name('', p_entity.name, '_events'));
-  v_function record;
 begin
-  return next format('insert into rowferry.entities (id, name, peer, relation, key_columns, key_types, columns, local_columns)' || E'\n'
-    || 'values (%s, %L, %L, %L, %L, %L, %L, %L)', p_entity.id, p_entity.name, p_entity.peer, p_entity.relation::text,
-    p_entity.key_columns, p_entity.key_types, p_entity.columns, p_entity.local_columns);
+  return next format('insert into rowferry.entities (id, name, peer, relation, key_columns, key_types, columns, local_columns, conflict_rule, orphan_rule)' || E'\n'
+    || 'values (%s, %L, %L, %L, %L, %L, %L, %L, %L, %L)', p_entity.id, p_entity.name, p_entity.peer, p_entity.relation::text,
+    p_entity.key_columns, p_entity.key_types, p_entity.columns, p_entity.local_columns, p_entity.conflict_rule, p_entity.orphan_rule);
   return next rowferry._capture_sql(p_entity);
   return next format('alter function rowferry.%I() owner to rowferry_owner', rowferry._object_name('capture_', p_entity.name));
   if v_lend then
@@ -27,15 +26,8 @@ begin
   return query select rowferry._apply_sql(p_entity);
   return next rowferry._finish_sql(p_entity);
   return next rowferry._keys_function_sql(p_entity);
-  for v_function in select * from rowferry._entity_functions(p_entity) loop
-    if v_function.of_table_owner then
-      return next format('alter function rowferry.%s owner to %s', v_function.signature, v_owner);
-    end if;
-    return next format('revoke all on function rowferry.%s from public', v_function.signature);
-    return next format('grant execute on function rowferry.%s to %s', v_function.signature,
-      case when v_function.of_table_owner then 'rowferry_owner' else v_owner end);
-    return next format('comment on function rowferry.%s is %L', v_function.signature, v_function.comment);
-  end loop;
+  return query select rowferry._merge_sql(p_entity);
+  return query select rowferry._rights_sql(p_entity);
   return query select rowferry._events_view_sql(p_entity);
   return next format('alter view %s owner to %s', v_view, v_owner);
   return next format('grant select on %s to rowferry_viewer, rowferry_owner', v_view);

@@ -54,7 +54,8 @@ begin
     ) b;
     v_section := row(v_description ->> 'entity', array(select jsonb_array_elements_text(v_description -> 'columns')),
       v_parts[1]::text[], v_parts[2]::text[], v_parts[3]::text[], v_parts[4]::text[], v_parts[5]::bigint[],
-      v_parts[6]::timestamptz[], v_parts[7]::smallint[], v_parts[8:], null, array(select jsonb_array_elements_text(v_description -> 'key')));
+      v_parts[6]::timestamptz[], v_parts[7]::smallint[], v_parts[8:], null, array(select jsonb_array_elements_text(v_description -> 'key')),
+      array(select jsonb_array_elements_text(v_description -> 'rules')));
     o_sections := o_sections || v_section;
   end loop;
 end

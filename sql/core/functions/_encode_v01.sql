@@ -28,7 +28,7 @@ begin
     from unnest(array[v_section.keys::text, v_section.gone::text, v_section.asked::text, v_section.event_keys::text,
       v_section.event_ids::text, v_section.event_stamps::text, v_section.event_hops::text] || v_section.column_values)
       with ordinality p (part, ord);
-    v_descriptions := v_descriptions || jsonb_build_object('entity', v_section.entity, 'columns', v_section.columns, 'key', v_section.key,
+    v_descriptions := v_descriptions || jsonb_build_object('entity', v_section.entity, 'columns', v_section.columns, 'key', v_section.key, 'rules', v_section.rules,
       'bytes', (select jsonb_agg(coalesce(octet_length(p.part), -1) order by p.ord) from unnest(v_parts) with ordinality p (part, ord)));
     v_body := v_body || coalesce((select string_agg(p.part, '' order by p.ord) from unnest(v_parts) with ordinality p (part, ord)), '');
   end loop;

@@ -21,8 +21,10 @@ as $$
     ('lock_', 'text[]', 'Locks rows of %s; returns the keys of those that somebody else has locked.'),
     ('differing_', 'text[], text[]', 'Keys of rows of %s that are not stored as they were sent.'),
     ('finish_', '', 'Checks and fires what is deferred on %s, with the rights of its owner.'),
-    ('keys_', 'text, integer', 'Next keys of %s in their order, for backfill.')
+    ('keys_', 'text, integer', 'Next keys of %s in their order, for backfill.'),
+    ('merge_', 'text[], text[], text[]', 'Merges rows of %s that both nodes changed.')
   ) f (prefix, arguments, comment)
+  where f.prefix <> 'merge_' or p_entity.conflict_rule like 'merge:%' and rowferry._is_arbiter(p_entity.peer)
 $$;
 comment on function rowferry._entity_functions(rowferry.entities) is 'The functions generated for an entity.';
 revoke all on function rowferry._entity_functions(rowferry.entities) from public;

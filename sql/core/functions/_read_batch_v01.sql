@@ -105,7 +105,7 @@ begin
       v_entity := v_group.entity;
       v_keys := v_group.keys;
       v_section := row(v_entity.name, v_entity.columns, null, null, null, null, null, null, null, null, null,
-        v_entity.key_columns || v_entity.key_types);
+        v_entity.key_columns || v_entity.key_types, array[v_entity.conflict_rule, v_entity.orphan_rule]);
       select array_agg(e.record_id), array_agg(e.id), array_agg(rowferry._stamp(e)),
         case when max(e.hops) > 0 then array_agg(e.hops) end
       into v_section.event_keys, v_section.event_ids, v_section.event_stamps, v_section.event_hops

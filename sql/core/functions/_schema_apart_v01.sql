@@ -28,6 +28,10 @@ begin
     return jsonb_build_object('entity', p_section.entity, 'sqlstate', 'RF020', 'message', format('the keys differ: %s here, %s there',
         array_to_string(p_section.key, ' '), array_to_string(v_entity.key_columns || v_entity.key_types, ' ')),
       'hint', 'Attach the table on both nodes with the same key (p_key), its columns of the same type; delivery then goes on by itself.');
+  elsif array[v_entity.conflict_rule, v_entity.orphan_rule] <> p_section.rules then
+    return jsonb_build_object('entity', p_section.entity, 'sqlstate', 'RF020', 'message', format('the rules differ: %s here, %s there',
+        array_to_string(p_section.rules, ' and '), concat_ws(' and ', v_entity.conflict_rule, v_entity.orphan_rule)),
+      'hint', 'Give both nodes the same: select rowferry.set_rules(entity, conflict rule, orphan rule); delivery then goes on by itself.');
   end if;
   return null;
 end

@@ -1,6 +1,7 @@
 -- Decides the records of one section that both sides changed (R6, R7): locks their rows, reads this node's events in a newer statement,
 -- and takes out of the section what stays as it is here. Events that lose are deleted here, in the subtransaction that writes the winner.
--- o_busy: records whose rows a user has locked; o_decided: own events that were weighed.
+-- Under a merge rule the arbiter puts the merged row in place of the peer's, as a change of its own; the other node takes nothing before that comes.
+-- o_busy: records whose rows a user has locked; o_waiting: those that wait for the arbiter; o_decided: own events that were weighed.
 create or replace function rowferry._settle(
   p_peer text,
   p_section rowferry._section,
@@ -8,6 +9,7 @@ create or replace function rowferry._settle(
   p_known int8multirange,
   out o_section rowferry._section,
   out o_busy text[],
+  out o_waiting text[],
   out o_decided int8multirange,
   out o_conflicts jsonb
 )
@@ -35,6 +37,8 @@ declare
   v_mine_read record;
   v_part rowferry._section;
   v_verdict record;
+  v_merge_keys text[];
+  v_merged record;
 begin
   o_section := p_section;
   o_decided := '{}';
@@ -52,7 +56,8 @@ begin
   -- A statement of its own: it sees what users committed while their rows were waited for.
   select
     array_agg(distinct d.record_id) filter (where d.verdict <> 'theirs') as drop_keys,
-    array_agg(distinct d.record_id) filter (where d.verdict in ('mine', 'theirs')) as conflict_keys,
+    array_agg(distinct d.record_id) filter (where d.verdict in ('mine', 'theirs', 'merge')) as conflict_keys,
+    array_agg(distinct d.record_id) filter (where d.verdict = 'wait') as waiting,
     jsonb_object_agg(d.record_id, jsonb_build_object('verdict', d.verdict, 'mine', d.mine, 'theirs', d.theirs)) as verdicts,
     range_agg(d.ids) filter (where d.verdict = 'theirs') as lost,
     range_agg(d.ids) as decided
@@ -62,6 +67,10 @@ begin
       case
         when not t.real then 'asked'
         when t.theirs is null then 'known'
+        -- A consequence, a backfill or an answer loses to a real change whatever the rule.
+        when (m.mine = '-infinity') <> (t.theirs = '-infinity') then case when m.mine > t.theirs then 'mine' else 'theirs' end
+        when v_entity.conflict_rule like 'node:%' then case when v_entity.conflict_rule = 'node:' || v_node then 'mine' else 'theirs' end
+        when v_entity.conflict_rule like 'merge:%' then case when rowferry._is_arbiter(p_peer) then 'merge' else 'wait' end
         when (m.mine, v_node collate "C") > (t.theirs, p_peer collate "C") then 'mine'
         else 'theirs'
       end as verdict
@@ -84,21 +93,23 @@ begin
     return;
   end if;
   o_decided := v_verdict.decided;
+  o_waiting := v_verdict.waiting;
 
   if v_verdict.conflict_keys is not null then
     v_part := rowferry._section_part(o_section, v_verdict.conflict_keys, true);
     execute format('select * from rowferry.%I($1, null)', rowferry._object_name('read_', v_entity.name)) into v_mine_read
     using v_verdict.conflict_keys;
-    select coalesce(jsonb_agg(jsonb_build_object('entity', v_entity.name, 'record_id', c.record_id, 'rule', 'newest',
+    select coalesce(jsonb_agg(jsonb_build_object('entity', v_entity.name, 'record_id', c.record_id, 'rule', v_entity.conflict_rule, 'verdict', c.verdict,
       'winner', case when c.mine_wins then v_node else p_peer end,
       'winner_row', case when c.mine_wins then c.my_row else c.their_row end,
       'loser_row', case when c.mine_wins then c.their_row else c.my_row end,
       'winner_changed_at', case when c.mine_wins then c.mine else c.theirs end,
-      'loser_changed_at', case when c.mine_wins then c.theirs else c.mine end)), '[]')
-    into o_conflicts
+      'loser_changed_at', case when c.mine_wins then c.theirs else c.mine end)), '[]'),
+      array_agg(c.record_id) filter (where c.verdict = 'merge')
+    into o_conflicts, v_merge_keys
     from (
-      select k.record_id, v.verdict ->> 'verdict' = 'mine' as mine_wins, (v.verdict ->> 'mine')::timestamptz as mine,
-        (v.verdict ->> 'theirs')::timestamptz as theirs, m."row" as my_row, t."row" as their_row
+      select k.record_id, v.verdict ->> 'verdict' as verdict, v.verdict ->> 'verdict' <> 'theirs' as mine_wins,
+        (v.verdict ->> 'mine')::timestamptz as mine, (v.verdict ->> 'theirs')::timestamptz as theirs, m."row" as my_row, t."row" as their_row
       from unnest(v_verdict.conflict_keys) k (record_id)
       cross join lateral (select v_verdict.verdicts -> k.record_id) v (verdict)
       left join rowferry._rows(v_entity.columns, v_mine_read.o_keys, v_mine_read.o_columns) m using (record_id)
@@ -111,6 +122,12 @@ begin
   end if;
   if v_verdict.drop_keys is not null then
     o_section := rowferry._section_part(o_section, v_verdict.drop_keys, false);
+  end if;
+  if v_merge_keys is not null then
+    select * into v_merged from rowferry._merge(v_entity, p_peer, v_part, v_merge_keys, o_conflicts);
+    o_section := rowferry._section_with(o_section, v_merged.o_keys, v_merged.o_columns, v_merged.o_gone);
+    o_decided := o_decided + v_merged.o_events;
+    o_conflicts := v_merged.o_conflicts;
   end if;
 end
 $$;

@@ -1,12 +1,14 @@
 -- Takes a table into the sync: select rowferry.attach('public.accounts'). Runs with the caller's rights. With p_dry_run the DDL is returned and not run.
 -- p_columns: a map from entity column to column, or an array; p_key: entity columns of a unique index. Called again for a partitioned
--- table that has new partitions, it makes these refuse TRUNCATE too.
+-- table that has new partitions, it makes these refuse TRUNCATE too. Rules: docs/design.md.
 create or replace function rowferry.attach(
   p_table regclass,
   p_entity text default null,
   p_columns jsonb default null,
   p_key text[] default null,
   p_peer text default null,
+  p_conflict_rule text default 'newest',
+  p_orphan_rule text default 'hold',
   p_dry_run boolean default false
 )
 returns setof text
@@ -34,6 +36,9 @@ begin
       execute format('lock table %s in share row exclusive mode', p_table);
       v_entity := rowferry._plan_entity(p_table, p_entity, p_columns, p_key, p_peer);
     end if;
+    v_entity.conflict_rule := p_conflict_rule;
+    v_entity.orphan_rule := p_orphan_rule;
+    perform rowferry._check_rules(v_entity);
     v_statements := array(select rowferry._attach_sql(v_entity));
   end if;
   foreach v_statement in array v_statements loop
@@ -49,6 +54,6 @@ begin
   end if;
 end
 $$;
-comment on function rowferry.attach(regclass, text, jsonb, text[], text, boolean) is
+comment on function rowferry.attach(regclass, text, jsonb, text[], text, text, text, boolean) is
   'Keeps a table in sync with the peer. p_dry_run => true returns the DDL instead of running it.';
-revoke all on function rowferry.attach(regclass, text, jsonb, text[], text, boolean) from public;
+revoke all on function rowferry.attach(regclass, text, jsonb, text[], text, text, text, boolean) from public;

@@ -62,6 +62,8 @@ create table rowferry.entities (
   key_types text[] not null,
   columns text[] not null,
   local_columns text[] not null,
+  conflict_rule text not null default 'newest',
+  orphan_rule text not null default 'hold',
   attached_at timestamptz not null default now(),
   held_attempts integer not null default 0,
   held_until timestamptz,
@@ -78,6 +80,8 @@ comment on column rowferry.entities.key_columns is 'Entity columns that make the
 comment on column rowferry.entities.key_types is 'How the text of each of them is spelled: a type, or number or text for types that spell alike. Both nodes must agree.';
 comment on column rowferry.entities.columns is 'Entity columns that travel, sorted by name.';
 comment on column rowferry.entities.local_columns is 'Column of the table behind each of them.';
+comment on column rowferry.entities.conflict_rule is 'What decides a conflict: newest, node:name or merge:schema.function. Both nodes must agree.';
+comment on column rowferry.entities.orphan_rule is 'What becomes of a row whose parent the other node deleted meanwhile: hold, drop (the row goes) or revive (the parent comes back). Both nodes must agree.';
 comment on column rowferry.entities.attached_at is 'When it was attached.';
 comment on column rowferry.entities.held_attempts is 'How often the peer refused the entity as a whole, because its schema differs; 0 when it does not.';
 comment on column rowferry.entities.held_until is 'When it is tried again.';
@@ -241,6 +245,7 @@ create table rowferry.conflicts (
   rule text not null,
   winner_row jsonb,
   loser_row jsonb,
+  merged_row jsonb,
   winner_changed_at timestamptz not null,
   loser_changed_at timestamptz not null,
   decided_at timestamptz not null,
@@ -255,7 +260,8 @@ comment on column rowferry.conflicts.record_id is 'Key of the record as text.';
 comment on column rowferry.conflicts.winner is 'Node whose change stayed.';
 comment on column rowferry.conflicts.rule is 'Rule that decided.';
 comment on column rowferry.conflicts.winner_row is 'Row that stayed, by entity column, each value as its type prints it; null: it was deleted.';
-comment on column rowferry.conflicts.loser_row is 'Row that was given up; null: it was deleted.';
+comment on column rowferry.conflicts.loser_row is 'Row that was given up, or went into the merge; null: it was deleted.';
+comment on column rowferry.conflicts.merged_row is 'What a merge made of the two; null: there was none, or it deleted the row.';
 comment on column rowferry.conflicts.winner_changed_at is 'Stamp of the winning change; -infinity: a consequence, a backfill or an answer.';
 comment on column rowferry.conflicts.loser_changed_at is 'Stamp of the other one.';
 comment on column rowferry.conflicts.decided_at is 'When it was decided.';
@@ -273,6 +279,7 @@ create type rowferry._section as (
   event_hops smallint[],
   column_values text[],
   hops smallint,
-  key text[]
+  key text[],
+  rules text[]
 );
-comment on type rowferry._section is 'Rows of one entity inside an envelope: keys of rows that exist with the literal of one array per column in column_values, keys of rows that are gone, keys that are only asked for, the events behind them, how often these rows went back and forth, and the columns and types of the key.';
+comment on type rowferry._section is 'Rows of one entity inside an envelope: keys of rows that exist with the literal of one array per column in column_values, keys of rows that are gone, keys that are only asked for, the events behind them, how often these rows went back and forth, the columns and types of the key, and the rules for conflicts and orphans.';

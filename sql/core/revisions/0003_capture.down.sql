@@ -1,10 +1,15 @@
 drop function rowferry.detach(text, boolean);
-drop function rowferry.attach(regclass, text, jsonb, text[], text, boolean);
+drop function rowferry.set_rules(text, text, text);
+drop function rowferry.attach(regclass, text, jsonb, text[], text, text, text, boolean);
 drop function rowferry._attach_sql(rowferry.entities);
+drop function rowferry._check_rules(rowferry.entities);
 drop function rowferry._plan_entity(regclass, text, jsonb, text[], text);
+drop function rowferry._rights_sql(rowferry.entities, text);
 drop function rowferry._entity_functions(rowferry.entities);
 drop function rowferry._triggers_sql(rowferry.entities, boolean);
 drop function rowferry._events_view_sql(rowferry.entities);
+drop function rowferry._merge_sql(rowferry.entities);
+drop function rowferry._is_arbiter(text);
 drop function rowferry._keys_function_sql(rowferry.entities);
 drop function rowferry._finish_sql(rowferry.entities);
 drop function rowferry._apply_sql(rowferry.entities);

@@ -25,6 +25,8 @@ drop function rowferry._finish(rowferry._section[]);
 drop function rowferry._may_differ(rowferry._section[]);
 drop function rowferry._write_sections(rowferry._section[], boolean);
 drop function rowferry._settle(text, rowferry._section, int8multirange, int8multirange);
+drop function rowferry._merge(rowferry.entities, text, rowferry._section, text[], jsonb);
+drop function rowferry._section_with(rowferry._section, text[], text[], text[]);
 drop function rowferry._unmark_applying();
 drop function rowferry._mark_applying(rowferry._section[]);
 drop function rowferry._read_batch(text, integer);

@@ -1,3 +1,4 @@
+drop function rowferry.let_loser_win(bigint);
 drop function rowferry.resync(text);
 drop function rowferry.backfill(text);
 drop function rowferry.resume(text);

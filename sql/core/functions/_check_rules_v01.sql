@@ -1,0 +1,62 @@
+-- Refuses rules that are none. A merge function is looked for on the arbiter alone, since the other node never calls it.
+create or replace function rowferry._check_rules(
+  p_entity rowferry.entities
+)
+returns void
+language plpgsql
+stable
+set search_path = pg_catalog, pg_temp
+as $$
+declare
+  v_node text := substring(p_entity.conflict_rule from '^node:(.+)$');
+  v_merge text := substring(p_entity.conflict_rule from '^merge:(.+)$');
+  v_names text[];
+  v_function pg_proc;
+begin
+  if p_entity.conflict_rule <> 'newest' and v_node is null and v_merge is null then
+    raise exception using errcode = 'RF013', message = 'no such conflict rule', detail = format('%L.', p_entity.conflict_rule),
+      hint = 'newest, node:crm (this node always wins) or merge:billing.merge_account (a function of yours).';
+  elsif v_node <> p_entity.peer and v_node <> (select n.name from rowferry.node n) then
+    raise exception using errcode = 'RF013', message = 'the node that is to win is neither this one nor the peer',
+      detail = format('%s; this is %s, the peer %s.', v_node, (select n.name from rowferry.node n), p_entity.peer), hint = 'Name one of the two.';
+  end if;
+  if p_entity.orphan_rule not in ('hold', 'drop', 'revive') then
+    raise exception using errcode = 'RF013', message = 'no such orphan rule', detail = format('%L.', p_entity.orphan_rule),
+      hint = 'hold (both changes wait for a person), drop (the row goes, as its parent did) or revive (the parent comes back).';
+  end if;
+  if v_merge is null then
+    return;
+  end if;
+  begin
+    v_names := parse_ident(v_merge);
+  exception
+    when invalid_parameter_value then
+      v_names := '{}';
+  end;
+  if cardinality(v_names) <> 2 then
+    raise exception using errcode = 'RF013', message = 'a merge function is named with its schema', detail = format('%L.', v_merge), hint = 'merge:billing.merge_account';
+  end if;
+  if not rowferry._is_arbiter(p_entity.peer) then
+    return;
+  end if;
+  select p.* into v_function
+  from pg_class t
+  join pg_proc p on p.proargtypes = array_to_string(array[t.reltype, t.reltype], ' ')::oidvector and p.prorettype = t.reltype
+  join pg_namespace n on n.oid = p.pronamespace
+  where t.oid = p_entity.relation and n.nspname = v_names[1] and p.proname = v_names[2] and p.prokind = 'f' and not p.proretset;
+  if v_function.oid is null then
+    raise exception using errcode = 'RF013', message = 'there is no such merge function',
+      detail = format('%1$s(mine %2$s, theirs %2$s) returns %2$s', v_merge, p_entity.relation),
+      hint = 'It gets this node''s row and the other''s, null where it was deleted, and returns the row that both get, or null to delete it.';
+  elsif v_function.proisstrict then
+    raise exception using errcode = 'RF013', message = 'a merge function must be called on null too', detail = format('%s is strict.', v_function.oid::regprocedure),
+      hint = format('A row is null where it was deleted: alter function %s called on null input;', v_function.oid::regprocedure);
+  elsif not has_function_privilege((select t.relowner from pg_class t where t.oid = p_entity.relation), v_function.oid, 'execute') then
+    raise exception using errcode = 'RF013', message = 'the owner of the table may not execute the merge function', detail = format('%s.', v_function.oid::regprocedure),
+      hint = format('grant execute on function %s to %I;', v_function.oid::regprocedure,
+        (select pg_get_userbyid(t.relowner) from pg_class t where t.oid = p_entity.relation));
+  end if;
+end
+$$;
+comment on function rowferry._check_rules(rowferry.entities) is 'Refuses conflict and orphan rules that are none.';
+revoke all on function rowferry._check_rules(rowferry.entities) from public;

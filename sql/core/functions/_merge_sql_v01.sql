@@ -1,0 +1,90 @@
+-- The function that merges rows which both sides changed, as DDL: nothing unless this node is the arbiter of an entity with a merge rule. It calls the
+-- user's function with this node's row and the other's, each null where it was deleted; columns that do not travel are null in the other's.
+create or replace function rowferry._merge_sql(
+  p_entity rowferry.entities
+)
+returns setof text
+language plpgsql
+stable
+set search_path = pg_catalog, pg_temp
+as $function$
+declare
+  v_owner_check text := (select case when relowner <> 'rowferry_owner'::regrole then $f$  if current_user operator(pg_catalog.=) 'rowferry_owner' then
+    raise exception using errcode = '42501', message = 'this function must be security definer';
+  end if;
+$f$ else '' end from pg_class where oid = p_entity.relation);
+  v_path text := (select concat_ws(', ', quote_ident(n.nspname), case when n.nspname <> 'public' then 'public' end, 'pg_temp')
+    from pg_class c join pg_namespace n on n.oid = c.relnamespace where c.oid = p_entity.relation);
+  v_names text[];
+  v_from text;
+  v_join text;
+  v_row text;
+  v_values text;
+begin
+  if p_entity.conflict_rule not like 'merge:%' or not rowferry._is_arbiter(p_entity.peer) then
+    return;
+  end if;
+  v_names := parse_ident(substring(p_entity.conflict_rule from 7));
+  select
+    string_agg(format('pg_catalog.unnest(($3[%s])::%s[])', c.position, case when c.typed then c.type else 'text' end), ', ' order by c.position)
+      || ') u (' || string_agg('c' || c.position, ', ' order by c.position),
+    string_agg(format('t.%I operator(pg_catalog.=) k.k%s', c.local, c.key_position), ' and ' order by c.key_position) filter (where c.key_position is not null),
+    string_agg(case when c.typed then format('pg_catalog.array_agg(t.%I)::text', c.local)
+      else format('pg_catalog.array_agg(pg_catalog.textin(%s(t.%I)))::text', c.output, c.local) end, E',\n      ' order by c.position)
+  into v_from, v_join, v_values
+  from rowferry._entity_columns(p_entity) c;
+  select string_agg(case when c.position is null then 'null' else format('u.c%s::%s', c.position, format_type(a.atttypid, a.atttypmod)) end, ', ' order by a.attnum)
+  into v_row
+  from pg_attribute a
+  left join rowferry._entity_columns(p_entity) c on c.local = a.attname
+  where a.attrelid = p_entity.relation and a.attnum > 0 and not a.attisdropped;
+
+  return next format($f$create or replace function rowferry.%1$I(
+  p_keys text[],
+  p_their_keys text[],
+  p_columns text[],
+  out o_keys text[],
+  out o_columns text[],
+  out o_moved text[]
+)
+language plpgsql
+security definer
+set search_path = %2$s
+set row_security = off
+set datestyle = 'ISO, YMD'
+set intervalstyle = 'postgres'
+set timezone = 'UTC'
+set extra_float_digits = 1
+set bytea_output = 'hex'
+set lc_monetary = 'C'
+set xmloption = 'content'
+set array_nulls = on
+as $rowferry$
+begin
+%3$s  with merged as materialized (
+    select r.record_id, %4$I.%5$I(m.image, o.image) as image
+    from pg_catalog.unnest($1) r (record_id)
+    left join (
+      select %6$s as record_id, t as image
+      from %7$s t join %8$s on %9$s
+    ) m on m.record_id operator(pg_catalog.=) r.record_id
+    left join (
+      select u.record_id, row(%10$s)::%7$s as image
+      from rows from (%11$s, record_id)
+    ) o on o.record_id operator(pg_catalog.=) r.record_id
+  )
+  select pg_catalog.array_agg(x.record_id), array[
+      %12$s],
+    pg_catalog.array_agg(x.record_id) filter (where %6$s operator(pg_catalog.<>) x.record_id)
+  into o_keys, o_columns, o_moved
+  from merged x
+  cross join lateral (select (x.image).*) t
+  where not x.image is null;
+end
+$rowferry$$f$,
+    rowferry._object_name('merge_', p_entity.name), v_path, v_owner_check, v_names[1], v_names[2], rowferry._record_id_sql(p_entity, 't'), p_entity.relation,
+    rowferry._keys_sql(p_entity, '$1'), v_join, v_row, replace(v_from, ') u (', ', pg_catalog.unnest($2)) u ('), v_values);
+end
+$function$;
+comment on function rowferry._merge_sql(rowferry.entities) is 'DDL of the function that merges rows which both sides changed.';
+revoke all on function rowferry._merge_sql(rowferry.entities) from public;

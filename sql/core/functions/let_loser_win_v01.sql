@@ -1,0 +1,60 @@
+-- Turns a conflict round: writes the loser's row here as an ordinary change of this node, which then travels like any other. Returns the row before and after.
+create or replace function rowferry.let_loser_win(
+  p_id bigint
+)
+returns table (
+  entity text,
+  record_id text,
+  row_before jsonb,
+  row_after jsonb
+)
+language plpgsql
+security definer
+set search_path = pg_catalog, pg_temp
+set datestyle = 'ISO, YMD'
+set intervalstyle = 'postgres'
+set timezone = 'UTC'
+set extra_float_digits = 1
+set bytea_output = 'hex'
+set lc_monetary = 'C'
+set xmloption = 'content'
+set array_nulls = on
+as $$
+#variable_conflict use_column
+declare
+  v_conflict rowferry.conflicts;
+  v_entity rowferry.entities;
+  v_read record;
+begin
+  select c.* into v_conflict from rowferry.conflicts c where c.id = p_id;
+  if not found then
+    raise exception using errcode = 'RF008', message = 'no such conflict', detail = format('Conflict %s.', p_id),
+      hint = 'select id, entity, record_id, winner, rule, loser_row from rowferry.conflicts order by id desc limit 20;';
+  end if;
+  select e.* into v_entity from rowferry.entities e where e.name = v_conflict.entity;
+  if not found then
+    raise exception using errcode = 'RF011', message = 'no such entity', detail = format('%s was detached since.', v_conflict.entity),
+      hint = 'Both rows are in rowferry.conflicts: write the one you want by hand.';
+  elsif v_conflict.loser_row is not null
+      and array(select k collate "C" from jsonb_object_keys(v_conflict.loser_row) k order by 1) <> v_entity.columns then
+    raise exception using errcode = 'RF020', message = 'the columns of the entity have changed since the conflict',
+      detail = format('Then %s; now %s.', array(select jsonb_object_keys(v_conflict.loser_row)), v_entity.columns),
+      hint = 'Both rows are in rowferry.conflicts: write the one you want by hand.';
+  end if;
+  entity := v_conflict.entity;
+  record_id := v_conflict.record_id;
+  execute format('select * from rowferry.%I($1, null)', rowferry._object_name('read_', v_entity.name)) into v_read using array[v_conflict.record_id];
+  row_before := (select r."row" from rowferry._rows(v_entity.columns, v_read.o_keys, v_read.o_columns) r);
+  if v_conflict.loser_row is null then
+    execute format('select rowferry.%I($1)', rowferry._object_name('delete_', v_entity.name)) using array[v_conflict.record_id];
+  else
+    execute format('select rowferry.%I($1)', rowferry._object_name('apply_', v_entity.name))
+    using array(select array[v_conflict.loser_row ->> c.name]::text from unnest(v_entity.columns) with ordinality c (name, ord) order by c.ord);
+  end if;
+  execute format('select * from rowferry.%I($1, null)', rowferry._object_name('read_', v_entity.name)) into v_read using array[v_conflict.record_id];
+  row_after := (select r."row" from rowferry._rows(v_entity.columns, v_read.o_keys, v_read.o_columns) r);
+  return next;
+end
+$$;
+comment on function rowferry.let_loser_win(bigint) is 'Turns a conflict round: the loser''s row becomes an ordinary change of this node.';
+revoke all on function rowferry.let_loser_win(bigint) from public;
