@@ -19,6 +19,9 @@ declare
   v_moving text[];
   v_left jsonb := '[]';
   v_context text;
+  v_after bigint;
+  v_lost jsonb;
+  v_kept jsonb := '[]';
 begin
   for v_try in 1 .. 5 + cardinality(p_sections) loop
     begin
@@ -27,6 +30,8 @@ begin
       v_sections := '{}';
       v_decided := '{}';
       v_moving := null;
+      v_lost := '[]';
+      v_after := pg_sequence_last_value(pg_get_serial_sequence('rowferry.events', 'id')::regclass);
       set constraints all deferred;
       perform rowferry._mark_applying(p_sections);
       for i in 1 .. cardinality(p_sections) loop
@@ -52,12 +57,20 @@ begin
         end if;
       end loop;
       if rowferry._may_differ(v_sections) then
+        -- What a cascade took has to be read before it is gone: once more from the start.
+        v_lost := rowferry._lost_in_cascade(p_peer, coalesce(v_after, 0), p_heard, v_decided);
+        if (select count(*) from jsonb_array_elements(v_lost) l where l - 'loser_row' not in (select k - 'loser_row' from jsonb_array_elements(v_kept) k)) > 0 then
+          raise exception using errcode = 'RF100', message = 'a cascade took a change of this node';
+        end if;
         for i in 1 .. cardinality(v_sections) loop
           perform rowferry._note_differing(v_sections[i]);
         end loop;
       end if;
       perform rowferry._unmark_applying();
       o_busy := o_busy || v_left;
+      if v_lost <> '[]' then
+        o_conflicts := o_conflicts || v_kept;
+      end if;
       return;
     exception
       when sqlstate 'RF100' then
@@ -66,6 +79,7 @@ begin
           raise;
         end if;
     end;
+    v_kept := rowferry._with_rows(v_lost);
   end loop;
   raise exception using errcode = '40001', message = 'users change these records faster than they can be applied';
 end

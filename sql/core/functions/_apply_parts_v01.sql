@@ -38,6 +38,10 @@ declare
   v_message text;
   v_detail text;
   v_hint text;
+  v_schema text;
+  v_table text;
+  v_refusal jsonb;
+  v_orphan record;
 begin
   o_left := '[]';
   o_conflicts := '[]';
@@ -88,7 +92,8 @@ begin
       o_left := o_left || v_attempt.o_busy;
     exception
       when others or assert_failure then
-        get stacked diagnostics v_state = returned_sqlstate, v_context = pg_exception_context, v_message = message_text, v_detail = pg_exception_detail, v_hint = pg_exception_hint;
+        get stacked diagnostics v_state = returned_sqlstate, v_context = pg_exception_context, v_message = message_text, v_detail = pg_exception_detail, v_hint = pg_exception_hint,
+          v_schema = schema_name, v_table = table_name;
         if rowferry._is_transient(v_state, v_context) then
           raise;
         elsif not v_apart then
@@ -99,8 +104,17 @@ begin
         elsif v_state = '55P03' then
           o_left := o_left || rowferry._left_entries(v_section);
         elsif v_state in ('23503', '23505', '23P01') then
+          v_refusal := rowferry._refusal(v_state, v_message, v_detail, v_hint);
+          if v_state = '23503' then
+            v_orphan := rowferry._orphan(p_peer, v_section, p_heard, v_schema, v_table);
+            if v_orphan.o_give_up is not null then
+              o_left := o_left || rowferry._left_entries(v_section, v_refusal || jsonb_build_object('give_up', v_orphan.o_give_up));
+              o_conflicts := o_conflicts || v_orphan.o_conflict;
+              continue;
+            end if;
+          end if;
           v_aside := v_aside || v_section;
-          v_reasons := v_reasons || rowferry._left_entries(v_section, rowferry._refusal(v_state, v_message, v_detail, v_hint));
+          v_reasons := v_reasons || rowferry._left_entries(v_section, v_refusal);
         else
           o_left := o_left || rowferry._left_entries(v_section, rowferry._refusal(v_state, v_message, v_detail, v_hint));
         end if;

@@ -4,7 +4,8 @@ create or replace function rowferry._build(
   p_limit integer,
   out o_link rowferry.links,
   out o_envelope bytea,
-  out o_sent integer
+  out o_sent integer,
+  out o_removed integer
 )
 language plpgsql
 set search_path = pg_catalog, pg_temp
@@ -19,6 +20,7 @@ set array_nulls = on
 as $$
 declare
   v_batch record;
+  v_hot boolean := true;
   v_limit integer;
   v_header jsonb;
   v_sections rowferry._section[] := '{}';
@@ -28,6 +30,7 @@ declare
 begin
   o_link := p_link;
   o_sent := 0;
+  o_removed := 0;
   v_header := jsonb_build_object(
     'from', (select n.name from rowferry.node n), 'to', p_link.peer, 'token', p_link.token_number || '-' || p_link.token_random,
     'generation', p_link.generation, 'identity', rowferry._identity(), 'retired', p_link.acked, 'received', p_link.received,
@@ -41,6 +44,9 @@ begin
     perform rowferry._perform_skips(p_link.peer);
     v_limit := least(least(p_limit, p_link.batch_limit)::bigint * p_link.growth, 100000);
     perform rowferry._queue_backfill(p_link.peer, greatest(1, v_limit));
+    select c.o_removed, c.o_hot into o_removed, v_hot from rowferry._coalesce(p_link.peer, greatest(1, v_limit)) c;
+  end if;
+  if not v_hot then
     -- A statement of its own: its snapshot holds what was queued just now, and is the one for events and rows alike.
     select * into v_batch from rowferry._read_batch(p_link.peer, greatest(1, v_limit));
     perform rowferry._hold_entities(v_batch.o_unreadable);

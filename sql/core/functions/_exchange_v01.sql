@@ -101,7 +101,7 @@ begin
     v_link := v_built.o_link;
     envelope := v_built.o_envelope;
     sent := v_built.o_sent;
-    status := case when v_link is distinct from v_before then 'moved' else 'idle' end;
+    status := case when v_link is distinct from v_before or v_built.o_removed > 0 then 'moved' else 'idle' end;
   end if;
   if v_link is distinct from v_before then
     -- Progress is what the peer has applied or this node has, not what was built: a link that fails every time is stuck.

@@ -18,7 +18,6 @@ declare
   v_ack jsonb;
   v_batch rowferry.built_batches;
   v_heard int8multirange := rowferry._heard_ids(p_header -> 'acks');
-  v_entities integer[];
   v_lacking boolean;
   v_scale numeric;
 begin
@@ -45,22 +44,12 @@ begin
   end loop;
 
   if not isempty(v_heard) then
-    -- A row that was refused for want of its parent is tried again as soon as the parent has arrived.
+    -- A row that was refused for want of its parent is tried again as soon as the parent has arrived there.
     if exists (select from rowferry.held_events h where h.sqlstate = '23503') then
-      select array_agg(distinct e.entity_id) into v_entities
-      from unnest(v_heard) r
-      join rowferry.events e on e.id >= lower(r) and e.id < upper(r);
-      update rowferry.held_events h set not_before = rowferry._now()
-      where h.event_id in (
-        select w.event_id
-        from rowferry.held_events w
-        join rowferry.entities c on c.id = w.entity_id
-        join pg_constraint f on f.conrelid = c.relation and f.contype = 'f'
-        join rowferry.entities p on p.relation = f.confrelid
-        where w.sqlstate = '23503' and w.not_before > rowferry._now() and p.id = any (v_entities)
-        order by w.event_id
-        limit 1000
-      );
+      perform rowferry._retry_related((
+        select array_agg(distinct e.entity_id)
+        from unnest(v_heard) r
+        join rowferry.events e on e.id >= lower(r) and e.id < upper(r)));
     end if;
     o_retired := rowferry._delete_events(v_heard);
   end if;

@@ -1,6 +1,6 @@
 -- Holds the events of records that the peer refused, twice as long each time, up to five minutes; a record that was only locked there waits a
 -- moment, uncounted. Returns whether a record was refused for want of another one: held only with p_hold_lacking, when the batch was everything
--- that is pending or has grown in vain; before that the next batch grows and brings the other.
+-- that is pending or has grown in vain; before that the next batch grows and brings the other. What the peer's orphan rule refuses is given up.
 create or replace function rowferry._note_refusals(
   p_batch rowferry.built_batches,
   p_refusals jsonb,
@@ -37,13 +37,25 @@ begin
   from jsonb_array_elements(p_refusals) r (refusal)
   join rowferry.entities n on n.name = r.refusal ->> 'entity'
   join rowferry.events e on e.entity_id = n.id and e.record_id = r.refusal ->> 'record_id' and e.id <@ p_batch.ids
-  where p_hold_lacking or coalesce(r.refusal ->> 'sqlstate', '') not in ('23503', '23505', '23P01')
+  where not r.refusal ? 'give_up' and (p_hold_lacking or coalesce(r.refusal ->> 'sqlstate', '') not in ('23503', '23505', '23P01'))
   on conflict (event_id) do update
   set attempts = h.attempts + excluded.attempts,
     not_before = v_now + case when excluded.attempts = 0 then interval '0.25 s'
       else least(power(2, least(h.attempts, 10)), 300) * interval '1 s' end,
     sqlstate = excluded.sqlstate, last_error = excluded.last_error, hint = excluded.hint, last_at = v_now;
-  return exists (select from jsonb_array_elements(p_refusals) r where r ->> 'sqlstate' in ('23503', '23505', '23P01'));
+  -- The orphan rule: as a skip, unless the record has changed since.
+  insert into rowferry.skips (peer, entity_id, entity, record_id, ids, reason, last_error, requested_at, requested_by)
+  select p_batch.peer, n.id, n.name, e.record_id, range_agg(int8range(e.id, e.id, '[]')),
+    case r.refusal ->> 'give_up' when 'drop' then 'its parent was deleted on ' else 'a row refers to it on ' end || p_batch.peer,
+    min(r.refusal ->> 'message'), v_now, 'orphan rule ' || (r.refusal ->> 'give_up')
+  from jsonb_array_elements(p_refusals) r (refusal)
+  join rowferry.entities n on n.name = r.refusal ->> 'entity'
+  join rowferry.events e on e.entity_id = n.id and e.record_id = r.refusal ->> 'record_id' and e.event_type <> 'q'
+  where r.refusal ? 'give_up' and not exists (select from rowferry.skips s
+    where s.done_at is null and s.entity_id = e.entity_id and s.record_id = e.record_id and e.id <@ s.ids)
+  group by n.id, n.name, e.record_id, r.refusal ->> 'give_up'
+  having bool_and(e.id <@ p_batch.ids);
+  return exists (select from jsonb_array_elements(p_refusals) r where r ->> 'sqlstate' in ('23503', '23505', '23P01') and not r ? 'give_up');
 end
 $$;
 comment on function rowferry._note_refusals(rowferry.built_batches, jsonb, boolean) is 'Holds the events of records that the peer refused.';

@@ -1,0 +1,32 @@
+-- Records of this node that a cascade has just taken although they had changes that the peer did not know of: no rule decides about them, the
+-- constraint does, but the row must be kept like any loser's. p_after: last event before the batch was written.
+create or replace function rowferry._lost_in_cascade(
+  p_peer text,
+  p_after bigint,
+  p_heard int8multirange,
+  p_decided int8multirange
+)
+returns jsonb
+language sql
+volatile
+set search_path = pg_catalog, pg_temp
+set enable_seqscan = off
+set enable_bitmapscan = off
+set enable_hashjoin = off
+set enable_mergejoin = off
+set enable_material = off
+as $$
+  select coalesce(jsonb_agg(jsonb_build_object('entity', l.name, 'record_id', l.record_id, 'rule', 'cascade', 'winner', p_peer,
+    'winner_row', null, 'winner_changed_at', '-infinity', 'loser_changed_at', l.stamp) order by l.name, l.record_id), '[]')
+  from (
+    select n.name, c.record_id, max(rowferry._stamp(o)) as stamp
+    from rowferry.events c
+    join rowferry.entities n on n.id = c.entity_id
+    join rowferry.events o on o.entity_id = c.entity_id and o.record_id = c.record_id
+    where c.id > p_after and c.hops > 0 and c.event_type = 'd'
+      and o.id <> c.id and o.hops = 0 and o.event_type in ('i', 'u') and not o.id <@ p_heard and not o.id <@ p_decided
+    group by n.name, c.record_id
+  ) l
+$$;
+comment on function rowferry._lost_in_cascade(text, bigint, int8multirange, int8multirange) is 'Own changes that a cascade has taken.';
+revoke all on function rowferry._lost_in_cascade(text, bigint, int8multirange, int8multirange) from public;

@@ -1,0 +1,74 @@
+"""Many changes of one record: the newest is sent, the others cost nothing."""
+
+import pytest
+
+from harness import Nodes
+from harness.courier import Courier
+from harness.exchange import rows, sync, waiting
+
+
+@pytest.fixture
+def notes(nodes: Nodes) -> Nodes:
+    for node in nodes:
+        node.sql("create table notes (id integer primary key, value integer); select rowferry.attach('notes')")
+    nodes.crm.sql("insert into notes select n, 0 from generate_series(1, 20) n")
+    sync(*nodes)
+    return nodes
+
+
+@pytest.mark.slow
+@pytest.mark.case(36, 78)
+def test_a_record_that_changed_300000_times_is_sent_once_in_calls_that_end(notes: Nodes) -> None:
+    notes.crm.sql("update notes set value = 1")
+    with notes.crm.connect(autocommit=False) as connection:
+        connection.execute(
+            "insert into rowferry.events (changed_at, entity_id, event_type, record_id)"
+            " select clock_timestamp(), id, 'u', '7' from rowferry.entities, generate_series(1, 299999)"
+        )
+        connection.execute("update notes set value = 2 where id = 7")
+        connection.commit()
+    notes.crm.sql("update notes set value = 3 where id = 8")
+    courier = Courier(notes)
+    for connection in courier.connections.values():
+        connection.execute("set statement_timeout = '0.75 s'")
+    sent = 0
+    crm, billing = courier.meet(notes)
+    for _ in range(100):
+        answers = courier.call(notes.crm, billing), courier.call(notes.billing, crm)
+        crm, billing = (answer["envelope"] for answer in answers)
+        sent += answers[0]["sent"]
+        if all(answer["status"] == "idle" for answer in answers):
+            break
+    assert waiting(notes.crm) == []
+    assert sent <= 22
+    assert [rows(node, "select * from notes where id in (6, 7, 8)") for node in notes] == [["(6,1)", "(7,2)", "(8,3)"]] * 2
+
+
+def test_the_newest_stamp_is_what_a_conflict_compares(notes: Nodes) -> None:
+    """A clock that went back between two changes of a record: the later stamp counts, as it would without coalescing."""
+    for node in notes:
+        node.sql("""create or replace function rowferry._now() returns timestamptz language sql volatile parallel safe as
+            $$ select coalesce(nullif(current_setting('test.now', true), '')::timestamptz, pg_catalog.clock_timestamp()) $$""")
+    notes.crm.sql("""
+        set test.now = '2026-01-01 12:00'; update notes set value = 1 where id = 1;
+        set test.now = '2026-01-01 10:00'; update notes set value = 2 where id = 1""")
+    notes.billing.sql("set test.now = '2026-01-01 11:00'; update notes set value = 3 where id = 1")
+    sync(*notes)
+    assert [rows(node, "select value from notes where id = 1") for node in notes] == [["(2)"]] * 2
+
+
+def test_what_was_sent_is_not_taken_back(notes: Nodes) -> None:
+    """An event that the peer may have in its hands stays until it is acknowledged, and so does a question."""
+    courier = Courier(notes)
+    _, billing = courier.meet(notes)
+    notes.crm.sql("update notes set value = 1 where id = 1")
+    assert courier.call(notes.crm, billing)["sent"] == 1
+    for value in (2, 3, 4):
+        notes.crm.sql(f"update notes set value = {value} where id = 1")
+    assert courier.call(notes.crm)["sent"] == 2
+    assert len(waiting(notes.crm)) == 2
+    again = Courier(notes)
+    again.meet(notes)
+    assert len(waiting(notes.crm)) == 2
+    sync(*notes)
+    assert [rows(node, "select value from notes where id = 1") for node in notes] == [["(4)"]] * 2

@@ -1,0 +1,159 @@
+"""A row whose parent the other side deleted meanwhile: what each orphan rule makes of it, and of a key that cascades."""
+
+import pytest
+
+from harness import Node, Nodes, wait_until
+from harness.courier import Courier
+from harness.exchange import rows, sync, waiting
+
+
+def install(nodes: Nodes, rule: str, action: str = "") -> None:
+    for node in nodes:
+        node.sql(f"""
+            create table parents (id integer primary key, name text);
+            create table children (id integer primary key, parent_id integer references parents {action}, name text);
+            select rowferry.attach('parents');
+            select rowferry.attach('children', p_orphan_rule => '{rule}')""")
+    nodes.crm.sql("insert into parents values (1, 'first'), (2, 'second'); insert into children values (20, 2, 'of second')")
+    sync(*nodes)
+
+
+def conflicts(node: Node) -> list[tuple[str, ...]]:
+    query = """
+        select entity, record_id, rule, winner, winner_row ->> 'name' as won, loser_row ->> 'name' as lost
+        from rowferry.conflicts order by id"""
+    return [tuple(row.values()) for row in node.sql(query)]
+
+
+def rest(nodes: Nodes) -> None:
+    wait_until(lambda: sync(*nodes) and not waiting(nodes.crm) + waiting(nodes.billing), 15, "nothing is left to deliver")
+
+
+PARENTS = "select * from parents"
+CHILDREN = "select * from children"
+
+
+@pytest.mark.case(44)
+@pytest.mark.parametrize("deleter", ["crm", "billing"])
+@pytest.mark.parametrize("limit", [None, 1])
+@pytest.mark.parametrize(
+    "change", ["insert into children values (10, 1, 'new')", "update children set parent_id = 1 where id = 20"]
+)
+def test_drop_gives_up_the_row(nodes: Nodes, deleter: str, limit: int | None, change: str) -> None:
+    install(nodes, "drop")
+    here, there = (nodes.crm, nodes.billing) if deleter == "crm" else (nodes.billing, nodes.crm)
+    here.sql("delete from parents where id = 1")
+    there.sql(change)
+    there.sql("update parents set name = 'changed' where id = 2")
+    sync(*nodes, limit=limit)
+    rest(nodes)
+    for node in nodes:
+        assert rows(node, PARENTS) == ["(2,changed)"]
+        assert rows(node, CHILDREN) == ['(20,2,"of second")']
+        new = "insert" in change
+        assert conflicts(node) == [
+            ("children", "10" if new else "20", "drop", deleter, None if new else "of second", "new" if new else "of second")
+        ]
+    given_up = there.sql("select entity, requested_by, reason from rowferry.skips")
+    assert given_up == [
+        {"entity": "children", "requested_by": "orphan rule drop", "reason": f"its parent was deleted on {deleter}"}
+    ]
+
+
+@pytest.mark.case(44)
+@pytest.mark.parametrize("deleter", ["crm", "billing"])
+@pytest.mark.parametrize("limit", [None, 1])
+def test_revive_brings_the_parent_back(nodes: Nodes, deleter: str, limit: int | None) -> None:
+    install(nodes, "revive")
+    here, there = (nodes.crm, nodes.billing) if deleter == "crm" else (nodes.billing, nodes.crm)
+    here.sql("delete from parents where id = 1")
+    there.sql("insert into children values (10, 1, 'new')")
+    sync(*nodes, limit=limit)
+    rest(nodes)
+    for node in nodes:
+        assert rows(node, PARENTS) == ["(1,first)", "(2,second)"]
+        assert rows(node, CHILDREN) == ["(10,1,new)", '(20,2,"of second")']
+        assert conflicts(node) == [("parents", "1", "revive", there.name, "first", None)]
+
+
+@pytest.mark.case(44)
+def test_hold_keeps_both_changes_for_a_person(nodes: Nodes) -> None:
+    install(nodes, "hold")
+    nodes.crm.sql("delete from parents where id = 1")
+    nodes.billing.sql("insert into children values (10, 1, 'new'); update parents set name = 'changed' where id = 2")
+    sync(*nodes)
+    assert waiting(nodes.crm) == ["delete parents 1 23503"]
+    assert waiting(nodes.billing) == ["insert children 10 23503"]
+    assert rows(nodes.crm, PARENTS) == ["(2,changed)"]
+    for node in nodes:
+        assert all(row["hint"] for row in node.sql("select hint from rowferry.sync_events"))
+    nodes.billing.sql("delete from children where id = 10")
+    rest(nodes)
+    assert [rows(node, PARENTS) for node in nodes] == [["(2,changed)"]] * 2
+
+
+@pytest.mark.parametrize("rule", ["drop", "revive"])
+def test_no_rule_is_asked_where_nothing_crossed(nodes: Nodes, rule: str) -> None:
+    """A parent and its rows deleted together, and one whose parent comes in a later batch: refused, never given up."""
+    install(nodes, rule)
+    nodes.crm.sql("insert into parents values (3, 'third'); insert into children values (30, 3, 'of third')")
+    sync(*nodes)
+    with nodes.crm.connect() as late, nodes.crm.connect() as early:
+        for connection in (late, early):
+            connection.execute("begin")
+        late.execute("insert into parents values (4, 'fourth')")
+        early.execute("delete from children where id = 30")
+        early.execute("delete from parents where id = 3")
+        late.execute("insert into children values (40, 4, 'of fourth')")
+        early.execute("commit")
+        courier = Courier(nodes)
+        courier.meet(nodes)
+        late.execute("commit")
+    sync(*nodes, limit=1)
+    rest(nodes)
+    for node in nodes:
+        assert rows(node, PARENTS) == ["(1,first)", "(2,second)", "(4,fourth)"]
+        assert rows(node, CHILDREN) == ['(20,2,"of second")', '(40,4,"of fourth")']
+        assert conflicts(node) == []
+        assert node.sql("select from rowferry.skips") == []
+
+
+def test_a_row_that_changed_again_is_not_given_up(nodes: Nodes) -> None:
+    """Its sender gives a refused row up only as it was refused: moved to another parent meanwhile, it is delivered."""
+    install(nodes, "drop")
+    nodes.crm.sql("delete from parents where id = 1")
+    nodes.billing.sql("insert into children values (10, 1, 'new')")
+    courier = Courier(nodes)
+    _, billing = courier.meet(nodes)
+    answer = courier.call(nodes.crm, billing)["envelope"]
+    nodes.billing.sql("update children set parent_id = 2 where id = 10")
+    courier.call(nodes.billing, answer)
+    assert nodes.billing.sql("select from rowferry.skips") == []
+    rest(nodes)
+    for node in nodes:
+        assert rows(node, PARENTS) == ["(2,second)"]
+        assert rows(node, CHILDREN) == ["(10,2,new)", '(20,2,"of second")']
+
+
+@pytest.mark.case(44)
+@pytest.mark.parametrize("rule", ["hold", "drop", "revive"])
+@pytest.mark.parametrize("deleter", ["crm", "billing"])
+def test_a_cascade_takes_the_row_but_not_its_memory(nodes: Nodes, rule: str, deleter: str) -> None:
+    """Where the foreign key itself cascades it has decided; the row that went is kept on both nodes and can be brought back."""
+    install(nodes, rule, "on delete cascade")
+    here, there = (nodes.crm, nodes.billing) if deleter == "crm" else (nodes.billing, nodes.crm)
+    here.sql("delete from parents where id in (1, 2)")
+    there.sql("insert into children values (10, 1, 'new'), (11, 1, 'newer')")
+    sync(*nodes)
+    rest(nodes)
+    for node in nodes:
+        assert rows(node, PARENTS) == rows(node, CHILDREN) == []
+        assert {row[:2] + row[3:] for row in conflicts(node)} == {
+            ("children", "10", deleter, None, "new"),
+            ("children", "11", deleter, None, "newer"),
+        }
+        assert {row[2] for row in conflicts(node)} == ({"cascade", "drop"} if rule == "drop" else {"cascade"})
+    here.sql("insert into parents values (1, 'again')")
+    here.sql("select rowferry.let_loser_win(id) from rowferry.conflicts where record_id = '10' and rule = 'cascade'")
+    sync(*nodes)
+    assert [rows(node, CHILDREN) for node in nodes] == [["(10,1,new)"]] * 2
