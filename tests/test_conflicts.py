@@ -256,3 +256,20 @@ def test_a_conflict_that_is_not_there_cannot_be_turned_round(nodes: Nodes) -> No
     with pytest.raises(psycopg.Error, match="no such conflict") as raised:
         nodes.crm.sql("select * from rowferry.let_loser_win(7)")
     assert raised.value.sqlstate == "RF008" and raised.value.diag.message_hint
+
+
+@pytest.mark.parametrize("rule", ["node:crm", "node:billing", "merge:app.merge_note"])
+@pytest.mark.parametrize("real", ["crm", "billing"])
+def test_a_backfill_loses_to_a_real_change_whatever_the_rule(nodes: Nodes, rule: str, real: str) -> None:
+    install(nodes, rule)
+    changed, other = (nodes.crm, nodes.billing) if real == "crm" else (nodes.billing, nodes.crm)
+    courier = Courier(nodes)
+    crm, billing = courier.meet(nodes)
+    other.sql("select rowferry.backfill('notes')")
+    changed.sql("update notes set text = 'real' where id = 1")
+    answers = courier.call(nodes.crm, billing), courier.call(nodes.billing, crm)
+    assert [answer["sent"] for answer in answers] == ([1, 2] if real == "crm" else [2, 1])
+    sync(*nodes)
+    for node in nodes:
+        assert rows(node, "select text from notes order by id") == ["(real)", "(second)"]
+        assert waiting(node) == []

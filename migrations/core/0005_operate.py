@@ -11,6 +11,7 @@ def upgrade() -> None:
         [
             "revisions/as_owner.sql",
             "views/sync_events_v01.sql",
+            "functions/_uncaptured_v01.sql",
             "views/status_v01.sql",
             "functions/_link_v01.sql",
             "functions/skip_v01.sql",

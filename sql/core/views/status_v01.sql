@@ -4,6 +4,7 @@ select s.peer,
   case
     when s.stopped_at is not null then 'stopped'
     when s.paused_at is not null then 'paused'
+    when s.uncaptured is not null then 'stuck'
     when s.waiting and s.quiet > interval '1 min' then 'stuck'
     when s.held > 0 then 'held'
     when s.waiting then 'moving'
@@ -14,6 +15,7 @@ select s.peer,
   case
     when s.stopped_at is not null then s.stopped_reason
     when s.paused_at is not null then format('paused by %s since %s', s.paused_by, to_char(s.paused_at, 'YYYY-MM-DD HH24:MI:SS'))
+    when s.uncaptured is not null then s.uncaptured
     when s.waiting and s.quiet > interval '1 min' then case
       when s.courier_error is not null then s.error
       when not s.at_work then 'no courier is at work: start rowferry run'
@@ -24,7 +26,7 @@ select s.peer,
     else s.warning
   end as reason
 from (
-  select l.*, l.last_exchange_at as last_exchange, q.pending, q.held, date_trunc('millisecond', clock_timestamp() - q.oldest_at) as oldest,
+  select l.*, rowferry._uncaptured(l.peer) as uncaptured, l.last_exchange_at as last_exchange, q.pending, q.held, date_trunc('millisecond', clock_timestamp() - q.oldest_at) as oldest,
     q.pending > q.held or exists (
       select from rowferry.backfills b join rowferry.entities e on e.id = b.entity_id where e.peer = l.peer and b.finished_at is null) as waiting,
     clock_timestamp() - greatest(q.oldest_at, l.last_exchange_at, (
@@ -50,7 +52,7 @@ from (
 ) s;
 comment on view rowferry.status is 'Where each link stands, one row per peer. Start here.';
 comment on column rowferry.status.peer is 'The other node.';
-comment on column rowferry.status.state is 'moving, idle, paused, held (some rows are refused, all others move), stuck (work waits and nothing has moved for a minute), stopped (by the memory check).';
+comment on column rowferry.status.state is 'moving, idle, paused, held (some rows are refused, all others move), stuck (work waits and nothing has moved for a minute, or a table is not captured any more), stopped (by the memory check).';
 comment on column rowferry.status.pending is 'Events that wait, the held ones included.';
 comment on column rowferry.status.held is 'Events set aside because the peer refused their row.';
 comment on column rowferry.status.oldest is 'Age of the oldest event that waits.';

@@ -1,0 +1,41 @@
+"""The view status, where a person looks first: it is red while something does not move, with the cause and the way out."""
+
+import pytest
+
+from harness import Nodes
+from harness.exchange import rows, sync
+
+
+@pytest.mark.case(34)
+@pytest.mark.parametrize("kind", ["", "partition by range (id)"])
+@pytest.mark.parametrize("event", ["insert", "update", "delete", "truncate"])
+def test_a_disabled_or_dropped_capture_trigger_is_named_at_once(nodes: Nodes, kind: str, event: str) -> None:
+    for node in nodes:
+        node.sql(f"create table notes (id integer primary key, value text) {kind}; select rowferry.attach('notes')")
+        if kind:
+            node.sql("create table part partition of notes default")
+    trigger = "rowferry_truncate" if event == "truncate" else "rowferry_capture" if kind else f"rowferry_capture_{event}"
+    status = "select state, reason from rowferry.status"
+    with nodes.crm.connect() as viewer:
+        viewer.execute("set role rowferry_viewer")
+        assert viewer.execute(status).fetchall() == [("idle", None)]
+        for change in ("disable trigger", "enable trigger", "enable replica trigger"):
+            nodes.crm.sql(f"alter table notes {change} {trigger}")
+            ((state, reason),) = viewer.execute(status).fetchall()
+            assert state == "stuck" and f"its trigger {trigger} is disabled" in reason and "rowferry.backfill('notes')" in reason
+        nodes.crm.sql(f"alter table notes enable always trigger {trigger}")
+        assert viewer.execute(status).fetchall() == [("idle", None)]
+        nodes.crm.sql(f"drop trigger {trigger} on notes")
+        ((state, reason),) = viewer.execute(status).fetchall()
+        assert state == "stuck" and f"its trigger {trigger} is gone" in reason
+
+
+@pytest.mark.case(34)
+def test_what_the_reason_says_mends_a_disabled_trigger(nodes: Nodes) -> None:
+    for node in nodes:
+        node.sql("create table notes (id integer primary key, value text); select rowferry.attach('notes')")
+    nodes.crm.sql("alter table notes disable trigger rowferry_capture_insert; insert into notes values (1, 'unseen')")
+    reason = nodes.crm.sql("select reason from rowferry.status")[0]["reason"]
+    nodes.crm.sql(reason.partition("disabled: ")[2].replace("then ", ""))
+    sync(*nodes)
+    assert rows(nodes.billing, "select * from notes") == ["(1,unseen)"]
