@@ -47,10 +47,12 @@ def conflicts(node: Node) -> list[tuple[str, ...]]:
 def test_the_arbiter_merges_what_both_sides_changed(nodes: Nodes, limit: int | None) -> None:
     install(nodes, "merge:app.merge_note")
     nodes.crm.sql("update notes set text = 'of crm', amount = 1, tags = '{a,NULL}' where id = 1")
+    nodes.crm.sql("update notes set text = 'plain' where id = 2")
     nodes.billing.sql("update notes set text = 'of billing', amount = 20, tags = '{\"b,c\"}' where id = 1")
     sync(*nodes, limit=limit)
     for node in nodes:
         assert rows(node, "select * from notes where id = 1") == ['(1,"of billing+of crm",21,"{""b,c"",a,NULL}")']
+        assert rows(node, "select text from notes where id = 2") == ["(plain)"]
         assert waiting(node) == []
         assert conflicts(node) == [("1", "merge:app.merge_note", "billing", "of billing", "of crm", "of billing+of crm")]
 

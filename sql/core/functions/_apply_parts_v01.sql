@@ -1,4 +1,4 @@
--- Finds the rows that are refused by halving, in at most 60 subtransactions and 0.7 of the statement's time, and applies all others. Rows refused for want of
+-- Finds the rows that are refused by asking for those without a parent, then by halving, in at most 60 subtransactions and 0.7 of the statement's time, and applies all others. Rows refused for want of
 -- another row (foreign key, unique value) are tried together, then again one by one as long as that helps. Rows first, parents before
 -- children; then those that are gone, children first.
 create or replace function rowferry._apply_parts(
@@ -42,6 +42,9 @@ declare
   v_table text;
   v_refusal jsonb;
   v_orphan record;
+  v_missing text[];
+  v_constraints text[];
+  v_key text;
 begin
   o_left := '[]';
   o_conflicts := '[]';
@@ -99,8 +102,33 @@ begin
         elsif not v_apart then
           v_failed := v_failed || v_section;
         elsif cardinality(v_keys) > 1 then
-          v_half := cardinality(v_keys) / 2;
-          v_stack := rowferry._section_part(v_section, v_keys[:v_half], true) || (rowferry._section_part(v_section, v_keys[v_half + 1:], true) || v_stack);
+          v_missing := null;
+          if v_state = '23503' and v_section.keys is not null then
+            -- One look finds all that have no parent here; the others are tried again without them.
+            execute format('select * from rowferry.%I($1, $2)', rowferry._object_name('lacking_', v_section.entity)) into v_missing, v_constraints
+            using v_section.column_values, v_section.keys;
+          end if;
+          if v_missing is null then
+            v_half := cardinality(v_keys) / 2;
+            v_stack := rowferry._section_part(v_section, v_keys[:v_half], true) || (rowferry._section_part(v_section, v_keys[v_half + 1:], true) || v_stack);
+            continue;
+          end if;
+          if exists (select from rowferry.entities e where e.name = v_section.entity and e.orphan_rule = 'drop') then
+            -- Whether a row is given up is decided one by one.
+            o_left := o_left || rowferry._left_entries(rowferry._section_part(v_section, v_missing[21:], true), '{"untried": true}');
+            foreach v_key in array v_missing[:20] loop
+              v_stack := v_stack || rowferry._section_part(v_section, array[v_key], true);
+            end loop;
+          else
+            v_aside := v_aside || rowferry._section_part(v_section, v_missing, true);
+            v_reasons := v_reasons || (
+              select jsonb_agg(jsonb_build_object('entity', v_section.entity, 'record_id', m.record_id)
+                || rowferry._refusal('23503', format('violates foreign key constraint "%s", its parent is missing', m.name), null, null))
+              from unnest(v_missing, v_constraints) m (record_id, name));
+          end if;
+          if cardinality(v_missing) < cardinality(v_keys) then
+            v_stack := rowferry._section_part(v_section, v_missing, false) || v_stack;
+          end if;
         elsif v_state = '55P03' then
           o_left := o_left || rowferry._left_entries(v_section);
         elsif v_state in ('23503', '23505', '23P01') then

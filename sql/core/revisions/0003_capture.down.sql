@@ -9,6 +9,7 @@ drop function rowferry._entity_functions(rowferry.entities);
 drop function rowferry._triggers_sql(rowferry.entities, boolean);
 drop function rowferry._events_view_sql(rowferry.entities);
 drop function rowferry._merge_sql(rowferry.entities);
+drop function rowferry._lacking_sql(rowferry.entities);
 drop function rowferry._is_arbiter(text);
 drop function rowferry._keys_function_sql(rowferry.entities);
 drop function rowferry._finish_sql(rowferry.entities);
