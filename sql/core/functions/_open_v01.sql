@@ -44,7 +44,8 @@ begin
   p_link.courier_error := p_courier -> 'error';
   if exists (select from rowferry.node n where n.system_identifier <> v_identity ->> 'system' or n.database_oid::text <> v_identity ->> 'database') then
     p_link.stopped_at := coalesce(p_link.stopped_at, rowferry._now());
-    p_link.stopped_reason := 'this database is not the one that was configured: restored, copied or upgraded by dump';
+    p_link.stopped_reason := 'this database is not the one that was configured: restored, copied or upgraded by dump. If it is to take that one''s '
+      || 'place, next on each node that is stopped: select * from rowferry.resync(); if it is a copy beside that one, the worker must not serve it';
   end if;
   return p_link;
 end
