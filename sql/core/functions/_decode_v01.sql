@@ -17,6 +17,7 @@ set bytea_output = 'hex'
 set lc_monetary = 'C'
 set xmloption = 'content'
 set array_nulls = on
+set plan_cache_mode = force_generic_plan  -- a plan for each value would copy the value
 as $$
 declare
   v_line text[];
@@ -40,24 +41,55 @@ begin
     raise exception using errcode = 'RF004', message = 'the envelope was altered or cut on its way',
       hint = 'Nothing was applied; the courier opens the exchange anew and the batch is built again.';
   end if;
-  o_header := convert_from(substring(p_envelope from v_at for v_line[3]::integer), 'UTF8')::jsonb;
-  v_at := v_at + v_line[3]::integer;
-  o_sections := '{}';
-  for v_description in select * from jsonb_array_elements(o_header -> 'sections') loop
-    select array_agg(b::integer order by ord) into v_bytes from jsonb_array_elements_text(v_description -> 'bytes') with ordinality b (b, ord);
-    select array_agg(case when b.bytes >= 0 then
-        convert_from(substring(p_envelope from v_at + b.before for b.bytes), 'UTF8') end order by b.ord), v_at + sum(greatest(b.bytes, 0))
-    into v_parts, v_at
-    from (
-      select bytes, ord, (sum(greatest(bytes, 0)) over (order by ord) - greatest(bytes, 0))::integer as before
-      from unnest(v_bytes) with ordinality b (bytes, ord)
-    ) b;
-    v_section := row(v_description ->> 'entity', array(select jsonb_array_elements_text(v_description -> 'columns')),
-      v_parts[1]::text[], v_parts[2]::text[], v_parts[3]::text[], v_parts[4]::text[], v_parts[5]::bigint[],
-      v_parts[6]::timestamptz[], v_parts[7]::smallint[], v_parts[8:], null, array(select jsonb_array_elements_text(v_description -> 'key')),
-      array(select jsonb_array_elements_text(v_description -> 'rules')));
-    o_sections := o_sections || v_section;
-  end loop;
+  begin
+    o_header := convert_from(substring(p_envelope from v_at for v_line[3]::integer), 'UTF8')::jsonb;
+    v_at := v_at + v_line[3]::integer;
+    -- What every envelope has, and each value of its type. The digest only tells that it was not altered, not who made it.
+    if jsonb_typeof(o_header) <> 'object' or (o_header ->> 'from') is null or (o_header ->> 'to') is null or (o_header ->> 'token') is null
+      or (o_header ->> 'generation')::integer is null or (o_header ->> 'received')::bigint is null or (o_header ->> 'retired')::bigint is null
+      or (o_header ->> 'top')::bigint is null or (o_header ->> 'built')::bigint is null or (o_header ->> 'target_ms')::integer is null
+      or jsonb_typeof(o_header -> 'acks') is distinct from 'array' or jsonb_typeof(o_header -> 'sections') is distinct from 'array'
+      or (o_header ->> 'received_tag')::uuid is null and (o_header ->> 'received')::bigint > 0
+      or (o_header ->> 'number')::bigint is not null and ((o_header ->> 'tag')::uuid is null or (o_header ->> 'ids')::int8multirange is null)
+      or exists (
+        select from jsonb_array_elements(o_header -> 'acks') a
+        where (a ->> 'number')::bigint is null or (a ->> 'tag')::uuid is null or (a ->> 'ids')::int8multirange is null
+          or (a ->> 'applied_ms')::numeric is null or jsonb_typeof(a -> 'refusals') is distinct from 'array'
+          or jsonb_typeof(a -> 'conflicts') is distinct from 'array') then
+      raise exception using errcode = '22023', message = 'a field of the header is missing';
+    end if;
+    o_sections := '{}';
+    for v_description in select * from jsonb_array_elements(o_header -> 'sections') loop
+      select array_agg(b::integer order by ord) into v_bytes from jsonb_array_elements_text(v_description -> 'bytes') with ordinality b (b, ord);
+      select array_agg(case when b.bytes >= 0 then
+          convert_from(substring(p_envelope from v_at + b.before for b.bytes), 'UTF8') end order by b.ord), v_at + sum(greatest(b.bytes, 0))
+      into v_parts, v_at
+      from (
+        select bytes, ord, (sum(greatest(bytes, 0)) over (order by ord) - greatest(bytes, 0))::integer as before
+        from unnest(v_bytes) with ordinality b (bytes, ord)
+      ) b;
+      v_section := row(v_description ->> 'entity', array(select jsonb_array_elements_text(v_description -> 'columns')),
+        v_parts[1]::text[], v_parts[2]::text[], v_parts[3]::text[], v_parts[4]::text[], v_parts[5]::bigint[],
+        v_parts[6]::timestamptz[], v_parts[7]::smallint[], v_parts[8:], null, array(select jsonb_array_elements_text(v_description -> 'key')),
+        array(select jsonb_array_elements_text(v_description -> 'rules')));
+      if v_section.entity is null or cardinality(v_section.column_values) is distinct from cardinality(v_section.columns)
+        or v_section.keys is not null and array_position(v_section.column_values, null) is not null
+        or cardinality(v_section.event_ids) is distinct from cardinality(v_section.event_keys)
+        or cardinality(v_section.event_stamps) is distinct from cardinality(v_section.event_keys)
+        or cardinality(v_section.event_hops) <> cardinality(v_section.event_keys)
+        or (select count(distinct k) <> count(*) from unnest(v_section.keys || v_section.gone || v_section.asked) k) then
+        raise exception using errcode = '22023', message = 'a section is not whole, or names a record twice';
+      end if;
+      o_sections := o_sections || v_section;
+    end loop;
+    if v_at <> octet_length(p_envelope) + 1 then
+      raise exception using errcode = '22023', message = 'the sections are shorter or longer than they say';
+    end if;
+  exception
+    when data_exception or program_limit_exceeded or statement_too_complex then
+      raise exception using errcode = 'RF004', message = 'the envelope is not well formed', detail = sqlerrm,
+        hint = 'Nothing was applied. Envelopes are made by rowferry.process_batch() on the peer; look who else has the role rowferry_worker.';
+  end;
 end
 $$;
 comment on function rowferry._decode(bytea) is 'Opens an envelope; refuses what is not whole and unaltered.';
