@@ -82,6 +82,7 @@ class Courier:
         self.untold: dict[str, Error] = {}  # the last error of each node, until the other one knows
         self.told: dict[str, Error] = {}
         self.limits: dict[str, int] = {}  # events for the next batch of a node that ran out of time itself
+        self.pending: dict[str, int] = {}  # events of each node when it last answered, counted up to 10,000
         self.said = ""
 
     def run(self) -> int:
@@ -108,7 +109,7 @@ class Courier:
                 self.stop.wait(self.pause * random.uniform(0.5, 1))
                 late = [error.node for error in trouble.errors if error.sqlstate == "57014"]
                 for name in late:  # it was applying, and then the peer builds smaller once it is told, or building
-                    self.limits[name] = max(1, self.limits.get(name, USUAL_LIMIT) // 4)
+                    self.limits[name] = max(1, min(self.limits.get(name, USUAL_LIMIT), self.pending.get(name, USUAL_LIMIT)) // 4)
                 if not late:  # else the next batch is smaller, and there is no point in waiting longer
                     self.pause = min(self.pause * 2, LONGEST_PAUSE)
         return 0
@@ -234,6 +235,7 @@ class Courier:
         since = time.monotonic()
         while True:
             side.row = execute(side, sql.EXCHANGE, parameters)
+            self.pending[side.node.name] = side.row.pending
             if limit and side.row.sent:  # in time
                 self.limits[side.node.name] = min(limit * 2, MOST_EVENTS)
             if side.row.status != "busy" or self.stop.is_set():

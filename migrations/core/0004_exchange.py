@@ -48,6 +48,7 @@ def upgrade() -> None:
             "functions/_apply_batch_v01.sql",
             "functions/_check_memory_v01.sql",
             "functions/_hold_entities_v01.sql",
+            "functions/_hold_slow_v01.sql",
             "functions/_note_refusals_v01.sql",
             "functions/_record_conflicts_v01.sql",
             "functions/_retry_related_v01.sql",

@@ -23,7 +23,6 @@ declare
   v_hot boolean := true;
   v_limit integer;
   v_header jsonb;
-  v_sections rowferry._section[] := '{}';
   v_tag uuid;
   v_began timestamptz := clock_timestamp();
   v_scale numeric;
@@ -48,20 +47,32 @@ begin
   end if;
   if not v_hot then
     -- A statement of its own: its snapshot holds what was queued just now, and is the one for events and rows alike.
-    select * into v_batch from rowferry._read_batch(p_link.peer, greatest(1, v_limit));
-    perform rowferry._hold_entities(v_batch.o_unreadable);
+    begin
+      select * into v_batch from rowferry._read_batch(p_link.peer, greatest(1, v_limit));
+      if v_batch.o_events > 0 then
+        v_tag := gen_random_uuid();
+        o_envelope := rowferry._encode(v_header || jsonb_build_object('number', p_link.top + 1, 'tag', v_tag, 'ids', v_batch.o_ids::text,
+          'top', p_link.top + 1, 'built', greatest(p_link.built, p_link.top + 1)), v_batch.o_sections);
+      end if;
+      perform rowferry._hold_entities(v_batch.o_unreadable);
+    exception
+      when query_canceled then
+        if not rowferry._hold_slow(p_link.peer, greatest(1, v_limit)) then
+          raise;
+        end if;
+        select 0 as o_events into v_batch;
+    end;
     if v_batch.o_events > 0 then
-      v_tag := gen_random_uuid();
-      v_sections := v_batch.o_sections;
       o_sent := v_batch.o_events;
       o_link.top := p_link.top + 1;
       o_link.built := greatest(p_link.built, o_link.top);
       insert into rowferry.built_batches (peer, tag, number, ids, keys, whole, built_at)
       values (p_link.peer, v_tag, o_link.top, v_batch.o_ids, v_batch.o_keys, v_batch.o_whole or v_limit = 100000, rowferry._now());
-      v_header := v_header || jsonb_build_object('number', o_link.top, 'tag', v_tag, 'ids', v_batch.o_ids::text);
     end if;
   end if;
-  o_envelope := rowferry._encode(v_header || jsonb_build_object('top', o_link.top, 'built', o_link.built), v_sections);
+  if o_sent = 0 then
+    o_envelope := rowferry._encode(v_header || jsonb_build_object('top', o_link.top, 'built', o_link.built), '{}');
+  end if;
   -- Building may take no longer than applying.
   v_scale := (v_header ->> 'target_ms')::numeric / greatest(extract(epoch from clock_timestamp() - v_began) * 1000, 1);
   if o_sent > 0 and v_scale < 1 then

@@ -15,6 +15,7 @@ set bytea_output = 'hex'
 set lc_monetary = 'C'
 set xmloption = 'content'
 set array_nulls = on
+set plan_cache_mode = force_generic_plan  -- a plan for each value would copy the value
 as $$
 declare
   v_section rowferry._section;

@@ -22,7 +22,7 @@ begin
     if v_last.keys = 1 then
       insert into rowferry.held_events as h (event_id, entity_id, record_id, attempts, not_before, sqlstate, last_error, hint, first_at, last_at)
       select e.id, e.entity_id, e.record_id, 1, rowferry._now(), '57014', 'the other node ran out of time applying this row alone',
-        'Look for slow triggers or locks on the other node; then select rowferry.retry(id); or give the change up: select rowferry.skip(id, reason);',
+        'Look for slow triggers or locks on the other node; a row of many MB needs more time: raise deadlock_timeout on both nodes and start the worker again; then select rowferry.retry(id); or give the change up: select rowferry.skip(id, reason);',
         rowferry._now(), rowferry._now()
       from unnest(v_last.ids) i
       join rowferry.events e on e.id >= lower(i) and e.id < upper(i)

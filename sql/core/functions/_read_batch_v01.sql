@@ -28,7 +28,8 @@ set enable_mergejoin = off
 set enable_material = off
 as $$
 declare
-  c_bytes constant bigint := 33554432;
+  c_bytes constant bigint := 8388608;
+  c_most_bytes constant bigint := 268435456;  -- an envelope is one value of less than 1 GB, to which the last row comes on top
   v_now timestamptz := rowferry._now();
   v_mine integer[] := array(
     select e.id from rowferry.entities e where e.peer = p_peer and (e.held_until is null or e.held_until <= rowferry._now()));
@@ -48,6 +49,7 @@ declare
   v_context text;
   v_message text;
   v_bytes bigint := c_bytes;
+  v_total bigint := 0;
 begin
   o_sections := '{}';
   o_ids := '{}';
@@ -141,6 +143,14 @@ begin
       end;
       v_section.keys := v_read.o_keys;
       v_section.column_values := v_read.o_columns;
+      if v_read.o_large is not null then
+        o_unreadable := o_unreadable || (
+          select jsonb_agg(jsonb_build_object('entity', v_entity.name, 'record_id', k, 'here', true, 'sqlstate', '54000',
+            'message', 'the row is too large to travel: more than 120 MB',
+            'hint', 'Make it smaller, or keep the column out of the sync: detach and attach again with p_columns =>; or give the change up: select rowferry.skip(id, reason);'))
+          from unnest(v_read.o_large) k);
+        v_read.o_cut := v_read.o_cut || v_read.o_large;
+      end if;
       if cardinality(v_keys) > coalesce(cardinality(v_read.o_keys), 0) + coalesce(cardinality(v_read.o_cut), 0) then
         v_section.gone := array(select k from unnest(v_keys) k
           where k not in (select unnest(v_read.o_keys)) and k not in (select unnest(v_read.o_cut)));
@@ -151,8 +161,10 @@ begin
         into v_section.event_keys, v_section.event_ids, v_section.event_stamps, v_section.event_hops
         from unnest(v_section.event_keys, v_section.event_ids, v_section.event_stamps, v_section.event_hops) e (key, id, stamp, hops)
         where e.key not in (select unnest(v_read.o_cut));
+        continue when v_section.event_ids is null;
       end if;
-      v_bytes := greatest(0, v_bytes - (select coalesce(sum(octet_length(c)), 0) from unnest(v_section.column_values) c));
+      v_total := v_total + (select coalesce(sum(octet_length(c)), 0) from unnest(v_section.column_values) c);
+      v_bytes := case when v_total > c_most_bytes then -1 else greatest(0, c_bytes - v_total) end;
       o_sections := o_sections || v_section;
       o_ids := o_ids + (select range_agg(int8range(i, i, '[]')) from unnest(v_section.event_ids) i);
       o_events := o_events + cardinality(v_section.event_ids);

@@ -1,5 +1,6 @@
 -- The row reader of an entity, as DDL: the present rows of some keys, each column as the literal of one array. STABLE, so that it sees the
--- snapshot of the statement that chose the events. Rows beyond p_bytes (null: no limit) are left for a later batch (o_cut); one always fits.
+-- snapshot of the statement that chose the events. Rows beyond p_bytes (null: no limit) are left for a later batch (o_cut); one always fits,
+-- unless p_bytes is negative. A row of more than 120 MB is not read (o_large): its text, which is up to twice as long, must fit in one jsonb.
 create or replace function rowferry._read_sql(
   p_entity rowferry.entities
 )
@@ -35,7 +36,8 @@ begin
   p_bytes bigint,
   out o_keys text[],
   out o_columns text[],
-  out o_cut text[]
+  out o_cut text[],
+  out o_large text[]
 )
 language plpgsql
 stable
@@ -53,9 +55,14 @@ set array_nulls = on
 as $rowferry$
 begin
 %6$s  if p_bytes is not null then
-    select array_agg(r.record_id) filter (where r.before <= p_bytes), array_agg(r.record_id) filter (where r.before > p_bytes)
-    into p_keys, o_cut
-    from (select %2$s, %3$s from %4$s) r (record_id, before);
+    select array_agg(r.record_id) filter (where r.before <= p_bytes and r.size <= 125829120),
+      array_agg(r.record_id) filter (where r.before > p_bytes and r.size <= 125829120),
+      array_agg(r.record_id) filter (where r.size > 125829120)
+    into p_keys, o_cut, o_large
+    from (
+      select s.record_id, s.size, sum(s.size) filter (where s.size <= 125829120) over (rows unbounded preceding) - s.size
+      from (select %2$s, (%3$s)::bigint from %4$s) s (record_id, size)
+    ) r (record_id, size, before);
   end if;
   select array_agg(%2$s), array[
       %5$s]
@@ -64,7 +71,7 @@ begin
 end
 $rowferry$$f$,
     rowferry._object_name('read_', p_entity.name), rowferry._record_id_sql(p_entity, 't'),
-    case when v_size is null then '0' else format('sum(%s) over (rows unbounded preceding) - (%1$s)', v_size) end, v_rows, v_values, v_check);
+    coalesce(v_size, '0'), v_rows, v_values, v_check);
 end
 $function$;
 comment on function rowferry._read_sql(rowferry.entities) is 'DDL of the function that reads the present rows of an entity.';

@@ -15,6 +15,7 @@ drop function rowferry._retry_related(integer[]);
 drop function rowferry._record_conflicts(text, text, jsonb);
 drop function rowferry._note_refusals(rowferry.built_batches, jsonb, boolean);
 drop function rowferry._hold_entities(jsonb);
+drop function rowferry._hold_slow(text, integer);
 drop function rowferry._check_memory(rowferry.links, jsonb);
 drop function rowferry._apply_batch(text, int8multirange, rowferry._section[], int8multirange);
 drop function rowferry._apply_parts(text, rowferry._section[], int8multirange, int8multirange);
