@@ -24,6 +24,12 @@ SILENCE_SECONDS = 10.0
 READ_SECONDS = 60.0
 
 
+class PoolerBetween(psycopg.NotSupportedError):
+    """What answers is not the server itself."""
+
+    sqlstate = "0A000"
+
+
 @dataclass(frozen=True)
 class Error:
     """What a node answered, or that it did not: one line each, without secrets."""
@@ -38,7 +44,7 @@ class Error:
         """Exit code of a worker that ends because of it before it has ever opened an exchange."""
         if self.sqlstate in ("42883", "3F000", "42P01", "RF006", "RF007"):
             return 4
-        if self.sqlstate in ("42501", "RF002"):
+        if self.sqlstate in ("42501", "RF002", PoolerBetween.sqlstate):
             return 2
         return 3 if self.sqlstate.startswith(("08", "57P0")) else 1
 
@@ -62,6 +68,7 @@ def connect(node: Node) -> Connection:
     connection = node.connect(**settings)
     try:
         wait_at_most(connection, READ_SECONDS)
+        refuse_pooler(node, connection)  # before anything that a session keeps: the next client of a pooler would have it
         connection.execute(sql.NEUTRALISE)
         with contextlib.suppress(psycopg.errors.InvalidParameterValue):
             connection.execute(sql.CHECK_CLIENT)
@@ -69,6 +76,21 @@ def connect(node: Node) -> Connection:
         connection.close()
         raise
     return connection
+
+
+def refuse_pooler(node: Node, connection: Connection) -> None:
+    """Raises PoolerBetween if the connection ends at a pooler: the worker's lock and settings live as long as a session.
+
+    A server tells its process id when a session begins, for cancelling; a pooler makes one up (tried: pgbouncer, in every mode).
+    In session mode the worker would work, but that mode cannot be told from the others, and a lock that is left behind in a pool
+    stops every later worker. Nothing is lost by a refusal: a worker needs one connection per node. What only passes bytes
+    (HAProxy, an ssh tunnel) passes the process id too.
+    """
+    row = connection.execute(sql.BACKEND).fetchone()
+    if row and row[0] != connection.info.backend_pid:
+        error = PoolerBetween("a connection pooler stands before the server, and the worker needs a session of its own")
+        error.add_note(f"name the server itself in {node.variable}")
+        raise error
 
 
 def limit_calls(connection: Connection) -> None:

@@ -4,6 +4,9 @@
 TRY_LOCK = "select pg_try_advisory_lock(hashtextextended('rowferry courier ' || %s || ' ' || %s, 0))"
 UNLOCK = "select pg_advisory_unlock(hashtextextended('rowferry courier ' || %s || ' ' || %s, 0))"
 
+# The process that answers; another than the one that greeted means that a pooler stands between.
+BACKEND = "select pg_backend_pid()"
+
 # What a role or a database may have set that would end or refuse the worker's calls. Not every server knows every name.
 NEUTRALISE = """
 select set_config(s.name, v.value, false)
