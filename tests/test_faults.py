@@ -3,193 +3,31 @@
 import os
 import random
 import signal
-import subprocess
-import threading
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
 
-import psycopg
 import pytest
+from faults.clients import clients
+from faults.clients import install as install_tables
+from faults.judge import assert_nothing_lost, failures
+from faults.kinds import KINDS
+from faults.processes import backends, checkpointer, supervised, wait_for_exchange
+from faults.runner import run
 
-from harness import Node, Nodes, wait_until
+from harness import Nodes, wait_until
 from harness.exchange import sync
-from harness.worker import explained, left, start_worker, wait_for_rest, worker
+from harness.worker import left, wait_for_rest, worker
 
-CLIENTS = 4  # on each side
-PAUSE = 0.02  # seconds between the transactions of one client
-SHARED = 40  # accounts that all clients of both sides update
-# Besides a row of its own in each transaction, a client changes accounts that others change too. It takes them in the order of
-# their keys, as every careful user does: clients of one side then cannot block each other for good, only the sync could.
-TABLES = """
-    create table ledger (client integer, number integer, note text not null, primary key (client, number));
-    create table accounts (id integer primary key, owner text not null, amount integer not null);
-    create table entries (id bigint primary key, account integer not null references accounts, amount integer not null);
-    select rowferry.attach('entries');
-    select rowferry.attach('ledger');
-    select rowferry.attach('accounts')"""
-EQUAL = ("ledger", "accounts", "entries")
 WRITES = "select sum(n_tup_ins + n_tup_upd + n_tup_del) as writes from pg_stat_user_tables where schemaname = 'public'"
 
 
-class Client(threading.Thread):
-    """Writes until told to stop: a numbered ledger row of its own in each transaction, and updates of shared and own accounts.
-
-    `kept`: ledger rows whose commit was confirmed; `unknown`: those whose commit was cut off, so that either outcome is right.
-    `failed`: SQLSTATE of every statement that failed. A lost connection is opened again at once.
-    """
-
-    def __init__(self, node: Node, number: int, seed: str) -> None:
-        super().__init__(daemon=True)
-        self.node, self.number = node, number
-        self.dice = random.Random(f"{seed} {number}")
-        self.halt = threading.Event()
-        self.kept: set[int] = set()
-        self.unknown: set[int] = set()
-        self.failed: Counter[str] = Counter()
-        self.messages: list[str] = []
-        self.slowest = 0.0
-
-    def run(self) -> None:
-        number = 0
-        while not self.halt.is_set():
-            try:
-                with psycopg.connect(self.node.conninfo, connect_timeout=10) as connection:
-                    while not self.halt.is_set():
-                        number += 1
-                        began = time.monotonic()
-                        self.transaction(connection, number)
-                        self.slowest = max(self.slowest, time.monotonic() - began)
-                        self.halt.wait(PAUSE)
-            except psycopg.Error as error:
-                self.failed[error.sqlstate or "08006"] += 1
-                self.messages.append(f"{self.node.name} {number}: {error.sqlstate} {error}")
-                self.halt.wait(0.02)
-
-    def transaction(self, connection: psycopg.Connection[Any], number: int) -> None:
-        own, mark = 1000 * (self.number + 1) + self.dice.randrange(20), f"{self.number} {number}"
-        connection.execute("insert into ledger values (%s, %s, %s)", [self.number, number, f"of {self.node.name}"])
-        for account in sorted(self.dice.sample(range(SHARED), 2)):
-            connection.execute("update accounts set amount = amount + 1, owner = %s where id = %s", [mark, account])
-        connection.execute(
-            "insert into accounts as a values (%s, %s, 0)"
-            " on conflict (id) do update set amount = a.amount + 1, owner = excluded.owner",
-            [own, mark],
-        )
-        if number % 3 == 0:
-            connection.execute("insert into entries values (%s, %s, %s)", [self.number * 10**9 + number, own, number])
-        if number % 9 == 0:
-            connection.execute("delete from entries where id = %s", [self.number * 10**9 + number - 6])
-        if number % 20 == 0:
-            connection.rollback()
-            return
-        self.unknown.add(number)
-        connection.commit()
-        self.unknown.discard(number)
-        self.kept.add(number)
-
-
-@contextmanager
-def clients(nodes: Nodes, seed: str) -> Iterator[list[Client]]:
-    """Four clients on each side, at work for as long as the block lasts."""
-    found = [Client(node, side * CLIENTS + n, seed) for side, node in enumerate(nodes) for n in range(CLIENTS)]
-    for client in found:
-        client.start()
-    try:
-        yield found
-    finally:
-        for client in found:
-            client.halt.set()
-        for client in found:
-            client.join(60)
-    assert not any(client.is_alive() for client in found), "a client hangs"
-
-
-@contextmanager
-def supervised(nodes: Nodes, log: Path) -> Iterator[Callable[[], subprocess.Popen[Any]]]:
-    """A worker that is started again whenever it has ended, as systemd does; the process that runs now."""
-    stop = threading.Event()
-    current = [start_worker(nodes, log)]
-
-    def watch() -> None:
-        while not stop.is_set():
-            current[0].wait()
-            if not stop.wait(0.1):
-                current[0] = start_worker(nodes, log)
-
-    watcher = threading.Thread(target=watch, daemon=True)
-    watcher.start()
-    try:
-        yield lambda: current[0]
-    finally:
-        stop.set()
-        while watcher.is_alive():
-            current[0].kill()
-            watcher.join(0.2)
-
-
 def install(nodes: Nodes) -> str:
+    """The clients' tables, and the seed of all luck."""
     seed = os.environ.get("ROWFERRY_SEED") or str(random.randrange(10**9))
     print("ROWFERRY_SEED", seed)
-    for node in nodes:
-        node.sql(TABLES)
-    nodes.crm.sql(f"insert into accounts select n, '', 0 from generate_series(0, {SHARED - 1}) n")
+    install_tables(nodes)
     return seed
-
-
-def wait_for_exchange(nodes: Nodes, seconds: float = 30) -> None:
-    """Until each node has applied a batch that was not applied when this was called."""
-
-    def received() -> list[int]:
-        return [node.sql("select received from rowferry.links")[0]["received"] for node in nodes]
-
-    before = received()
-    with explained(nodes):
-        wait_until(
-            lambda: all(now > then for now, then in zip(received(), before, strict=True)), seconds, "both nodes apply a batch"
-        )
-
-
-def backends(node: Node) -> list[int]:
-    """Process ids of the worker's backends on a node."""
-    query = "select pid from pg_stat_activity where application_name = 'rowferry' and datname = current_database()"
-    return [row["pid"] for row in node.sql(query)]
-
-
-def checkpointer(node: Node) -> int:
-    """Process id of the server's checkpointer, another one after each restart; 0 while the server takes no connections."""
-    try:
-        return int(node.sql("select pid from pg_stat_activity where backend_type = 'checkpointer'")[0]["pid"])
-    except (psycopg.OperationalError, IndexError):
-        return 0
-
-
-def assert_nothing_lost(nodes: Nodes, found: list[Client]) -> None:
-    """Every confirmed ledger row is on both sides, every other one on both or on none, and all tables are equal."""
-    for table in EQUAL:
-        here, there = ({row["t"] for row in node.sql(f"select t::text as t from {table} t")} for node in nodes)
-        assert here == there, f"{table}: {len(here ^ there)} rows differ, such as {sorted(here ^ there)[:6]}"
-    for node in nodes:
-        for client in found:
-            rows = {row["number"] for row in node.sql("select number from ledger where client = %s", [client.number])}
-            assert client.kept <= rows, f"{node.name} has lost {sorted(client.kept - rows)[:10]} of client {client.number}"
-            assert rows <= client.kept | client.unknown, (
-                f"{node.name} has invented {sorted(rows - client.kept - client.unknown)[:10]}"
-            )
-    total = sum(len(client.kept) for client in found)
-    failed = sum((client.failed for client in found), Counter())
-    conflicts = [node.sql("select count(*) from rowferry.conflicts")[0]["count"] for node in nodes]
-    print(f"{total} transactions, failed {dict(failed)}, conflicts {conflicts}, slowest {max(c.slowest for c in found):.2f} s")
-    assert total > 200
-
-
-def failures(found: list[Client]) -> set[str]:
-    """SQLSTATEs of the statements that failed, except what a client gets whose server crashes or starts."""
-    states = {state for client in found for state in client.failed}
-    return {state for state in states if not state.startswith("08") and state not in ("57P01", "57P02", "57P03")}
 
 
 def settled_writes(nodes: Nodes) -> list[int]:
@@ -341,3 +179,16 @@ def test_one_row_changed_often_on_both_sides(nodes: Nodes, tmp_path: Path) -> No
         wait_for_rest(nodes, 10)
     assert [node.sql("select value from counters")[0]["value"] for node in nodes] == [300_000, 300_000]
     assert [node.sql("select count(*) from rowferry.conflicts")[0]["count"] for node in nodes] == [1, 1]
+
+
+@pytest.mark.slow
+@pytest.mark.case(80)
+def test_random_faults(own_servers: Nodes) -> None:
+    """Some of what `make soak` does for longer: faults of every kind at random while 8 clients write, and nothing is wrong."""
+    seed = os.environ.get("ROWFERRY_SEED") or str(random.randrange(10**9))
+    print("ROWFERRY_SEED", seed)
+    tally = run(own_servers, 50, seed)
+    print(tally)
+    assert tally.clean, tally.findings
+    assert set(tally.faults) == set(KINDS), "not every kind of fault has happened"
+    assert tally.transactions > 200 and tally.rows > 200

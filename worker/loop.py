@@ -152,7 +152,8 @@ class Courier:
     def token(self, sides: Sequence[Side]) -> str:
         """A token greater than each node's own, and the connections made ready for calls with it."""
         self.read(sides)
-        self.together(lambda side: limit_calls(side.connection), sides)
+        idle = 2 * self.interval + BUSY_SECONDS
+        self.together(lambda side: limit_calls(side.connection, idle), sides)
         number = 1 + max(int(side.row.token.partition("-")[0]) for side in sides)
         return f"{number}-{secrets.token_hex(8)}"
 
@@ -190,7 +191,7 @@ class Courier:
                     self.say(logging.WARNING, f"{side.node.name}: {side.row.status}: {side.row.reason}")
                 if self.once:
                     return 1
-                self.wait_for_release(still, token)
+                self.wait_for_release(still, [side for side in sides if side not in still], token)
                 return None
             if any(row.status == "superseded" for row in rows):
                 raise Trouble([], "another courier has opened the exchange, trying again later")
@@ -244,12 +245,13 @@ class Courier:
                 raise psycopg.errors.LockNotAvailable(f"{side.row.reason} for {BUSY_SECONDS:.0f} s")
             self.stop.wait(BUSY_PAUSE)
 
-    def wait_for_release(self, still: Sequence[Side], token: str) -> None:
+    def wait_for_release(self, still: Sequence[Side], others: Sequence[Side], token: str) -> None:
         """Poll paused and stopped nodes, which then change nothing, until a person has released one of them."""
         for side in still:
             side.inbox = None
         while not self.stop.wait(self.interval):
             self.together(lambda side: self.call(side, token), still)
+            self.together(lambda side: side.connection.execute(sql.IN_USE), others)
             if any(side.row.status not in ("paused", "stopped") for side in still):
                 return
 

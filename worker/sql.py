@@ -7,7 +7,9 @@ UNLOCK = "select pg_advisory_unlock(hashtextextended('rowferry courier ' || %s |
 # The process that answers; another than the one that greeted means that a pooler stands between.
 BACKEND = "select pg_backend_pid()"
 
-# What a role or a database may have set that would end or refuse the worker's calls. Not every server knows every name.
+# What a role or a database may have set that would end or refuse the worker's calls; and how soon the server notices that the
+# worker is out of reach: an answer that nobody reads keeps its transaction open and its rows locked, and no timeout of statements
+# ends that. Not every server knows every name.
 NEUTRALISE = """
 select set_config(s.name, v.value, false)
 from (values
@@ -16,7 +18,11 @@ from (values
   ('idle_session_timeout', '0'),
   ('idle_in_transaction_session_timeout', '0'),
   ('default_transaction_isolation', 'read committed'),
-  ('default_transaction_deferrable', 'off')
+  ('default_transaction_deferrable', 'off'),
+  ('tcp_user_timeout', '10s'),
+  ('tcp_keepalives_idle', '10'),
+  ('tcp_keepalives_interval', '5'),
+  ('tcp_keepalives_count', '3')
 ) v (name, value)
 join pg_settings s using (name)"""
 
@@ -24,8 +30,11 @@ join pg_settings s using (name)"""
 CHECK_CLIENT = "set client_connection_check_interval = '500ms'"
 
 # A call ends before the server would look for deadlocks, so that no user becomes the victim of one (R11). Returns milliseconds.
+# And a session in which nothing is said for longer than a working worker's would be is ended, lock and all: its worker is frozen
+# or cut off.
 LIMIT_CALLS = """
-select v.milliseconds, set_config('statement_timeout', v.milliseconds::text, false)
+select v.milliseconds, set_config('statement_timeout', v.milliseconds::text, false),
+  set_config('idle_session_timeout', (v.milliseconds + %(idle)s::bigint)::text, false)
 from pg_settings s
 cross join lateral (select greatest(1, s.setting::bigint * 7 / 10)) v (milliseconds)
 where s.name = 'deadlock_timeout'"""
@@ -43,6 +52,9 @@ from rowferry.process_batch(
   p_limit => %(limit)s::integer,
   p_courier => %(courier)s::jsonb
 )"""
+
+# While one node is paused and the other is not called: the session is in use.
+IN_USE = "select"
 
 # For `rowferry status`.
 STATUS = "select * from rowferry.status order by peer"

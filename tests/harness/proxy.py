@@ -88,12 +88,17 @@ class Proxy:
         self._delay = seconds
 
     def black_hole(self, *directions: Direction) -> None:
-        """From now on lose all bytes in these directions, or in both. A connection that lost some stays dead: no TCP mends that."""
+        """From now on lose all bytes in these directions, or in both. A connection that lost some stays dead, as in TCP."""
         self._lose = set(directions or BOTH)
 
     def cut(self, after: int) -> None:
         """Let so many more bytes reach clients, then reset the connection on which the next one comes."""
         self._cut = after
+
+    @property
+    def cutting(self) -> bool:
+        """Whether cut() has not hit yet."""
+        return self._cut is not None
 
     def half_close(self) -> None:
         """End what servers say on the present connections; what clients say goes on."""
