@@ -96,7 +96,7 @@ def refuse_pooler(node: Node, connection: Connection) -> None:
 def limit_calls(connection: Connection, idle: float) -> None:
     """From here on, each statement ends in time not to be in a user's way (R11), or the server is taken for frozen.
 
-    `idle`: seconds between two statements that are no reason for the server to give the worker up, besides what the peer may take.
+    `idle`: seconds between two statements that are no reason for the server to give the worker up, besides what the peer takes.
     """
     row = connection.execute(sql.LIMIT_CALLS, {"idle": min(int((idle + SILENCE_SECONDS) * 1000), 2**30)}).fetchone()
     wait_at_most(connection, row[0] / 1000 + SILENCE_SECONDS)  # type: ignore[index]
