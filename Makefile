@@ -1,7 +1,7 @@
 .DEFAULT_GOAL := help
 PYTHON ?= python3
 PIP := .venv/bin/python -m pip --quiet --quiet --disable-pip-version-check --no-input
-.PHONY: help install demo test lint
+.PHONY: help install demo test soak lint
 
 help: ## list the targets
 	@sed -n 's/^\([a-z]*\):[^#]*## /\1\t/p' Makefile | expand -t 12
@@ -14,6 +14,9 @@ demo: .venv/installed ## two databases and the worker between them, on throw-awa
 
 test: .venv/installed ## run the tests on throw-away servers (ARGS="-k name" selects)
 	@.venv/bin/pytest -q -n 2 $(ARGS)
+
+soak: .venv/installed ## random histories and faults for MINUTES=10, then mutants (SEED=n repeats)
+	@.venv/bin/python tests/soak.py --minutes $(or $(MINUTES),10) $(if $(SEED),--seed $(SEED))
 
 lint: .venv/installed ## ruff and mypy
 	@.venv/bin/ruff check --quiet

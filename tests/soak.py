@@ -1,0 +1,165 @@
+"""`make soak`: random histories and random faults in turn for so many minutes, then mutants that must be caught.
+
+The last line says what was counted. Exit code 1 if anything that should be 0 is not, if nothing was tried, or if a mutant lives.
+"""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import itertools
+import random
+import sys
+import time
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+
+import psycopg
+import pytest
+from conftest import SETTINGS, started
+from faults import histories, runner
+
+from harness import Node, Nodes, alembic
+
+LONGEST_SLICE = 150.0  # seconds of faults before histories have their turn again
+SHARE_OF_MUTANTS, SHARE_OF_HISTORIES = 0.2, 0.25
+MOST_FOR_MUTANTS = 600.0
+NUMBERS = itertools.count(1)
+
+
+@dataclass
+class Soak:
+    """What was counted so far."""
+
+    ends: float
+    began: float = field(default_factory=time.monotonic)
+    histories: int = 0
+    faults: Counter[str] = field(default_factory=Counter)
+    rows: int = 0
+    diverged: int = 0
+    lost: int = 0
+    doubled: int = 0
+    failed: int = 0
+    broken: bool = False  # something else went wrong; it has been printed
+    said_at: float = 0.0
+
+    def left(self) -> float:
+        return self.ends - time.monotonic()
+
+    def say(self, text: str, every: float = 0.0) -> None:
+        """A line of progress; with `every`, only if the last one is so many seconds ago."""
+        now = time.monotonic()
+        if now - self.said_at >= every:
+            self.said_at = now
+            print(f"{now - self.began:6.0f} s  {text}", flush=True)
+
+    def last_line(self) -> str:
+        return (
+            f"soak: {self.histories} histories, {sum(self.faults.values())} faults, {self.rows} rows compared, "
+            f"{self.diverged} diverged, {self.lost} lost, {self.doubled} doubled, {self.failed} user statements failed"
+        )
+
+    def well(self) -> bool:
+        wrong = self.broken or self.diverged or self.lost or self.doubled or self.failed
+        return not wrong and bool(self.histories and sum(self.faults.values()) and self.rows)
+
+
+@contextlib.contextmanager
+def fresh(template: Nodes) -> Iterator[Nodes]:
+    """Two new databases with rowferry's core, copied from the template's."""
+    number = next(NUMBERS)
+    nodes = Nodes(*(Node(node.name, node.server, f"{node.name}_{number}") for node in template))
+    for node, source in zip(nodes, template, strict=True):
+        Node(node.name, node.server, "postgres").sql(f"create database {node.database} template {source.database}")
+        node.sql("update rowferry.node set database_oid = (select oid from pg_database where datname = current_database())")
+    try:
+        yield nodes
+    finally:
+        for node in nodes:
+            node.close()
+            with contextlib.suppress(psycopg.Error):
+                Node(node.name, node.server, "postgres").sql(f"drop database {node.database} with (force)")
+
+
+def play_histories(soak: Soak, template: Nodes, seconds: float, seed: int) -> None:
+    with fresh(template) as nodes:
+        try:
+            tally = histories.run(nodes, seconds, seed)
+        except AssertionError as error:
+            soak.diverged += 1
+            soak.say(f"a history went wrong: {error} {' '.join(getattr(error, '__notes__', []))}")
+            return
+    soak.histories += tally.histories
+    soak.rows += tally.rows
+    soak.say(f"{soak.histories} histories so far")
+
+
+def inject_faults(soak: Soak, template: Nodes, seconds: float, seed: int) -> None:
+    with fresh(template) as nodes:
+        tally = runner.run(nodes, seconds, seed, lambda text: soak.say(f"this turn {text}", every=5))
+    soak.faults += tally.faults
+    soak.rows += tally.rows
+    soak.diverged += tally.diverged
+    soak.lost += tally.lost
+    soak.doubled += tally.doubled
+    soak.failed += tally.failed
+    for finding in tally.findings:
+        soak.say(finding)
+    soak.broken = soak.broken or bool(tally.findings)
+    soak.say(f"{sum(soak.faults.values())} faults so far, {tally.transactions} transactions of users in this turn")
+
+
+def plant_mutants(soak: Soak, template: Nodes, seed: int) -> list[str]:
+    """A line for each mutant; one that lives breaks the soak."""
+    lines = []
+    for mutant in histories.MUTANTS:
+        if soak.left() < mutant.seconds * 0.5 and lines:
+            lines.append(f"mutant {mutant.name}: not planted, no time left")
+            continue
+        with fresh(template) as nodes:
+            caught, played = histories.hunt(nodes, max(8.0, min(mutant.seconds, soak.left())), seed, mutant)
+        if not caught:
+            soak.broken = True
+        lines.append(f"mutant {mutant.name}: {'caught after' if caught else 'STILL ALIVE after'} {played} histories")
+        soak.say(lines[-1])
+    return lines
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description="Random histories, faults and mutants.")
+    parser.add_argument("--minutes", type=float, default=10)
+    parser.add_argument("--seed", type=int, default=None)
+    options = parser.parse_args()
+    seed = random.SystemRandom().randrange(10**6) if options.seed is None else options.seed
+    print(f"SEED={seed} MINUTES={options.minutes:g}", flush=True)
+    soak = Soak(ends=time.monotonic() + options.minutes * 60 - 3)
+    lines: list[str] = []
+    with started(SETTINGS) as servers:
+        try:
+            template = Nodes(*(Node(name, server, name) for name, server in zip(("crm", "billing"), servers, strict=True)))
+            for node in template:
+                Node(node.name, node.server, "postgres").sql(f"create database {node.database}")
+            alembic(template.env, "upgrade", "head")
+            soak.say("two servers are ready")
+            mutants_from = soak.ends - min(MOST_FOR_MUTANTS, soak.left() * SHARE_OF_MUTANTS)
+            rounds = 0
+            while (rest := mutants_from - time.monotonic()) > (25 if rounds else 0):
+                turn = min(rest, LONGEST_SLICE / (1 - SHARE_OF_HISTORIES))
+                play_histories(soak, template, turn * SHARE_OF_HISTORIES, seed + 1_000_000 * rounds)
+                inject_faults(soak, template, turn * (1 - SHARE_OF_HISTORIES), seed + rounds)
+                rounds += 1
+            lines = plant_mutants(soak, template, seed)
+        except (Exception, pytest.fail.Exception) as error:  # what a wait that was in vain raises is no Exception
+            soak.broken = True
+            soak.say(f"{type(error).__name__}: {error} {' '.join(getattr(error, '__notes__', []))}")
+    for kind, count in sorted(soak.faults.items()):
+        print(f"fault {kind}: {count}")
+    for line in lines:
+        print(line)
+    print(soak.last_line(), flush=True)
+    return 0 if soak.well() else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())
