@@ -1,0 +1,552 @@
+"""The rules of the exchange as a model: nodes, links and envelopes in memory, close enough to the SQL to be its oracle.
+
+A row is an Image: its value (None: there is no row) and what its writer knew, the number of each node's writes behind it.
+`Rules.broken` names a rule that is left out, to show that a check would notice; scenarios.py says what each one is.
+"""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, field
+from typing import NamedTuple
+
+LAST = float("-inf")  # stamp of a consequence, a backfill, an answer: loses to every real change
+PARENTS = ("p", "q")
+CHILD = "c"  # its value ends in >p or >q
+TAGS = itertools.count(1)
+Token = tuple[int, object]
+
+
+class Event(NamedTuple):
+    """A pending change; a question has no stamp of its own and wins nothing."""
+
+    id: int
+    key: str
+    stamp: float
+    question: bool = False
+
+
+class Image(NamedTuple):
+    """A row, or that there is none, and what it knows of."""
+
+    value: str | None
+    seen: dict[str, int]
+
+
+NOTHING = Image(None, {})
+
+
+class Conflict(NamedTuple):
+    """A decision, the same on both nodes."""
+
+    key: str
+    winner: str
+    winner_stamp: float
+    loser_stamp: float
+    winner_value: str | None
+    loser_value: str | None
+
+
+class Batch(NamedTuple):
+    number: int
+    tag: int
+    rows: dict[str, tuple[Image, list[Event]]]
+
+
+class Ack(NamedTuple):
+    """What was taken of a batch; `left`: key -> why it stays with its sender."""
+
+    tag: int
+    ids: set[int]
+    left: dict[str, str]
+    conflicts: list[Conflict]
+
+
+class Envelope(NamedTuple):
+    sender: str
+    token: Token
+    batch: Batch | None
+    acks: dict[int, Ack]
+    top: int
+    built: int
+    received: int
+    received_tag: int
+    retired: int
+
+
+@dataclass
+class Built:
+    """A batch that is not acknowledged yet, of whichever courier."""
+
+    number: int
+    ids: set[int]
+    whole: bool
+    in_flight: bool = True
+
+
+@dataclass
+class Held:
+    attempts: int
+    until: float
+    reason: str
+
+
+@dataclass
+class Link:
+    """What a node keeps about one peer."""
+
+    events: list[Event] = field(default_factory=list)
+    acked: int = 0
+    acked_tag: int = 0
+    top: int = 0
+    built: int = 0
+    batches: dict[int, Built] = field(default_factory=dict)  # by tag
+    received: int = 0
+    received_tag: int = 0
+    taken: dict[int, Ack] = field(default_factory=dict)
+    held: dict[int, Held] = field(default_factory=dict)  # by event
+    skips: list[tuple[str, set[int]]] = field(default_factory=list)
+    token: Token = (0, 0)
+    ready: bool = False
+    stopped: str = ""
+    growth: int = 1
+
+    def drop(self, ids: Iterable[int]) -> int:
+        """Removes these events; how many there were."""
+        ids = set(ids)
+        before = len(self.events)
+        self.events = [e for e in self.events if e.id not in ids]
+        self.held = {i: h for i, h in self.held.items() if i not in ids}
+        return before - len(self.events)
+
+    def flying(self) -> set[int]:
+        return union(b.ids for b in self.batches.values() if b.in_flight)
+
+
+@dataclass(frozen=True)
+class Rules:
+    """What the nodes of a history agree on."""
+
+    conflict: str = "newest"  # newest, fixed (node a), merge (by the arbiter), join (by both)
+    foreign: str = ""  # rule of the foreign key from CHILD to PARENTS: cascade, hold, drop, revive
+    window: int = 2
+    coalesce: bool = True
+    merge: Callable[[str | None, str | None], str] = lambda mine, theirs: f"({mine}+{theirs})"
+    broken: str = ""
+
+
+class Transaction:
+    """A user's transaction: event ids are drawn when it writes, and its events are seen when it commits."""
+
+    def __init__(self, node: Node) -> None:
+        self.node = node
+        self.writes: list[tuple[str, str | None, float, dict[str, int]]] = []
+
+    def write(self, key: str, value: str | None, stamp: float) -> None:
+        assert self.node.locks.setdefault(key, self) is self, "the model's user would have to wait"
+        self.writes.append((key, value, stamp, {peer: self.node.draw() for peer in self.node.links}))
+
+    def sees(self, key: str) -> str | None:
+        """The row's value as this transaction reads it."""
+        return next((v for k, v, *_ in reversed(self.writes) if k == key), self.node.rows.get(key, NOTHING).value)
+
+    def back_to(self, savepoint: int) -> None:
+        """Undoes all writes after the first `savepoint` of them."""
+        del self.writes[savepoint:]
+        kept = {key for key, *_ in self.writes}
+        self.node.locks = {k: t for k, t in self.node.locks.items() if t is not self or k in kept}
+
+    def roll_back(self) -> None:
+        self.back_to(0)
+
+    def commit(self, knew: dict[str, int] | None = None) -> None:
+        """`knew`: what the writer knew beyond the row that it replaces."""
+        node = self.node
+        for key, value, stamp, ids in self.writes:
+            node.version += 1
+            seen = join(node.rows.get(key, NOTHING).seen, knew or {}, {node.name: node.version})
+            node.rows[key] = Image(value, seen)
+            for peer, link in node.links.items():
+                link.events.append(Event(ids[peer], key, stamp))
+            node.log.append((node.name, key, value, seen))
+        self.roll_back()
+
+
+class Node:
+    """One database. `log`: every committed write as (node, key, value, what it knew)."""
+
+    def __init__(self, name: str, rules: Rules, log: list[tuple[str, str, str | None, dict[str, int]]]) -> None:
+        self.name, self.rules, self.log = name, rules, log
+        self.rows: dict[str, Image] = {}
+        self.links: dict[str, Link] = {}
+        self.locks: dict[str, Transaction] = {}
+        self.conflicts: set[Conflict] = set()
+        self.last_id = self.version = 0
+        self.now = 0.0
+
+    # what users do
+
+    def draw(self) -> int:
+        self.last_id += 1
+        return self.last_id
+
+    def live(self, key: str) -> bool:
+        return self.rows.get(key, NOTHING).value is not None
+
+    def write(self, key: str, value: str | None, stamp: float, knew: dict[str, int] | None = None) -> None:
+        transaction = Transaction(self)
+        transaction.write(key, value, stamp)
+        transaction.commit(knew)
+
+    def emit(self, key: str, stamp: float, peers: Iterable[str], question: bool = False) -> None:
+        for peer in peers:
+            self.links[peer].events.append(Event(self.draw(), key, stamp, question))
+
+    def skip(self, peer: str, key: str, ids: set[int] | None = None) -> bool:
+        """Gives the pending changes of a record up; done when the next batch is built. False: there is none."""
+        link = self.links[peer]
+        given_up = union(i for _, i in link.skips)
+        ids = {
+            e.id for e in link.events if e.key == key and not e.question and e.id not in given_up and (ids is None or e.id in ids)
+        }
+        if ids:
+            link.skips.append((key, ids))
+        return bool(ids)
+
+    # the exchange
+
+    def call(
+        self,
+        peer: str,
+        token: Token,
+        envelope: Envelope | None = None,
+        limit: int = 1000,
+        refuse: Iterable[str] = (),
+        order: Sequence[str] = (),
+    ) -> Envelope | None:
+        """process_batch(): None if there is no answer. `order`: in which order keys are taken, where rules leave it open."""
+        link, broken = self.links[peer], self.rules.broken
+        if token < link.token and broken != "any_token":
+            return None
+        if token != link.token:
+            self._open(link, token)
+        if envelope is not None and envelope.token != token:
+            return None
+        if envelope is not None and not link.stopped:
+            link.stopped = self._memory(link, envelope)
+            number = envelope.batch.number if envelope.batch else 0
+            if not link.stopped and number <= link.received + 1:
+                if number == link.received + 1:
+                    self._take(peer, link, envelope, set(refuse), order)
+                if envelope.top <= link.received or broken == "no_guard":
+                    self._hear(peer, link, envelope)
+                if envelope.top <= link.received or broken == "early_retire":
+                    link.taken = {n: a for n, a in link.taken.items() if n > envelope.retired}
+        return None if link.stopped else self._build(peer, link, limit)
+
+    def _open(self, link: Link, token: Token) -> None:
+        link.token, link.ready, link.top = token, False, link.acked
+        for built in link.batches.values():
+            built.in_flight = False
+
+    def _memory(self, link: Link, envelope: Envelope) -> str:
+        if self.rules.broken == "no_memory_check":
+            return ""
+        if envelope.received > link.built or envelope.retired > link.received:
+            return "this node was set back"
+        if envelope.received > link.acked and link.acked + 1 not in envelope.acks:
+            return "this node forgot an acknowledgement"
+        if envelope.received >= link.acked and self.rules.broken != "no_tags":
+            built = link.batches.get(envelope.received_tag)
+            same = envelope.received == link.acked and envelope.received_tag == link.acked_tag
+            if not same and (built is None or built.number != envelope.received):
+                return "the peer took a batch from another copy of this node"
+        if not link.ready and (envelope.received < link.acked or envelope.built < link.received):
+            return "the peer was set back"
+        return ""
+
+    def _take(self, peer: str, link: Link, envelope: Envelope, refuse: set[str], order: Sequence[str]) -> None:
+        batch = envelope.batch
+        assert batch is not None
+        heard, known = union(a.ids for a in envelope.acks.values()), union(a.ids for a in link.taken.values())
+        ack = Ack(batch.tag, set(), {}, [])
+        for key in sorted(sorted(batch.rows), key=lambda k: self._turn(k, batch.rows[k][0], order)):
+            image, events = batch.rows[key]
+            reason = self._take_record(peer, link, key, image, events, heard, known, refuse, ack)
+            if reason:
+                ack.left[key] = reason
+            else:
+                ack.ids.update(e.id for e in events)
+        link.received, link.received_tag = batch.number, batch.tag
+        link.taken[batch.number] = ack
+        if len(ack.left) < len(batch.rows):
+            self._retry_related(link, batch.rows)
+        self.conflicts.update(ack.conflicts)
+
+    def _turn(self, key: str, image: Image, order: Sequence[str]) -> tuple[int, int]:
+        """Parents first, but deleted last."""
+        turn = 0 if key not in PARENTS or not self.rules.foreign else 2 if image.value is None else -1
+        return turn, order.index(key) if key in order else len(order)
+
+    def _take_record(
+        self,
+        peer: str,
+        link: Link,
+        key: str,
+        image: Image,
+        events: list[Event],
+        heard: set[int],
+        known: set[int],
+        refuse: set[str],
+        ack: Ack,
+    ) -> str:
+        """Applies one record of a batch. Empty: it is taken; else why it stays with its sender."""
+        broken = self.rules.broken
+        unseen = [e for e in link.events if e.key == key and not e.question and (e.id not in heard or broken == "unseen_ignored")]
+        if unseen and key in self.locks and self.live(key):
+            return "locked"
+        real = [e for e in events if not e.question]
+        if not real:  # the sender gave its change up and asks for mine
+            if not unseen:
+                self.emit(key, LAST, [peer])
+            return ""
+        theirs = [e for e in real if e.id not in known or broken == "known_counts"]
+        conflict = []
+        if unseen:
+            mine = self.rows.get(key, NOTHING).value
+            verdict = self._verdict(peer, key, image, unseen, theirs)
+            if verdict == "wait":
+                return "wait"
+            if theirs and mine != image.value:
+                ours, other = (top(unseen), mine), (top(theirs), image.value)
+                winner, won, lost = (self.name, ours, other) if verdict == "mine" else (peer, other, ours)
+                conflict = [Conflict(key, winner, won[0], lost[0], won[1], lost[1])]
+            if verdict == "mine":
+                ack.conflicts.extend(conflict)
+                return ""
+        reason = self._refusal(link, key, image, heard, refuse)
+        if reason == "parent deleted" and self.rules.foreign == "drop" and top(real) == LAST and broken != "asks_for_ever":
+            # An answer that is an orphan here too: each node has deleted the other's parent, and to ask again would have no end.
+            image, reason = Image(None, join(image.seen, self.rows.get(key, NOTHING).seen)), ""
+            self.emit(key, LAST, [peer])
+        if reason:
+            return reason
+        ack.conflicts.extend(conflict)
+        if broken != "beaten_stay":
+            link.drop(e.id for e in unseen)
+        self._store(key, image, max(e.stamp for e in real), peer)
+        return ""
+
+    def _verdict(self, peer: str, key: str, image: Image, unseen: list[Event], theirs: list[Event]) -> str:
+        """mine: my row stays; theirs: the peer's is written; wait: nothing is taken until the arbiter's row comes."""
+        rule, broken = self.rules.conflict, self.rules.broken
+        if not theirs and broken != "blind":  # I know all of it: my change is the later one, no conflict
+            return "mine"
+        stamps = top(unseen), top(theirs)
+        if rule == "join":
+            return self._join(peer, key, image, unseen)
+        if rule != "newest" and (LAST in stamps) and stamps[0] != stamps[1] and broken != "last_is_real":
+            return "mine" if stamps[0] > stamps[1] else "theirs"
+        if rule == "fixed":
+            return "mine" if self.name == "a" else "theirs"
+        if rule == "merge":
+            return self._merge(peer, key, image, unseen, max(stamps))
+        return "mine" if (stamps[0], self.name) > (stamps[1], peer) else "theirs"
+
+    def _merge(self, peer: str, key: str, image: Image, unseen: list[Event], stamp: float) -> str:
+        mine, broken = self.rows.get(key, NOTHING), self.rules.broken
+        if broken == "both_merge":
+            self.rows[key] = Image("+".join(sorted((str(mine.value), str(image.value)))), join(mine.seen, image.seen))
+            self.links[peer].drop(e.id for e in unseen)
+        elif self.name > peer:
+            return "mine" if broken == "other_takes" else "wait"
+        elif mine.value != image.value:
+            self.write(key, self.rules.merge(mine.value, image.value), stamp, image.seen)
+        else:  # equal: nothing to write, and what both knew is in it
+            self.rows[key] = Image(mine.value, join(mine.seen, image.seen))
+        return "mine"
+
+    def _join(self, peer: str, key: str, image: Image, unseen: list[Event]) -> str:
+        """Both sides take the union of both and keep their own events; they meet because a union only grows."""
+        mine = self.rows.get(key, NOTHING)
+        parts = set((mine.value or "").split("|")) | set((image.value or "").split("|"))
+        self.rows[key] = Image("|".join(sorted(parts - {""})) or None, join(mine.seen, image.seen))
+        if self.rules.broken == "join_drops_events":
+            self.links[peer].drop(e.id for e in unseen)
+        return "mine"
+
+    def _refusal(self, link: Link, key: str, image: Image, heard: set[int], refuse: set[str]) -> str:
+        """Why this row cannot be written here now; empty: it can."""
+        if image.value is None and not self.live(key):
+            return ""  # nothing to delete: no trigger fires, no lock is in the way
+        if key in refuse:
+            return "refused"
+        if key in self.locks:
+            return "locked"
+        if not self.rules.foreign:
+            return ""
+        mine = {e.key for e in link.events if not e.question and e.id not in heard}
+        parent = parent_of(image)
+        if key == CHILD and parent and not self.live(parent):
+            return "parent deleted" if parent in mine or self.rules.broken == "any_parent" else "parent missing"
+        if self.rules.foreign != "cascade" and key in PARENTS and image.value is None and parent_of(self.rows.get(CHILD)) == key:
+            return "child kept" if CHILD in mine else "child left"
+        return ""
+
+    def _store(self, key: str, image: Image, stamp: float, peer: str) -> None:
+        broken = self.rules.broken
+        self.rows[key] = image
+        if broken != "no_forward":
+            self.emit(key, self.now if broken == "forward_now" else stamp, [p for p in self.links if p != peer])
+        child = self.rows.get(CHILD)
+        if self.rules.foreign == "cascade" and key in PARENTS and image.value is None and child and parent_of(child) == key:
+            self.rows[CHILD] = Image(None, child.seen)
+            if broken != "no_capture":
+                self.emit(CHILD, self.now if broken == "consequence_now" else LAST, self.links)
+
+    def _hear(self, peer: str, link: Link, envelope: Envelope) -> None:
+        for number, ack in sorted(envelope.acks.items()):
+            built = link.batches.get(ack.tag)
+            if number <= link.acked or built is None:
+                continue
+            lacking = self._note_left(peer, link, built, ack.left)
+            link.growth = min(link.growth * 4, 256) if lacking and not built.whole else 1
+            self.conflicts.update(ack.conflicts)
+        heard = union(a.ids for a in envelope.acks.values()) & union(b.ids for b in link.batches.values())
+        self._retry_related(link, {e.key for e in link.events if e.id in heard})
+        link.drop(heard)
+        if envelope.received > link.acked:
+            link.acked, link.acked_tag = envelope.received, envelope.received_tag
+            link.top = max(link.top, link.acked)
+            link.batches = {t: b for t, b in link.batches.items() if b.number > link.acked}
+        link.ready = True
+
+    def _retry_related(self, link: Link, keys: Iterable[str]) -> None:
+        """What a foreign key held is tried as soon as rows of a related table have moved."""
+        moved = {key in PARENTS for key in keys}
+        for event in link.events:
+            held = link.held.get(event.id)
+            if held and held.reason in LACKING and (event.key not in PARENTS) in moved:
+                held.until = min(held.until, self.now)
+
+    def _note_left(self, peer: str, link: Link, built: Built, left: dict[str, str]) -> bool:
+        """Holds what the peer did not take; whether a row was refused for want of another one."""
+        hold_lacking = built.whole or link.growth >= 64
+        given_up = {k for k, reason in left.items() if GIVEN_UP_BY.get(reason) == self.rules.foreign and self.rules.foreign}
+        if self.rules.broken == "never_gives_up":
+            given_up = set()
+        for key, reason in left.items():
+            pending = [e for e in link.events if e.key == key and not e.question]
+            if key in given_up and {e.id for e in pending} <= built.ids:  # else it has changed since
+                self.skip(peer, key)
+            for event in link.events:
+                if event.key != key or event.id not in built.ids or key in given_up or (reason in LACKING and not hold_lacking):
+                    continue
+                held = link.held.setdefault(event.id, Held(0, 0, reason))
+                held.reason = reason
+                if reason in UNCOUNTED:
+                    held.until = self.now + 0.25
+                else:
+                    held.until = self.now + min(2 ** min(held.attempts, 10), 300)
+                    held.attempts += 1
+        return any(reason in LACKING for key, reason in left.items() if key not in given_up)
+
+    def _perform_skips(self, link: Link, peer: str) -> None:
+        flying, waiting = link.flying(), []
+        for key, ids in link.skips:
+            if ids & flying and self.rules.broken != "skip_in_flight":
+                waiting.append((key, ids))
+            elif link.drop(ids) and self.rules.broken != "skip_forgets":
+                self.emit(key, LAST, [peer], question=True)
+        link.skips = waiting
+
+    def _chosen(self, link: Link, limit: int) -> tuple[set[str], bool]:
+        """Keys of the next batch, and whether they are all that is free to go."""
+        flying, given_up = link.flying(), union(i for _, i in link.skips)
+        pending = sorted(e for e in link.events if e.id not in flying)
+        fresh = [e for e in pending if e.id not in link.held and e.id not in given_up]
+        due = sorted(
+            (link.held[e.id].until, e.id, e.key)
+            for e in pending
+            if e.id in link.held and link.held[e.id].until <= self.now and e.key not in {k for k, _ in link.skips}
+        )
+        if self.rules.broken == "no_retry":
+            due = []
+        share = max(1, limit // 4) if limit >= 4 or not fresh else 0
+        keys = {e.key for e in fresh[:limit]} | {key for *_, key in due[:share]}
+        return keys, len(fresh) <= limit
+
+    def _coalesce(self, link: Link, limit: int) -> None:
+        """Of several changes of a record that no batch under way has held, only the newest needs to travel."""
+        sent = union(b.ids for b in link.batches.values()) if self.rules.broken != "coalesce_sent" else set()
+        spared = sent | set(link.held) | union(i for _, i in link.skips)
+        newest = min if self.rules.broken == "coalesce_oldest" else max
+        window = limit + 1
+        while True:
+            looked = sorted(e for e in link.events if not e.question and e.id not in spared)[:window]
+            stay = {
+                key: newest((e for e in looked if e.key == key), key=lambda e: (e.stamp, e.id)).id
+                for key in {e.key for e in looked}
+            }
+            old = [e.id for e in looked if e.id != stay[e.key]]
+            link.drop(old)
+            if not old or len(old) < len(looked) // 2 or len(looked) < window:
+                return
+            window = min(window * 2, 20000)  # mostly one record: it may fill the whole queue
+
+    def _build(self, peer: str, link: Link, limit: int) -> Envelope:
+        batch = None
+        if link.ready and sum(b.in_flight for b in link.batches.values()) < self.rules.window:
+            self._perform_skips(link, peer)
+            limit = max(1, limit) * (link.growth if self.rules.broken != "no_companions" else 1)
+            if self.rules.coalesce:
+                self._coalesce(link, limit)
+            keys, whole = self._chosen(link, limit)
+            parent = parent_of(self.rows.get(CHILD)) if self.rules.foreign and CHILD in keys else None
+            if parent and not whole and self.rules.broken != "no_companions":  # a row travels with its pending parent
+                keys |= {e.key for e in link.events if e.key == parent}
+            if keys:
+                batch = self._batch(link, keys, whole)
+        return Envelope(
+            self.name, link.token, batch, dict(link.taken), link.top, link.built, link.received, link.received_tag, link.acked
+        )
+
+    def _batch(self, link: Link, keys: set[str], whole: bool) -> Batch:
+        flying = link.flying() if self.rules.broken == "partial_keys" else set()
+        rows = {
+            key: (self.rows.get(key, NOTHING), sorted(e for e in link.events if e.key == key and e.id not in flying))
+            for key in keys
+        }
+        link.top += 1
+        link.built = max(link.built, link.top)
+        batch = Batch(link.top, next(TAGS), rows)
+        link.batches[batch.tag] = Built(link.top, {e.id for _, events in rows.values() for e in events}, whole)
+        return batch
+
+
+LACKING = {"parent missing", "parent deleted", "child kept", "child left"}
+UNCOUNTED = {"locked", "wait"}
+GIVEN_UP_BY = {"parent deleted": "drop", "child kept": "revive"}
+
+
+def union(sets: Iterable[set[int]]) -> set[int]:
+    return set().union(*sets)
+
+
+def join(*seen: dict[str, int]) -> dict[str, int]:
+    """What whoever knows all of these knows."""
+    return {name: max(s.get(name, 0) for s in seen) for name in set().union(*seen)}
+
+
+def top(events: Iterable[Event]) -> float:
+    return max((e.stamp for e in events), default=LAST)
+
+
+def parent_of(image: Image | None) -> str | None:
+    return image.value.rpartition(">")[2] if image and image.value and ">" in image.value else None
+
+
+def knew_of(writer: dict[str, int], other: dict[str, int]) -> bool:
+    """Whether the writer knew of the other and of more."""
+    return other != writer and all(writer.get(name, 0) >= count for name, count in other.items())

@@ -1,0 +1,332 @@
+"""Random histories of the model: what users, couriers, clocks and people do to it, and what must be so at rest.
+
+scenario  what it adds to couriers that die or overlap, envelopes lost, repeated or late, rows refused, clocks that jump
+couriers  nothing
+open      user transactions that stay open: event ids commit out of order, rows are locked
+held      rows refused for long: they wait ever longer, the others go on
+skip      people give changes up
+fk        a child with a cascading foreign key, deletes of the parent and changes of its key
+orphans   a foreign key without cascade, under one of the rules hold, drop and revive
+restore   node a goes back to an older state of itself
+clone     an old copy of node a is used beside it
+star      three or four nodes in a tree, what is applied goes on to the others
+fixed     rule: node a wins; backfills
+merge     rule: the arbiter merges both rows; backfills
+join      rule: both sides unite both rows; writes only add
+"""
+
+from __future__ import annotations
+
+import copy
+import random
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+
+from convergence.model import (
+    CHILD,
+    GIVEN_UP_BY,
+    LACKING,
+    LAST,
+    NOTHING,
+    PARENTS,
+    Envelope,
+    Held,
+    Link,
+    Node,
+    Rules,
+    Token,
+    Transaction,
+    join,
+    knew_of,
+    parent_of,
+)
+
+# Rules that can be left out, by scenario. Those of RARE need more histories than a test has time for; test_model.py plays
+# them step by step. HARMLESS ones stay to show that they are.
+MUTATIONS = {
+    "couriers": ("no_guard", "partial_keys", "unseen_ignored", "any_token", "coalesce_sent", "beaten_stay"),
+    "open": ("unseen_ignored", "coalesce_sent"),
+    "held": ("no_retry",),
+    "skip": ("skip_forgets",),
+    "fk": ("consequence_now", "no_capture"),
+    "orphans": ("skip_forgets", "never_gives_up", "asks_for_ever", "any_parent"),
+    "restore": ("no_memory_check",),
+    "clone": ("no_memory_check", "no_tags"),
+    "star": ("no_forward", "ring"),
+    "fixed": ("last_is_real",),
+    "merge": ("both_merge", "other_takes"),
+    "join": ("join_drops_events", "join_overwrites"),
+}
+RARE = {
+    "couriers": ("early_retire",),
+    "open": ("known_counts",),
+    "skip": ("skip_in_flight",),
+    "fk": ("no_companions",),
+    "restore": ("no_tags",),
+}
+NO_HOLD = Held(0, 0, "")
+HARMLESS = {"couriers": ("coalesce_oldest",), "star": ("forward_now",), "fixed": ("blind",)}
+
+
+@dataclass
+class Outcome:
+    """What was wrong at rest: nothing, if all lists are empty."""
+
+    unequal: list[str] = field(default_factory=list)
+    undone: list[str] = field(default_factory=list)
+    stopped: bool = False
+
+    def __bool__(self) -> bool:
+        return bool(self.unequal or self.undone)
+
+
+@dataclass
+class Call:
+    node: str
+    peer: str
+    token: Token
+    envelope: Envelope | None
+
+
+class History:
+    """One random history; all luck comes from its seed."""
+
+    def __init__(self, seed: int, scenario: str, broken: str = "") -> None:
+        rng = self.rng = random.Random(seed)
+        self.scenario = scenario
+        foreign = {"fk": "cascade", "orphans": rng.choice(["hold", "drop", "revive"])}.get(scenario, "")
+        self.rules = Rules(
+            conflict=scenario if scenario in ("fixed", "merge", "join") else "newest",
+            foreign=foreign,
+            window=rng.choice([1, 2, 2, 3]),
+            broken=broken,
+        )
+        count = rng.choice([3, 4]) if scenario == "star" else 2
+        names = "abcd"[:count]
+        self.log: list[tuple[str, str, str | None, dict[str, int]]] = []
+        self.nodes = {n: Node(n, self.rules, self.log) for n in names}
+        self.pairs = [(names[rng.randrange(i)] if scenario == "star" else "a", names[i]) for i in range(1, count)]
+        if broken == "ring":
+            self.pairs = [(names[i], names[(i + 1) % count]) for i in range(count)]
+        for x, y in self.pairs:
+            self.nodes[x].links[y], self.nodes[y].links[x] = Link(), Link()
+        self.keys = [*PARENTS, CHILD] if foreign else ["k", "l"][: rng.choice([1, 2])]
+        self.skew = {n: rng.choice([0, 0, 5, -5, 50]) for n in names}
+        self.clock = self.serial = 0
+        self.calls: list[Call] = []
+        self.open: list[Transaction] = []
+        self.refused: dict[str, set[str]] = {n: set() for n in names}  # for longer than one call
+        self.backup: Node | None = None
+        self.spare: Node | None = None
+        self.lost_memory = ""
+        self.given_up = False
+
+    # what happens
+
+    def play(self) -> None:
+        rng = self.rng
+        busy, late, again, loss, fresh, bad, wild, more = (
+            rng.choice(c)
+            for c in ((0.2, 0.3, 0.45), (0, 0.3, 0.6), (0, 0.15), (0, 0.1), (0, 0.03, 0.08), (0, 0.1), (False, True), (0, 0.15))
+        )
+        for x, y in self.pairs:
+            self.courier(x, y)
+        for step in range(rng.randint(3, 60)):
+            self.clock += rng.choice([0, 1, 2])
+            for name, node in self.nodes.items():
+                node.now = self.clock + self.skew[name]
+            luck = rng.random()
+            if luck < busy:
+                node = self.nodes[rng.choice(list(self.nodes))]
+                time = rng.randrange(10) if wild else node.now + rng.choice([0, 0, 0, -7])
+                self.user(node, time, f"{node.name}{step}")
+            elif luck < busy + 0.1:
+                self.mischief()
+            elif luck < 1 - fresh and self.calls:
+                if rng.random() < more:  # both nodes at work at once
+                    x, y = rng.sample(rng.choice(self.pairs), 2)
+                    self.calls.append(Call(x, y, self.nodes[x].links[y].token, None))
+                i = rng.randrange(len(self.calls)) if rng.random() < late else 0
+                call = self.calls[i] if rng.random() < again else self.calls.pop(i)  # else it comes once more
+                self.deliver(call, [k for k in self.keys if rng.random() < bad], rng.random() < loss)
+            else:
+                self.courier(*rng.choice(self.pairs))
+
+    def courier(self, x: str, y: str) -> None:
+        self.serial += 1
+        token = (1 + max(self.nodes[x].links[y].token[0], self.nodes[y].links[x].token[0]), self.serial)
+        self.calls += [Call(x, y, token, None), Call(y, x, token, None)]
+
+    def deliver(self, call: Call, refuse: Iterable[str], lost: bool) -> None:
+        refuse = {*refuse, *self.refused[call.node]}
+        answer = self.nodes[call.node].call(call.peer, call.token, call.envelope, self.rng.choice([1, 2, 5]), refuse)
+        if answer is not None and not lost:
+            self.calls.append(Call(call.peer, call.node, answer.token, answer))
+
+    def user(self, node: Node, time: float, name: str) -> None:
+        """One statement of a user."""
+        rng = self.rng
+        key = rng.choice(self.keys)
+        if key in node.locks:
+            return  # waits for the other user
+        value = None if rng.random() < 0.2 else name
+        if self.rules.foreign:
+            self.family(node, key, time, name)
+        elif self.scenario == "join" and self.rules.broken != "join_overwrites":
+            old = node.rows.get(key, NOTHING).value or ""
+            node.write(key, "|".join(sorted({*old.split("|"), name} - {""})), time)
+        elif len(self.keys) == 2 and rng.random() < 0.1 and not node.locks:
+            old_key, new_key = rng.sample(self.keys, 2)  # the key changes: an event for the old and one for the new
+            node.write(old_key, None, time)
+            node.write(new_key, value, time)
+        elif self.scenario == "open" and rng.random() < 0.6:
+            transaction = rng.choice([*(t for t in self.open if t.node is node), Transaction(node)])
+            transaction.write(key, value, time)
+            if transaction not in self.open:
+                self.open.append(transaction)
+        else:
+            node.write(key, value, time)
+
+    def family(self, node: Node, key: str, time: float, name: str) -> None:
+        """A parent or its child, as the foreign key allows it on this node."""
+        rng, cascade = self.rng, self.rules.foreign == "cascade"
+        parents = [p for p in PARENTS if node.live(p)]
+        if key == CHILD:
+            if parents:
+                gone = node.live(CHILD) and rng.random() < 0.2
+                node.write(CHILD, None if gone else f"{name}>{rng.choice(parents)}", time)
+            return
+        child = parent_of(node.rows.get(CHILD)) == key
+        other = PARENTS[1 - PARENTS.index(key)]
+        if not node.live(key) or rng.random() < 0.6 or (child and not cascade):
+            node.write(key, name, time)
+            return
+        moves = not node.live(other) and rng.random() < 0.5
+        if moves:
+            node.write(other, name, time)
+        if child:
+            node.write(CHILD, f"{name}>{other}" if moves else None, time)
+        node.write(key, None, time)
+
+    def mischief(self) -> None:
+        """What else may happen in this scenario."""
+        rng, nodes = self.rng, self.nodes
+        node = nodes[rng.choice(list(nodes))]
+        peer = rng.choice(sorted(node.links))
+        key = rng.choice(self.keys)
+        if self.open:
+            transaction = self.open.pop(rng.randrange(len(self.open)))
+            transaction.roll_back() if rng.random() < 0.2 else transaction.commit()
+        elif self.scenario == "skip":
+            self.given_up |= node.skip(peer, key)
+            if self.rules.broken == "skip_in_flight":
+                node._perform_skips(node.links[peer], peer)
+        elif self.scenario == "held":
+            self.refused[node.name] ^= {key}
+        elif self.scenario in ("fixed", "merge") and node.live(key) and key not in node.locks:
+            node.emit(key, LAST, [peer])  # a backfill
+        elif self.scenario in ("restore", "clone") and not self.lost_memory:
+            self.forget()
+        if self.spare is not None and rng.random() < 0.5:  # the courier finds the other copy
+            nodes["a"], self.spare, self.calls = self.spare, nodes["a"], []
+            self.courier("a", "b")
+
+    def forget(self) -> None:
+        if self.backup is None:
+            log, self.nodes["a"].log = self.nodes["a"].log, []  # the log is not the node's own
+            self.backup = copy.deepcopy(self.nodes["a"])
+            self.backup.log = self.nodes["a"].log = log
+        elif self.rng.random() < 0.3:
+            self.lost_memory = "a"
+            if self.scenario == "restore":  # its connections broke: nothing under way reaches it
+                self.nodes["a"] = self.backup
+                self.calls = [c for c in self.calls if c.node != "a" and c.envelope is None]
+            else:
+                self.spare, self.calls = self.backup, []
+
+    # at rest
+
+    def rest(self) -> Outcome:
+        """No more writes and a courier that lives: what is wrong then."""
+        while self.open:
+            self.open.pop().commit()
+        tokens = {}
+        for x, y in self.pairs:
+            tokens[x, y] = (1 + max(self.nodes[x].links[y].token[0], self.nodes[y].links[x].token[0]), self.serial + 1)
+        back: dict[tuple[str, str], Envelope | None] = {}
+        limit = self.rng.choice([1, 5])
+        for _ in range(120):
+            self.clock += 600  # longer than any row is held
+            for name, node in self.nodes.items():
+                node.now = self.clock + self.skew[name]
+            for x, y in self.pairs:
+                there = self.nodes[x].call(y, tokens[x, y], back.get((x, y)), limit)
+                back[x, y] = self.nodes[y].call(x, tokens[x, y], there, limit)
+            quiet = not any(link.events for n in self.nodes.values() for link in n.links.values())
+            if quiet and all(link.ready for n in self.nodes.values() for link in n.links.values()):
+                break
+        if any(link.stopped for n in self.nodes.values() for link in n.links.values()):
+            return Outcome([] if self.lost_memory else ["stopped without a cause"], [], True)
+        outcome = Outcome(self.unequal())
+        if not outcome.unequal:
+            outcome.undone = self.undone()
+        return outcome
+
+    def unequal(self) -> list[str]:
+        """Records that differ or are not delivered."""
+        nodes = list(self.nodes.values())
+        wrong = [f"{k} differs" for k in self.keys if len({n.rows.get(k, NOTHING).value for n in nodes}) > 1]
+        wrong += [f"{e.key} is pending on {n.name}" for n in nodes for link in n.links.values() for e in link.events]
+        if self.rules.foreign:
+            for node in nodes:
+                parent = parent_of(node.rows.get(CHILD))
+                if parent and not node.live(parent):
+                    wrong.append(f"{CHILD} is an orphan on {node.name}")
+        if self.rules.foreign == "hold" and wrong:
+            wrong = [w for w in wrong if not self.apart(w)]
+        return wrong
+
+    def apart(self, wrong: str) -> bool:
+        """Whether this is what the rule hold leaves: children of a parent that the other node deleted, held with their kin."""
+        nodes = list(self.nodes.values())
+        parents = [parent_of(n.rows.get(CHILD)) for n in nodes]
+        if not any(parent and not other.live(parent) for parent, other in zip(parents, nodes[::-1], strict=True)):
+            return False
+        held = all(
+            link.held.get(e.id, NO_HOLD).reason in LACKING for n in nodes for link in n.links.values() for e in link.events
+        )
+        return held and wrong.split()[0] in (CHILD, *parents)
+
+    def undone(self) -> list[str]:
+        """Writes that knew of the final row and are not in it; under merge and join, all writes that it does not know of."""
+        first = next(iter(self.nodes.values()))
+        found = []
+        gone = {key for _, key, value, _ in self.log if value is None and key in PARENTS}
+        for writer, key, value, seen in self.log:
+            if self.given_up or (self.lost_memory and writer != "b"):  # people's choice; whoever forgets is not judged
+                continue
+            if self.rules.foreign in GIVEN_UP_BY.values() and gone and (key in gone or key == CHILD):
+                continue  # may have been given up by rule
+            if any(e.key == key for n in self.nodes.values() for link in n.links.values() for e in link.events):
+                continue  # stays apart, by the rule hold
+            final = first.rows.get(key, NOTHING)
+            missed = final.seen != join(final.seen, seen)
+            if missed and (self.rules.conflict in ("merge", "join") or knew_of(seen, final.seen)):
+                found.append(f"{key}: {value} of {writer}")
+        return found
+
+
+def run(
+    scenario: str, histories: int, broken: str = "", first: int = 0, enough: int = 1
+) -> tuple[list[tuple[int, Outcome]], int]:
+    """Plays histories of the seeds from `first` on until `enough` went wrong: those, and how many were played."""
+    wrong = []
+    for seed in range(first, first + histories):
+        history = History(seed, scenario, broken)
+        history.play()
+        outcome = history.rest()
+        if outcome:
+            wrong.append((seed, outcome))
+            if len(wrong) >= enough:
+                return wrong, seed - first + 1
+    return wrong, histories
