@@ -7,7 +7,7 @@ A row is an Image: its value (None: there is no row) and what its writer knew, t
 from __future__ import annotations
 
 import itertools
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Container, Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
@@ -130,6 +130,7 @@ class Rules:
 
     conflict: str = "newest"  # newest, fixed (node a), merge (by the arbiter), join (by both)
     foreign: str = ""  # rule of the foreign key from CHILD to PARENTS: cascade, hold, drop, revive
+    favoured: str = "a"  # under fixed
     window: int = 2
     coalesce: bool = True
     merge: Callable[[str | None, str | None], str] = lambda mine, theirs: f"({mine}+{theirs})"
@@ -144,21 +145,19 @@ class Transaction:
         self.writes: list[tuple[str, str | None, float, dict[str, int]]] = []
 
     def write(self, key: str, value: str | None, stamp: float) -> None:
-        assert self.node.locks.setdefault(key, self) is self, "the model's user would have to wait"
+        self.lock(key)
         self.writes.append((key, value, stamp, {peer: self.node.draw() for peer in self.node.links}))
 
     def sees(self, key: str) -> str | None:
         """The row's value as this transaction reads it."""
         return next((v for k, v, *_ in reversed(self.writes) if k == key), self.node.rows.get(key, NOTHING).value)
 
-    def back_to(self, savepoint: int) -> None:
-        """Undoes all writes after the first `savepoint` of them."""
-        del self.writes[savepoint:]
-        kept = {key for key, *_ in self.writes}
-        self.node.locks = {k: t for k, t in self.node.locks.items() if t is not self or k in kept}
+    def lock(self, key: str) -> None:
+        assert self.node.locks.setdefault(key, self) is self, "the model's user would have to wait"
 
     def roll_back(self) -> None:
-        self.back_to(0)
+        self.writes.clear()
+        self.node.locks = {k: t for k, t in self.node.locks.items() if t is not self}
 
     def commit(self, knew: dict[str, int] | None = None) -> None:
         """`knew`: what the writer knew beyond the row that it replaces."""
@@ -224,8 +223,11 @@ class Node:
         limit: int = 1000,
         refuse: Iterable[str] = (),
         order: Sequence[str] = (),
+        prefer: Container[str] = (),
     ) -> Envelope | None:
-        """process_batch(): None if there is no answer. `order`: in which order keys are taken, where rules leave it open."""
+        """process_batch(): None if there is no answer. `order` and `prefer`: which keys are answered first, and which of those
+        that were held equally long are tried, where the rules leave it open.
+        """
         link, broken = self.links[peer], self.rules.broken
         if token < link.token and broken != "any_token":
             return None
@@ -243,7 +245,7 @@ class Node:
                     self._hear(peer, link, envelope)
                 if envelope.top <= link.received or broken == "early_retire":
                     link.taken = {n: a for n, a in link.taken.items() if n > envelope.retired}
-        return None if link.stopped else self._build(peer, link, limit)
+        return None if link.stopped else self._build(peer, link, limit, prefer)
 
     def _open(self, link: Link, token: Token) -> None:
         link.token, link.ready, link.top = token, False, link.acked
@@ -349,7 +351,7 @@ class Node:
         if rule != "newest" and (LAST in stamps) and stamps[0] != stamps[1] and broken != "last_is_real":
             return "mine" if stamps[0] > stamps[1] else "theirs"
         if rule == "fixed":
-            return "mine" if self.name == "a" else "theirs"
+            return "mine" if self.name == self.rules.favoured else "theirs"
         if rule == "merge":
             return self._merge(peer, key, image, unseen, max(stamps))
         return "mine" if (stamps[0], self.name) > (stamps[1], peer) else "theirs"
@@ -362,7 +364,7 @@ class Node:
         elif self.name > peer:
             return "mine" if broken == "other_takes" else "wait"
         elif mine.value != image.value:
-            self.write(key, self.rules.merge(mine.value, image.value), stamp, image.seen)
+            self.write(key, self.rules.merge(mine.value, image.value), max(stamp, self.now), image.seen)
         else:  # equal: nothing to write, and what both knew is in it
             self.rows[key] = Image(mine.value, join(mine.seen, image.seen))
         return "mine"
@@ -461,13 +463,13 @@ class Node:
                 self.emit(key, LAST, [peer], question=True)
         link.skips = waiting
 
-    def _chosen(self, link: Link, limit: int) -> tuple[set[str], bool]:
+    def _chosen(self, link: Link, limit: int, prefer: Container[str]) -> tuple[set[str], bool]:
         """Keys of the next batch, and whether they are all that is free to go."""
         flying, given_up = link.flying(), union(i for _, i in link.skips)
         pending = sorted(e for e in link.events if e.id not in flying)
         fresh = [e for e in pending if e.id not in link.held and e.id not in given_up]
         due = sorted(
-            (link.held[e.id].until, e.id, e.key)
+            (link.held[e.id].until, e.key not in prefer, e.id, e.key)
             for e in pending
             if e.id in link.held and link.held[e.id].until <= self.now and e.key not in {k for k, _ in link.skips}
         )
@@ -495,14 +497,14 @@ class Node:
                 return
             window = min(window * 2, 20000)  # mostly one record: it may fill the whole queue
 
-    def _build(self, peer: str, link: Link, limit: int) -> Envelope:
+    def _build(self, peer: str, link: Link, limit: int, prefer: Container[str]) -> Envelope:
         batch = None
         if link.ready and sum(b.in_flight for b in link.batches.values()) < self.rules.window:
             self._perform_skips(link, peer)
             limit = max(1, limit) * (link.growth if self.rules.broken != "no_companions" else 1)
             if self.rules.coalesce:
                 self._coalesce(link, limit)
-            keys, whole = self._chosen(link, limit)
+            keys, whole = self._chosen(link, limit, prefer)
             parent = parent_of(self.rows.get(CHILD)) if self.rules.foreign and CHILD in keys else None
             if parent and not whole and self.rules.broken != "no_companions":  # a row travels with its pending parent
                 keys |= {e.key for e in link.events if e.key == parent}

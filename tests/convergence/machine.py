@@ -1,0 +1,445 @@
+"""Histories on two real databases, step by step beside the model, which says what must be in both after each call.
+
+Hypothesis chooses the steps and shrinks a history that fails to a short program. Users have sessions of their own, whose
+transactions stay open, so that event ids commit out of order and rows are locked; no statement is run that would wait.
+Compared after each call: rows, pending events in order with their stamps and holds, the link's numbers, decided conflicts.
+The family machine (a child with a cascading foreign key, no open transactions) runs without the model: it is judged at rest.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import functools
+import itertools
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from typing import Any, TypeVar
+
+import psycopg
+from hypothesis import HealthCheck, Phase, seed, settings
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, precondition, rule, run_state_machine_as_test
+
+from convergence.model import LAST, NOTHING, Envelope, Link, Node, Rules, Token, Transaction, join, knew_of
+from convergence.stage import KEYS, Side, Stage
+from harness import Nodes
+
+F = TypeVar("F", bound=Callable[..., Any])
+CALL = "select * from rowferry.process_batch(null, %s, %s, %s)"
+STATE = """
+select
+  (select coalesce(json_object_agg(r.id, r.value), '{}') from t.records r) as rows,
+  (select coalesce(json_agg(json_build_array(e.record_id, e.stamp, e.event_type = 'q', h.attempts, extract(epoch from h.not_before - '2026-01-01'))
+      order by e.id), '[]')
+    from (select e.*, extract(epoch from rowferry._stamp(e) - '2026-01-01')::text as stamp from rowferry.events e) e
+    left join rowferry.held_events h on h.event_id = e.id) as events,
+  (select json_build_array(l.acked, l.received, l.top, l.built, l.ready, l.growth) from rowferry.links l) as link,
+  (select coalesce(json_agg(json_build_array(c.record_id, c.winner, extract(epoch from c.winner_changed_at - '2026-01-01')::text,
+      extract(epoch from c.loser_changed_at - '2026-01-01')::text, c.winner_row ->> 'value', c.loser_row ->> 'value')), '[]')
+    from rowferry.conflicts c) as conflicts
+"""
+EVENTS_SINCE = "select record_id from rowferry.events where id > %s order by id"
+LAST_BATCH = """
+select coalesce(array_agg(e.record_id), '{}') as keys
+from rowferry.events e
+where e.id <@ (select b.ids from rowferry.built_batches b join rowferry.links l on l.top = b.number where b.in_flight)
+"""
+
+
+@dataclass
+class Tally:
+    """What was played and compared."""
+
+    histories: int = 0
+    steps: int = 0
+    calls: int = 0
+    rows: int = 0
+    conflicts: int = 0
+    comparisons: int = 0
+    by_machine: dict[str, int] = field(default_factory=dict)
+
+
+@dataclass
+class Post:
+    """A call of process_batch that waits to be made."""
+
+    side: int
+    token: Token
+    real: bytes | None
+    model: Envelope | None
+
+
+def step(function: F) -> F:
+    """A step of a history: after one that failed nothing more is done."""
+
+    @functools.wraps(function)
+    def taken(self: Any, *args: Any, **kw: Any) -> Any:
+        self.tally.steps += 1
+        try:
+            return function(self, *args, **kw)
+        except BaseException:
+            self.failed = True
+            raise
+
+    return taken  # type: ignore[return-value]
+
+
+class Exchange(RuleBasedStateMachine):
+    """What both machines have: couriers, clocks, refusals, skips."""
+
+    stage: Stage
+    tally: Tally
+    rules: Rules
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.stage.reset()
+        self.failed = False
+        self.serial = 0
+        self.clocks = [0.0, 0.0]
+        self.refused: list[set[str]] = [set(), set()]
+        self.posts: list[Post] = []
+        self.tokens: list[Token] = [(0, ""), (0, "")]
+        self.log: list[tuple[str, str, str | None, dict[str, int]]] = []
+        for side in self.stage.sides:
+            side.set_clock(0)
+        self.courier()
+
+    @property
+    def sides(self) -> list[Side]:
+        return self.stage.sides
+
+    @rule()
+    @step
+    def courier(self) -> None:
+        """A new courier opens both nodes; the old one's calls may still come."""
+        self.serial += 1
+        token: Token = (1 + max(int(t[0]) for t in self.tokens), f"{self.serial:06d}")
+        self.posts += [Post(0, token, None, None), Post(1, token, None, None)]
+
+    @rule(
+        which=st.sampled_from([0, 0, 0, 0, 1, 2, 5]),
+        again=st.sampled_from([False] * 6 + [True]),
+        lost=st.sampled_from([False] * 8 + [True]),
+        limit=st.sampled_from([1, 2, 5]),
+    )
+    @step
+    def call(self, which: int, again: bool, lost: bool, limit: int) -> None:
+        """The courier makes a call: not always the oldest; it may come once more; its answer may be lost."""
+        if self.posts:
+            post = self.posts[which % len(self.posts)] if again else self.posts.pop(which % len(self.posts))
+            answer = self.exchange(post, limit)
+            if answer is not None and not lost:
+                self.posts.append(answer)
+
+    @rule(again=st.just(False), limit=st.sampled_from([1, 2, 5]), rounds=st.integers(1, 4))
+    @step
+    def carry(self, again: bool, limit: int, rounds: int) -> None:
+        """Some rounds without a fault."""
+        for _ in range(rounds * 2):
+            self.call.__wrapped__(self, 0, again, False, limit)  # type: ignore[attr-defined]
+
+    @rule(side=st.integers(0, 1), seconds=st.sampled_from([1, 1, 1, 5, 60, -7, -60]))
+    @step
+    def tick(self, side: int, seconds: int) -> None:
+        self.set_clock(side, self.clocks[side] + seconds)
+
+    @rule(side=st.integers(0, 1), key=st.sampled_from(KEYS))
+    @step
+    def refuse(self, side: int, key: str) -> None:
+        """The node refuses this row until this is said again."""
+        if self.free(side, key):
+            self.toggle(side, key)
+
+    def toggle(self, side: int, key: str) -> None:
+        connection = self.sides[side].courier
+        if key in self.refused[side]:
+            connection.execute("delete from t.refused where id = %s", (key,))
+        else:
+            connection.execute("insert into t.refused values (%s)", (key,))
+        self.refused[side] ^= {key}
+
+    def free(self, side: int, key: str) -> bool:
+        return True
+
+    def set_clock(self, side: int, seconds: float) -> None:
+        self.clocks[side] = seconds
+        self.sides[side].set_clock(seconds)
+
+    def real_call(self, post: Post, limit: int) -> dict[str, Any]:
+        self.tally.calls += 1
+        token = f"{post.token[0]}-{post.token[1]}"
+        row = self.sides[post.side].courier.execute(CALL, (token, post.real, limit)).fetchone()
+        assert row is not None
+        assert row["status"] in ("moved", "idle", "superseded"), f"{row['status']}: {row['reason']}"
+        if row["status"] != "superseded":
+            self.tokens[post.side] = max(self.tokens[post.side], post.token)
+        return row
+
+    def exchange(self, post: Post, limit: int) -> Post | None:
+        """Makes the call; the answer on its way to the other node."""
+        row = self.real_call(post, limit)
+        return Post(1 - post.side, post.token, row["envelope"], None) if row["envelope"] is not None else None
+
+    def quiet(self) -> bool:
+        return all(not side.courier.execute("select from rowferry.events limit 1").fetchall() for side in self.sides)
+
+    def rest(self) -> None:
+        """No more writes, and a courier that lives: everything is delivered."""
+        self.posts.clear()
+        for side, keys in enumerate(self.refused):
+            for key in sorted(keys):
+                self.toggle(side, key)
+        self.courier.__wrapped__(self)  # type: ignore[attr-defined]
+        for turn in range(200):
+            for side in (0, 1):
+                self.set_clock(side, max(self.clocks) + 600)
+            for _ in range(min(2, len(self.posts))):
+                answer = self.exchange(self.posts.pop(0), 5)
+                assert answer is not None, "a call at rest has no answer"
+                self.posts.append(answer)
+            if turn > 2 and self.quiet():
+                return
+        left = [side.courier.execute("select * from rowferry.sync_events").fetchall() for side in self.sides]
+        raise AssertionError(f"never at rest: {left}")
+
+    def teardown(self) -> None:
+        if not self.failed:
+            self.finish()
+            self.tally.histories += 1
+            name = type(self).__name__
+            self.tally.by_machine[name] = self.tally.by_machine.get(name, 0) + 1
+
+    def finish(self) -> None:
+        raise NotImplementedError
+
+    def undone(self, key: str, final: dict[str, int]) -> Iterator[str]:
+        """Writes of this record that knew of the final row and are not in it."""
+        for writer, written, value, seen in self.log:
+            if written == key and final != join(final, seen) and knew_of(seen, final):
+                yield f"{value or 'a delete'} of {writer}"
+
+
+class Lockstep(Exchange):
+    """One table, several sessions on each node, the model beside it."""
+
+    def __init__(self) -> None:
+        self.nodes = [Node(side.name, self.rules, []) for side in self.stage.sides]
+        for node, peer in zip(self.nodes, self.nodes[::-1], strict=True):
+            node.links[peer.name] = Link()
+        self.open: dict[tuple[int, int], Transaction] = {}
+        self.given_up = False
+        super().__init__()
+        for node in self.nodes:
+            node.log = self.log
+        self.last_ids = [self.last_id(side) for side in (0, 1)]
+
+    def last_id(self, side: int) -> int:
+        row = self.sides[side].courier.execute(
+            "select pg_sequence_last_value(pg_get_serial_sequence('rowferry.events', 'id')::regclass) as id"
+        ).fetchone()
+        assert row
+        return int(row["id"])
+
+    def free(self, side: int, key: str) -> bool:
+        return key not in self.nodes[side].locks
+
+    def set_clock(self, side: int, seconds: float) -> None:
+        super().set_clock(side, seconds)
+        self.nodes[side].now = seconds
+
+    @rule(
+        side=st.integers(0, 1),
+        who=st.integers(0, 1),
+        kind=st.sampled_from(["write", "write", "write", "delete", "move", "touch", "undo"]),
+        key=st.sampled_from(KEYS),
+        other=st.sampled_from(KEYS),
+        stays_open=st.sampled_from([False, False, True]),
+    )
+    @step
+    def user(self, side: int, who: int, kind: str, key: str, other: str, stays_open: bool) -> None:
+        """A statement of a user's session, in its open transaction or one of its own."""
+        node, connection = self.nodes[side], self.sides[side].users[who]
+        transaction = self.open.get((side, who)) or Transaction(node)
+        keys = [key, other] if kind == "move" else [key]
+        if any(node.locks.get(k, transaction) is not transaction for k in keys):
+            return  # it would wait for the other session
+        exists = transaction.sees(key) is not None
+        if (kind in ("delete", "touch") and not exists) or (
+            kind == "move" and (not exists or key == other or transaction.sees(other) is not None)
+        ):
+            return
+        for k in keys:
+            if k in self.refused[side]:
+                self.toggle(side, k)
+        if (side, who) not in self.open:
+            connection.execute("begin")
+            self.open[side, who] = transaction
+        self.serial += 1
+        value = f"{node.name}{self.serial}"
+        stamp = self.clocks[side]
+        if kind == "undo":
+            connection.execute("savepoint s")
+            connection.execute("insert into t.records values (%s, %s) on conflict (id) do update set value = excluded.value", (key, value))
+            connection.execute("rollback to savepoint s")
+            node.draw()
+        elif kind == "touch":
+            connection.execute("update t.records set value = value where id = %s", (key,))
+            transaction.lock(key)
+        elif kind == "delete":
+            connection.execute("delete from t.records where id = %s", (key,))
+            transaction.write(key, None, stamp)
+        elif kind == "move":
+            connection.execute("update t.records set id = %s, value = %s where id = %s", (other, value, key))
+            query = "select record_id from rowferry.events order by id desc limit 2"
+            order = [r["record_id"] for r in connection.execute(query).fetchall()][::-1]
+            assert sorted(order) == sorted((key, other)), f"a moved key made events of {order}"
+            for k in order:
+                transaction.write(k, value if k == other else None, stamp)
+        else:
+            connection.execute("insert into t.records values (%s, %s) on conflict (id) do update set value = excluded.value", (key, value))
+            transaction.write(key, value, stamp)
+        if not stays_open:
+            self.end(side, who, True)
+
+    @precondition(lambda self: self.open)
+    @rule(which=st.integers(0, 3), keep=st.sampled_from([True, True, False]))
+    @step
+    def end_transaction(self, which: int, keep: bool) -> None:
+        """A session commits or rolls back."""
+        side, who = sorted(self.open)[which % len(self.open)]
+        self.end(side, who, keep)
+
+    def end(self, side: int, who: int, keep: bool) -> None:
+        self.sides[side].users[who].execute("commit" if keep else "rollback")
+        transaction = self.open.pop((side, who))
+        transaction.commit() if keep else transaction.roll_back()
+
+    @rule(side=st.integers(0, 1), key=st.sampled_from(KEYS))
+    @step
+    def skip(self, side: int, key: str) -> None:
+        """A person gives the pending change of a record up."""
+        self.give_up(side, key)
+
+    def give_up(self, side: int, key: str) -> None:
+        query = "select id from rowferry.events where record_id = %s and event_type <> 'q' order by id limit 1"
+        event = self.sides[side].courier.execute(query, (key,)).fetchone()
+        if event:
+            self.sides[side].courier.execute("select * from rowferry.skip(%s, 'by chance')", (event["id"],))
+        done = self.nodes[side].skip(self.nodes[1 - side].name, key)
+        assert event or not done
+        self.given_up |= done
+
+    def exchange(self, post: Post, limit: int) -> Post | None:
+        courier, node, peer = self.sides[post.side].courier, self.nodes[post.side], self.nodes[1 - post.side]
+        before = self.last_id(post.side)
+        row = self.real_call(post, limit)
+        order = [r["record_id"] for r in courier.execute(EVENTS_SINCE, (before,)).fetchall()]
+        batch = courier.execute(LAST_BATCH).fetchone() if row["sent"] else None
+        prefer = batch["keys"] if batch else ()
+        envelope = node.call(peer.name, post.token, post.model, limit, self.refused[post.side], order, prefer)
+        self.compare(post.side)
+        assert (envelope is None) == (row["envelope"] is None), f"{node.name} is {row['status']}, the model's answer is {envelope}"
+        return None if envelope is None else Post(1 - post.side, post.token, row["envelope"], envelope)
+
+    def compare(self, side: int) -> None:
+        """The node is where the model is."""
+        node, link = self.nodes[side], self.nodes[side].links[self.nodes[1 - side].name]
+        row = self.sides[side].courier.execute(STATE).fetchone()
+        assert row is not None
+        held = {e.id: link.held.get(e.id) for e in link.events}
+        model = {
+            "rows": {k: i.value for k, i in node.rows.items() if i.value is not None},
+            "events": [
+                (e.key, None if e.question else e.stamp, e.question, *((h.attempts, h.until) if (h := held[e.id]) else (None, None)))
+                for e in sorted(link.events)
+            ],
+            "link": [link.acked, link.received, link.top, link.built, link.ready, link.growth],
+            "conflicts": {tuple(c) for c in node.conflicts},
+        }
+        real = {
+            "rows": row["rows"],
+            "events": [(k, number(stamp), q, attempts, number(until)) for k, stamp, q, attempts, until in row["events"]],
+            "link": row["link"],
+            "conflicts": {(k, w, number(won), number(lost), *values) for k, w, won, lost, *values in row["conflicts"]},
+        }
+        self.tally.comparisons += 1
+        self.tally.rows += len(real["rows"])
+        apart = [f"{what} on {node.name}: {real[what]}, the model says {model[what]}" for what in model if real[what] != model[what]]
+        assert not apart, "; ".join(apart)
+
+    def quiet(self) -> bool:
+        return not any(link.events for node in self.nodes for link in node.links.values()) and super().quiet()
+
+    def finish(self) -> None:
+        for side, who in sorted(self.open):
+            self.end(side, who, True)
+        self.rest()
+        first, second = (node.rows for node in self.nodes)
+        for side in (0, 1):
+            self.compare(side)
+        for key in KEYS:
+            final, other = first.get(key, NOTHING), second.get(key, NOTHING)
+            assert final.value == other.value, f"{key} is {final.value} on one node and {other.value} on the other"
+            if not self.given_up:
+                assert not (lost := list(self.undone(key, final.seen))), f"{lost} knew of {key} = {final.value}"
+        assert self.nodes[0].conflicts == self.nodes[1].conflicts, "each node knows of every conflict"
+        self.tally.conflicts += len(self.nodes[0].conflicts)
+
+
+def number(text: str | float | None) -> float | None:
+    if text is None:
+        return None
+    return LAST if str(text) == "-Infinity" else float(text)
+
+
+NO_FAULT = settings(
+    deadline=None,
+    database=None,
+    print_blob=False,
+    suppress_health_check=list(HealthCheck),
+    stateful_step_count=50,
+)
+
+
+def play(machine: type[Exchange], stage: Stage, first: int, histories: int, shrink: bool = True) -> Tally:
+    """Plays histories of this machine; raises with the shortest program that fails."""
+    tally = Tally()
+    rules = Rules(conflict="newest")
+    numbered = seed(first)(type(machine.__name__, (machine,), {"stage": stage, "tally": tally, "rules": rules}))
+    phases = [Phase.generate, Phase.shrink] if shrink else [Phase.generate]
+    run_state_machine_as_test(numbered, settings=settings(NO_FAULT, max_examples=histories, phases=phases))
+    return tally
+
+
+@contextlib.contextmanager
+def staged(nodes: Nodes) -> Iterator[Stage]:
+    stage = Stage(nodes)
+    try:
+        yield stage
+    finally:
+        stage.close()
+
+
+def run(nodes: Nodes, seconds: float, first: int) -> Tally:
+    """Plays histories of all machines for so long; the same seed on the same machine plays the same ones."""
+    total = Tally()
+    end = time.monotonic() + seconds
+    with staged(nodes) as stage:
+        for chunk, machine in enumerate(itertools.cycle(MACHINES)):
+            if time.monotonic() > end:
+                return total
+            add(total, play(machine, stage, first + chunk, 10))
+    return total
+
+
+def add(total: Tally, part: Tally) -> None:
+    for name in ("histories", "steps", "calls", "rows", "conflicts", "comparisons"):
+        setattr(total, name, getattr(total, name) + getattr(part, name))
+    for name, count in part.by_machine.items():
+        total.by_machine[name] = total.by_machine.get(name, 0) + count
+
+
+MACHINES: list[type[Exchange]] = [Lockstep]
+Refused = psycopg.Error

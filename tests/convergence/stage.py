@@ -1,0 +1,119 @@
+"""Two real databases made ready for histories: tables, a clock that the test moves, a trigger that refuses, a fresh start."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import psycopg
+from psycopg.rows import dict_row
+
+from harness import Node, Nodes
+
+KEYS = ("k", "l", "m")
+
+SCHEMA = """
+create schema t;
+create table t.clock (at timestamptz not null);
+insert into t.clock values ('2026-01-01');
+create table t.records (id text primary key, value text);
+create table t.parents (id text primary key, value text);
+create table t.children (
+  id text primary key, parent_id text references t.parents on update cascade on delete cascade, value text);
+create table t.refused (id text primary key);
+create function t.refuse() returns trigger language plpgsql as $$
+begin
+  if current_setting('rowferry.applying', true) = 'on' and exists (
+      select from t.refused r where r.id = coalesce(case when tg_op = 'DELETE' then old.id else new.id end)) then
+    raise exception 'refused' using errcode = '23514';
+  end if;
+  return case when tg_op = 'DELETE' then old else new end;
+end $$;
+create trigger refuse before insert or update or delete on t.records for each row execute function t.refuse();
+create trigger refuse before insert or update or delete on t.parents for each row execute function t.refuse();
+grant usage on schema t to public;
+grant select on t.clock to public;
+create or replace function rowferry._now() returns timestamptz language sql volatile parallel safe as $$ select c.at from t.clock c $$;
+select rowferry.attach('t.records'), rowferry.attach('t.parents'), rowferry.attach('t.children');
+create table t.fresh_links as table rowferry.links;
+"""
+# Nothing may depend on how busy this machine is: no batch shrinks, and who waits for a row gives up at once.
+STEADY = """
+alter database {database} set deadlock_timeout = '60s';
+alter function rowferry.process_batch(text, text, bytea, integer, jsonb, boolean) set lock_timeout = '5ms';
+"""
+RESET = """
+delete from t.records;
+delete from t.parents;
+delete from t.children;
+delete from t.refused;
+delete from rowferry.events;
+delete from rowferry.held_events;
+delete from rowferry.built_batches;
+delete from rowferry.taken_batches;
+delete from rowferry.skips;
+delete from rowferry.conflicts;
+update rowferry.entities set held_attempts = 0, held_until = null, held_sqlstate = null, held_error = null, held_hint = null;
+update rowferry.links l set {columns} from t.fresh_links f where f.peer = l.peer;
+select setval(pg_get_serial_sequence('rowferry.events', 'id'), 1);
+"""
+NOW = "update t.clock set at = timestamptz '2026-01-01' + %s * interval '1 s'"
+
+
+class Side:
+    """A node of a history: connections of the courier and of its users."""
+
+    def __init__(self, node: Node, sessions: int) -> None:
+        self.name = node.name
+        self.courier: psycopg.Connection[dict[str, Any]] = node.connect(row_factory=dict_row)
+        self.courier.execute("set statement_timeout = '60s'")
+        self.users: list[psycopg.Connection[dict[str, Any]]] = [node.connect(row_factory=dict_row) for _ in range(sessions)]
+        for connection in self.users:
+            connection.execute("set lock_timeout = '5s'")  # a user that waits is an error of the test
+        columns = self.courier.execute("select attname from pg_attribute where attrelid = 't.fresh_links'::regclass and attnum > 0")
+        self.reset_sql = RESET.format(columns=", ".join(f'"{c["attname"]}" = f."{c["attname"]}"' for c in columns.fetchall()))
+
+    def reset(self) -> None:
+        for connection in self.users:
+            connection.execute("rollback")
+        self.courier.execute(self.reset_sql)
+
+    def set_clock(self, seconds: float) -> None:
+        self.courier.execute(NOW, (seconds,))
+
+
+class Stage:
+    """Both sides, prepared once and reset for each history."""
+
+    def __init__(self, nodes: Nodes, sessions: int = 2) -> None:
+        for node in nodes:
+            if not node.sql("select from pg_namespace where nspname = 't'"):
+                node.sql(STEADY.format(database=node.database))
+                node.sql(SCHEMA)
+                replace_in(node, "_coalesce", "interval := '0.1 s'", "interval := '60 s'")
+        self.sides = [Side(node, sessions) for node in nodes]
+
+    def reset(self) -> None:
+        for side in self.sides:
+            side.reset()
+
+    def close(self) -> None:
+        for side in self.sides:
+            for connection in (side.courier, *side.users):
+                connection.close()
+
+
+def definition(node: Node, function: str) -> str:
+    """Whole text of the one function of this name in schema rowferry."""
+    found = node.sql(
+        "select pg_get_functiondef(p.oid) as text from pg_proc p where pronamespace = 'rowferry'::regnamespace and proname = %s",
+        (function,),
+    )
+    assert len(found) == 1, f"{len(found)} functions are called rowferry.{function}"
+    return str(found[0]["text"])
+
+
+def replace_in(node: Node, function: str, old: str, new: str) -> None:
+    """Replaces a text that the function must hold exactly once."""
+    text = definition(node, function)
+    assert text.count(old) == 1, f"rowferry.{function} holds this {text.count(old)} times, not once: {old}"
+    node.sql(text.replace(old, new))
