@@ -16,7 +16,6 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
-import psycopg
 from hypothesis import HealthCheck, Phase, seed, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, precondition, rule, run_state_machine_as_test
@@ -45,6 +44,9 @@ select coalesce(array_agg(e.record_id), '{}') as keys
 from rowferry.events e
 where e.id <@ (select b.ids from rowferry.built_batches b join rowferry.links l on l.top = b.number where b.in_flight)
 """
+
+
+KINDS = st.sampled_from(["write", "write", "write", "delete"])
 
 
 @dataclass
@@ -133,12 +135,12 @@ class Exchange(RuleBasedStateMachine):
             if answer is not None and not lost:
                 self.posts.append(answer)
 
-    @rule(again=st.just(False), limit=st.sampled_from([1, 2, 5]), rounds=st.integers(1, 4))
+    @rule(calls=st.integers(1, 6), limit=st.sampled_from([1, 2, 5]))
     @step
-    def carry(self, again: bool, limit: int, rounds: int) -> None:
-        """Some rounds without a fault."""
-        for _ in range(rounds * 2):
-            self.call.__wrapped__(self, 0, again, False, limit)  # type: ignore[attr-defined]
+    def carry(self, calls: int, limit: int) -> None:
+        """Some calls without a fault."""
+        for _ in range(calls):
+            self.call.__wrapped__(self, 0, False, False, limit)  # type: ignore[attr-defined]
 
     @rule(side=st.integers(0, 1), seconds=st.sampled_from([1, 1, 1, 5, 60, -7, -60]))
     @step
@@ -303,6 +305,13 @@ class Lockstep(Exchange):
         if not stays_open:
             self.end(side, who, True)
 
+    @rule(key=st.sampled_from(KEYS), first=st.integers(0, 1), kinds=st.tuples(KINDS, KINDS))
+    @step
+    def clash(self, key: str, first: int, kinds: tuple[str, str]) -> None:
+        """Both nodes change one record."""
+        for side, kind in zip((first, 1 - first), kinds, strict=True):
+            self.user.__wrapped__(self, side, 0, kind, key, KEYS[0], False)  # type: ignore[attr-defined]
+
     @precondition(lambda self: self.open)
     @rule(which=st.integers(0, 3), keep=st.sampled_from([True, True, False]))
     @step
@@ -388,6 +397,86 @@ class Lockstep(Exchange):
         self.tally.conflicts += len(self.nodes[0].conflicts)
 
 
+class Family(Exchange):
+    """Parents whose key may change, and a child that follows by a cascading foreign key; judged at rest."""
+
+    def __init__(self) -> None:
+        self.versions = [0, 0]
+        self.given_up = False
+        super().__init__()
+        self.seen: dict[str, dict[str, int]] = {}  # each value is written once, so that it tells what its writer knew
+
+    @rule(
+        side=st.integers(0, 1),
+        kind=st.sampled_from(["write", "write", "delete", "move"]),
+        table=st.sampled_from(["parents", "parents", "children"]),
+        key=st.sampled_from(KEYS),
+    )
+    @step
+    def user(self, side: int, kind: str, table: str, key: str) -> None:
+        """One statement of a user."""
+        connection, name = self.sides[side].users[0], self.sides[side].name
+        found = {r["id"]: r for r in connection.execute("select id, value from t.parents").fetchall()}
+        record = key if table == "parents" else "c"
+        row = connection.execute(f"select * from t.{table} where id = %s", (record,)).fetchone()
+        if (kind != "write" and row is None) or (table == "children" and (kind == "move" or not found)):
+            return
+        other = KEYS[1 - KEYS.index(key)]
+        child = connection.execute("select value from t.children where parent_id = %s", (key,)).fetchone()
+        if kind == "move" and (other in found or child):  # a child that follows is a write that no value tells of
+            return
+        self.versions[side] += 1
+        self.serial += 1
+        value: str | None = f"{name}{self.serial}"
+        seen = join(self.seen.get(row["value"], {}) if row else {}, {name: self.versions[side]})
+        if kind == "delete":
+            value = None
+            connection.execute(f"delete from t.{table} where id = %s", (record,))
+        elif kind == "move":
+            connection.execute("update t.parents set id = %s, value = %s where id = %s", (other, value, key))
+            self.log.append((name, f"parents/{key}", None, seen))
+            record = other
+        elif table == "parents":
+            connection.execute("insert into t.parents values (%s, %s) on conflict (id) do update set value = excluded.value", (key, value))
+        else:
+            parent = key if key in found else other
+            connection.execute(
+                "insert into t.children values ('c', %s, %s)"
+                " on conflict (id) do update set parent_id = excluded.parent_id, value = excluded.value",
+                (parent, value),
+            )
+        if value:
+            self.seen[value] = seen
+        self.log.append((name, f"{table}/{record}", value, seen))
+
+    @rule(side=st.integers(0, 1), which=st.integers(0, 3))
+    @step
+    def skip(self, side: int, which: int) -> None:
+        """A person gives a pending change up."""
+        events = self.sides[side].courier.execute("select id from rowferry.events where event_type <> 'q' order by id").fetchall()
+        if events:
+            self.sides[side].courier.execute("select * from rowferry.skip(%s, 'by chance')", (events[which % len(events)]["id"],))
+            self.given_up = True
+
+    def finish(self) -> None:
+        self.rest()
+        found = []
+        for side in self.sides:
+            rows = side.courier.execute(
+                "select 'parents/' || id as key, value, '' as parent from t.parents"
+                " union all select 'children/' || id, value, parent_id from t.children"
+            ).fetchall()
+            found.append({r["key"]: (r["value"], r["parent"]) for r in rows})
+        assert found[0] == found[1]
+        self.tally.rows += len(found[0])
+        conflicts = [side.courier.execute("select count(*) from rowferry.conflicts").fetchone() for side in self.sides]
+        self.tally.conflicts += sum(c["count"] for c in conflicts if c)
+        for key, (value, parent) in found[0].items():
+            assert not parent or f"parents/{parent}" in found[0], f"{key} has no parent"
+            if not self.given_up:
+                assert not (lost := list(self.undone(key, self.seen[value]))), f"{lost} knew of {key} = {value}"
+
+
 def number(text: str | float | None) -> float | None:
     if text is None:
         return None
@@ -400,12 +489,15 @@ NO_FAULT = settings(
     print_blob=False,
     suppress_health_check=list(HealthCheck),
     stateful_step_count=50,
+    report_multiple_bugs=False,
 )
 
 
-def play(machine: type[Exchange], stage: Stage, first: int, histories: int, shrink: bool = True) -> Tally:
+def play(
+    machine: type[Exchange], stage: Stage, first: int, histories: int, shrink: bool = True, tally: Tally | None = None
+) -> Tally:
     """Plays histories of this machine; raises with the shortest program that fails."""
-    tally = Tally()
+    tally = tally or Tally()
     rules = Rules(conflict="newest")
     numbered = seed(first)(type(machine.__name__, (machine,), {"stage": stage, "tally": tally, "rules": rules}))
     phases = [Phase.generate, Phase.shrink] if shrink else [Phase.generate]
@@ -441,5 +533,4 @@ def add(total: Tally, part: Tally) -> None:
         total.by_machine[name] = total.by_machine.get(name, 0) + count
 
 
-MACHINES: list[type[Exchange]] = [Lockstep]
-Refused = psycopg.Error
+MACHINES: list[type[Exchange]] = [Lockstep, Family]

@@ -9,7 +9,7 @@ from psycopg.rows import dict_row
 
 from harness import Node, Nodes
 
-KEYS = ("k", "l", "m")
+KEYS = ("k", "l")
 
 SCHEMA = """
 create schema t;

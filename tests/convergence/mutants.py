@@ -1,0 +1,121 @@
+"""Rules of the exchange taken out of the real SQL, one at a time, to see that the histories notice.
+
+Each mutant replaces texts of functions, which must be found exactly once. `budget`: within how many histories of which
+machine it must be caught; None: histories cannot, a test of its own must (named in `why`).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from convergence.stage import definition, replace_in
+from harness import Nodes
+
+
+@dataclass(frozen=True)
+class Mutant:
+    """`changes`: function, old text, new text."""
+
+    changes: tuple[tuple[str, str, str], ...]
+    machine: str = "Lockstep"
+    budget: int | None = 100
+    why: str = ""
+
+
+MUTANTS = {
+    "own unseen changes are ignored": Mutant(
+        (("_own_events", "where e.event_type <> 'q' and not e.id <@ p_heard", "where false and e.event_type <> 'q' and not e.id <@ p_heard"),)
+    ),
+    "every event counts as unknown": Mutant(
+        (("_settle", "max(e.stamp) filter (where not e.id <@ p_known) as theirs", "max(e.stamp) as theirs"),), budget=400
+    ),
+    "acknowledgements are honoured too early": Mutant(
+        (("_exchange", "if (v_header ->> 'top')::bigint <= v_link.received then", "if true then"),)
+    ),
+    "a key travels without its events in flight": Mutant(
+        ((
+            "_read_batch",
+            "join rowferry.events e on e.entity_id = v_entity.id and e.record_id = k.record_id;",
+            "join rowferry.events e on e.entity_id = v_entity.id and e.record_id = k.record_id and not e.id <@ v_flying;",
+        ),)
+    ),
+    "beaten events stay": Mutant((("_settle", "perform rowferry._delete_events(v_verdict.lost);", "null;"),)),
+    "an answer counts as a real change": Mutant(
+        (("_stamp", """(p_event).event_type operator(pg_catalog.=) 'a'::"char\"""", "false"),), budget=200
+    ),
+    "a consequence counts as a real change": Mutant(
+        (("_stamp", "operator(pg_catalog.>) 0", "operator(pg_catalog.>) 100"),), "Family", 400
+    ),
+    "events leave by the number of their batch": Mutant(
+        ((
+            "_hear",
+            "o_retired := rowferry._delete_events(v_heard);",
+            "o_retired := rowferry._delete_events((select range_agg(r) from rowferry.built_batches b cross join lateral unnest(b.ids) r"
+            " where b.peer = p_link.peer and b.number <= (p_header ->> 'received')::bigint));",
+        ),)
+    ),
+    "any token opens": Mutant(
+        (
+            (
+                "_exchange",
+                '(p_token_number, p_token_random collate "C") < (v_link.token_number, v_link.token_random collate "C")',
+                "false",
+            ),
+            (
+                "_exchange",
+                '(p_token_number, p_token_random collate "C") > (v_link.token_number, v_link.token_random collate "C")',
+                "(p_token_number, p_token_random) <> (v_link.token_number, v_link.token_random)",
+            ),
+        )
+    ),
+    "a skip asks nothing": Mutant(
+        (("_perform_skips", "rowferry._delete_events(v_skip.ids) > 0", "rowferry._delete_events(v_skip.ids) > 1000000"),)
+    ),
+    "a skip does not wait for what is in flight": Mutant(
+        (("_perform_skips", "b.in_flight and b.ids && s.ids", "b.in_flight and false"),), budget=200
+    ),
+    "events that were sent are coalesced": Mutant(
+        (("_coalesce", "e.event_type <> 'q' and not e.id <@ v_sent", "e.event_type <> 'q'"),), budget=200
+    ),
+    "what was taken is forgotten early": Mutant(
+        (("_hear", "t.number <= (p_header ->> 'retired')::bigint", "t.number <= (p_header ->> 'retired')::bigint + 1"),), budget=200
+    ),
+    "held events are never retried": Mutant(
+        (("_read_batch", "where h.not_before <= v_now and e.entity_id", "where false and h.not_before <= v_now and e.entity_id"),)
+    ),
+    "equal stamps are decided by each for itself": Mutant(
+        (("_settle", 'when (m.mine, v_node collate "C") > (t.theirs, p_peer collate "C") then', "when m.mine >= t.theirs then"),)
+    ),
+    "a new courier builds before it has heard": Mutant((("_open", "p_link.ready := false;", "null;"),), budget=200),
+    "conflicts are not told": Mutant(
+        (("_hear", "perform rowferry._record_conflicts(p_link.peer, p_header ->> 'from', v_ack -> 'conflicts');", "null;"),), budget=200
+    ),
+    "refused rows are acknowledged": Mutant((("_apply_batch", "if v_left <> '[]' then", "if false then"),)),
+    "applied rows are captured": Mutant((("_mark_applying", "array_agg(k)", "'{}'::text[]"),)),
+    "no look after the write": Mutant(
+        (("_apply_attempt", "if v_moving is not null then", "if false then"),),
+        budget=None,
+        why="histories are played one statement at a time: test_a_change_made_while_a_batch_is_applied_is_decided",
+    ),
+    "memory is not checked": Mutant(
+        (("_exchange", "v_link.stopped_reason := rowferry._check_memory(v_link, v_header);", "v_link.stopped_reason := null;"),),
+        budget=None,
+        why="no node forgets in the histories: test_a_node_that_is_set_back_stops_the_link",
+    ),
+}
+ORIGINALS: dict[tuple[str, str], str] = {}
+
+
+def plant(nodes: Nodes, name: str) -> None:
+    """Takes the rule out on both nodes."""
+    for node in nodes:
+        for function, old, new in MUTANTS[name].changes:
+            ORIGINALS.setdefault((node.database, function), definition(node, function))
+            replace_in(node, function, old, new)
+
+
+def heal(nodes: Nodes) -> None:
+    """Brings back all that was taken out."""
+    for node in nodes:
+        for key in [k for k in ORIGINALS if k[0] == node.database]:
+            node.sql(ORIGINALS.pop(key))
