@@ -157,3 +157,19 @@ def test_a_cascade_takes_the_row_but_not_its_memory(nodes: Nodes, rule: str, del
     here.sql("select rowferry.let_loser_win(id) from rowferry.conflicts where record_id = '10' and rule = 'cascade'")
     sync(*nodes)
     assert [rows(node, CHILDREN) for node in nodes] == [["(10,1,new)"]] * 2
+
+
+def test_a_delete_that_waits_for_its_children_is_not_taken_for_a_crossing(nodes: Nodes) -> None:
+    """A child that both sides know keeps its parent's delete waiting, under `revive` too: nothing is given up."""
+    install(nodes, "revive")
+    nodes.billing.sql("""
+        create function keep() returns trigger language plpgsql as $$ begin raise exception 'kept'; end $$;
+        create trigger keep before delete on children for each row execute function keep()""")
+    nodes.crm.sql("delete from children where id = 20; delete from parents where id = 2")
+    sync(*nodes)
+    assert waiting(nodes.crm) == ["delete children 20 P0001", "delete parents 2 23503"]
+    assert nodes.crm.sql("select from rowferry.skips") == []
+    nodes.billing.sql("drop trigger keep on children")
+    nodes.crm.sql("select rowferry.retry(id) from rowferry.sync_events")
+    rest(nodes)
+    assert [rows(node, PARENTS) for node in nodes] == [["(1,first)"]] * 2
