@@ -1,11 +1,14 @@
 """What becomes of changes that both sides made without knowing of each other, by the rules of an entity."""
 
+from pathlib import Path
+
 import psycopg
 import pytest
 
 from harness import Node, Nodes, wait_until
 from harness.courier import Courier
 from harness.exchange import rows, sync, waiting
+from harness.worker import start_worker
 
 MERGE = """
 create schema if not exists app;
@@ -33,6 +36,10 @@ def install(nodes: Nodes, rule: str) -> None:
         node.sql("select rowferry.attach('notes', p_conflict_rule => %s)", [rule])
     nodes.crm.sql("insert into notes values (1, 'first', 0, '{}'), (2, 'second', 0, '{}')")
     sync(*nodes)
+
+
+def set_clock(node: Node, at: str) -> None:
+    node.sql(f"create or replace function rowferry._now() returns timestamptz language sql volatile return timestamptz '{at}'")
 
 
 def conflicts(node: Node) -> list[tuple[str, ...]]:
@@ -105,7 +112,7 @@ def test_a_merge_function_that_fails_holds_the_event_and_stops_no_other(nodes: N
     held += nodes.billing.sql("select last_error, attempts from rowferry.sync_events")
     assert sorted((row["last_error"] or "", row["attempts"]) for row in held) == [
         ("cannot merge", 1),
-        ("it waits for billing to merge both rows", 0),
+        ("this node is to merge both rows, and the other one's has not come", 0),
     ]
     assert rows(nodes.crm, "select text from notes where id = 2") == ['("of billing")']
     nodes.crm.sql("update notes set text = 'of crm' where id = 1")
@@ -275,3 +282,20 @@ def test_a_backfill_loses_to_a_real_change_whatever_the_rule(nodes: Nodes, rule:
     for node in nodes:
         assert rows(node, "select text from notes order by id") == ["(real)", "(second)"]
         assert waiting(node) == []
+
+
+def test_a_change_whose_merge_does_not_come_is_held_after_a_while(nodes: Nodes, tmp_path: Path) -> None:
+    """While the merge function fails, `run --once` ends and says that something is held, on both sides."""
+    install(nodes, "merge:app.merge_note")
+    for node in nodes:
+        set_clock(node, "2026-01-01 12:00:00")
+    nodes.crm.sql("update notes set text = 'broken' where id = 1")
+    nodes.billing.sql("update notes set text = 'of billing' where id = 1")
+    sync(*nodes)
+    for second in (1, 12):
+        for node in nodes:
+            set_clock(node, f"2026-01-01 12:00:{second}")
+        sync(*nodes)
+    assert start_worker(nodes, tmp_path / "log", "--once").wait(30) == 1
+    held = [node.sql("select sqlstate, attempts > 0 as counted from rowferry.sync_events") for node in nodes]
+    assert held == [[{"sqlstate": "P0001", "counted": True}], [{"sqlstate": "RF023", "counted": True}]]

@@ -173,3 +173,18 @@ def test_a_delete_that_waits_for_its_children_is_not_taken_for_a_crossing(nodes:
     nodes.crm.sql("select rowferry.retry(id) from rowferry.sync_events")
     rest(nodes)
     assert [rows(node, PARENTS) for node in nodes] == [["(1,first)"]] * 2
+
+
+@pytest.mark.parametrize("rule", ["drop", "revive"])
+def test_what_a_foreign_key_held_goes_on_as_soon_as_the_other_row_has_moved(nodes: Nodes, rule: str) -> None:
+    """No back-off is waited for: the clock stands still."""
+    install(nodes, rule)
+    for node in nodes:
+        node.sql(
+            "create or replace function rowferry._now() returns timestamptz language sql volatile return timestamptz '2026-01-01'"
+        )
+    nodes.crm.sql("delete from parents where id = 1")
+    nodes.billing.sql("insert into children values (10, 1, 'new')")
+    for _ in range(5):
+        sync(*nodes)
+    assert waiting(nodes.crm) + waiting(nodes.billing) == []

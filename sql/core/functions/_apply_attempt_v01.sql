@@ -40,7 +40,7 @@ begin
         v_decided := v_decided + v_settled.o_decided;
         o_conflicts := o_conflicts || v_settled.o_conflicts;
         o_busy := o_busy || coalesce((select jsonb_agg(jsonb_build_object('entity', p_sections[i].entity, 'record_id', k)) from unnest(v_settled.o_busy) k), '[]')
-          || coalesce((select jsonb_agg(jsonb_build_object('entity', p_sections[i].entity, 'record_id', k, 'message', format('it waits for %s to merge both rows', p_peer)))
+          || coalesce((select jsonb_agg(jsonb_build_object('entity', p_sections[i].entity, 'record_id', k, 'waiting', true))
             from unnest(v_settled.o_waiting) k), '[]');
       end loop;
       perform rowferry._write_sections(v_sections, p_deletes_first);

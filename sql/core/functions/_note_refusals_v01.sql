@@ -1,5 +1,5 @@
--- Holds the events of records that the peer refused, twice as long each time, up to five minutes; a record that was only locked there waits a
--- moment, uncounted. Returns whether a record was refused for want of another one: held only with p_hold_lacking, when the batch was everything
+-- Holds the events of records that the peer refused, twice as long each time, up to five minutes; a record that was only locked there, or waits for
+-- its merge, waits a moment, uncounted (but ten seconds are too long for a merge). Returns whether a record was refused for want of another one: held only with p_hold_lacking, when the batch was everything
 -- that is pending or has grown in vain; before that the next batch grows and brings the other. What the peer's orphan rule refuses is given up.
 create or replace function rowferry._note_refusals(
   p_batch rowferry.built_batches,
@@ -33,14 +33,17 @@ begin
   insert into rowferry.held_events as h (event_id, entity_id, record_id, attempts, not_before, sqlstate, last_error, hint, first_at, last_at)
   select distinct on (e.id) e.id, e.entity_id, e.record_id, case when r.refusal ? 'sqlstate' then 1 else 0 end,
     v_now + case when r.refusal ? 'sqlstate' then interval '1 s' else interval '0.25 s' end,
-    coalesce(r.refusal ->> 'sqlstate', '55P03'), coalesce(r.refusal ->> 'message', 'the row is locked on the other node'), r.refusal ->> 'hint', v_now, v_now
+    coalesce(r.refusal ->> 'sqlstate', case when r.refusal ? 'waiting' then 'RF023' else '55P03' end),
+    coalesce(r.refusal ->> 'message', case when r.refusal ? 'waiting' then 'this node is to merge both rows, and the other one''s has not come'
+      else 'the row is locked on the other node' end),
+    coalesce(r.refusal ->> 'hint', case when r.refusal ? 'waiting' then 'Look there why its change is held: select * from rowferry.sync_events;' end), v_now, v_now
   from jsonb_array_elements(p_refusals) r (refusal)
   join rowferry.entities n on n.name = r.refusal ->> 'entity'
   join rowferry.events e on e.entity_id = n.id and e.record_id = r.refusal ->> 'record_id' and e.id <@ p_batch.ids
   where not r.refusal ? 'give_up' and (p_hold_lacking or coalesce(r.refusal ->> 'sqlstate', '') not in ('23503', '23505', '23P01'))
   on conflict (event_id) do update
-  set attempts = h.attempts + excluded.attempts,
-    not_before = v_now + case when excluded.attempts = 0 then interval '0.25 s'
+  set attempts = h.attempts + case when excluded.sqlstate = 'RF023' and h.first_at < v_now - interval '10 s' then 1 else excluded.attempts end,
+    not_before = v_now + case when excluded.attempts = 0 and not (excluded.sqlstate = 'RF023' and h.first_at < v_now - interval '10 s') then interval '0.25 s'
       else least(power(2, least(h.attempts, 10)), 300) * interval '1 s' end,
     sqlstate = excluded.sqlstate, last_error = excluded.last_error, hint = excluded.hint, last_at = v_now;
   -- The orphan rule: as a skip, unless the record has changed since.
