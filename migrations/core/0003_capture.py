@@ -30,6 +30,7 @@ def upgrade() -> None:
             "functions/_plan_entity_v01.sql",
             "functions/_check_rules_v01.sql",
             "functions/_attach_sql_v01.sql",
+            "functions/_refresh_sql_v01.sql",
             "functions/attach_v01.sql",
             "functions/set_rules_v01.sql",
             "functions/detach_v01.sql",

@@ -111,9 +111,10 @@ $rowferry$$f$,
     rowferry._object_name('apply_', p_entity.name), format(v_head, v_path),
     case when v_lossy is null then '' else format($f$  if exists (select from %s where %s) then
     raise exception using errcode = '22003', message = 'a value does not fit its column on this node without loss',
-      hint = 'Give the column the type that it has on the other node, then: select rowferry.retry(id) on the other node.';
+      hint = %s;
   end if;
-$f$, v_from, v_lossy) end,
+$f$, v_from, v_lossy, quote_literal(format('Give the column the type that it has on the other node, then here: select rowferry.attach(%L); and on the other node: select rowferry.retry(id).',
+      p_entity.relation::text))) end,
     -- Setting a unique column locks out children of the row, even where its value stays: only where it changes. A key of which one
     -- value has two spellings (1.0 and 1.00) takes the one that was sent.
     case when v_moved_set is null then '' else format($f$  update %s t set %s

@@ -1,6 +1,6 @@
 -- Takes a table into the sync: select rowferry.attach('public.accounts'). Runs with the caller's rights. With p_dry_run the DDL is returned and not run.
--- p_columns: a map from entity column to column, or an array; p_key: entity columns of a unique index. Called again for a partitioned
--- table that has new partitions, it makes these refuse TRUNCATE too. Rules: docs/design.md.
+-- p_columns: a map from entity column to column, or an array; p_key: entity columns of a unique index. Called again for a
+-- table that has new partitions, it makes these refuse TRUNCATE too; for one whose columns changed their types, it makes its functions anew. Rules: docs/design.md.
 create or replace function rowferry.attach(
   p_table regclass,
   p_entity text default null,
@@ -27,7 +27,7 @@ begin
   end if;
   select e.* into v_entity from rowferry.entities e where e.relation = p_table and e.name = coalesce(p_entity, e.name);
   if found then
-    v_statements := array(select rowferry._triggers_sql(v_entity, p_guard_only => true));
+    v_statements := array(select rowferry._triggers_sql(v_entity, p_guard_only => true) union all select rowferry._refresh_sql(v_entity));
   end if;
   if v_statements is null or v_statements = '{}' then
     v_entity := rowferry._plan_entity(p_table, p_entity, p_columns, p_key, p_peer);
