@@ -1,9 +1,12 @@
 """The view status, where a person looks first: it is red while something does not move, with the cause and the way out."""
 
+from pathlib import Path
+
 import pytest
 
-from harness import Nodes
+from harness import Nodes, wait_until
 from harness.exchange import rows, sync
+from harness.worker import worker
 
 
 @pytest.mark.case(34)
@@ -39,3 +42,17 @@ def test_what_the_reason_says_mends_a_disabled_trigger(nodes: Nodes) -> None:
     nodes.crm.sql(reason.partition("disabled: ")[2].replace("then ", ""))
     sync(*nodes)
     assert rows(nodes.billing, "select * from notes") == ["(1,unseen)"]
+
+
+def test_a_link_that_is_paused_on_the_other_node_says_so_here(nodes: Nodes, tmp_path: Path) -> None:
+    """And goes on once it is resumed there."""
+    for node in nodes:
+        node.sql("create table notes (id integer primary key, value text); select rowferry.attach('notes')")
+    nodes.billing.sql("select rowferry.pause()")
+    nodes.crm.sql("insert into notes values (1, 'waits')")
+    with worker(nodes, tmp_path / "log", "--interval", "0.1"):
+        said = "billing answered: the link is paused there: paused by postgres"
+        wait_until(lambda: nodes.crm.sql("select reason from rowferry.status")[0]["reason"] == said, 20, "the status says so")
+        nodes.billing.sql("select rowferry.resume()")
+        wait_until(lambda: rows(nodes.billing, "select * from notes") == ["(1,waits)"], 20, "it goes on")
+        wait_until(lambda: nodes.crm.sql("select reason from rowferry.status")[0]["reason"] is None, 20, "the reason has gone")

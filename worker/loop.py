@@ -249,6 +249,11 @@ class Courier:
         """Poll paused and stopped nodes, which then change nothing, until a person has released one of them."""
         for side in still:
             side.inbox = None
+            message = f"the link is {side.row.status} there: {side.row.reason}"
+            self.untold[side.node.name] = Error(side.node.name, "RF024", message)
+        if others:  # so that their status says why nothing moves
+            self.step(others, self.token(others), opening=True)
+        self.untold.clear()
         while not self.stop.wait(self.interval):
             self.together(lambda side: self.call(side, token), still)
             self.together(lambda side: side.connection.execute(sql.IN_USE), others)
