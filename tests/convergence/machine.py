@@ -18,7 +18,7 @@ from typing import Any, TypeVar
 
 from hypothesis import HealthCheck, Phase, seed, settings
 from hypothesis import strategies as st
-from hypothesis.stateful import RuleBasedStateMachine, precondition, rule, run_state_machine_as_test
+from hypothesis.stateful import RuleBasedStateMachine, initialize, precondition, rule, run_state_machine_as_test
 
 from convergence.model import LAST, NOTHING, Envelope, Link, Node, Rules, Token, Transaction, join, knew_of
 from convergence.stage import KEYS, Side, Stage
@@ -38,6 +38,10 @@ select
       extract(epoch from c.loser_changed_at - '2026-01-01')::text, c.winner_row ->> 'value', c.loser_row ->> 'value')), '[]')
     from rowferry.conflicts c) as conflicts
 """
+BACKFILL = """
+insert into rowferry.events (changed_at, entity_id, event_type, record_id)
+select rowferry._now(), e.id, 'b', %s from rowferry.entities e where e.name = 'records'
+"""
 EVENTS_SINCE = "select record_id from rowferry.events where id > %s order by id"
 LAST_BATCH = """
 select coalesce(array_agg(e.record_id), '{}') as keys
@@ -46,6 +50,7 @@ where e.id <@ (select b.ids from rowferry.built_batches b join rowferry.links l 
 """
 
 
+JUMPS = st.sampled_from([0, 0, 1, -7, 9])
 KINDS = st.sampled_from(["write", "write", "write", "delete"])
 
 
@@ -92,12 +97,14 @@ class Exchange(RuleBasedStateMachine):
 
     stage: Stage
     tally: Tally
-    rules: Rules
+    agreed = Rules()
+    conflict_rule = "newest"
 
     def __init__(self) -> None:
         super().__init__()
         self.stage.reset()
         self.failed = False
+        self.may_skip = False
         self.serial = 0
         self.clocks = [0.0, 0.0]
         self.refused: list[set[str]] = [set(), set()]
@@ -107,6 +114,12 @@ class Exchange(RuleBasedStateMachine):
         for side in self.stage.sides:
             side.set_clock(0)
         self.courier()
+
+    @initialize(skips=st.sampled_from([False, False, True]))
+    @step
+    def begin(self, skips: bool) -> None:
+        """Whether people give changes up in this history: then what is lost is theirs, and not judged."""
+        self.may_skip = skips
 
     @property
     def sides(self) -> list[Side]:
@@ -227,7 +240,7 @@ class Lockstep(Exchange):
     """One table, several sessions on each node, the model beside it."""
 
     def __init__(self) -> None:
-        self.nodes = [Node(side.name, self.rules, []) for side in self.stage.sides]
+        self.nodes = [Node(side.name, self.agreed, []) for side in self.stage.sides]
         for node, peer in zip(self.nodes, self.nodes[::-1], strict=True):
             node.links[peer.name] = Link()
         self.open: dict[tuple[int, int], Transaction] = {}
@@ -258,10 +271,13 @@ class Lockstep(Exchange):
         key=st.sampled_from(KEYS),
         other=st.sampled_from(KEYS),
         stays_open=st.sampled_from([False, False, True]),
+        jump=JUMPS,
     )
     @step
-    def user(self, side: int, who: int, kind: str, key: str, other: str, stays_open: bool) -> None:
+    def user(self, side: int, who: int, kind: str, key: str, other: str, stays_open: bool, jump: int) -> None:
         """A statement of a user's session, in its open transaction or one of its own."""
+        if jump:
+            self.set_clock(side, self.clocks[side] + jump)
         node, connection = self.nodes[side], self.sides[side].users[who]
         transaction = self.open.get((side, who)) or Transaction(node)
         keys = [key, other] if kind == "move" else [key]
@@ -305,12 +321,18 @@ class Lockstep(Exchange):
         if not stays_open:
             self.end(side, who, True)
 
-    @rule(key=st.sampled_from(KEYS), first=st.integers(0, 1), kinds=st.tuples(KINDS, KINDS))
+    @rule(
+        key=st.sampled_from(KEYS),
+        moves=st.lists(st.tuples(st.sampled_from(["first", "second", "call"]), KINDS, JUMPS), min_size=3, max_size=9),
+    )
     @step
-    def clash(self, key: str, first: int, kinds: tuple[str, str]) -> None:
-        """Both nodes change one record."""
-        for side, kind in zip((first, 1 - first), kinds, strict=True):
-            self.user.__wrapped__(self, side, 0, kind, key, KEYS[0], False)  # type: ignore[attr-defined]
+    def clash(self, key: str, moves: list[tuple[str, str, int]]) -> None:
+        """Both nodes change one record while envelopes are on their way."""
+        for who, kind, jump in moves:
+            if who == "call":
+                self.call.__wrapped__(self, 0, False, False, 2)  # type: ignore[attr-defined]
+            else:
+                self.user.__wrapped__(self, int(who == "second"), 0, kind, key, KEYS[0], False, jump)  # type: ignore[attr-defined]
 
     @precondition(lambda self: self.open)
     @rule(which=st.integers(0, 3), keep=st.sampled_from([True, True, False]))
@@ -325,13 +347,11 @@ class Lockstep(Exchange):
         transaction = self.open.pop((side, who))
         transaction.commit() if keep else transaction.roll_back()
 
+    @precondition(lambda self: self.may_skip)
     @rule(side=st.integers(0, 1), key=st.sampled_from(KEYS))
     @step
     def skip(self, side: int, key: str) -> None:
         """A person gives the pending change of a record up."""
-        self.give_up(side, key)
-
-    def give_up(self, side: int, key: str) -> None:
         query = "select id from rowferry.events where record_id = %s and event_type <> 'q' order by id limit 1"
         event = self.sides[side].courier.execute(query, (key,)).fetchone()
         if event:
@@ -339,6 +359,15 @@ class Lockstep(Exchange):
         done = self.nodes[side].skip(self.nodes[1 - side].name, key)
         assert event or not done
         self.given_up |= done
+
+    @rule(side=st.integers(0, 1), key=st.sampled_from(KEYS))
+    @step
+    def backfill(self, side: int, key: str) -> None:
+        """A row is sent as it is."""
+        node = self.nodes[side]
+        if node.live(key) and key not in node.locks:
+            self.sides[side].courier.execute(BACKFILL, (key,))
+            node.emit(key, LAST, node.links)
 
     def exchange(self, post: Post, limit: int) -> Post | None:
         courier, node, peer = self.sides[post.side].courier, self.nodes[post.side], self.nodes[1 - post.side]
@@ -349,6 +378,8 @@ class Lockstep(Exchange):
         prefer = batch["keys"] if batch else ()
         envelope = node.call(peer.name, post.token, post.model, limit, self.refused[post.side], order, prefer)
         self.compare(post.side)
+        sent = [e.key for _, events in envelope.batch.rows.values() for e in events] if envelope and envelope.batch else []
+        assert sorted(prefer) == sorted(sent), f"{node.name} sends events of {sorted(prefer)}, the model of {sorted(sent)}"
         assert (envelope is None) == (row["envelope"] is None), f"{node.name} is {row['status']}, the model's answer is {envelope}"
         return None if envelope is None else Post(1 - post.side, post.token, row["envelope"], envelope)
 
@@ -393,8 +424,25 @@ class Lockstep(Exchange):
             assert final.value == other.value, f"{key} is {final.value} on one node and {other.value} on the other"
             if not self.given_up:
                 assert not (lost := list(self.undone(key, final.seen))), f"{lost} knew of {key} = {final.value}"
+            if not self.given_up and self.agreed.conflict == "merge":
+                missed = [value for _, k, value, seen in self.log if k == key and join(seen, final.seen) != final.seen]
+                assert not missed, f"{missed} are not in {key} = {final.value}"
         assert self.nodes[0].conflicts == self.nodes[1].conflicts, "each node knows of every conflict"
         self.tally.conflicts += len(self.nodes[0].conflicts)
+
+
+class Merging(Lockstep):
+    """The arbiter merges both rows: nothing is lost."""
+
+    agreed = Rules(conflict="merge")
+    conflict_rule = "merge:t.merge"
+
+
+class Favouring(Lockstep):
+    """One node wins every conflict."""
+
+    agreed = Rules(conflict="fixed", favoured="crm")
+    conflict_rule = "node:crm"
 
 
 class Family(Exchange):
@@ -402,28 +450,51 @@ class Family(Exchange):
 
     def __init__(self) -> None:
         self.versions = [0, 0]
+        self.may_delete = False
+        self.deleted = False
         self.given_up = False
         super().__init__()
         self.seen: dict[str, dict[str, int]] = {}  # each value is written once, so that it tells what its writer knew
 
+    @initialize(deletes=st.booleans())
+    @step
+    def begin_deletes(self, deletes: bool) -> None:
+        """Whether rows are deleted in this history: where none is, none may be missing at rest."""
+        self.may_delete = deletes
+        for table in ("parents", "children"):
+            self.statement(0, "write", table, KEYS[0])
+
     @rule(
         side=st.integers(0, 1),
-        kind=st.sampled_from(["write", "write", "delete", "move"]),
-        table=st.sampled_from(["parents", "parents", "children"]),
-        key=st.sampled_from(KEYS),
+        statements=st.lists(
+            st.tuples(
+                st.sampled_from(["write", "write", "write", "delete", "move"]),
+                st.sampled_from(["parents", "children"]),
+                st.sampled_from(KEYS),
+            ),
+            min_size=1,
+            max_size=5,
+        ),
+        jump=JUMPS,
     )
     @step
-    def user(self, side: int, kind: str, table: str, key: str) -> None:
-        """One statement of a user."""
+    def user(self, side: int, statements: list[tuple[str, str, str]], jump: int) -> None:
+        """Statements of a user, each a transaction of its own."""
+        if jump:
+            self.set_clock(side, self.clocks[side] + jump)
+        for kind, table, key in statements:
+            self.statement(side, kind, table, key)
+
+    def statement(self, side: int, kind: str, table: str, key: str) -> None:
         connection, name = self.sides[side].users[0], self.sides[side].name
         found = {r["id"]: r for r in connection.execute("select id, value from t.parents").fetchall()}
         record = key if table == "parents" else "c"
         row = connection.execute(f"select * from t.{table} where id = %s", (record,)).fetchone()
-        if (kind != "write" and row is None) or (table == "children" and (kind == "move" or not found)):
+        if (kind == "delete" and not self.may_delete) or (kind != "write" and row is None) or (table == "children" and (kind == "move" or not found)):
             return
         other = KEYS[1 - KEYS.index(key)]
         child = connection.execute("select value from t.children where parent_id = %s", (key,)).fetchone()
-        if kind == "move" and (other in found or child):  # a child that follows is a write that no value tells of
+        if kind == "move" and other in found:
             return
         self.versions[side] += 1
         self.serial += 1
@@ -431,9 +502,16 @@ class Family(Exchange):
         seen = join(self.seen.get(row["value"], {}) if row else {}, {name: self.versions[side]})
         if kind == "delete":
             value = None
+            self.deleted = True
             connection.execute(f"delete from t.{table} where id = %s", (record,))
         elif kind == "move":
-            connection.execute("update t.parents set id = %s, value = %s where id = %s", (other, value, key))
+            with connection.transaction():  # the child that follows gets a new value, to tell what its writer knew
+                connection.execute("update t.parents set id = %s, value = %s where id = %s", (other, value, key))
+                if child:
+                    connection.execute("update t.children set value = %s where parent_id = %s", (f"{value}c", other))
+                    self.versions[side] += 1
+                    self.seen[f"{value}c"] = join(self.seen[child["value"]], {name: self.versions[side]})
+                    self.log.append((name, "children/c", f"{value}c", self.seen[f"{value}c"]))
             self.log.append((name, f"parents/{key}", None, seen))
             record = other
         elif table == "parents":
@@ -449,6 +527,7 @@ class Family(Exchange):
             self.seen[value] = seen
         self.log.append((name, f"{table}/{record}", value, seen))
 
+    @precondition(lambda self: self.may_skip)
     @rule(side=st.integers(0, 1), which=st.integers(0, 3))
     @step
     def skip(self, side: int, which: int) -> None:
@@ -471,6 +550,10 @@ class Family(Exchange):
         self.tally.rows += len(found[0])
         conflicts = [side.courier.execute("select count(*) from rowferry.conflicts").fetchone() for side in self.sides]
         self.tally.conflicts += sum(c["count"] for c in conflicts if c)
+        if not self.given_up and not self.deleted:
+            moved = {key for _, key, value, _ in self.log if value is None}
+            lost_rows = {key for _, key, _, _ in self.log} - moved - set(found[0])
+            assert not lost_rows, f"nobody deleted {lost_rows}"
         for key, (value, parent) in found[0].items():
             assert not parent or f"parents/{parent}" in found[0], f"{key} has no parent"
             if not self.given_up:
@@ -498,8 +581,8 @@ def play(
 ) -> Tally:
     """Plays histories of this machine; raises with the shortest program that fails."""
     tally = tally or Tally()
-    rules = Rules(conflict="newest")
-    numbered = seed(first)(type(machine.__name__, (machine,), {"stage": stage, "tally": tally, "rules": rules}))
+    stage.set_rule(machine.conflict_rule)
+    numbered = seed(first)(type(machine.__name__, (machine,), {"stage": stage, "tally": tally}))
     phases = [Phase.generate, Phase.shrink] if shrink else [Phase.generate]
     run_state_machine_as_test(numbered, settings=settings(NO_FAULT, max_examples=histories, phases=phases))
     return tally
@@ -533,4 +616,4 @@ def add(total: Tally, part: Tally) -> None:
         total.by_machine[name] = total.by_machine.get(name, 0) + count
 
 
-MACHINES: list[type[Exchange]] = [Lockstep, Family]
+MACHINES: list[type[Exchange]] = [Lockstep, Family, Merging, Favouring]

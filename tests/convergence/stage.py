@@ -34,6 +34,9 @@ grant usage on schema t to public;
 grant select on t.clock to public;
 create or replace function rowferry._now() returns timestamptz language sql volatile parallel safe as $$ select c.at from t.clock c $$;
 select rowferry.attach('t.records'), rowferry.attach('t.parents'), rowferry.attach('t.children');
+create function t.merge(mine t.records, theirs t.records) returns t.records language sql immutable as $$
+  select row(coalesce((mine).id, (theirs).id), format('(%s+%s)', coalesce((mine).value, 'None'), coalesce((theirs).value, 'None')))::t.records
+$$;
 create table t.fresh_links as table rowferry.links;
 """
 # Nothing may depend on how busy this machine is: no batch shrinks, and who waits for a row gives up at once.
@@ -91,6 +94,11 @@ class Stage:
                 node.sql(SCHEMA)
                 replace_in(node, "_coalesce", "interval := '0.1 s'", "interval := '60 s'")
         self.sides = [Side(node, sessions) for node in nodes]
+
+    def set_rule(self, rule: str) -> None:
+        """What decides conflicts of t.records from now on."""
+        for side in self.sides:
+            side.courier.execute("select rowferry.set_rules('records', %s)", (rule,))
 
     def reset(self) -> None:
         for side in self.sides:
