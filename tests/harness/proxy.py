@@ -46,10 +46,12 @@ class Proxy:
     def __init__(self, target: int) -> None:
         self.target = target
         self.passed: dict[Direction, int] = {"to_server": 0, "to_client": 0}  # bytes, of all connections
+        self.taken = 0  # connections, ever
         self._delay = 0.0
         self._lose: set[Direction] = set()
         self._cut: int | None = None
         self._silent = False
+        self._stalled = False
         self._links: list[Link] = []
         self._mutex = threading.Lock()
         self._listener: socket.socket | None = None
@@ -91,6 +93,10 @@ class Proxy:
         """From now on lose all bytes in these directions, or in both. A connection that lost some stays dead, as in TCP."""
         self._lose = set(directions or BOTH)
 
+    def stall(self) -> None:
+        """From now on read nothing of what servers say: their answers stay with them, once the buffers between are full."""
+        self._stalled = True
+
     def cut(self, after: int) -> None:
         """Let so many more bytes reach clients, then reset the connection on which the next one comes."""
         self._cut = after
@@ -114,7 +120,7 @@ class Proxy:
 
     def heal(self) -> None:
         """Pass everything again, at once; for connections that have lost nothing."""
-        self._delay, self._cut, self._silent, self._lose = 0.0, None, False, set()
+        self._delay, self._cut, self._silent, self._stalled, self._lose = 0.0, None, False, False, set()
         self.listen()
 
     def close(self) -> None:
@@ -126,16 +132,18 @@ class Proxy:
                 client, _ = listener.accept()
             except OSError:
                 return
+            self.taken += 1
             if self._silent:
                 with self._mutex:
                     self._links.append(Link(client, None))
                 continue
             try:
-                server = socket.create_connection(("127.0.0.1", self.target), timeout=10)
+                server = socket.socket()
+                server.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 2**18)  # it would grow to many times that
+                server.connect(("127.0.0.1", self.target))
             except OSError:
                 Link(client, None).reset()
                 continue
-            server.settimeout(None)
             for end in (client, server):
                 end.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
             link = Link(client, server)
@@ -147,7 +155,7 @@ class Proxy:
     def _pump(self, link: Link, source: socket.socket, sink: socket.socket, direction: Direction) -> None:
         """Pass what comes in one direction until it ends, and then the end; what was lost has no end either."""
         try:
-            while data := source.recv(65536):
+            while data := self._read(source, direction):
                 if self._delay:
                     time.sleep(self._delay)
                 if direction in self._lose:
@@ -166,6 +174,11 @@ class Proxy:
         except OSError:
             if direction not in link.lost | self._lose:
                 link.reset()
+
+    def _read(self, source: socket.socket, direction: Direction) -> bytes:
+        while self._stalled and direction == "to_client" and source.fileno() != -1:
+            time.sleep(0.01)
+        return source.recv(65536)
 
     def _within_cut(self, link: Link, data: bytes) -> bool:
         """Whether the data may pass whole; otherwise its first part has passed and the connection is reset."""
