@@ -24,6 +24,7 @@ class Tally:
     lost: int = 0  # confirmed ledger rows that a node lacks
     doubled: int = 0  # effects on a ledger row that came a second time, or that nobody committed
     failed: int = 0  # statements of users that failed because of the sync (R11)
+    excused: int = 0  # deadlocks that users met while a process of their server was stopped by us
     findings: list[str] = field(default_factory=list)  # the first few of each, in words
 
     @property

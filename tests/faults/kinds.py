@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import math
 import os
 import random
@@ -32,6 +33,7 @@ class Scene:
     dice: random.Random
     ends: float  # on the monotonic clock; a long fault is for when there is time
     down: list[tuple[str, float, float]] = field(default_factory=list)  # node, from, until
+    frozen: list[tuple[str, float, float]] = field(default_factory=list)  # the same, of processes that we stopped
 
     def node(self) -> Node:
         return self.dice.choice([self.nodes.crm, self.nodes.billing])
@@ -58,8 +60,19 @@ class Scene:
 
     def excuses(self, failure: Failure) -> bool:
         """Whether the server of a statement was itself down, and the error is one that this gives."""
-        gone = any(name == failure.node and since <= failure.at <= until for name, since, until in self.down)
-        return gone and failure.sqlstate.startswith(SERVER_GONE)
+        return failure.sqlstate.startswith(SERVER_GONE) and self.within(self.down, failure)
+
+    def stopped_in_a_cycle(self, failure: Failure) -> bool:
+        """Whether a user met a deadlock while a process of the server was stopped by us.
+
+        No timeout fires in a stopped process: one that waits for a row cannot give way, and the server's deadlock check chooses.
+        That is counted, but it is no fault of the sync.
+        """
+        return failure.sqlstate == "40P01" and self.within(self.frozen, failure)
+
+    @staticmethod
+    def within(windows: list[tuple[str, float, float]], failure: Failure) -> bool:
+        return any(name == failure.node and since <= failure.at <= until for name, since, until in windows)
 
 
 def kill_worker(scene: Scene) -> None:
@@ -103,24 +116,30 @@ def crash_server(scene: Scene) -> None:
 
 
 def freeze_backend(scene: Scene) -> None:
-    pids = backends(scene.node())
-    for pid in pids:
-        os.kill(pid, signal.SIGSTOP)
+    node = scene.node()
+    pids = backends(node)
+    began = time.monotonic()
     try:
+        for pid in pids:
+            os.kill(pid, signal.SIGSTOP)
         time.sleep(scene.dice.uniform(0.1, 1.5))
     finally:
         for pid in pids:
-            os.kill(pid, signal.SIGCONT)
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGCONT)
+        scene.frozen.append((node.name, began, time.monotonic() + 1))
 
 
 def freeze_server(scene: Scene) -> None:
     node = scene.node()
+    began = time.monotonic()
     with scene.server_down(node):
         signal_server(node, signal.SIGSTOP)
         try:
             time.sleep(scene.dice.uniform(0.1, 1.5))
         finally:
             signal_server(node, signal.SIGCONT)
+            scene.frozen.append((node.name, began, time.monotonic() + 1))
 
 
 def black_hole(scene: Scene) -> None:

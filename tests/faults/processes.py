@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import subprocess
 import threading
@@ -73,4 +74,5 @@ def signal_server(node: Node, number: int) -> None:
     """Send a signal to all processes of a node's server (Linux)."""
     children = Path(f"/proc/{node.server.pid}/task/{node.server.pid}/children").read_text().split()
     for pid in [node.server.pid, *map(int, children)]:
-        os.kill(pid, number)
+        with contextlib.suppress(ProcessLookupError):  # it has just ended
+            os.kill(pid, number)

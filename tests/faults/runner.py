@@ -61,6 +61,8 @@ def run(nodes: Nodes, seconds: float, seed: int | str, say: Callable[[str], None
         for log in logs:
             tally.note("a worker's traceback", [line for line in log.read_text().splitlines() if "Traceback" in line])
     failures = [failure for client in found for failure in client.failures if not scene.excuses(failure)]
+    tally.excused = sum(scene.stopped_in_a_cycle(failure) for failure in failures)
+    failures = [failure for failure in failures if not scene.stopped_in_a_cycle(failure)]
     tally.failed = tally.note("failed", (failure.message for failure in failures))
     return judge(nodes, found, tally)
 
