@@ -41,6 +41,7 @@ def settled_writes(nodes: Nodes) -> list[int]:
 
 
 @pytest.mark.slow
+@pytest.mark.case(21)
 def test_users_on_both_sides_get_no_error(nodes: Nodes, tmp_path: Path) -> None:
     """8 clients write on both sides, the same rows too, for 15 s: not one statement fails, and both sides end equal (R11)."""
     seed = install(nodes)
@@ -57,6 +58,7 @@ def test_users_on_both_sides_get_no_error(nodes: Nodes, tmp_path: Path) -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.case(5)
 def test_killed_worker(nodes: Nodes, tmp_path: Path) -> None:
     """kill -9 of the worker at random moments, six times: the next one goes on, and no user notices."""
     seed = install(nodes)
@@ -75,6 +77,7 @@ def test_killed_worker(nodes: Nodes, tmp_path: Path) -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.case(61)
 def test_terminated_backends(nodes: Nodes, tmp_path: Path) -> None:
     """pg_terminate_backend of the worker's sessions, on either node and on both: it connects again, and no user notices."""
     seed = install(nodes)
@@ -95,6 +98,7 @@ def test_terminated_backends(nodes: Nodes, tmp_path: Path) -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.case(1, 2, 3)
 def test_killed_backend(own_servers: Nodes, tmp_path: Path) -> None:
     """kill -9 of the worker's backend on either node, at which PostgreSQL restarts: the same worker goes on by itself."""
     nodes = own_servers
@@ -117,6 +121,7 @@ def test_killed_backend(own_servers: Nodes, tmp_path: Path) -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.case(6)
 def test_crashed_servers(own_servers: Nodes, tmp_path: Path) -> None:
     """pg_ctl stop -m immediate of either server and of both at random moments: the same worker goes on by itself."""
     nodes = own_servers
@@ -141,6 +146,7 @@ def test_crashed_servers(own_servers: Nodes, tmp_path: Path) -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.case(47)
 def test_no_echo(nodes: Nodes, tmp_path: Path) -> None:
     """10,000 changes each way leave no event, and exchanges that go on write to no row of a user's."""
     install(nodes)

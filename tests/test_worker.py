@@ -218,6 +218,7 @@ def test_the_wrong_database_is_2(rowferry: Command, nodes: Nodes) -> None:
     assert re.fullmatch(r".*rowferry: billing: no such peer \(RF002\)\. Hint: .*ROWFERRY_NODE_BILLING.*\n", output)
 
 
+@pytest.mark.case(59)
 def test_a_node_out_of_reach_is_3_and_the_other_is_still_shown(rowferry: Command, nodes: Nodes) -> None:
     nowhere = nodes.billing.conninfo.replace(f":{nodes.billing.server.port}/", ":1/")
     assert re.fullmatch(
@@ -229,6 +230,7 @@ def test_a_node_out_of_reach_is_3_and_the_other_is_still_shown(rowferry: Command
     assert "billing is out of reach: cannot connect" in status(nodes.crm)["reason"]
 
 
+@pytest.mark.case(59, 86)
 def test_a_wrong_password_is_3_and_not_shown(rowferry: Command, nodes: Nodes) -> None:
     wrong = nodes.billing.conninfo.replace(nodes.billing.server.password, "hunter2%2Fhunter3")
     output = rowferry("run", "--once", code=3, ROWFERRY_NODE_BILLING=wrong)
@@ -237,6 +239,7 @@ def test_a_wrong_password_is_3_and_not_shown(rowferry: Command, nodes: Nodes) ->
     assert "hunter" not in status(nodes.crm)["reason"]
 
 
+@pytest.mark.case(86)
 def test_no_error_in_words_holds_a_password(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("SOME_NODE", "host=h password='hunter 2' sslpassword=hunter3")
     error = psycopg.OperationalError('could not use "hunter 2"\nnor hunter3')
@@ -256,6 +259,7 @@ def test_an_older_schema_is_4(rowferry: Command, nodes: Nodes) -> None:
     assert "Hint: alembic upgrade head" in rowferry("run", code=4)
 
 
+@pytest.mark.case(77)
 def test_another_courier_is_5(rowferry: Command, nodes: Nodes) -> None:
     first = rowferry.start("--interval", "0.1")
     wait_until(lambda: courier(nodes.billing) == courier(nodes.crm) == first.process.pid, 20, "the first worker is at work")
@@ -274,6 +278,7 @@ def test_half_the_lock_is_given_back(rowferry: Command, nodes: Nodes) -> None:
     wait_until(lambda: courier(nodes.crm) == worker.process.pid, 10, "it is the courier")
 
 
+@pytest.mark.case(5)
 def test_the_second_worker_takes_over_within_two_intervals(rowferry: Command, nodes: Nodes) -> None:
     first = rowferry.start("--interval", "2")
     wait_until(lambda: courier(nodes.crm) == first.process.pid, 20, "the first worker is at work")
@@ -286,6 +291,7 @@ def test_the_second_worker_takes_over_within_two_intervals(rowferry: Command, no
     assert second.log().count("another courier") == 1
 
 
+@pytest.mark.case(9)
 def test_two_couriers_at_once_stay_correct(rowferry: Command, nodes: Nodes) -> None:
     workers = [rowferry.start("--interval", "0.05", program=(sys.executable, "-c", WITHOUT_LOCK)) for _ in range(2)]
     number = 0
@@ -315,6 +321,7 @@ def test_it_opens_above_the_tokens_of_both(rowferry: Command, nodes: Nodes, high
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+@pytest.mark.case(11)
 def test_a_signal_ends_it_cleanly(rowferry: Command, nodes: Nodes, number: int) -> None:
     worker = rowferry.start("--interval", "60")
     insert(nodes.crm, 1, 5000)
@@ -327,6 +334,7 @@ def test_a_signal_ends_it_cleanly(rowferry: Command, nodes: Nodes, number: int) 
 
 
 @pytest.mark.slow
+@pytest.mark.case(5)
 def test_killed_again_and_again_under_load_it_loses_nothing(rowferry: Command, nodes: Nodes) -> None:
     number = 0
 
@@ -382,6 +390,7 @@ def test_a_login_with_nothing_but_rowferry_worker_is_enough(rowferry: Command, n
             node.sql(f"drop role if exists {login}")
 
 
+@pytest.mark.case(68)
 def test_hostile_settings_of_the_role_do_not_disturb(rowferry: Command, nodes: Nodes) -> None:
     for node in nodes:
         for setting in (
@@ -453,6 +462,7 @@ def test_another_call_for_the_link_is_waited_out(rowferry: Command, nodes: Nodes
 
 
 @pytest.mark.settings(log_connections="on")
+@pytest.mark.case(59)
 def test_a_stopped_server_is_waited_out_and_said_once(own_servers: Nodes, make_command: Callable[[Nodes], Command]) -> None:
     rowferry = make_command(own_servers)
     worker = rowferry.start("--interval", "0.1")
@@ -486,6 +496,7 @@ def freeze(node: Node, number: int) -> None:
 
 @pytest.mark.slow
 @pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
+@pytest.mark.case(18, 60)
 def test_a_frozen_server_holds_nothing_on_the_other(own_servers: Nodes, make_command: Callable[[Nodes], Command]) -> None:
     rowferry = make_command(own_servers)
     worker = rowferry.start("--interval", "0.05")
