@@ -1,0 +1,184 @@
+"""What the triggers write cannot be kept from being written, read or forged by whoever may write the table."""
+
+import psycopg
+import pytest
+
+from harness import Node, Nodes
+from harness.captured import EVENTS, captured
+from harness.exchange import rows, sync, waiting
+from harness.roles import as_role, role
+
+ITEMS = """create table items (id int primary key, v text); insert into items values (1, 'a'), (2, 'b');
+    select rowferry.attach('items')"""
+SPLIT = """
+    create table split (v text, id int, part int, primary key (id, part)) partition by list (part);
+    create table split_1 partition of split for values in (1);
+    create table split_2 (part int not null, gone int, id int not null, v text) ;
+    alter table split_2 drop column gone;
+    alter table split attach partition split_2 for values in (2);
+    create table split_3 partition of split for values in (3) partition by range (id);
+    create table split_3a partition of split_3 default;
+    select rowferry.attach('split');"""
+
+
+@pytest.fixture
+def crm(nodes: Nodes) -> Node:
+    return nodes.crm
+
+
+def test_users_of_a_table_need_no_right_on_rowferry_to_write_it(crm: Node) -> None:
+    crm.sql(ITEMS + ";" + SPLIT)
+    user = role(crm)
+    crm.sql(f"grant select, insert, update, delete on items, split to {user}")
+    with as_role(crm, user) as connection:
+        connection.execute(
+            "insert into items values (3, 'c'); update items set v = 'd' where id = 3; delete from items where id = 3"
+        )
+        connection.execute("insert into split values ('c', 3, 1); update split set part = 2 where id = 3; delete from split")
+    assert [row["event"] for row in crm.sql(EVENTS)][:4] == ["i 3", "u 3", "d 3", "i {3,1}"]
+    assert len(crm.sql(EVENTS)) == 7
+
+
+FORBIDDEN = [
+    "select * from rowferry.events",
+    "select * from rowferry.sync_events",
+    "select * from rowferry.items_events",
+    "select * from rowferry.conflicts",
+    "insert into rowferry.events (changed_at, entity_id, event_type, record_id) values (now(), 1, 'i', '1')",
+    "delete from rowferry.sync_events",
+    "insert into rowferry.applying values (pg_current_xact_id(), 0, 1, '{}')",
+    "select rowferry.process_batch()",
+    "select rowferry.skip(1, 'x')",
+    "select rowferry.attach('items')",
+    "select rowferry.detach('items')",
+    "select rowferry.apply_items(array['{1}', '{x}'])",
+    "select rowferry.delete_items(array['1'])",
+    "select rowferry.read_items(array['1'], null)",
+    "create trigger t after insert on own for each row execute function rowferry.capture_items()",
+    "alter table items disable trigger rowferry_capture_insert",
+    "drop trigger rowferry_capture_insert on items",
+]
+
+
+def test_a_user_of_a_table_can_neither_read_nor_forge_nor_silence_events(crm: Node) -> None:
+    crm.sql(ITEMS)
+    user = role(crm)
+    crm.sql(
+        f"grant select, insert, update, delete on items to {user}; create table own (id int primary key);"
+        f" alter table own owner to {user}"
+    )
+    with as_role(crm, user) as connection:
+        connection.execute("insert into items values (3, 'c')")
+        for statement in FORBIDDEN:
+            with pytest.raises(psycopg.Error) as refusal:
+                connection.execute(statement)
+            assert refusal.value.sqlstate == "42501", f"{statement}: {refusal.value}"
+    assert crm.sql(EVENTS) == [{"event": "i 3"}]
+
+
+def test_nothing_in_a_users_search_path_is_called_by_capture(crm: Node) -> None:
+    crm.sql(ITEMS)
+    crm.sql("create table names (id varchar(20) primary key, v varchar(20)); select rowferry.attach('names')")
+    user = role(crm)
+    crm.sql(f"grant select, insert, update, delete on items, names to {user}; create schema bad authorization {user}")
+    with as_role(crm, user) as connection:
+        connection.execute(
+            """set search_path = pg_temp, bad, pg_catalog, public;
+               create temp table events (like items); create temp table applying (id int); create temp table new_rows (id int);
+               create function bad.trap(varchar, varchar) returns boolean language plpgsql
+               as $$ begin raise 'hijacked by %', current_user; end $$;
+               create operator bad.= (leftarg = varchar, rightarg = varchar, function = bad.trap);
+               create function bad.unnest(text[]) returns setof text language plpgsql
+               as $$ begin raise 'hijacked by %', current_user; end $$;
+               create function bad.now() returns timestamptz language plpgsql
+               as $$ begin raise 'hijacked by %', current_user; end $$"""
+        )
+        connection.execute(
+            "insert into public.names values ('a', 'b'); update public.names set v = 'c'; delete from public.names"
+        )
+        connection.execute("insert into public.items values (3, 'c')")
+        assert connection.execute("select count(*) from pg_temp.events").fetchone() == (0,)
+    assert [row["event"] for row in crm.sql(EVENTS)] == ["i a", "u a", "d a", "i 3"]
+
+
+def test_nothing_in_the_schema_public_is_called_with_the_rights_of_a_tables_owner(nodes: Nodes) -> None:
+    for node in nodes:
+        owner, user = role(node), role(node)
+        node.sql(
+            f"create table names (id varchar(20) primary key, v varchar(20), u varchar(5) unique);"
+            f" alter table names owner to {owner}"
+        )
+        node.sql(f"create table single (id text primary key); alter table single owner to {owner}")
+        node.sql(f"grant create on schema public to {user}")
+        with as_role(node, user) as connection:
+            connection.execute(
+                """create function public.trap(varchar, varchar) returns boolean language plpgsql
+                   as $$ begin raise 'hijacked by %', current_user; end $$;
+                   create operator public.= (leftarg = varchar, rightarg = varchar, function = public.trap);
+                   create operator public.<> (leftarg = varchar, rightarg = varchar, function = public.trap);
+                   create function public.unnest(text[]) returns setof text language plpgsql
+                   as $$ begin raise 'hijacked by %', current_user; end $$;
+                   create function public.unnest(varchar[]) returns setof varchar language plpgsql
+                   as $$ begin raise 'hijacked by %', current_user; end $$;
+                   create function public.array_agg(text) returns text[] language plpgsql
+                   as $$ begin raise 'hijacked by %', current_user; end $$"""
+            )
+        node.sql("select rowferry.attach('names'), rowferry.attach('single')")
+        node.sql(
+            "create function noop() returns trigger language plpgsql as $$ begin return new; end $$;"
+            " create trigger noop before update on names for each row execute function noop()"
+        )
+    nodes.crm.sql("insert into names values ('a', 'b', 'c'); insert into single values ('s'), ('t')")
+    sync(*nodes)
+    nodes.billing.sql("update names set v = 'd', u = 'e'; delete from single where pg_catalog.texteq(id, 's')")
+    nodes.crm.sql("update names set v = 'f'")
+    sync(*nodes)
+    assert waiting(nodes.crm) == waiting(nodes.billing) == []
+    assert rows(nodes.crm, "select * from names") == rows(nodes.billing, "select * from names")
+    assert rows(nodes.crm, "select * from single") == rows(nodes.billing, "select * from single") == ["(t)"]
+
+
+COLOR = "create type color as enum ('red', 'blue'); create table items (id color primary key, v text)"
+
+
+@pytest.mark.parametrize("table", [COLOR, f"{COLOR} partition by list (id); create table items_1 partition of items default"])
+@pytest.mark.parametrize("renamed", [False, True])
+def test_a_cast_that_a_user_made_for_the_type_of_a_key_is_not_called_by_capture(crm: Node, table: str, renamed: bool) -> None:
+    owner = role(crm)
+    crm.sql(
+        f"""create table loot (who text); grant insert on loot to public; grant create on schema public to {owner};
+            {table}; alter type color owner to {owner}; alter table items owner to {owner}; select rowferry.attach('items')"""
+    )
+    if table != COLOR:
+        crm.sql(f"alter table items_1 owner to {owner}")
+    body = "language plpgsql as $$ begin insert into public.loot values (current_user); return 'x'; end $$"
+    with as_role(crm, owner) as connection:
+        if not renamed:
+            connection.execute(f"create function shown(color) returns text {body}")
+            connection.execute("create cast (color as text) with function shown(color)")
+            connection.execute("insert into items values ('red'); update items set id = 'blue'; delete from items")
+            assert rows(crm, "select event_type, record_id from rowferry.events") == [
+                *("(d,blue)", "(d,red)", "(i,blue)", "(i,red)"),
+            ]
+        else:
+            connection.execute(
+                f"""create type evil as (x int); create function shown(evil) returns text {body};
+                    create cast (evil as text) with function shown(evil) as implicit;
+                    alter table items rename id to id2; alter table items add id evil"""
+            )
+            with pytest.raises(psycopg.Error, match="a key column of a table kept in sync was altered") as caught:
+                connection.execute("insert into items (id2, id) values ('red', row(1)::evil)")
+            assert (caught.value.sqlstate, "detach" in str(caught.value.diag.message_hint)) == ("RF010", True)
+            # Another type of the name that the key's had.
+            connection.execute("alter type color rename to color2; alter type evil rename to color")
+            connection.execute("insert into items (id2, id) values ('red', row(1)::color)")
+            connection.execute("update items set id = row(2)::color")
+    assert crm.sql("select * from loot") == []
+
+
+def test_a_trigger_can_neither_be_fired_nor_stopped_by_settings_of_the_session(crm: Node) -> None:
+    crm.sql(ITEMS)
+    forged = "select set_config('rowferry.applying', 'on', false)"
+    assert captured(crm, forged, "insert into items values (3)", "update items set v = 'x' where id = 3") == ["i 3", "u 3"]
+    assert captured(crm, "begin; set local rowferry.applying = on; delete from items where id = 3; commit") == ["d 3"]
+    assert {row["hops"] for row in crm.sql("select hops from rowferry.events")} == {0}

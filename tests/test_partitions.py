@@ -1,0 +1,123 @@
+"""Partitioned tables: every write is captured, wherever it is made, and both nodes end with equal rows."""
+
+import psycopg
+import pytest
+
+from harness import Node, Nodes
+from harness.captured import EVENTS, captured
+from harness.exchange import rows, sync, waiting
+from harness.roles import as_role, role
+
+SPLIT = """
+    create table split (v text, id int, part int, primary key (id, part)) partition by list (part);
+    create table split_1 partition of split for values in (1);
+    create table split_2 (part int not null, gone int, id int not null, v text) ;
+    alter table split_2 drop column gone;
+    alter table split attach partition split_2 for values in (2);
+    create table split_3 partition of split for values in (3) partition by range (id);
+    create table split_3a partition of split_3 default;
+    select rowferry.attach('split');"""
+
+
+@pytest.fixture
+def crm(nodes: Nodes) -> Node:
+    return nodes.crm
+
+
+def test_writes_through_a_partitioned_table_and_into_its_partitions_are_captured(crm: Node) -> None:
+    crm.sql(SPLIT)
+    assert captured(crm, "insert into split values ('a', 1, 1), ('b', 2, 2), ('c', 3, 3)") == ["i {1,1}", "i {2,2}", "i {3,3}"]
+    assert captured(crm, "insert into split_1 values ('d', 4, 1)", "insert into split_2 values (2, 5, 'e')") == [
+        "i {4,1}",
+        "i {5,2}",
+    ]
+    assert captured(crm, "insert into split_3 values ('f', 6, 3)", "insert into split_3a values ('g', 7, 3)") == [
+        "i {6,3}",
+        "i {7,3}",
+    ]
+    assert captured(
+        crm, "update split_2 set v = 'h' where id = 5", "update split_3a set v = v", "delete from split_3 where id = 7"
+    ) == ["u {5,2}", "d {7,3}"]
+    assert captured(crm, "update split_1 set id = 8 where id = 4") == ["i {8,1}", "d {4,1}"]
+
+
+def test_a_row_that_moves_to_another_partition_is_captured(crm: Node) -> None:
+    crm.sql(SPLIT + "insert into split values ('a', 1, 1)")
+    assert sorted(captured(crm, "update split set part = 2")) == ["d {1,1}", "i {1,2}"]
+    crm.sql("create table other (id int primary key, part int) partition by list (id)")
+    crm.sql(
+        "create table other_1 partition of other for values in (1); create table other_2 partition of other for values in (2)"
+    )
+    crm.sql("select rowferry.attach('other'); insert into other values (1)")
+    assert sorted(captured(crm, "update other set id = 2")) == ["d 1", "i 2"]
+
+
+def test_a_partition_that_is_added_later_is_captured(crm: Node) -> None:
+    owner = role(crm)
+    crm.sql(
+        f"grant create on schema public to {owner}; set role {owner}; {SPLIT.split('select')[0]}; reset role;"
+        f" select rowferry.attach('split')"
+    )
+    with as_role(crm, owner) as connection:
+        connection.execute("create table split_4 partition of split for values in (4)")
+        connection.execute("create table split_5 (part int not null, id int not null, v text)")
+        connection.execute("alter table split attach partition split_5 for values in (5)")
+        connection.execute("insert into split values ('x', 1, 4), ('y', 2, 5)")
+        connection.execute("update split_5 set v = 'z'")
+    assert [row["event"] for row in crm.sql(EVENTS)] == ["i {1,4}", "i {2,5}", "u {2,5}"]
+
+
+def test_partitions_of_another_shape_on_the_peer_end_as_equal_rows(nodes: Nodes) -> None:
+    nodes.crm.sql(SPLIT)
+    nodes.billing.sql("create table split (id int, v text, part int, primary key (id, part)); select rowferry.attach('split')")
+    nodes.crm.sql(
+        "insert into split select g, g, 1 + g % 3 from generate_series(1, 30) g;"
+        " update split set part = 1 + part % 3 where id < 10"
+    )
+    nodes.billing.sql(
+        "insert into split select g, g, 1 + g % 3 from generate_series(31, 60) g;"
+        " update split set part = 1 + part % 3 where id > 50"
+    )
+    sync(*nodes)
+    query = "select id, part, v from split"
+    assert rows(nodes.crm, query) == rows(nodes.billing, query)
+    assert len(rows(nodes.crm, query)) == 60
+    nodes.billing.sql("update split set part = 1 + part % 3")
+    nodes.crm.sql("delete from split where id % 7 = 0")
+    sync(*nodes)
+    assert rows(nodes.crm, query) == rows(nodes.billing, query)
+    assert waiting(nodes.crm) == waiting(nodes.billing) == []
+
+
+def test_a_partition_that_is_added_later_refuses_truncate_once_its_table_is_attached_again(crm: Node) -> None:
+    crm.sql(SPLIT)
+    crm.sql("create table split_4 partition of split for values in (4); insert into split values ('x', 1, 4)")
+    assert len(crm.sql("select rowferry.attach('split', p_dry_run => true)")) == 3
+    crm.sql("select rowferry.attach('split')")
+    with pytest.raises(psycopg.Error, match="cannot be truncated"):
+        crm.sql("truncate split_4")
+    with pytest.raises(psycopg.Error, match="already attached"):
+        crm.sql("select rowferry.attach('split')")
+
+
+def test_a_partition_that_has_left_its_table_is_an_ordinary_table_again(crm: Node) -> None:
+    crm.sql(SPLIT)
+    crm.sql("insert into split values ('a', 1, 1), ('b', 1, 2); alter table split detach partition split_1; truncate split_1")
+    assert captured(crm, "insert into split_1 values ('c', 1, 1)") == []
+    crm.sql("alter table split detach partition split_2; select rowferry.detach('split')")
+    assert crm.sql("select tgname from pg_trigger where tgname like 'rowferry%'") == []
+
+
+def test_truncate_is_refused_with_a_hint(crm: Node) -> None:
+    crm.sql(SPLIT)
+    crm.sql(
+        "create table above (id int primary key); create table items (id int primary key, above int references above);"
+        " select rowferry.attach('items')"
+    )
+    crm.sql("insert into split values ('a', 1, 1), ('b', 2, 3); insert into above values (1); insert into items values (1, 1)")
+    for names in ("split", "split_1", "split_3", "split_3a", "items", "items cascade", "above cascade", "above, items"):
+        with pytest.raises(psycopg.Error) as refusal:
+            crm.sql(f"truncate {names}")
+        assert refusal.value.sqlstate == "RF005"
+        assert "rowferry.detach" in str(refusal.value.diag.message_hint)
+    assert crm.sql("select (select count(*) from split) + (select count(*) from items) as n") == [{"n": 3}]
