@@ -159,6 +159,7 @@ def test_everything_that_attach_makes_has_a_comment(crm: Node) -> None:
     assert crm.sql("select count(*) as n from pg_trigger where tgname like 'rowferry%' and tgenabled = 'A'") == [{"n": 8}]
 
 
+@pytest.mark.case(76)
 def test_detach_removes_all_that_attach_made(crm: Node) -> None:
     owner = role(crm)
     crm.sql(PLAIN + ";" + SPLIT)
@@ -175,6 +176,7 @@ def test_detach_removes_all_that_attach_made(crm: Node) -> None:
     assert crm.sql("select * from rowferry.events") == []
 
 
+@pytest.mark.case(76)
 def test_detach_is_refused_while_events_are_pending_unless_forced(crm: Node) -> None:
     crm.sql(PLAIN)
     before = dump(crm)
@@ -205,6 +207,7 @@ def test_a_new_entity_never_gets_the_number_of_one_that_left_something_behind(cr
     assert crm.sql("select id from rowferry.entities") == [{"id": 2}]
 
 
+@pytest.mark.case(31, 38, 58, 85)
 def test_a_table_that_cannot_be_kept_in_sync_is_refused_with_the_reason_and_nothing_is_changed(crm: Node) -> None:
     crm.sql(
         """create table keyless (a int, b int); create unique index on keyless (a);
@@ -307,6 +310,7 @@ def refused_fast(node: Node, call: str, message: str) -> None:
     assert caught.value.diag.message_hint, call
 
 
+@pytest.mark.case(31)
 def test_a_refused_table_is_left_as_it_was(crm: Node) -> None:
     crm.sql("create table keyless (a int); create table floats (id float8 primary key)")
     assert refused(crm, "'keyless'", "without a primary key").sqlstate == "RF010"
@@ -318,6 +322,7 @@ def test_a_table_that_a_subscription_writes_is_refused(crm: Node) -> None:
     refused_fast(crm, "'items'", "a subscription writes")
 
 
+@pytest.mark.case(30)
 def test_a_key_of_a_nondeterministic_collation_or_citext_is_refused(crm: Node) -> None:
     crm.sql("create extension citext; create table words (id citext primary key)")
     refused_fast(crm, "'words'", "several ways(.|\n)*citext")

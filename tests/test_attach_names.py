@@ -114,6 +114,7 @@ def quoted(name: str) -> str:
     return '"' + name.replace('"', '""') + '"'
 
 
+@pytest.mark.case(81)
 def test_names_are_data_whatever_they_hold(nodes: Nodes) -> None:
     for node in nodes:
         node.sql("create table x (id int)")
@@ -151,6 +152,7 @@ def test_names_are_data_whatever_they_hold(nodes: Nodes) -> None:
         assert node.sql(left) == []
 
 
+@pytest.mark.case(81)
 @pytest.mark.parametrize(
     "key",
     [
@@ -183,6 +185,7 @@ def test_columns_may_bear_the_names_that_generated_functions_use(nodes: Nodes, k
     assert waiting(nodes.crm) == []
 
 
+@pytest.mark.case(54)
 def test_attaching_as_a_role_with_unusual_settings_makes_the_same_functions(crm: Node) -> None:
     dba = role(crm, "superuser")
     crm.sql(SPLIT + 'create table "It" ("Id" date primary key, "select" numeric(9, 2) unique)')

@@ -43,6 +43,7 @@ def test_what_touches_a_table_belongs_to_its_owner_and_capture_to_rowferry(crm: 
                 connection.execute(statement)
 
 
+@pytest.mark.case(99)
 def test_a_trigger_of_the_target_runs_with_the_rights_of_the_tables_owner_alone(nodes: Nodes) -> None:
     for node in nodes:
         owner = role(node)
@@ -66,6 +67,7 @@ def test_a_trigger_of_the_target_runs_with_the_rights_of_the_tables_owner_alone(
     assert waiting(nodes.crm) == []
 
 
+@pytest.mark.case(85)
 def test_row_level_security_that_is_forced_later_holds_the_tables_rows_and_deletes_nothing(nodes: Nodes) -> None:
     for node in nodes:
         node.sql(f"{PLAIN}; alter table items owner to {role(node)}; select rowferry.attach('items')")
@@ -135,6 +137,7 @@ ASTRAY = """set_config('datestyle', 'German', true), set_config('intervalstyle',
     set_config('array_nulls', 'off', true)"""
 
 
+@pytest.mark.case(54)
 def test_what_a_trigger_of_the_target_sets_ends_with_the_function_that_fired_it(crm: Node) -> None:
     crm.sql(f"""{PLAIN}; select rowferry.attach('items'); create function stray() returns trigger language plpgsql as
         $$ begin perform {ASTRAY}; return coalesce(new, old); end $$;
@@ -147,6 +150,7 @@ def test_what_a_trigger_of_the_target_sets_ends_with_the_function_that_fired_it(
             assert connection.execute(now).fetchone() == before, call
 
 
+@pytest.mark.case(54)
 def test_every_function_that_spells_values_spells_them_one_way(crm: Node) -> None:
     crm.sql(f"{PLAIN}; select rowferry.attach('items')")
     for name, types, _ in GENERATED:

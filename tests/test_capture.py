@@ -45,6 +45,7 @@ STATEMENTS = [
 ]
 
 
+@pytest.mark.case(26)
 def test_each_kind_of_statement_writes_one_event_for_each_row_that_it_changed(crm: Node) -> None:
     crm.sql(ITEMS)
     for statement, expected in STATEMENTS:
@@ -52,6 +53,7 @@ def test_each_kind_of_statement_writes_one_event_for_each_row_that_it_changed(cr
         crm.sql("truncate rowferry.events; delete from items; insert into items values (1, 'a'), (2, 'b')")
 
 
+@pytest.mark.case(26)
 @pytest.mark.parametrize("partitioned", [False, True])
 def test_merge_writes_one_event_for_each_row_whichever_branch_changed_it(crm: Node, partitioned: bool) -> None:
     if not has_version(crm, 15):
@@ -79,6 +81,7 @@ def test_merge_writes_one_event_for_each_row_whichever_branch_changed_it(crm: No
         ) == ["d 1"]
 
 
+@pytest.mark.case(26)
 def test_copy_writes_one_event_for_each_row(crm: Node) -> None:
     crm.sql(ITEMS)
     with crm.connect() as connection, connection.cursor().copy("copy items from stdin") as copy:
@@ -86,6 +89,7 @@ def test_copy_writes_one_event_for_each_row(crm: Node) -> None:
     assert crm.sql(EVENTS) == [{"event": "i 3"}, {"event": "i 4"}]
 
 
+@pytest.mark.case(36)
 def test_an_update_that_changes_no_synced_column_writes_no_event(crm: Node) -> None:
     crm.sql("create table items (id int primary key, v text, note text); insert into items values (1, 'a', 'n')")
     crm.sql("""select rowferry.attach('items', p_columns => '["id", "v"]')""")
@@ -93,6 +97,7 @@ def test_an_update_that_changes_no_synced_column_writes_no_event(crm: Node) -> N
     assert captured(crm, "update items set v = null", "update items set v = null") == ["u 1"]
 
 
+@pytest.mark.case(36, 53)
 def test_a_change_that_only_the_bytes_show_writes_an_event(crm: Node) -> None:
     crm.sql("create extension citext")
     crm.sql(
@@ -103,6 +108,7 @@ def test_a_change_that_only_the_bytes_show_writes_an_event(crm: Node) -> None:
         assert captured(crm, f"update items set {change}", f"update items set {change}") == ["u 1"], change
 
 
+@pytest.mark.case(30)
 def test_an_update_of_the_key_writes_an_event_for_the_old_key_and_the_new(crm: Node) -> None:
     crm.sql(
         "create table items (id int primary key deferrable, v text); insert into items values (1, 'a'), (2, 'b');"
@@ -112,6 +118,7 @@ def test_an_update_of_the_key_writes_an_event_for_the_old_key_and_the_new(crm: N
     assert sorted(captured(crm, "update items set id = id + 7")) == ["d 2", "i 16", "u 9"]
 
 
+@pytest.mark.case(30)
 def test_swapped_keys_write_an_event_for_each(crm: Node) -> None:
     crm.sql(
         "create table items (a int, b text, v text, primary key (a, b) deferrable);"
@@ -122,6 +129,7 @@ def test_swapped_keys_write_an_event_for_each(crm: Node) -> None:
     assert sorted(captured(crm, "update items set a = 3 - a, v = case v when 'p' then 'q' else 'p' end")) == []
 
 
+@pytest.mark.case(30)
 @pytest.mark.parametrize("partitioned", [False, True])
 def test_a_composite_key_is_the_text_of_an_array_in_the_order_of_its_names(crm: Node, partitioned: bool) -> None:
     crm.sql(
@@ -174,6 +182,7 @@ KEYS = [
 ]
 
 
+@pytest.mark.case(30, 54)
 @pytest.mark.parametrize("partitioned", [False, True])
 def test_a_key_is_written_the_same_whatever_the_session_is_set_to(crm: Node, partitioned: bool) -> None:
     crm.sql(
@@ -196,6 +205,7 @@ def test_a_key_is_written_the_same_whatever_the_session_is_set_to(crm: Node, par
         assert captured(crm, HOSTILE, f"delete from {table} where v = 2") == [f"d {expected}"], kind
 
 
+@pytest.mark.case(30)
 def test_two_spellings_of_one_key_are_one_record(crm: Node) -> None:
     crm.sql("create table prices (id numeric primary key); create table codes (id bpchar primary key)")
     crm.sql("select rowferry.attach('prices'), rowferry.attach('codes')")
@@ -211,6 +221,7 @@ def test_two_spellings_of_one_key_are_one_record(crm: Node) -> None:
     ]
 
 
+@pytest.mark.case(29)
 def test_children_changed_by_a_foreign_key_are_captured(crm: Node) -> None:
     crm.sql(
         """create table parents (id int primary key);
@@ -234,6 +245,7 @@ def test_children_changed_by_a_foreign_key_are_captured(crm: Node) -> None:
     assert sorted(waiting(crm)) == ["update cascaded 11", "update defaulted 31", "update nulled 21", "update split 41"]
 
 
+@pytest.mark.case(32)
 def test_what_is_rolled_back_leaves_no_event(crm: Node) -> None:
     crm.sql(ITEMS)
     assert captured(crm, "begin; insert into items values (3); rollback") == []
@@ -244,6 +256,7 @@ def test_what_is_rolled_back_leaves_no_event(crm: Node) -> None:
     )
 
 
+@pytest.mark.case(33)
 def test_a_session_in_replica_role_is_captured(crm: Node) -> None:
     crm.sql(ITEMS)
     crm.sql("create table split (id int primary key) partition by list (id); create table split_1 partition of split default")
@@ -255,6 +268,7 @@ def test_a_session_in_replica_role_is_captured(crm: Node) -> None:
         captured(crm, replica, "truncate items")
 
 
+@pytest.mark.case(37)
 def test_identity_generated_and_dropped_columns_and_another_column_order_end_as_equal_rows(nodes: Nodes) -> None:
     virtual = ", g2 text generated always as (b || '?') virtual" if has_version(nodes.crm, 18) else ""
     nodes.crm.sql(
@@ -283,6 +297,7 @@ def test_identity_generated_and_dropped_columns_and_another_column_order_end_as_
     assert rows(nodes.billing, "select id, a, b, g from items") == ["(1,w,q,w!)", "(10,u,v,u!)"]
 
 
+@pytest.mark.case(37, 57)
 def test_an_update_says_which_column_it_misses_and_goes_on_once_it_is_back(crm: Node) -> None:
     crm.sql(ITEMS)
     assert captured(crm, "alter table items rename v to w", "insert into items values (3, 'c')") == ["i 3"]

@@ -26,6 +26,7 @@ def crm(nodes: Nodes) -> Node:
     return nodes.crm
 
 
+@pytest.mark.case(35)
 def test_users_of_a_table_need_no_right_on_rowferry_to_write_it(crm: Node) -> None:
     crm.sql(ITEMS + ";" + SPLIT)
     user = role(crm)
@@ -60,6 +61,7 @@ FORBIDDEN = [
 ]
 
 
+@pytest.mark.case(83)
 def test_a_user_of_a_table_can_neither_read_nor_forge_nor_silence_events(crm: Node) -> None:
     crm.sql(ITEMS)
     user = role(crm)
@@ -76,6 +78,7 @@ def test_a_user_of_a_table_can_neither_read_nor_forge_nor_silence_events(crm: No
     assert crm.sql(EVENTS) == [{"event": "i 3"}]
 
 
+@pytest.mark.case(35)
 def test_nothing_in_a_users_search_path_is_called_by_capture(crm: Node) -> None:
     crm.sql(ITEMS)
     crm.sql("create table names (id varchar(20) primary key, v varchar(20)); select rowferry.attach('names')")
@@ -101,6 +104,7 @@ def test_nothing_in_a_users_search_path_is_called_by_capture(crm: Node) -> None:
     assert [row["event"] for row in crm.sql(EVENTS)] == ["i a", "u a", "d a", "i 3"]
 
 
+@pytest.mark.case(35)
 def test_nothing_in_the_schema_public_is_called_with_the_rights_of_a_tables_owner(nodes: Nodes) -> None:
     for node in nodes:
         owner, user = role(node), role(node)
@@ -141,6 +145,7 @@ def test_nothing_in_the_schema_public_is_called_with_the_rights_of_a_tables_owne
 COLOR = "create type color as enum ('red', 'blue'); create table items (id color primary key, v text)"
 
 
+@pytest.mark.case(35)
 @pytest.mark.parametrize("table", [COLOR, f"{COLOR} partition by list (id); create table items_1 partition of items default"])
 @pytest.mark.parametrize("renamed", [False, True])
 def test_a_cast_that_a_user_made_for_the_type_of_a_key_is_not_called_by_capture(crm: Node, table: str, renamed: bool) -> None:
@@ -176,6 +181,7 @@ def test_a_cast_that_a_user_made_for_the_type_of_a_key_is_not_called_by_capture(
     assert crm.sql("select * from loot") == []
 
 
+@pytest.mark.case(83)
 def test_a_trigger_can_neither_be_fired_nor_stopped_by_settings_of_the_session(crm: Node) -> None:
     crm.sql(ITEMS)
     forged = "select set_config('rowferry.applying', 'on', false)"

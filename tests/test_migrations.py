@@ -150,6 +150,7 @@ def test_an_upgrade_from_nothing_reaches_every_node_and_is_seen_by_others(blank:
         assert not re.search(r"[{,]=", acl), "the schema is open to public"
 
 
+@pytest.mark.case(74)
 def test_a_second_upgrade_changes_nothing(blank: Nodes) -> None:
     succeed(blank, "upgrade", "head")
     before = dump(blank.crm)
@@ -157,6 +158,7 @@ def test_a_second_upgrade_changes_nothing(blank: Nodes) -> None:
     assert dump(blank.crm) == before
 
 
+@pytest.mark.case(74)
 def test_up_down_to_base_and_up_again_gives_the_same_schema(blank: Nodes) -> None:
     succeed(blank, "upgrade", "head")
     first = [dump(node) for node in blank]
@@ -286,6 +288,7 @@ def test_two_databases_of_one_cluster_can_be_installed_at_once(own_servers: Node
 # Runners beside each other
 
 
+@pytest.mark.case(74)
 def test_three_upgrades_at_once_all_succeed(blank: Nodes) -> None:
     results = [finish(process) for process in [start(blank, "upgrade", "head") for _ in range(3)]]
     assert [code for code, _, _ in results] == [0, 0, 0], results
@@ -346,6 +349,7 @@ def test_a_table_locked_for_a_while_is_waited_for_without_a_queue(blank: Nodes, 
     assert len(blank.crm.sql("select 1 from pg_attribute where attrelid = 'public.t'::regclass and attname = 'b'")) == 1
 
 
+@pytest.mark.case(74)
 def test_a_killed_runner_leaves_no_lock(blank: Nodes, tmp_path: Path) -> None:
     ini = plant(tmp_path, "core", "select pg_sleep(60);\n")
     process = start(blank, "-x", "node=crm", "upgrade", "head", ini=ini)
@@ -361,6 +365,7 @@ def test_a_killed_runner_leaves_no_lock(blank: Nodes, tmp_path: Path) -> None:
 # Scripts
 
 
+@pytest.mark.case(74)
 @pytest.mark.parametrize("stop", [True, False], ids=["stops at an error", "goes on after an error"])
 @pytest.mark.parametrize(
     ("installed", "wanted"),
@@ -405,6 +410,7 @@ def test_a_script_is_for_one_node(blank: Nodes) -> None:
 # Choosing nodes, and what is said when one cannot be reached
 
 
+@pytest.mark.case(74)
 def test_a_node_can_be_migrated_alone_without_the_other_ones_variable(blank: Nodes) -> None:
     code, _, err = alembic(blank, "-x", "node=crm", "upgrade", FIRST, ROWFERRY_NODE_BILLING="")
     assert code == 0, err
@@ -439,6 +445,7 @@ BAD_CONNECTIONS = {
 }
 
 
+@pytest.mark.case(86)
 @pytest.mark.parametrize("case", BAD_CONNECTIONS)
 def test_a_node_out_of_reach_is_named_in_one_line_without_its_password(blank: Nodes, case: str) -> None:
     value, expected = BAD_CONNECTIONS[case]

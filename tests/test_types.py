@@ -1,7 +1,13 @@
 """What is stored on one node is stored on the other, byte for byte, whatever its type and the settings of either side."""
 
+from datetime import UTC
+from decimal import Decimal
+from typing import Any
+
 import psycopg
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
 from harness import Node, Nodes
 from harness.exchange import rows, sync, waiting
@@ -211,6 +217,7 @@ def fill(node: Node, types: dict[str, list[str]], prefix: str) -> None:
     )
 
 
+@pytest.mark.case(53, 54)
 @pytest.mark.parametrize("hostile", [False, True], ids=["usual settings", "hostile settings"])
 def test_every_built_in_type_arrives_as_it_was(nodes: Nodes, hostile: bool) -> None:
     types = supported(nodes.crm)
@@ -237,6 +244,7 @@ def test_every_built_in_type_arrives_as_it_was(nodes: Nodes, hostile: bool) -> N
     assert sorted(row.replace(" again", "") for row in rows(nodes.crm, "select * from public.kinds")) == stored
 
 
+@pytest.mark.case(53)
 def test_a_change_that_only_the_bytes_show_arrives(nodes: Nodes) -> None:
     for node in nodes:
         node.sql("create extension citext; create extension hstore")
@@ -272,6 +280,7 @@ def test_a_change_that_only_the_bytes_show_arrives(nodes: Nodes) -> None:
     assert waiting(nodes.crm) == waiting(nodes.billing) == []
 
 
+@pytest.mark.case(30, 54)
 @pytest.mark.parametrize("deferrable", ["", "deferrable"])
 def test_a_key_of_any_accepted_type_works_both_ways(nodes: Nodes, deferrable: str) -> None:
     for node in nodes:
@@ -315,6 +324,7 @@ def test_a_key_of_any_accepted_type_works_both_ways(nodes: Nodes, deferrable: st
     assert rows(nodes.billing, "select * from public.s0") == []
 
 
+@pytest.mark.case(57)
 def test_a_value_that_does_not_fit_is_refused_and_no_other_with_it(nodes: Nodes) -> None:
     nodes.crm.sql(
         "create table items (id int primary key, v text, n numeric, a text[], t timestamp); select rowferry.attach('items')"
@@ -365,3 +375,73 @@ def test_types_of_extensions_arrive_as_they_were(nodes: Nodes, extension: str, k
     sync(*nodes)
     assert waiting(nodes.billing) == []
     assert rows(nodes.crm, "select * from kinds") == rows(nodes.billing, "select * from kinds")
+
+
+PLAIN_TEXT = st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\0"), max_size=40)
+NUMERICS = st.one_of(
+    st.decimals(allow_nan=True, allow_infinity=False).filter(
+        lambda value: abs(value.adjusted()) < 300 if value.is_finite() else True
+    ),
+    st.integers(-(10**80), 10**80).map(Decimal),
+)
+MOMENTS_AT = st.datetimes(timezones=st.just(UTC))
+
+
+def element(value: str | None) -> str:
+    """An element of an array's literal."""
+    return "NULL" if value is None else '"' + value.replace("\\", "\\\\").replace('"', '\\"') + '"'
+
+
+@st.composite
+def arrays(draw: st.DrawFn) -> str:
+    """Literal of a text[] of one or two dimensions, with nulls and any lower bounds."""
+    inner, outer = draw(st.integers(1, 3)), draw(st.integers(0, 3))
+    values = [[element(draw(st.none() | PLAIN_TEXT)) for _ in range(inner)] for _ in range(outer or 1)]
+    low = [draw(st.integers(-5, 5)) for _ in range(2)]
+    lists = ["{" + ",".join(line) + "}" for line in values]
+    if not outer:
+        return f"[{low[0]}:{low[0] + inner - 1}]={lists[0]}"
+    return f"[{low[0]}:{low[0] + outer - 1}][{low[1]}:{low[1] + inner - 1}]={{{','.join(lists)}}}"
+
+
+@st.composite
+def ranges(draw: st.DrawFn, values: st.SearchStrategy[Any]) -> str:
+    """Literal of a range, bounds open, closed or missing."""
+    low, high = sorted([draw(values), draw(values)])
+    bounds = draw(st.sampled_from(["[]", "[)", "(]", "()"]))
+    shown = [draw(st.sampled_from(["", str(low)])), draw(st.sampled_from(["", str(high)]))]
+    return bounds[0] + ",".join(f'"{value}"' if value else "" for value in shown) + bounds[1]
+
+
+RECORDS = st.tuples(
+    PLAIN_TEXT, NUMERICS, arrays(), ranges(st.integers(-(2**40), 2**40)), ranges(MOMENTS_AT), st.floats(), st.binary(max_size=50)
+)
+
+
+@pytest.mark.case(53, 54)
+def test_whatever_value_is_drawn_arrives_as_it_was(nodes: Nodes) -> None:
+    columns = "t text, n numeric, a text[], r int8range, m tstzrange, f float8, b bytea"
+    for node in nodes:
+        node.sql(f"create table drawn (id int primary key, {columns}); select rowferry.attach('drawn')")
+        for name, value in HOSTILE[node.name].items():
+            node.sql(f"alter database {node.database} set {name} = {value}")
+    connections = [psycopg.connect(node.conninfo, autocommit=True) for node in nodes]
+    for connection in connections:
+        connection.execute("set array_nulls = on; set search_path = public; set datestyle = 'ISO, YMD'")
+
+    @settings(max_examples=8, deadline=None, suppress_health_check=list(HealthCheck))
+    @given(st.lists(RECORDS, min_size=1, max_size=30))
+    def arrive(records: list[tuple[Any, ...]]) -> None:
+        connections[0].execute("delete from drawn")
+        with connections[0].cursor() as cursor:
+            query = "insert into drawn values (%s, %s, %s::numeric, %s::text[], %s::int8range, %s::tstzrange, %s, %s)"
+            cursor.executemany(query, [(number, *record) for number, record in enumerate(records)])
+        sync(*nodes)
+        assert waiting(nodes.crm) == []
+        assert rows(nodes.crm, "select * from public.drawn") == rows(nodes.billing, "select * from public.drawn")
+        stored = connections[1].execute("select t, b from drawn order by id").fetchall()
+        assert stored == [(record[0], record[6]) for record in records]
+
+    arrive()
+    for connection in connections:
+        connection.close()
