@@ -7,13 +7,18 @@ import os
 import random
 
 import pytest
-
 from convergence import machine, mutants
+
 from harness import Nodes
 
 HISTORIES = int(os.environ.get("HISTORIES", "20"))
 SEED = int(os.environ.get("SEED", str(random.SystemRandom().randrange(10**6))))
-QUICK = ["own unseen changes are ignored", "beaten events stay", "events leave by the number of their batch", "a skip asks nothing"]
+QUICK = [
+    "own unseen changes are ignored",
+    "beaten events stay",
+    "events leave by the number of their batch",
+    "a skip asks nothing",
+]
 
 
 @pytest.mark.slow

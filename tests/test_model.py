@@ -1,4 +1,4 @@
-"""The rules of the exchange, played in memory: random histories of every scenario end equal, and a rule that is left out is missed.
+"""The rules of the exchange, played in memory: random histories of every scenario end equal, and a missing rule is missed.
 
 HISTORIES multiplies the number of histories, SEED shifts them.
 """

@@ -1,4 +1,4 @@
-"""Steps that broke an earlier version of the protocol, each one followed exactly: calls one by one, times chosen, sessions moved by hand."""
+"""Steps that broke an earlier version of the protocol, each one followed exactly, call by call."""
 
 from __future__ import annotations
 
@@ -37,7 +37,9 @@ def both(nodes: Nodes, table: str = "notes") -> list[list[str]]:
     return [rows(node, f"select * from {table}") for node in nodes]
 
 
-def conflicts(nodes: Nodes, columns: str = "winner, winner_row ->> 'body' as won, loser_row ->> 'body' as lost") -> list[list[str]]:
+def conflicts(
+    nodes: Nodes, columns: str = "winner, winner_row ->> 'body' as won, loser_row ->> 'body' as lost"
+) -> list[list[str]]:
     return [rows(node, f"select {columns} from rowferry.conflicts") for node in nodes]
 
 
@@ -241,7 +243,8 @@ def test_a_user_who_waits_for_the_applier_is_never_told_of_a_deadlock(nodes: Nod
     """The user holds the second row and waits for the first one, which the applier has; 0.7 s later it reaches the second."""
     for node in nodes:
         node.sql(
-            "create table a (id integer primary key, body text); create table b (id integer primary key, body text, a_id integer references a);"
+            "create table a (id integer primary key, body text);"
+            " create table b (id integer primary key, body text, a_id integer references a);"
             "select rowferry.attach('a'), rowferry.attach('b')"
         )
     nodes.crm.sql("insert into a values (1, 'old'); insert into b values (1, 'old')")
@@ -260,7 +263,9 @@ def test_a_user_who_waits_for_the_applier_is_never_told_of_a_deadlock(nodes: Nod
         wait_for_lock(nodes.billing, applier, "advisory")
         wait = Meanwhile(lambda: user.execute("update a set body = body || ' user'"))
         wait_for_lock(nodes.billing, user)
-        waited = "select clock_timestamp() - query_start > '0.7 s' or state <> 'active' as long from pg_stat_activity where pid = %s"
+        waited = (
+            "select clock_timestamp() - query_start > '0.7 s' or state <> 'active' as long from pg_stat_activity where pid = %s"
+        )
         wait_until(lambda: nodes.billing.sql(waited, [user.info.backend_pid])[0]["long"], 5, "the user has waited for 0.7 s")
         open_gate()
         if limited:
@@ -281,13 +286,18 @@ def test_a_user_who_waits_for_the_applier_is_never_told_of_a_deadlock(nodes: Nod
 @pytest.mark.case(98)
 def test_a_trigger_that_stamps_each_row_of_the_target_sets_off_nothing_endless(nodes: Nodes) -> None:
     for node in nodes:
-        node.sql("create table notes (id integer primary key, body text, updated_at timestamptz); select rowferry.attach('notes')")
+        node.sql(
+            "create table notes (id integer primary key, body text, updated_at timestamptz); select rowferry.attach('notes')"
+        )
     nodes.billing.sql(
         "create function stamp() returns trigger language plpgsql as"
         " $$ begin new.updated_at := clock_timestamp(); return new; end $$;"
         "create trigger stamp before insert or update on notes for each row execute function stamp()"
     )
-    for query in ("insert into notes select i, 'new', '2020-01-01' from generate_series(1, 20) i", "update notes set body = 'again'"):
+    for query in (
+        "insert into notes select i, 'new', '2020-01-01' from generate_series(1, 20) i",
+        "update notes set body = 'again'",
+    ):
         nodes.crm.sql(query)
         sync(*nodes)
         assert both(nodes)[0] == both(nodes)[1]
@@ -352,10 +362,11 @@ def test_many_refused_rows_in_a_large_batch_cost_few_subtransactions_each_call(n
         node.sql("update rowferry.links set batch_limit = 20000")
     nodes.billing.sql("alter table notes add constraint no_bad check (body <> 'bad')")
     nodes.crm.sql(
-        "insert into notes select i, case when i % 19 = 0 and i <= 19380 then 'bad' else 'good' end from generate_series(1, 20000) i"
+        "insert into notes select i, case when i % 19 = 0 and i <= 19380 then 'bad' else 'good' end"
+        " from generate_series(1, 20000) i"
     )
     courier = Courier(nodes)
-    crm, billing = courier.meet(nodes)
+    crm, _ = courier.meet(nodes)
     good = "select count(*) as n from notes"
     drawn, began, calls, next_id = [], time.monotonic(), 0, "select txid_snapshot_xmax(txid_current_snapshot()) as id"
     while nodes.billing.sql(good)[0]["n"] < 18980 and calls < 400:

@@ -1,4 +1,7 @@
-"""Nodes that forget: restored backups, clones, standbys, dumps. The exchange stops before anything is lost, says what to do, and that works."""
+"""Nodes that forget: restored backups, clones, standbys, dumps.
+
+The exchange stops before anything is lost, says what to do, and that works.
+"""
 
 from __future__ import annotations
 
@@ -175,7 +178,11 @@ def test_a_node_upgraded_by_dump_and_restore_stops_until_it_is_told_that_it_is_t
     old = notes.crm.server
     with fresh(old) as new:
         roles = program([f"{old.bin_dir}/pg_dumpall", "--roles-only", "-d", old.conninfo()], old)
-        program([f"{old.bin_dir}/psql", "-X", "-q", new.conninfo()], new, "\n".join(r for r in roles.splitlines() if "postgres" not in r))
+        program(
+            [f"{old.bin_dir}/psql", "-X", "-q", new.conninfo()],
+            new,
+            "\n".join(r for r in roles.splitlines() if "postgres" not in r),
+        )
         dump = program([f"{old.bin_dir}/pg_dump", "--create", notes.crm.conninfo], old)
         program([f"{old.bin_dir}/psql", "-X", "-q", "-v", "ON_ERROR_STOP=1", new.conninfo()], new, dump)
         old.stop()
@@ -218,7 +225,7 @@ def _walwriter(node: Node) -> int:
 
 @pytest.mark.case(75)
 def test_a_table_attached_under_load_arrives_without_a_gap_and_without_a_duplicate(nodes: Nodes) -> None:
-    """A user inserts, updates and deletes from before attach() until after the backfill has begun; each row is inserted there once."""
+    """A user inserts, updates and deletes from before attach() until the backfill is on; each row is inserted there once."""
     for node in nodes:
         node.sql("create table notes (id integer primary key, body text)")
     nodes.crm.sql("insert into notes select i, 'old' from generate_series(1, 3000) i")

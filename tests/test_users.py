@@ -97,7 +97,9 @@ def test_an_open_transaction_delays_its_own_changes_and_no_others(notes: Nodes) 
     user = notes.crm.connect(autocommit=False)
     user.execute("update notes set body = 'late' where id <= 10; insert into notes values (100, 'late')")
     for n in range(3):
-        notes.crm.sql(f"update notes set body = 'early {n}' where id > 10 and id <= 20; insert into notes values ({n + 101}, 'early')")
+        notes.crm.sql(
+            f"update notes set body = 'early {n}' where id > 10 and id <= 20; insert into notes values ({n + 101}, 'early')"
+        )
         notes.billing.sql(f"insert into notes values ({n + 201}, 'back')")
         sync(*notes)
         assert waiting(notes.crm) + waiting(notes.billing) == []
@@ -174,10 +176,13 @@ def test_a_user_who_takes_rows_in_the_other_order_gets_no_error_again_and_again(
             if turn % 2:
                 open_gate()
                 wait_until(
-                    lambda applier=applier: nodes.billing.sql(  # type: ignore[misc]
-                        "select pid from pg_stat_activity where pid = %s and wait_event = 'transactionid'", [applier.info.backend_pid]
-                    )
-                    or not call.is_alive(),
+                    lambda applier=applier: (
+                        nodes.billing.sql(  # type: ignore[misc]
+                            "select pid from pg_stat_activity where pid = %s and wait_event = 'transactionid'",
+                            [applier.info.backend_pid],
+                        )
+                        or not call.is_alive()  # noqa: B023
+                    ),
                     5,
                     "the applier waits for the user",
                 )

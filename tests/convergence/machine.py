@@ -29,7 +29,8 @@ CALL = "select * from rowferry.process_batch(null, %s, %s, %s)"
 STATE = """
 select
   (select coalesce(json_object_agg(r.id, r.value), '{}') from t.records r) as rows,
-  (select coalesce(json_agg(json_build_array(e.record_id, e.stamp, e.event_type = 'q', h.attempts, extract(epoch from h.not_before - '2026-01-01'))
+  (select coalesce(json_agg(json_build_array(e.record_id, e.stamp, e.event_type = 'q', h.attempts,
+    extract(epoch from h.not_before - '2026-01-01'))
       order by e.id), '[]')
     from (select e.*, extract(epoch from rowferry._stamp(e) - '2026-01-01')::text as stamp from rowferry.events e) e
     left join rowferry.held_events h on h.event_id = e.id) as events,
@@ -251,9 +252,11 @@ class Lockstep(Exchange):
         self.last_ids = [self.last_id(side) for side in (0, 1)]
 
     def last_id(self, side: int) -> int:
-        row = self.sides[side].courier.execute(
-            "select pg_sequence_last_value(pg_get_serial_sequence('rowferry.events', 'id')::regclass) as id"
-        ).fetchone()
+        row = (
+            self.sides[side]
+            .courier.execute("select pg_sequence_last_value(pg_get_serial_sequence('rowferry.events', 'id')::regclass) as id")
+            .fetchone()
+        )
         assert row
         return int(row["id"])
 
@@ -299,7 +302,9 @@ class Lockstep(Exchange):
         stamp = self.clocks[side]
         if kind == "undo":
             connection.execute("savepoint s")
-            connection.execute("insert into t.records values (%s, %s) on conflict (id) do update set value = excluded.value", (key, value))
+            connection.execute(
+                "insert into t.records values (%s, %s) on conflict (id) do update set value = excluded.value", (key, value)
+            )
             connection.execute("rollback to savepoint s")
             node.draw()
         elif kind == "touch":
@@ -316,7 +321,9 @@ class Lockstep(Exchange):
             for k in order:
                 transaction.write(k, value if k == other else None, stamp)
         else:
-            connection.execute("insert into t.records values (%s, %s) on conflict (id) do update set value = excluded.value", (key, value))
+            connection.execute(
+                "insert into t.records values (%s, %s) on conflict (id) do update set value = excluded.value", (key, value)
+            )
             transaction.write(key, value, stamp)
         if not stays_open:
             self.end(side, who, True)
@@ -380,7 +387,9 @@ class Lockstep(Exchange):
         self.compare(post.side)
         sent = [e.key for _, events in envelope.batch.rows.values() for e in events] if envelope and envelope.batch else []
         assert sorted(prefer) == sorted(sent), f"{node.name} sends events of {sorted(prefer)}, the model of {sorted(sent)}"
-        assert (envelope is None) == (row["envelope"] is None), f"{node.name} is {row['status']}, the model's answer is {envelope}"
+        assert (envelope is None) == (row["envelope"] is None), (
+            f"{node.name} is {row['status']}, the model's answer is {envelope}"
+        )
         return None if envelope is None else Post(1 - post.side, post.token, row["envelope"], envelope)
 
     def compare(self, side: int) -> None:
@@ -392,7 +401,12 @@ class Lockstep(Exchange):
         model = {
             "rows": {k: i.value for k, i in node.rows.items() if i.value is not None},
             "events": [
-                (e.key, None if e.question else e.stamp, e.question, *((h.attempts, h.until) if (h := held[e.id]) else (None, None)))
+                (
+                    e.key,
+                    None if e.question else e.stamp,
+                    e.question,
+                    *((h.attempts, h.until) if (h := held[e.id]) else (None, None)),
+                )
                 for e in sorted(link.events)
             ],
             "link": [link.acked, link.received, link.top, link.built, link.ready, link.growth],
@@ -406,7 +420,9 @@ class Lockstep(Exchange):
         }
         self.tally.comparisons += 1
         self.tally.rows += len(real["rows"])
-        apart = [f"{what} on {node.name}: {real[what]}, the model says {model[what]}" for what in model if real[what] != model[what]]
+        apart = [
+            f"{what} on {node.name}: {real[what]}, the model says {model[what]}" for what in model if real[what] != model[what]
+        ]
         assert not apart, "; ".join(apart)
 
     def quiet(self) -> bool:
@@ -490,7 +506,11 @@ class Family(Exchange):
         found = {r["id"]: r for r in connection.execute("select id, value from t.parents").fetchall()}
         record = key if table == "parents" else "c"
         row = connection.execute(f"select * from t.{table} where id = %s", (record,)).fetchone()
-        if (kind == "delete" and not self.may_delete) or (kind != "write" and row is None) or (table == "children" and (kind == "move" or not found)):
+        if (
+            (kind == "delete" and not self.may_delete)
+            or (kind != "write" and row is None)
+            or (table == "children" and (kind == "move" or not found))
+        ):
             return
         other = KEYS[1 - KEYS.index(key)]
         child = connection.execute("select value from t.children where parent_id = %s", (key,)).fetchone()
@@ -515,7 +535,9 @@ class Family(Exchange):
             self.log.append((name, f"parents/{key}", None, seen))
             record = other
         elif table == "parents":
-            connection.execute("insert into t.parents values (%s, %s) on conflict (id) do update set value = excluded.value", (key, value))
+            connection.execute(
+                "insert into t.parents values (%s, %s) on conflict (id) do update set value = excluded.value", (key, value)
+            )
         else:
             parent = key if key in found else other
             connection.execute(

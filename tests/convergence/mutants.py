@@ -24,7 +24,13 @@ class Mutant:
 
 MUTANTS = {
     "own unseen changes are ignored": Mutant(
-        (("_own_events", "where e.event_type <> 'q' and not e.id <@ p_heard", "where false and e.event_type <> 'q' and not e.id <@ p_heard"),)
+        (
+            (
+                "_own_events",
+                "where e.event_type <> 'q' and not e.id <@ p_heard",
+                "where false and e.event_type <> 'q' and not e.id <@ p_heard",
+            ),
+        )
     ),
     "every event counts as unknown": Mutant(
         (("_settle", "max(e.stamp) filter (where not e.id <@ p_known) as theirs", "max(e.stamp) as theirs"),), budget=400
@@ -33,11 +39,13 @@ MUTANTS = {
         (("_exchange", "if (v_header ->> 'top')::bigint <= v_link.received then", "if true then"),)
     ),
     "a key travels without its events in flight": Mutant(
-        ((
-            "_read_batch",
-            "join rowferry.events e on e.entity_id = v_entity.id and e.record_id = k.record_id;",
-            "join rowferry.events e on e.entity_id = v_entity.id and e.record_id = k.record_id and not e.id <@ v_flying;",
-        ),)
+        (
+            (
+                "_read_batch",
+                "join rowferry.events e on e.entity_id = v_entity.id and e.record_id = k.record_id;",
+                "join rowferry.events e on e.entity_id = v_entity.id and e.record_id = k.record_id and not e.id <@ v_flying;",
+            ),
+        )
     ),
     "beaten events stay": Mutant((("_settle", "perform rowferry._delete_events(v_verdict.lost);", "null;"),)),
     "an answer counts as a real change": Mutant(
@@ -47,12 +55,15 @@ MUTANTS = {
         (("_stamp", "operator(pg_catalog.>) 0", "operator(pg_catalog.>) 100"),), "Family", 400
     ),
     "events leave by the number of their batch": Mutant(
-        ((
-            "_hear",
-            "o_retired := rowferry._delete_events(v_heard);",
-            "o_retired := rowferry._delete_events((select range_agg(r) from rowferry.built_batches b cross join lateral unnest(b.ids) r"
-            " where b.peer = p_link.peer and b.number <= (p_header ->> 'received')::bigint));",
-        ),)
+        (
+            (
+                "_hear",
+                "o_retired := rowferry._delete_events(v_heard);",
+                "o_retired := rowferry._delete_events("
+                "(select range_agg(r) from rowferry.built_batches b cross join lateral unnest(b.ids) r"
+                " where b.peer = p_link.peer and b.number <= (p_header ->> 'received')::bigint));",
+            ),
+        )
     ),
     "any token opens": Mutant(
         (
@@ -78,7 +89,8 @@ MUTANTS = {
         (("_coalesce", "e.event_type <> 'q' and not e.id <@ v_sent", "e.event_type <> 'q'"),), budget=200
     ),
     "what was taken is forgotten early": Mutant(
-        (("_hear", "t.number <= (p_header ->> 'retired')::bigint", "t.number <= (p_header ->> 'retired')::bigint + 1"),), budget=200
+        (("_hear", "t.number <= (p_header ->> 'retired')::bigint", "t.number <= (p_header ->> 'retired')::bigint + 1"),),
+        budget=200,
     ),
     "held events are never retried": Mutant(
         (("_read_batch", "where h.not_before <= v_now and e.entity_id", "where false and h.not_before <= v_now and e.entity_id"),)
@@ -88,7 +100,8 @@ MUTANTS = {
     ),
     "a new courier builds before it has heard": Mutant((("_open", "p_link.ready := false;", "null;"),), budget=200),
     "conflicts are not told": Mutant(
-        (("_hear", "perform rowferry._record_conflicts(p_link.peer, p_header ->> 'from', v_ack -> 'conflicts');", "null;"),), budget=200
+        (("_hear", "perform rowferry._record_conflicts(p_link.peer, p_header ->> 'from', v_ack -> 'conflicts');", "null;"),),
+        budget=200,
     ),
     "refused rows are acknowledged": Mutant((("_apply_batch", "if v_left <> '[]' then", "if false then"),)),
     "applied rows are captured": Mutant((("_mark_applying", "array_agg(k)", "'{}'::text[]"),)),

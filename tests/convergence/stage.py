@@ -32,10 +32,12 @@ create trigger refuse before insert or update or delete on t.records for each ro
 create trigger refuse before insert or update or delete on t.parents for each row execute function t.refuse();
 grant usage on schema t to public;
 grant select on t.clock to public;
-create or replace function rowferry._now() returns timestamptz language sql volatile parallel safe as $$ select c.at from t.clock c $$;
+create or replace function rowferry._now() returns timestamptz language sql volatile parallel safe as
+$$ select c.at from t.clock c $$;
 select rowferry.attach('t.records'), rowferry.attach('t.parents'), rowferry.attach('t.children');
 create function t.merge(mine t.records, theirs t.records) returns t.records language sql immutable as $$
-  select row(coalesce((mine).id, (theirs).id), format('(%s+%s)', coalesce((mine).value, 'None'), coalesce((theirs).value, 'None')))::t.records
+  select row(coalesce((mine).id, (theirs).id),
+    format('(%s+%s)', coalesce((mine).value, 'None'), coalesce((theirs).value, 'None')))::t.records
 $$;
 create table t.fresh_links as table rowferry.links;
 """
@@ -72,7 +74,9 @@ class Side:
         self.users: list[psycopg.Connection[dict[str, Any]]] = [node.connect(row_factory=dict_row) for _ in range(sessions)]
         for connection in self.users:
             connection.execute("set lock_timeout = '5s'")  # a user that waits is an error of the test
-        columns = self.courier.execute("select attname from pg_attribute where attrelid = 't.fresh_links'::regclass and attnum > 0")
+        columns = self.courier.execute(
+            "select attname from pg_attribute where attrelid = 't.fresh_links'::regclass and attnum > 0"
+        )
         self.reset_sql = RESET.format(columns=", ".join(f'"{c["attname"]}" = f."{c["attname"]}"' for c in columns.fetchall()))
 
     def reset(self) -> None:

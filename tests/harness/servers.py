@@ -1,4 +1,7 @@
-"""What befalls whole servers: set back to a copy of their files, cloned, replaced by a promoted standby. All are gone at the test's end."""
+"""What befalls whole servers: set back to a copy of their files, cloned, replaced by a promoted standby.
+
+All are gone at the test's end.
+"""
 
 from __future__ import annotations
 
@@ -49,7 +52,21 @@ def clone(node: Node) -> Iterator[Node]:
 def standby(node: Node) -> Iterator[Node]:
     """A streaming standby that has all that the node has; it follows until one of the two stops."""
     with _another(node.server) as server:
-        program([f"{server.bin_dir}/pg_basebackup", "-D", str(server.data_dir), "-R", "-c", "fast", "-X", "stream", "-d", node.server.conninfo()], server)
+        program(
+            [
+                f"{server.bin_dir}/pg_basebackup",
+                "-D",
+                str(server.data_dir),
+                "-R",
+                "-c",
+                "fast",
+                "-X",
+                "stream",
+                "-d",
+                node.server.conninfo(),
+            ],
+            server,
+        )
         _launch(server)
         found = Node(node.name, server, node.database)
         [at] = node.sql("select pg_current_wal_insert_lsn()::text as lsn")

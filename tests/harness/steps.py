@@ -23,7 +23,8 @@ declare
   v_identity text := pg_get_function_identity_arguments(f.oid);
   v_out text := (select string_agg(f.proargnames[i], ', ' order by i) from generate_subscripts(f.proargmodes, 1) i
     where f.proargmodes[i] = 'o');
-  v_call text := format('rowferry.%I(%s)', f.proname || '_then', (select string_agg('$' || n, ', ') from generate_series(1, f.pronargs) n));
+  v_call text := format('rowferry.%I(%s)', f.proname || '_then',
+    (select string_agg('$' || n, ', ') from generate_series(1, f.pronargs) n));
   v_gated text := format($f$create function rowferry.%I(%s) returns %s language plpgsql %s security definer as $x$
     declare
       v_timeout text := current_setting('lock_timeout');
@@ -71,7 +72,9 @@ class Meanwhile(threading.Thread, Generic[T]):
 
 def wait_for_lock(node: Node, connection: psycopg.Connection[Any], event: str | None = None) -> None:
     """Until the session waits for a lock: any, or that wait_event ("advisory": at the gate)."""
-    query = "select pid from pg_stat_activity where pid = %s and wait_event_type = 'Lock' and wait_event = coalesce(%s, wait_event)"
+    query = (
+        "select pid from pg_stat_activity where pid = %s and wait_event_type = 'Lock' and wait_event = coalesce(%s, wait_event)"
+    )
     pid = connection.info.backend_pid
     wait_until(lambda: bool(node.sql(query, [pid, event])), 10, f"session {pid} of {node.name} waits for {event or 'a lock'}")
 
