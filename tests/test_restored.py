@@ -1,7 +1,4 @@
-"""Nodes that forget: restored backups, clones, standbys, dumps.
-
-The exchange stops before anything is lost, says what to do, and that works.
-"""
+"""Nodes that forget: backups, clones, standbys, dumps. The link stops before a loss, says what to do, and that works."""
 
 from __future__ import annotations
 
@@ -225,7 +222,7 @@ def _walwriter(node: Node) -> int:
 
 @pytest.mark.case(75)
 def test_a_table_attached_under_load_arrives_without_a_gap_and_without_a_duplicate(nodes: Nodes) -> None:
-    """A user inserts, updates and deletes from before attach() until the backfill is on; each row is inserted there once."""
+    """A user inserts, updates and deletes from before attach() until the backfill is under way; none comes twice."""
     for node in nodes:
         node.sql("create table notes (id integer primary key, body text)")
     nodes.crm.sql("insert into notes select i, 'old' from generate_series(1, 3000) i")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import psycopg
 import pytest
 
-from harness import Node, Nodes, wait_until
+from harness import Node, Nodes
 from harness.courier import Courier
 from harness.exchange import rows, sync, waiting
 from harness.steps import Meanwhile, closed, install_gate, wait_for_lock
@@ -98,7 +98,7 @@ def test_an_open_transaction_delays_its_own_changes_and_no_others(notes: Nodes) 
     user.execute("update notes set body = 'late' where id <= 10; insert into notes values (100, 'late')")
     for n in range(3):
         notes.crm.sql(
-            f"update notes set body = 'early {n}' where id > 10 and id <= 20; insert into notes values ({n + 101}, 'early')"
+            f"update notes set body = 'early {n}' where id between 11 and 20; insert into notes values ({n + 101}, 'early')"
         )
         notes.billing.sql(f"insert into notes values ({n + 201}, 'back')")
         sync(*notes)
@@ -165,40 +165,33 @@ def test_a_user_who_takes_rows_in_the_other_order_gets_no_error_again_and_again(
     for turn in range(6):
         nodes.crm.sql("update rowferry.links set batch_limit = 500")  # it follows the time that the gate was closed
         nodes.crm.sql(f"update a set body = 'crm {turn}'; update b set body = 'crm {turn}'")
-        courier = Courier(nodes)
-        batch, _ = courier.meet(nodes)
-        applier = courier.connections["billing"]
-        user = nodes.billing.connect(autocommit=False)
-        user.execute(f"update b set body = 'user {turn}'")
-        with closed(nodes.billing) as open_gate:
-            call = Meanwhile(lambda courier=courier, batch=batch: courier.call(nodes.billing, batch))  # type: ignore[misc]
-            wait_for_lock(nodes.billing, applier, "advisory")
-            if turn % 2:
-                open_gate()
-                wait_until(
-                    lambda applier=applier: (
-                        nodes.billing.sql(  # type: ignore[misc]
-                            "select pid from pg_stat_activity where pid = %s and wait_event = 'transactionid'",
-                            [applier.info.backend_pid],
-                        )
-                        or not call.is_alive()  # noqa: B023
-                    ),
-                    5,
-                    "the applier waits for the user",
-                )
-            wait = Meanwhile(lambda user=user, turn=turn: user.execute(f"update a set body = 'user {turn}'"))  # type: ignore[misc]
-            if not turn % 2:
-                wait_for_lock(nodes.billing, user)
-                open_gate()
-            assert call.result()["refused"] == 0
-            wait.result()
-            user.commit()
-        for node in nodes:
-            node.close()
+        opposite_orders(nodes, f"user {turn}", user_waits_first=turn % 2 == 0)
         released(nodes.crm)
         sync(*nodes)
         assert (len(equal(nodes, "a")), len(equal(nodes, "b"))) == (1, 1)
         assert waiting(nodes.crm) + waiting(nodes.billing) == []
+
+
+def opposite_orders(nodes: Nodes, mark: str, user_waits_first: bool) -> None:
+    courier = Courier(nodes)
+    batch, _ = courier.meet(nodes)
+    applier, user = courier.connections["billing"], nodes.billing.connect(autocommit=False)
+    user.execute("update b set body = %s", [mark])
+    with closed(nodes.billing) as open_gate:
+        call = Meanwhile(lambda: courier.call(nodes.billing, batch))
+        wait_for_lock(nodes.billing, applier, "advisory")
+        if not user_waits_first:
+            open_gate()
+            wait_for_lock(nodes.billing, applier, "transactionid")
+        wait = Meanwhile(lambda: user.execute("update a set body = %s", [mark]))
+        if user_waits_first:
+            wait_for_lock(nodes.billing, user)
+            open_gate()
+        assert call.result()["refused"] == 0
+        wait.result()
+        user.commit()
+    for node in nodes:
+        node.close()
 
 
 @pytest.mark.case(23)

@@ -1,7 +1,4 @@
-"""What befalls whole servers: set back to a copy of their files, cloned, replaced by a promoted standby.
-
-All are gone at the test's end.
-"""
+"""What befalls whole servers: set back to a copy of their files, cloned, replaced by a promoted standby."""
 
 from __future__ import annotations
 
