@@ -28,6 +28,7 @@ def test_what_touches_a_table_belongs_to_its_owner_and_capture_to_rowferry(crm: 
         "delete_items": owner,
         "differing_items": owner,
         "keys_items": owner,
+        "lacking_items": owner,
         "lock_items": owner,
         "read_items": owner,
         "finish_items": owner,

@@ -16,6 +16,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
+import psycopg
 from hypothesis import HealthCheck, Phase, seed, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, precondition, rule, run_state_machine_as_test
@@ -186,8 +187,12 @@ class Exchange(RuleBasedStateMachine):
     def real_call(self, post: Post, limit: int) -> dict[str, Any]:
         self.tally.calls += 1
         token = f"{post.token[0]}-{post.token[1]}"
-        row = self.sides[post.side].courier.execute(CALL, (token, post.real, limit)).fetchone()
-        assert row is not None
+        row = None
+        while (
+            row is None
+        ):  # a lock of the server's own work, such as autovacuum's, may be in the way: the courier tries again too
+            with contextlib.suppress(psycopg.errors.LockNotAvailable):
+                row = self.sides[post.side].courier.execute(CALL, (token, post.real, limit)).fetchone()
         assert row["status"] in ("moved", "idle", "superseded"), f"{row['status']}: {row['reason']}"
         if row["status"] != "superseded":
             self.tokens[post.side] = max(self.tokens[post.side], post.token)
