@@ -190,7 +190,7 @@ class Exchange(RuleBasedStateMachine):
         row = None
         while (
             row is None
-        ):  # a lock of the server's own work, such as autovacuum's, may be in the way: the courier tries again too
+        ):  # a lock of the server's own work, such as autovacuum's, may hold it: the courier tries again too
             with contextlib.suppress(psycopg.errors.LockNotAvailable):
                 row = self.sides[post.side].courier.execute(CALL, (token, post.real, limit)).fetchone()
         assert row["status"] in ("moved", "idle", "superseded"), f"{row['status']}: {row['reason']}"
