@@ -320,6 +320,11 @@ class Node:
             verdict = self._verdict(peer, key, image, unseen, theirs)
             if verdict == "wait":
                 return "wait"
+            if verdict == "merge":
+                if mine != image.value and (reason := self._refusal(link, key, image, heard, refuse)):
+                    return reason
+                self._merge(peer, key, image, unseen, max(top(unseen), top(theirs)))
+                verdict = "mine"
             if theirs and mine != image.value:
                 ours, other = (top(unseen), mine), (top(theirs), image.value)
                 winner, won, lost = (self.name, ours, other) if verdict == "mine" else (peer, other, ours)
@@ -341,7 +346,7 @@ class Node:
         return ""
 
     def _verdict(self, peer: str, key: str, image: Image, unseen: list[Event], theirs: list[Event]) -> str:
-        """mine: my row stays; theirs: the peer's is written; wait: nothing is taken until the arbiter's row comes."""
+        """mine: my row stays; theirs: the peer's is written; merge: both, here; wait: nothing is taken until the arbiter's row comes."""
         rule, broken = self.rules.conflict, self.rules.broken
         if not theirs and broken != "blind":  # I know all of it: my change is the later one, no conflict
             return "mine"
@@ -353,21 +358,18 @@ class Node:
         if rule == "fixed":
             return "mine" if self.name == self.rules.favoured else "theirs"
         if rule == "merge":
-            return self._merge(peer, key, image, unseen, max(stamps))
+            return "merge" if self.name < peer or broken == "both_merge" else "mine" if broken == "other_takes" else "wait"
         return "mine" if (stamps[0], self.name) > (stamps[1], peer) else "theirs"
 
-    def _merge(self, peer: str, key: str, image: Image, unseen: list[Event], stamp: float) -> str:
-        mine, broken = self.rows.get(key, NOTHING), self.rules.broken
-        if broken == "both_merge":
+    def _merge(self, peer: str, key: str, image: Image, unseen: list[Event], stamp: float) -> None:
+        mine = self.rows.get(key, NOTHING)
+        if self.rules.broken == "both_merge":
             self.rows[key] = Image("+".join(sorted((str(mine.value), str(image.value)))), join(mine.seen, image.seen))
             self.links[peer].drop(e.id for e in unseen)
-        elif self.name > peer:
-            return "mine" if broken == "other_takes" else "wait"
         elif mine.value != image.value:
             self.write(key, self.rules.merge(mine.value, image.value), max(stamp, self.now), image.seen)
         else:  # equal: nothing to write, and what both knew is in it
             self.rows[key] = Image(mine.value, join(mine.seen, image.seen))
-        return "mine"
 
     def _join(self, peer: str, key: str, image: Image, unseen: list[Event]) -> str:
         """Both sides take the union of both and keep their own events; they meet because a union only grows."""
