@@ -90,6 +90,7 @@ class Held:
     attempts: int
     until: float
     reason: str
+    since: float = 0
 
 
 @dataclass
@@ -346,7 +347,7 @@ class Node:
         return ""
 
     def _verdict(self, peer: str, key: str, image: Image, unseen: list[Event], theirs: list[Event]) -> str:
-        """mine: my row stays; theirs: the peer's is written; merge: both, here; wait: nothing is taken until the arbiter's row comes."""
+        """mine: my row stays; theirs: the peer's is written; merge: both, here; wait: nothing is taken till the arbiter's row."""
         rule, broken = self.rules.conflict, self.rules.broken
         if not theirs and broken != "blind":  # I know all of it: my change is the later one, no conflict
             return "mine"
@@ -447,9 +448,9 @@ class Node:
             for event in link.events:
                 if event.key != key or event.id not in built.ids or key in given_up or (reason in LACKING and not hold_lacking):
                     continue
-                held = link.held.setdefault(event.id, Held(0, 0, reason))
+                held = link.held.setdefault(event.id, Held(0, 0, reason, self.now))
                 held.reason = reason
-                if reason in UNCOUNTED:
+                if reason in UNCOUNTED and not (reason == "wait" and held.since < self.now - LONGEST_WAIT):
                     held.until = self.now + 0.25
                 else:
                     held.until = self.now + min(2 ** min(held.attempts, 10), 300)
@@ -531,6 +532,7 @@ class Node:
 
 LACKING = {"parent missing", "parent deleted", "child kept", "child left"}
 UNCOUNTED = {"locked", "wait"}
+LONGEST_WAIT = 10  # seconds for a merge; then it counts as refused
 GIVEN_UP_BY = {"parent deleted": "drop", "child kept": "revive"}
 
 

@@ -19,8 +19,11 @@ set xmloption = 'content'
 set array_nulls = on
 as $$
 declare
+  c_time constant interval := '0.1 s';
   v_batch record;
+  c_most_events constant integer := 1000;  -- of one record
   v_hot boolean := true;
+  v_removed integer;
   v_limit integer;
   v_header jsonb;
   v_tag uuid;
@@ -43,12 +46,20 @@ begin
     perform rowferry._perform_skips(p_link.peer);
     v_limit := least(least(p_limit, p_link.batch_limit)::bigint * p_link.growth, 100000);
     perform rowferry._queue_backfill(p_link.peer, greatest(1, v_limit));
-    select c.o_removed, c.o_hot into o_removed, v_hot from rowferry._coalesce(p_link.peer, greatest(1, v_limit)) c;
+    select c.o_removed, c.o_hot into o_removed, v_hot from rowferry._coalesce(p_link.peer, greatest(1, v_limit), p_link.first_id) c;
   end if;
   if not v_hot then
     -- A statement of its own: its snapshot holds what was queued just now, and is the one for events and rows alike.
     begin
-      select * into v_batch from rowferry._read_batch(p_link.peer, greatest(1, v_limit));
+      select * into v_batch from rowferry._read_batch(p_link.peer, greatest(1, v_limit), p_link.first_id, c_most_events);
+      while v_batch.o_hot_records is not null loop
+        v_removed := rowferry._coalesce_records(p_link.peer, v_batch.o_hot_entities, v_batch.o_hot_records);
+        o_removed := o_removed + v_removed;
+        -- Out of time for this call; the next one goes on.
+        exit when v_removed > 0 and clock_timestamp() - v_began > c_time;
+        select * into v_batch
+        from rowferry._read_batch(p_link.peer, greatest(1, v_limit), p_link.first_id, case when v_removed > 0 then c_most_events end);
+      end loop;
       if v_batch.o_events > 0 then
         v_tag := gen_random_uuid();
         o_envelope := rowferry._encode(v_header || jsonb_build_object('number', p_link.top + 1, 'tag', v_tag, 'ids', v_batch.o_ids::text,

@@ -1,8 +1,10 @@
--- Of several events of one record that no batch has ever held, the newest is enough: what is sent is the present row. Removes the others, so that a
--- record that changes a million times costs no more than one that changed once. o_hot: there are more of them than could be looked at in this call.
+-- Of several events of one record that no batch has ever held, the newest is enough: what is sent is the present row. Looks through the next events to be
+-- sent and removes the others, so that a record that changes a million times costs no more than one that changed once. o_hot: there are more of them than
+-- could be looked at in this call.
 create or replace function rowferry._coalesce(
   p_peer text,
   p_limit integer,
+  p_first_id bigint,
   out o_removed integer,
   out o_hot boolean
 )
@@ -20,25 +22,33 @@ declare
   v_mine integer[] := array(select e.id from rowferry.entities e where e.peer = p_peer);
   v_sent int8multirange := coalesce((
     select range_agg(r) from rowferry.built_batches b cross join lateral unnest(b.ids) r where b.peer = p_peer), '{}');
+  v_held boolean := exists (select from rowferry.held_events);
+  v_skips boolean := exists (select from rowferry.skips s where s.done_at is null);
   v_window integer := p_limit + 1;
   v_looked integer;
   v_ids bigint[];
 begin
   o_removed := 0;
+  o_hot := false;
   loop
-    select array_agg(n.id) filter (where n.place > 1), count(*) into v_ids, v_looked
+    with looked as materialized (
+      -- + 0: in the order of ids, whatever the statistics say.
+      select e.id, e.entity_id, e.record_id, rowferry._stamp(e) as stamp
+      from rowferry.events e
+      where e.id >= p_first_id and e.entity_id + 0 = any (v_mine) and e.event_type <> 'q' and not e.id <@ v_sent
+        and not (v_held and exists (select from rowferry.held_events h where h.event_id = e.id))
+        and not (v_skips and exists (select from rowferry.skips s
+          where s.done_at is null and s.entity_id = e.entity_id and s.record_id = e.record_id and e.id <@ s.ids))
+      order by e.id
+      limit v_window
+    ), several as (
+      select l.entity_id, l.record_id from looked l group by l.entity_id, l.record_id having count(*) > 1
+    )
+    select array_agg(n.id) filter (where n.place > 1), (select count(*) from looked) into v_ids, v_looked
     from (
-      select f.id, row_number() over (partition by f.entity_id, f.record_id order by f.stamp desc, f.id desc) as place
-      from (
-        select e.id, e.entity_id, e.record_id, rowferry._stamp(e) as stamp
-        from rowferry.events e
-        where e.entity_id = any (v_mine) and e.event_type <> 'q' and not e.id <@ v_sent
-          and not exists (select from rowferry.held_events h where h.event_id = e.id)
-          and not exists (select from rowferry.skips s
-            where s.done_at is null and s.entity_id = e.entity_id and s.record_id = e.record_id and e.id <@ s.ids)
-        order by e.id
-        limit v_window
-      ) f
+      select l.id, row_number() over (partition by l.entity_id, l.record_id order by l.stamp desc, l.id desc) as place
+      from looked l
+      where (l.entity_id, l.record_id) in (select * from several)
     ) n;
     exit when v_ids is null;
     delete from rowferry.events e where e.id = any (v_ids);
@@ -49,8 +59,7 @@ begin
     exit when o_hot;
     v_window := least(v_window * 2, 20000);
   end loop;
-  o_hot := coalesce(o_hot, false);
 end
 $$;
-comment on function rowferry._coalesce(text, integer) is 'Removes events that a newer one of the same record makes superfluous.';
-revoke all on function rowferry._coalesce(text, integer) from public;
+comment on function rowferry._coalesce(text, integer, bigint) is 'Removes events that a newer one of the same record makes superfluous.';
+revoke all on function rowferry._coalesce(text, integer, bigint) from public;

@@ -32,6 +32,8 @@ as $$
 declare
   v_before rowferry.links := (select l from rowferry.links l where l.peer = p_peer);
   v_link rowferry.links := v_before;
+  v_last_id bigint := case when pg_current_xact_id_if_assigned() is null
+    then pg_sequence_last_value(pg_get_serial_sequence('rowferry.events', 'id')::regclass) end;
   v_format integer;
   v_header jsonb;
   v_sections rowferry._section[];
@@ -89,6 +91,9 @@ begin
         select * into v_heard from rowferry._hear(v_link, v_header);
         v_link := v_heard.o_link;
         retired := v_heard.o_retired;
+        if retired > 0 then
+          v_link := rowferry._move_first(v_link, v_last_id);
+        end if;
       end if;
     end if;
   end if;

@@ -18,6 +18,9 @@ begin
   p_link.acked_tag := null;
   p_link.received := 0;
   p_link.received_tag := null;
+  p_link.first_id := 0;
+  p_link.horizon_id := null;
+  p_link.horizon_xid := null;
   p_link.peer_identity := null;
   p_link.stopped_at := null;
   p_link.stopped_reason := null;

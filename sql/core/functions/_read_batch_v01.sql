@@ -1,14 +1,19 @@
 -- The next batch for a peer. STABLE: all statements in here see one snapshot, the caller's (R4). Oldest events first; a key with all its
--- pending events; when the limit cut something off, the pending parents of every child row too, or the peer could not take it.
+-- pending events; when the limit cut something off, the pending parents of every child row too, or the peer could not take it. A record with p_most_events
+-- or more of them (o_hot_records) ends it: they are to be coalesced first. No event below p_first_id waits for its first batch.
 create or replace function rowferry._read_batch(
   p_peer text,
   p_limit integer,
+  p_first_id bigint default 0,
+  p_most_events integer default null,
   out o_sections rowferry._section[],
   out o_ids int8multirange,
   out o_events integer,
   out o_keys integer,
   out o_whole boolean,
-  out o_unreadable jsonb
+  out o_unreadable jsonb,
+  out o_hot_entities integer[],
+  out o_hot_records text[]
 )
 language plpgsql
 stable
@@ -35,6 +40,8 @@ declare
     select e.id from rowferry.entities e where e.peer = p_peer and (e.held_until is null or e.held_until <= rowferry._now()));
   v_flying int8multirange;
   v_alone bigint;
+  v_held boolean := exists (select from rowferry.held_events);
+  v_skips boolean := exists (select from rowferry.skips s where s.done_at is null);
   v_group record;
   v_entity rowferry.entities;
   v_section rowferry._section;
@@ -71,16 +78,16 @@ begin
   with fresh as (
     select e.id, e.entity_id, e.record_id
     from rowferry.events e
-    where e.entity_id = any (v_mine) and not e.id <@ v_flying
-      and not exists (select from rowferry.held_events h where h.event_id = e.id)
-      and not exists (select from rowferry.skips s
-        where s.done_at is null and s.entity_id = e.entity_id and s.record_id = e.record_id and e.id <@ s.ids)
+    where e.id >= p_first_id and e.entity_id + 0 = any (v_mine) and not e.id <@ v_flying
+      and not (v_held and exists (select from rowferry.held_events h where h.event_id = e.id))
+      and not (v_skips and exists (select from rowferry.skips s
+        where s.done_at is null and s.entity_id = e.entity_id and s.record_id = e.record_id and e.id <@ s.ids))
     order by e.id
     limit case when v_alone is null then p_limit + 1 else 0 end
   ), retried as (
     select e.id, e.entity_id, e.record_id
     from rowferry.held_events h
-    join rowferry.events e on e.id = h.event_id
+    cross join lateral (select e.id, e.entity_id, e.record_id from rowferry.events e where e.id = h.event_id offset 0) e
     where h.not_before <= v_now and e.entity_id = any (v_mine) and not e.id <@ v_flying and coalesce(h.event_id = v_alone, true)
       and not exists (select from rowferry.skips s where s.done_at is null and s.entity_id = e.entity_id and s.record_id = e.record_id)
     order by h.not_before
@@ -108,11 +115,24 @@ begin
       v_keys := v_group.keys;
       v_section := row(v_entity.name, v_entity.columns, null, null, null, null, null, null, null, null, null,
         v_entity.key_columns || v_entity.key_types, array[v_entity.conflict_rule, v_entity.orphan_rule]);
-      select array_agg(e.record_id), array_agg(e.id), array_agg(rowferry._stamp(e)),
-        case when max(e.hops) > 0 then array_agg(e.hops) end
+      select array_agg(k.record_id), array_agg(e.id), array_agg(e.stamp), case when max(e.hops) > 0 then array_agg(e.hops) end
       into v_section.event_keys, v_section.event_ids, v_section.event_stamps, v_section.event_hops
       from unnest(v_keys) k (record_id)
-      join rowferry.events e on e.entity_id = v_entity.id and e.record_id = k.record_id;
+      cross join lateral (
+        select e.id, e.hops, rowferry._stamp(e) as stamp
+        from rowferry.events e
+        where e.entity_id = v_entity.id and e.record_id = k.record_id
+        order by e.id
+        limit p_most_events
+      ) e;
+      if cardinality(v_section.event_ids) >= p_most_events then
+        select array_agg(v_entity.id), array_agg(h.record_id) into o_hot_entities, o_hot_records
+        from (select k from unnest(v_section.event_keys) k group by k having count(*) >= p_most_events) h (record_id);
+        if o_hot_records is not null then
+          o_events := 0;
+          return;
+        end if;
+      end if;
 
       if array_position(v_section.event_stamps, null) is not null then
         select array_agg(q.record_id) into v_section.asked
@@ -184,5 +204,5 @@ begin
   end loop;
 end
 $$;
-comment on function rowferry._read_batch(text, integer) is 'The next batch for a peer: events, and the present rows of their keys, in one snapshot.';
-revoke all on function rowferry._read_batch(text, integer) from public;
+comment on function rowferry._read_batch(text, integer, bigint, integer) is 'The next batch for a peer: events, and the present rows of their keys, in one snapshot.';
+revoke all on function rowferry._read_batch(text, integer, bigint, integer) from public;

@@ -16,6 +16,9 @@ create table rowferry.links (
   received_tag uuid,
   batch_limit integer not null default 500,
   growth integer not null default 1,
+  first_id bigint not null default 0,
+  horizon_id bigint,
+  horizon_xid xid8,
   peer_identity jsonb,
   paused_at timestamptz,
   paused_by text,
@@ -42,6 +45,9 @@ comment on column rowferry.links.received is 'Last batch of the peer applied her
 comment on column rowferry.links.received_tag is 'Random tag of that batch.';
 comment on column rowferry.links.batch_limit is 'Events per batch; adapts to the time the peer needs to apply them.';
 comment on column rowferry.links.growth is 'Factor on batch_limit while the peer refuses rows whose companions were not in the batch.';
+comment on column rowferry.links.first_id is 'No event below it waits for its first batch: where the search for the next batch begins, past all that has left but that no vacuum may remove yet.';
+comment on column rowferry.links.horizon_id is 'Last event id given out when horizon_xid was noted.';
+comment on column rowferry.links.horizon_xid is 'Once every transaction before this one has ended, no event up to horizon_id can appear any more, and first_id moves on.';
 comment on column rowferry.links.peer_identity is 'System identifier, database oid and timeline that the peer showed first.';
 comment on column rowferry.links.paused_at is 'Since when pause() holds the link still; null when it may move.';
 comment on column rowferry.links.paused_by is 'Who paused it.';
@@ -121,6 +127,7 @@ create table rowferry.held_events (
   last_at timestamptz not null
 );
 create index held_events_of_record on rowferry.held_events (entity_id, record_id);
+create index held_events_due on rowferry.held_events (not_before);
 comment on table rowferry.held_events is 'Events set aside after the peer refused their row, or found it locked (attempts = 0), until not_before.';
 comment on column rowferry.held_events.event_id is 'The event; it stays in events.';
 comment on column rowferry.held_events.entity_id is 'Its entity.';

@@ -1,8 +1,10 @@
 drop function rowferry.process_batch(text, text, bytea, integer, jsonb, boolean);
 drop function rowferry._exchange(text, bigint, text, bytea, integer, jsonb);
 drop function rowferry._counts(text, bigint);
+drop function rowferry._move_first(rowferry.links, bigint);
 drop function rowferry._build(rowferry.links, integer);
-drop function rowferry._coalesce(text, integer);
+drop function rowferry._coalesce_records(text, integer[], text[]);
+drop function rowferry._coalesce(text, integer, bigint);
 drop function rowferry._take(rowferry.links, jsonb, rowferry._section[]);
 drop function rowferry._meet(rowferry.links, jsonb);
 drop function rowferry._open(rowferry.links, bigint, text, jsonb);
@@ -35,7 +37,7 @@ drop function rowferry._merge(rowferry.entities, text, rowferry._section, text[]
 drop function rowferry._section_with(rowferry._section, text[], text[], text[]);
 drop function rowferry._unmark_applying();
 drop function rowferry._mark_applying(rowferry._section[]);
-drop function rowferry._read_batch(text, integer);
+drop function rowferry._read_batch(text, integer, bigint, integer);
 drop function rowferry._apply_order(text[]);
 drop function rowferry._ancestors(text);
 drop function rowferry._parents(rowferry._section);

@@ -1,0 +1,42 @@
+-- As _coalesce, for records of which _read_batch met too many events, wherever in the queue these are; up to 20,000 of each. Returns how many were removed.
+create or replace function rowferry._coalesce_records(
+  p_peer text,
+  p_entity_ids integer[],
+  p_record_ids text[]
+)
+returns integer
+language plpgsql
+set search_path = pg_catalog, pg_temp
+set enable_seqscan = off
+set enable_bitmapscan = off
+set enable_hashjoin = off
+set enable_mergejoin = off
+set enable_material = off
+as $$
+declare
+  v_sent int8multirange := coalesce((
+    select range_agg(r) from rowferry.built_batches b cross join lateral unnest(b.ids) r where b.peer = p_peer), '{}');
+  v_ids bigint[];
+begin
+  select array_agg(n.id) into v_ids
+  from (
+    select l.id, row_number() over (partition by k.entity_id, k.record_id order by l.stamp desc, l.id desc) as place
+    from unnest(p_entity_ids, p_record_ids) k (entity_id, record_id)
+    cross join lateral (
+      select e.id, rowferry._stamp(e) as stamp
+      from rowferry.events e
+      where e.entity_id = k.entity_id and e.record_id = k.record_id and e.event_type <> 'q' and not e.id <@ v_sent
+        and not exists (select from rowferry.held_events h where h.event_id = e.id)
+        and not exists (select from rowferry.skips s
+          where s.done_at is null and s.entity_id = e.entity_id and s.record_id = e.record_id and e.id <@ s.ids)
+      order by e.id
+      limit 20000
+    ) l
+  ) n
+  where n.place > 1;
+  delete from rowferry.events e where e.id = any (v_ids);
+  return coalesce(cardinality(v_ids), 0);
+end
+$$;
+comment on function rowferry._coalesce_records(text, integer[], text[]) is 'Removes events of these records that a newer one makes superfluous.';
+revoke all on function rowferry._coalesce_records(text, integer[], text[]) from public;
