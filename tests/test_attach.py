@@ -398,3 +398,24 @@ def test_rows_that_are_stored_compressed_count_at_full_size_when_read(crm: Node,
     crm.sql(f"insert into items select g, {value} from generate_series(1, 4) g; insert into items values (5, null)")
     read = "select cardinality(o_keys) as read, cardinality(o_cut) as cut from rowferry.read_items('{1,2,3,4,5}', 150000)"
     assert crm.sql(read) == [{"read": 2, "cut": 3}]
+
+
+@pytest.mark.case(89)
+def test_a_server_whose_merge_is_broken_is_warned_of(nodes: Nodes) -> None:
+    """What capture stands on was wrong before certain minor versions; attach() says so and goes on."""
+    versions = "array[140000, 150019, 150020, 170011, 180005, 180006, 190000]"
+    warned = nodes.crm.sql(f"select v from unnest({versions}) v where rowferry._server_warning(v) is not null")
+    assert [row["v"] for row in warned] == [150019, 170011, 180005]
+    text = nodes.crm.sql("select pg_get_functiondef('rowferry._server_warning'::regproc) as text")[0]["text"]
+    assert text.count("(18, 6)") == 1
+    this_one = "(current_setting('server_version_num')::integer / 10000, 9999)"
+    nodes.crm.sql(text.replace("(18, 6)", f"(18, 6), {this_one}").replace("IMMUTABLE", "STABLE"))
+    notices: list[str] = []
+    with nodes.crm.connect() as connection:
+        connection.add_notice_handler(lambda n: notices.append(f"{n.severity} {n.message_primary} {n.message_hint}"))
+        connection.execute("create table notes (id integer primary key)")
+        connection.execute("select rowferry.attach('notes')")
+    assert len(notices) == 1
+    assert notices[0].startswith("WARNING this server is PostgreSQL ")
+    assert "latest minor version" in notices[0]
+    assert nodes.crm.sql("select name from rowferry.entities") == [{"name": "notes"}]

@@ -31,6 +31,7 @@ def upgrade() -> None:
             "functions/_check_rules_v01.sql",
             "functions/_attach_sql_v01.sql",
             "functions/_refresh_sql_v01.sql",
+            "functions/_server_warning_v01.sql",
             "functions/attach_v01.sql",
             "functions/set_rules_v01.sql",
             "functions/detach_v01.sql",

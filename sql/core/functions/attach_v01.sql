@@ -21,6 +21,7 @@ declare
   v_entity rowferry.entities;
   v_statement text;
   v_statements text[];
+  v_warning text := rowferry._server_warning(current_setting('server_version_num')::integer);
 begin
   if not p_dry_run then
     lock table rowferry.entities in share row exclusive mode;
@@ -48,6 +49,9 @@ begin
       execute v_statement;
     end if;
   end loop;
+  if v_warning is not null then
+    raise warning using message = v_warning, hint = 'Update the server to its latest minor version, or use no MERGE on tables that are kept in sync.';
+  end if;
   if not p_dry_run then
     return next format('%s: %s is kept in sync with %s, key %s, %s columns', v_entity.name, p_table, v_entity.peer,
       array_to_string(v_entity.key_columns, ', '), cardinality(v_entity.columns));
