@@ -283,6 +283,32 @@ def test_a_snapshot_that_is_held_for_long_does_not_make_each_batch_read_what_was
     assert max(read) < 3 * read[0]
 
 
+@pytest.mark.slow
+@pytest.mark.case(25)
+def test_a_snapshot_that_is_held_for_long_does_not_make_each_apply_read_what_was_sent_before(notes: Nodes) -> None:
+    """The node that applies looks for changes of its own: among those that wait, not among all that have ever left."""
+    reader = notes.crm.connect(autocommit=False)
+    reader.isolation_level = psycopg.IsolationLevel.REPEATABLE_READ
+    reader.execute("select 1")
+    read = []
+    for n in range(10):
+        notes.crm.sql(f"insert into notes select i, 'n' from generate_series({n * 500}, {n * 500 + 499}) i")
+        sync(*notes)
+        notes.billing.sql(f"insert into notes values ({-n - 1}, 'of billing')")
+        courier = Courier(notes)
+        _, billing = courier.meet(notes)
+        before = pages(notes.crm)
+        assert courier.call(notes.crm, billing)["applied"] == 1
+        courier.connections["crm"].execute("select pg_stat_force_next_flush()")
+        read.append(pages(notes.crm) - before)
+        for connection in courier.connections.values():
+            connection.close()
+        sync(*notes)
+    reader.rollback()
+    print(f"pages of events read by each apply: {read}")
+    assert max(read[1:]) < 2 * read[1]
+
+
 def pages(node: Node) -> int:
     """Pages of the event table and its indexes that have ever been read, as the server has counted them."""
     query = """
