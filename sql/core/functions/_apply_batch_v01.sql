@@ -22,6 +22,7 @@ declare
   v_section rowferry._section;
   v_attempt record;
   v_left jsonb := '[]';
+  v_patient boolean := current_setting('statement_timeout')::interval > current_setting('deadlock_timeout')::interval;
   v_locked boolean := false;
   v_deletes_first boolean := false;
   v_state text;
@@ -44,6 +45,12 @@ begin
     end if;
   end loop;
 
+  if v_patient then
+    -- Without waiting; what is written then has been locked.
+    v_locked := true;
+    select l.o_sections, v_left || l.o_left into v_sections, v_left from rowferry._leave_locked(v_sections) l;
+  end if;
+
   while cardinality(v_sections) > 0 loop
     begin
       v_attempt := rowferry._apply_attempt(p_peer, v_sections, p_heard, v_known, v_deletes_first);
@@ -62,6 +69,9 @@ begin
       v_locked := true;
       perform set_config('lock_timeout', '5ms', true);  -- it counts for each lock, and somebody has one
       select l.o_sections, v_left || l.o_left into v_sections, v_left from rowferry._leave_locked(v_sections) l;
+    elsif v_state = '55P03' and rowferry._record_count(v_sections) = 1 then
+      v_left := v_left || rowferry._left_entries(v_sections[1]);
+      exit;
     elsif v_state = '23505' and not v_deletes_first then
       v_deletes_first := true;
     else

@@ -20,6 +20,7 @@ returns table (
   next_id bigint,
   last_id bigint,
   backfilling bigint,
+  patience integer,
   token text,
   version integer,
   reason text
@@ -117,6 +118,7 @@ begin
   next_id := v_counts.next_id;
   last_id := v_counts.last_id;
   backfilling := v_counts.backfilling;
+  patience := v_counts.patience;
   token := v_link.token_number || '-' || v_link.token_random;
   version := rowferry.version();
   return next;
