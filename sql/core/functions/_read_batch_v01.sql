@@ -168,7 +168,7 @@ begin
         where e.key not in (select unnest(v_read.o_cut));
         continue when v_section.event_ids is null;
       end if;
-      v_total := v_total + (select coalesce(sum(octet_length(c)), 0) from unnest(v_section.column_values) c);
+      v_total := v_total + coalesce(v_read.o_length, 0);
       v_bytes := case when v_total > c_most_bytes then -1 else greatest(0, c_bytes - v_total) end;
       o_sections := o_sections || v_section;
       o_ids := o_ids + (select range_agg(int8range(i, i, '[]')) from unnest(v_section.event_ids) i);

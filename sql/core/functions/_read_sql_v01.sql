@@ -40,7 +40,8 @@ begin
   out o_cut text[],
   out o_large text[],
   out o_alone text[],
-  out o_sizes bigint[]
+  out o_sizes bigint[],
+  out o_length bigint
 )
 language plpgsql
 stable
@@ -76,6 +77,7 @@ begin
       %5$s]
   into o_keys, o_columns
   from %4$s;
+  o_length := (select sum(octet_length(o_columns[i])) from generate_subscripts(o_columns, 1) i);
 end
 $rowferry$$f$,
     rowferry._object_name('read_', p_entity.name), rowferry._record_id_sql(p_entity, 't'),
