@@ -93,12 +93,14 @@ def refuse_pooler(node: Node, connection: Connection) -> None:
         raise error
 
 
-def limit_calls(connection: Connection, idle: float) -> None:
+def limit_calls(connection: Connection, idle: float, patience: int = 1) -> None:
     """From here on, each statement ends in time not to be in a user's way (R11), or the server is taken for frozen.
 
+    `patience`: how many times as long as usual a statement may take, as process_batch() asks for.
     `idle`: seconds between two statements that are no reason for the server to give the worker up, besides what the peer takes.
     """
-    row = connection.execute(sql.LIMIT_CALLS, {"idle": min(int((idle + SILENCE_SECONDS) * 1000), 2**30)}).fetchone()
+    parameters = {"idle": min(int((idle + SILENCE_SECONDS) * 1000), 2**30), "patience": patience}
+    row = connection.execute(sql.LIMIT_CALLS, parameters).fetchone()
     wait_at_most(connection, row[0] / 1000 + SILENCE_SECONDS)  # type: ignore[index]
 
 

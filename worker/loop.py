@@ -81,6 +81,7 @@ class Courier:
         self.progress_at = time.monotonic()
         self.untold: dict[str, Error] = {}  # the last error of each node, until the other one knows
         self.told: dict[str, Error] = {}
+        self.patience = 1  # how many times as long as usual the next calls may take, for a large row
         self.limits: dict[str, int] = {}  # events for the next batch of a node that ran out of time itself
         self.pending: dict[str, int] = {}  # events of each node when it last answered, counted up to 10,000
         self.said = ""
@@ -152,10 +153,15 @@ class Courier:
     def token(self, sides: Sequence[Side]) -> str:
         """A token greater than each node's own, and the connections made ready for calls with it."""
         self.read(sides)
-        idle = 2 * self.interval + BUSY_SECONDS
-        self.together(lambda side: limit_calls(side.connection, idle), sides)
+        self.limit(sides, 1)
         number = 1 + max(int(side.row.token.partition("-")[0]) for side in sides)
         return f"{number}-{secrets.token_hex(8)}"
+
+    def limit(self, sides: Sequence[Side], patience: int) -> None:
+        """How long the next calls may take."""
+        idle = 2 * self.interval + BUSY_SECONDS
+        self.together(lambda side: limit_calls(side.connection, idle, patience), sides)
+        self.patience = patience
 
     def lock(self, sides: Sequence[Side]) -> bool:
         """Become the courier; waits for the present one to go. False if told to stop meanwhile."""
@@ -207,6 +213,10 @@ class Courier:
                 waiting = ", ".join(f"{side.row.pending} pending on {side.node.name}" for side in sides)
                 self.say(logging.ERROR, f"nothing has moved for {ONCE_SECONDS:.0f} s, {waiting}. Hint: rowferry status says why")
                 return 1
+            patience = max(row.patience for row in rows)
+            if patience != self.patience:
+                self.limit(sides, patience)
+                moved = True  # there is something to do with it
             if moved:
                 poll, moved_at = 0.0, now
             elif due and now - moved_at > STALL_SECONDS:
@@ -221,7 +231,12 @@ class Courier:
 
     def step(self, sides: Sequence[Side], token: str, opening: bool = False) -> None:
         """One call on each node, at the same time; then each is handed what the other's call returned."""
-        self.together(lambda side: self.call(side, token, opening), sides)
+        began = time.monotonic()
+        try:
+            self.together(lambda side: self.call(side, token, opening), sides)
+        finally:
+            if self.patience > 1:  # time that was asked for is not time in which nothing moves
+                self.progress_at += time.monotonic() - began
         for side, other in zip(sides, reversed(sides), strict=True):
             side.inbox = other.row.envelope if other is not side else None
 

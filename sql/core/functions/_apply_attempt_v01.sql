@@ -27,7 +27,7 @@ begin
     begin
       o_busy := '[]';
       o_conflicts := '[]';
-      v_sections := '{}';
+      v_sections := p_sections;
       v_decided := '{}';
       v_moving := null;
       v_lost := '[]';
@@ -35,8 +35,10 @@ begin
       set constraints all deferred;
       perform rowferry._mark_applying(p_sections);
       for i in 1 .. cardinality(p_sections) loop
+        continue when rowferry._own_events((select e.id from rowferry.entities e where e.name = (p_sections[i]).entity),
+          (p_sections[i]).keys || (p_sections[i]).gone || (p_sections[i]).asked, p_heard, '{}') is null;
         select * into v_settled from rowferry._settle(p_peer, p_sections[i], p_heard, p_known);
-        v_sections := v_sections || v_settled.o_section;
+        v_sections[i] := v_settled.o_section;
         v_decided := v_decided + v_settled.o_decided;
         o_conflicts := o_conflicts || v_settled.o_conflicts;
         o_busy := o_busy || coalesce((select jsonb_agg(jsonb_build_object('entity', p_sections[i].entity, 'record_id', k)) from unnest(v_settled.o_busy) k), '[]')

@@ -19,9 +19,12 @@ declare
   v_known int8multirange := coalesce((
     select range_agg(r) from rowferry.taken_batches t cross join lateral unnest(t.ids) r where t.peer = p_peer), '{}');
   v_sections rowferry._section[] := '{}';
-  v_section rowferry._section;
+  v_order text[];
+  v_index integer;
   v_attempt record;
   v_left jsonb := '[]';
+  v_apart jsonb;
+  v_patient boolean := current_setting('statement_timeout')::interval > current_setting('deadlock_timeout')::interval;
   v_locked boolean := false;
   v_deletes_first boolean := false;
   v_state text;
@@ -31,18 +34,26 @@ begin
   o_refusals := '[]';
   o_applied := 0;
   -- Parents first.
-  for v_section in
-    select s.*
-    from unnest(p_sections) s
-    order by array_position((select rowferry._apply_order(array_agg(distinct n.entity)) from unnest(p_sections) n), s.entity)
+  v_order := rowferry._apply_order(array(select distinct (p_sections[i]).entity from generate_subscripts(p_sections, 1) i));
+  for v_index in
+    select i from generate_subscripts(p_sections, 1) i order by array_position(v_order, (p_sections[i]).entity)
   loop
-    if rowferry._schema_apart(p_peer, v_section) is not null then
-      o_refusals := o_refusals || rowferry._schema_apart(p_peer, v_section);
-      v_left := v_left || rowferry._left_entries(v_section, '{"apart": true}');
+    v_apart := rowferry._schema_apart(p_peer, p_sections[v_index]);
+    if v_apart is not null then
+      o_refusals := o_refusals || v_apart;
+      v_left := v_left || rowferry._left_entries(p_sections[v_index], '{"apart": true}');
+    elsif (p_sections[v_index]).event_hops is null then
+      v_sections := v_sections || p_sections[v_index];
     else
-      v_sections := v_sections || rowferry._by_hops(v_section);
+      v_sections := v_sections || rowferry._by_hops(p_sections[v_index]);
     end if;
   end loop;
+
+  if v_patient then
+    -- Without waiting; what is written then has been locked.
+    v_locked := true;
+    select l.o_sections, v_left || l.o_left into v_sections, v_left from rowferry._leave_locked(v_sections) l;
+  end if;
 
   while cardinality(v_sections) > 0 loop
     begin
@@ -62,6 +73,9 @@ begin
       v_locked := true;
       perform set_config('lock_timeout', '5ms', true);  -- it counts for each lock, and somebody has one
       select l.o_sections, v_left || l.o_left into v_sections, v_left from rowferry._leave_locked(v_sections) l;
+    elsif v_state = '55P03' and rowferry._record_count(v_sections) = 1 then
+      v_left := v_left || rowferry._left_entries(v_sections[1]);
+      exit;
     elsif v_state = '23505' and not v_deletes_first then
       v_deletes_first := true;
     else
@@ -86,9 +100,9 @@ begin
     o_taken := p_ids - coalesce((
       select range_agg(int8range(e.id, e.id, '[]'))
       from (
-        select s.entity, e.record_id, e.id
-        from unnest(p_sections) s
-        cross join lateral unnest(s.event_keys, s.event_ids) e (record_id, id)
+        select (p_sections[i]).entity, e.record_id, e.id
+        from generate_subscripts(p_sections, 1) i
+        cross join lateral unnest((p_sections[i]).event_keys, (p_sections[i]).event_ids) e (record_id, id)
         offset 0  -- unnested once, not for each entry of the list
       ) e
       where (e.entity, e.record_id) in (select l ->> 'entity', l ->> 'record_id' from jsonb_array_elements(v_left) l)), '{}');

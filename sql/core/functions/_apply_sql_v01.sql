@@ -45,8 +45,10 @@ begin
   v_path := (select concat_ws(', ', quote_ident(n.nspname), case when n.nspname <> 'public' then 'public' end, 'pg_temp')
     from pg_class c join pg_namespace n on n.oid = c.relnamespace where c.oid = p_entity.relation);
   select
-    'rows from (' || string_agg(format('pg_catalog.unnest(($1[%s])::%s[])', c.position, case when c.typed then c.type else 'text' end), ', ' order by c.position)
-      || ') u (' || string_agg('c' || c.position, ', ' order by c.position) || ')',
+    -- Unnested in the select list, without a file in between; what the planner cannot see through is parsed once, and not for an estimate too.
+    '(select ' || string_agg(format('pg_catalog.unnest(a.c%s) as c%1$s', c.position), ', ' order by c.position) || ' from (select '
+      || string_agg(format('($1[%s])::%s[]', c.position, case when c.typed then c.type else 'text' end), ', ' order by c.position)
+      || ' offset 0) a (' || string_agg('c' || c.position, ', ' order by c.position) || ')) u',
     'rows from (' || string_agg(format('pg_catalog.unnest(($1[%s])::%s[])', c.position, case when c.typed then c.type else 'text' end), ', ' order by c.position)
       || ') with ordinality u (' || string_agg('c' || c.position, ', ' order by c.position) || ', ord)',
     string_agg(format('t.%I operator(pg_catalog.=) %s', c.local, c.value), ' and ' order by c.key_position) filter (where c.key_position is not null),

@@ -65,7 +65,8 @@ begin
         o_envelope := rowferry._encode(v_header || jsonb_build_object('number', p_link.top + 1, 'tag', v_tag, 'ids', v_batch.o_ids::text,
           'top', p_link.top + 1, 'built', greatest(p_link.built, p_link.top + 1)), v_batch.o_sections);
       end if;
-      perform rowferry._hold_entities(v_batch.o_unreadable);
+      perform rowferry._hold_entities(v_batch.o_unreadable || v_batch.o_large);
+      o_removed := o_removed + jsonb_array_length(v_batch.o_large);
     exception
       when query_canceled then
         if not rowferry._hold_slow(p_link.peer, greatest(1, v_limit)) then
@@ -87,7 +88,8 @@ begin
   -- Building may take no longer than applying.
   v_scale := (v_header ->> 'target_ms')::numeric / greatest(extract(epoch from clock_timestamp() - v_began) * 1000, 1);
   if o_sent > 0 and v_scale < 1 then
-    o_link.batch_limit := greatest(1, least(o_link.batch_limit, (v_batch.o_keys * v_scale)::integer));
+    o_link.batch_limit := case when v_batch.o_keys = 1 then o_link.batch_limit
+      else greatest(1, least(o_link.batch_limit, (v_batch.o_keys * v_scale)::integer)) end;
   end if;
 end
 $$;

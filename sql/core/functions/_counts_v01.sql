@@ -6,7 +6,8 @@ create or replace function rowferry._counts(
   out held bigint,
   out next_id bigint,
   out last_id bigint,
-  out backfilling bigint
+  out backfilling bigint,
+  out patience integer
 )
 language sql
 stable
@@ -40,7 +41,8 @@ as $$
         where h.attempts = 0 and h.event_id < (select first_id from mine) and h.entity_id = any ((select free from mine)::integer[]))),
     coalesce(pg_sequence_last_value(pg_get_serial_sequence('rowferry.events', 'id')::regclass), 0),
     (select count(*) from rowferry.backfills b where b.finished_at is null and b.entity_id = any ((select ids from mine)::integer[]))
-      + (select count(*) from rowferry.skips s where s.done_at is null and s.peer = p_peer)
+      + (select count(*) from rowferry.skips s where s.done_at is null and s.peer = p_peer),
+    coalesce((select a.o_patience from rowferry._alone(p_peer) a), 1)
 $$;
 comment on function rowferry._counts(text, bigint) is 'What waits on a link.';
 revoke all on function rowferry._counts(text, bigint) from public;

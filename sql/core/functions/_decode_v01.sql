@@ -25,6 +25,8 @@ declare
   v_description jsonb;
   v_bytes integer[];
   v_parts text[];
+  v_part text;
+  v_values text[];
   v_section rowferry._section;
 begin
   v_line := regexp_match(encode(substring(p_envelope from 1 for 120), 'escape'), '^rowferry (\d{1,4}) ([0-9a-f]{64}) (\d{1,9})\n');
@@ -61,16 +63,25 @@ begin
     o_sections := '{}';
     for v_description in select * from jsonb_array_elements(o_header -> 'sections') loop
       select array_agg(b::integer order by ord) into v_bytes from jsonb_array_elements_text(v_description -> 'bytes') with ordinality b (b, ord);
-      select array_agg(case when b.bytes >= 0 then
-          convert_from(substring(p_envelope from v_at + b.before for b.bytes), 'UTF8') end order by b.ord), v_at + sum(greatest(b.bytes, 0))
-      into v_parts, v_at
-      from (
-        select bytes, ord, (sum(greatest(bytes, 0)) over (order by ord) - greatest(bytes, 0))::integer as before
-        from unnest(v_bytes) with ordinality b (bytes, ord)
-      ) b;
+      v_parts := array_fill(null::text, array[7]);
+      v_values := '{}';
+      for i in 1 .. cardinality(v_bytes) loop
+        if v_bytes[i] >= 0 then
+          v_part := convert_from(substring(p_envelope from v_at for v_bytes[i]), 'UTF8');
+          v_at := v_at + v_bytes[i];
+        else
+          v_part := null;
+        end if;
+        if i <= 7 then
+          v_parts[i] := v_part;
+        else
+          v_values[i - 7] := v_part;
+        end if;
+      end loop;
+      v_part := null;
       v_section := row(v_description ->> 'entity', array(select jsonb_array_elements_text(v_description -> 'columns')),
         v_parts[1]::text[], v_parts[2]::text[], v_parts[3]::text[], v_parts[4]::text[], v_parts[5]::bigint[],
-        v_parts[6]::timestamptz[], v_parts[7]::smallint[], v_parts[8:], null, array(select jsonb_array_elements_text(v_description -> 'key')),
+        v_parts[6]::timestamptz[], v_parts[7]::smallint[], v_values, null, array(select jsonb_array_elements_text(v_description -> 'key')),
         array(select jsonb_array_elements_text(v_description -> 'rules')));
       if v_section.entity is null or cardinality(v_section.column_values) is distinct from cardinality(v_section.columns)
         or v_section.keys is not null and array_position(v_section.column_values, null) is not null

@@ -20,18 +20,25 @@ as $$
 declare
   v_section rowferry._section;
   v_descriptions jsonb := '[]';
-  v_parts bytea[];
+  v_bytes jsonb;
+  v_part bytea;
+  v_values bytea;
   v_body bytea := '';
   v_header bytea;
 begin
   foreach v_section in array p_sections loop
-    select array_agg(convert_to(p.part, 'UTF8') order by p.ord) into v_parts
-    from unnest(array[v_section.keys::text, v_section.gone::text, v_section.asked::text, v_section.event_keys::text,
-      v_section.event_ids::text, v_section.event_stamps::text, v_section.event_hops::text] || v_section.column_values)
-      with ordinality p (part, ord);
+    -- The values apart, and unnested in the select list: from a FROM item they would go through a file.
+    select jsonb_agg(coalesce(octet_length(p.part), -1)), string_agg(convert_to(p.part, 'UTF8'), '') into v_bytes, v_part
+    from (
+      select unnest(array[v_section.keys::text, v_section.gone::text, v_section.asked::text, v_section.event_keys::text,
+        v_section.event_ids::text, v_section.event_stamps::text, v_section.event_hops::text]) as part
+      offset 0
+    ) p;
+    select v_bytes || coalesce(jsonb_agg(coalesce(octet_length(p.part), -1)), '[]'), string_agg(convert_to(p.part, 'UTF8'), '') into v_bytes, v_values
+    from (select unnest(v_section.column_values) as part offset 0) p;
     v_descriptions := v_descriptions || jsonb_build_object('entity', v_section.entity, 'columns', v_section.columns, 'key', v_section.key, 'rules', v_section.rules,
-      'bytes', (select jsonb_agg(coalesce(octet_length(p.part), -1) order by p.ord) from unnest(v_parts) with ordinality p (part, ord)));
-    v_body := v_body || coalesce((select string_agg(p.part, '' order by p.ord) from unnest(v_parts) with ordinality p (part, ord)), '');
+      'bytes', v_bytes);
+    v_body := v_body || coalesce(v_part, '') || coalesce(v_values, '');
   end loop;
   v_header := convert_to((p_header || jsonb_build_object('sections', v_descriptions))::text, 'UTF8');
   v_body := v_header || v_body;

@@ -5,24 +5,23 @@ create or replace function rowferry._exchange(
   p_token_random text,
   p_envelope bytea,
   p_limit integer,
-  p_courier jsonb
-)
-returns table (
-  status text,
-  envelope bytea,
-  applied integer,
-  refused integer,
-  conflicts integer,
-  retired integer,
-  sent integer,
-  pending bigint,
-  held bigint,
-  next_id bigint,
-  last_id bigint,
-  backfilling bigint,
-  token text,
-  version integer,
-  reason text
+  p_courier jsonb,
+  out status text,
+  out envelope bytea,
+  out applied integer,
+  out refused integer,
+  out conflicts integer,
+  out retired integer,
+  out sent integer,
+  out pending bigint,
+  out held bigint,
+  out next_id bigint,
+  out last_id bigint,
+  out backfilling bigint,
+  out patience integer,
+  out token text,
+  out version integer,
+  out reason text
 )
 language plpgsql
 volatile
@@ -122,9 +121,9 @@ begin
   next_id := v_counts.next_id;
   last_id := v_counts.last_id;
   backfilling := v_counts.backfilling;
+  patience := v_counts.patience;
   token := v_link.token_number || '-' || v_link.token_random;
   version := rowferry.version();
-  return next;
 end
 $$;
 comment on function rowferry._exchange(text, bigint, text, bytea, integer, jsonb) is 'The exchange proper, under the link''s lock.';

@@ -9,7 +9,7 @@ set search_path = pg_catalog, pg_temp
 as $$
 begin
   if cardinality(p_sections) > 0 then
-    execute format('select rowferry.%I()', rowferry._object_name('finish_', p_sections[cardinality(p_sections)].entity));
+    execute format('select rowferry.%I()', rowferry._object_name('finish_', (p_sections[array_upper(p_sections, 1)]).entity));
   end if;
 end
 $$;

@@ -36,7 +36,7 @@ begin
     o_link.growth := case when v_lacking and not v_batch.whole then least(o_link.growth * 4, 256) else 1 end;
     perform rowferry._record_conflicts(p_link.peer, p_header ->> 'from', v_ack -> 'conflicts');
     v_scale := (p_header ->> 'target_ms')::numeric / greatest((v_ack ->> 'applied_ms')::numeric, 1);
-    if v_scale < 1 then
+    if v_scale < 1 and v_batch.keys > 1 then
       o_link.batch_limit := greatest(1, least(o_link.batch_limit, (v_batch.keys * v_scale)::integer));
     elsif v_scale > 2 and v_batch.keys >= o_link.batch_limit / 2 then
       o_link.batch_limit := least(20000, o_link.batch_limit * 2);

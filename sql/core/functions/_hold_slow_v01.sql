@@ -18,26 +18,27 @@ begin
   end if;
   -- The one that _read_batch chose.
   select e.entity_id, e.record_id into v_event
-  from rowferry.events e
-  join rowferry.entities n on n.id = e.entity_id and n.peer = p_peer and (n.held_until is null or n.held_until <= v_now)
-  left join rowferry.held_events h on h.event_id = e.id
-  where (h.event_id is null and p_limit = 1 or h.not_before <= v_now and (h.sqlstate = '57014' or p_limit = 1))
-    and not exists (select from rowferry.built_batches b where b.peer = p_peer and b.in_flight and e.id <@ b.ids)
-    and not exists (select from rowferry.skips s where s.done_at is null and s.entity_id = e.entity_id and s.record_id = e.record_id)
-  order by h.sqlstate is distinct from '57014', h.event_id is not null, h.not_before, e.id
-  limit 1;
-  if not found then
+  from rowferry._alone(p_peer) a
+  join rowferry.events e on e.id = a.o_event_id
+  where a.o_allowed and not a.o_flying;
+  if not found and p_limit = 1 then
+    select e.entity_id, e.record_id into v_event
+    from rowferry.events e
+    join rowferry.entities n on n.id = e.entity_id and n.peer = p_peer and (n.held_until is null or n.held_until <= v_now)
+    left join rowferry.held_events h on h.event_id = e.id
+    where (h.event_id is null or h.not_before <= v_now and h.patience is null)
+      and not exists (select from rowferry.built_batches b where b.peer = p_peer and b.in_flight and e.id <@ b.ids)
+      and not exists (select from rowferry.skips s where s.done_at is null and s.entity_id = e.entity_id and s.record_id = e.record_id)
+    order by h.event_id is not null, h.not_before, e.id
+    limit 1;
+  end if;
+  if v_event is null then
     return false;
   end if;
-  insert into rowferry.held_events as h (event_id, entity_id, record_id, attempts, not_before, sqlstate, last_error, hint, first_at, last_at)
-  select e.id, e.entity_id, e.record_id, 1, v_now + interval '1 s', '57014', 'this node ran out of time reading this row alone',
-    'A row of many MB needs more time: raise deadlock_timeout on both nodes and start the worker again; or give the change up: select rowferry.skip(id, reason);',
-    v_now, v_now
-  from rowferry.events e
-  where e.entity_id = v_event.entity_id and e.record_id = v_event.record_id
-  on conflict (event_id) do update
-  set attempts = h.attempts + 1, not_before = v_now + least(power(2, least(h.attempts, 10)), 300) * interval '1 s',
-    sqlstate = excluded.sqlstate, last_error = excluded.last_error, hint = excluded.hint, last_at = excluded.last_at;
+  perform rowferry._hold_late(
+    array(select e.id from rowferry.events e where e.entity_id = v_event.entity_id and e.record_id = v_event.record_id),
+    'this node ran out of time reading this row alone',
+    'A row of many MB needs time: raise deadlock_timeout on both nodes and start the worker again; then select rowferry.retry(id); or give the change up: select rowferry.skip(id, reason);');
   return true;
 end
 $$;

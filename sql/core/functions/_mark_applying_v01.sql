@@ -11,9 +11,9 @@ begin
   values (pg_current_xact_id(), 0, 1, '{}');
   insert into rowferry.applying (transaction_id, entity_id, hops, keys)
   select pg_current_xact_id(), e.id, 1, array_agg(k)
-  from unnest(p_sections) s
-  join rowferry.entities e on e.name = s.entity
-  cross join lateral unnest(s.keys || s.gone) k
+  from generate_subscripts(p_sections, 1) i
+  join rowferry.entities e on e.name = (p_sections[i]).entity
+  cross join lateral unnest((p_sections[i]).keys || (p_sections[i]).gone) k
   group by e.id;
   perform set_config('rowferry.applying', 'on', true);
 end

@@ -9,7 +9,7 @@ stable
 set search_path = pg_catalog, pg_temp
 as $$
   with recursive written (relation) as (
-    select e.relation::oid from unnest(p_sections) s join rowferry.entities e on e.name = s.entity
+    select e.relation::oid from generate_subscripts(p_sections, 1) i join rowferry.entities e on e.name = (p_sections[i]).entity
     union
     select r.relation
     from written w
@@ -25,8 +25,8 @@ as $$
       select from written w join pg_trigger t on t.tgrelid = w.relation where not t.tgisinternal and t.tgname not like 'rowferry\_%'
     ) or exists (
       select
-      from unnest(p_sections) s
-      join rowferry.entities e on e.name = s.entity
+      from generate_subscripts(p_sections, 1) i
+      join rowferry.entities e on e.name = (p_sections[i]).entity
       join pg_constraint f on f.conrelid = e.relation and f.contype = 'f'
       where f.confdeltype in ('c', 'n', 'd') or f.confupdtype in ('c', 'n', 'd')
     )

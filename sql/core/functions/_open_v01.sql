@@ -1,5 +1,5 @@
 -- A new courier: what was in flight is forgotten, and nothing is built before the peer has been heard (R3). What the courier says of the
--- peer's last error is noted; a batch that ran out of time is built smaller, and a record that did so three times alone is held (R8).
+-- peer's last error is noted; a batch that ran out of time is built smaller, and a record that did so alone is given more time, three times, and then held (R8).
 create or replace function rowferry._open(
   p_link rowferry.links,
   p_token_number bigint,
@@ -20,15 +20,10 @@ begin
     where b.peer = p_link.peer and b.in_flight and b.number > p_link.acked
     order by b.number limit 1;
     if v_last.keys = 1 then
-      insert into rowferry.held_events as h (event_id, entity_id, record_id, attempts, not_before, sqlstate, last_error, hint, first_at, last_at)
-      select e.id, e.entity_id, e.record_id, 1, rowferry._now(), '57014', 'the other node ran out of time applying this row alone',
-        'Look for slow triggers or locks on the other node; a row of many MB needs more time: raise deadlock_timeout on both nodes and start the worker again; then select rowferry.retry(id); or give the change up: select rowferry.skip(id, reason);',
-        rowferry._now(), rowferry._now()
-      from unnest(v_last.ids) i
-      join rowferry.events e on e.id >= lower(i) and e.id < upper(i)
-      on conflict (event_id) do update
-      set attempts = h.attempts + 1, sqlstate = '57014', last_error = excluded.last_error, hint = excluded.hint, last_at = excluded.last_at,
-        not_before = rowferry._now() + case when h.attempts >= 2 then interval '5 min' else interval '0' end;
+      perform rowferry._hold_late(
+        array(select e.id from unnest(v_last.ids) i join rowferry.events e on e.id >= lower(i) and e.id < upper(i)),
+        'the other node ran out of time applying this row alone',
+        'Look for slow triggers on the other node; a row of many MB needs time: raise deadlock_timeout on both nodes and start the worker again; then select rowferry.retry(id); or give the change up: select rowferry.skip(id, reason);');
     elsif v_last.keys > 1 then
       p_link.batch_limit := greatest(1, v_last.keys / 2);
       p_link.growth := 1;

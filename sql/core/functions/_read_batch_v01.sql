@@ -12,6 +12,7 @@ create or replace function rowferry._read_batch(
   out o_keys integer,
   out o_whole boolean,
   out o_unreadable jsonb,
+  out o_large jsonb,
   out o_hot_entities integer[],
   out o_hot_records text[]
 )
@@ -34,6 +35,7 @@ set enable_material = off
 as $$
 declare
   c_bytes constant bigint := 8388608;
+  c_largest constant bigint := 125829120;
   c_most_bytes constant bigint := 268435456;  -- an envelope is one value of less than 1 GB, to which the last row comes on top
   v_now timestamptz := rowferry._now();
   v_mine integer[] := array(
@@ -63,18 +65,13 @@ begin
   o_events := 0;
   o_keys := 0;
   o_unreadable := '[]';
+  o_large := '[]';
   select coalesce(range_agg(r), '{}') into v_flying
   from rowferry.built_batches b cross join lateral unnest(b.ids) r
   where b.peer = p_peer and b.in_flight;
 
-  -- A row that ran out of time goes alone, so that it is known by itself and delays no other twice.
-  v_alone := (
-    select h.event_id
-    from rowferry.held_events h
-    where h.sqlstate = '57014' and h.not_before <= v_now and h.entity_id = any (v_mine) and not h.event_id <@ v_flying
-    order by h.not_before
-    limit 1
-  );
+  -- A row that is large, or ran out of time, goes alone in a call that may take longer; others go between two of them.
+  v_alone := (select a.o_event_id from rowferry._alone(p_peer) a where a.o_allowed and not a.o_flying);
   with fresh as (
     select e.id, e.entity_id, e.record_id
     from rowferry.events e
@@ -88,7 +85,8 @@ begin
     select e.id, e.entity_id, e.record_id
     from rowferry.held_events h
     cross join lateral (select e.id, e.entity_id, e.record_id from rowferry.events e where e.id = h.event_id offset 0) e
-    where h.not_before <= v_now and e.entity_id = any (v_mine) and not e.id <@ v_flying and coalesce(h.event_id = v_alone, true)
+    where h.not_before <= v_now and e.entity_id = any (v_mine) and not e.id <@ v_flying
+      and case when v_alone is null then h.patience is null else h.event_id = v_alone end
       and not exists (select from rowferry.skips s where s.done_at is null and s.entity_id = e.entity_id and s.record_id = e.record_id)
     order by h.not_before
     limit case when p_limit >= 4 or v_alone is not null or not exists (select from fresh) then greatest(1, p_limit / 4) else 0 end
@@ -146,7 +144,7 @@ begin
 
       begin
         execute format('select * from rowferry.%I($1, $2)', rowferry._object_name('read_', v_entity.name)) into v_read
-        using v_keys, (select case when c.relkind = 'p' or pg_relation_size(nullif(c.reltoastrelid, 0)) > 0 then v_bytes end
+        using v_keys, (select case when v_alone is not null then c_largest when c.relkind = 'p' or pg_relation_size(nullif(c.reltoastrelid, 0)) > 0 then v_bytes end
           from pg_class c where c.oid = v_entity.relation);
       exception
         -- A table that was altered or dropped here stops no other.
@@ -171,6 +169,13 @@ begin
           from unnest(v_read.o_large) k);
         v_read.o_cut := v_read.o_cut || v_read.o_large;
       end if;
+      if v_read.o_alone is not null then
+        o_large := o_large || (
+          select jsonb_agg(jsonb_build_object('entity', v_entity.name, 'record_id', a.key, 'here', true, 'sqlstate', 'RF025',
+            'message', format('the row has %s MB and travels alone', a.size / 1048576), 'patience', least(64, 1 + a.size / 2097152)))
+          from unnest(v_read.o_alone, v_read.o_sizes) a (key, size));
+        v_read.o_cut := v_read.o_cut || v_read.o_alone;
+      end if;
       if cardinality(v_keys) > coalesce(cardinality(v_read.o_keys), 0) + coalesce(cardinality(v_read.o_cut), 0) then
         v_section.gone := array(select k from unnest(v_keys) k
           where k not in (select unnest(v_read.o_keys)) and k not in (select unnest(v_read.o_cut)));
@@ -183,7 +188,7 @@ begin
         where e.key not in (select unnest(v_read.o_cut));
         continue when v_section.event_ids is null;
       end if;
-      v_total := v_total + (select coalesce(sum(octet_length(c)), 0) from unnest(v_section.column_values) c);
+      v_total := v_total + coalesce(v_read.o_length, 0);
       v_bytes := case when v_total > c_most_bytes then -1 else greatest(0, c_bytes - v_total) end;
       o_sections := o_sections || v_section;
       o_ids := o_ids + (select range_agg(int8range(i, i, '[]')) from unnest(v_section.event_ids) i);
@@ -198,7 +203,7 @@ begin
       cross join lateral rowferry._parents(s) f
       where f.entity_id = any (v_mine) and exists (select from rowferry.events e where e.entity_id = f.entity_id and e.record_id = f.record_id)
         and not exists (select from rowferry.held_events h
-          where h.entity_id = f.entity_id and h.record_id = f.record_id and h.sqlstate = '57014')
+          where h.entity_id = f.entity_id and h.record_id = f.record_id and h.patience is not null)
         and (f.entity_id, f.record_id) not in (select * from unnest(v_seen_ids, v_seen_records))
     ) p;
   end loop;

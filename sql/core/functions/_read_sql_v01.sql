@@ -1,6 +1,7 @@
 -- The row reader of an entity, as DDL: the present rows of some keys, each column as the literal of one array. STABLE, so that it sees the
 -- snapshot of the statement that chose the events. Rows beyond p_bytes (null: no limit) are left for a later batch (o_cut); one always fits,
--- unless p_bytes is negative. A row of more than 120 MB is not read (o_large): its text, which is up to twice as long, must fit in one jsonb.
+-- unless p_bytes is negative; one of more than 4 MB only if p_bytes is (o_alone), since it takes a call of its own. A row of more than 120 MB is not read (o_large): its text, which is up to twice
+-- as long, must fit in one jsonb.
 create or replace function rowferry._read_sql(
   p_entity rowferry.entities
 )
@@ -37,7 +38,10 @@ begin
   out o_keys text[],
   out o_columns text[],
   out o_cut text[],
-  out o_large text[]
+  out o_large text[],
+  out o_alone text[],
+  out o_sizes bigint[],
+  out o_length bigint
 )
 language plpgsql
 stable
@@ -53,14 +57,19 @@ set lc_monetary = 'C'
 set xmloption = 'content'
 set array_nulls = on
 as $rowferry$
+declare
+  v_most bigint;
 begin
 %6$s  if p_bytes is not null then
-    select array_agg(r.record_id) filter (where r.before <= p_bytes and r.size <= 125829120),
-      array_agg(r.record_id) filter (where r.before > p_bytes and r.size <= 125829120),
-      array_agg(r.record_id) filter (where r.size > 125829120)
-    into p_keys, o_cut, o_large
+    v_most := least(greatest(p_bytes, 4194304), 125829120);
+    select array_agg(r.record_id) filter (where r.before <= p_bytes and r.size <= v_most),
+      array_agg(r.record_id) filter (where r.before > p_bytes and r.size <= v_most),
+      array_agg(r.record_id) filter (where r.size > 125829120),
+      array_agg(r.record_id) filter (where r.size > v_most and r.size <= 125829120),
+      array_agg(r.size) filter (where r.size > v_most and r.size <= 125829120)
+    into p_keys, o_cut, o_large, o_alone, o_sizes
     from (
-      select s.record_id, s.size, sum(s.size) filter (where s.size <= 125829120) over (rows unbounded preceding) - s.size
+      select s.record_id, s.size, sum(s.size) filter (where s.size <= v_most) over (rows unbounded preceding) - s.size
       from (select %2$s, (%3$s)::bigint from %4$s) s (record_id, size)
     ) r (record_id, size, before);
   end if;
@@ -68,6 +77,7 @@ begin
       %5$s]
   into o_keys, o_columns
   from %4$s;
+  o_length := (select sum(octet_length(o_columns[i])) from generate_subscripts(o_columns, 1) i);
 end
 $rowferry$$f$,
     rowferry._object_name('read_', p_entity.name), rowferry._record_id_sql(p_entity, 't'),

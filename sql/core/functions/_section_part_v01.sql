@@ -11,6 +11,7 @@ set search_path = pg_catalog, pg_temp
 as $$
 declare
   v_positions bigint[];
+  v_count integer := cardinality(p_section.keys);
 begin
   select array_agg(k.ord order by k.ord), array_agg(k.key order by k.ord) into v_positions, p_section.keys
   from unnest(p_section.keys) with ordinality k (key, ord)
@@ -21,6 +22,12 @@ begin
   into p_section.event_keys, p_section.event_ids, p_section.event_stamps, p_section.event_hops
   from unnest(p_section.event_keys, p_section.event_ids, p_section.event_stamps, p_section.event_hops) e (key, id, stamp, hops)
   where (e.key in (select unnest(p_keys))) = p_keep;
+  if cardinality(v_positions) = v_count then
+    return p_section;
+  elsif v_positions is null then
+    p_section.column_values := array_fill(null::text, array[cardinality(p_section.column_values)]);
+    return p_section;
+  end if;
   select array_agg((
       select array_agg(v.value order by v.ord)::text
       from unnest(c.literal::text[]) with ordinality v (value, ord)

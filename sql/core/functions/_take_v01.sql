@@ -22,7 +22,8 @@ begin
   values (p_link.peer, (p_header ->> 'number')::bigint, (p_header ->> 'tag')::uuid, v_result.o_taken, v_result.o_refusals, v_result.o_conflicts,
     extract(epoch from clock_timestamp() - v_began) * 1000, rowferry._now());
   if v_result.o_applied > 0 and exists (select from rowferry.held_events h where h.sqlstate = '23503') then
-    perform rowferry._retry_related(array(select e.id from unnest(p_sections) s join rowferry.entities e on e.name = s.entity));
+    perform rowferry._retry_related(array(
+      select e.id from generate_subscripts(p_sections, 1) i join rowferry.entities e on e.name = (p_sections[i]).entity));
   end if;
   o_link := p_link;
   o_link.received := (p_header ->> 'number')::bigint;

@@ -9,41 +9,43 @@ language plpgsql
 set search_path = pg_catalog, pg_temp
 as $$
 declare
-  v_section rowferry._section;
+  v_entity text;
+  v_section_hops smallint;
   v_hops smallint := 1;
   v_step text;
   v_index integer;
   -- Before PostgreSQL 18 a deferred trigger has the rights of whoever makes it fire: with tables of several owners, each fires its own.
   v_each boolean := current_setting('server_version_num')::integer < 180000 and (
     select count(distinct c.relowner) > 1
-    from unnest(p_sections) s join rowferry.entities e on e.name = s.entity join pg_class c on c.oid = e.relation);
+    from generate_subscripts(p_sections, 1) i join rowferry.entities e on e.name = (p_sections[i]).entity join pg_class c on c.oid = e.relation);
 begin
   foreach v_step in array case when p_deletes_first then array['delete', 'apply'] else array['apply', 'delete'] end loop
     for i in 1 .. cardinality(p_sections) loop
       v_index := case v_step when 'apply' then i else cardinality(p_sections) + 1 - i end;
-      v_section := p_sections[v_index];
-      continue when case v_step when 'apply' then v_section.keys is null else v_section.gone is null end;
-      if v_hops <> coalesce(v_section.hops, 0) + 1 then
-        v_hops := coalesce(v_section.hops, 0) + 1;
+      continue when case v_step when 'apply' then (p_sections[v_index]).keys is null else (p_sections[v_index]).gone is null end;
+      v_entity := (p_sections[v_index]).entity;
+      v_section_hops := coalesce((p_sections[v_index]).hops, 0) + 1;
+      if v_hops <> v_section_hops then
+        v_hops := v_section_hops;
         update rowferry.applying a set hops = v_hops where a.transaction_id = pg_current_xact_id() and a.entity_id = 0;
       end if;
       perform set_config('rowferry.applying', 'on', true);  -- a trigger may have turned it off
       if v_step = 'apply' then
-        execute format('select rowferry.%I($1)', rowferry._object_name('apply_', v_section.entity)) using v_section.column_values;
+        execute format('select rowferry.%I($1)', rowferry._object_name('apply_', v_entity)) using (p_sections[v_index]).column_values;
       else
-        execute format('select rowferry.%I($1)', rowferry._object_name('delete_', v_section.entity)) using v_section.gone;
+        execute format('select rowferry.%I($1)', rowferry._object_name('delete_', v_entity)) using (p_sections[v_index]).gone;
       end if;
       if v_each then
-        perform rowferry._finish(array[v_section]);
+        perform rowferry._finish(p_sections[v_index:v_index]);
         set constraints all deferred;
       end if;
     end loop;
   end loop;
   insert into rowferry.events (changed_at, entity_id, event_type, record_id)
   select rowferry._now(), e.id, 'a', k
-  from unnest(p_sections) s
-  join rowferry.entities e on e.name = s.entity
-  cross join lateral unnest(s.asked) k;
+  from generate_subscripts(p_sections, 1) i
+  join rowferry.entities e on e.name = (p_sections[i]).entity
+  cross join lateral unnest((p_sections[i]).asked) k;
 end
 $$;
 comment on function rowferry._write_sections(rowferry._section[], boolean) is 'Writes sections, and answers their questions.';

@@ -21,6 +21,7 @@ returns table (
   next_id bigint,
   last_id bigint,
   backfilling bigint,
+  patience integer,
   token text,
   version integer,
   reason text
@@ -39,6 +40,7 @@ set xmloption = 'content'
 set array_nulls = on
 set lock_timeout = '100ms'
 set jit = off
+set plan_cache_mode = auto
 as $$
 declare
   v_link rowferry.links;
@@ -67,7 +69,7 @@ begin
     select l.* into v_link from rowferry.links l where l.peer = p_peer;
     return query
     select case when v_link.stopped_at is not null then 'stopped' when v_link.paused_at is not null then 'paused' else 'idle' end,
-      null::bytea, 0, 0, 0, 0, 0, c.pending, c.held, c.next_id, c.last_id, c.backfilling,
+      null::bytea, 0, 0, 0, 0, 0, c.pending, c.held, c.next_id, c.last_id, c.backfilling, c.patience,
       v_link.token_number || '-' || v_link.token_random, rowferry.version(),
       coalesce(v_link.stopped_reason, 'paused by ' || v_link.paused_by, 'without a token nothing is done')
     from rowferry._counts(p_peer, 10000) c;
@@ -85,7 +87,7 @@ begin
   end if;
   if not pg_try_advisory_xact_lock(hashtextextended('rowferry link ' || p_peer, 0)) then
     return query
-    select 'busy', null::bytea, 0, 0, 0, 0, 0, c.pending, c.held, c.next_id, c.last_id, c.backfilling, null::text, rowferry.version(),
+    select 'busy', null::bytea, 0, 0, 0, 0, 0, c.pending, c.held, c.next_id, c.last_id, c.backfilling, c.patience, null::text, rowferry.version(),
       'another call for this link is at work, pid ' || coalesce((
         select k.pid::text from pg_locks k
         where k.locktype = 'advisory' and k.granted and k.objsubid = 1
@@ -93,6 +95,14 @@ begin
           and (k.classid::bigint << 32 | k.objid::bigint) = hashtextextended('rowferry link ' || p_peer, 0)), 'gone since')
     from rowferry._counts(p_peer, 10000) c;
     return;
+  end if;
+  -- A plan for each value would copy the value, again and again.
+  if octet_length(p_envelope) > 4194304 or current_setting('statement_timeout')::interval > current_setting('deadlock_timeout')::interval then
+    perform set_config('plan_cache_mode', 'force_generic_plan', true);
+  end if;
+  -- A call that may outlast the moment at which a user who waits for it looks for deadlocks does not wait itself for what that user may hold.
+  if current_setting('statement_timeout')::interval > current_setting('deadlock_timeout')::interval then
+    perform set_config('lock_timeout', '2ms', true);
   end if;
   if p_dry_run then
     begin

@@ -124,11 +124,13 @@ create table rowferry.held_events (
   last_error text not null,
   hint text,
   first_at timestamptz not null,
-  last_at timestamptz not null
+  last_at timestamptz not null,
+  patience integer
 );
 create index held_events_of_record on rowferry.held_events (entity_id, record_id);
 create index held_events_due on rowferry.held_events (not_before);
-comment on table rowferry.held_events is 'Events set aside after the peer refused their row, or found it locked (attempts = 0), until not_before.';
+create index held_events_alone on rowferry.held_events (not_before) where patience is not null;
+comment on table rowferry.held_events is 'Events set aside after the peer refused their row, or found it locked (attempts = 0), or because the row is large and travels alone (patience), until not_before.';
 comment on column rowferry.held_events.event_id is 'The event; it stays in events.';
 comment on column rowferry.held_events.entity_id is 'Its entity.';
 comment on column rowferry.held_events.record_id is 'Key of the record as text.';
@@ -139,6 +141,7 @@ comment on column rowferry.held_events.last_error is 'Message of the refusal, wi
 comment on column rowferry.held_events.hint is 'What to do.';
 comment on column rowferry.held_events.first_at is 'First refusal.';
 comment on column rowferry.held_events.last_at is 'Last refusal.';
+comment on column rowferry.held_events.patience is 'Of a record that travels alone: how many times as long as usual a call with it may take, by its size; null: it travels with others.';
 
 create table rowferry.built_batches (
   peer text not null references rowferry.links,
