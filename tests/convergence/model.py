@@ -90,6 +90,7 @@ class Held:
     attempts: int
     until: float
     reason: str
+    since: float = 0
 
 
 @dataclass
@@ -346,7 +347,7 @@ class Node:
         return ""
 
     def _verdict(self, peer: str, key: str, image: Image, unseen: list[Event], theirs: list[Event]) -> str:
-        """mine: my row stays; theirs: the peer's is written; merge: both, here; wait: nothing is taken until the arbiter's row comes."""
+        """mine: my row stays; theirs: the peer's is written; merge: both, here; wait: until the arbiter's row comes."""
         rule, broken = self.rules.conflict, self.rules.broken
         if not theirs and broken != "blind":  # I know all of it: my change is the later one, no conflict
             return "mine"
@@ -447,9 +448,9 @@ class Node:
             for event in link.events:
                 if event.key != key or event.id not in built.ids or key in given_up or (reason in LACKING and not hold_lacking):
                     continue
-                held = link.held.setdefault(event.id, Held(0, 0, reason))
+                held = link.held.setdefault(event.id, Held(0, 0, reason, self.now))
                 held.reason = reason
-                if reason in UNCOUNTED:
+                if reason in UNCOUNTED and not (reason == "wait" and held.since < self.now - LONG_FOR_A_MERGE):
                     held.until = self.now + 0.25
                 else:
                     held.until = self.now + min(2 ** min(held.attempts, 10), 300)
@@ -470,15 +471,16 @@ class Node:
         flying, given_up = link.flying(), union(i for _, i in link.skips)
         pending = sorted(e for e in link.events if e.id not in flying)
         fresh = [e for e in pending if e.id not in link.held and e.id not in given_up]
+        first = {e.key for e in fresh[:limit]}
         due = sorted(
-            (link.held[e.id].until, e.key not in prefer, e.id, e.key)
+            (link.held[e.id].until, e.key not in prefer, e.key in first, e.id, e.key)
             for e in pending
             if e.id in link.held and link.held[e.id].until <= self.now and e.key not in {k for k, _ in link.skips}
         )
         if self.rules.broken == "no_retry":
             due = []
         share = max(1, limit // 4) if limit >= 4 or not fresh else 0
-        keys = {e.key for e in fresh[:limit]} | {key for *_, key in due[:share]}
+        keys = first | {key for *_, key in due[:share]}
         return keys, len(fresh) <= limit
 
     def _coalesce(self, link: Link, limit: int) -> None:
@@ -531,6 +533,7 @@ class Node:
 
 LACKING = {"parent missing", "parent deleted", "child kept", "child left"}
 UNCOUNTED = {"locked", "wait"}
+LONG_FOR_A_MERGE = 10  # seconds
 GIVEN_UP_BY = {"parent deleted": "drop", "child kept": "revive"}
 
 
