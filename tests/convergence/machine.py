@@ -13,6 +13,7 @@ from hypothesis.stateful import run_state_machine_as_test
 from convergence.exchange import Exchange, Tally
 from convergence.family import Family
 from convergence.lockstep import Favouring, Lockstep, Merging
+from convergence.orphans import Dropping, Orphans, Reviving
 from convergence.stage import Stage
 from harness import Nodes
 
@@ -66,4 +67,4 @@ def add(total: Tally, part: Tally) -> None:
         total.by_machine[name] = total.by_machine.get(name, 0) + count
 
 
-MACHINES: list[type[Exchange]] = [Lockstep, Family, Merging, Favouring]
+MACHINES: list[type[Exchange]] = [Lockstep, Family, Merging, Favouring, Orphans, Dropping, Reviving]
