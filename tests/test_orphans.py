@@ -61,6 +61,30 @@ def test_drop_gives_up_the_row(nodes: Nodes, deleter: str, limit: int | None, ch
 
 
 @pytest.mark.case(44)
+@pytest.mark.parametrize("newer", ["crm", "billing"])
+@pytest.mark.parametrize("limit", [None, 1])
+def test_a_row_whose_parents_each_side_deleted_is_dropped_without_end_to_the_questions(
+    nodes: Nodes, newer: str, limit: int | None
+) -> None:
+    """Each node moved the row to the parent that the other one deleted: the answer to a row given up is an orphan too."""
+    install(nodes, "drop")
+    nodes.crm.sql("insert into parents values (3, 'third')")
+    sync(*nodes)
+    moves = {
+        "crm": "update children set parent_id = 1; delete from parents where id in (2, 3)",
+        "billing": "update children set parent_id = 3; delete from parents where id in (1, 2)",
+    }
+    for node in sorted(nodes, key=lambda node: node.name == newer):
+        node.sql(moves[node.name])
+    sync(*nodes, limit=limit)
+    rest(nodes)
+    for node in nodes:
+        assert rows(node, PARENTS) == rows(node, CHILDREN) == []
+        kept = node.sql("select loser_row ->> 'parent_id' as parent from rowferry.conflicts where rule = 'drop'")
+        assert {row["parent"] for row in kept} == {"1", "3"}
+
+
+@pytest.mark.case(44)
 @pytest.mark.parametrize("deleter", ["crm", "billing"])
 @pytest.mark.parametrize("limit", [None, 1])
 def test_revive_brings_the_parent_back(nodes: Nodes, deleter: str, limit: int | None) -> None:
@@ -90,6 +114,23 @@ def test_hold_keeps_both_changes_for_a_person(nodes: Nodes) -> None:
     nodes.billing.sql("delete from children where id = 10")
     rest(nodes)
     assert [rows(node, PARENTS) for node in nodes] == [["(2,changed)"]] * 2
+
+
+@pytest.mark.case(44)
+def test_a_row_that_stays_as_it_is_here_is_decided_although_its_other_version_is_an_orphan(nodes: Nodes) -> None:
+    """It comes together with an orphan that is held: the newer change of this node decides it, and only the orphan is held."""
+    install(nodes, "hold")
+    nodes.billing.sql("update children set parent_id = 1 where id = 20; insert into children values (10, 1, 'new')")
+    nodes.crm.sql("delete from parents where id = 1; update children set name = 'newer' where id = 20")
+    courier = Courier(nodes)
+    _, billing = courier.meet(nodes)
+    answer = courier.call(nodes.crm, billing)
+    assert (answer["refused"], answer["conflicts"]) == (1, 1)
+    sync(*nodes)
+    assert waiting(nodes.crm) == ["delete parents 1 23503"]
+    assert waiting(nodes.billing) == ["insert children 10 23503"]
+    assert rows(nodes.crm, CHILDREN) == ["(20,2,newer)"]
+    assert rows(nodes.billing, CHILDREN) == ["(10,1,new)", "(20,2,newer)"]
 
 
 @pytest.mark.parametrize("rule", ["drop", "revive"])

@@ -13,7 +13,7 @@ from typing import NamedTuple
 
 LAST = float("-inf")  # stamp of a consequence, a backfill, an answer: loses to every real change
 PARENTS = ("p", "q")
-CHILD = "c"  # its value ends in >p or >q
+CHILDREN = ("c", "d")  # their values end in >p or >q
 TAGS = itertools.count(1)
 Token = tuple[int, object]
 
@@ -130,7 +130,7 @@ class Rules:
     """What the nodes of a history agree on."""
 
     conflict: str = "newest"  # newest, fixed (node a), merge (by the arbiter), join (by both)
-    foreign: str = ""  # rule of the foreign key from CHILD to PARENTS: cascade, hold, drop, revive
+    foreign: str = ""  # rule of the foreign key from CHILDREN to PARENTS: cascade, hold, drop, revive
     favoured: str = "a"  # under fixed
     window: int = 2
     coalesce: bool = True
@@ -274,23 +274,33 @@ class Node:
         assert batch is not None
         heard, known = union(a.ids for a in envelope.acks.values()), union(a.ids for a in link.taken.values())
         ack = Ack(batch.tag, set(), {}, [])
-        for key in sorted(sorted(batch.rows), key=lambda k: self._turn(k, batch.rows[k][0], order)):
+        before = self.last_id
+        for key in sorted(sorted(batch.rows), key=lambda k: self._turn(k, *batch.rows[k], order)):
             image, events = batch.rows[key]
             reason = self._take_record(peer, link, key, image, events, heard, known, refuse, ack)
             if reason:
                 ack.left[key] = reason
             else:
                 ack.ids.update(e.id for e in events)
+        self._in_order(link, before, order)
         link.received, link.received_tag = batch.number, batch.tag
         link.taken[batch.number] = ack
         if len(ack.left) < len(batch.rows):
             self._retry_related(link, batch.rows)
         self.conflicts.update(ack.conflicts)
 
-    def _turn(self, key: str, image: Image, order: Sequence[str]) -> tuple[int, int]:
+    def _turn(self, key: str, image: Image, events: list[Event], order: Sequence[str]) -> tuple[int, int]:
         """Parents first, but deleted last."""
-        turn = 0 if key not in PARENTS or not self.rules.foreign else 2 if image.value is None else -1
+        gone = image.value is None and not all(e.question for e in events)
+        turn = 0 if key not in PARENTS or not self.rules.foreign else 2 if gone else -1
         return turn, order.index(key) if key in order else len(order)
+
+    def _in_order(self, link: Link, before: int, order: Sequence[str]) -> None:
+        """Answers of one call bear their ids in this order."""
+        answers = [e for e in link.events if e.id > before]
+        sorted_keys = sorted((e.key for e in answers), key=lambda k: order.index(k) if k in order else len(order))
+        for i, (event, key) in enumerate(zip(answers, sorted_keys, strict=True), len(link.events) - len(answers)):
+            link.events[i] = event._replace(key=key)
 
     def _take_record(
         self,
@@ -334,6 +344,8 @@ class Node:
                 ack.conflicts.extend(conflict)
                 return ""
         reason = self._refusal(link, key, image, heard, refuse)
+        if GIVEN_UP_BY.get(reason) == self.rules.foreign:
+            ack.conflicts.append(self._orphaned(link, key, image, real, heard))
         if reason == "parent deleted" and self.rules.foreign == "drop" and top(real) == LAST and broken != "asks_for_ever":
             # An answer that is an orphan here too: each node has deleted the other's parent, and to ask again would have no end.
             image, reason = Image(None, join(image.seen, self.rows.get(key, NOTHING).seen)), ""
@@ -347,7 +359,7 @@ class Node:
         return ""
 
     def _verdict(self, peer: str, key: str, image: Image, unseen: list[Event], theirs: list[Event]) -> str:
-        """mine: my row stays; theirs: the peer's is written; merge: both, here; wait: nothing is taken till the arbiter's row."""
+        """mine: my row stays; theirs: the peer's is written; merge: both, here; wait: until the arbiter's row comes."""
         rule, broken = self.rules.conflict, self.rules.broken
         if not theirs and broken != "blind":  # I know all of it: my change is the later one, no conflict
             return "mine"
@@ -393,22 +405,31 @@ class Node:
             return ""
         mine = {e.key for e in link.events if not e.question and e.id not in heard}
         parent = parent_of(image)
-        if key == CHILD and parent and not self.live(parent):
+        if key in CHILDREN and parent and not self.live(parent):
             return "parent deleted" if parent in mine or self.rules.broken == "any_parent" else "parent missing"
-        if self.rules.foreign != "cascade" and key in PARENTS and image.value is None and parent_of(self.rows.get(CHILD)) == key:
-            return "child kept" if CHILD in mine else "child left"
+        children = self.children(key) if image.value is None and self.rules.foreign != "cascade" else []
+        if children:
+            return "child kept" if mine.intersection(children) else "child left"
         return ""
+
+    def children(self, key: str) -> list[str]:
+        return [c for c in CHILDREN if parent_of(self.rows.get(c)) == key]
+
+    def _orphaned(self, link: Link, key: str, image: Image, real: list[Event], heard: set[int]) -> Conflict:
+        """What the orphan rule decides: the row here stays, and with it that its parent is gone, or that a row refers to it."""
+        because = [parent_of(image)] if key in CHILDREN else [c for c in CHILDREN if self.live(c)]
+        here = top(e for e in link.events if e.key in because and not e.question and e.id not in heard)
+        return Conflict(key, self.name, here, top(real), self.rows.get(key, NOTHING).value, image.value)
 
     def _store(self, key: str, image: Image, stamp: float, peer: str) -> None:
         broken = self.rules.broken
         self.rows[key] = image
         if broken != "no_forward":
             self.emit(key, self.now if broken == "forward_now" else stamp, [p for p in self.links if p != peer])
-        child = self.rows.get(CHILD)
-        if self.rules.foreign == "cascade" and key in PARENTS and image.value is None and child and parent_of(child) == key:
-            self.rows[CHILD] = Image(None, child.seen)
+        for child in self.children(key) if self.rules.foreign == "cascade" and image.value is None else []:
+            self.rows[child] = Image(None, self.rows[child].seen)
             if broken != "no_capture":
-                self.emit(CHILD, self.now if broken == "consequence_now" else LAST, self.links)
+                self.emit(child, self.now if broken == "consequence_now" else LAST, self.links)
 
     def _hear(self, peer: str, link: Link, envelope: Envelope) -> None:
         for number, ack in sorted(envelope.acks.items()):
@@ -450,7 +471,7 @@ class Node:
                     continue
                 held = link.held.setdefault(event.id, Held(0, 0, reason, self.now))
                 held.reason = reason
-                if reason in UNCOUNTED and not (reason == "wait" and held.since < self.now - LONGEST_WAIT):
+                if reason in UNCOUNTED and not (reason == "wait" and held.since < self.now - LONG_FOR_A_MERGE):
                     held.until = self.now + 0.25
                 else:
                     held.until = self.now + min(2 ** min(held.attempts, 10), 300)
@@ -471,15 +492,16 @@ class Node:
         flying, given_up = link.flying(), union(i for _, i in link.skips)
         pending = sorted(e for e in link.events if e.id not in flying)
         fresh = [e for e in pending if e.id not in link.held and e.id not in given_up]
+        first = {e.key for e in fresh[:limit]}
         due = sorted(
-            (link.held[e.id].until, e.key not in prefer, e.id, e.key)
+            (link.held[e.id].until, e.key not in prefer, e.key in first, e.id, e.key)
             for e in pending
             if e.id in link.held and link.held[e.id].until <= self.now and e.key not in {k for k, _ in link.skips}
         )
         if self.rules.broken == "no_retry":
             due = []
         share = max(1, limit // 4) if limit >= 4 or not fresh else 0
-        keys = {e.key for e in fresh[:limit]} | {key for *_, key in due[:share]}
+        keys = first | {key for *_, key in due[:share]}
         return keys, len(fresh) <= limit
 
     def _coalesce(self, link: Link, limit: int) -> None:
@@ -508,9 +530,9 @@ class Node:
             if self.rules.coalesce:
                 self._coalesce(link, limit)
             keys, whole = self._chosen(link, limit, prefer)
-            parent = parent_of(self.rows.get(CHILD)) if self.rules.foreign and CHILD in keys else None
-            if parent and not whole and self.rules.broken != "no_companions":  # a row travels with its pending parent
-                keys |= {e.key for e in link.events if e.key == parent}
+            if self.rules.foreign and not whole and self.rules.broken != "no_companions":  # a row travels with its pending parent
+                parents = {parent_of(self.rows.get(key)) for key in keys.intersection(CHILDREN)}
+                keys |= {e.key for e in link.events if e.key in parents}
             if keys:
                 batch = self._batch(link, keys, whole)
         return Envelope(
@@ -530,9 +552,10 @@ class Node:
         return batch
 
 
+NO_HOLD = Held(0, 0, "")
 LACKING = {"parent missing", "parent deleted", "child kept", "child left"}
 UNCOUNTED = {"locked", "wait"}
-LONGEST_WAIT = 10  # seconds for a merge; then it counts as refused
+LONG_FOR_A_MERGE = 10  # seconds
 GIVEN_UP_BY = {"parent deleted": "drop", "child kept": "revive"}
 
 

@@ -23,14 +23,14 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 
 from convergence.model import (
-    CHILD,
+    CHILDREN,
     GIVEN_UP_BY,
     LACKING,
     LAST,
+    NO_HOLD,
     NOTHING,
     PARENTS,
     Envelope,
-    Held,
     Link,
     Node,
     Rules,
@@ -64,7 +64,7 @@ RARE = {
     "fk": ("no_companions",),
     "restore": ("no_tags",),
 }
-NO_HOLD = Held(0, 0, "")
+CHILD = CHILDREN[0]  # one is enough here
 HARMLESS = {"couriers": ("coalesce_oldest",), "star": ("forward_now",), "fixed": ("blind",)}
 
 

@@ -19,6 +19,8 @@ create table t.records (id text primary key, value text);
 create table t.parents (id text primary key, value text);
 create table t.children (
   id text primary key, parent_id text references t.parents on update cascade on delete cascade, value text);
+create table t.orders (id text primary key, value text);
+create table t.lines (id text primary key, order_id text not null references t.orders, value text);
 create table t.refused (id text primary key);
 create function t.refuse() returns trigger language plpgsql as $$
 begin
@@ -30,11 +32,13 @@ begin
 end $$;
 create trigger refuse before insert or update or delete on t.records for each row execute function t.refuse();
 create trigger refuse before insert or update or delete on t.parents for each row execute function t.refuse();
+create trigger refuse before insert or update or delete on t.orders for each row execute function t.refuse();
+create trigger refuse before insert or update or delete on t.lines for each row execute function t.refuse();
 grant usage on schema t to public;
 grant select on t.clock to public;
 create or replace function rowferry._now() returns timestamptz language sql volatile parallel safe as
 $$ select c.at from t.clock c $$;
-select rowferry.attach('t.records'), rowferry.attach('t.parents'), rowferry.attach('t.children');
+select rowferry.attach(table_name) from unnest(array['t.records', 't.parents', 't.children', 't.orders', 't.lines']) table_name;
 create function t.merge(mine t.records, theirs t.records) returns t.records language sql immutable as $$
   select row(coalesce((mine).id, (theirs).id),
     format('(%s+%s)', coalesce((mine).value, 'None'), coalesce((theirs).value, 'None')))::t.records
@@ -50,6 +54,8 @@ RESET = """
 delete from t.records;
 delete from t.parents;
 delete from t.children;
+delete from t.lines;
+delete from t.orders;
 delete from t.refused;
 delete from rowferry.events;
 delete from rowferry.held_events;
@@ -99,10 +105,11 @@ class Stage:
                 replace_in(node, "_coalesce", "interval := '0.1 s'", "interval := '60 s'")
         self.sides = [Side(node, sessions) for node in nodes]
 
-    def set_rule(self, rule: str) -> None:
-        """What decides conflicts of t.records from now on."""
+    def set_rules(self, conflict_rule: str, orphan_rule: str) -> None:
+        """What decides conflicts of t.records, and orphans in t.lines, from now on."""
         for side in self.sides:
-            side.courier.execute("select rowferry.set_rules('records', %s)", (rule,))
+            side.courier.execute("select rowferry.set_rules('records', %s)", (conflict_rule,))
+            side.courier.execute("select rowferry.set_rules('lines', null, %s)", (orphan_rule,))
 
     def reset(self) -> None:
         for side in self.sides:

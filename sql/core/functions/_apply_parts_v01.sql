@@ -1,6 +1,6 @@
 -- Finds the rows that are refused by asking for those without a parent, then by halving, in at most 60 subtransactions and 0.7 of the statement's time, and applies all others. Rows refused for want of
 -- another row (foreign key, unique value) are tried together, then again one by one as long as that helps. Rows first, parents before
--- children; then those that are gone, children first.
+-- children; then those that are gone, children first. An answer that the orphan rule drop gives up is deleted on both nodes.
 create or replace function rowferry._apply_parts(
   p_peer text,
   p_sections rowferry._section[],
@@ -43,6 +43,8 @@ declare
   v_refusal jsonb;
   v_orphan record;
   v_missing text[];
+  v_single text[];
+  v_dropped jsonb;
   v_constraints text[];
   v_key text;
 begin
@@ -91,12 +93,19 @@ begin
     v_keys := v_section.keys || v_section.gone || v_section.asked;
     begin
       v_attempt := rowferry._apply_attempt(p_peer, array[v_section], p_heard, p_known, false);
+      if v_dropped is not null then
+        insert into rowferry.events (changed_at, entity_id, event_type, record_id)
+        select rowferry._now(), e.id, 'a', v_keys[1] from rowferry.entities e where e.name = v_section.entity;
+        o_conflicts := o_conflicts || v_dropped;
+        v_dropped := null;
+      end if;
       o_conflicts := o_conflicts || v_attempt.o_conflicts;
       o_left := o_left || v_attempt.o_busy;
     exception
       when others or assert_failure then
         get stacked diagnostics v_state = returned_sqlstate, v_context = pg_exception_context, v_message = message_text, v_detail = pg_exception_detail, v_hint = pg_exception_hint,
           v_schema = schema_name, v_table = table_name;
+        v_dropped := null;
         if rowferry._is_transient(v_state, v_context) then
           raise;
         elsif not v_apart then
@@ -113,18 +122,22 @@ begin
             v_stack := rowferry._section_part(v_section, v_keys[:v_half], true) || (rowferry._section_part(v_section, v_keys[v_half + 1:], true) || v_stack);
             continue;
           end if;
-          if exists (select from rowferry.entities e where e.name = v_section.entity and e.orphan_rule = 'drop') then
-            -- Whether a row is given up is decided one by one.
-            o_left := o_left || rowferry._left_entries(rowferry._section_part(v_section, v_missing[21:], true), '{"untried": true}');
-            foreach v_key in array v_missing[:20] loop
-              v_stack := v_stack || rowferry._section_part(v_section, array[v_key], true);
-            end loop;
-          else
-            v_aside := v_aside || rowferry._section_part(v_section, v_missing, true);
+          -- Whether a row is given up, or need not be written because this node's own stays, is decided one by one.
+          select case when e.orphan_rule = 'drop' then v_missing else coalesce(rowferry._own_events(e.id, v_missing, p_heard, '{}'), '{}') end
+          into v_single
+          from rowferry.entities e
+          where e.name = v_section.entity;
+          o_left := o_left || rowferry._left_entries(rowferry._section_part(v_section, v_single[21:], true), '{"untried": true}');
+          foreach v_key in array v_single[:20] loop
+            v_stack := v_stack || rowferry._section_part(v_section, array[v_key], true);
+          end loop;
+          if cardinality(v_single) < cardinality(v_missing) then
+            v_aside := v_aside || rowferry._section_part(v_section, array(select k from unnest(v_missing) k where k <> all (v_single)), true);
             v_reasons := v_reasons || (
               select jsonb_agg(jsonb_build_object('entity', v_section.entity, 'record_id', m.record_id)
                 || rowferry._refusal('23503', format('violates foreign key constraint "%s", its parent is missing', m.name), null, null))
-              from unnest(v_missing, v_constraints) m (record_id, name));
+              from unnest(v_missing, v_constraints) m (record_id, name)
+              where m.record_id <> all (v_single));
           end if;
           if cardinality(v_missing) < cardinality(v_keys) then
             v_stack := rowferry._section_part(v_section, v_missing, false) || v_stack;
@@ -135,7 +148,15 @@ begin
           v_refusal := rowferry._refusal(v_state, v_message, v_detail, v_hint);
           if v_state = '23503' then
             v_orphan := rowferry._orphan(p_peer, v_section, p_heard, v_schema, v_table);
-            if v_orphan.o_give_up is not null then
+            if v_orphan.o_give_up = 'drop' and (select bool_and(s = '-infinity') from unnest(v_section.event_stamps) s) then
+              -- Each node has deleted the other's parent: to ask again would have no end.
+              v_dropped := v_orphan.o_conflict;
+              v_section.gone := v_section.keys;
+              v_section.keys := null;
+              v_section.column_values := null;
+              v_stack := v_section || v_stack;
+              continue;
+            elsif v_orphan.o_give_up is not null then
               o_left := o_left || rowferry._left_entries(v_section, v_refusal || jsonb_build_object('give_up', v_orphan.o_give_up));
               o_conflicts := o_conflicts || v_orphan.o_conflict;
               continue;

@@ -1,0 +1,211 @@
+"""What histories on two real databases have in common: couriers, clocks, refusals, and what must be so at rest."""
+
+from __future__ import annotations
+
+import contextlib
+import functools
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from typing import Any, TypeVar
+
+import psycopg
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, initialize, rule
+
+from convergence.model import Envelope, Token, join, knew_of
+from convergence.stage import KEYS, Side, Stage
+
+F = TypeVar("F", bound=Callable[..., Any])
+CALL = "select * from rowferry.process_batch(null, %s, %s, %s)"
+JUMPS = st.sampled_from([0, 0, 1, -7, 9])
+KINDS = st.sampled_from(["write", "write", "write", "delete"])
+
+
+@dataclass
+class Tally:
+    """What was played and compared."""
+
+    histories: int = 0
+    steps: int = 0
+    calls: int = 0
+    rows: int = 0
+    conflicts: int = 0
+    comparisons: int = 0
+    by_machine: dict[str, int] = field(default_factory=dict)
+
+
+@dataclass
+class Post:
+    """A call of process_batch that waits to be made."""
+
+    side: int
+    token: Token
+    real: bytes | None
+    model: Envelope | None
+
+
+def step(function: F) -> F:
+    """A step of a history: after one that failed nothing more is done."""
+
+    @functools.wraps(function)
+    def taken(self: Any, *args: Any, **kw: Any) -> Any:
+        self.tally.steps += 1
+        try:
+            return function(self, *args, **kw)
+        except BaseException:
+            self.failed = True
+            raise
+
+    return taken  # type: ignore[return-value]
+
+
+class Exchange(RuleBasedStateMachine):
+    """What all machines have: couriers, clocks, refusals, skips."""
+
+    stage: Stage
+    tally: Tally
+    conflict_rule = "newest"
+    orphan_rule = "hold"
+    turns_at_rest = 1
+    keys: tuple[str, ...] = KEYS  # of records that a node may refuse
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.stage.reset()
+        self.failed = False
+        self.may_skip = False
+        self.serial = 0
+        self.clocks = [0.0, 0.0]
+        self.refused: list[set[str]] = [set(), set()]
+        self.posts: list[Post] = []
+        self.tokens: list[Token] = [(0, ""), (0, "")]
+        self.log: list[tuple[str, str, str | None, dict[str, int]]] = []
+        for side in self.stage.sides:
+            side.set_clock(0)
+        self.courier()
+
+    @initialize(skips=st.sampled_from([False, False, True]))
+    @step
+    def begin(self, skips: bool) -> None:
+        """Whether people give changes up in this history: then what is lost is theirs, and not judged."""
+        self.may_skip = skips
+
+    @property
+    def sides(self) -> list[Side]:
+        return self.stage.sides
+
+    @rule()
+    @step
+    def courier(self) -> None:
+        """A new courier opens both nodes; the old one's calls may still come."""
+        self.serial += 1
+        token: Token = (1 + max(int(t[0]) for t in self.tokens), f"{self.serial:06d}")
+        self.posts += [Post(0, token, None, None), Post(1, token, None, None)]
+
+    @rule(
+        which=st.sampled_from([0, 0, 0, 0, 1, 2, 5]),
+        again=st.sampled_from([False] * 6 + [True]),
+        lost=st.sampled_from([False] * 8 + [True]),
+        limit=st.sampled_from([1, 2, 5]),
+    )
+    @step
+    def call(self, which: int, again: bool, lost: bool, limit: int) -> None:
+        """The courier makes a call: not always the oldest; it may come once more; its answer may be lost."""
+        if self.posts:
+            post = self.posts[which % len(self.posts)] if again else self.posts.pop(which % len(self.posts))
+            answer = self.exchange(post, limit)
+            if answer is not None and not lost:
+                self.posts.append(answer)
+
+    @rule(calls=st.integers(1, 6), limit=st.sampled_from([1, 2, 5]))
+    @step
+    def carry(self, calls: int, limit: int) -> None:
+        """Some calls without a fault."""
+        for _ in range(calls):
+            self.call.__wrapped__(self, 0, False, False, limit)  # type: ignore[attr-defined]
+
+    @rule(side=st.integers(0, 1), seconds=st.sampled_from([1, 1, 1, 5, 60, -7, -60]))
+    @step
+    def tick(self, side: int, seconds: int) -> None:
+        self.set_clock(side, self.clocks[side] + seconds)
+
+    @rule(side=st.integers(0, 1), which=st.integers(0, 3))
+    @step
+    def refuse(self, side: int, which: int) -> None:
+        """The node refuses this row until this is said again."""
+        key = self.keys[which % len(self.keys)]
+        if self.free(side, key):
+            self.toggle(side, key)
+
+    def toggle(self, side: int, key: str) -> None:
+        connection = self.sides[side].courier
+        if key in self.refused[side]:
+            connection.execute("delete from t.refused where id = %s", (key,))
+        else:
+            connection.execute("insert into t.refused values (%s)", (key,))
+        self.refused[side] ^= {key}
+
+    def free(self, side: int, key: str) -> bool:
+        return True
+
+    def set_clock(self, side: int, seconds: float) -> None:
+        self.clocks[side] = seconds
+        self.sides[side].set_clock(seconds)
+
+    def real_call(self, post: Post, limit: int) -> dict[str, Any]:
+        self.tally.calls += 1
+        token = f"{post.token[0]}-{post.token[1]}"
+        row = None
+        # A lock of the server's own work, such as autovacuum's, may hold it: the courier tries again too.
+        while row is None:
+            with contextlib.suppress(psycopg.errors.LockNotAvailable):
+                row = self.sides[post.side].courier.execute(CALL, (token, post.real, limit)).fetchone()
+        assert row["status"] in ("moved", "idle", "superseded"), f"{row['status']}: {row['reason']}"
+        if row["status"] != "superseded":
+            self.tokens[post.side] = max(self.tokens[post.side], post.token)
+        return row
+
+    def exchange(self, post: Post, limit: int) -> Post | None:
+        """Makes the call; the answer on its way to the other node."""
+        row = self.real_call(post, limit)
+        return Post(1 - post.side, post.token, row["envelope"], None) if row["envelope"] is not None else None
+
+    def quiet(self) -> bool:
+        return all(not side.courier.execute("select from rowferry.events limit 1").fetchall() for side in self.sides)
+
+    def rest(self) -> None:
+        """No more writes, and a courier that lives: everything is delivered."""
+        self.posts.clear()
+        for side, keys in enumerate(self.refused):
+            for key in sorted(keys):
+                self.toggle(side, key)
+        self.courier.__wrapped__(self)  # type: ignore[attr-defined]
+        quiet = 0
+        for turn in range(200):
+            for side in (0, 1):
+                self.set_clock(side, max(self.clocks) + 600)
+            for _ in range(min(2, len(self.posts))):
+                answer = self.exchange(self.posts.pop(0), 5)
+                assert answer is not None, "a call at rest has no answer"
+                self.posts.append(answer)
+            quiet = quiet + 1 if self.quiet() else 0
+            if turn > 2 and quiet >= self.turns_at_rest:
+                return
+        left = [side.courier.execute("select * from rowferry.sync_events").fetchall() for side in self.sides]
+        raise AssertionError(f"never at rest: {left}")
+
+    def teardown(self) -> None:
+        if not self.failed:
+            self.finish()
+            self.tally.histories += 1
+            name = type(self).__name__
+            self.tally.by_machine[name] = self.tally.by_machine.get(name, 0) + 1
+
+    def finish(self) -> None:
+        raise NotImplementedError
+
+    def undone(self, key: str, final: dict[str, int]) -> Iterator[str]:
+        """Writes of this record that knew of the final row and are not in it."""
+        for writer, written, value, seen in self.log:
+            if written == key and final != join(final, seen) and knew_of(seen, final):
+                yield f"{value or 'a delete'} of {writer}"
