@@ -1,13 +1,19 @@
--- Applies sections as one: all of them, or an error and nothing. Decide what both sides changed, write, then look, in a newer statement, for
+-- Applies sections as one: all of them, or nothing and o_error. Decide what both sides changed, write, then look, in a newer statement, for
 -- changes of this node that came in meanwhile; found some: roll back and decide again; records that moved once more are left as busy.
+-- p_good (null: write all at once): so many records of the one section are known to go, the others are written one by one, so that the
+-- first one refused is known. o_failed: the records of the piece that was refused, null if it was none. One subtransaction a try.
 create or replace function rowferry._apply_attempt(
   p_peer text,
   p_sections rowferry._section[],
   p_heard int8multirange,
   p_known int8multirange,
   p_deletes_first boolean,
+  p_good integer,
   out o_busy jsonb,
-  out o_conflicts jsonb
+  out o_conflicts jsonb,
+  out o_error jsonb,
+  out o_failed text[],
+  out o_tries integer
 )
 language plpgsql
 set search_path = pg_catalog, pg_temp
@@ -18,15 +24,24 @@ declare
   v_decided int8multirange;
   v_moving text[];
   v_left jsonb := '[]';
+  v_piece rowferry._section;
+  v_state text;
   v_context text;
+  v_message text;
+  v_detail text;
+  v_hint text;
+  v_schema text;
+  v_table text;
   v_after bigint;
   v_lost jsonb;
   v_kept jsonb := '[]';
 begin
   for v_try in 1 .. 5 + cardinality(p_sections) loop
+    o_tries := v_try;
     begin
       o_busy := '[]';
       o_conflicts := '[]';
+      o_failed := null;
       v_sections := p_sections;
       v_decided := '{}';
       v_moving := null;
@@ -45,7 +60,15 @@ begin
           || coalesce((select jsonb_agg(jsonb_build_object('entity', p_sections[i].entity, 'record_id', k, 'waiting', true))
             from unnest(v_settled.o_waiting) k), '[]');
       end loop;
-      perform rowferry._write_sections(v_sections, p_deletes_first);
+      if p_good is null then
+        perform rowferry._write_sections(v_sections, p_deletes_first);
+      else
+        for v_piece in select * from rowferry._pieces(v_sections[1], p_good, 1) loop
+          o_failed := v_piece.keys || v_piece.gone || v_piece.asked;
+          perform rowferry._write_sections(array[v_piece], p_deletes_first);
+        end loop;
+        o_failed := null;
+      end if;
       perform rowferry._finish(v_sections);
       for i in 1 .. cardinality(v_sections) loop
         v_moving := rowferry._own_events((select e.id from rowferry.entities e where e.name = v_sections[i].entity),
@@ -75,10 +98,16 @@ begin
       end if;
       return;
     exception
-      when sqlstate 'RF100' then
-        get stacked diagnostics v_context = pg_exception_context;
-        if v_context not like 'PL/pgSQL function rowferry._apply_attempt(%' then
+      when others or assert_failure then
+        get stacked diagnostics v_state = returned_sqlstate, v_context = pg_exception_context, v_message = message_text, v_detail = pg_exception_detail,
+          v_hint = pg_exception_hint, v_schema = schema_name, v_table = table_name;
+        if rowferry._is_transient(v_state, v_context) then
           raise;
+        elsif v_state <> 'RF100' or v_context not like 'PL/pgSQL function rowferry._apply_attempt(%' then
+          o_busy := '[]';
+          o_conflicts := '[]';
+          o_error := jsonb_build_object('sqlstate', v_state, 'message', v_message, 'detail', v_detail, 'hint', v_hint, 'schema', v_schema, 'table', v_table);
+          return;
         end if;
     end;
     v_kept := rowferry._with_rows(v_lost);
@@ -86,6 +115,6 @@ begin
   raise exception using errcode = '40001', message = 'users change these records faster than they can be applied';
 end
 $$;
-comment on function rowferry._apply_attempt(text, rowferry._section[], int8multirange, int8multirange, boolean) is
+comment on function rowferry._apply_attempt(text, rowferry._section[], int8multirange, int8multirange, boolean, integer) is
   'Applies sections as one, deciding conflicts, and deciding again when a user was faster.';
-revoke all on function rowferry._apply_attempt(text, rowferry._section[], int8multirange, int8multirange, boolean) from public;
+revoke all on function rowferry._apply_attempt(text, rowferry._section[], int8multirange, int8multirange, boolean, integer) from public;

@@ -10,7 +10,8 @@ create or replace function rowferry._apply_batch(
   out o_refusals jsonb,
   out o_conflicts jsonb,
   out o_applied integer,
-  out o_refused integer
+  out o_refused integer,
+  out o_untried integer
 )
 language plpgsql
 set search_path = pg_catalog, pg_temp
@@ -28,7 +29,6 @@ declare
   v_locked boolean := false;
   v_deletes_first boolean := false;
   v_state text;
-  v_context text;
 begin
   o_conflicts := '[]';
   o_refusals := '[]';
@@ -36,7 +36,7 @@ begin
   -- Parents first.
   v_order := rowferry._apply_order(array(select distinct (p_sections[i]).entity from generate_subscripts(p_sections, 1) i));
   for v_index in
-    select i from generate_subscripts(p_sections, 1) i order by array_position(v_order, (p_sections[i]).entity)
+    select i from generate_subscripts(p_sections, 1) i order by array_position(v_order, (p_sections[i]).entity), i
   loop
     v_apart := rowferry._schema_apart(p_peer, p_sections[v_index]);
     if v_apart is not null then
@@ -56,20 +56,14 @@ begin
   end if;
 
   while cardinality(v_sections) > 0 loop
-    begin
-      v_attempt := rowferry._apply_attempt(p_peer, v_sections, p_heard, v_known, v_deletes_first);
+    v_attempt := rowferry._apply_attempt(p_peer, v_sections, p_heard, v_known, v_deletes_first, null);
+    v_state := v_attempt.o_error ->> 'sqlstate';
+    if v_state is null then
       o_conflicts := v_attempt.o_conflicts;
       v_left := v_left || v_attempt.o_busy;
       o_applied := o_applied + rowferry._record_count(v_sections) - jsonb_array_length(v_attempt.o_busy);
       exit;
-    exception
-      when others or assert_failure then
-        get stacked diagnostics v_state = returned_sqlstate, v_context = pg_exception_context;
-        if rowferry._is_transient(v_state, v_context) then
-          raise;
-        end if;
-    end;
-    if v_state = '55P03' and not v_locked then
+    elsif v_state = '55P03' and not v_locked then
       v_locked := true;
       perform set_config('lock_timeout', '5ms', true);  -- it counts for each lock, and somebody has one
       select l.o_sections, v_left || l.o_left into v_sections, v_left from rowferry._leave_locked(v_sections) l;
@@ -108,6 +102,7 @@ begin
       where (e.entity, e.record_id) in (select l ->> 'entity', l ->> 'record_id' from jsonb_array_elements(v_left) l)), '{}');
   end if;
   o_refused := (select count(*) from jsonb_array_elements(v_left) l where l ? 'sqlstate' or l ? 'apart');
+  o_untried := (select count(*) from jsonb_array_elements(v_left) l where l ? 'untried');
 end
 $$;
 comment on function rowferry._apply_batch(text, int8multirange, rowferry._section[], int8multirange) is 'Applies a batch of the peer, all of it that this node accepts.';

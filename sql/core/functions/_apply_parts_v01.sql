@@ -1,6 +1,8 @@
--- Finds the rows that are refused by asking for those without a parent, then by halving, in at most 60 subtransactions and 0.7 of the statement's time, and applies all others. Rows refused for want of
--- another row (foreign key, unique value) are tried together, then again one by one as long as that helps. Rows first, parents before
--- children; then those that are gone, children first. An answer that the orphan rule drop gives up is deleted on both nodes.
+-- Finds the rows that are refused, in about 60 subtransactions and 0.7 of the statement's time, and applies all others. Each section as a whole;
+-- one that fails is asked for rows without a parent, then cut into pieces, each again as a whole; one of few rows is written row by row, so that
+-- each try finds a bad row, until the rest goes. Rows refused for want of another row (foreign key, unique value) are tried together, then
+-- again one by one as long as that helps. Rows first, parents before children; then those that are gone, children first. An answer that the orphan
+-- rule drop gives up is deleted on both nodes.
 create or replace function rowferry._apply_parts(
   p_peer text,
   p_sections rowferry._section[],
@@ -21,30 +23,31 @@ set xmloption = 'content'
 set array_nulls = on
 as $$
 declare
+  c_tries constant integer := 56;  -- a backend keeps 64 subtransactions at hand; the call itself and whole batches draw some too
+  c_few constant integer := 128;
+  c_cut constant integer := 8;
   v_deadline timestamptz := statement_timestamp() + coalesce(nullif(current_setting('statement_timeout')::interval, '0'), '1 s') * 0.7;
-  v_stack rowferry._section[] := '{}';
+  v_tries integer := 0;
+  v_whole rowferry._section[] := '{}';
   v_gone rowferry._section[] := '{}';
+  v_failed rowferry._section[] := '{}';  -- as a whole, with these states: to be taken apart once all others have had their turn
+  v_states text[] := '{}';
+  v_pieces rowferry._section[] := '{}';  -- as v_failed, of the one that is being taken apart: before v_failed
+  v_piece_states text[] := '{}';
+  v_apart boolean := false;
   v_section rowferry._section;
+  v_good integer;
   v_aside rowferry._section[] := '{}';
   v_reasons jsonb := '[]';
   v_retried integer;
-  v_failed rowferry._section[] := '{}';
-  v_apart boolean := false;
   v_attempt record;
   v_keys text[];
-  v_half integer;
+  v_one rowferry._section;
   v_state text;
-  v_context text;
-  v_message text;
-  v_detail text;
-  v_hint text;
-  v_schema text;
-  v_table text;
   v_refusal jsonb;
   v_orphan record;
   v_missing text[];
   v_single text[];
-  v_dropped jsonb;
   v_constraints text[];
   v_key text;
 begin
@@ -55,123 +58,159 @@ begin
       v_gone := rowferry._section_part(v_section, v_section.gone, true) || v_gone;
     end if;
     if v_section.keys is not null or v_section.asked is not null then
-      v_stack := v_stack || rowferry._section_part(v_section, v_section.keys || v_section.asked, true);
+      v_whole := v_whole || rowferry._section_part(v_section, v_section.keys || v_section.asked, true);
     end if;
   end loop;
-  v_stack := v_stack || v_gone;
+  v_whole := v_whole || v_gone;
 
-  for v_attempts in 1 .. 60 loop
-    exit when v_attempts > 1 and clock_timestamp() > v_deadline;
-    -- Each section has its turn as a whole before the first one that fails is taken apart.
-    if cardinality(v_stack) = 0 and not v_apart then
+  while v_tries < c_tries and (v_tries = 0 or clock_timestamp() < v_deadline) loop
+    if v_good is not null then
+      null;  -- the same section, without the row that was found
+    elsif cardinality(v_whole) > 0 then
+      v_section := v_whole[1];
+      v_whole := v_whole[2:];
+    elsif cardinality(v_pieces || v_failed) > 0 then
       v_apart := true;
-      v_stack := v_failed;
-      v_failed := '{}';
-    end if;
-    if cardinality(v_stack) = 0 then
+      v_failed := v_pieces || v_failed;
+      v_states := v_piece_states || v_states;
+      v_section := v_failed[1];
+      v_state := v_states[1];
+      v_failed := v_failed[2:];
+      v_states := v_states[2:];
+      v_pieces := '{}';
+      v_piece_states := '{}';
+      v_keys := v_section.keys || v_section.gone || v_section.asked;
+      v_missing := null;
+      if v_state = '23503' and v_section.keys is not null and cardinality(v_keys) > 1 then
+        -- One look finds all that have no parent here; the others are tried again without them.
+        execute format('select * from rowferry.%I($1, $2)', rowferry._object_name('lacking_', v_section.entity)) into v_missing, v_constraints
+        using v_section.column_values, v_section.keys;
+      end if;
+      if v_missing is not null then
+        -- Whether a row is given up, or need not be written because this node's own stays, is decided one by one.
+        select case when e.orphan_rule = 'drop' then v_missing else coalesce(rowferry._own_events(e.id, v_missing, p_heard, '{}'), '{}') end
+        into v_single
+        from rowferry.entities e
+        where e.name = v_section.entity;
+        o_left := o_left || rowferry._left_entries(rowferry._section_part(v_section, v_single[21:], true), '{"untried": true}');
+        foreach v_key in array v_single[:20] loop
+          v_whole := v_whole || rowferry._section_part(v_section, array[v_key], true);
+        end loop;
+        if cardinality(v_single) < cardinality(v_missing) then
+          v_aside := v_aside || rowferry._section_part(v_section, array(select k from unnest(v_missing) k where k <> all (v_single)), true);
+          v_reasons := v_reasons || (
+            select jsonb_agg(jsonb_build_object('entity', v_section.entity, 'record_id', m.record_id)
+              || rowferry._refusal('23503', format('violates foreign key constraint "%s", its parent is missing', m.name), null, null))
+            from unnest(v_missing, v_constraints) m (record_id, name)
+            where m.record_id <> all (v_single));
+        end if;
+        if cardinality(v_missing) < cardinality(v_keys) then
+          v_whole := rowferry._section_part(v_section, v_missing, false) || v_whole;
+        end if;
+        continue;
+      elsif cardinality(v_keys) > c_few then
+        v_whole := array(select p from rowferry._pieces(v_section, 0, greatest(c_few, (cardinality(v_keys) + c_cut - 1) / c_cut)) p);
+        continue;
+      end if;
+      v_good := 0;
+    else
       exit when cardinality(v_aside) = 0 or cardinality(v_aside) = v_retried;
-      begin
-        v_attempt := rowferry._apply_attempt(p_peer, v_aside, p_heard, p_known, false);
+      v_attempt := rowferry._apply_attempt(p_peer, v_aside, p_heard, p_known, false, null);
+      v_tries := v_tries + v_attempt.o_tries;
+      if v_attempt.o_error is null then
         o_conflicts := o_conflicts || v_attempt.o_conflicts;
         o_left := o_left || v_attempt.o_busy;
         v_aside := '{}';
         exit;
-      exception
-        when others or assert_failure then
-          get stacked diagnostics v_state = returned_sqlstate, v_context = pg_exception_context;
-          if rowferry._is_transient(v_state, v_context) then
-            raise;
-          end if;
-      end;
+      end if;
       v_retried := cardinality(v_aside);
-      v_stack := v_aside;
+      v_whole := v_aside;
       v_aside := '{}';
       v_reasons := '[]';
+      continue;
     end if;
-    v_section := v_stack[1];
-    v_stack := v_stack[2:];
-    v_keys := v_section.keys || v_section.gone || v_section.asked;
-    begin
-      v_attempt := rowferry._apply_attempt(p_peer, array[v_section], p_heard, p_known, false);
-      if v_dropped is not null then
-        insert into rowferry.events (changed_at, entity_id, event_type, record_id)
-        select rowferry._now(), e.id, 'a', v_keys[1] from rowferry.entities e where e.name = v_section.entity;
-        o_conflicts := o_conflicts || v_dropped;
-        v_dropped := null;
-      end if;
+
+    v_attempt := rowferry._apply_attempt(p_peer, array[v_section], p_heard, p_known, false, v_good);
+    v_tries := v_tries + v_attempt.o_tries;
+    if v_attempt.o_error is null then
       o_conflicts := o_conflicts || v_attempt.o_conflicts;
       o_left := o_left || v_attempt.o_busy;
-    exception
-      when others or assert_failure then
-        get stacked diagnostics v_state = returned_sqlstate, v_context = pg_exception_context, v_message = message_text, v_detail = pg_exception_detail, v_hint = pg_exception_hint,
-          v_schema = schema_name, v_table = table_name;
-        v_dropped := null;
-        if rowferry._is_transient(v_state, v_context) then
-          raise;
-        elsif not v_apart then
-          v_failed := v_failed || v_section;
-        elsif cardinality(v_keys) > 1 then
-          v_missing := null;
-          if v_state = '23503' and v_section.keys is not null then
-            -- One look finds all that have no parent here; the others are tried again without them.
-            execute format('select * from rowferry.%I($1, $2)', rowferry._object_name('lacking_', v_section.entity)) into v_missing, v_constraints
-            using v_section.column_values, v_section.keys;
-          end if;
-          if v_missing is null then
-            v_half := cardinality(v_keys) / 2;
-            v_stack := rowferry._section_part(v_section, v_keys[:v_half], true) || (rowferry._section_part(v_section, v_keys[v_half + 1:], true) || v_stack);
-            continue;
-          end if;
-          -- Whether a row is given up, or need not be written because this node's own stays, is decided one by one.
-          select case when e.orphan_rule = 'drop' then v_missing else coalesce(rowferry._own_events(e.id, v_missing, p_heard, '{}'), '{}') end
-          into v_single
-          from rowferry.entities e
-          where e.name = v_section.entity;
-          o_left := o_left || rowferry._left_entries(rowferry._section_part(v_section, v_single[21:], true), '{"untried": true}');
-          foreach v_key in array v_single[:20] loop
-            v_stack := v_stack || rowferry._section_part(v_section, array[v_key], true);
-          end loop;
-          if cardinality(v_single) < cardinality(v_missing) then
-            v_aside := v_aside || rowferry._section_part(v_section, array(select k from unnest(v_missing) k where k <> all (v_single)), true);
-            v_reasons := v_reasons || (
-              select jsonb_agg(jsonb_build_object('entity', v_section.entity, 'record_id', m.record_id)
-                || rowferry._refusal('23503', format('violates foreign key constraint "%s", its parent is missing', m.name), null, null))
-              from unnest(v_missing, v_constraints) m (record_id, name)
-              where m.record_id <> all (v_single));
-          end if;
-          if cardinality(v_missing) < cardinality(v_keys) then
-            v_stack := rowferry._section_part(v_section, v_missing, false) || v_stack;
-          end if;
-        elsif v_state = '55P03' then
-          o_left := o_left || rowferry._left_entries(v_section);
-        elsif v_state in ('23503', '23505', '23P01') then
-          v_refusal := rowferry._refusal(v_state, v_message, v_detail, v_hint);
-          if v_state = '23503' then
-            v_orphan := rowferry._orphan(p_peer, v_section, p_heard, v_schema, v_table);
-            if v_orphan.o_give_up = 'drop' and (select bool_and(s = '-infinity') from unnest(v_section.event_stamps) s) then
-              -- Each node has deleted the other's parent: to ask again would have no end.
-              v_dropped := v_orphan.o_conflict;
-              v_section.gone := v_section.keys;
-              v_section.keys := null;
-              v_section.column_values := null;
-              v_stack := v_section || v_stack;
-              continue;
-            elsif v_orphan.o_give_up is not null then
-              o_left := o_left || rowferry._left_entries(v_section, v_refusal || jsonb_build_object('give_up', v_orphan.o_give_up));
-              o_conflicts := o_conflicts || v_orphan.o_conflict;
-              continue;
-            end if;
-          end if;
-          v_aside := v_aside || v_section;
-          v_reasons := v_reasons || rowferry._left_entries(v_section, v_refusal);
-        else
-          o_left := o_left || rowferry._left_entries(v_section, rowferry._refusal(v_state, v_message, v_detail, v_hint));
+      v_good := null;
+      continue;
+    end if;
+    v_state := v_attempt.o_error ->> 'sqlstate';
+    v_keys := v_section.keys || v_section.gone || v_section.asked;
+    v_one := v_section;
+    if v_good is null and (cardinality(v_keys) > 1 or not v_apart) then
+      v_pieces := v_pieces || v_section;
+      v_piece_states := v_piece_states || v_state;
+      continue;
+    elsif cardinality(v_keys) = 1 then
+      v_good := null;
+    elsif cardinality(v_attempt.o_failed) = 1 then
+      v_one := rowferry._section_part(v_section, v_attempt.o_failed, true);
+      v_section := rowferry._section_part(v_section, v_attempt.o_failed, false);
+      v_good := array_position(v_keys, v_attempt.o_failed[1]) - 1;
+    else
+      -- Deferred, or the good rows are good no longer: whose fault it is shows in smaller pieces.
+      v_whole := array(select p from rowferry._pieces(v_section, 0, (cardinality(v_keys) + c_cut - 1) / c_cut) p) || v_whole;
+      v_good := null;
+      continue;
+    end if;
+
+    if v_state = '55P03' then
+      o_left := o_left || rowferry._left_entries(v_one);
+      continue;
+    end if;
+    v_refusal := rowferry._refusal(v_state, v_attempt.o_error ->> 'message', v_attempt.o_error ->> 'detail', v_attempt.o_error ->> 'hint');
+    if v_state = '23503' then
+      v_orphan := rowferry._orphan(p_peer, v_one, p_heard, v_attempt.o_error ->> 'schema', v_attempt.o_error ->> 'table');
+      if v_orphan.o_give_up = 'drop' and (select bool_and(s = '-infinity') from unnest(v_one.event_stamps) s) then
+        -- Each node has deleted the other's parent: to ask again would have no end.
+        v_one.gone := v_one.keys;
+        v_one.keys := null;
+        v_one.column_values := array_fill(null::text, array[cardinality(v_one.columns)]);
+        v_attempt := rowferry._apply_attempt(p_peer, array[v_one], p_heard, p_known, false, null);
+        v_tries := v_tries + v_attempt.o_tries;
+        if v_attempt.o_error is not null then
+          o_left := o_left || rowferry._left_entries(v_one, v_refusal);
+          continue;
         end if;
-    end;
+        o_left := o_left || v_attempt.o_busy;
+        if v_attempt.o_busy = '[]' then
+          o_conflicts := o_conflicts || v_orphan.o_conflict || v_attempt.o_conflicts;
+          insert into rowferry.events (changed_at, entity_id, event_type, record_id)
+          select rowferry._now(), e.id, 'a', v_one.gone[1] from rowferry.entities e where e.name = v_one.entity;
+        end if;
+        continue;
+      elsif v_orphan.o_give_up is not null then
+        o_left := o_left || rowferry._left_entries(v_one, v_refusal || jsonb_build_object('give_up', v_orphan.o_give_up));
+        o_conflicts := o_conflicts || v_orphan.o_conflict;
+        continue;
+      end if;
+    end if;
+    if v_state in ('23503', '23505', '23P01') then
+      v_aside := v_aside || v_one;
+      v_reasons := v_reasons || rowferry._left_entries(v_one, v_refusal);
+    else
+      o_left := o_left || rowferry._left_entries(v_one, v_refusal);
+    end if;
   end loop;
 
   o_left := o_left || case when cardinality(v_aside) > 0 then v_reasons else '[]' end;
-  foreach v_section in array v_stack || v_failed loop
+  if v_good is not null then
+    -- No time for the rest of this one, but what is known to go need not come again.
+    v_pieces := array(select p from rowferry._pieces(v_section, v_good, c_few) p) || v_pieces;
+    if v_good > 0 then
+      v_attempt := rowferry._apply_attempt(p_peer, v_pieces[:1], p_heard, p_known, false, null);
+      if v_attempt.o_error is null then
+        o_conflicts := o_conflicts || v_attempt.o_conflicts;
+        o_left := o_left || v_attempt.o_busy;
+        v_pieces := v_pieces[2:];
+      end if;
+    end if;
+  end if;
+  foreach v_section in array v_whole || v_pieces || v_failed loop
     o_left := o_left || rowferry._left_entries(v_section, '{"untried": true}');
   end loop;
 end

@@ -49,6 +49,7 @@ declare
   v_section rowferry._section;
   v_entity_ids integer[];
   v_record_ids text[];
+  v_again boolean[];
   v_seen_ids integer[] := '{}';
   v_seen_records text[] := '{}';
   v_round_sections integer;
@@ -89,25 +90,37 @@ begin
       and case when v_alone is null then h.patience is null else h.event_id = v_alone end
       and not exists (select from rowferry.skips s where s.done_at is null and s.entity_id = e.entity_id and s.record_id = e.record_id)
     order by h.not_before
-    limit case when p_limit >= 4 or v_alone is not null or not exists (select from fresh) then greatest(1, p_limit / 4) else 0 end
+    -- A bad row costs as much as many good ones: few of them while there is a backlog.
+    limit case when p_limit >= 4 or v_alone is not null or not exists (select from fresh)
+      then greatest(1, p_limit / case when (select count(*) from fresh) > p_limit then 32 else 4 end) else 0 end
   ), chosen as (
-    select entity_id, record_id from (select * from fresh order by id limit p_limit) f
-    union
-    select entity_id, record_id from retried
+    select c.entity_id, c.record_id, bool_and(c.again) as again
+    from (
+      select f.id, f.entity_id, f.record_id, false as again from (select * from fresh order by id limit p_limit) f
+      union all
+      select r.id, r.entity_id, r.record_id, true from retried r
+    ) c
+    group by c.entity_id, c.record_id
+    order by min(c.id)
   )
-  select array_agg(c.entity_id), array_agg(c.record_id), (select count(*) from fresh) <= p_limit and v_alone is null
-  into v_entity_ids, v_record_ids, o_whole
+  select array_agg(c.entity_id), array_agg(c.record_id), array_agg(c.again), (select count(*) from fresh) <= p_limit and v_alone is null
+  into v_entity_ids, v_record_ids, v_again, o_whole
   from chosen c;
 
   while cardinality(v_entity_ids) > 0 loop
     v_seen_ids := v_seen_ids || v_entity_ids;
     v_seen_records := v_seen_records || v_record_ids;
     v_round_sections := cardinality(o_sections);
+    -- What was refused before is a section of its own: it is refused again more often than not, and is not to delay the others.
     for v_group in
-      select e as entity,
-        (select array_agg(k.record_id) from unnest(v_entity_ids, v_record_ids) k (entity_id, record_id) where k.entity_id = e.id) as keys
-      from rowferry.entities e
-      where e.id in (select unnest(v_entity_ids))
+      select e as entity, (
+          select array_agg(k.record_id)
+          from unnest(v_entity_ids, v_record_ids, v_again) k (entity_id, record_id, again)
+          where k.entity_id = g.entity_id and k.again = g.again
+        ) as keys
+      from (select distinct c.entity_id, c.again from unnest(v_entity_ids, v_again) c (entity_id, again)) g
+      join rowferry.entities e on e.id = g.entity_id
+      order by g.again, e.id
     loop
       v_entity := v_group.entity;
       v_keys := v_group.keys;
@@ -196,7 +209,7 @@ begin
       o_keys := o_keys + coalesce(cardinality(v_section.keys), 0) + coalesce(cardinality(v_section.gone), 0) + coalesce(cardinality(v_section.asked), 0);
     end loop;
     exit when o_whole or v_alone is not null;
-    select array_agg(p.entity_id), array_agg(p.record_id) into v_entity_ids, v_record_ids
+    select array_agg(p.entity_id), array_agg(p.record_id), array_agg(false) into v_entity_ids, v_record_ids, v_again
     from (
       select distinct f.entity_id, f.record_id
       from unnest(o_sections[v_round_sections + 1:]) s

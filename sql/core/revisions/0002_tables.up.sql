@@ -182,7 +182,7 @@ comment on column rowferry.taken_batches.tag is 'Its random tag.';
 comment on column rowferry.taken_batches.ids is 'The peer''s events that were taken.';
 comment on column rowferry.taken_batches.refusals is 'Records that were refused or found locked, with the error.';
 comment on column rowferry.taken_batches.conflicts is 'Conflicts decided while applying it, for the peer''s record of them.';
-comment on column rowferry.taken_batches.applied_ms is 'Time it took to apply, in milliseconds.';
+comment on column rowferry.taken_batches.applied_ms is 'Time it took to apply, or would have taken if all rows had been tried, in milliseconds.';
 comment on column rowferry.taken_batches.taken_at is 'When.';
 
 create table rowferry.applying (

@@ -26,7 +26,7 @@ drop function rowferry._orphan(text, rowferry._section, int8multirange, text, te
 drop function rowferry._leave_locked(rowferry._section[]);
 drop function rowferry._schema_apart(text, rowferry._section);
 drop function rowferry._by_hops(rowferry._section);
-drop function rowferry._apply_attempt(text, rowferry._section[], int8multirange, int8multirange, boolean);
+drop function rowferry._apply_attempt(text, rowferry._section[], int8multirange, int8multirange, boolean, integer);
 drop function rowferry._with_rows(jsonb);
 drop function rowferry._lost_in_cascade(text, bigint, int8multirange, int8multirange);
 drop function rowferry._note_differing(rowferry._section);
@@ -48,6 +48,7 @@ drop function rowferry._encode(jsonb, rowferry._section[]);
 drop function rowferry._refusal(text, text, text, text);
 drop function rowferry._left_entries(rowferry._section, jsonb);
 drop function rowferry._record_count(rowferry._section[]);
+drop function rowferry._pieces(rowferry._section, integer, integer);
 drop function rowferry._section_part(rowferry._section, text[], boolean);
 drop function rowferry._own_events(integer, text[], int8multirange, int8multirange);
 drop function rowferry._delete_events(int8multirange);
