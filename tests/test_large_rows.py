@@ -8,6 +8,7 @@ from harness import Node, Nodes, wait_until
 from harness.courier import Courier
 from harness.exchange import rows, sync, waiting
 from harness.worker import explained, start_worker, wait_for_rest, worker
+from rowferry.loop import ONCE_SECONDS
 from rowferry.sql import LIMIT_CALLS
 
 MB = 1048576
@@ -130,8 +131,10 @@ def test_many_large_rows_let_others_go_between_them(nodes: Nodes, tmp_path: Path
 @pytest.mark.slow
 @pytest.mark.case(56)
 def test_one_run_of_the_worker_delivers_a_large_row_and_ends(nodes: Nodes, tmp_path: Path) -> None:
+    """Even if reading the row takes longer than it bears that nothing moves."""
     attach(nodes)
-    nodes.crm.sql(f"insert into files values (1, {value('bytea', 40)})")
+    slow_reader(nodes.crm, ONCE_SECONDS + 1)
+    nodes.crm.sql(f"insert into files values (1, {value('bytea', 60)})")
     assert start_worker(nodes, tmp_path / "log", "--once").wait(120) == 0, (tmp_path / "log").read_text()
     assert rows(nodes.billing, SUMS) == rows(nodes.crm, SUMS)
     assert waiting(nodes.crm) == []
@@ -197,9 +200,7 @@ def test_a_large_row_that_takes_too_long_to_apply_is_held_in_the_end_and_others_
 @pytest.mark.case(56)
 def test_a_row_that_takes_too_long_to_read_is_held_and_the_worker_goes_on(nodes: Nodes, tmp_path: Path) -> None:
     attach(nodes)
-    reader = nodes.crm.sql("select pg_get_functiondef('rowferry.read_files(text[],bigint)'::regprocedure) as body")[0]["body"]
-    assert reader.count("\nbegin\n") == 1
-    nodes.crm.sql(reader.replace("\nbegin\n", "\nbegin\n  if '1' = any ($1) then perform pg_sleep(600); end if;\n"))
+    slow_reader(nodes.crm, 600)
     nodes.crm.sql("insert into files values (1, 'slow'), (2, 'small')")
     held = """select attempts, last_error, hint, not_before - clock_timestamp() > '4 min' as late
               from rowferry.sync_events where record_id = '1' and sqlstate = '57014'"""
@@ -212,6 +213,14 @@ def test_a_row_that_takes_too_long_to_read_is_held_and_the_worker_goes_on(nodes:
     [error] = nodes.crm.sql(held)
     assert error["last_error"] == "this node ran out of time reading this row alone"
     assert (error["attempts"], "deadlock_timeout" in error["hint"]) == (3, True)
+
+
+def slow_reader(node: Node, seconds: float) -> None:
+    """Reading row 1 alone takes so long."""
+    query = "select pg_get_functiondef('rowferry.read_files(text[],bigint)'::regprocedure) as body"
+    body = node.sql(query)[0]["body"]
+    assert body.count("\nbegin\n") == 1
+    node.sql(body.replace("\nbegin\n", f"\nbegin\n  if $1 = '{{1}}' then perform pg_sleep({seconds}); end if;\n"))
 
 
 def attach_notes(nodes: Nodes) -> None:
