@@ -3,6 +3,7 @@
 from pathlib import Path
 
 import pytest
+from convergence.stage import definition
 
 from harness import Node, Nodes, wait_until
 from harness.courier import Courier
@@ -69,7 +70,7 @@ def test_large_rows_of_many_tables_do_not_all_travel_in_one_envelope(nodes: Node
     for node in nodes:
         for table in tables:
             node.sql(f"create table {table} (id int primary key, body text); select rowferry.attach('{table}')")
-        body = node.sql("select pg_get_functiondef('rowferry._read_batch(text, integer)'::regprocedure) as body")[0]["body"]
+        body = definition(node, "_read_batch")
         assert "c_most_bytes constant bigint := 268435456" in body
         # Scaled down: at most 2 MB and a row, of which 1 MB is a table's usual share.
         smaller = body.replace(":= 268435456", f":= {2 * MB}").replace(
@@ -80,7 +81,7 @@ def test_large_rows_of_many_tables_do_not_all_travel_in_one_envelope(nodes: Node
         nodes.crm.sql(f"insert into {table} select g, repeat('x', {MB}) from generate_series(1, 2) g")
     read = """select o_events as events, (
                 select sum(octet_length(v)) from unnest(o_sections) s, unnest(s.column_values) v) as bytes
-              from rowferry._read_batch('billing', 1000)"""
+              from rowferry._read_batch('billing', 1000, true)"""
     found = nodes.crm.sql(read)[0]
     assert 1 <= found["events"] <= 5
     assert found["bytes"] < 5 * MB
@@ -133,7 +134,7 @@ def test_many_large_rows_let_others_go_between_them(nodes: Nodes, tmp_path: Path
 def test_one_run_of_the_worker_delivers_a_large_row_and_ends(nodes: Nodes, tmp_path: Path) -> None:
     """Even if reading the row takes longer than it bears that nothing moves."""
     attach(nodes)
-    slow_reader(nodes.crm, ONCE_SECONDS + 1)
+    slow_reader(nodes.crm, ONCE_SECONDS + 1, "$2 = 125829120")  # when it travels alone
     nodes.crm.sql(f"insert into files values (1, {value('bytea', 60)})")
     assert start_worker(nodes, tmp_path / "log", "--once").wait(120) == 0, (tmp_path / "log").read_text()
     assert rows(nodes.billing, SUMS) == rows(nodes.crm, SUMS)
@@ -163,6 +164,29 @@ def test_a_large_row_is_sent_alone_and_only_in_a_call_that_may_take_long(nodes: 
     answer = courier.call(nodes.billing, large["envelope"])
     assert courier.call(nodes.crm, answer["envelope"])["patience"] == 1
     assert rows(nodes.billing, "select id from files") == ["(1)", "(2)"]
+
+
+@pytest.mark.case(56)
+def test_a_call_that_has_applied_something_reads_no_large_row(nodes: Nodes) -> None:
+    """Users would wait for what it has written. The other node is asked to send nothing meanwhile, and both may ask at once."""
+    attach(nodes)
+    attach_notes(nodes)
+    for node in nodes:
+        number = 1 if node is nodes.crm else 2
+        node.sql(f"insert into files values ({number}, {value('bytea', 6)}); insert into notes values ({number})")
+    courier = Courier(nodes)
+    to_billing, to_crm = courier.meet(nodes)
+    calls = []
+    for number in range(3, 13):  # something small in each call, both ways
+        nodes.crm.sql(f"insert into notes values ({number})")
+        nodes.billing.sql(f"insert into notes values ({number + 100})")
+        answers = courier.call(nodes.crm, to_crm), courier.call(nodes.billing, to_billing)
+        to_billing, to_crm = answers[0]["envelope"], answers[1]["envelope"]
+        calls += answers
+        assert not any(answer["applied"] and len(answer["envelope"]) > MB for answer in answers)
+    assert len([1 for answer in calls if len(answer["envelope"]) > MB]) == 2
+    assert rows(nodes.billing, SUMS) == rows(nodes.crm, SUMS)
+    assert len(rows(nodes.crm, SUMS)) == 2
 
 
 @pytest.mark.slow
@@ -215,12 +239,12 @@ def test_a_row_that_takes_too_long_to_read_is_held_and_the_worker_goes_on(nodes:
     assert (error["attempts"], "deadlock_timeout" in error["hint"]) == (3, True)
 
 
-def slow_reader(node: Node, seconds: float) -> None:
-    """Reading row 1 alone takes so long."""
+def slow_reader(node: Node, seconds: float, when: str = "'1' = any ($1)") -> None:
+    """Reading row 1 takes so long."""
     query = "select pg_get_functiondef('rowferry.read_files(text[],bigint)'::regprocedure) as body"
     body = node.sql(query)[0]["body"]
     assert body.count("\nbegin\n") == 1
-    node.sql(body.replace("\nbegin\n", f"\nbegin\n  if $1 = '{{1}}' then perform pg_sleep({seconds}); end if;\n"))
+    node.sql(body.replace("\nbegin\n", f"\nbegin\n  if {when} then perform pg_sleep({seconds}); end if;\n"))
 
 
 def attach_notes(nodes: Nodes) -> None:

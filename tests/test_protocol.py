@@ -317,8 +317,8 @@ def test_a_user_who_waits_for_a_call_of_a_large_row_is_never_told_of_a_deadlock(
         wait_for_lock(nodes.billing, applier, "advisory")
         wait = Meanwhile(lambda: user.execute("update a set body = body || ' user'"))
         wait_for_lock(nodes.billing, user)
-        waited = "select clock_timestamp() - query_start > '0.93 s' as long from pg_stat_activity where pid = %s"
-        wait_until(lambda: nodes.billing.sql(waited, [user.info.backend_pid])[0]["long"], 5, "the user is about to look")
+        about_to_look = "select pg_sleep_until(query_start + '0.95 s') from pg_stat_activity where pid = %s"
+        nodes.billing.sql(about_to_look, [user.info.backend_pid])
         open_gate()
         assert call.result()["refused"] == 0  # left to the sender, as busy
         wait.result(5)

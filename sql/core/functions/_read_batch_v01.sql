@@ -1,8 +1,9 @@
 -- The next batch for a peer. STABLE: all statements in here see one snapshot, the caller's (R4). Oldest events first; a key with all its
--- pending events; when the limit cut something off, the pending parents of every child row too, or the peer could not take it.
+-- pending events; when the limit cut something off, the pending parents of every child row too, or the peer could not take it. With p_alone it may be one large row.
 create or replace function rowferry._read_batch(
   p_peer text,
   p_limit integer,
+  p_alone boolean,
   out o_sections rowferry._section[],
   out o_ids int8multirange,
   out o_events integer,
@@ -64,7 +65,7 @@ begin
   where b.peer = p_peer and b.in_flight;
 
   -- A row that is large, or ran out of time, goes alone in a call that may take longer; others go between two of them.
-  v_alone := (select a.o_event_id from rowferry._alone(p_peer) a where a.o_allowed and not a.o_flying);
+  v_alone := (select a.o_event_id from rowferry._alone(p_peer) a where p_alone and a.o_allowed and not a.o_flying);
   with fresh as (
     select e.id, e.entity_id, e.record_id
     from rowferry.events e
@@ -189,5 +190,5 @@ begin
   end loop;
 end
 $$;
-comment on function rowferry._read_batch(text, integer) is 'The next batch for a peer: events, and the present rows of their keys, in one snapshot.';
-revoke all on function rowferry._read_batch(text, integer) from public;
+comment on function rowferry._read_batch(text, integer, boolean) is 'The next batch for a peer: events, and the present rows of their keys, in one snapshot.';
+revoke all on function rowferry._read_batch(text, integer, boolean) from public;
