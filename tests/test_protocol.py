@@ -11,7 +11,7 @@ from harness import Node, Nodes, wait_until
 from harness.clock import set_clocks, write_at
 from harness.courier import Courier
 from harness.exchange import rows, sync, waiting
-from harness.steps import Meanwhile, closed, install_gate, wait_for_lock
+from harness.steps import GATE, Meanwhile, closed, install_gate, wait_for_lock
 from rowferry import sql as worker_sql
 
 TABLE = "create table notes (id integer primary key, body text); select rowferry.attach('notes')"
@@ -280,6 +280,54 @@ def test_a_user_who_waits_for_the_applier_is_never_told_of_a_deadlock(nodes: Nod
     sync(*nodes)
     assert both(nodes, "a")[0] == both(nodes, "a")[1]
     assert both(nodes, "b")[0] == both(nodes, "b")[1]
+    assert waiting(nodes.crm) + waiting(nodes.billing) == []
+
+
+@pytest.mark.case(97)
+def test_a_user_who_waits_for_a_call_of_a_large_row_is_never_told_of_a_deadlock(nodes: Nodes) -> None:
+    """The call may take long. The user has what a trigger of the row wants, and looks for deadlocks soon after it was reached."""
+    for node in nodes:
+        node.sql(
+            "create table a (id integer primary key, body text); create table b (id integer primary key, body text);"
+            "select rowferry.attach('a'), rowferry.attach('b')"
+        )
+    nodes.crm.sql("insert into a values (1, 'old'); insert into b values (1, 'old')")
+    sync(*nodes)
+    nodes.billing.sql(f"""
+      create function wants_b() returns trigger language plpgsql as $$
+      declare
+        v_timeout text := current_setting('lock_timeout');
+      begin
+        perform set_config('lock_timeout', '0', true);
+        perform pg_advisory_lock_shared({GATE}), pg_advisory_unlock_shared({GATE});
+        perform set_config('lock_timeout', v_timeout, true);
+        update b set body = body || ' trigger';
+        return null;
+      end $$;
+      create trigger wants_b after update on a for each row when (new.body = 'crm') execute function wants_b()""")
+    nodes.crm.sql("update a set body = 'crm'")
+    courier = Courier(nodes)
+    batch, _ = courier.meet(nodes)
+    applier = courier.connections["billing"]
+    applier.execute(worker_sql.LIMIT_CALLS, {"idle": 60_000, "patience": 16})
+    user = nodes.billing.connect(autocommit=False)
+    user.execute("update b set body = 'user'")
+    with closed(nodes.billing) as open_gate:
+        call = Meanwhile(lambda: courier.call(nodes.billing, batch))
+        wait_for_lock(nodes.billing, applier, "advisory")
+        wait = Meanwhile(lambda: user.execute("update a set body = body || ' user'"))
+        wait_for_lock(nodes.billing, user)
+        about_to_look = "select pg_sleep_until(query_start + '0.95 s') from pg_stat_activity where pid = %s"
+        nodes.billing.sql(about_to_look, [user.info.backend_pid])
+        open_gate()
+        assert call.result()["refused"] == 0  # left to the sender, as busy
+        wait.result(5)
+        user.commit()
+    sync(*nodes)
+    nodes.crm.sql("update rowferry.held_events set not_before = rowferry._now()")
+    sync(*nodes)
+    assert both(nodes, "a")[0] == both(nodes, "a")[1] == ['(1,"old user")']
+    assert both(nodes, "b")[0] == both(nodes, "b")[1] == ["(1,user)"]
     assert waiting(nodes.crm) + waiting(nodes.billing) == []
 
 

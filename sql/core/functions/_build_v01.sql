@@ -1,7 +1,11 @@
--- Builds the envelope: acknowledgements always, and the next batch if the peer has been heard and fewer than two are in flight.
+-- Builds the envelope: acknowledgements always, and the next batch if the peer has been heard and fewer than two are in flight. A large row takes long to
+-- read, so it is left to a call that has applied nothing (not p_applied), whose rows users would wait for; and the peer is asked to send nothing meanwhile
+-- (p_hushed: this node was asked).
 create or replace function rowferry._build(
   p_link rowferry.links,
   p_limit integer,
+  p_applied boolean,
+  p_hushed boolean,
   out o_link rowferry.links,
   out o_envelope bytea,
   out o_sent integer,
@@ -22,6 +26,7 @@ declare
   c_time constant interval := '0.1 s';
   v_batch record;
   c_most_events constant integer := 1000;  -- of one record
+  v_alone boolean := exists (select from rowferry._alone(p_link.peer) a where a.o_allowed and not a.o_flying);
   v_hot boolean := true;
   v_removed integer;
   v_limit integer;
@@ -41,8 +46,9 @@ begin
         'conflicts', t.conflicts, 'applied_ms', t.applied_ms
 ) order by t.number), '[]')
       from rowferry.taken_batches t where t.peer = p_link.peer),
-    'target_ms', (extract(epoch from current_setting('deadlock_timeout')::interval) * 250)::integer);
-  if p_link.ready and (select count(*) from rowferry.built_batches b where b.peer = p_link.peer and b.in_flight) < 2 then
+    'target_ms', (extract(epoch from current_setting('deadlock_timeout')::interval) * 250)::integer,
+    'hush', p_applied and v_alone);
+  if p_link.ready and not p_hushed and (select count(*) from rowferry.built_batches b where b.peer = p_link.peer and b.in_flight) < 2 then
     perform rowferry._perform_skips(p_link.peer);
     v_limit := least(least(p_limit, p_link.batch_limit)::bigint * p_link.growth, 100000);
     perform rowferry._queue_backfill(p_link.peer, greatest(1, v_limit));
@@ -51,14 +57,14 @@ begin
   if not v_hot then
     -- A statement of its own: its snapshot holds what was queued just now, and is the one for events and rows alike.
     begin
-      select * into v_batch from rowferry._read_batch(p_link.peer, greatest(1, v_limit), p_link.first_id, c_most_events);
+      select * into v_batch from rowferry._read_batch(p_link.peer, greatest(1, v_limit), not p_applied, p_link.first_id, c_most_events);
       while v_batch.o_hot_records is not null loop
         v_removed := rowferry._coalesce_records(p_link.peer, v_batch.o_hot_entities, v_batch.o_hot_records);
         o_removed := o_removed + v_removed;
         -- Out of time for this call; the next one goes on.
         exit when v_removed > 0 and clock_timestamp() - v_began > c_time;
         select * into v_batch
-        from rowferry._read_batch(p_link.peer, greatest(1, v_limit), p_link.first_id, case when v_removed > 0 then c_most_events end);
+        from rowferry._read_batch(p_link.peer, greatest(1, v_limit), not p_applied, p_link.first_id, case when v_removed > 0 then c_most_events end);
       end loop;
       if v_batch.o_events > 0 then
         v_tag := gen_random_uuid();
@@ -69,7 +75,7 @@ begin
       o_removed := o_removed + jsonb_array_length(v_batch.o_large);
     exception
       when query_canceled then
-        if not rowferry._hold_slow(p_link.peer, greatest(1, v_limit)) then
+        if not rowferry._hold_slow(p_link.peer, greatest(1, v_limit), not p_applied) then
           raise;
         end if;
         select 0 as o_events into v_batch;
@@ -93,5 +99,5 @@ begin
   end if;
 end
 $$;
-comment on function rowferry._build(rowferry.links, integer) is 'Builds the envelope for the peer.';
-revoke all on function rowferry._build(rowferry.links, integer) from public;
+comment on function rowferry._build(rowferry.links, integer, boolean, boolean) is 'Builds the envelope for the peer.';
+revoke all on function rowferry._build(rowferry.links, integer, boolean, boolean) from public;

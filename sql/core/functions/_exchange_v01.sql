@@ -101,7 +101,7 @@ begin
     reason := v_link.stopped_reason;
   end if;
   if status is null then
-    select * into v_built from rowferry._build(v_link, p_limit);
+    select * into v_built from rowferry._build(v_link, p_limit, v_link.received <> v_before.received, coalesce((v_header ->> 'hush')::boolean, false));
     v_link := v_built.o_link;
     envelope := v_built.o_envelope;
     sent := v_built.o_sent;

@@ -2,7 +2,8 @@
 -- it was no timeout: then fewer records, or another time, may do.
 create or replace function rowferry._hold_slow(
   p_peer text,
-  p_limit integer
+  p_limit integer,
+  p_alone boolean
 )
 returns boolean
 language plpgsql
@@ -20,7 +21,7 @@ begin
   select e.entity_id, e.record_id into v_event
   from rowferry._alone(p_peer) a
   join rowferry.events e on e.id = a.o_event_id
-  where a.o_allowed and not a.o_flying;
+  where p_alone and a.o_allowed and not a.o_flying;
   if not found and p_limit = 1 then
     select e.entity_id, e.record_id into v_event
     from rowferry.events e
@@ -42,5 +43,5 @@ begin
   return true;
 end
 $$;
-comment on function rowferry._hold_slow(text, integer) is 'Holds the one record that this node ran out of time reading.';
-revoke all on function rowferry._hold_slow(text, integer) from public;
+comment on function rowferry._hold_slow(text, integer, boolean) is 'Holds the one record that this node ran out of time reading.';
+revoke all on function rowferry._hold_slow(text, integer, boolean) from public;

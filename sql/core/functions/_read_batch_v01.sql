@@ -1,9 +1,11 @@
 -- The next batch for a peer. STABLE: all statements in here see one snapshot, the caller's (R4). Oldest events first; a key with all its
 -- pending events; when the limit cut something off, the pending parents of every child row too, or the peer could not take it. A record with p_most_events
--- or more of them (o_hot_records) ends it: they are to be coalesced first. No event below p_first_id waits for its first batch.
+-- or more of them (o_hot_records) ends it: they are to be coalesced first. With p_alone it may be one large row.
+-- No event below p_first_id waits for its first batch.
 create or replace function rowferry._read_batch(
   p_peer text,
   p_limit integer,
+  p_alone boolean,
   p_first_id bigint default 0,
   p_most_events integer default null,
   out o_sections rowferry._section[],
@@ -72,7 +74,7 @@ begin
   where b.peer = p_peer and b.in_flight;
 
   -- A row that is large, or ran out of time, goes alone in a call that may take longer; others go between two of them.
-  v_alone := (select a.o_event_id from rowferry._alone(p_peer) a where a.o_allowed and not a.o_flying);
+  v_alone := (select a.o_event_id from rowferry._alone(p_peer) a where p_alone and a.o_allowed and not a.o_flying);
   with fresh as (
     select e.id, e.entity_id, e.record_id
     from rowferry.events e
@@ -222,5 +224,5 @@ begin
   end loop;
 end
 $$;
-comment on function rowferry._read_batch(text, integer, bigint, integer) is 'The next batch for a peer: events, and the present rows of their keys, in one snapshot.';
-revoke all on function rowferry._read_batch(text, integer, bigint, integer) from public;
+comment on function rowferry._read_batch(text, integer, boolean, bigint, integer) is 'The next batch for a peer: events, and the present rows of their keys, in one snapshot.';
+revoke all on function rowferry._read_batch(text, integer, boolean, bigint, integer) from public;

@@ -1,7 +1,7 @@
 -- The row reader of an entity, as DDL: the present rows of some keys, each column as the literal of one array. STABLE, so that it sees the
 -- snapshot of the statement that chose the events. Rows beyond p_bytes (null: no limit) are left for a later batch (o_cut); one always fits,
--- unless p_bytes is negative; one of more than 4 MB only if p_bytes is (o_alone), since it takes a call of its own. A row of more than 120 MB is not read (o_large): its text, which is up to twice
--- as long, must fit in one jsonb.
+-- unless p_bytes is negative. One of more than 4 MB is left (o_alone) unless p_bytes is 120 MB: it takes a call of its own. A row of more than 120 MB is not read
+-- (o_large): its text, which is up to twice as long, must fit in one jsonb.
 create or replace function rowferry._read_sql(
   p_entity rowferry.entities
 )
@@ -61,7 +61,7 @@ declare
   v_most bigint;
 begin
 %6$s  if p_bytes is not null then
-    v_most := least(greatest(p_bytes, 4194304), 125829120);
+    v_most := case when p_bytes < 125829120 then 4194304 else 125829120 end;
     select array_agg(r.record_id) filter (where r.before <= p_bytes and r.size <= v_most),
       array_agg(r.record_id) filter (where r.before > p_bytes and r.size <= v_most),
       array_agg(r.record_id) filter (where r.size > 125829120),

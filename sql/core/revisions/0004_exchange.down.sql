@@ -2,7 +2,7 @@ drop function rowferry.process_batch(text, text, bytea, integer, jsonb, boolean)
 drop function rowferry._exchange(text, bigint, text, bytea, integer, jsonb);
 drop function rowferry._counts(text, bigint);
 drop function rowferry._move_first(rowferry.links, bigint);
-drop function rowferry._build(rowferry.links, integer);
+drop function rowferry._build(rowferry.links, integer, boolean, boolean);
 drop function rowferry._coalesce_records(text, integer[], text[]);
 drop function rowferry._coalesce(text, integer, bigint);
 drop function rowferry._take(rowferry.links, jsonb, rowferry._section[]);
@@ -17,7 +17,7 @@ drop function rowferry._retry_related(integer[]);
 drop function rowferry._record_conflicts(text, text, jsonb);
 drop function rowferry._note_refusals(rowferry.built_batches, jsonb, boolean);
 drop function rowferry._hold_entities(jsonb);
-drop function rowferry._hold_slow(text, integer);
+drop function rowferry._hold_slow(text, integer, boolean);
 drop function rowferry._hold_late(bigint[], text, text);
 drop function rowferry._check_memory(rowferry.links, jsonb);
 drop function rowferry._apply_batch(text, int8multirange, rowferry._section[], int8multirange);
@@ -38,7 +38,7 @@ drop function rowferry._merge(rowferry.entities, text, rowferry._section, text[]
 drop function rowferry._section_with(rowferry._section, text[], text[], text[]);
 drop function rowferry._unmark_applying();
 drop function rowferry._mark_applying(rowferry._section[]);
-drop function rowferry._read_batch(text, integer, bigint, integer);
+drop function rowferry._read_batch(text, integer, boolean, bigint, integer);
 drop function rowferry._alone(text);
 drop function rowferry._apply_order(text[]);
 drop function rowferry._ancestors(text);
