@@ -73,7 +73,7 @@ begin
     elsif v_state = '23505' and not v_deletes_first then
       v_deletes_first := true;
     else
-      v_attempt := rowferry._apply_parts(p_peer, v_sections, p_heard, v_known);
+      v_attempt := rowferry._apply_parts(p_peer, v_sections, p_heard, v_known, v_state);
       o_conflicts := v_attempt.o_conflicts;
       v_left := v_left || v_attempt.o_left;
       o_applied := o_applied + rowferry._record_count(v_sections) - jsonb_array_length(v_attempt.o_left);

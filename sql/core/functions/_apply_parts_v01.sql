@@ -1,13 +1,14 @@
--- Finds the rows that are refused, in about 60 subtransactions and 0.7 of the statement's time, and applies all others. Each section as a whole;
--- one that fails is asked for rows without a parent, then cut into pieces, each again as a whole; one of few rows is written row by row, so that
--- each try finds a bad row, until the rest goes. Rows refused for want of another row (foreign key, unique value) are tried together, then
--- again one by one as long as that helps. Rows first, parents before children; then those that are gone, children first. An answer that the orphan
--- rule drop gives up is deleted on both nodes.
+-- Sections that failed together, with p_state: finds the rows that are refused, in about 60 subtransactions and 0.7 of the statement's time, and
+-- applies all others. Each section as a whole; one that fails is asked for rows without a parent, then cut into pieces, each again as a whole; one
+-- of few rows is written row by row, so that each try finds a bad row, until the rest goes. Rows refused for want of another (foreign key, unique
+-- value) are tried together, then one by one as long as that helps. Rows first, parents before children; then those that are gone, children first.
+-- An answer that the orphan rule drop gives up is deleted on both nodes.
 create or replace function rowferry._apply_parts(
   p_peer text,
   p_sections rowferry._section[],
   p_heard int8multirange,
   p_known int8multirange,
+  p_state text,
   out o_left jsonb,
   out o_conflicts jsonb
 )
@@ -62,6 +63,11 @@ begin
     end if;
   end loop;
   v_whole := v_whole || v_gone;
+  if cardinality(v_whole) = 1 then
+    v_failed := v_whole;
+    v_states := array[p_state];
+    v_whole := '{}';
+  end if;
 
   while v_tries < c_tries and (v_tries = 0 or clock_timestamp() < v_deadline) loop
     if v_good is not null then
@@ -215,5 +221,5 @@ begin
   end loop;
 end
 $$;
-comment on function rowferry._apply_parts(text, rowferry._section[], int8multirange, int8multirange) is 'Applies what it can of sections that cannot be applied as one.';
-revoke all on function rowferry._apply_parts(text, rowferry._section[], int8multirange, int8multirange) from public;
+comment on function rowferry._apply_parts(text, rowferry._section[], int8multirange, int8multirange, text) is 'Applies what it can of sections that cannot be applied as one.';
+revoke all on function rowferry._apply_parts(text, rowferry._section[], int8multirange, int8multirange, text) from public;

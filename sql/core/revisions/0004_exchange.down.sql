@@ -21,7 +21,7 @@ drop function rowferry._hold_slow(text, integer, boolean);
 drop function rowferry._hold_late(bigint[], text, text);
 drop function rowferry._check_memory(rowferry.links, jsonb);
 drop function rowferry._apply_batch(text, int8multirange, rowferry._section[], int8multirange);
-drop function rowferry._apply_parts(text, rowferry._section[], int8multirange, int8multirange);
+drop function rowferry._apply_parts(text, rowferry._section[], int8multirange, int8multirange, text);
 drop function rowferry._orphan(text, rowferry._section, int8multirange, text, text);
 drop function rowferry._leave_locked(rowferry._section[]);
 drop function rowferry._schema_apart(text, rowferry._section);
