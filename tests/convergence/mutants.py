@@ -1,7 +1,7 @@
 """Rules of the exchange taken out of the real SQL, one at a time, to see that the histories notice.
 
 Each mutant replaces texts of functions, which must be found exactly once. `budget`: within how many histories of which
-machine it must be caught; None: histories cannot, a test of its own must (named in `why`).
+machine it must be caught; None: histories cannot, a test of its own must, which `why` names last.
 """
 
 from __future__ import annotations
@@ -108,7 +108,8 @@ MUTANTS = {
     "no look after the write": Mutant(
         (("_apply_attempt", "if v_moving is not null then", "if false then"),),
         budget=None,
-        why="histories are played one statement at a time: test_a_change_made_while_a_batch_is_applied_is_decided",
+        why="histories are played one statement at a time:"
+        " test_a_record_that_its_user_makes_again_while_the_applier_has_decided_is_decided_again",
     ),
     "the orphan rule drop is ignored": Mutant((("_orphan", "if v_child.orphan_rule = 'drop' and", "if false and"),), "Dropping"),
     "the orphan rule revive is ignored": Mutant(
@@ -162,7 +163,7 @@ MUTANTS = {
     "memory is not checked": Mutant(
         (("_exchange", "v_link.stopped_reason := rowferry._check_memory(v_link, v_header);", "v_link.stopped_reason := null;"),),
         budget=None,
-        why="no node forgets in the histories: test_a_node_that_is_set_back_stops_the_link",
+        why="no node forgets in the histories: test_a_node_set_back_by_one_event_stops_before_an_old_acknowledgement_is_honoured",
     ),
 }
 ORIGINALS: dict[tuple[str, str], str] = {}
