@@ -5,6 +5,7 @@ HISTORIES (default 20, of each machine) and SEED (default: drawn and printed) ch
 
 import os
 import random
+from pathlib import Path
 
 import pytest
 from convergence import machine, mutants
@@ -60,3 +61,9 @@ def test_every_mutant_can_be_planted_and_healed(nodes: Nodes, name: str) -> None
     assert all(mutants.definition(nodes.crm, f) != before[f] for f in functions)
     mutants.heal(nodes)
     assert {f: mutants.definition(nodes.crm, f) for f in functions} == before
+
+
+def test_a_mutant_that_histories_cannot_catch_names_a_test_that_can() -> None:
+    tests = "".join(path.read_text() for path in Path(__file__).parent.glob("test_*.py"))
+    missing = [m.why for m in mutants.MUTANTS.values() if m.budget is None and f"def {m.why.split()[-1]}(" not in tests]
+    assert missing == []

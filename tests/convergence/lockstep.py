@@ -81,7 +81,8 @@ class Beside(Exchange):
     @step
     def skip(self, side: int, which: int) -> None:
         """A person gives the pending change of a record up."""
-        key = self.keys[which % len(self.keys)]
+        pending = sorted({e.key for link in self.nodes[side].links.values() for e in link.events if not e.question})
+        key = (pending or self.keys)[which % len(pending or self.keys)]
         query = "select id from rowferry.events where record_id = %s and event_type <> 'q' order by id limit 1"
         event = self.sides[side].courier.execute(query, (key,)).fetchone()
         if event:

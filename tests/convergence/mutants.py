@@ -1,7 +1,7 @@
 """Rules of the exchange taken out of the real SQL, one at a time, to see that the histories notice.
 
 Each mutant replaces texts of functions, which must be found exactly once. `budget`: within how many histories of which
-machine it must be caught; None: histories cannot, a test of its own must (named in `why`).
+machine it must be caught; None: histories cannot, a test of its own must, which `why` names last.
 """
 
 from __future__ import annotations
@@ -113,12 +113,62 @@ MUTANTS = {
     "no look after the write": Mutant(
         (("_apply_attempt", "if v_moving is not null then", "if false then"),),
         budget=None,
-        why="histories are played one statement at a time: test_a_change_made_while_a_batch_is_applied_is_decided",
+        why="histories are played one statement at a time:"
+        " test_a_record_that_its_user_makes_again_while_the_applier_has_decided_is_decided_again",
+    ),
+    "the orphan rule drop is ignored": Mutant((("_orphan", "if v_child.orphan_rule = 'drop' and", "if false and"),), "Dropping"),
+    "the orphan rule revive is ignored": Mutant(
+        (("_orphan", "elsif v_child.orphan_rule = 'revive' and", "elsif false and"),), "Reviving"
+    ),
+    "a row is given up where nothing crossed": Mutant(
+        (("_orphan", "where v.event_type <> 'q' and not v.id <@ p_heard\n", "where v.event_type <> 'q'\n"),), "Dropping"
+    ),
+    "a row that changed again is given up": Mutant(
+        (("_note_refusals", "having bool_and(e.id <@ p_batch.ids)", "having true"),), "Dropping"
+    ),
+    "an answer that is an orphan is asked for again": Mutant(
+        (("_apply_parts", "if v_orphan.o_give_up = 'drop' and (", "if false and ("),), "Dropping"
+    ),
+    "a row that stays here is refused beside an orphan": Mutant(
+        (("_apply_parts", "coalesce(rowferry._own_events(e.id, v_missing, p_heard, '{}'), '{}')", "'{}'"),), "Orphans", 400
+    ),
+    "what a foreign key held waits although its parent came": Mutant(
+        (("_retry_related", "where w.sqlstate = '23503' and", "where false and"),), "Orphans"
+    ),
+    "rows travel without their parents": Mutant(
+        (("_read_batch", "exit when o_whole or v_alone is not null;", "exit;"),), "Orphans"
+    ),
+    "rows are written after deletes": Mutant(
+        (("_write_sections", "case when p_deletes_first then", "case when true then"),),
+        budget=None,
+        why="the end is the same but for what does not travel:"
+        " test_a_row_that_left_a_parent_before_it_was_deleted_keeps_what_only_this_node_has",
+    ),
+    "rows are never written after deletes": Mutant(
+        (("_write_sections", "case when p_deletes_first then", "case when false then"),),
+        budget=None,
+        why="no unique values in the histories:"
+        " test_a_unique_value_passes_from_a_deleted_row_to_the_one_that_its_children_move_to",
+    ),
+    "parents are deleted first": Mutant(
+        (("_write_sections", "else cardinality(p_sections) + 1 - i end", "else i end"),),
+        budget=None,
+        why="the parts are in the right order: test_rows_come_after_their_parents_and_go_before_them_in_one_attempt",
+    ),
+    "parents are not written first": Mutant(
+        (("_apply_order", "array_agg(d.name order by d.depth, d.name)", "array_agg(d.name order by d.name)"),),
+        budget=None,
+        why="what is refused is tried again: test_rows_come_after_their_parents_and_go_before_them_in_one_attempt",
+    ),
+    "constraints are not deferred": Mutant(
+        (("_apply_attempt", "set constraints all deferred;", "null;"),),
+        budget=None,
+        why="no deferrable keys in the histories: test_two_tables_that_refer_to_each_other_arrive_through_deferred_keys",
     ),
     "memory is not checked": Mutant(
         (("_exchange", "v_link.stopped_reason := rowferry._check_memory(v_link, v_header);", "v_link.stopped_reason := null;"),),
         budget=None,
-        why="no node forgets in the histories: test_a_node_that_is_set_back_stops_the_link",
+        why="no node forgets in the histories: test_a_node_set_back_by_one_event_stops_before_an_old_acknowledgement_is_honoured",
     ),
 }
 ORIGINALS: dict[tuple[str, str], str] = {}
