@@ -90,6 +90,7 @@ class Held:
     attempts: int
     until: float
     reason: str
+    since: float = 0.0
 
 
 @dataclass
@@ -447,9 +448,10 @@ class Node:
             for event in link.events:
                 if event.key != key or event.id not in built.ids or key in given_up or (reason in LACKING and not hold_lacking):
                     continue
-                held = link.held.setdefault(event.id, Held(0, 0, reason))
+                held = link.held.setdefault(event.id, Held(0, 0, reason, self.now))
                 held.reason = reason
-                if reason in UNCOUNTED:
+                # Ten seconds are too long for a merge.
+                if reason in UNCOUNTED and not (reason == "wait" and held.since < self.now - 10):
                     held.until = self.now + 0.25
                 else:
                     held.until = self.now + min(2 ** min(held.attempts, 10), 300)
