@@ -338,6 +338,21 @@ def test_whatever_a_trigger_raises_holds_its_row_and_stops_no_other(notes: Nodes
     assert waiting(notes.crm) == [f"insert notes 7 {sqlstate}"]
 
 
+def test_a_trigger_that_cannot_connect_elsewhere_holds_its_rows_and_stops_no_other(notes: Nodes) -> None:
+    if not notes.billing.sql("select 1 from pg_available_extensions where name = 'dblink'"):
+        pytest.skip("this server has no dblink")
+    notes.billing.sql(
+        "create extension dblink;"
+        "create function tell() returns trigger language plpgsql as"
+        " $$ begin perform dblink_exec('host=127.0.0.1 port=1', 'select'); return new; end $$;"
+        "create trigger tell before insert on notes for each row when (new.body = 'bad') execute function tell()"
+    )
+    notes.crm.sql("insert into notes select i, case i when 7 then 'bad' else 'good' end from generate_series(1, 20) i")
+    sync(notes.crm, notes.billing)
+    assert notes.billing.sql("select count(*) as n from notes") == [{"n": 19}]
+    assert waiting(notes.crm) == ["insert notes 7 08001"]
+
+
 def test_a_deferred_trigger_of_the_target_has_its_owners_rights_only(nodes: Nodes) -> None:
     """Before PostgreSQL 18 it has those of whoever makes it fire."""
     for node in nodes:
