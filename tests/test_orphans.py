@@ -159,6 +159,26 @@ def test_no_rule_is_asked_where_nothing_crossed(nodes: Nodes, rule: str) -> None
         assert node.sql("select from rowferry.skips") == []
 
 
+@pytest.mark.parametrize("rule", ["drop", "revive"])
+def test_a_deleted_parent_that_was_made_again_knowing_of_it_is_no_crossing(nodes: Nodes, rule: str) -> None:
+    """Its new version is refused for a time: so is its row, and neither is given up."""
+    install(nodes, rule)
+    refuse = "alter table parents add constraint refuse check (name <> 'again')"
+    nodes.billing.sql(f"delete from parents where id = 1; {refuse}")
+    courier = Courier(nodes)
+    _, billing = courier.meet(nodes)
+    courier.call(nodes.crm, billing)
+    nodes.crm.sql("insert into parents values (1, 'again'); insert into children values (10, 1, 'new')")
+    assert courier.call(nodes.billing, courier.call(nodes.crm)["envelope"])["refused"] == 2
+    sync(*nodes)
+    assert nodes.crm.sql("select from rowferry.skips") == []
+    assert waiting(nodes.crm) == ["insert parents 1 23514", "insert children 10 23503"]
+    nodes.billing.sql("alter table parents drop constraint refuse")
+    nodes.crm.sql("select rowferry.retry(id) from rowferry.sync_events")
+    rest(nodes)
+    assert [rows(node, PARENTS) for node in nodes] == [["(1,again)", "(2,second)"]] * 2
+
+
 def test_a_row_that_changed_again_is_not_given_up(nodes: Nodes) -> None:
     """Its sender gives a refused row up only as it was refused: moved to another parent meanwhile, it is delivered."""
     install(nodes, "drop")

@@ -98,6 +98,15 @@ class Family(Exchange):
             self.seen[value] = seen
         self.log.append((name, f"{table}/{record}", value, seen))
 
+    @rule(side=st.integers(0, 1), key=st.sampled_from(KEYS), ahead=st.sampled_from([0, 9]), calls=st.integers(1, 6))
+    @step
+    def follow(self, side: int, key: str, ahead: int, calls: int) -> None:
+        """A parent's new key goes ahead of what is written to its child; the other node's clock may be ahead too."""
+        self.statement(side, "move", "parents", key)
+        self.statement(side, "write", "children", KEYS[1 - KEYS.index(key)])
+        self.set_clock(1 - side, max(self.clocks) + ahead)
+        self.carry.__wrapped__(self, calls, 2)  # type: ignore[attr-defined]
+
     @precondition(lambda self: self.may_skip)
     @rule(side=st.integers(0, 1), which=st.integers(0, 3))
     @step

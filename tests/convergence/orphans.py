@@ -107,6 +107,31 @@ class Orphans(Beside):
         user(self, 1 - deleter, "line", order, line, 0)
         self.carry.__wrapped__(self, calls, 5)  # type: ignore[attr-defined]
 
+    @rule(line=st.sampled_from(CHILDREN), orders=st.permutations(PARENTS), calls=st.integers(0, 6))
+    @step
+    def cross_twice(self, line: str, orders: list[str], calls: int) -> None:
+        """Each node moves a line to the order that the other one deletes."""
+        user = self.user.__wrapped__  # type: ignore[attr-defined]
+        for order in orders:
+            user(self, 0, "order", order, line, 0)
+        self.carry.__wrapped__(self, 6, 5)  # type: ignore[attr-defined]
+        for side, (kept, deleted) in enumerate((orders, orders[::-1])):
+            user(self, side, "line", kept, line, 0)
+            user(self, side, "delete", deleted, line, 0)
+        self.carry.__wrapped__(self, calls, 5)  # type: ignore[attr-defined]
+
+    @rule(
+        side=st.integers(0, 1),
+        changes=st.lists(st.tuples(WHATS, st.sampled_from(PARENTS), st.sampled_from(CHILDREN)), min_size=2, max_size=4),
+        calls=st.integers(1, 6),
+    )
+    @step
+    def trickle(self, side: int, changes: list[tuple[str, str, str]], calls: int) -> None:
+        """Changes of one node in batches of one."""
+        for what, order, line in changes:
+            self.user.__wrapped__(self, side, what, order, line, 0)  # type: ignore[attr-defined]
+        self.carry.__wrapped__(self, calls, 1)  # type: ignore[attr-defined]
+
     def apart(self) -> set[str]:
         """Lines whose order the other node deleted, and their orders: what the rule hold leaves."""
         found = set()

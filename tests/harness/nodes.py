@@ -46,7 +46,7 @@ class Node:
             cursor = connection.execute(query, params)  # type: ignore[call-overload]
             while cursor.nextset():
                 pass
-            return cursor.fetchall() if cursor.description else []
+            return cursor.fetchall() if cursor.description is not None else []
 
     def psql(self, script: str) -> str:
         """Output of the script in the real psql -X -v ON_ERROR_STOP=1; fails the test with psql's errors."""
