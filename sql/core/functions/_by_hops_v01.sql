@@ -12,9 +12,6 @@ declare
   v_part rowferry._section;
   v_group record;
 begin
-  if p_section.event_hops is null then
-    return array[p_section];
-  end if;
   for v_group in
     select h.hops, array_agg(h.record_id) as keys
     from (

@@ -1,6 +1,6 @@
--- Holds records that this node cannot send, or not with others (entries marked here, those with patience), and whole entities, those of the entries that name no record: the peer cannot
--- take any row of them, or this node cannot read them. These are tried again after 1, 2, 4, 8, then every 15 seconds, so that delivery goes on by
--- itself once the schemas fit.
+-- Holds records that this node cannot send (entries marked here), or not with others (those with patience, uncounted), and whole entities, those of
+-- the entries that name no record: the peer cannot take any row of them, or this node cannot read them. These are tried again after 1, 2, 4, 8, then
+-- every 15 seconds, so that delivery goes on by itself once the schemas fit.
 create or replace function rowferry._hold_entities(
   p_refusals jsonb
 )

@@ -1,5 +1,5 @@
 -- Starts a new generation of the link after it stopped: numbers begin again, events are kept, and the peer follows when it hears of it. What was lost
--- before is not found by this: see docs/runbook.md for how to bring both sides together.
+-- before is not found by this: a backfill on the node that is whole brings it.
 create or replace function rowferry.resync(
   p_peer text default null
 )
