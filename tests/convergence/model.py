@@ -531,7 +531,8 @@ class Node:
                 self._coalesce(link, limit)
             keys, whole = self._chosen(link, limit, prefer)
             if self.rules.foreign and not whole and self.rules.broken != "no_companions":  # a row travels with its pending parent
-                parents = {parent_of(self.rows.get(key)) for key in keys.intersection(CHILDREN)}
+                rows = {e.key for e in link.events if not e.question} & keys.intersection(CHILDREN)
+                parents = {parent_of(self.rows.get(key)) for key in rows}
                 keys |= {e.key for e in link.events if e.key in parents}
             if keys:
                 batch = self._batch(link, keys, whole)
