@@ -249,3 +249,18 @@ def test_what_a_foreign_key_held_goes_on_as_soon_as_the_other_row_has_moved(node
     for _ in range(5):
         sync(*nodes)
     assert waiting(nodes.crm) + waiting(nodes.billing) == []
+
+
+@pytest.mark.case(44)
+def test_a_backfilled_orphan_is_given_up_for_the_row_as_the_other_side_has_it(nodes: Nodes) -> None:
+    """Its stamp is as old as an answer's, but nobody has asked: the row of the node that deleted the parent takes its place."""
+    install(nodes, "drop")
+    trigger = "trigger rowferry_capture_update"
+    nodes.crm.sql(
+        f"alter table children disable {trigger}; update children set parent_id = 1 where id = 20;"
+        f"alter table children enable always {trigger}; select rowferry.backfill('children')"
+    )
+    nodes.billing.sql("delete from parents where id = 1")
+    sync(*nodes)
+    rest(nodes)
+    assert [rows(node, CHILDREN) for node in nodes] == [['(20,2,"of second")']] * 2

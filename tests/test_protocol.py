@@ -255,7 +255,7 @@ def test_a_user_who_waits_for_the_applier_is_never_told_of_a_deadlock(nodes: Nod
     install_gate(nodes.billing, "apply_b")
     applier = courier.connections["billing"]
     if limited:
-        applier.execute(worker_sql.LIMIT_CALLS, {"idle": 60_000, "patience": 1})
+        applier.execute(worker_sql.LIMIT_CALLS, {"patience": 1})
     user = nodes.billing.connect(autocommit=False)
     user.execute("update b set body = body || ' user'")
     with closed(nodes.billing) as open_gate:
@@ -309,7 +309,7 @@ def test_a_user_who_waits_for_a_call_of_a_large_row_is_never_told_of_a_deadlock(
     courier = Courier(nodes)
     batch, _ = courier.meet(nodes)
     applier = courier.connections["billing"]
-    applier.execute(worker_sql.LIMIT_CALLS, {"idle": 60_000, "patience": 16})
+    applier.execute(worker_sql.LIMIT_CALLS, {"patience": 16})
     user = nodes.billing.connect(autocommit=False)
     user.execute("update b set body = 'user'")
     with closed(nodes.billing) as open_gate:

@@ -93,15 +93,20 @@ def refuse_pooler(node: Node, connection: Connection) -> None:
         raise error
 
 
-def limit_calls(connection: Connection, idle: float, patience: int = 1) -> None:
-    """From here on, each statement ends in time not to be in a user's way (R11), or the server is taken for frozen.
+def limit_calls(connection: Connection, patience: int = 1) -> float:
+    """From here on, each statement ends in time not to be in a user's way (R11), or the server is taken for frozen. Seconds.
 
     `patience`: how many times as long as usual a statement may take, as process_batch() asks for.
-    `idle`: seconds between two statements that are no reason for the server to give the worker up, besides what the peer takes.
     """
-    parameters = {"idle": min(int((idle + SILENCE_SECONDS) * 1000), 2**30), "patience": patience}
-    row = connection.execute(sql.LIMIT_CALLS, parameters).fetchone()
-    wait_at_most(connection, row[0] / 1000 + SILENCE_SECONDS)  # type: ignore[index]
+    row = connection.execute(sql.LIMIT_CALLS, {"patience": patience}).fetchone()
+    seconds = float(row[0]) / 1000  # type: ignore[index]
+    wait_at_most(connection, seconds + SILENCE_SECONDS)
+    return seconds
+
+
+def limit_silence(connection: Connection, seconds: float) -> None:
+    """`seconds`: between two statements, no reason for the server to give the worker up; what the peer's call takes included."""
+    connection.execute(sql.LIMIT_SILENCE, {"milliseconds": min(int((seconds + SILENCE_SECONDS) * 1000), 2**30)})
 
 
 def wait_at_most(connection: Connection, seconds: float) -> None:

@@ -24,7 +24,7 @@ from psycopg.rows import namedtuple_row
 
 from rowferry import sql
 from rowferry.config import ConfigError, Node, NodeUnreachable
-from rowferry.connection import Connection, Error, connect, describe, limit_calls
+from rowferry.connection import Connection, Error, connect, describe, limit_calls, limit_silence
 
 log = logging.getLogger("rowferry")
 
@@ -159,8 +159,9 @@ class Courier:
 
     def limit(self, sides: Sequence[Side], patience: int) -> None:
         """How long the next calls may take."""
-        idle = 2 * self.interval + BUSY_SECONDS
-        self.together(lambda side: limit_calls(side.connection, idle, patience), sides)
+        longest = max(self.together(lambda side: limit_calls(side.connection, patience), sides))
+        silence = longest + 2 * self.interval + BUSY_SECONDS  # while the peer's call takes as long as it may
+        self.together(lambda side: limit_silence(side.connection, silence), sides)
         self.patience = patience
 
     def lock(self, sides: Sequence[Side]) -> bool:

@@ -31,14 +31,15 @@ CHECK_CLIENT = "set client_connection_check_interval = '500ms'"
 
 # A call ends before the server would look for deadlocks, so that no user becomes the victim of one (R11); with patience, which
 # process_batch() asks for, so many times later, and then it takes care not to wait for users itself. Returns milliseconds.
-# And a session in which nothing is said for longer than a working worker's would be is ended, lock and all: its worker is frozen
-# or cut off.
 LIMIT_CALLS = """
-select v.milliseconds, set_config('statement_timeout', v.milliseconds::text, false),
-  set_config('idle_session_timeout', (v.milliseconds + %(idle)s::bigint)::text, false)
+select v.milliseconds, set_config('statement_timeout', v.milliseconds::text, false)
 from pg_settings s
 cross join lateral (select greatest(1, s.setting::bigint * 7 / 10) * %(patience)s::integer) v (milliseconds)
 where s.name = 'deadlock_timeout'"""
+
+# A session in which nothing is said for longer than a working worker's would be is ended, lock and all: its worker is frozen
+# or cut off.
+LIMIT_SILENCE = "select set_config('idle_session_timeout', %(milliseconds)s::text, false)"
 
 # Without a token: changes nothing, and says where things stand.
 READ = "select * from rowferry.process_batch(p_peer => %(peer)s)"

@@ -25,6 +25,7 @@ class Event(NamedTuple):
     key: str
     stamp: float
     question: bool = False
+    answer: bool = False
 
 
 class Image(NamedTuple):
@@ -199,9 +200,9 @@ class Node:
         transaction.write(key, value, stamp)
         transaction.commit(knew)
 
-    def emit(self, key: str, stamp: float, peers: Iterable[str], question: bool = False) -> None:
+    def emit(self, key: str, stamp: float, peers: Iterable[str], question: bool = False, answer: bool = False) -> None:
         for peer in peers:
-            self.links[peer].events.append(Event(self.draw(), key, stamp, question))
+            self.links[peer].events.append(Event(self.draw(), key, stamp, question, answer))
 
     def skip(self, peer: str, key: str, ids: set[int] | None = None) -> bool:
         """Gives the pending changes of a record up; done when the next batch is built. False: there is none."""
@@ -322,7 +323,7 @@ class Node:
         real = [e for e in events if not e.question]
         if not real:  # the sender gave its change up and asks for mine
             if not unseen:
-                self.emit(key, LAST, [peer])
+                self.emit(key, LAST, [peer], answer=True)
             return ""
         theirs = [e for e in real if e.id not in known or broken == "known_counts"]
         conflict = []
@@ -346,10 +347,11 @@ class Node:
         reason = self._refusal(link, key, image, heard, refuse)
         if GIVEN_UP_BY.get(reason) == self.rules.foreign:
             ack.conflicts.append(self._orphaned(link, key, image, real, heard))
-        if reason == "parent deleted" and self.rules.foreign == "drop" and top(real) == LAST and broken != "asks_for_ever":
+        answers = all(e.answer for e in real)
+        if reason == "parent deleted" and self.rules.foreign == "drop" and answers and broken != "asks_for_ever":
             # An answer that is an orphan here too: each node has deleted the other's parent, and to ask again would have no end.
             image, reason = Image(None, join(image.seen, self.rows.get(key, NOTHING).seen)), ""
-            self.emit(key, LAST, [peer])
+            self.emit(key, LAST, [peer], answer=True)
         if reason:
             return reason
         ack.conflicts.extend(conflict)

@@ -15,7 +15,7 @@ as $$
     p.patience = 1 or t.limited = 0 or t.limited >= p.patience * extract(epoch from current_setting('deadlock_timeout')::interval) * 0.69
   from rowferry.held_events h
   join rowferry.entities n on n.id = h.entity_id and n.peer = p_peer and (n.held_until is null or n.held_until <= rowferry._now())
-  cross join lateral (select least(64, h.patience * case h.attempts when 0 then 1 when 1 then 4 else 8 end)) p (patience)
+  cross join lateral (select least(64, h.patience * case when h.sqlstate <> '57014' then 1 when h.attempts = 1 then 4 else 8 end)) p (patience)
   cross join lateral (
     select exists (select from rowferry.built_batches b where b.peer = p_peer and b.in_flight and h.event_id <@ b.ids)) f (flying)
   cross join (select extract(epoch from current_setting('statement_timeout')::interval)) t (limited)

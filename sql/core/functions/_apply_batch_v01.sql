@@ -76,7 +76,7 @@ begin
       v_attempt := rowferry._apply_parts(p_peer, v_sections, p_heard, v_known, v_state);
       o_conflicts := v_attempt.o_conflicts;
       v_left := v_left || v_attempt.o_left;
-      o_applied := o_applied + rowferry._record_count(v_sections) - jsonb_array_length(v_attempt.o_left);
+      o_applied := o_applied + v_attempt.o_applied;
       exit;
     end if;
   end loop;

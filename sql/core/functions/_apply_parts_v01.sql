@@ -10,7 +10,8 @@ create or replace function rowferry._apply_parts(
   p_known int8multirange,
   p_state text,
   out o_left jsonb,
-  out o_conflicts jsonb
+  out o_conflicts jsonb,
+  out o_applied bigint
 )
 language plpgsql
 set search_path = pg_catalog, pg_temp
@@ -40,7 +41,7 @@ declare
   v_good integer;
   v_aside rowferry._section[] := '{}';
   v_reasons jsonb := '[]';
-  v_retried integer;
+  v_retried integer := case when rowferry._record_count(p_sections) = 1 then 1 end;
   v_attempt record;
   v_keys text[];
   v_one rowferry._section;
@@ -54,6 +55,7 @@ declare
 begin
   o_left := '[]';
   o_conflicts := '[]';
+  o_applied := 0;
   foreach v_section in array p_sections loop
     if v_section.gone is not null then
       v_gone := rowferry._section_part(v_section, v_section.gone, true) || v_gone;
@@ -126,6 +128,7 @@ begin
       if v_attempt.o_error is null then
         o_conflicts := o_conflicts || v_attempt.o_conflicts;
         o_left := o_left || v_attempt.o_busy;
+        o_applied := o_applied + rowferry._record_count(v_aside) - jsonb_array_length(v_attempt.o_busy);
         v_aside := '{}';
         exit;
       end if;
@@ -141,6 +144,7 @@ begin
     if v_attempt.o_error is null then
       o_conflicts := o_conflicts || v_attempt.o_conflicts;
       o_left := o_left || v_attempt.o_busy;
+      o_applied := o_applied + rowferry._record_count(array[v_section]) - jsonb_array_length(v_attempt.o_busy);
       v_good := null;
       continue;
     end if;
@@ -171,7 +175,7 @@ begin
     v_refusal := rowferry._refusal(v_state, v_attempt.o_error ->> 'message', v_attempt.o_error ->> 'detail', v_attempt.o_error ->> 'hint');
     if v_state = '23503' then
       v_orphan := rowferry._orphan(p_peer, v_one, p_heard, v_attempt.o_error ->> 'schema', v_attempt.o_error ->> 'table');
-      if v_orphan.o_give_up = 'drop' and (select bool_and(s = '-infinity') from unnest(v_one.event_stamps) s) then
+      if v_orphan.o_give_up = 'drop' and (select bool_and(h = -1) from unnest(v_one.event_hops) h) then
         -- Each node has deleted the other's parent: to ask again would have no end.
         v_one.gone := v_one.keys;
         v_one.keys := null;
@@ -183,6 +187,7 @@ begin
           continue;
         end if;
         o_left := o_left || v_attempt.o_busy;
+        o_applied := o_applied + 1 - jsonb_array_length(v_attempt.o_busy);
         if v_attempt.o_busy = '[]' then
           o_conflicts := o_conflicts || v_orphan.o_conflict || v_attempt.o_conflicts;
           insert into rowferry.events (changed_at, entity_id, event_type, record_id)
@@ -212,6 +217,7 @@ begin
       if v_attempt.o_error is null then
         o_conflicts := o_conflicts || v_attempt.o_conflicts;
         o_left := o_left || v_attempt.o_busy;
+        o_applied := o_applied + rowferry._record_count(v_pieces[:1]) - jsonb_array_length(v_attempt.o_busy);
         v_pieces := v_pieces[2:];
       end if;
     end if;

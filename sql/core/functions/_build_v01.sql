@@ -85,7 +85,7 @@ begin
       o_link.top := p_link.top + 1;
       o_link.built := greatest(p_link.built, o_link.top);
       insert into rowferry.built_batches (peer, tag, number, ids, keys, whole, built_at)
-      values (p_link.peer, v_tag, o_link.top, v_batch.o_ids, v_batch.o_keys, v_batch.o_whole or v_limit = 100000, rowferry._now());
+      values (p_link.peer, v_tag, o_link.top, v_batch.o_ids, v_batch.o_keys, v_batch.o_whole or v_limit = 100000 or v_alone and not p_applied, rowferry._now());
     end if;
   end if;
   if o_sent = 0 then

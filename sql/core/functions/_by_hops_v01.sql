@@ -15,7 +15,7 @@ begin
   for v_group in
     select h.hops, array_agg(h.record_id) as keys
     from (
-      select e.record_id, min(e.hops) as hops
+      select e.record_id, greatest(0, min(e.hops)) as hops
       from unnest(p_section.event_keys, p_section.event_hops) e (record_id, hops)
       group by e.record_id
     ) h

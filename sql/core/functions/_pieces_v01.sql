@@ -55,7 +55,7 @@ begin
     v_piece.event_ids := v_row.ids;
     v_piece.event_stamps := v_row.stamps;
     v_piece.event_hops := case when p_section.event_hops is not null then v_row.hops end;
-    v_piece.column_values := v_row.literals;
+    v_piece.column_values := coalesce(v_row.literals, array_fill(null::text, array[cardinality(p_section.columns)]));
     return next v_piece;
   end loop;
 end

@@ -128,11 +128,12 @@ begin
       v_keys := v_group.keys;
       v_section := row(v_entity.name, v_entity.columns, null, null, null, null, null, null, null, null, null,
         v_entity.key_columns || v_entity.key_types, array[v_entity.conflict_rule, v_entity.orphan_rule]);
-      select array_agg(k.record_id), array_agg(e.id), array_agg(e.stamp), case when max(e.hops) > 0 then array_agg(e.hops) end
+      select array_agg(k.record_id), array_agg(e.id), array_agg(e.stamp), case when bool_or(e.hops <> 0) then array_agg(e.hops) end
       into v_section.event_keys, v_section.event_ids, v_section.event_stamps, v_section.event_hops
       from unnest(v_keys) k (record_id)
       cross join lateral (
-        select e.id, e.hops, rowferry._stamp(e) as stamp
+        -- -1: an answer.
+        select e.id, case when e.event_type = 'a' then -1 else e.hops end::smallint as hops, rowferry._stamp(e) as stamp
         from rowferry.events e
         where e.entity_id = v_entity.id and e.record_id = k.record_id
         order by e.id
@@ -187,7 +188,8 @@ begin
       if v_read.o_alone is not null then
         o_large := o_large || (
           select jsonb_agg(jsonb_build_object('entity', v_entity.name, 'record_id', a.key, 'here', true, 'sqlstate', 'RF025',
-            'message', format('the row has %s MB and travels alone', a.size / 1048576), 'patience', least(64, 1 + a.size / 2097152)))
+            'message', format('the row has %s MB and travels alone', a.size / 1048576), 'patience', least(64, 1 + a.size / 2097152),
+            'hint', 'Nothing: its turn comes, in a call that may take longer than others.'))
           from unnest(v_read.o_alone, v_read.o_sizes) a (key, size));
         v_read.o_cut := v_read.o_cut || v_read.o_alone;
       end if;

@@ -25,7 +25,7 @@ begin
   if cardinality(v_positions) = v_count then
     return p_section;
   elsif v_positions is null then
-    p_section.column_values := array_fill(null::text, array[cardinality(p_section.column_values)]);
+    p_section.column_values := array_fill(null::text, array[cardinality(p_section.columns)]);
     return p_section;
   end if;
   select array_agg((

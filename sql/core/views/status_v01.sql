@@ -5,7 +5,7 @@ select s.peer,
     when s.stopped_at is not null then 'stopped'
     when s.paused_at is not null then 'paused'
     when s.uncaptured is not null then 'stuck'
-    when s.waiting and s.quiet > interval '1 min' then 'stuck'
+    when s.waiting and s.quiet > s.patience then 'stuck'
     when s.held > 0 then 'held'
     when s.waiting then 'moving'
     else 'idle'
@@ -16,7 +16,7 @@ select s.peer,
     when s.stopped_at is not null then s.stopped_reason
     when s.paused_at is not null then format('paused by %s since %s', s.paused_by, to_char(s.paused_at, 'YYYY-MM-DD HH24:MI:SS'))
     when s.uncaptured is not null then s.uncaptured
-    when s.waiting and s.quiet > interval '1 min' then case
+    when s.waiting and s.quiet > s.patience then case
       when s.courier_error is not null then s.error
       when not s.at_work then 'no courier is at work: start rowferry run'
       else format('nothing has moved for %s', date_trunc('second', s.quiet)) end
@@ -32,6 +32,10 @@ from (
     clock_timestamp() - greatest(q.oldest_at, l.last_exchange_at, (
       select max(b.requested_at) from rowferry.backfills b join rowferry.entities e on e.id = b.entity_id
       where e.peer = l.peer and b.finished_at is null)) as quiet,
+    -- A large row may take long on both nodes.
+    interval '1 min' + 1.4 * current_setting('deadlock_timeout')::interval * coalesce((
+      select max(h.patience) from rowferry.held_events h join rowferry.entities e on e.id = h.entity_id where e.peer = l.peer and h.not_before <= rowferry._now()), 0)
+      as patience,
     format(case when l.courier_error ->> 'sqlstate' ~ '^(08|57P)' then '%s is out of reach: %s' else '%s answered: %s' end,
       l.courier_error ->> 'node', l.courier_error ->> 'message') as error,
     exists (
