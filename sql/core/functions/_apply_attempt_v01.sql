@@ -58,7 +58,7 @@ begin
       end loop;
       if rowferry._may_differ(v_sections) then
         -- What a cascade took has to be read before it is gone: once more from the start.
-        v_lost := rowferry._lost_in_cascade(p_peer, coalesce(v_after, 0), p_heard, v_decided);
+        v_lost := rowferry._lost_in_cascade(p_peer, coalesce(v_after, 0), p_heard);
         if (select count(*) from jsonb_array_elements(v_lost) l where l - 'loser_row' not in (select k - 'loser_row' from jsonb_array_elements(v_kept) k)) > 0 then
           raise exception using errcode = 'RF100', message = 'a cascade took a change of this node';
         end if;
