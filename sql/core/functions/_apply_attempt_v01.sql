@@ -33,7 +33,6 @@ begin
       v_lost := '[]';
       v_after := pg_sequence_last_value(pg_get_serial_sequence('rowferry.events', 'id')::regclass);
       set constraints all deferred;
-      perform rowferry._mark_applying(p_sections);
       for i in 1 .. cardinality(p_sections) loop
         select * into v_settled from rowferry._settle(p_peer, p_sections[i], p_heard, p_known);
         v_sections := v_sections || v_settled.o_section;
@@ -43,6 +42,7 @@ begin
           || coalesce((select jsonb_agg(jsonb_build_object('entity', p_sections[i].entity, 'record_id', k, 'waiting', true))
             from unnest(v_settled.o_waiting) k), '[]');
       end loop;
+      perform rowferry._mark_applying(v_sections);  -- not what stays as it is here: a cascade may take it
       perform rowferry._write_sections(v_sections, p_deletes_first);
       perform rowferry._finish(v_sections);
       for i in 1 .. cardinality(v_sections) loop
