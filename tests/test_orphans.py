@@ -220,6 +220,21 @@ def test_a_cascade_takes_the_row_but_not_its_memory(nodes: Nodes, rule: str, del
     assert [rows(node, CHILDREN) for node in nodes] == [["(10,1,new)"]] * 2
 
 
+@pytest.mark.case(44)
+def test_a_row_that_won_and_goes_in_a_cascade_of_the_same_batch_is_kept(nodes: Nodes) -> None:
+    """Its key is in the batch, but it is not what the batch writes."""
+    install(nodes, "hold", "on delete cascade")
+    nodes.billing.sql("update children set parent_id = 1, name = 'older' where id = 20; delete from parents where id = 2")
+    nodes.crm.sql("update children set name = 'newer' where id = 20")
+    courier = Courier(nodes)
+    _, billing = courier.meet(nodes)
+    courier.call(nodes.crm, billing)
+    rest(nodes)
+    for node in nodes:
+        assert rows(node, CHILDREN) == []
+        assert ("children", "20", "cascade", "billing", None, "newer") in conflicts(node)
+
+
 def test_a_delete_that_waits_for_its_children_is_not_taken_for_a_crossing(nodes: Nodes) -> None:
     """A child that both sides know keeps its parent's delete waiting, under `revive` too: nothing is given up."""
     install(nodes, "revive")

@@ -48,7 +48,6 @@ begin
       v_lost := '[]';
       v_after := pg_sequence_last_value(pg_get_serial_sequence('rowferry.events', 'id')::regclass);
       set constraints all deferred;
-      perform rowferry._mark_applying(p_sections);
       for i in 1 .. cardinality(p_sections) loop
         continue when rowferry._own_events((select e.id from rowferry.entities e where e.name = (p_sections[i]).entity),
           (p_sections[i]).keys || (p_sections[i]).gone || (p_sections[i]).asked, p_heard, '{}') is null;
@@ -60,6 +59,7 @@ begin
           || coalesce((select jsonb_agg(jsonb_build_object('entity', p_sections[i].entity, 'record_id', k, 'waiting', true))
             from unnest(v_settled.o_waiting) k), '[]');
       end loop;
+      perform rowferry._mark_applying(v_sections);  -- not what stays as it is here: a cascade may take it
       if p_good is null then
         perform rowferry._write_sections(v_sections, p_deletes_first);
       else
@@ -83,7 +83,7 @@ begin
       end loop;
       if rowferry._may_differ(v_sections) then
         -- What a cascade took has to be read before it is gone: once more from the start.
-        v_lost := rowferry._lost_in_cascade(p_peer, coalesce(v_after, 0), p_heard, v_decided);
+        v_lost := rowferry._lost_in_cascade(p_peer, coalesce(v_after, 0), p_heard);
         if (select count(*) from jsonb_array_elements(v_lost) l where l - 'loser_row' not in (select k - 'loser_row' from jsonb_array_elements(v_kept) k)) > 0 then
           raise exception using errcode = 'RF100', message = 'a cascade took a change of this node';
         end if;

@@ -1,10 +1,9 @@
 -- Records of this node that a cascade has just taken although they had changes that the peer did not know of: no rule decides about them, the
--- constraint does, but the row must be kept like any loser's. p_after: last event before the batch was written.
+-- constraint does, but the row must be kept like any loser's, also if it has just won a conflict. p_after: last event before the batch was written.
 create or replace function rowferry._lost_in_cascade(
   p_peer text,
   p_after bigint,
-  p_heard int8multirange,
-  p_decided int8multirange
+  p_heard int8multirange
 )
 returns jsonb
 language sql
@@ -24,9 +23,9 @@ as $$
     join rowferry.entities n on n.id = c.entity_id
     join rowferry.events o on o.entity_id = c.entity_id and o.record_id = c.record_id
     where c.id > p_after and c.hops > 0 and c.event_type = 'd'
-      and o.id <> c.id and o.hops = 0 and o.event_type in ('i', 'u') and not o.id <@ p_heard and not o.id <@ p_decided
+      and o.id <> c.id and o.hops = 0 and o.event_type in ('i', 'u') and not o.id <@ p_heard
     group by n.name, c.record_id
   ) l
 $$;
-comment on function rowferry._lost_in_cascade(text, bigint, int8multirange, int8multirange) is 'Own changes that a cascade has taken.';
-revoke all on function rowferry._lost_in_cascade(text, bigint, int8multirange, int8multirange) from public;
+comment on function rowferry._lost_in_cascade(text, bigint, int8multirange) is 'Own changes that a cascade has taken.';
+revoke all on function rowferry._lost_in_cascade(text, bigint, int8multirange) from public;

@@ -28,7 +28,7 @@ drop function rowferry._schema_apart(text, rowferry._section);
 drop function rowferry._by_hops(rowferry._section);
 drop function rowferry._apply_attempt(text, rowferry._section[], int8multirange, int8multirange, boolean, integer);
 drop function rowferry._with_rows(jsonb);
-drop function rowferry._lost_in_cascade(text, bigint, int8multirange, int8multirange);
+drop function rowferry._lost_in_cascade(text, bigint, int8multirange);
 drop function rowferry._note_differing(rowferry._section);
 drop function rowferry._finish(rowferry._section[]);
 drop function rowferry._may_differ(rowferry._section[]);
