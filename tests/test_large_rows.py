@@ -141,6 +141,25 @@ def test_one_run_of_the_worker_delivers_a_large_row_and_ends(nodes: Nodes, tmp_p
     assert waiting(nodes.crm) == []
 
 
+@pytest.mark.slow
+@pytest.mark.case(56)
+def test_a_conflict_of_large_rows_is_told_by_the_next_worker(nodes: Nodes, tmp_path: Path) -> None:
+    """Its envelope is large from the first call on, though no large row is pending any more."""
+    attach(nodes)
+    nodes.crm.sql("insert into files values (1, 'x')")
+    sync(*nodes)
+    nodes.crm.sql(f"update files set body = {value('bytea', 60)}")
+    nodes.billing.sql("update files set body = 'later'")
+    courier = Courier(nodes)
+    _, envelope = courier.meet(nodes)
+    found = courier.call(nodes.crm, envelope)
+    assert (found["conflicts"], found["pending"], found["patience"]) == (1, 0, 31)
+    assert start_worker(nodes, tmp_path / "log", "--once").wait(120) == 0, (tmp_path / "log").read_text()
+    assert waiting(nodes.billing) == []
+    assert nodes.billing.sql("select length(loser_row ->> 'body') from rowferry.conflicts") == [{"length": 2 + 120 * MB}]
+    assert nodes.crm.sql("select patience from rowferry.process_batch()") == [{"patience": 1}]
+
+
 @pytest.mark.case(56)
 def test_a_large_row_is_sent_alone_and_only_in_a_call_that_may_take_long(nodes: Nodes) -> None:
     attach(nodes)
