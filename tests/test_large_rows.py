@@ -208,6 +208,29 @@ def test_a_call_that_has_applied_something_reads_no_large_row(nodes: Nodes) -> N
     assert len(rows(nodes.crm, SUMS)) == 2
 
 
+@pytest.mark.case(56)
+def test_a_large_row_that_was_locked_is_tried_again_while_one_run_of_the_worker_waits(nodes: Nodes) -> None:
+    attach(nodes)
+    nodes.crm.sql("insert into files values (1, 'x')")
+    sync(*nodes)
+    nodes.crm.sql(f"update files set body = {value('bytea', 5)}")
+    nodes.crm.sql("""
+      insert into rowferry.held_events
+        (event_id, entity_id, record_id, attempts, not_before, sqlstate, last_error, first_at, last_at, patience)
+      select id, entity_id, record_id, 0, now(), 'RF025', 'large', now(), now(), 64 from rowferry.events""")  # as if of 126 MB
+    courier = Courier(nodes)
+    envelope, _ = courier.meet(nodes)
+    user = nodes.billing.connect(autocommit=False)
+    user.execute("update files set body = 'mine'")
+    answer = courier.call(nodes.billing, envelope)
+    user.rollback()
+    courier.call(nodes.crm, answer["envelope"])
+    wait = "select sqlstate, extract(epoch from not_before - last_at)::float as seconds from rowferry.held_events"
+    [held] = nodes.crm.sql(wait)
+    assert held["sqlstate"] == "55P03"
+    assert 1 < held["seconds"] < ONCE_SECONDS / 1.5
+
+
 @pytest.mark.slow
 @pytest.mark.case(56)
 def test_a_large_row_that_takes_too_long_to_apply_is_held_in_the_end_and_others_go_between(nodes: Nodes, tmp_path: Path) -> None:
