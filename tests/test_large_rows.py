@@ -141,6 +141,25 @@ def test_one_run_of_the_worker_delivers_a_large_row_and_ends(nodes: Nodes, tmp_p
     assert waiting(nodes.crm) == []
 
 
+@pytest.mark.slow
+@pytest.mark.case(56)
+def test_a_conflict_of_large_rows_is_told_by_the_next_worker(nodes: Nodes, tmp_path: Path) -> None:
+    """Its envelope is large from the first call on, though no large row is pending any more."""
+    attach(nodes)
+    nodes.crm.sql("insert into files values (1, 'x')")
+    sync(*nodes)
+    nodes.crm.sql(f"update files set body = {value('bytea', 60)}")
+    nodes.billing.sql("update files set body = 'later'")
+    courier = Courier(nodes)
+    _, envelope = courier.meet(nodes)
+    found = courier.call(nodes.crm, envelope)
+    assert (found["conflicts"], found["pending"], found["patience"]) == (1, 0, 31)
+    assert start_worker(nodes, tmp_path / "log", "--once").wait(120) == 0, (tmp_path / "log").read_text()
+    assert waiting(nodes.billing) == []
+    assert nodes.billing.sql("select length(loser_row ->> 'body') from rowferry.conflicts") == [{"length": 2 + 120 * MB}]
+    assert nodes.crm.sql("select patience from rowferry.process_batch()") == [{"patience": 1}]
+
+
 @pytest.mark.case(56)
 def test_a_large_row_is_sent_alone_and_only_in_a_call_that_may_take_long(nodes: Nodes) -> None:
     attach(nodes)
@@ -187,6 +206,29 @@ def test_a_call_that_has_applied_something_reads_no_large_row(nodes: Nodes) -> N
     assert len([1 for answer in calls if len(answer["envelope"]) > MB]) == 2
     assert rows(nodes.billing, SUMS) == rows(nodes.crm, SUMS)
     assert len(rows(nodes.crm, SUMS)) == 2
+
+
+@pytest.mark.case(56)
+def test_a_large_row_that_was_locked_is_tried_again_while_one_run_of_the_worker_waits(nodes: Nodes) -> None:
+    attach(nodes)
+    nodes.crm.sql("insert into files values (1, 'x')")
+    sync(*nodes)
+    nodes.crm.sql(f"update files set body = {value('bytea', 5)}")
+    nodes.crm.sql("""
+      insert into rowferry.held_events
+        (event_id, entity_id, record_id, attempts, not_before, sqlstate, last_error, first_at, last_at, patience)
+      select id, entity_id, record_id, 0, now(), 'RF025', 'large', now(), now(), 64 from rowferry.events""")  # as if of 126 MB
+    courier = Courier(nodes)
+    envelope, _ = courier.meet(nodes)
+    user = nodes.billing.connect(autocommit=False)
+    user.execute("update files set body = 'mine'")
+    answer = courier.call(nodes.billing, envelope)
+    user.rollback()
+    courier.call(nodes.crm, answer["envelope"])
+    wait = "select sqlstate, extract(epoch from not_before - last_at)::float as seconds from rowferry.held_events"
+    [held] = nodes.crm.sql(wait)
+    assert held["sqlstate"] == "55P03"
+    assert 1 < held["seconds"] < ONCE_SECONDS / 1.5
 
 
 @pytest.mark.slow

@@ -135,3 +135,37 @@ def test_a_tree_of_rows_arrives_without_those_that_are_refused(nodes: Nodes) -> 
     nodes.billing.sql("alter table tree drop constraint no_bad")
     wait_until(lambda: retried(nodes), 30, "nothing is left to deliver")
     assert rows(nodes.billing, "select * from tree") == rows(nodes.crm, "select * from tree")
+
+
+@pytest.mark.slow
+@pytest.mark.case(44, 45)
+@pytest.mark.parametrize("deferrable", ["", "deferrable initially deferred"])
+def test_a_tree_that_was_held_whole_arrives_once_its_root_may_come(nodes: Nodes, deferrable: str) -> None:
+    """Few held rows are tried in a batch while others of them wait; each brings the held rows that it refers to along."""
+    for node in nodes:
+        node.sql(f"""
+            create table staff (id integer primary key, boss integer references staff {deferrable},
+              name text check (name <> 'bad' or current_database() ~ 'crm'));
+            select rowferry.attach('staff')""")
+    nodes.crm.sql("""
+        insert into staff select n, case when n > 1 then greatest(1, n - 1 - n % 7) end, case n when 1 then 'bad' else 'good' end
+        from generate_series(1, 400) n""")
+    nodes.crm.sql("update rowferry.links set batch_limit = 40")
+    courier = Courier(nodes)
+    crm, billing = courier.meet(nodes)
+    held = "select count(*) as n from rowferry.held_events where attempts > 0"
+    for _ in range(60):
+        crm, billing = courier.call(nodes.crm, billing)["envelope"], courier.call(nodes.billing, crm)["envelope"]
+        if nodes.crm.sql(held) == [{"n": 400}]:
+            break
+    assert nodes.crm.sql(held) == [{"n": 400}]
+    nodes.billing.sql("alter table staff drop constraint staff_name_check")
+    nodes.crm.sql("update rowferry.held_events set not_before = clock_timestamp() + random() * interval '1 us'")
+    nodes.crm.sql("update rowferry.links set batch_limit = 40")
+    for _ in range(100):
+        crm, billing = courier.call(nodes.crm, billing)["envelope"], courier.call(nodes.billing, crm)["envelope"]
+        if not waiting(nodes.crm):
+            break
+    assert waiting(nodes.crm) == []
+    assert rows(nodes.billing, "select * from staff") == rows(nodes.crm, "select * from staff")
+    assert nodes.crm.sql("select count(*) as n from rowferry.held_events") == [{"n": 0}]

@@ -153,7 +153,7 @@ class Courier:
     def token(self, sides: Sequence[Side]) -> str:
         """A token greater than each node's own, and the connections made ready for calls with it."""
         self.read(sides)
-        self.limit(sides, 1)
+        self.limit(sides, max(side.row.patience for side in sides))  # what is told at once may be large
         number = 1 + max(int(side.row.token.partition("-")[0]) for side in sides)
         return f"{number}-{secrets.token_hex(8)}"
 

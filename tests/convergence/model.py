@@ -489,8 +489,8 @@ class Node:
                 self.emit(key, LAST, [peer], question=True)
         link.skips = waiting
 
-    def _chosen(self, link: Link, limit: int, prefer: Container[str]) -> tuple[set[str], bool]:
-        """Keys of the next batch, and whether they are all that is free to go."""
+    def _chosen(self, link: Link, limit: int, prefer: Container[str]) -> tuple[set[str], bool, bool]:
+        """Keys of the next batch, whether they are all that is free to go, and whether held ones that are due had to stay."""
         flying, given_up = link.flying(), union(i for _, i in link.skips)
         pending = sorted(e for e in link.events if e.id not in flying)
         fresh = [e for e in pending if e.id not in link.held and e.id not in given_up]
@@ -504,7 +504,7 @@ class Node:
             due = []
         share = max(1, limit // 4) if limit >= 4 or not fresh else 0
         keys = first | {key for *_, key in due[:share]}
-        return keys, len(fresh) <= limit
+        return keys, len(fresh) <= limit, len(due) > share
 
     def _coalesce(self, link: Link, limit: int) -> None:
         """Of several changes of a record that no batch under way has held, only the newest needs to travel."""
@@ -531,8 +531,9 @@ class Node:
             limit = max(1, limit) * (link.growth if self.rules.broken != "no_companions" else 1)
             if self.rules.coalesce:
                 self._coalesce(link, limit)
-            keys, whole = self._chosen(link, limit, prefer)
-            if self.rules.foreign and not whole and self.rules.broken != "no_companions":  # a row travels with its pending parent
+            keys, whole, cut = self._chosen(link, limit, prefer)
+            if self.rules.foreign and (cut or not whole) and self.rules.broken != "no_companions":
+                # A row travels with its pending parent.
                 rows = {e.key for e in link.events if not e.question} & keys.intersection(CHILDREN)
                 parents = {parent_of(self.rows.get(key)) for key in rows}
                 keys |= {e.key for e in link.events if e.key in parents}

@@ -138,7 +138,7 @@ MUTANTS = {
         (("_retry_related", "where w.sqlstate = '23503' and", "where false and"),), "Orphans"
     ),
     "rows travel without their parents": Mutant(
-        (("_read_batch", "exit when o_whole or v_alone is not null;", "exit;"),), "Orphans"
+        (("_read_batch", "exit when o_whole and not v_cut or v_alone is not null;", "exit;"),), "Orphans"
     ),
     "rows are written after deletes": Mutant(
         (("_write_sections", "case when p_deletes_first then", "case when true then"),),

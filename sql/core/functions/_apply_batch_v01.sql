@@ -33,10 +33,10 @@ begin
   o_conflicts := '[]';
   o_refusals := '[]';
   o_applied := 0;
-  -- Parents first.
+  -- Parents first: of one entity, those that came along with a child are in a later section.
   v_order := rowferry._apply_order(array(select distinct (p_sections[i]).entity from generate_subscripts(p_sections, 1) i));
   for v_index in
-    select i from generate_subscripts(p_sections, 1) i order by array_position(v_order, (p_sections[i]).entity), i
+    select i from generate_subscripts(p_sections, 1) i order by array_position(v_order, (p_sections[i]).entity), i desc
   loop
     v_apart := rowferry._schema_apart(p_peer, p_sections[v_index]);
     if v_apart is not null then

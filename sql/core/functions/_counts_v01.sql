@@ -42,7 +42,8 @@ as $$
     coalesce(pg_sequence_last_value(pg_get_serial_sequence('rowferry.events', 'id')::regclass), 0),
     (select count(*) from rowferry.backfills b where b.finished_at is null and b.entity_id = any ((select ids from mine)::integer[]))
       + (select count(*) from rowferry.skips s where s.done_at is null and s.peer = p_peer),
-    coalesce((select a.o_patience from rowferry._alone(p_peer) a), 1)
+    -- Conflicts of large rows are told in every call until the peer knows of them.
+    greatest((select a.o_patience from rowferry._alone(p_peer) a), (select max(t.patience) from rowferry.taken_batches t where t.peer = p_peer), 1)
 $$;
 comment on function rowferry._counts(text, bigint) is 'What waits on a link.';
 revoke all on function rowferry._counts(text, bigint) from public;

@@ -43,7 +43,7 @@ begin
   where not r.refusal ? 'give_up' and (p_hold_lacking or coalesce(r.refusal ->> 'sqlstate', '') not in ('23503', '23505', '23P01'))
   on conflict (event_id) do update
   set attempts = h.attempts + case when excluded.sqlstate = 'RF023' and h.first_at < v_now - interval '10 s' then 1 else excluded.attempts end,
-    not_before = v_now + greatest(coalesce(h.patience, 1) * interval '0.25 s',  -- a large row costs more
+    not_before = v_now + greatest(least(coalesce(h.patience, 1) * interval '0.25 s', interval '5 s'),  -- a large row costs more; run --once waits for it
       case when excluded.attempts > 0 or excluded.sqlstate = 'RF023' and h.first_at < v_now - interval '10 s'
         then least(power(2, least(h.attempts, 10)), 300) * interval '1 s' end),
     sqlstate = excluded.sqlstate, last_error = excluded.last_error, hint = excluded.hint, last_at = v_now;

@@ -1,5 +1,5 @@
 -- The next batch for a peer. STABLE: all statements in here see one snapshot, the caller's (R4). Oldest events first; a key with all its
--- pending events; when the limit cut something off, the pending parents of every child row too, or the peer could not take it. A record with p_most_events
+-- pending events; when a limit cut something off, the pending parents of every child row too, or the peer could not take it. A record with p_most_events
 -- or more of them (o_hot_records) ends it: they are to be coalesced first. With p_alone it may be one large row.
 -- No event below p_first_id waits for its first batch.
 create or replace function rowferry._read_batch(
@@ -52,6 +52,7 @@ declare
   v_entity_ids integer[];
   v_record_ids text[];
   v_again boolean[];
+  v_cut boolean;
   v_seen_ids integer[] := '{}';
   v_seen_records text[] := '{}';
   v_round_sections integer;
@@ -84,19 +85,26 @@ begin
         where s.done_at is null and s.entity_id = e.entity_id and s.record_id = e.record_id and e.id <@ s.ids))
     order by e.id
     limit case when v_alone is null then p_limit + 1 else 0 end
-  ), retried as (
-    select e.id, e.entity_id, e.record_id
+  ), share (records) as (
+    -- A bad row costs as much as many good ones: few of them while there is a backlog.
+    select case when p_limit >= 4 or v_alone is not null or not exists (select from fresh)
+      then greatest(1, p_limit / case when (select count(*) from fresh) > p_limit then 32 else 4 end) else 0 end
+  ), due as (
+    select e.id, e.entity_id, e.record_id, row_number() over (order by h.not_before) as place
     from rowferry.held_events h
     cross join lateral (select e.id, e.entity_id, e.record_id from rowferry.events e where e.id = h.event_id offset 0) e
     where h.not_before <= v_now and e.entity_id = any (v_mine) and not e.id <@ v_flying
       and case when v_alone is null then h.patience is null else h.event_id = v_alone end
       and not exists (select from rowferry.skips s where s.done_at is null and s.entity_id = e.entity_id and s.record_id = e.record_id)
     order by h.not_before
-    -- A bad row costs as much as many good ones: few of them while there is a backlog.
-    limit case when p_limit >= 4 or v_alone is not null or not exists (select from fresh)
-      then greatest(1, p_limit / case when (select count(*) from fresh) > p_limit then 32 else 4 end) else 0 end
+    limit (select records + 1 from share)
+  ), retried as (
+    select d.id, d.entity_id, d.record_id from due d where d.place <= (select records from share)
   ), chosen as (
-    select c.entity_id, c.record_id, bool_and(c.again) as again
+    -- Rows that may refer to each other stay together.
+    select c.entity_id, c.record_id, bool_and(c.again) and not exists (
+        select from rowferry.entities n join pg_constraint f on f.contype = 'f' and f.conrelid = n.relation and f.confrelid = n.relation
+        where n.id = c.entity_id) as again
     from (
       select f.id, f.entity_id, f.record_id, false as again from (select * from fresh order by id limit p_limit) f
       union all
@@ -105,8 +113,9 @@ begin
     group by c.entity_id, c.record_id
     order by min(c.id)
   )
-  select array_agg(c.entity_id), array_agg(c.record_id), array_agg(c.again), (select count(*) from fresh) <= p_limit and v_alone is null
-  into v_entity_ids, v_record_ids, v_again, o_whole
+  select array_agg(c.entity_id), array_agg(c.record_id), array_agg(c.again), (select count(*) from fresh) <= p_limit and v_alone is null,
+    (select count(*) from due) > (select records from share)
+  into v_entity_ids, v_record_ids, v_again, o_whole, v_cut
   from chosen c;
 
   while cardinality(v_entity_ids) > 0 loop
@@ -212,7 +221,7 @@ begin
       o_events := o_events + cardinality(v_section.event_ids);
       o_keys := o_keys + coalesce(cardinality(v_section.keys), 0) + coalesce(cardinality(v_section.gone), 0) + coalesce(cardinality(v_section.asked), 0);
     end loop;
-    exit when o_whole or v_alone is not null;
+    exit when o_whole and not v_cut or v_alone is not null;
     select array_agg(p.entity_id), array_agg(p.record_id), array_agg(false) into v_entity_ids, v_record_ids, v_again
     from (
       select distinct f.entity_id, f.record_id

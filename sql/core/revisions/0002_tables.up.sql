@@ -172,6 +172,7 @@ create table rowferry.taken_batches (
   refusals jsonb not null,
   conflicts jsonb not null,
   applied_ms integer not null,
+  patience integer not null default 1,
   taken_at timestamptz not null,
   primary key (peer, number)
 );
@@ -183,6 +184,7 @@ comment on column rowferry.taken_batches.ids is 'The peer''s events that were ta
 comment on column rowferry.taken_batches.refusals is 'Records that were refused or found locked, with the error.';
 comment on column rowferry.taken_batches.conflicts is 'Conflicts decided while applying it, for the peer''s record of them.';
 comment on column rowferry.taken_batches.applied_ms is 'Time it took to apply, or would have taken if all rows had been tried, in milliseconds.';
+comment on column rowferry.taken_batches.patience is 'How many times as long as usual a call may take that tells the conflicts, or is told: large rows are in them.';
 comment on column rowferry.taken_batches.taken_at is 'When.';
 
 create table rowferry.applying (

@@ -34,7 +34,7 @@ from (
       where e.peer = l.peer and b.finished_at is null)) as quiet,
     -- A large row may take long on both nodes.
     interval '1 min' + 1.4 * current_setting('deadlock_timeout')::interval * coalesce((
-      select max(h.patience) from rowferry.held_events h join rowferry.entities e on e.id = h.entity_id where e.peer = l.peer and h.not_before <= rowferry._now()), 0)
+      select max(h.patience) from rowferry.held_events h join rowferry.entities e on e.id = h.entity_id where e.peer = l.peer and h.not_before <= clock_timestamp()), 0)
       as patience,
     format(case when l.courier_error ->> 'sqlstate' ~ '^(08|57P)' then '%s is out of reach: %s' else '%s answered: %s' end,
       l.courier_error ->> 'node', l.courier_error ->> 'message') as error,
