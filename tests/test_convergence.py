@@ -45,7 +45,7 @@ def test_mutants_of_the_sql_are_caught(nodes: Nodes) -> None:
             mutants.plant(nodes, name)
             try:
                 with pytest.raises(BaseException) as caught:
-                    machine.play(machine.Lockstep, stage, 1, 40, shrink=False)
+                    machine.play(machine.Lockstep, stage, 1, mutants.MUTANTS[name].budget or 0, shrink=False)
                 assert isinstance(caught.value, AssertionError), f"{name}: {caught.value!r}"
             finally:
                 mutants.heal(nodes)
