@@ -324,3 +324,25 @@ def test_a_large_row_that_lacks_its_parent_there_is_held_while_others_flow(nodes
     sync(*nodes)
     assert waiting(nodes.crm) == []
     assert rows(nodes.billing, SUMS) == rows(nodes.crm, SUMS)
+
+
+@pytest.mark.case(56)
+def test_a_conflict_too_large_to_be_told_is_held_until_one_side_gives_up(nodes: Nodes) -> None:
+    """Scaled down to 1 MB."""
+    attach(nodes, "text")
+    nodes.crm.sql("insert into files values (1, 'x')")
+    sync(*nodes)
+    for node in nodes:
+        text = definition(node, "_settle")
+        assert "c_most_bytes constant bigint := 104857600" in text
+        node.sql(text.replace(":= 104857600", f":= {MB}"))
+        node.sql(f"update files set body = '{node.name}' || repeat('x', 600000)")
+    sync(*nodes)
+    for node in nodes:
+        [event] = node.sql("select id, sqlstate, hint from rowferry.sync_events")
+        assert (event["sqlstate"], "rowferry.skip" in event["hint"]) == ("54000", True)
+    nodes.crm.sql("select rowferry.skip(id, 'billing knows better') from rowferry.sync_events")
+    nodes.billing.sql("select rowferry.retry(id) from rowferry.sync_events")
+    sync(*nodes)
+    assert waiting(nodes.crm) + waiting(nodes.billing) == []
+    assert [rows(node, "select left(body, 4) from files") for node in nodes] == [["(bill)"]] * 2
