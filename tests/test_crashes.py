@@ -289,7 +289,7 @@ STEPS = {
     "opening": ["_open"],
     "hearing": ["_decode", "_check_memory", "_meet", "_hear", "_note_refusals", "_delete_events"],
     "applying": ["_take", "_apply_batch", "_apply_attempt", "_settle", "_write_sections", "_finish"],
-    "building": ["_build", "_perform_skips", "_queue_backfill", "_read_batch", "_encode"],
+    "building": ["_build", "_perform_skips", "_queue_backfill", "_choose_records", "_read_batch", "_encode"],
 }
 # Connection, rollback, lock, cancelled, resources, system; what a constraint or a check would raise; and the end of the backend.
 STATES = ("08006", "40001", "55P03", "57014", "53100", "53200", "58030", "23514", "XX000", "end")

@@ -29,6 +29,7 @@ def upgrade() -> None:
             "functions/_ancestors_v01.sql",
             "functions/_apply_order_v01.sql",
             "functions/_alone_v01.sql",
+            "functions/_choose_records_v01.sql",
             "functions/_read_batch_v01.sql",
             "functions/_mark_applying_v01.sql",
             "functions/_unmark_applying_v01.sql",

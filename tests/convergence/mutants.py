@@ -43,7 +43,8 @@ MUTANTS = {
             (
                 "_read_batch",
                 "where e.entity_id = v_entity.id and e.record_id = k.record_id\n        order",
-                "where e.entity_id = v_entity.id and e.record_id = k.record_id and not e.id <@ v_flying\n        order",
+                "where e.entity_id = v_entity.id and e.record_id = k.record_id and not exists ("
+                "select from rowferry.built_batches b where b.peer = p_peer and b.in_flight and e.id <@ b.ids)\n        order",
             ),
         )
     ),
@@ -93,7 +94,7 @@ MUTANTS = {
         budget=200,
     ),
     "held events are never retried": Mutant(
-        (("_read_batch", "where h.not_before <= v_now and e.entity_id", "where false and h.not_before <= v_now and e.entity_id"),)
+        (("_choose_records", "where h.not_before <= v_now", "where false and h.not_before <= v_now"),)
     ),
     "equal stamps are decided by each for itself": Mutant(
         (("_settle", 'when (m.mine, v_node collate "C") > (t.theirs, p_peer collate "C") then', "when m.mine >= t.theirs then"),)

@@ -14,6 +14,8 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
+import psycopg
+
 from faults.clients import Failure
 from faults.judge import SERVER_GONE
 from faults.processes import backends, checkpointer, signal_server
@@ -103,8 +105,8 @@ def kill_backend(scene: Scene) -> None:
     def restarted() -> bool:
         found = checkpointer(node)
         if found == before:  # one that was just ending by itself takes no server with it
-            for pid in backends(node)[:1]:
-                with contextlib.suppress(ProcessLookupError):
+            with contextlib.suppress(ProcessLookupError, psycopg.OperationalError):
+                for pid in backends(node)[:1]:
                     os.kill(pid, signal.SIGKILL)
         return found not in (0, before)
 

@@ -39,13 +39,9 @@ declare
   c_bytes constant bigint := 8388608;
   c_largest constant bigint := 125829120;
   c_most_bytes constant bigint := 268435456;  -- an envelope is one value of less than 1 GB, to which the last row comes on top
-  v_now timestamptz := rowferry._now();
   v_mine integer[] := array(
     select e.id from rowferry.entities e where e.peer = p_peer and (e.held_until is null or e.held_until <= rowferry._now()));
-  v_flying int8multirange;
   v_alone bigint;
-  v_held boolean := exists (select from rowferry.held_events);
-  v_skips boolean := exists (select from rowferry.skips s where s.done_at is null);
   v_group record;
   v_entity rowferry.entities;
   v_section rowferry._section;
@@ -70,53 +66,9 @@ begin
   o_keys := 0;
   o_unreadable := '[]';
   o_large := '[]';
-  select coalesce(range_agg(r), '{}') into v_flying
-  from rowferry.built_batches b cross join lateral unnest(b.ids) r
-  where b.peer = p_peer and b.in_flight;
-
-  -- A row that is large, or ran out of time, goes alone in a call that may take longer; others go between two of them.
-  v_alone := (select a.o_event_id from rowferry._alone(p_peer) a where p_alone and a.o_allowed and not a.o_flying);
-  with fresh as (
-    select e.id, e.entity_id, e.record_id
-    from rowferry.events e
-    where e.id >= p_first_id and e.entity_id + 0 = any (v_mine) and not e.id <@ v_flying
-      and not (v_held and exists (select from rowferry.held_events h where h.event_id = e.id))
-      and not (v_skips and exists (select from rowferry.skips s
-        where s.done_at is null and s.entity_id = e.entity_id and s.record_id = e.record_id and e.id <@ s.ids))
-    order by e.id
-    limit case when v_alone is null then p_limit + 1 else 0 end
-  ), share (records) as (
-    -- A bad row costs as much as many good ones: few of them while there is a backlog.
-    select case when p_limit >= 4 or v_alone is not null or not exists (select from fresh)
-      then greatest(1, p_limit / case when (select count(*) from fresh) > p_limit then 32 else 4 end) else 0 end
-  ), due as (
-    select e.id, e.entity_id, e.record_id, row_number() over (order by h.not_before) as place
-    from rowferry.held_events h
-    cross join lateral (select e.id, e.entity_id, e.record_id from rowferry.events e where e.id = h.event_id offset 0) e
-    where h.not_before <= v_now and e.entity_id = any (v_mine) and not e.id <@ v_flying
-      and case when v_alone is null then h.patience is null else h.event_id = v_alone end
-      and not exists (select from rowferry.skips s where s.done_at is null and s.entity_id = e.entity_id and s.record_id = e.record_id)
-    order by h.not_before
-    limit (select records + 1 from share)
-  ), retried as (
-    select d.id, d.entity_id, d.record_id from due d where d.place <= (select records from share)
-  ), chosen as (
-    -- Rows that may refer to each other stay together.
-    select c.entity_id, c.record_id, bool_and(c.again) and not exists (
-        select from rowferry.entities n join pg_constraint f on f.contype = 'f' and f.conrelid = n.relation and f.confrelid = n.relation
-        where n.id = c.entity_id) as again
-    from (
-      select f.id, f.entity_id, f.record_id, false as again from (select * from fresh order by id limit p_limit) f
-      union all
-      select r.id, r.entity_id, r.record_id, true from retried r
-    ) c
-    group by c.entity_id, c.record_id
-    order by min(c.id)
-  )
-  select array_agg(c.entity_id), array_agg(c.record_id), array_agg(c.again), (select count(*) from fresh) <= p_limit and v_alone is null,
-    (select count(*) from due) > (select records from share)
-  into v_entity_ids, v_record_ids, v_again, o_whole, v_cut
-  from chosen c;
+  select c.o_entity_ids, c.o_record_ids, c.o_again, c.o_whole, c.o_cut, c.o_alone
+  into v_entity_ids, v_record_ids, v_again, o_whole, v_cut, v_alone
+  from rowferry._choose_records(p_peer, p_limit, p_alone, p_first_id) c;
 
   while cardinality(v_entity_ids) > 0 loop
     v_seen_ids := v_seen_ids || v_entity_ids;

@@ -39,6 +39,7 @@ drop function rowferry._section_with(rowferry._section, text[], text[], text[]);
 drop function rowferry._unmark_applying();
 drop function rowferry._mark_applying(rowferry._section[]);
 drop function rowferry._read_batch(text, integer, boolean, bigint, integer);
+drop function rowferry._choose_records(text, integer, boolean, bigint);
 drop function rowferry._alone(text);
 drop function rowferry._apply_order(text[]);
 drop function rowferry._ancestors(text);
