@@ -106,11 +106,11 @@ class Beside(Exchange):
         row = self.real_call(post, limit)
         order = [r["record_id"] for r in courier.execute(EVENTS_SINCE, (before,)).fetchall()]
         batch = courier.execute(LAST_BATCH).fetchone() if row["sent"] else None
-        prefer = batch["keys"] if batch else ()
-        envelope = node.call(peer.name, post.token, post.model, limit, self.refused[post.side], order, prefer)
+        keys = batch["keys"] if batch else ()
+        envelope = node.call(peer.name, post.token, post.model, limit, self.refused[post.side], order)
         self.compare(post.side)
         sent = [e.key for _, events in envelope.batch.rows.values() for e in events] if envelope and envelope.batch else []
-        assert sorted(prefer) == sorted(sent), f"{node.name} sends events of {sorted(prefer)}, the model of {sorted(sent)}"
+        assert sorted(keys) == sorted(sent), f"{node.name} sends events of {sorted(keys)}, the model of {sorted(sent)}"
         assert (envelope is None) == (row["envelope"] is None), (
             f"{node.name} is {row['status']}, the model's answer is {envelope}"
         )

@@ -7,7 +7,7 @@ A row is an Image: its value (None: there is no row) and what its writer knew, t
 from __future__ import annotations
 
 import itertools
-from collections.abc import Callable, Container, Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
@@ -225,11 +225,8 @@ class Node:
         limit: int = 1000,
         refuse: Iterable[str] = (),
         order: Sequence[str] = (),
-        prefer: Container[str] = (),
     ) -> Envelope | None:
-        """process_batch(): None if there is no answer. `order` and `prefer`: which keys are answered first, and which of those
-        that were held equally long are tried, where the rules leave it open.
-        """
+        """process_batch(): None if there is no answer. `order`: which keys are answered first, where the rules leave it open."""
         link, broken = self.links[peer], self.rules.broken
         if token < link.token and broken != "any_token":
             return None
@@ -247,7 +244,7 @@ class Node:
                     self._hear(peer, link, envelope)
                 if envelope.top <= link.received or broken == "early_retire":
                     link.taken = {n: a for n, a in link.taken.items() if n > envelope.retired}
-        return None if link.stopped else self._build(peer, link, limit, prefer)
+        return None if link.stopped else self._build(peer, link, limit)
 
     def _open(self, link: Link, token: Token) -> None:
         link.token, link.ready, link.top = token, False, link.acked
@@ -489,14 +486,14 @@ class Node:
                 self.emit(key, LAST, [peer], question=True)
         link.skips = waiting
 
-    def _chosen(self, link: Link, limit: int, prefer: Container[str]) -> tuple[set[str], bool, bool]:
+    def _chosen(self, link: Link, limit: int) -> tuple[set[str], bool, bool]:
         """Keys of the next batch, whether they are all that is free to go, and whether held ones that are due had to stay."""
         flying, given_up = link.flying(), union(i for _, i in link.skips)
         pending = sorted(e for e in link.events if e.id not in flying)
         fresh = [e for e in pending if e.id not in link.held and e.id not in given_up]
         first = {e.key for e in fresh[:limit]}
         due = sorted(
-            (link.held[e.id].until, e.key not in prefer, e.key in first, e.id, e.key)
+            (link.held[e.id].until, e.id, e.key)
             for e in pending
             if e.id in link.held and link.held[e.id].until <= self.now and e.key not in {k for k, _ in link.skips}
         )
@@ -524,14 +521,14 @@ class Node:
                 return
             window = min(window * 2, 20000)  # mostly one record: it may fill the whole queue
 
-    def _build(self, peer: str, link: Link, limit: int, prefer: Container[str]) -> Envelope:
+    def _build(self, peer: str, link: Link, limit: int) -> Envelope:
         batch = None
         if link.ready and sum(b.in_flight for b in link.batches.values()) < self.rules.window:
             self._perform_skips(link, peer)
             limit = max(1, limit) * (link.growth if self.rules.broken != "no_companions" else 1)
             if self.rules.coalesce:
                 self._coalesce(link, limit)
-            keys, whole, cut = self._chosen(link, limit, prefer)
+            keys, whole, cut = self._chosen(link, limit)
             if self.rules.foreign and (cut or not whole) and self.rules.broken != "no_companions":
                 # A row travels with its pending parent.
                 rows = {e.key for e in link.events if not e.question} & keys.intersection(CHILDREN)

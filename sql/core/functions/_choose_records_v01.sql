@@ -50,13 +50,13 @@ begin
     select case when p_limit >= 4 or o_alone is not null or not exists (select from fresh)
       then greatest(1, p_limit / case when (select count(*) from fresh) > p_limit then 32 else 4 end) else 0 end
   ), due as (
-    select e.id, e.entity_id, e.record_id, row_number() over (order by h.not_before) as place
+    select e.id, e.entity_id, e.record_id, row_number() over (order by h.not_before, h.event_id) as place
     from rowferry.held_events h
     cross join lateral (select e.id, e.entity_id, e.record_id from rowferry.events e where e.id = h.event_id offset 0) e
     where h.not_before <= v_now and e.entity_id = any (v_mine) and not e.id <@ v_flying
       and case when o_alone is null then h.patience is null else h.event_id = o_alone end
       and not exists (select from rowferry.skips s where s.done_at is null and s.entity_id = e.entity_id and s.record_id = e.record_id)
-    order by h.not_before
+    order by h.not_before, h.event_id
     limit (select records + 1 from share)
   ), retried as (
     select d.id, d.entity_id, d.record_id from due d where d.place <= (select records from share)

@@ -128,7 +128,7 @@ create table rowferry.held_events (
   patience integer
 );
 create index held_events_of_record on rowferry.held_events (entity_id, record_id);
-create index held_events_due on rowferry.held_events (not_before);
+create index held_events_due on rowferry.held_events (not_before, event_id);
 create index held_events_alone on rowferry.held_events (not_before) where patience is not null;
 comment on table rowferry.held_events is 'Events set aside after the peer refused their row, or found it locked (attempts = 0), or because the row is large and travels alone (patience), until not_before.';
 comment on column rowferry.held_events.event_id is 'The event; it stays in events.';
