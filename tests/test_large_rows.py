@@ -334,8 +334,8 @@ def test_a_conflict_too_large_to_be_told_is_held_until_one_side_gives_up(nodes: 
     sync(*nodes)
     for node in nodes:
         text = definition(node, "_settle")
-        assert "c_most_bytes constant bigint := 104857600" in text
-        node.sql(text.replace(":= 104857600", f":= {MB}"))
+        assert "c_most_bytes constant bigint := 126877696" in text
+        node.sql(text.replace(":= 126877696", f":= {MB}"))
         node.sql(f"update files set body = '{node.name}' || repeat('x', 600000)")
     sync(*nodes)
     for node in nodes:

@@ -31,7 +31,7 @@ set enable_mergejoin = off
 set enable_material = off
 as $$
 declare
-  c_most_bytes constant bigint := 104857600;  -- of two such decisions' rows, which travel as one jsonb of less than 256 MB
+  c_most_bytes constant bigint := 126877696;  -- of two such decisions' rows, which travel as one jsonb of less than 256 MB
   v_entity rowferry.entities := (select e from rowferry.entities e where e.name = p_section.entity);
   v_node text := (select n.name from rowferry.node n);
   v_keys text[];
@@ -101,7 +101,7 @@ begin
     execute format('select * from rowferry.%I($1, null)', rowferry._object_name('read_', v_entity.name)) into v_mine_read
     using v_verdict.conflict_keys;
     if (select sum(octet_length(c)) from (select unnest(v_mine_read.o_columns || v_part.column_values) as c offset 0) v) > c_most_bytes then
-      raise exception using errcode = '54000', message = 'both nodes have changed a row so large that the two together are more than 100 MB of text',
+      raise exception using errcode = '54000', message = 'both nodes have changed a row so large that the two together are more than 120 MB of text',
         hint = 'Give one of the two changes up, on the node that made it: select rowferry.skip(id, reason);';
     end if;
     select coalesce(jsonb_agg(jsonb_build_object('entity', v_entity.name, 'record_id', c.record_id, 'rule', v_entity.conflict_rule, 'verdict', c.verdict,
