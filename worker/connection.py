@@ -20,8 +20,9 @@ Connection = psycopg.Connection[Any]
 # How long a server may say nothing beyond the time that it gives a statement. One that is stopped (SIGSTOP, a suspended machine)
 # or waits for a lost synchronous standby still acknowledges at the level of TCP, so no setting of libpq or the kernel notices.
 SILENCE_SECONDS = 10.0
-# Reading where things stand counts all that is pending, and holds nobody up.
-READ_SECONDS = 60.0
+# As long as no statement is limited yet: reading where things stand takes far less, and whoever waits for an answer that was
+# lost keeps the other node's lock meanwhile.
+READ_SECONDS = 15.0
 
 
 class PoolerBetween(psycopg.NotSupportedError):
