@@ -119,7 +119,7 @@ def test_an_immediate_stop_keeps_port_and_committed_rows(server: embedded.Server
 
 def test_a_killed_server_starts_again_once_its_last_process_has_ended(server: embedded.Server) -> None:
     with contextlib.closing(psycopg.connect(server.conninfo())) as connection:
-        connection.pgconn.send_query(b"do $$ begin for i in 1 .. 5000000 loop end loop; end $$")  # too busy to notice
+        connection.pgconn.send_query(b"do $$ begin for i in 1 .. 60000000 loop end loop; end $$")  # too busy to notice
         busy = "select count(*) from pg_stat_activity where query like 'do %' and state = 'active'"
         wait_until(lambda: one(server, busy), 10, "a session is busy")
         os.kill(server.pid, signal.SIGKILL)
