@@ -175,7 +175,7 @@ begin
     v_refusal := rowferry._refusal(v_state, v_attempt.o_error ->> 'message', v_attempt.o_error ->> 'detail', v_attempt.o_error ->> 'hint');
     if v_state = '23503' then
       v_orphan := rowferry._orphan(p_peer, v_one, p_heard, v_attempt.o_error ->> 'schema', v_attempt.o_error ->> 'table');
-      if v_orphan.o_give_up = 'drop' and (select bool_and(h = -1) from unnest(v_one.event_hops) h) then
+      if v_orphan.o_give_up = 'drop' and (select bool_and(e.hops = -1) from unnest(v_one.event_hops, v_one.event_stamps) e (hops, stamp) where e.stamp is not null) then
         -- Each node has deleted the other's parent: to ask again would have no end.
         v_one.gone := v_one.keys;
         v_one.keys := null;
