@@ -1,7 +1,7 @@
 .DEFAULT_GOAL := help
 PYTHON ?= python3
 PIP := .venv/bin/python -m pip --quiet --quiet --disable-pip-version-check --no-input
-.PHONY: help install demo test soak lint
+.PHONY: help install demo test soak bench lint
 
 help: ## list the targets
 	@sed -n 's/^\([a-z]*\):[^#]*## /\1\t/p' Makefile | expand -t 12
@@ -17,6 +17,9 @@ test: .venv/installed ## run the tests on throw-away servers (ARGS="-k name" sel
 
 soak: .venv/installed ## random histories and faults for MINUTES=10, then mutants (SEED=n repeats)
 	@.venv/bin/python tests/soak.py --minutes $(or $(MINUTES),10) $(if $(SEED),--seed $(SEED))
+
+bench: .venv/installed ## measure beside native logical replication, on the same servers (QUICK=1: smaller)
+	@.venv/bin/python tests/bench/bench.py $(if $(QUICK),--quick) $(ARGS)
 
 lint: .venv/installed ## ruff and mypy
 	@.venv/bin/ruff check --quiet

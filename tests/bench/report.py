@@ -1,0 +1,75 @@
+"""What a scenario found, as a line of the table and of results.json."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from tabulate import tabulate
+
+
+@dataclass
+class Result:
+    """`ours` and `peer` in `unit`; without a peer the figure of ours stands alone. `better`: whether more or less of the ratio is."""
+
+    name: str
+    ours: float
+    peer: float | None
+    unit: str
+    goal: float
+    better: str
+    ours_runs: list[float] = field(default_factory=list)
+    peer_runs: list[float] = field(default_factory=list)
+
+    @property
+    def ratio(self) -> float:
+        """Ours to the peer's; the figure itself where there is no peer."""
+        return self.ours if self.peer is None else self.ours / self.peer
+
+    @property
+    def met(self) -> bool:
+        return self.ratio >= self.goal if self.better == "more" else self.ratio <= self.goal
+
+    def as_dict(self) -> dict[str, float | str | None]:
+        return {
+            "ours": rounded(self.ours),
+            "peer": None if self.peer is None else rounded(self.peer),
+            "unit": self.unit,
+            "ratio": rounded(self.ratio),
+            "goal": self.goal,
+            "better": self.better,
+        }
+
+
+def rounded(figure: float) -> float:
+    return float(f"{figure:.4g}")
+
+
+def spread(figures: list[float]) -> str:
+    return f" ({shown(min(figures))} to {shown(max(figures))})" if len(figures) > 1 else ""
+
+
+def shown(figure: float) -> str:
+    return f"{figure:,.0f}" if figure >= 100 else f"{figure:.3g}"
+
+
+def table(results: list[Result]) -> str:
+    """Markdown."""
+    lines = [
+        [
+            f"`{r.name}`",
+            shown(r.ours) + spread(r.ours_runs),
+            "–" if r.peer is None else shown(r.peer) + spread(r.peer_runs),
+            r.unit,
+            f"{r.ratio:.2f}" if r.ratio < 100 else shown(r.ratio),
+            f"{'≥' if r.better == 'more' else '≤'} {r.goal:g}",
+            "yes" if r.met else "no",
+        ]
+        for r in results
+    ]
+    return tabulate(lines, ["scenario", "rowferry", "peer", "unit", "ratio", "goal", "met"], tablefmt="github", disable_numparse=True)
+
+
+def write(results: list[Result], path: Path) -> None:
+    path.write_text(json.dumps({"scenarios": {r.name: r.as_dict() for r in results}}, indent=2) + "\n")
