@@ -19,7 +19,7 @@ soak: .venv/installed ## random histories and faults for MINUTES=10, then mutant
 	@.venv/bin/python tests/soak.py --minutes $(or $(MINUTES),10) $(if $(SEED),--seed $(SEED))
 
 bench: .venv/installed ## measure beside native logical replication, on the same servers (QUICK=1: smaller)
-	@.venv/bin/python tests/bench/bench.py $(if $(QUICK),--quick) $(ARGS)
+	@PYTHONPATH=tests .venv/bin/python -m bench $(if $(QUICK),--quick) $(ARGS)
 
 lint: .venv/installed ## ruff and mypy
 	@.venv/bin/ruff check --quiet

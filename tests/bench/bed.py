@@ -1,4 +1,4 @@
-"""Two servers with fsync and synchronous_commit on, and on them one table kept equal in two ways: by rowferry, and by native replication."""
+"""Two servers with fsync and synchronous_commit on, and a table kept equal by rowferry, or by native replication."""
 
 from __future__ import annotations
 
@@ -39,7 +39,8 @@ TABLE = """
     )"""
 ROWS = """
     insert into {name}
-    select i, 'name of ' || i, i % 1000, i / 100.0, timestamptz '2026-01-01' + i * interval '1 s', 'a note of some length, ' || md5(i::text)
+    select i, 'name of ' || i, i % 1000, i / 100.0, timestamptz '2026-01-01' + i * interval '1 s',
+      'a note of some length, ' || md5(i::text)
     from generate_series({first}, {last}) i"""
 
 
@@ -162,11 +163,12 @@ class Native(Way):
 
     def hold(self) -> None:
         self.target.sql("alter subscription s disable")
-        await_true("it is off", lambda: not self.source.sql("select 1 from pg_replication_slots where slot_name = %s and active", [self.slot]))
+        query = "select 1 from pg_replication_slots where slot_name = %s and active"
+        await_true("it is off", lambda: not self.source.sql(query, [self.slot]))
 
     def began(self) -> float:
-        query = """select extract(epoch from a.backend_start) as at from pg_replication_slots s join pg_stat_activity a on a.pid = s.active_pid
-            where s.slot_name = %s"""
+        query = """select extract(epoch from a.backend_start) as at
+            from pg_replication_slots s join pg_stat_activity a on a.pid = s.active_pid where s.slot_name = %s"""
         return float(await_true("it streams", lambda: self.source.sql(query, [self.slot]))[0]["at"])
 
     def settle(self) -> None:
@@ -201,9 +203,8 @@ def pgbench(node: Node, *arguments: str, script: str | None = None, env: dict[st
     """Output of the real pgbench; stops the benchmark with its errors."""
     server = node.server
     command = [str(server.bin_dir / "pgbench"), "-n", *arguments, *(["-f", "/dev/stdin"] if script else []), node.conninfo]
-    done = subprocess.run(
-        command, env={**embedded.environment(server.bin_dir), **(env or {})}, cwd=REPO, input=script, capture_output=True, text=True
-    )
+    variables = {**embedded.environment(server.bin_dir), **(env or {})}
+    done = subprocess.run(command, env=variables, cwd=REPO, input=script, capture_output=True, text=True)
     if done.returncode:
         sys.exit(f"pgbench: {done.stderr}")
     return done.stdout

@@ -1,18 +1,20 @@
-"""How fast waiting changes arrive: written while nothing flows, then released, until the last of them is seen on the other side."""
+"""How fast waiting changes arrive: written while nothing flows, then released, until the last one is seen on the other side."""
 
 from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from statistics import median
 
 import psycopg
 
-from bed import ROWS, Bed, Native, Ours, Way, await_true, equal
-from noise import Noise
-from report import Result
+from bench.bed import ROWS, Bed, Native, Ours, Way, await_true, equal
+from bench.noise import Noise
+from bench.report import Result, compared
 
-BEACON = "insert into items values (-{id}, 'beacon', {number}, 0, now(), null) on conflict (id) do update set amount = excluded.amount"
+BEACON = """
+    insert into items values (-{id}, 'beacon', {number}, 0, now(), null)
+    on conflict (id) do update set amount = excluded.amount"""
+ARRIVED = "select 1 from items where id = -%s and amount = %s"
 # One-row transactions; the session does not wait for each flush, which is not what is measured.
 SMALL = """
     do $$
@@ -46,8 +48,7 @@ class Drain:
         way.release()
         for _, receiver, beacon in pairs:
             with psycopg.connect(receiver.conninfo, autocommit=True) as connection:
-                query = "select clock_timestamp() from items where id = -%s and amount = %s"
-                await_true("the last row arrives", lambda c=connection, b=beacon: c.execute(query, [b, self.number]).fetchone())
+                await_true("the last row arrives", lambda c=connection, b=beacon: c.execute(ARRIVED, [b, self.number]).fetchone())
         ended = time.time()
         began = way.began()
         way.settle()
@@ -71,7 +72,7 @@ class Drain:
                 write(way, run)
                 rates[way].append(count / self.flow(way, way.source))
             self.say(f"{name}: ours {rates[self.ours][-1]:,.0f}, native {rates[self.native][-1]:,.0f} rows/s")
-        return Result(name, median(rates[self.ours]), median(rates[self.native]), "rows/s", goal, "more", rates[self.ours], rates[self.native])
+        return compared(name, rates[self.ours], rates[self.native], "rows/s", goal, "more")
 
     def inserts(self) -> Result:
         def write(way: Way, run: int) -> None:
@@ -115,4 +116,4 @@ class Drain:
                 node.sql(ROWS.format(name="items", first=start, last=start + half - 1))
             rates.append(self.rows / self.flow(self.ours, self.ours.source, self.ours.target))
             self.say(f"both_ways: {rates[-1]:,.0f} rows/s")
-        return Result("both_ways", median(rates), one_way.ours, "rows/s", 1.2, "more", rates, one_way.ours_runs)
+        return compared("both_ways", rates, one_way.ours_runs, "rows/s", 1.2, "more")

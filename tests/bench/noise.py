@@ -7,7 +7,7 @@ from statistics import median
 
 import psycopg
 
-from bed import Bed
+from bench.bed import Bed
 from harness.nodes import Node
 
 WORK = "select count(*) from generate_series(1, 1000000) i where i % 7 = 3"
@@ -32,4 +32,5 @@ class Noise:
         """What is said of it under the table."""
         middle = median(self.seconds)
         low, high = min(self.seconds) / middle - 1, max(self.seconds) / middle - 1
-        return f"The same fixed work, {len(self.seconds)} times between the runs, took {middle * 1000:.0f} ms ({low:+.0%} to {high:+.0%})."
+        times = len(self.seconds)
+        return f"The same fixed work, {times} times between the runs, took {middle * 1000:.0f} ms ({low:+.0%} to {high:+.0%})."

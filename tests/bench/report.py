@@ -5,13 +5,14 @@ from __future__ import annotations
 import json
 from dataclasses import dataclass, field
 from pathlib import Path
+from statistics import median
 
 from tabulate import tabulate
 
 
 @dataclass
 class Result:
-    """`ours` and `peer` in `unit`; without a peer the figure of ours stands alone. `better`: whether more or less of the ratio is."""
+    """`ours` and `peer` in `unit`; without a peer the figure of ours stands alone. `better`: more or less of the ratio."""
 
     name: str
     ours: float
@@ -42,6 +43,11 @@ class Result:
         }
 
 
+def compared(name: str, ours: list[float], peer: list[float], unit: str, goal: float, better: str) -> Result:
+    """Medians of the runs of both."""
+    return Result(name, median(ours), median(peer), unit, goal, better, ours, peer)
+
+
 def rounded(figure: float) -> float:
     return float(f"{figure:.4g}")
 
@@ -68,7 +74,8 @@ def table(results: list[Result]) -> str:
         ]
         for r in results
     ]
-    return tabulate(lines, ["scenario", "rowferry", "peer", "unit", "ratio", "goal", "met"], tablefmt="github", disable_numparse=True)
+    heads = ["scenario", "rowferry", "peer", "unit", "ratio", "goal", "met"]
+    return tabulate(lines, heads, tablefmt="github", disable_numparse=True)
 
 
 def write(results: list[Result], path: Path) -> None:

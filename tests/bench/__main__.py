@@ -7,13 +7,12 @@ import sys
 import time
 from pathlib import Path
 
-HERE = Path(__file__).resolve().parent
-sys.path[:0] = [str(HERE), str(HERE.parent)]
+from bench import report
+from bench.bed import bed
+from bench.drain import Drain
+from bench.noise import Noise
 
-import report
-from bed import bed
-from drain import Drain
-from noise import Noise
+RESULTS = Path(__file__).parent / "results.json"
 
 
 def main() -> None:
@@ -44,7 +43,7 @@ def main() -> None:
             results.append(drain.both_ways(results[0]))
     print(report.table(results))
     print(f"\n{noise.line()}")
-    report.write(results, HERE / "results.json")
+    report.write(results, RESULTS)
 
 
 if __name__ == "__main__":

@@ -1,0 +1,1 @@
+"""Measures rowferry beside what a user would pick instead: `make bench`."""
