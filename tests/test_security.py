@@ -1,6 +1,5 @@
 """Whoever holds the worker's role but is not the peer has nothing applied partly, and whoever listens hears no secret."""
 
-import hashlib
 import itertools
 import json
 from collections.abc import Callable
@@ -29,7 +28,7 @@ def notes(nodes: Nodes) -> Nodes:
     return nodes
 
 
-def forge(envelope: bytes, change: Change) -> bytes:
+def forge(node: Node, envelope: bytes, change: Change) -> bytes:
     """The envelope with its header and first section changed, and the lengths and the digest made right again."""
     line, _, rest = envelope.partition(b"\n")
     size = int(line.split()[3])
@@ -44,11 +43,14 @@ def forge(envelope: bytes, change: Change) -> bytes:
     section = header["sections"][0] if isinstance(header.get("sections"), list) else None
     if isinstance(section, dict) and section.get("bytes") == original:
         section["bytes"] = [-1 if part is None else len(part) for part in parts]
-    return seal(json.dumps(header).encode(), b"".join(part or b"" for part in parts))
+    return seal(node, json.dumps(header).encode(), b"".join(part or b"" for part in parts))
 
 
-def seal(header: bytes, body: bytes) -> bytes:
-    return b"rowferry 1 %s %d\n" % (hashlib.sha256(header + body).hexdigest().encode(), len(header)) + header + body
+def seal(node: Node, header: bytes, body: bytes) -> bytes:
+    """An envelope with a right digest: any database can make one, of what is text at all."""
+    text = (header + body).decode(errors="replace").replace("\0", "")
+    [row] = node.sql('select to_hex(hashtextextended(%s collate "C", 0)) as digest', [text])
+    return b"rowferry 1 %s %d\n" % (row["digest"].encode(), len(header)) + header + body
 
 
 def field(*path: Any, value: Any) -> Change:
@@ -143,7 +145,7 @@ def test_a_forged_envelope_with_a_right_digest_is_refused_and_nothing_changes(no
     envelope, _ = courier.meet(notes)
     before = state(notes.billing)
     for name, change in FORGED.items():
-        forged = seal(RAW[name], b"") if name in RAW else forge(envelope, change)
+        forged = seal(notes.billing, RAW[name], b"") if name in RAW else forge(notes.billing, envelope, change)
         try:
             pytest.fail(f"{name}: {courier.call(notes.billing, forged)}")
         except psycopg.Error as error:
@@ -168,7 +170,7 @@ def test_what_a_forged_envelope_names_and_this_node_does_not_know_is_refused_who
     change, reason = UNKNOWN[name]
     notes.crm.sql("insert into notes values (1, 'a'), (2, 'b')")
     courier = Courier(notes)
-    answer = courier.call(notes.billing, forge(courier.meet(notes)[0], change))
+    answer = courier.call(notes.billing, forge(notes.billing, courier.meet(notes)[0], change))
     assert (answer["applied"], answer["refused"]) == (0, 2)
     assert rows(notes.billing, "select * from notes") == []
     assert reason in notes.billing.sql("select refusals::text as text from rowferry.taken_batches")[0]["text"]
@@ -187,7 +189,7 @@ def test_what_a_forged_envelope_names_and_this_node_does_not_know_is_refused_who
 def test_keys_without_their_columns_never_become_nulls(notes: Nodes, change: Change) -> None:
     notes.crm.sql("insert into notes values (1, 'a'), (2, 'b'), (3, 'c')")
     courier = Courier(notes)
-    envelope = forge(courier.meet(notes)[0], change)
+    envelope = forge(notes.billing, courier.meet(notes)[0], change)
     try:
         courier.call(notes.billing, envelope)
     except psycopg.Error as error:

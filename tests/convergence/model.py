@@ -504,7 +504,7 @@ class Node:
         return keys, len(fresh) <= limit, len(due) > share
 
     def _coalesce(self, link: Link, limit: int) -> None:
-        """Of several changes of a record that no batch under way has held, only the newest needs to travel."""
+        """Of changes of a record that no batch has held, the newest is enough, where these are half of the oldest."""
         sent = union(b.ids for b in link.batches.values()) if self.rules.broken != "coalesce_sent" else set()
         spared = sent | set(link.held) | union(i for _, i in link.skips)
         newest = min if self.rules.broken == "coalesce_oldest" else max
@@ -516,8 +516,10 @@ class Node:
                 for key in {e.key for e in looked}
             }
             old = [e.id for e in looked if e.id != stay[e.key]]
+            if not old or len(old) < len(looked) // 2:
+                return
             link.drop(old)
-            if not old or len(old) < len(looked) // 2 or len(looked) < window:
+            if len(looked) < window:
                 return
             window = min(window * 2, 20000)  # mostly one record: it may fill the whole queue
 

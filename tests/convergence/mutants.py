@@ -42,9 +42,9 @@ MUTANTS = {
         (
             (
                 "_read_batch",
-                "where e.entity_id = v_entity.id and e.record_id = k.record_id\n        order",
+                "where e.entity_id = v_entity.id and e.record_id = k.record_id\n          order",
                 "where e.entity_id = v_entity.id and e.record_id = k.record_id and not exists ("
-                "select from rowferry.built_batches b where b.peer = p_peer and b.in_flight and e.id <@ b.ids)\n        order",
+                "select from rowferry.built_batches b where b.peer = p_peer and b.in_flight and e.id <@ b.ids)\n          order",
             ),
         )
     ),
@@ -88,15 +88,13 @@ MUTANTS = {
     "a skip does not wait for what is in flight": Mutant(
         (("_perform_skips", "b.in_flight and b.ids && s.ids", "b.in_flight and false"),), budget=200
     ),
-    "events that were sent are coalesced": Mutant(
-        (("_coalesce", "e.event_type <> 'q' and not e.id <@ v_sent", "e.event_type <> 'q'"),), budget=200
-    ),
+    "events that were sent are coalesced": Mutant((("_coalesce", " - p_left - v_sent", " - p_left"),), budget=200),
     "what was taken is forgotten early": Mutant(
         (("_hear", "t.number <= (p_header ->> 'retired')::bigint", "t.number <= (p_header ->> 'retired')::bigint + 1"),),
         budget=200,
     ),
     "held events are never retried": Mutant(
-        (("_choose_records", "where h.not_before <= v_now", "where false and h.not_before <= v_now"),)
+        (("_choose_records", "where v_held and h.not_before <= v_now", "where false and h.not_before <= v_now"),)
     ),
     "equal stamps are decided by each for itself": Mutant(
         (("_settle", 'when (m.mine, v_node collate "C") > (t.theirs, p_peer collate "C") then', "when m.mine >= t.theirs then"),)
@@ -107,7 +105,9 @@ MUTANTS = {
         budget=200,
     ),
     "refused rows are acknowledged": Mutant((("_apply_batch", "if v_left <> '[]' then", "if false then"),)),
-    "applied rows are captured": Mutant((("_mark_applying", "array_agg(k)", "'{}'::text[]"),)),
+    "applied rows are captured": Mutant(
+        (("_mark_applying", "array_agg(k)", "'{}'::text[]"), ("_mark_applying", "if p_everything then", "if false then"))
+    ),
     "the search for events begins behind open transactions": Mutant(
         (("_move_first", "p_link.horizon_xid <= pg_snapshot_xmin(pg_current_snapshot())", "p_link.horizon_xid is not null"),),
         budget=None,

@@ -24,6 +24,7 @@ declare
   v_decided int8multirange;
   v_moving text[];
   v_left jsonb := '[]';
+  v_entity_id integer;
   v_piece rowferry._section;
   v_state text;
   v_context text;
@@ -33,6 +34,8 @@ declare
   v_schema text;
   v_table text;
   v_after bigint;
+  v_may_differ boolean;
+  v_alone boolean;
   v_lost jsonb;
   v_kept jsonb := '[]';
 begin
@@ -49,8 +52,9 @@ begin
       v_after := pg_sequence_last_value(pg_get_serial_sequence('rowferry.events', 'id')::regclass);
       set constraints all deferred;
       for i in 1 .. cardinality(p_sections) loop
-        continue when rowferry._own_events((select e.id from rowferry.entities e where e.name = (p_sections[i]).entity),
-          (p_sections[i]).keys || (p_sections[i]).gone || (p_sections[i]).asked, p_heard, '{}') is null;
+        v_entity_id := (select e.id from rowferry.entities e where e.name = (p_sections[i]).entity);
+        continue when not rowferry._may_own_events(v_entity_id)
+          or rowferry._own_events(v_entity_id, (p_sections[i]).keys || (p_sections[i]).gone || (p_sections[i]).asked, p_heard, '{}') is null;
         select * into v_settled from rowferry._settle(p_peer, p_sections[i], p_heard, p_known);
         v_sections[i] := v_settled.o_section;
         v_decided := v_decided + v_settled.o_decided;
@@ -59,7 +63,9 @@ begin
           || coalesce((select jsonb_agg(jsonb_build_object('entity', p_sections[i].entity, 'record_id', k, 'waiting', true))
             from unnest(v_settled.o_waiting) k), '[]');
       end loop;
-      perform rowferry._mark_applying(v_sections);  -- not what stays as it is here: a cascade may take it
+      -- To look costs as much as the keys of a few hundred records.
+      v_alone := rowferry._record_count(v_sections) > 200 and not rowferry._may_differ(v_sections);
+      perform rowferry._mark_applying(v_sections, v_alone);  -- not what stays as it is here: a cascade may take it
       if p_good is null then
         perform rowferry._write_sections(v_sections, p_deletes_first);
       else
@@ -71,8 +77,9 @@ begin
       end if;
       perform rowferry._finish(v_sections);
       for i in 1 .. cardinality(v_sections) loop
-        v_moving := rowferry._own_events((select e.id from rowferry.entities e where e.name = v_sections[i].entity),
-          v_sections[i].keys || v_sections[i].gone, p_heard, v_decided);
+        v_entity_id := (select e.id from rowferry.entities e where e.name = (v_sections[i]).entity);
+        continue when not rowferry._may_own_events(v_entity_id);
+        v_moving := rowferry._own_events(v_entity_id, v_sections[i].keys || v_sections[i].gone, p_heard, v_decided);
         if v_moving is not null then
           if v_try > 1 then
             v_left := v_left || (select jsonb_agg(jsonb_build_object('entity', v_sections[i].entity, 'record_id', k)) from unnest(v_moving) k);
@@ -81,7 +88,11 @@ begin
           raise exception using errcode = 'RF100', message = 'a user changed a record that was being applied';
         end if;
       end loop;
-      if rowferry._may_differ(v_sections) then
+      v_may_differ := rowferry._may_differ(v_sections);
+      if v_alone and v_may_differ then
+        raise exception using errcode = 'RF100', message = 'a trigger came to a table that was being applied';
+      end if;
+      if v_may_differ then
         -- What a cascade took has to be read before it is gone: once more from the start.
         v_lost := rowferry._lost_in_cascade(p_peer, coalesce(v_after, 0), p_heard);
         if (select count(*) from jsonb_array_elements(v_lost) l where l - 'loser_row' not in (select k - 'loser_row' from jsonb_array_elements(v_kept) k)) > 0 then

@@ -27,6 +27,7 @@ declare
   v_apart jsonb;
   v_patient boolean := current_setting('statement_timeout')::interval > current_setting('deadlock_timeout')::interval;
   v_locked boolean := false;
+  v_created boolean;
   v_deletes_first boolean := false;
   v_state text;
 begin
@@ -58,6 +59,15 @@ begin
   while cardinality(v_sections) > 0 loop
     v_attempt := rowferry._apply_attempt(p_peer, v_sections, p_heard, v_known, v_deletes_first, null);
     v_state := v_attempt.o_error ->> 'sqlstate';
+    -- From here on as rows that may be there.
+    v_created := false;
+    for i in 1 .. cardinality(v_sections) loop
+      v_created := v_created or coalesce(v_sections[i].created, false);
+      if v_state is not null then
+        v_sections[i].created := false;
+      end if;
+    end loop;
+    continue when v_state = '23505' and v_created;
     if v_state is null then
       o_conflicts := v_attempt.o_conflicts;
       v_left := v_left || v_attempt.o_busy;

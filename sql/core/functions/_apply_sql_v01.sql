@@ -104,11 +104,19 @@ $f$, p_entity.relation, v_inserted, v_selected, v_from, v_key_join,
   end;
 
   return next format($f$create or replace function rowferry.%1$I(
-  p_columns text[]
+  p_columns text[],
+  p_created boolean
 )
 returns void
 %2$sbegin
-%6$s%3$s%4$s%5$send
+%6$s%3$s  -- All of them new: if one is not, the whole is tried again as rows that may be there.
+  if $2 then
+    insert into %7$s (%8$s) overriding system value
+    select %9$s
+    from %10$s;
+    return;
+  end if;
+%4$s%5$send
 $rowferry$$f$,
     rowferry._object_name('apply_', p_entity.name), format(v_head, v_path),
     case when v_lossy is null then '' else format($f$  if exists (select from %s where %s) then
@@ -123,7 +131,7 @@ $f$, v_from, v_lossy, quote_literal(format('Give the column the type that it has
   from %s
   where %s and row(%s)::record operator(pg_catalog.*<>) row(%s)::record;
 $f$, p_entity.relation, v_moved_set, v_from, v_key_join, v_moved_old, v_moved_new) end,
-    ltrim(v_write, E'\n'), v_check);
+    ltrim(v_write, E'\n'), v_check, p_entity.relation, v_inserted, v_selected, v_from);
 
   return next format($f$create or replace function rowferry.%1$I(
   p_keys text[]

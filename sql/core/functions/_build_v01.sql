@@ -1,11 +1,12 @@
 -- Builds the envelope: acknowledgements always, and the next batch if the peer has been heard and fewer than two are in flight. A large row takes long to
 -- read, so it is left to a call that has applied nothing (not p_applied), whose rows users would wait for; and the peer is asked to send nothing meanwhile
--- (p_hushed: this node was asked).
+-- (p_hushed: this node was asked). p_left: events that have left in this call.
 create or replace function rowferry._build(
   p_link rowferry.links,
   p_limit integer,
   p_applied boolean,
   p_hushed boolean,
+  p_left int8multirange,
   out o_link rowferry.links,
   out o_envelope bytea,
   out o_sent integer,
@@ -26,8 +27,10 @@ declare
   c_time constant interval := '0.1 s';
   v_batch record;
   c_most_events constant integer := 1000;  -- of one record
+  v_most_events integer := c_most_events;
   v_alone boolean := exists (select from rowferry._alone(p_link.peer) a where a.o_allowed and not a.o_flying);
-  v_hot boolean := true;
+  v_coalesced boolean := false;
+  v_hot boolean;
   v_removed integer;
   v_limit integer;
   v_header jsonb;
@@ -52,19 +55,23 @@ begin
     perform rowferry._perform_skips(p_link.peer);
     v_limit := least(least(p_limit, p_link.batch_limit)::bigint * p_link.growth, 100000);
     perform rowferry._queue_backfill(p_link.peer, greatest(1, v_limit));
-    select c.o_removed, c.o_hot into o_removed, v_hot from rowferry._coalesce(p_link.peer, greatest(1, v_limit), p_link.first_id) c;
-  end if;
-  if not v_hot then
     -- A statement of its own: its snapshot holds what was queued just now, and is the one for events and rows alike.
     begin
-      select * into v_batch from rowferry._read_batch(p_link.peer, greatest(1, v_limit), not p_applied, p_link.first_id, c_most_events);
-      while v_batch.o_hot_records is not null loop
-        v_removed := rowferry._coalesce_records(p_link.peer, v_batch.o_hot_entities, v_batch.o_hot_records);
+      loop
+        select * into v_batch
+        from rowferry._read_batch(p_link.peer, greatest(1, v_limit), not p_applied, p_link.first_id, p_left, v_coalesced, v_most_events);
+        exit when not v_batch.o_repeated and v_batch.o_hot_records is null;
+        if v_batch.o_repeated then
+          v_coalesced := true;
+          select c.o_removed, c.o_hot into v_removed, v_hot from rowferry._coalesce(p_link.peer, greatest(1, v_limit), p_link.first_id, p_left) c;
+        else
+          v_removed := rowferry._coalesce_records(p_link.peer, v_batch.o_hot_entities, v_batch.o_hot_records);
+          v_hot := v_removed > 0 and clock_timestamp() - v_began > c_time;
+          v_most_events := case when v_removed > 0 then c_most_events end;
+        end if;
         o_removed := o_removed + v_removed;
         -- Out of time for this call; the next one goes on.
-        exit when v_removed > 0 and clock_timestamp() - v_began > c_time;
-        select * into v_batch
-        from rowferry._read_batch(p_link.peer, greatest(1, v_limit), not p_applied, p_link.first_id, case when v_removed > 0 then c_most_events end);
+        exit when v_hot;
       end loop;
       if v_batch.o_events > 0 then
         v_tag := gen_random_uuid();
@@ -78,6 +85,7 @@ begin
         if not rowferry._hold_slow(p_link.peer, greatest(1, v_limit), not p_applied) then
           raise;
         end if;
+        o_removed := 0;
         select 0 as o_events into v_batch;
     end;
     if v_batch.o_events > 0 then
@@ -99,5 +107,5 @@ begin
   end if;
 end
 $$;
-comment on function rowferry._build(rowferry.links, integer, boolean, boolean) is 'Builds the envelope for the peer.';
-revoke all on function rowferry._build(rowferry.links, integer, boolean, boolean) from public;
+comment on function rowferry._build(rowferry.links, integer, boolean, boolean, int8multirange) is 'Builds the envelope for the peer.';
+revoke all on function rowferry._build(rowferry.links, integer, boolean, boolean, int8multirange) from public;

@@ -94,6 +94,7 @@ as $rowferry$
 declare
   v_hops smallint := 0;
   v_keys text[];
+  v_everything boolean;
   v_columns integer;%3$s
 begin
   -- An insert or delete needs no more than the key; what else is missing, reading the row will tell.
@@ -111,10 +112,13 @@ begin
   end if;
   -- Anyone can turn this setting on; only the applier has a row in rowferry.applying for its transaction.
   if current_setting('rowferry.applying', true) = 'on' then
-    select a.hops, k.keys into v_hops, v_keys
+    select a.hops, k.keys, k.entity_id is not null and k.keys is null into v_hops, v_keys, v_everything
     from rowferry.applying a
     left join rowferry.applying k on k.transaction_id = a.transaction_id and k.entity_id = %4$s
     where a.transaction_id = pg_current_xact_id() and a.entity_id = 0;
+    if v_everything then
+      return null;
+    end if;
     v_hops := coalesce(v_hops, 0);
   end if;
 %5$s

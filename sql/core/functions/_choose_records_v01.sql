@@ -1,17 +1,27 @@
--- The records of the next batch for a peer: those of the oldest events, and a share of those that were refused before and are due again. STABLE, as
--- _read_batch, whose snapshot it sees. o_again: refused before; o_whole: nothing else is free to go; o_cut: others are due too; o_alone: the event of a
--- record that travels alone, and then is the only one. No event below p_first_id waits for its first batch.
+-- The records of the next batch for a peer, by entity: those of the oldest events, and a share of those that were refused before and are due again
+-- (o_again). STABLE, as _read_batch, whose snapshot it sees. Of a record with one event, a real change, everything is told: o_keys, o_ids, o_stamps, and whether all are inserts (o_created); of the
+-- others (o_several) only which they are. o_whole: nothing else is free to go; o_cut: others are due too; o_alone: the event of a record that travels
+-- alone, and then is the only one; o_repeated: most of the oldest events are of a few records. No event below p_first_id, or in p_left, waits for its
+-- first batch.
 create or replace function rowferry._choose_records(
   p_peer text,
   p_limit integer,
   p_alone boolean,
   p_first_id bigint,
-  out o_entity_ids integer[],
-  out o_record_ids text[],
-  out o_again boolean[],
-  out o_whole boolean,
-  out o_cut boolean,
-  out o_alone bigint
+  p_left int8multirange
+)
+returns table (
+  o_entity_id integer,
+  o_again boolean,
+  o_keys text[],
+  o_ids bigint[],
+  o_stamps timestamptz[],
+  o_created boolean,
+  o_several text[],
+  o_whole boolean,
+  o_cut boolean,
+  o_alone bigint,
+  o_repeated boolean
 )
 language plpgsql
 stable
@@ -27,57 +37,75 @@ declare
   v_mine integer[] := array(
     select e.id from rowferry.entities e where e.peer = p_peer and (e.held_until is null or e.held_until <= rowferry._now()));
   v_flying int8multirange;
+  v_resent boolean;
   v_held boolean := exists (select from rowferry.held_events);
   v_skips boolean := exists (select from rowferry.skips s where s.done_at is null);
+  v_alone bigint;
 begin
-  select coalesce(range_agg(r), '{}') into v_flying
+  select coalesce(range_agg(r) filter (where b.in_flight), '{}'), coalesce(bool_or(not b.in_flight), false) into v_flying, v_resent
   from rowferry.built_batches b cross join lateral unnest(b.ids) r
-  where b.peer = p_peer and b.in_flight;
-
+  where b.peer = p_peer;
   -- A row that is large, or ran out of time, goes alone in a call that may take longer; others go between two of them.
-  o_alone := (select a.o_event_id from rowferry._alone(p_peer) a where p_alone and a.o_allowed and not a.o_flying);
-  with fresh as (
-    select e.id, e.entity_id, e.record_id
-    from rowferry.events e
-    where e.id >= p_first_id and e.entity_id + 0 = any (v_mine) and not e.id <@ v_flying
-      and not (v_held and exists (select from rowferry.held_events h where h.event_id = e.id))
-      and not (v_skips and exists (select from rowferry.skips s
-        where s.done_at is null and s.entity_id = e.entity_id and s.record_id = e.record_id and e.id <@ s.ids))
-    order by e.id
-    limit case when o_alone is null then p_limit + 1 else 0 end
+  v_alone := (select a.o_event_id from rowferry._alone(p_peer) a where p_alone and a.o_allowed and not a.o_flying);
+
+  return query
+  with fresh as materialized (
+    select f.entity_id, count(*) as found,
+      array_agg(f.record_id) filter (where not f.several and f.place <= p_limit) as keys,
+      array_agg(f.id) filter (where not f.several and f.place <= p_limit) as ids,
+      array_agg(f.stamp) filter (where not f.several and f.place <= p_limit) as stamps,
+      bool_and(f.event_type = 'i') filter (where not f.several and f.place <= p_limit) as created,
+      array_agg(f.record_id) filter (where f.several) as looked,
+      array_agg(f.record_id) filter (where f.several and f.place <= p_limit) as several,
+      bool_or(f.event_type = 'q') as questions
+    from (
+      select e.id, e.entity_id, e.record_id, e.event_type, rowferry._stamp(e) as stamp, row_number() over () as place,
+        e.hops <> 0 or e.event_type in ('a', 'q')
+          or exists (select from rowferry.events o where o.entity_id = e.entity_id and o.record_id = e.record_id and o.id <> e.id) as several
+      from rowferry._free_events(v_mine, int8multirange(int8range(p_first_id, 9223372036854775807)) - p_left - v_flying, v_held, v_skips,
+        case when v_alone is null then p_limit + 1 else 0 end) e
+    ) f
+    group by f.entity_id
+  ), counted (found, repeated, resent) as materialized (
+    select coalesce(sum(f.found), 0)::bigint, coalesce(sum((select count(*) - count(distinct k) from unnest(f.looked) k)), 0), coalesce(bool_or(f.questions), false) or v_resent
+    from fresh f
   ), share (records) as (
     -- A bad row costs as much as many good ones: few of them while there is a backlog.
-    select case when p_limit >= 4 or o_alone is not null or not exists (select from fresh)
-      then greatest(1, p_limit / case when (select count(*) from fresh) > p_limit then 32 else 4 end) else 0 end
-  ), due as (
-    select e.id, e.entity_id, e.record_id, row_number() over (order by h.not_before, h.event_id) as place
+    select case when p_limit >= 4 or v_alone is not null or c.found = 0
+      then greatest(1, p_limit / case when c.found > p_limit then 32 else 4 end) else 0 end
+    from counted c
+  ), due as materialized (
+    select e.entity_id, e.record_id, row_number() over (order by h.not_before, h.event_id) as place
     from rowferry.held_events h
     cross join lateral (select e.id, e.entity_id, e.record_id from rowferry.events e where e.id = h.event_id offset 0) e
-    where h.not_before <= v_now and e.entity_id = any (v_mine) and not e.id <@ v_flying
-      and case when o_alone is null then h.patience is null else h.event_id = o_alone end
+    where v_held and h.not_before <= v_now and e.entity_id = any (v_mine) and not e.id <@ v_flying
+      and case when v_alone is null then h.patience is null else h.event_id = v_alone end
       and not exists (select from rowferry.skips s where s.done_at is null and s.entity_id = e.entity_id and s.record_id = e.record_id)
     order by h.not_before, h.event_id
     limit (select records + 1 from share)
   ), retried as (
-    select d.id, d.entity_id, d.record_id from due d where d.place <= (select records from share)
-  ), chosen as (
     -- Rows that may refer to each other stay together.
-    select c.entity_id, c.record_id, bool_and(c.again) and not exists (
+    select d.entity_id, exists (
         select from rowferry.entities n join pg_constraint f on f.contype = 'f' and f.conrelid = n.relation and f.confrelid = n.relation
-        where n.id = c.entity_id) as again
-    from (
-      select f.id, f.entity_id, f.record_id, false as again from (select * from fresh order by id limit p_limit) f
-      union all
-      select r.id, r.entity_id, r.record_id, true from retried r
-    ) c
-    group by c.entity_id, c.record_id
-    order by min(c.id)
+        where n.id = d.entity_id) as together, array_agg(distinct d.record_id) as keys
+    from due d
+    where d.place <= (select records from share)
+      and not exists (select from fresh f where f.entity_id = d.entity_id and d.record_id = any (f.several))
+    group by d.entity_id
   )
-  select array_agg(c.entity_id), array_agg(c.record_id), array_agg(c.again), (select count(*) from fresh) <= p_limit and o_alone is null,
-    (select count(*) from due) > (select records from share)
-  into o_entity_ids, o_record_ids, o_again, o_whole, o_cut
-  from chosen c;
+  select g.entity_id, g.again, g.keys, g.ids, g.stamps, g.created, g.several, c.found <= p_limit and v_alone is null,
+    (select count(*) from due) > (select records from share), v_alone,
+    c.repeated >= greatest(1, c.found / 2) or c.resent
+  from (
+    select coalesce(f.entity_id, r.entity_id) as entity_id, false as again, f.keys, f.ids, f.stamps, f.created, f.several || r.keys as several
+    from fresh f
+    full join (select r.* from retried r where r.together) r on r.entity_id = f.entity_id
+    union all
+    select r.entity_id, true, null, null, null, false, r.keys from retried r where not r.together
+  ) g
+  cross join counted c
+  order by g.again, g.entity_id;
 end
 $$;
-comment on function rowferry._choose_records(text, integer, boolean, bigint) is 'The records of the next batch for a peer.';
-revoke all on function rowferry._choose_records(text, integer, boolean, bigint) from public;
+comment on function rowferry._choose_records(text, integer, boolean, bigint, int8multirange) is 'The records of the next batch for a peer.';
+revoke all on function rowferry._choose_records(text, integer, boolean, bigint, int8multirange) from public;

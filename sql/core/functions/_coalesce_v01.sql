@@ -1,10 +1,11 @@
 -- Of several events of one record that no batch has ever held, the newest is enough: what is sent is the present row. Looks through the next events to be
--- sent and removes the others, so that a record that changes a million times costs no more than one that changed once. o_hot: there are more of them than
--- could be looked at in this call.
+-- sent and removes the others if they are half of them, so that a record that changes a million times costs no more than one that changed once. o_hot: there
+-- are more of them than could be looked at in this call.
 create or replace function rowferry._coalesce(
   p_peer text,
   p_limit integer,
   p_first_id bigint,
+  p_left int8multirange,
   out o_removed integer,
   out o_hot boolean
 )
@@ -19,7 +20,8 @@ as $$
 declare
   c_time constant interval := '0.1 s';
   v_began timestamptz := clock_timestamp();
-  v_mine integer[] := array(select e.id from rowferry.entities e where e.peer = p_peer);
+  v_mine integer[] := array(
+    select e.id from rowferry.entities e where e.peer = p_peer and (e.held_until is null or e.held_until <= rowferry._now()));
   v_sent int8multirange := coalesce((
     select range_agg(r) from rowferry.built_batches b cross join lateral unnest(b.ids) r where b.peer = p_peer), '{}');
   v_held boolean := exists (select from rowferry.held_events);
@@ -32,14 +34,10 @@ begin
   o_hot := false;
   loop
     with looked as materialized (
-      -- + 0: in the order of ids, whatever the statistics say.
       select e.id, e.entity_id, e.record_id, rowferry._stamp(e) as stamp
-      from rowferry.events e
-      where e.id >= p_first_id and e.entity_id + 0 = any (v_mine) and e.event_type <> 'q' and not e.id <@ v_sent
-        and not (v_held and exists (select from rowferry.held_events h where h.event_id = e.id))
-        and not (v_skips and exists (select from rowferry.skips s
-          where s.done_at is null and s.entity_id = e.entity_id and s.record_id = e.record_id and e.id <@ s.ids))
-      order by e.id
+      from rowferry._free_events(v_mine, int8multirange(int8range(p_first_id, 9223372036854775807)) - p_left - v_sent,
+        v_held, v_skips, null) e
+      where e.event_type <> 'q'
       limit v_window
     ), several as (
       select l.entity_id, l.record_id from looked l group by l.entity_id, l.record_id having count(*) > 1
@@ -50,16 +48,16 @@ begin
       from looked l
       where (l.entity_id, l.record_id) in (select * from several)
     ) n;
-    exit when v_ids is null;
+    exit when v_ids is null or cardinality(v_ids) < v_looked / 2;
     delete from rowferry.events e where e.id = any (v_ids);
     o_removed := o_removed + cardinality(v_ids);
-    -- Mostly one record: look further, it may fill the whole queue.
-    exit when cardinality(v_ids) < v_looked / 2 or v_looked < v_window;
+    -- Look further: the few records may fill the whole queue.
+    exit when v_looked < v_window;
     o_hot := clock_timestamp() - v_began > c_time;
     exit when o_hot;
     v_window := least(v_window * 2, 20000);
   end loop;
 end
 $$;
-comment on function rowferry._coalesce(text, integer, bigint) is 'Removes events that a newer one of the same record makes superfluous.';
-revoke all on function rowferry._coalesce(text, integer, bigint) from public;
+comment on function rowferry._coalesce(text, integer, bigint, int8multirange) is 'Removes events that a newer one of the same record makes superfluous.';
+revoke all on function rowferry._coalesce(text, integer, bigint, int8multirange) from public;

@@ -1,7 +1,9 @@
--- What waits on a link. Counting stops at p_most, so that a long backlog costs an exchange nothing; null counts all.
+-- What waits on a link. Counting stops at p_most, so that a long backlog costs an exchange nothing; null counts all. p_left: events that have left in this
+-- call, past which no search needs to walk.
 create or replace function rowferry._counts(
   p_peer text,
-  p_most bigint,
+  p_most integer,
+  p_left int8multirange default '{}',
   out pending bigint,
   out held bigint,
   out next_id bigint,
@@ -9,41 +11,49 @@ create or replace function rowferry._counts(
   out backfilling bigint,
   out patience integer
 )
-language sql
+language plpgsql
 stable
 set search_path = pg_catalog, pg_temp
+set enable_seqscan = off
+set enable_bitmapscan = off
 as $$
-  with mine (ids, held, free, first_id, any_held, any_skips) as materialized (
-    select coalesce(array_agg(e.id), '{}'), coalesce(array_agg(e.id) filter (where e.held_attempts > 0), '{}'),
-      coalesce(array_agg(e.id) filter (where e.held_attempts = 0), '{}'),
-      (select l.first_id from rowferry.links l where l.peer = p_peer),
-      exists (select from rowferry.held_events), exists (select from rowferry.skips s where s.done_at is null)
-    from rowferry.entities e where e.peer = p_peer
-  )
-  select
-    -- Below first_id there are only held ones. + 0: in the order of ids, whatever the statistics say.
-    (select count(*) from (
-      select from rowferry.events e where e.id >= (select first_id from mine) and e.entity_id + 0 = any ((select ids from mine)::integer[])
-      union all
-      select from rowferry.held_events h where h.event_id < (select first_id from mine) and h.entity_id = any ((select ids from mine)::integer[])
-      limit p_most) e),
-    (select count(*) from (select from rowferry.held_events h where h.attempts > 0 and h.entity_id = any ((select free from mine)::integer[]) limit p_most) h)
-      + (select count(*) from (select from rowferry.events e where e.entity_id = any ((select held from mine)::integer[]) limit p_most) e),
-    least(
-      (select e.id from rowferry.events e
-        where e.id >= (select first_id from mine) and e.entity_id + 0 = any ((select free from mine)::integer[])
-          and not ((select any_held from mine) and exists (select from rowferry.held_events h where h.event_id = e.id and h.attempts > 0))
-          and not ((select any_skips from mine) and exists (select from rowferry.skips s
-            where s.done_at is null and s.entity_id = e.entity_id and s.record_id = e.record_id and e.id <@ s.ids))
-        order by e.id limit 1),
-      -- Found locked there, which does not count.
-      (select min(h.event_id) from rowferry.held_events h
-        where h.attempts = 0 and h.event_id < (select first_id from mine) and h.entity_id = any ((select free from mine)::integer[]))),
-    coalesce(pg_sequence_last_value(pg_get_serial_sequence('rowferry.events', 'id')::regclass), 0),
-    (select count(*) from rowferry.backfills b where b.finished_at is null and b.entity_id = any ((select ids from mine)::integer[]))
-      + (select count(*) from rowferry.skips s where s.done_at is null and s.peer = p_peer),
-    -- Conflicts of large rows are told in every call until the peer knows of them.
-    greatest((select a.o_patience from rowferry._alone(p_peer) a), (select max(t.patience) from rowferry.taken_batches t where t.peer = p_peer), 1)
+declare
+  v_ids integer[];
+  v_held integer[];
+  v_free integer[];
+  v_first_id bigint := (select l.first_id from rowferry.links l where l.peer = p_peer);
+  v_gaps int8multirange := int8multirange(int8range(v_first_id, 9223372036854775807)) - p_left;
+  v_any_held boolean := exists (select from rowferry.held_events);
+  v_skips boolean := exists (select from rowferry.skips s where s.done_at is null);
+begin
+  select coalesce(array_agg(e.id), '{}'), coalesce(array_agg(e.id) filter (where e.held_attempts > 0), '{}'),
+    coalesce(array_agg(e.id) filter (where e.held_attempts = 0), '{}')
+  into v_ids, v_held, v_free
+  from rowferry.entities e where e.peer = p_peer;
+  -- Below first_id there are only held ones.
+  pending := (select count(*) from (
+    select from rowferry._free_events(v_ids, v_gaps, false, false, p_most) e
+    union all
+    select from rowferry.held_events h where v_any_held and h.event_id < v_first_id and h.entity_id = any (v_ids)
+    limit p_most) e);
+  held := 0;
+  if v_any_held then
+    held := (select count(*) from (select from rowferry.held_events h where h.attempts > 0 and h.entity_id = any (v_free) limit p_most) h);
+  end if;
+  if v_held <> '{}' then
+    held := held + (select count(*) from (select from rowferry.events e where e.entity_id = any (v_held) limit p_most) e);
+  end if;
+  next_id := least(
+    (select e.id from rowferry._free_events(v_free, v_gaps, v_any_held, v_skips, 1) e),
+    -- Found locked there, which does not count.
+    case when v_any_held then (select min(h.event_id) from rowferry.held_events h where h.attempts = 0 and h.entity_id = any (v_free)) end);
+  last_id := coalesce(pg_sequence_last_value('rowferry.events_id_seq'), 0);
+  backfilling := (select count(*) from rowferry.backfills b where b.finished_at is null and b.entity_id = any (v_ids))
+    + (select count(*) from rowferry.skips s where s.done_at is null and s.peer = p_peer);
+  -- Conflicts of large rows are told in every call until the peer knows of them.
+  patience := greatest(case when v_any_held then (select a.o_patience from rowferry._alone(p_peer) a) end,
+    (select max(t.patience) from rowferry.taken_batches t where t.peer = p_peer), 1);
+end
 $$;
-comment on function rowferry._counts(text, bigint) is 'What waits on a link.';
-revoke all on function rowferry._counts(text, bigint) from public;
+comment on function rowferry._counts(text, integer, int8multirange) is 'What waits on a link.';
+revoke all on function rowferry._counts(text, integer, int8multirange) from public;

@@ -22,6 +22,7 @@ as $$
 declare
   v_line text[];
   v_at integer;
+  v_whole boolean;
   v_description jsonb;
   v_bytes integer[];
   v_parts text[];
@@ -29,7 +30,7 @@ declare
   v_values text[];
   v_section rowferry._section;
 begin
-  v_line := regexp_match(encode(substring(p_envelope from 1 for 120), 'escape'), '^rowferry (\d{1,4}) ([0-9a-f]{64}) (\d{1,9})\n');
+  v_line := regexp_match(encode(substring(p_envelope from 1 for 120), 'escape'), '^rowferry (\d{1,4}) ([0-9a-f]{1,16}) (\d{1,9})\n');
   if v_line is null then
     raise exception using errcode = 'RF004', message = 'this is not an envelope of rowferry',
       hint = 'Envelopes are made by rowferry.process_batch() on the peer; nothing was applied.';
@@ -39,7 +40,14 @@ begin
     return;
   end if;
   v_at := position('\x0a'::bytea in p_envelope) + 1;
-  if encode(sha256(substring(p_envelope from v_at)), 'hex') <> v_line[2] or v_line[3]::integer > octet_length(p_envelope) - v_at + 1 then
+  begin
+    v_whole := to_hex(hashtextextended(convert_from(substring(p_envelope from v_at), 'UTF8') collate "C", 0)) = v_line[2]
+      and v_line[3]::integer <= octet_length(p_envelope) - v_at + 1;
+  exception
+    when data_exception then
+      v_whole := false;
+  end;
+  if not v_whole then
     raise exception using errcode = 'RF004', message = 'the envelope was altered or cut on its way',
       hint = 'Nothing was applied; the courier opens the exchange anew and the batch is built again.';
   end if;
@@ -81,15 +89,16 @@ begin
       end loop;
       v_part := null;
       v_section := row(v_description ->> 'entity', array(select jsonb_array_elements_text(v_description -> 'columns')),
-        v_parts[1]::text[], v_parts[2]::text[], v_parts[3]::text[], v_parts[4]::text[], v_parts[5]::bigint[],
-        v_parts[6]::timestamptz[], v_parts[7]::smallint[], v_values, null, array(select jsonb_array_elements_text(v_description -> 'key')),
-        array(select jsonb_array_elements_text(v_description -> 'rules')));
+        v_parts[1]::text[], v_parts[2]::text[], v_parts[3]::text[], coalesce(v_parts[4], v_parts[1])::text[], v_parts[5]::bigint[],
+        array(select to_timestamp(s) from unnest(v_parts[6]::float8[]) s), v_parts[7]::smallint[], v_values, null, array(select jsonb_array_elements_text(v_description -> 'key')),
+        array(select jsonb_array_elements_text(v_description -> 'rules')), (v_description ->> 'created')::boolean);
       if v_section.entity is null or cardinality(v_section.column_values) is distinct from cardinality(v_section.columns)
         or v_section.keys is not null and array_position(v_section.column_values, null) is not null
         or cardinality(v_section.event_ids) is distinct from cardinality(v_section.event_keys)
         or cardinality(v_section.event_stamps) is distinct from cardinality(v_section.event_keys)
         or cardinality(v_section.event_hops) <> cardinality(v_section.event_keys)
-        or (select count(distinct k) <> count(*) from unnest(v_section.keys || v_section.gone || v_section.asked) k) then
+        or (select count(*) from (select from unnest(v_section.keys || v_section.gone || v_section.asked) k group by k) d)
+          <> coalesce(cardinality(v_section.keys || v_section.gone || v_section.asked), 0) then
         raise exception using errcode = '22023', message = 'a section is not whole, or names a record twice';
       end if;
       o_sections := o_sections || v_section;

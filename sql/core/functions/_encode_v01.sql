@@ -1,4 +1,5 @@
 -- Envelope of a header and sections. First line: format, digest of all that follows it, bytes of the header; then the header and each section's parts.
+-- The digest is to tell a cut or altered envelope, no more: sha256 would take as long as reading the rows.
 create or replace function rowferry._encode(
   p_header jsonb,
   p_sections rowferry._section[]
@@ -21,28 +22,29 @@ declare
   v_section rowferry._section;
   v_descriptions jsonb := '[]';
   v_bytes jsonb;
-  v_part bytea;
-  v_values bytea;
-  v_body bytea := '';
-  v_header bytea;
+  v_part text;
+  v_values text;
+  v_body text := '';
+  v_header text;
 begin
   foreach v_section in array p_sections loop
     -- The values apart, and unnested in the select list: from a FROM item they would go through a file.
-    select jsonb_agg(coalesce(octet_length(p.part), -1)), string_agg(convert_to(p.part, 'UTF8'), '') into v_bytes, v_part
+    select jsonb_agg(coalesce(octet_length(p.part), -1)), string_agg(p.part, '') into v_bytes, v_part
     from (
-      select unnest(array[v_section.keys::text, v_section.gone::text, v_section.asked::text, v_section.event_keys::text,
-        v_section.event_ids::text, v_section.event_stamps::text, v_section.event_hops::text]) as part
+      -- Keys of events that are the keys of the rows are not repeated; a stamp is quicker to read as seconds.
+      select unnest(array[v_section.keys::text, v_section.gone::text, v_section.asked::text, nullif(v_section.event_keys, v_section.keys)::text,
+        v_section.event_ids::text, array(select date_part('epoch', s) from unnest(v_section.event_stamps) s)::text, v_section.event_hops::text]) as part
       offset 0
     ) p;
-    select v_bytes || coalesce(jsonb_agg(coalesce(octet_length(p.part), -1)), '[]'), string_agg(convert_to(p.part, 'UTF8'), '') into v_bytes, v_values
+    select v_bytes || coalesce(jsonb_agg(coalesce(octet_length(p.part), -1)), '[]'), string_agg(p.part, '') into v_bytes, v_values
     from (select unnest(v_section.column_values) as part offset 0) p;
     v_descriptions := v_descriptions || jsonb_build_object('entity', v_section.entity, 'columns', v_section.columns, 'key', v_section.key, 'rules', v_section.rules,
-      'bytes', v_bytes);
+      'created', v_section.created, 'bytes', v_bytes);
     v_body := v_body || coalesce(v_part, '') || coalesce(v_values, '');
   end loop;
-  v_header := convert_to((p_header || jsonb_build_object('sections', v_descriptions))::text, 'UTF8');
+  v_header := (p_header || jsonb_build_object('sections', v_descriptions))::text;
   v_body := v_header || v_body;
-  return convert_to(format(E'rowferry 1 %s %s\n', encode(sha256(v_body), 'hex'), octet_length(v_header)), 'UTF8') || v_body;
+  return convert_to(format(E'rowferry 1 %s %s\n', to_hex(hashtextextended(v_body collate "C", 0)), octet_length(v_header)) || v_body, 'UTF8');
 end
 $$;
 comment on function rowferry._encode(jsonb, rowferry._section[]) is 'Makes an envelope.';

@@ -39,6 +39,7 @@ declare
   v_heard record;
   v_built record;
   v_counts record;
+  v_left int8multirange := '{}';  -- what has left in this call: no search walks past it
 begin
   applied := 0;
   refused := 0;
@@ -90,8 +91,9 @@ begin
         select * into v_heard from rowferry._hear(v_link, v_header);
         v_link := v_heard.o_link;
         retired := v_heard.o_retired;
+        v_left := v_heard.o_left;
         if retired > 0 then
-          v_link := rowferry._move_first(v_link, v_last_id);
+          v_link := rowferry._move_first(v_link, v_last_id, v_left);
         end if;
       end if;
     end if;
@@ -101,7 +103,8 @@ begin
     reason := v_link.stopped_reason;
   end if;
   if status is null then
-    select * into v_built from rowferry._build(v_link, p_limit, v_link.received <> v_before.received, coalesce((v_header ->> 'hush')::boolean, false));
+    select * into v_built from rowferry._build(v_link, p_limit, v_link.received <> v_before.received, coalesce((v_header ->> 'hush')::boolean, false),
+      v_left);
     v_link := v_built.o_link;
     envelope := v_built.o_envelope;
     sent := v_built.o_sent;
@@ -115,7 +118,7 @@ begin
     end if;
     perform rowferry._save_link(v_link);
   end if;
-  select * into v_counts from rowferry._counts(p_peer, 10000);
+  select * into v_counts from rowferry._counts(p_peer, 10000, v_left);
   pending := v_counts.pending;
   held := v_counts.held;
   next_id := v_counts.next_id;

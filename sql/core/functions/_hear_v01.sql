@@ -4,7 +4,8 @@ create or replace function rowferry._hear(
   p_link rowferry.links,
   p_header jsonb,
   out o_link rowferry.links,
-  out o_retired integer
+  out o_retired integer,
+  out o_left int8multirange
 )
 language plpgsql
 set search_path = pg_catalog, pg_temp
@@ -23,6 +24,7 @@ declare
 begin
   o_link := p_link;
   o_retired := 0;
+  o_left := '{}';
   -- Of what this link ever built, whatever the peer may say.
   v_heard := v_heard * coalesce((select range_agg(r) from rowferry.built_batches b cross join lateral unnest(b.ids) r where b.peer = p_link.peer), '{}');
   for v_ack in
@@ -52,6 +54,7 @@ begin
         join rowferry.events e on e.id >= lower(r) and e.id < upper(r)));
     end if;
     o_retired := rowferry._delete_events(v_heard);
+    o_left := v_heard;
   end if;
 
   if (p_header ->> 'received')::bigint > o_link.acked then

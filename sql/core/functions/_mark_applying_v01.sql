@@ -1,6 +1,8 @@
--- Tells the capture functions, in this transaction only, which rows come from the peer and need no event.
+-- Tells the capture functions, in this transaction only, which rows come from the peer and need no event: these keys, or all that is written to these
+-- tables (p_everything: nothing else can write them meanwhile).
 create or replace function rowferry._mark_applying(
-  p_sections rowferry._section[]
+  p_sections rowferry._section[],
+  p_everything boolean
 )
 returns void
 language plpgsql
@@ -9,14 +11,20 @@ as $$
 begin
   insert into rowferry.applying (transaction_id, entity_id, hops, keys)
   values (pg_current_xact_id(), 0, 1, '{}');
-  insert into rowferry.applying (transaction_id, entity_id, hops, keys)
-  select pg_current_xact_id(), e.id, 1, array_agg(k)
-  from generate_subscripts(p_sections, 1) i
-  join rowferry.entities e on e.name = (p_sections[i]).entity
-  cross join lateral unnest((p_sections[i]).keys || (p_sections[i]).gone) k
-  group by e.id;
+  if p_everything then
+    insert into rowferry.applying (transaction_id, entity_id, hops)
+    select pg_current_xact_id(), e.id, 1
+    from rowferry.entities e where e.name in (select (p_sections[i]).entity from generate_subscripts(p_sections, 1) i);
+  else
+    insert into rowferry.applying (transaction_id, entity_id, hops, keys)
+    select pg_current_xact_id(), e.id, 1, array_agg(k)
+    from generate_subscripts(p_sections, 1) i
+    join rowferry.entities e on e.name = (p_sections[i]).entity
+    cross join lateral unnest((p_sections[i]).keys || (p_sections[i]).gone) k
+    group by e.id;
+  end if;
   perform set_config('rowferry.applying', 'on', true);
 end
 $$;
-comment on function rowferry._mark_applying(rowferry._section[]) is 'Marks the rows that are about to be applied.';
-revoke all on function rowferry._mark_applying(rowferry._section[]) from public;
+comment on function rowferry._mark_applying(rowferry._section[], boolean) is 'Marks the rows that are about to be applied.';
+revoke all on function rowferry._mark_applying(rowferry._section[], boolean) from public;

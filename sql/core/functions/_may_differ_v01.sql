@@ -1,35 +1,51 @@
--- Whether anything but the sender could decide how these rows are stored: a user's trigger on one of their tables, or on one that a cascade reaches,
--- or a cascade that takes the rows themselves. It may be any table of the batch, since no row of the batch is captured while it is applied.
+-- Whether anything but the sender could decide how these rows are stored, or write others: a user's trigger on one of their tables, or on one that a
+-- cascade reaches, or a cascade that takes the rows themselves, or a default, check or index that calls a function of the user's. It may be any table of
+-- the batch, since no row of the batch is captured while it is applied.
 create or replace function rowferry._may_differ(
   p_sections rowferry._section[]
 )
 returns boolean
-language sql
+language plpgsql
 stable
 set search_path = pg_catalog, pg_temp
 as $$
-  with recursive written (relation) as (
-    select e.relation::oid from generate_subscripts(p_sections, 1) i join rowferry.entities e on e.name = (p_sections[i]).entity
-    union
-    select r.relation
-    from written w
-    cross join lateral (
-      select t.relid::oid from pg_partition_tree(w.relation) t
-      union all
-      select f.conrelid
-      from pg_constraint f
-      where f.confrelid = w.relation and f.contype = 'f' and (f.confdeltype in ('c', 'n', 'd') or f.confupdtype in ('c', 'n', 'd'))
-    ) r (relation)
-  )
-  select exists (
-      select from written w join pg_trigger t on t.tgrelid = w.relation where not t.tgisinternal and t.tgname not like 'rowferry\_%'
-    ) or exists (
-      select
-      from generate_subscripts(p_sections, 1) i
-      join rowferry.entities e on e.name = (p_sections[i]).entity
-      join pg_constraint f on f.conrelid = e.relation and f.contype = 'f'
-      where f.confdeltype in ('c', 'n', 'd') or f.confupdtype in ('c', 'n', 'd')
+begin
+  return (
+    with recursive written (relation) as (
+      select e.relation::oid from generate_subscripts(p_sections, 1) i join rowferry.entities e on e.name = (p_sections[i]).entity
+      union
+      select r.relation
+      from written w
+      cross join lateral (
+        select t.relid::oid from pg_partition_tree(w.relation) t
+        union all
+        select f.conrelid
+        from pg_constraint f
+        where f.confrelid = w.relation and f.contype = 'f' and (f.confdeltype in ('c', 'n', 'd') or f.confupdtype in ('c', 'n', 'd'))
+      ) r (relation)
     )
+    select exists (
+        select from written w join pg_trigger t on t.tgrelid = w.relation where not t.tgisinternal and t.tgname not like 'rowferry\_%'
+      ) or exists (
+        select
+        from generate_subscripts(p_sections, 1) i
+        join rowferry.entities e on e.name = (p_sections[i]).entity
+        join pg_constraint f on f.conrelid = e.relation and f.contype = 'f'
+        where f.confdeltype in ('c', 'n', 'd') or f.confupdtype in ('c', 'n', 'd')
+      ) or exists (
+        select
+        from written w
+        cross join lateral (
+          select 'pg_attrdef'::regclass, a.oid from pg_attrdef a where a.adrelid = w.relation
+          union all
+          select 'pg_constraint'::regclass, c.oid from pg_constraint c where c.conrelid = w.relation and c.contype = 'c'
+          union all
+          select 'pg_class'::regclass, i.indexrelid from pg_index i where i.indrelid = w.relation and (i.indexprs is not null or i.indpred is not null)
+        ) o (class, id)
+        join pg_depend d on d.classid = o.class and d.objid = o.id and d.refclassid = 'pg_proc'::regclass
+      )
+  );
+end
 $$;
 comment on function rowferry._may_differ(rowferry._section[]) is 'Whether rows of these sections may be stored in another way than they were sent.';
 revoke all on function rowferry._may_differ(rowferry._section[]) from public;

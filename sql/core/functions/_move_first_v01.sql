@@ -1,8 +1,10 @@
 -- Moves the place where the search for the next batch begins past all that has left. Ids are drawn before their events can be seen, so it moves only up to
--- an id behind which every transaction has ended. p_last_id: last id given out before this call drew its transaction id; null: not known.
+-- an id behind which every transaction has ended. p_last_id: last id given out before this call drew its transaction id; null: not
+-- known. p_left: events that have left in this call.
 create or replace function rowferry._move_first(
   p_link rowferry.links,
-  p_last_id bigint
+  p_last_id bigint,
+  p_left int8multirange
 )
 returns rowferry.links
 language plpgsql
@@ -14,17 +16,15 @@ set enable_mergejoin = off
 set enable_material = off
 as $$
 declare
+  v_held boolean := exists (select from rowferry.held_events);
   v_mine integer[] := array(select e.id from rowferry.entities e where e.peer = p_link.peer);
 begin
   if p_link.horizon_xid <= pg_snapshot_xmin(pg_current_snapshot()) then
     -- What is held is found by its own table. An event in flight is not passed: the next courier builds from it again.
     p_link.first_id := coalesce((
       select e.id
-      from rowferry.events e
-      where e.id between p_link.first_id and p_link.horizon_id and e.entity_id + 0 = any (v_mine)
-        and not exists (select from rowferry.held_events h where h.event_id = e.id)
-      order by e.id
-      limit 1), p_link.horizon_id + 1);
+      from rowferry._free_events(v_mine, int8multirange(int8range(p_link.first_id, p_link.horizon_id, '[]')) - p_left,
+        v_held, false, 1) e), p_link.horizon_id + 1);
     p_link.horizon_xid := null;
   end if;
   if p_link.horizon_xid is null and p_last_id >= p_link.first_id then
@@ -34,5 +34,5 @@ begin
   return p_link;
 end
 $$;
-comment on function rowferry._move_first(rowferry.links, bigint) is 'Moves the place where the search for the next batch begins.';
-revoke all on function rowferry._move_first(rowferry.links, bigint) from public;
+comment on function rowferry._move_first(rowferry.links, bigint, int8multirange) is 'Moves the place where the search for the next batch begins.';
+revoke all on function rowferry._move_first(rowferry.links, bigint, int8multirange) from public;

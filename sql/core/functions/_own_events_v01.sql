@@ -16,19 +16,6 @@ set enable_mergejoin = off
 set enable_material = off
 as $$
 begin
-  -- One-way traffic finds nothing in a short look at the queue, without probing each key.
-  if (
-    select count(*) < 1000 and not coalesce(bool_or(n.entity_id = p_entity_id), false)
-    from (
-      select e.entity_id
-      from rowferry.events e
-      where e.id >= (select l.first_id from rowferry.links l join rowferry.entities x on x.peer = l.peer where x.id = p_entity_id)
-      order by e.id
-      limit 1000
-    ) n
-  ) and not exists (select from rowferry.held_events h where h.entity_id = p_entity_id) then
-    return null;
-  end if;
   return (
     select array_agg(distinct e.record_id)
     from unnest(p_keys) k (record_id)

@@ -1,12 +1,14 @@
 -- The next batch for a peer. STABLE: all statements in here see one snapshot, the caller's (R4). Oldest events first; a key with all its
--- pending events; when a limit cut something off, the pending parents of every child row too, or the peer could not take it. A record with p_most_events
--- or more of them (o_hot_records) ends it: they are to be coalesced first. With p_alone it may be one large row.
--- No event below p_first_id waits for its first batch.
+-- pending events; when a limit cut something off, the pending parents of every child row too, or the peer could not take it. Where the oldest events are
+-- mostly of a few records (o_repeated, unless p_coalesced), or a record has p_most_events or more of them (o_hot_records), nothing is read: they are to be
+-- coalesced first. With p_alone it may be one large row. No event below p_first_id, or in p_left, waits for its first batch.
 create or replace function rowferry._read_batch(
   p_peer text,
   p_limit integer,
   p_alone boolean,
   p_first_id bigint default 0,
+  p_left int8multirange default '{}',
+  p_coalesced boolean default true,
   p_most_events integer default null,
   out o_sections rowferry._section[],
   out o_ids int8multirange,
@@ -15,6 +17,7 @@ create or replace function rowferry._read_batch(
   out o_whole boolean,
   out o_unreadable jsonb,
   out o_large jsonb,
+  out o_repeated boolean,
   out o_hot_entities integer[],
   out o_hot_records text[]
 )
@@ -42,16 +45,24 @@ declare
   v_mine integer[] := array(
     select e.id from rowferry.entities e where e.peer = p_peer and (e.held_until is null or e.held_until <= rowferry._now()));
   v_alone bigint;
+  v_cut boolean := false;
+  v_parents boolean := exists (
+    select
+    from rowferry.entities c
+    join pg_constraint f on f.conrelid = c.relation and f.contype = 'f'
+    join rowferry.entities p on p.relation = f.confrelid
+    where c.peer = p_peer and p.peer = p_peer);
   v_group record;
   v_entity rowferry.entities;
   v_section rowferry._section;
-  v_entity_ids integer[];
-  v_record_ids text[];
-  v_again boolean[];
-  v_cut boolean;
+  v_round integer := 0;
+  v_round_sections integer;
+  v_parent_ids integer[];
+  v_parent_records text[];
   v_seen_ids integer[] := '{}';
   v_seen_records text[] := '{}';
-  v_round_sections integer;
+  v_several record;
+  v_count integer;
   v_keys text[];
   v_read record;
   v_state text;
@@ -66,47 +77,61 @@ begin
   o_keys := 0;
   o_unreadable := '[]';
   o_large := '[]';
-  select c.o_entity_ids, c.o_record_ids, c.o_again, c.o_whole, c.o_cut, c.o_alone
-  into v_entity_ids, v_record_ids, v_again, o_whole, v_cut, v_alone
-  from rowferry._choose_records(p_peer, p_limit, p_alone, p_first_id) c;
-
-  while cardinality(v_entity_ids) > 0 loop
-    v_seen_ids := v_seen_ids || v_entity_ids;
-    v_seen_records := v_seen_records || v_record_ids;
+  o_repeated := false;
+  o_whole := true;
+  loop
     v_round_sections := cardinality(o_sections);
-    -- What was refused before is a section of its own: it is refused again more often than not, and is not to delay the others.
     for v_group in
-      select e as entity, (
-          select array_agg(k.record_id)
-          from unnest(v_entity_ids, v_record_ids, v_again) k (entity_id, record_id, again)
-          where k.entity_id = g.entity_id and k.again = g.again
-        ) as keys
-      from (select distinct c.entity_id, c.again from unnest(v_entity_ids, v_again) c (entity_id, again)) g
-      join rowferry.entities e on e.id = g.entity_id
-      order by g.again, e.id
+      select c.* from rowferry._choose_records(p_peer, p_limit, p_alone, p_first_id, p_left) c where v_round = 0
+      union all
+      select p.entity_id, false, null, null, null, false, array_agg(p.record_id), o_whole, v_cut, v_alone, false
+      from unnest(v_parent_ids, v_parent_records) p (entity_id, record_id) where v_round > 0 group by p.entity_id
     loop
-      v_entity := v_group.entity;
-      v_keys := v_group.keys;
-      v_section := row(v_entity.name, v_entity.columns, null, null, null, null, null, null, null, null, null,
-        v_entity.key_columns || v_entity.key_types, array[v_entity.conflict_rule, v_entity.orphan_rule]);
-      select array_agg(k.record_id), array_agg(e.id), array_agg(e.stamp), case when bool_or(e.hops <> 0) then array_agg(e.hops) end
-      into v_section.event_keys, v_section.event_ids, v_section.event_stamps, v_section.event_hops
-      from unnest(v_keys) k (record_id)
-      cross join lateral (
-        -- -1: an answer.
-        select e.id, case when e.event_type = 'a' then -1 else e.hops end::smallint as hops, rowferry._stamp(e) as stamp
-        from rowferry.events e
-        where e.entity_id = v_entity.id and e.record_id = k.record_id
-        order by e.id
-        limit p_most_events
-      ) e;
-      if cardinality(v_section.event_ids) >= p_most_events then
-        select array_agg(v_entity.id), array_agg(h.record_id) into o_hot_entities, o_hot_records
-        from (select k from unnest(v_section.event_keys) k group by k having count(*) >= p_most_events) h (record_id);
-        if o_hot_records is not null then
-          o_events := 0;
-          return;
+      o_whole := v_group.o_whole and o_whole;
+      v_cut := v_group.o_cut;
+      v_alone := v_group.o_alone;
+      o_repeated := v_group.o_repeated and not p_coalesced;
+      if o_repeated then
+        return;
+      end if;
+      continue when v_group.o_keys is null and v_group.o_several is null;
+      select e.* into v_entity from rowferry.entities e where e.id = v_group.o_entity_id;
+      -- What was refused before is a section of its own: it is refused again more often than not, and is not to delay the others.
+      v_section := row(v_entity.name, v_entity.columns, null, null, null, v_group.o_keys, v_group.o_ids, v_group.o_stamps, null, null, null,
+        v_entity.key_columns || v_entity.key_types, array[v_entity.conflict_rule, v_entity.orphan_rule],
+        v_group.o_created and v_group.o_several is null);
+      v_keys := v_group.o_keys;
+      if v_group.o_several is not null then
+        select array_agg(k.record_id) as keys, array_agg(e.id) as ids, array_agg(e.stamp) as stamps, case when bool_or(e.hops <> 0) then array_agg(e.hops) end as hops
+        into v_several
+        from (select distinct s from unnest(v_group.o_several) s) k (record_id)
+        cross join lateral (
+          -- -1: an answer.
+          select e.id, case when e.event_type = 'a' then -1 else e.hops end::smallint as hops, rowferry._stamp(e) as stamp
+          from rowferry.events e
+          where e.entity_id = v_entity.id and e.record_id = k.record_id
+          order by e.id
+          limit p_most_events
+        ) e;
+        if cardinality(v_several.ids) >= p_most_events then
+          select array_agg(v_entity.id), array_agg(h.record_id) into o_hot_entities, o_hot_records
+          from (select k from unnest(v_several.keys) k group by k having count(*) >= p_most_events) h (record_id);
+          if o_hot_records is not null then
+            o_events := 0;
+            return;
+          end if;
         end if;
+        if v_several.hops is not null then
+          v_section.event_hops := array_fill(0::smallint, array[coalesce(cardinality(v_keys), 0)]) || v_several.hops;
+        end if;
+        v_section.event_keys := v_keys || v_several.keys;
+        v_section.event_ids := v_section.event_ids || v_several.ids;
+        v_section.event_stamps := v_section.event_stamps || v_several.stamps;
+        v_keys := v_keys || array(select distinct k from unnest(v_several.keys) k);
+      end if;
+      if v_parents then
+        v_seen_ids := v_seen_ids || array_fill(v_entity.id, array[cardinality(v_keys)]);
+        v_seen_records := v_seen_records || v_keys;
       end if;
 
       if array_position(v_section.event_stamps, null) is not null then
@@ -169,12 +194,16 @@ begin
       v_total := v_total + coalesce(v_read.o_length, 0);
       v_bytes := case when v_total > c_most_bytes then -1 else greatest(0, c_bytes - v_total) end;
       o_sections := o_sections || v_section;
-      o_ids := o_ids + (select range_agg(int8range(i, i, '[]')) from unnest(v_section.event_ids) i);
-      o_events := o_events + cardinality(v_section.event_ids);
+      v_count := cardinality(v_section.event_ids);
+      o_ids := o_ids + case when v_section.event_ids[v_count] - v_section.event_ids[1] = v_count - 1 and v_group.o_several is null
+        then int8multirange(int8range(v_section.event_ids[1], v_section.event_ids[v_count], '[]'))
+        else (select range_agg(int8range(i, i, '[]')) from unnest(v_section.event_ids) i) end;
+      o_events := o_events + v_count;
       o_keys := o_keys + coalesce(cardinality(v_section.keys), 0) + coalesce(cardinality(v_section.gone), 0) + coalesce(cardinality(v_section.asked), 0);
     end loop;
     exit when o_whole and not v_cut or v_alone is not null;
-    select array_agg(p.entity_id), array_agg(p.record_id), array_agg(false) into v_entity_ids, v_record_ids, v_again
+    exit when not v_parents;
+    select array_agg(p.entity_id), array_agg(p.record_id) into v_parent_ids, v_parent_records
     from (
       select distinct f.entity_id, f.record_id
       from unnest(o_sections[v_round_sections + 1:]) s
@@ -184,8 +213,10 @@ begin
           where h.entity_id = f.entity_id and h.record_id = f.record_id and h.patience is not null)
         and (f.entity_id, f.record_id) not in (select * from unnest(v_seen_ids, v_seen_records))
     ) p;
+    exit when v_parent_ids is null;
+    v_round := v_round + 1;
   end loop;
 end
 $$;
-comment on function rowferry._read_batch(text, integer, boolean, bigint, integer) is 'The next batch for a peer: events, and the present rows of their keys, in one snapshot.';
-revoke all on function rowferry._read_batch(text, integer, boolean, bigint, integer) from public;
+comment on function rowferry._read_batch(text, integer, boolean, bigint, int8multirange, boolean, integer) is 'The next batch for a peer: events, and the present rows of their keys, in one snapshot.';
+revoke all on function rowferry._read_batch(text, integer, boolean, bigint, int8multirange, boolean, integer) from public;

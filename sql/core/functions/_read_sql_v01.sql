@@ -31,7 +31,12 @@ begin
   into v_values, v_join, v_size
   from rowferry._entity_columns(p_entity) c
   join pg_attribute a on a.attrelid = p_entity.relation and a.attname = c.local;
-  v_rows := format('%s t join %s on %s', p_entity.relation, rowferry._keys_sql(p_entity, '$1'), v_join);
+  -- A key of one column is found in one scan of its index, in order.
+  v_rows := coalesce((
+      select format('%s t where t.%I operator(pg_catalog.=) any ($1::%s[])', p_entity.relation, c.local, c.type)
+      from rowferry._entity_columns(p_entity) c
+      where c.key_position is not null and cardinality(p_entity.key_columns) = 1),
+    format('%s t join %s on %s', p_entity.relation, rowferry._keys_sql(p_entity, '$1'), v_join));
   return format($f$create or replace function rowferry.%1$I(
   p_keys text[],
   p_bytes bigint,

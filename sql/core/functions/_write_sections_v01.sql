@@ -31,7 +31,8 @@ begin
       end if;
       perform set_config('rowferry.applying', 'on', true);  -- a trigger may have turned it off
       if v_step = 'apply' then
-        execute format('select rowferry.%I($1)', rowferry._object_name('apply_', v_entity)) using (p_sections[v_index]).column_values;
+        execute format('select rowferry.%I($1, $2)', rowferry._object_name('apply_', v_entity))
+        using (p_sections[v_index]).column_values, coalesce((p_sections[v_index]).created, false);
       else
         execute format('select rowferry.%I($1)', rowferry._object_name('delete_', v_entity)) using (p_sections[v_index]).gone;
       end if;

@@ -48,7 +48,7 @@ begin
   if v_conflict.loser_row is null then
     execute format('select rowferry.%I($1)', rowferry._object_name('delete_', v_entity.name)) using array[v_conflict.record_id];
   else
-    execute format('select rowferry.%I($1)', rowferry._object_name('apply_', v_entity.name))
+    execute format('select rowferry.%I($1, false)', rowferry._object_name('apply_', v_entity.name))
     using array(select array[v_conflict.loser_row ->> c.name]::text from unnest(v_entity.columns) with ordinality c (name, ord) order by c.ord);
   end if;
   execute format('select * from rowferry.%I($1, null)', rowferry._object_name('read_', v_entity.name)) into v_read using array[v_conflict.record_id];

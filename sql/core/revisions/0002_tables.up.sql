@@ -191,14 +191,14 @@ create table rowferry.applying (
   transaction_id xid8 not null,
   entity_id integer not null,
   hops smallint not null,
-  keys text[] not null,
+  keys text[],
   primary key (transaction_id, entity_id)
 );
 comment on table rowferry.applying is 'What the applier is writing, seen only inside its own transaction: proof for the capture functions that these rows came from the peer.';
 comment on column rowferry.applying.transaction_id is 'The applier''s transaction.';
 comment on column rowferry.applying.entity_id is 'The entity whose rows are written; 0 for the transaction as a whole.';
 comment on column rowferry.applying.hops is 'Hop count that consequences get.';
-comment on column rowferry.applying.keys is 'Keys whose capture is omitted.';
+comment on column rowferry.applying.keys is 'Keys whose capture is omitted; null: nothing but the applier can write these tables now, all is omitted.';
 
 create table rowferry.backfills (
   entity_id integer primary key references rowferry.entities on delete cascade,
@@ -292,6 +292,7 @@ create type rowferry._section as (
   column_values text[],
   hops smallint,
   key text[],
-  rules text[]
+  rules text[],
+  created boolean
 );
-comment on type rowferry._section is 'Rows of one entity inside an envelope: keys of rows that exist with the literal of one array per column in column_values, keys of rows that are gone, keys that are only asked for, the events behind them, how often these rows went back and forth, the columns and types of the key, and the rules for conflicts and orphans.';
+comment on type rowferry._section is 'Rows of one entity inside an envelope: keys of rows that exist with the literal of one array per column in column_values, keys of rows that are gone, keys that are only asked for, the events behind them, how often these rows went back and forth, the columns and types of the key, the rules for conflicts and orphans, and whether each of its events is an insert, so that it may be tried as one.';
