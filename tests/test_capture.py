@@ -118,6 +118,26 @@ def test_an_update_of_the_key_writes_an_event_for_the_old_key_and_the_new(crm: N
     assert sorted(captured(crm, "update items set id = id + 7")) == ["d 2", "i 16", "u 9"]
 
 
+@pytest.mark.case(26, 30)
+def test_an_update_of_one_row_and_one_of_many_write_the_same_in_one_session(crm: Node) -> None:
+    """What one plan does for one row, another does for many: neither is made for the other."""
+    crm.sql(
+        "create table items (id int primary key, v int, w int); insert into items select g, 0 from generate_series(1, 50000) g"
+    )
+    crm.sql("""select rowferry.attach('items', p_columns => '["id", "v"]'); truncate rowferry.events""")
+    with crm.connect() as connection:
+        connection.execute("set statement_timeout = '30s'")
+        for number in range(8):
+            connection.execute("update items set v = %s where id = 7", [number + 1])
+            connection.execute("update items set w = %s where id = 8", [number])
+        connection.execute("update items set w = 1")
+        connection.execute("update items set v = v + 1")
+        connection.execute("update items set id = -id where id < 3")
+        connection.execute("update items set id = -id where id = -2")
+    written = "select event_type::text as type, count(*), count(distinct record_id) as records from rowferry.events group by 1"
+    assert sorted(tuple(row.values()) for row in crm.sql(written)) == [("d", 3, 3), ("i", 3, 3), ("u", 50008, 50000)]
+
+
 @pytest.mark.case(30)
 def test_swapped_keys_write_an_event_for_each(crm: Node) -> None:
     crm.sql(
@@ -405,6 +425,7 @@ def test_columns_of_a_key_may_have_collations_of_their_own(crm: Node, partitione
     ]
 
 
+@pytest.mark.case(35)
 def test_a_name_cannot_leave_the_comment_that_shows_the_way_out(crm: Node) -> None:
     crm.sql("create table items (id int primary key, v text)")
     name = "a*/ b /* c'd/*/ %s"

@@ -76,7 +76,13 @@ $f$,
         format($f$(select %1$s, row(%2$s)::pg_catalog.record from new_rows n) n (record_id, image)
       full join (select %3$s, row(%4$s)::pg_catalog.record from old_rows o) o (record_id, image)
         on n.record_id operator(pg_catalog.=) o.record_id$f$, v_new, format(v_image, 'n'), v_old, format(v_image, 'o')),
-        'n.record_id is null or o.record_id is null or n.image operator(pg_catalog.*<>) o.image'));
+        'n.record_id is null or o.record_id is null or n.image operator(pg_catalog.*<>) o.image',
+        format($f$'u', %1$s
+      from new_rows n
+      cross join old_rows o
+      where not exists (select from new_rows offset 1)
+        and %1$s operator(pg_catalog.=) %3$s
+        and row(%2$s)::pg_catalog.record operator(pg_catalog.*<>) row(%4$s)::pg_catalog.record$f$, v_new, format(v_image, 'n'), v_old, format(v_image, 'o'))));
   end if;
 
   return format($f$create or replace function rowferry.%1$I()

@@ -18,7 +18,7 @@ drop function rowferry._finish_sql(rowferry.entities);
 drop function rowferry._apply_sql(rowferry.entities);
 drop function rowferry._read_sql(rowferry.entities);
 drop function rowferry._capture_sql(rowferry.entities);
-drop function rowferry._capture_part_sql(text, integer, text, text, text, text);
+drop function rowferry._capture_part_sql(text, integer, text, text, text, text, text);
 drop function rowferry._refuse_truncate();
 drop function rowferry._keys_sql(rowferry.entities, text);
 drop function rowferry._unaltered(anyelement, anyelement);
