@@ -1,6 +1,7 @@
 -- The capture function of an entity, as DDL. Statement triggers see their rows as new_rows and old_rows; on a partitioned
 -- table row triggers are used, since a statement trigger would miss writes that name a partition. The function has more rights than
 -- the table's owner: it calls output functions and compares bytes and text, so that no cast, operator or function of others runs.
+-- It is part of every statement of the users: no look at the catalog, which static SQL makes needless, and no SET, hence each name qualified.
 create or replace function rowferry._capture_sql(
   p_entity rowferry.entities
 )
@@ -11,12 +12,13 @@ set search_path = pg_catalog, pg_temp
 as $function$
 declare
   v_partitioned boolean := (select relkind = 'p' from pg_class where oid = p_entity.relation);
+  -- What fails once the table was altered shows this in the error's QUERY or CONTEXT.
+  v_way_out constant text := format('/* %s was altered? Change it back, or select rowferry.detach(%s); and attach the table again. */',
+    replace(replace(p_entity.name, '*/', '* /'), '/*', '/ *'), replace(replace(quote_literal(p_entity.name), '*/', '* /'), '/*', '/ *'));
+  v_new constant text := rowferry._record_id_sql(p_entity, case when v_partitioned then 'new' else 'n' end, true) || ' collate pg_catalog."C"';
+  v_old constant text := rowferry._record_id_sql(p_entity, case when v_partitioned then 'old' else 'o' end, true) || ' collate pg_catalog."C"';
+  v_image text;
   v_settings text;
-  v_image_new text;
-  v_image_old text;
-  v_keys text;
-  v_key_count integer;
-  v_others text[];
   v_body text;
 begin
   select string_agg(distinct s.clause, '' order by s.clause) into v_settings
@@ -27,108 +29,90 @@ begin
     ('bytea', E'\nset bytea_output = \'hex\'')) s (types, clause)
   where c.key_position is not null and c.type similar to s.types;
 
-  select string_agg('n.' || quote_ident(c.local), ', '), string_agg('o.' || quote_ident(c.local), ', '),
-    -- By name and not by number, which a partition may have its own of; the type by name where its number is lost in a dump.
-    string_agg(format('a.attname = %L and a.atttypid = %s', c.local,
-      case when t.oid < 16384 then t.oid::text
-        else format('(select t.oid from pg_type t join pg_namespace s on s.oid = t.typnamespace where t.typname = %L and s.nspname = %L)',
-          t.typname, s.nspname) end), ' or ')
-      filter (where c.key_position is not null),
-    count(c.key_position), array_agg(c.local) filter (where c.key_position is null)
-  into v_image_new, v_image_old, v_keys, v_key_count, v_others
-  from rowferry._entity_columns(p_entity) c
-  join pg_attribute a on a.attrelid = p_entity.relation and a.attname = c.local
-  join pg_type t on t.oid = a.atttypid
-  join pg_namespace s on s.oid = t.typnamespace;
+  select string_agg('%1$s.' || replace(quote_ident(c.local), '%', '%%'), ', ') into v_image from rowferry._entity_columns(p_entity) c;
 
   if v_partitioned then
     v_body := format($f$
-  if tg_op <> 'DELETE' then
-    v_new := (select %1$s from (select new.*) n);
+  if tg_op operator(pg_catalog.=) 'INSERT' then
+    insert %6$s
+    into rowferry.events (changed_at, entity_id, hops, event_type, record_id)
+    select rowferry._now(), %3$s, v_hops, 'i', c.record_id
+    from (select %1$s) c (record_id)
+    where v_keys is null or c.record_id operator(pg_catalog.<>) all (v_keys);
+  elsif tg_op operator(pg_catalog.=) 'DELETE' then
+    insert %6$s
+    into rowferry.events (changed_at, entity_id, hops, event_type, record_id)
+    select rowferry._now(), %3$s, v_hops, 'd', c.record_id
+    from (select %2$s) c (record_id)
+    where v_keys is null or c.record_id operator(pg_catalog.<>) all (v_keys);
+  else
+    insert %6$s
+    into rowferry.events (changed_at, entity_id, hops, event_type, record_id)
+    select rowferry._now(), %3$s, v_hops, case when c.record_id operator(pg_catalog.=) c.old_id then 'u'::pg_catalog."char" else 'i' end, c.record_id
+    from (select %1$s, %2$s) c (record_id, old_id)
+    where (c.record_id operator(pg_catalog.<>) c.old_id
+        or row(%4$s)::pg_catalog.record operator(pg_catalog.*<>) row(%5$s)::pg_catalog.record)
+      and (v_keys is null or c.record_id operator(pg_catalog.<>) all (v_keys));
+    if (%1$s) operator(pg_catalog.<>) (%2$s) then
+      insert into rowferry.events (changed_at, entity_id, hops, event_type, record_id)
+      select rowferry._now(), %3$s, v_hops, 'd', c.record_id
+      from (select %2$s) c (record_id)
+      where v_keys is null or c.record_id operator(pg_catalog.<>) all (v_keys);
+    end if;
   end if;
-  if tg_op <> 'INSERT' then
-    v_old := (select %2$s from (select old.*) o);
-  end if;
-  insert into rowferry.events (changed_at, entity_id, hops, event_type, record_id)
-  select rowferry._now(), %3$s, v_hops, c.event_type, c.record_id
-  from (
-    select case when tg_op = 'UPDATE' and v_new = v_old then 'u' else 'i' end::"char", v_new
-    where tg_op = 'INSERT' or tg_op = 'UPDATE' and (v_new <> v_old
-      or (select row(%4$s)::record *<> row(%5$s)::record from (select new.*) n, (select old.*) o))
-    union all
-    select 'd'::"char", v_old
-    where tg_op = 'DELETE' or tg_op = 'UPDATE' and v_new <> v_old
-  ) c (event_type, record_id)
-  where v_keys is null or c.record_id not in (select unnest(v_keys));
-$f$, rowferry._record_id_sql(p_entity, 'n'), rowferry._record_id_sql(p_entity, 'o'), p_entity.id, v_image_new, v_image_old);
+$f$, v_new, v_old, p_entity.id, format(v_image, 'new'), format(v_image, 'old'), v_way_out);
   else
     v_body := format($f$
-  if tg_op = 'INSERT' then
-    insert into rowferry.events (changed_at, entity_id, hops, event_type, record_id)
-    select rowferry._now(), %3$s, v_hops, 'i', c.record_id
-    from (select %1$s from new_rows n) c (record_id)
-    where v_keys is null or c.record_id not in (select unnest(v_keys));
-  elsif tg_op = 'DELETE' then
-    insert into rowferry.events (changed_at, entity_id, hops, event_type, record_id)
-    select rowferry._now(), %3$s, v_hops, 'd', c.record_id
-    from (select %2$s from old_rows o) c (record_id)
-    where v_keys is null or c.record_id not in (select unnest(v_keys));
-  else
-    insert into rowferry.events (changed_at, entity_id, hops, event_type, record_id)
-    select rowferry._now(), %3$s, v_hops,
-      case when n.record_id is null then 'd' when o.record_id is null then 'i' else 'u' end::"char", coalesce(n.record_id, o.record_id)
-    from (select %1$s as record_id, row(%4$s)::record as image from new_rows n) n
-    full join (select %2$s as record_id, row(%5$s)::record as image from old_rows o) o on n.record_id = o.record_id
-    where (n.record_id is null or o.record_id is null or n.image *<> o.image)
-      and (v_keys is null or coalesce(n.record_id, o.record_id) not in (select unnest(v_keys)));
-  end if;
-$f$, rowferry._record_id_sql(p_entity, 'n'), rowferry._record_id_sql(p_entity, 'o'), p_entity.id, v_image_new, v_image_old);
+  if tg_op operator(pg_catalog.=) 'INSERT' then
+%1$s  elsif tg_op operator(pg_catalog.=) 'DELETE' then
+%2$s  else
+%3$s  end if;
+$f$,
+      rowferry._capture_part_sql(v_way_out, p_entity.id, $c$'i'$c$, 'c.record_id', format('(select %s from new_rows n) c (record_id)', v_new)),
+      rowferry._capture_part_sql(v_way_out, p_entity.id, $c$'d'$c$, 'c.record_id', format('(select %s from old_rows o) c (record_id)', v_old)),
+      rowferry._capture_part_sql(v_way_out, p_entity.id,
+        $c$case when n.record_id is null then 'd'::pg_catalog."char" when o.record_id is null then 'i' else 'u' end$c$,
+        'coalesce(n.record_id, o.record_id)',
+        format($f$(select %1$s, row(%2$s)::pg_catalog.record from new_rows n) n (record_id, image)
+      full join (select %3$s, row(%4$s)::pg_catalog.record from old_rows o) o (record_id, image)
+        on n.record_id operator(pg_catalog.=) o.record_id$f$, v_new, format(v_image, 'n'), v_old, format(v_image, 'o')),
+        'n.record_id is null or o.record_id is null or n.image operator(pg_catalog.*<>) o.image',
+        format($f$'u', %1$s
+      from new_rows n
+      cross join old_rows o
+      where not exists (select from new_rows offset 1)
+        and %1$s operator(pg_catalog.=) %3$s
+        and row(%2$s)::pg_catalog.record operator(pg_catalog.*<>) row(%4$s)::pg_catalog.record$f$, v_new, format(v_image, 'n'), v_old, format(v_image, 'o'))));
   end if;
 
   return format($f$create or replace function rowferry.%1$I()
 returns trigger
 language plpgsql
-security definer
-set search_path = pg_catalog, pg_temp%2$s
+security definer%2$s
 as $rowferry$
 declare
   v_hops smallint := 0;
-  v_keys text[];
+  v_keys pg_catalog.text[];
   v_everything boolean;
-  v_columns integer;%3$s
 begin
-  -- An insert or delete needs no more than the key; what else is missing, reading the row will tell.
-  if tg_op <> 'UPDATE' then
-    v_columns := (select count(*) from pg_attribute a where a.attrelid = tg_relid and a.attnum > 0 and (%6$s)) + %8$s;
-  else
-    v_columns := (select count(*) from pg_attribute a where a.attrelid = tg_relid and a.attnum > 0 and (%6$s or a.attname = any (%10$L::name[])));
-  end if;
-  if v_columns <> %7$s + %8$s then
-    raise exception using errcode = 'RF010',
-      message = case when (select count(*) from pg_attribute a where a.attrelid = tg_relid and a.attnum > 0 and (%6$s)) <> %7$s
-        then 'a key column of a table kept in sync was altered' else 'a column of a table kept in sync was renamed or dropped' end,
-      detail = format('%%s is kept in sync as %%s.', tg_relid::regclass, %9$L),
-      hint = %11$L;
-  end if;
-  -- Anyone can turn this setting on; only the applier has a row in rowferry.applying for its transaction.
-  if current_setting('rowferry.applying', true) = 'on' then
-    select a.hops, k.keys, k.entity_id is not null and k.keys is null into v_hops, v_keys, v_everything
+  -- Anyone can turn this setting on; only the applier has a row in rowferry.applying for its transaction, and keys that need no event, or
+  -- null: nothing else can write these tables now.
+  if pg_catalog.current_setting('rowferry.applying', true) operator(pg_catalog.=) 'on' then
+    select a.hops, coalesce(k.keys, '{}'), k.entity_id is not null and k.keys is null into v_hops, v_keys, v_everything
     from rowferry.applying a
-    left join rowferry.applying k on k.transaction_id = a.transaction_id and k.entity_id = %4$s
-    where a.transaction_id = pg_current_xact_id() and a.entity_id = 0;
+    left join rowferry.applying k on k.transaction_id operator(pg_catalog.=) a.transaction_id and k.entity_id operator(pg_catalog.=) %3$s
+    where a.transaction_id operator(pg_catalog.=) pg_catalog.pg_current_xact_id() and a.entity_id operator(pg_catalog.=) 0;
     if v_everything then
       return null;
     end if;
     v_hops := coalesce(v_hops, 0);
   end if;
-%5$s
+%4$s
   return null;
 end
 $rowferry$$f$,
     rowferry._object_name('capture_', p_entity.name), coalesce(v_settings, ''),
-    case when v_partitioned then E'\n  v_new text;\n  v_old text;' else '' end, p_entity.id, btrim(v_body, E'\n'),
-    v_keys, v_key_count, coalesce(cardinality(v_others), 0), p_entity.name, coalesce(v_others, '{}'),
-    format('Give it the name and the type that it had, or: select rowferry.detach(%L); and attach the table again.', p_entity.name));
+    p_entity.id, btrim(v_body, E'\n'));
 end
 $function$;
 comment on function rowferry._capture_sql(rowferry.entities) is 'DDL of the function that an entity''s triggers call.';

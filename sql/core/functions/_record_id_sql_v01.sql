@@ -1,25 +1,35 @@
 -- SQL expression for the record_id of a row: the key's text, one spelling for one value; several columns as an array's text. concat()
--- calls the type's output function, never a cast: capture runs with more rights than whoever may make a cast for a type.
+-- calls the type's output function, never a cast: capture runs with more rights than whoever may make a cast for a type. Every name is
+-- qualified, since capture runs with its caller's search_path. p_unaltered: the expression fails once a key's column has another type.
 create or replace function rowferry._record_id_sql(
   p_entity rowferry.entities,
-  p_alias text
+  p_alias text,
+  p_unaltered boolean default false
 )
 returns text
 language sql
 stable
 set search_path = pg_catalog, pg_temp
 as $$
-  select case when count(*) = 1 then min(k.text) else 'array[' || string_agg(k.text, ', ' order by k.key_position) || ']::text' end
+  select case when count(*) = 1 then min(k.text) else 'array[' || string_agg(k.text, ', ' order by k.key_position) || ']::pg_catalog.text' end
   from (
     select c.key_position,
       format(case c.type
-        when 'numeric' then 'pg_catalog.trim_scale(pg_catalog.concat(%s.%I)::pg_catalog.numeric)::text'
-        when 'bpchar' then 'pg_catalog.rtrim(pg_catalog.concat(%s.%I))'
-        when 'boolean' then 'case pg_catalog.concat(%s.%I) when ''t'' then ''true'' else ''false'' end'
-        else 'pg_catalog.concat(%s.%I)' end, p_alias, c.local) as text
+        when 'numeric' then 'pg_catalog.trim_scale(pg_catalog.concat(%s)::pg_catalog.numeric)::pg_catalog.text'
+        when 'bpchar' then 'pg_catalog.rtrim(pg_catalog.concat(%s))'
+        when 'boolean' then 'case when pg_catalog.concat(%s) operator(pg_catalog.=) ''t'' then ''true'' else ''false'' end'
+        else 'pg_catalog.concat(%s)' end,
+        case when not p_unaltered then format('%s.%I', p_alias, c.local)
+          -- By the base type, since the schema of a domain or an enum may be closed to capture; a cast of a domain is never called.
+          when b.typtype = 'e' then format('pg_catalog.enum_out(%s.%I)', p_alias, c.local)
+          when t.typtype = 'd' then format('rowferry._unaltered(coalesce(%s.%I, null::pg_catalog.%I), null::pg_catalog.%3$I)', p_alias, c.local, b.typname)
+          else format('rowferry._unaltered(%s.%I, null::pg_catalog.%I)', p_alias, c.local, b.typname) end) as text
     from rowferry._entity_columns(p_entity) c
+    join pg_attribute a on a.attrelid = p_entity.relation and a.attname = c.local
+    join pg_type t on t.oid = a.atttypid
+    join pg_type b on b.oid = to_regtype(c.type)
     where c.key_position is not null
   ) k
 $$;
-comment on function rowferry._record_id_sql(rowferry.entities, text) is 'SQL expression for the record_id of a row.';
-revoke all on function rowferry._record_id_sql(rowferry.entities, text) from public;
+comment on function rowferry._record_id_sql(rowferry.entities, text, boolean) is 'SQL expression for the record_id of a row.';
+revoke all on function rowferry._record_id_sql(rowferry.entities, text, boolean) from public;

@@ -101,7 +101,7 @@ create table rowferry.events (
   entity_id integer not null,
   hops smallint not null default 0,
   event_type "char" not null,
-  record_id text not null
+  record_id text collate "C" not null
 );
 create index events_of_record on rowferry.events (entity_id, record_id, id);
 alter table rowferry.events set (autovacuum_vacuum_scale_factor = 0, autovacuum_vacuum_threshold = 10000,
@@ -112,12 +112,12 @@ comment on column rowferry.events.changed_at is 'Clock time of the change; compa
 comment on column rowferry.events.entity_id is 'The entity.';
 comment on column rowferry.events.hops is '0: a real change; above: a consequence of applying, and how often it went back and forth.';
 comment on column rowferry.events.event_type is 'i insert, u update, d delete, b backfill, a answer to a question, q question; what is sent is always the present row.';
-comment on column rowferry.events.record_id is 'Key of the record as text.';
+comment on column rowferry.events.record_id is 'Key of the record as text; compared byte by byte, whatever the database''s collation.';
 
 create table rowferry.held_events (
   event_id bigint primary key,
   entity_id integer not null,
-  record_id text not null,
+  record_id text collate "C" not null,
   attempts integer not null default 0,
   not_before timestamptz not null,
   sqlstate text not null,
@@ -225,7 +225,7 @@ create table rowferry.skips (
   peer text not null references rowferry.links,
   entity_id integer not null,
   entity text not null,
-  record_id text not null,
+  record_id text collate "C" not null,
   ids int8multirange not null,
   reason text,
   last_error text,
