@@ -35,7 +35,10 @@ begin
   o_refusals := '[]';
   o_applied := 0;
   -- Parents first: of one entity, those that came along with a child are in a later section.
-  v_order := rowferry._apply_order(array(select distinct (p_sections[i]).entity from generate_subscripts(p_sections, 1) i));
+  v_order := array(select distinct (p_sections[i]).entity from generate_subscripts(p_sections, 1) i);
+  if cardinality(v_order) > 1 then
+    v_order := rowferry._apply_order(v_order);
+  end if;
   for v_index in
     select i from generate_subscripts(p_sections, 1) i order by array_position(v_order, (p_sections[i]).entity), i desc
   loop

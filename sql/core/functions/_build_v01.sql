@@ -28,7 +28,8 @@ declare
   v_batch record;
   c_most_events constant integer := 1000;  -- of one record
   v_most_events integer := c_most_events;
-  v_alone boolean := exists (select from rowferry._alone(p_link.peer) a where a.o_allowed and not a.o_flying);
+  v_alone boolean := exists (select from rowferry.held_events)
+    and exists (select from rowferry._alone(p_link.peer) a where a.o_allowed and not a.o_flying);
   v_coalesced boolean := false;
   v_hot boolean;
   v_removed integer;
@@ -51,7 +52,7 @@ begin
       from rowferry.taken_batches t where t.peer = p_link.peer),
     'target_ms', (extract(epoch from current_setting('deadlock_timeout')::interval) * 250)::integer,
     'hush', p_applied and v_alone);
-  if p_link.ready and not p_hushed and (select count(*) from rowferry.built_batches b where b.peer = p_link.peer and b.in_flight) < 2 then
+  if p_link.ready and not p_hushed and rowferry._may_build(p_link, p_left) and (select count(*) from rowferry.built_batches b where b.peer = p_link.peer and b.in_flight) < 2 then
     perform rowferry._perform_skips(p_link.peer);
     v_limit := least(least(p_limit, p_link.batch_limit)::bigint * p_link.growth, 100000);
     perform rowferry._queue_backfill(p_link.peer, greatest(1, v_limit));
@@ -70,7 +71,8 @@ begin
           v_most_events := case when v_removed > 0 then c_most_events end;
         end if;
         o_removed := o_removed + v_removed;
-        -- Out of time for this call; the next one goes on.
+        -- Out of time for this call, or so much has left that to search here would walk past it: the next one goes on.
+        v_hot := v_hot or v_removed > 1000;
         exit when v_hot;
       end loop;
       if v_batch.o_events > 0 then

@@ -26,6 +26,17 @@ declare
   v_any_held boolean := exists (select from rowferry.held_events);
   v_skips boolean := exists (select from rowferry.skips s where s.done_at is null);
 begin
+  last_id := coalesce(pg_sequence_last_value('rowferry.events_id_seq'), 0);
+  -- Conflicts of large rows are told in every call until the peer knows of them.
+  select greatest(1, max(t.patience)) into patience from rowferry.taken_batches t where t.peer = p_peer;
+  if not v_any_held and not v_skips and not exists (select from rowferry.backfills b where b.finished_at is null)
+    and not exists (select from unnest(v_gaps) g cross join lateral (
+      select from rowferry.events e where e.id >= lower(g) and e.id < upper(g) order by e.id limit 1) e) then
+    pending := 0;
+    held := 0;
+    backfilling := 0;
+    return;
+  end if;
   select coalesce(array_agg(e.id), '{}'), coalesce(array_agg(e.id) filter (where e.held_attempts > 0), '{}'),
     coalesce(array_agg(e.id) filter (where e.held_attempts = 0), '{}')
   into v_ids, v_held, v_free
@@ -47,12 +58,11 @@ begin
     (select e.id from rowferry._free_events(v_free, v_gaps, v_any_held, v_skips, 1) e),
     -- Found locked there, which does not count.
     case when v_any_held then (select min(h.event_id) from rowferry.held_events h where h.attempts = 0 and h.entity_id = any (v_free)) end);
-  last_id := coalesce(pg_sequence_last_value('rowferry.events_id_seq'), 0);
   backfilling := (select count(*) from rowferry.backfills b where b.finished_at is null and b.entity_id = any (v_ids))
     + (select count(*) from rowferry.skips s where s.done_at is null and s.peer = p_peer);
-  -- Conflicts of large rows are told in every call until the peer knows of them.
-  patience := greatest(case when v_any_held then (select a.o_patience from rowferry._alone(p_peer) a) end,
-    (select max(t.patience) from rowferry.taken_batches t where t.peer = p_peer), 1);
+  if v_any_held then
+    patience := greatest(patience, (select a.o_patience from rowferry._alone(p_peer) a));
+  end if;
 end
 $$;
 comment on function rowferry._counts(text, integer, int8multirange) is 'What waits on a link.';

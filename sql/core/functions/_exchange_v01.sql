@@ -92,9 +92,6 @@ begin
         v_link := v_heard.o_link;
         retired := v_heard.o_retired;
         v_left := v_heard.o_left;
-        if retired > 0 then
-          v_link := rowferry._move_first(v_link, v_last_id, v_left);
-        end if;
       end if;
     end if;
   end if;
@@ -103,9 +100,15 @@ begin
     reason := v_link.stopped_reason;
   end if;
   if status is null then
+    if retired > 0 or v_link.horizon_xid <= pg_snapshot_xmin(pg_current_snapshot()) then
+      v_link := rowferry._move_first(v_link, v_last_id, v_left, retired > 0);
+    end if;
     select * into v_built from rowferry._build(v_link, p_limit, v_link.received <> v_before.received, coalesce((v_header ->> 'hush')::boolean, false),
       v_left);
     v_link := v_built.o_link;
+    if v_built.o_removed > 0 then
+      v_link := rowferry._move_first(v_link, v_last_id, v_left, true);
+    end if;
     envelope := v_built.o_envelope;
     sent := v_built.o_sent;
     status := case when v_link is distinct from v_before or v_built.o_removed > 0 then 'moved' else 'idle' end;

@@ -10,6 +10,18 @@ stable
 set search_path = pg_catalog, pg_temp
 as $$
 begin
+  -- Most tables have no trigger of anybody's: so no foreign key either, whose own triggers these would be.
+  if not exists (
+    select
+    from generate_subscripts(p_sections, 1) i
+    join rowferry.entities e on e.name = (p_sections[i]).entity
+    join pg_class c on c.oid = e.relation
+    where c.relkind <> 'r' or c.relchecks > 0
+      or exists (select from pg_trigger t where t.tgrelid = c.oid and (t.tgisinternal or t.tgname not like 'rowferry\_%'))
+      or exists (select from pg_attrdef a where a.adrelid = c.oid)
+      or exists (select from pg_index x where x.indrelid = c.oid and (x.indexprs is not null or x.indpred is not null))) then
+    return false;
+  end if;
   return (
     with recursive written (relation) as (
       select e.relation::oid from generate_subscripts(p_sections, 1) i join rowferry.entities e on e.name = (p_sections[i]).entity

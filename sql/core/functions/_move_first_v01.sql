@@ -1,10 +1,12 @@
 -- Moves the place where the search for the next batch begins past all that has left. Ids are drawn before their events can be seen, so it moves only up to
 -- an id behind which every transaction has ended. p_last_id: last id given out before this call drew its transaction id; null: not
--- known. p_left: events that have left in this call.
+-- known. p_left: events that have left in this call;
+-- p_more: some have.
 create or replace function rowferry._move_first(
   p_link rowferry.links,
   p_last_id bigint,
-  p_left int8multirange
+  p_left int8multirange,
+  p_more boolean
 )
 returns rowferry.links
 language plpgsql
@@ -27,12 +29,12 @@ begin
         v_held, false, 1) e), p_link.horizon_id + 1);
     p_link.horizon_xid := null;
   end if;
-  if p_link.horizon_xid is null and p_last_id >= p_link.first_id then
+  if p_more and p_link.horizon_xid is null and p_last_id >= p_link.first_id then
     p_link.horizon_id := p_last_id;
     p_link.horizon_xid := pg_current_xact_id();
   end if;
   return p_link;
 end
 $$;
-comment on function rowferry._move_first(rowferry.links, bigint, int8multirange) is 'Moves the place where the search for the next batch begins.';
-revoke all on function rowferry._move_first(rowferry.links, bigint, int8multirange) from public;
+comment on function rowferry._move_first(rowferry.links, bigint, int8multirange, boolean) is 'Moves the place where the search for the next batch begins.';
+revoke all on function rowferry._move_first(rowferry.links, bigint, int8multirange, boolean) from public;
