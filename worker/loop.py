@@ -323,7 +323,7 @@ class Courier:
 def execute(side: Side, query: str, parameters: dict[str, Any]) -> Any:
     """The one row of process_batch()."""
     with side.connection.cursor(binary=True, row_factory=namedtuple_row) as cursor:
-        return cursor.execute(query, parameters, prepare=True).fetchone()
+        return cursor.execute(query, parameters).fetchone()
 
 
 def read(side: Side) -> None:
