@@ -9,7 +9,7 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-from bench import backlog, capture, drain, idle, latency, report, snapshot
+from bench import backlog, capture, drain, idle, latency, peers, report, snapshot
 from bench.bed import bed
 from bench.noise import Noise
 from bench.report import Result
@@ -20,11 +20,14 @@ DRAIN = ("drain_inserts", "drain_updates", "drain_small", "drain_hot", "drain_de
 TRANSACTIONS = ("capture_oltp", "capture_async")
 BULK = ("capture_bulk_insert", "capture_bulk_update", "capture_bulk_delete")
 
+DEBIAN = ("vs_bucardo", "vs_pglogical")
+
 
 def main() -> int:
     """The exit code: 1 if a scenario could not be measured."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--quick", action="store_true", help="a fifth of the sizes, without vs_*, memory, idle and the extras")
+    parser.add_argument("--scale", type=int, help="divide sizes by this")
     parser.add_argument("--runs", type=int, default=3, help="of each way")
     parser.add_argument("--only", nargs="*", help="names, or beginnings of names, of scenarios; writes no file")
     options = parser.parse_args()
@@ -50,7 +53,7 @@ def main() -> int:
 
     with bed() as servers:
         noise = Noise(servers)
-        run = Run(servers, noise, 5 if options.quick else 1, options.runs, say)
+        run = Run(servers, noise, options.scale or (5 if options.quick else 1), options.runs, say)
         attempt(DRAIN, lambda: drain.measure(run, wanted))
         attempt(("latency_p50", "latency_p99"), lambda: latency.measure(run))
         attempt(TRANSACTIONS, lambda: capture.transactions(run, tuple(name for name in TRANSACTIONS if wanted(name))))
@@ -59,6 +62,13 @@ def main() -> int:
         attempt(("backlog", "memory"), lambda: backlog.measure(run))
         if not options.quick:
             attempt(("idle",), lambda: idle.measure(run))
+            attempt(("vs_article",), lambda: peers.article(run))
+    if not options.quick:
+        absent = peers.lacking()
+        if absent and any(map(wanted, DEBIAN)):
+            failed.append(f"{', '.join(DEBIAN)}. Hint: apt-get install {' '.join(absent)}")
+        else:
+            attempt(DEBIAN, lambda: peers.debian(run, wanted))
     print(report.table(results))
     print(f"\n{noise.line()}")
     for line in failed:
