@@ -63,12 +63,12 @@ def main() -> int:
         if not options.quick:
             attempt(("idle",), lambda: idle.measure(run))
             attempt(("vs_article",), lambda: peers.article(run))
-    if not options.quick:
-        absent = peers.lacking()
-        if absent and any(map(wanted, DEBIAN)):
-            failed.append(f"{', '.join(DEBIAN)}. Hint: apt-get install {' '.join(absent)}")
-        else:
-            attempt(DEBIAN, lambda: peers.debian(run, wanted))
+            absent = peers.lacking()
+            if absent and any(map(wanted, DEBIAN)):
+                failed.append(f"{', '.join(DEBIAN)}. Hint: apt-get install {' '.join(absent)}")
+            else:
+                attempt(("vs_pglogical",), lambda: peers.pglogical(run))
+                attempt(("vs_bucardo",), lambda: peers.bucardo(run))
     print(report.table(results))
     print(f"\n{noise.line()}")
     for line in failed:

@@ -61,7 +61,8 @@ def await_true(what: str, condition: Callable[[], Any], pause: float = 0.005, se
 class Bed:
     """The two servers."""
 
-    def __init__(self, crm: embedded.Server, billing: embedded.Server) -> None:
+    def __init__(self, crm: embedded.Server, billing: embedded.Server, keeps: bool = False) -> None:
+        self.keeps = keeps  # databases until the servers end
         self.servers = {"crm": crm, "billing": billing}
         self.log = Path(crm.socket_dir) / "worker.log"
 
@@ -74,7 +75,7 @@ class Bed:
 
     def drop(self, database: str) -> None:
         """The database of that name on both servers, and all sessions in it."""
-        for name, server in self.servers.items():
+        for name, server in () if self.keeps else self.servers.items():
             Node(name, server, "postgres").sql(f"drop database if exists {database} with (force)")
 
     def checkpoint(self) -> None:
@@ -84,11 +85,11 @@ class Bed:
 
 
 @contextmanager
-def bed(bin_dir: Path | None = None, **settings: str) -> Iterator[Bed]:
+def bed(bin_dir: Path | None = None, keeps: bool = False, **settings: str) -> Iterator[Bed]:
     """The two servers, as long as the block lasts; `settings` beside those that all runs have."""
     with ExitStack() as stack:
         started = [stack.enter_context(embedded.start(name, SETTINGS | settings, bin_dir)) for name in ("crm", "billing")]
-        yield Bed(*started)
+        yield Bed(*started, keeps)
 
 
 class Way:

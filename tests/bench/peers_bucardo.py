@@ -36,12 +36,12 @@ class Bucardo(Way):
             "HOME": str(self.folder),
         }
         at = ["--no-bucardorc", "--dbhost=127.0.0.1", f"--dbport={server.port}", f"--dbpass={server.password}"]
-        self.files = [f"--piddir={self.folder}", f"--reason-file={self.folder}/reason", f"--log-destination={self.folder}"]
+        self.files = [f"--piddir={self.folder}", f"--log-destination={self.folder}"]
         self.command = [PROGRAM, *at, "--dbname=bucardo", "--dbuser=bucardo"]
         for node in self.nodes:
             node.sql(TABLE.format(name="items"))
+        Node("crm", server, "postgres").sql(f"create role bucardo superuser login password '{server.password}'")
         self.run([PROGRAM, "install", "--batch", *at, "--dbname=postgres", "--dbuser=postgres", f"--piddir={self.folder}"])
-        self.control.sql(f"alter role bucardo password '{server.password}'")
         for node in self.nodes:
             place = f"host=127.0.0.1 port={node.server.port} user=postgres pass={node.server.password}".split()
             self.run([*self.command, "add", "db", node.name, f"dbname={database}", *place])
@@ -49,6 +49,7 @@ class Bucardo(Way):
         self.run([*self.command, "add", "sync", "items", "relgroup=items", "dbs=crm:source,billing:source"])
         known = {row["name"] for row in self.control.sql("select name from bucardo.bucardo_config")}
         self.run([*self.command, "set", *(f"{name}={seconds}" for name, seconds in SLEEPS.items() if name in known)])
+        self.run([*self.command, "set", f"reason_file={self.folder}/reason"])
 
     def run(self, command: list[str]) -> str:
         """What the program printed; RuntimeError with it if it failed."""

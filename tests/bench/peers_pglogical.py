@@ -4,11 +4,17 @@ from __future__ import annotations
 
 from bench.bed import TABLE, Bed, Way, await_true
 
+TRUSTED = "select 1 where current_setting('output_plugin_libraries') ~ 'pglogical'"
+
 
 class Pglogical(Way):
     def __init__(self, bed: Bed, database: str = "of_pglogical") -> None:
         super().__init__(bed, database)
         for node in self.nodes:
+            if node.sql("select 1 from pg_settings where name = 'output_plugin_libraries'"):  # newer minor versions want it
+                node.sql("alter system set output_plugin_libraries = 'pgoutput', 'pglogical_output'")
+                node.sql("select pg_reload_conf()")
+                await_true("the server trusts pglogical", lambda node=node: node.sql(TRUSTED))
             node.sql("create extension pglogical")
             node.sql(TABLE.format(name="items"))
             node.sql("select pglogical.create_node(node_name := %s, dsn := %s)", [node.name, node.conninfo])
