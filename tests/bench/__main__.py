@@ -9,17 +9,18 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-from bench import backlog, capture, drain, idle, latency, peers, report, snapshot
+from bench import backlog, capture, drain, growth, idle, latency, peers, report, snapshot, users
 from bench.bed import bed
 from bench.noise import Noise
 from bench.report import Result
-from bench.run import Run
+from bench.run import Run, Section
 
 RESULTS = Path(__file__).parent / "results.json"
 DRAIN = ("drain_inserts", "drain_updates", "drain_small", "drain_hot", "drain_deletes", "both_ways")
 TRANSACTIONS = ("capture_oltp", "capture_async")
 BULK = ("capture_bulk_insert", "capture_bulk_update", "capture_bulk_delete")
 
+EXTRAS = {"users": users.measure, "growth": growth.measure, "disk": growth.disk}
 DEBIAN = ("vs_bucardo", "vs_pglogical")
 
 
@@ -35,6 +36,7 @@ def main() -> int:
     began = time.monotonic()
     failed: list[str] = []
     results: list[Result] = []
+    sections: list[Section] = []
 
     def say(line: str) -> None:
         print(f"{time.monotonic() - began:5.0f} s  {line}", file=sys.stderr, flush=True)
@@ -63,6 +65,8 @@ def main() -> int:
         if not options.quick:
             attempt(("idle",), lambda: idle.measure(run))
             attempt(("vs_article",), lambda: peers.article(run))
+            for name, section in EXTRAS.items():
+                attempt((name,), lambda section=section: sections.append(section(run)) or [])
             absent = peers.lacking()
             if absent and any(map(wanted, DEBIAN)):
                 failed.append(f"{', '.join(DEBIAN)}. Hint: apt-get install {' '.join(absent)}")
@@ -70,6 +74,8 @@ def main() -> int:
                 attempt(("vs_pglogical",), lambda: peers.pglogical(run))
                 attempt(("vs_bucardo",), lambda: peers.bucardo(run))
     print(report.table(results))
+    for section in sections:
+        print(f"\n{report.told(section)}")
     print(f"\n{noise.line()}")
     for line in failed:
         print(f"Not measured: {line}")

@@ -143,8 +143,11 @@ class Ours(Way):
         alembic(self.nodes.env, "upgrade", "head")
         for node in self.nodes:
             for table in tables or ("items",):
-                node.sql(TABLE.format(name=table))
+                self.create(node, table)
                 node.sql(f"select rowferry.attach('{table}')")
+
+    def create(self, node: Node, table: str) -> None:
+        node.sql(TABLE.format(name=table))
 
     def release(self) -> None:
         self.worker = start_worker(self.nodes, self.log)
