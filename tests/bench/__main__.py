@@ -3,48 +3,86 @@
 from __future__ import annotations
 
 import argparse
+import signal
 import sys
 import time
+from collections.abc import Callable
 from pathlib import Path
 
-from bench import report
+from bench import backlog, capture, drain, growth, idle, latency, peers, report, snapshot, users
 from bench.bed import bed
-from bench.drain import Drain
 from bench.noise import Noise
+from bench.report import Result
+from bench.run import Run, Section
 
 RESULTS = Path(__file__).parent / "results.json"
+DRAIN = ("drain_inserts", "drain_updates", "drain_small", "drain_hot", "drain_deletes", "both_ways")
+TRANSACTIONS = ("capture_oltp", "capture_async")
+BULK = ("capture_bulk_insert", "capture_bulk_update", "capture_bulk_delete")
+
+EXTRAS = {"users": users.measure, "growth": growth.measure, "disk": growth.disk}
+DEBIAN = ("vs_bucardo", "vs_pglogical")
 
 
-def main() -> None:
+def main() -> int:
+    """The exit code: 1 if a scenario could not be measured."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--quick", action="store_true", help="a fifth of the sizes, without vs_*, memory and idle")
-    parser.add_argument("--runs", type=int, default=3)
-    parser.add_argument("--only", nargs="*", help="names, or beginnings of names, of scenarios")
+    parser.add_argument("--quick", action="store_true", help="a fifth of the sizes, without vs_*, memory, idle and the extras")
+    parser.add_argument("--scale", type=int, help="divide sizes by this")
+    parser.add_argument("--runs", type=int, default=3, help="of each way")
+    parser.add_argument("--only", nargs="*", help="names, or beginnings of names, of scenarios; writes no file")
     options = parser.parse_args()
+    signal.signal(signal.SIGTERM, lambda number, _: sys.exit(128 + number))  # so that servers and workers are ended
     began = time.monotonic()
+    failed: list[str] = []
+    results: list[Result] = []
+    sections: list[Section] = []
 
     def say(line: str) -> None:
         print(f"{time.monotonic() - began:5.0f} s  {line}", file=sys.stderr, flush=True)
 
-    def wanted(*names: str) -> bool:
-        return not options.only or any(name.startswith(tuple(options.only)) for name in names)
+    def wanted(name: str) -> bool:
+        return not options.only or name.startswith(tuple(options.only)) or any(word.startswith(name) for word in options.only)
 
-    scale = 5 if options.quick else 1
-    results: list[report.Result] = []
+    def attempt(names: tuple[str, ...], measure: Callable[[], list[Result]]) -> None:
+        """What cannot be measured is said, and the others are."""
+        if any(wanted(name) for name in names):
+            try:
+                results.extend(result for result in measure() if wanted(result.name))
+            except Exception as error:
+                failed.append(f"{names[0]}: {type(error).__name__}: {error}")
+                say(f"not measured: {failed[-1]}")
+
     with bed() as servers:
         noise = Noise(servers)
-        if wanted("drain", "both_ways"):
-            drain = Drain(servers, noise, scale, options.runs, say)
-            results.append(drain.inserts())
-            results.append(drain.updates())
-            results.append(drain.small())
-            results.append(drain.few())
-            results.append(drain.deletes())
-            results.append(drain.both_ways(results[0]))
+        run = Run(servers, noise, options.scale or (5 if options.quick else 1), options.runs, say)
+        attempt(DRAIN, lambda: drain.measure(run, wanted))
+        attempt(("latency_p50", "latency_p99"), lambda: latency.measure(run))
+        attempt(TRANSACTIONS, lambda: capture.transactions(run, tuple(name for name in TRANSACTIONS if wanted(name))))
+        attempt(BULK, lambda: capture.bulk(run))
+        attempt(("held_xmin",), lambda: snapshot.measure(run))
+        attempt(("backlog", "memory"), lambda: backlog.measure(run))
+        if not options.quick:
+            attempt(("idle",), lambda: idle.measure(run))
+            attempt(("vs_article",), lambda: peers.article(run))
+            for name, section in EXTRAS.items():
+                attempt((name,), lambda section=section: sections.append(section(run)) or [])
+            absent = peers.lacking()
+            if absent and any(map(wanted, DEBIAN)):
+                failed.append(f"{', '.join(DEBIAN)}. Hint: apt-get install {' '.join(absent)}")
+            else:
+                attempt(("vs_pglogical",), lambda: peers.pglogical(run))
+                attempt(("vs_bucardo",), lambda: peers.bucardo(run))
     print(report.table(results))
+    for section in sections:
+        print(f"\n{report.told(section)}")
     print(f"\n{noise.line()}")
-    report.write(results, RESULTS)
+    for line in failed:
+        print(f"Not measured: {line}")
+    if not options.only:
+        report.write(results, RESULTS)
+    return 1 if failed else 0
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(main())

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import subprocess
-import sys
+import tempfile
 import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 import psutil
 import psycopg
@@ -26,8 +26,9 @@ SETTINGS = {
     "checkpoint_timeout": "1h",
     "max_worker_processes": "20",
     "wal_retrieve_retry_interval": "100ms",
+    "track_commit_timestamp": "on",  # latency is counted from the commit
 }
-SECONDS = 300.0  # no single step of the benchmark takes longer
+SECONDS = 120.0  # no single step of the benchmark takes longer
 TABLE = """
     create table {name} (
       id int primary key,
@@ -45,7 +46,7 @@ ROWS = """
 
 
 def await_true(what: str, condition: Callable[[], Any], pause: float = 0.005, seconds: float = SECONDS) -> Any:
-    """Poll until the condition returns something true; stop the benchmark after `seconds`."""
+    """Poll until the condition returns something true; TimeoutError after `seconds`."""
     deadline = time.monotonic() + seconds
     while True:
         late = time.monotonic() > deadline
@@ -53,14 +54,15 @@ def await_true(what: str, condition: Callable[[], Any], pause: float = 0.005, se
         if found:
             return found
         if late:
-            sys.exit(f"waited {seconds:g} s in vain: {what}")
+            raise TimeoutError(f"waited {seconds:g} s in vain: {what}")
         time.sleep(pause)
 
 
 class Bed:
     """The two servers."""
 
-    def __init__(self, crm: embedded.Server, billing: embedded.Server) -> None:
+    def __init__(self, crm: embedded.Server, billing: embedded.Server, keeps: bool = False) -> None:
+        self.keeps = keeps  # databases until the servers end
         self.servers = {"crm": crm, "billing": billing}
         self.log = Path(crm.socket_dir) / "worker.log"
 
@@ -71,6 +73,11 @@ class Bed:
             Node(node.name, node.server, "postgres").sql(f"create database {database}")
         return pair
 
+    def drop(self, database: str) -> None:
+        """The database of that name on both servers, and all sessions in it."""
+        for name, server in () if self.keeps else self.servers.items():
+            Node(name, server, "postgres").sql(f"drop database if exists {database} with (force)")
+
     def checkpoint(self) -> None:
         """So that no run pays for what another has written."""
         for name, server in self.servers.items():
@@ -78,18 +85,36 @@ class Bed:
 
 
 @contextmanager
-def bed() -> Iterator[Bed]:
-    """The two servers, as long as the block lasts."""
+def bed(bin_dir: Path | None = None, keeps: bool = False, **settings: str) -> Iterator[Bed]:
+    """The two servers, as long as the block lasts; `settings` beside those that all runs have."""
     with ExitStack() as stack:
-        yield Bed(*(stack.enter_context(embedded.start(name, SETTINGS)) for name in ("crm", "billing")))
+        started = [stack.enter_context(embedded.start(name, SETTINGS | settings, bin_dir)) for name in ("crm", "billing")]
+        yield Bed(*started, keeps)
 
 
 class Way:
-    """One way to keep the table `items` equal from crm to billing, which can be held and released."""
+    """One way to keep the table `items` equal from crm to billing, which can be held and released.
 
-    def __init__(self, nodes: Nodes) -> None:
-        self.nodes = nodes
-        self.source, self.target = nodes.crm, nodes.billing
+    A context manager: at the end nothing flows, and the databases are dropped. `live`: it cannot be held without ending it, so
+    it is measured from the commit on.
+    """
+
+    live = False
+
+    def __init__(self, bed: Bed, database: str) -> None:
+        self.bed, self.database = bed, database
+        self.nodes = bed.nodes(database)
+        self.source, self.target = self.nodes.crm, self.nodes.billing
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.drop()
+
+    def drop(self) -> None:
+        """End for good."""
+        self.bed.drop(self.database)
 
     def release(self) -> None:
         """Let changes flow."""
@@ -112,14 +137,17 @@ class Ours(Way):
     """rowferry, with its worker as a process of its own at the default settings."""
 
     def __init__(self, bed: Bed, database: str = "ours", *tables: str) -> None:
-        super().__init__(bed.nodes(database))
+        super().__init__(bed, database)
         self.log = bed.log
         self.worker: subprocess.Popen[Any] | None = None
         alembic(self.nodes.env, "upgrade", "head")
         for node in self.nodes:
             for table in tables or ("items",):
-                node.sql(TABLE.format(name=table))
+                self.create(node, table)
                 node.sql(f"select rowferry.attach('{table}')")
+
+    def create(self, node: Node, table: str) -> None:
+        node.sql(TABLE.format(name=table))
 
     def release(self) -> None:
         self.worker = start_worker(self.nodes, self.log)
@@ -129,6 +157,10 @@ class Ours(Way):
             self.worker.terminate()
             self.worker.wait(60)
             self.worker = None
+
+    def drop(self) -> None:
+        self.hold()
+        super().drop()
 
     def began(self) -> float:
         return float(self.source.sql("select extract(epoch from opened_at) as at from rowferry.links")[0]["at"])
@@ -142,7 +174,7 @@ class Native(Way):
     """Native logical replication of an identical table, with the defaults of publication and subscription."""
 
     def __init__(self, bed: Bed, database: str = "native", *tables: str) -> None:
-        super().__init__(bed.nodes(database))
+        super().__init__(bed, database)
         self.slot = f"of_{database}"
         tables = tables or ("items",)
         for node in self.nodes:
@@ -179,6 +211,13 @@ class Native(Way):
         query = "select 1 from pg_replication_slots where slot_name = %s and confirmed_flush_lsn >= %s::pg_lsn"
         await_true("the slot has confirmed all", lambda: self.source.sql(query, [self.slot, at]))
 
+    def drop(self) -> None:
+        self.hold()
+        self.target.sql("alter subscription s set (slot_name = none)")
+        self.target.sql("drop subscription s")
+        self.source.sql(f"select pg_drop_replication_slot('{self.slot}')")
+        super().drop()
+
     def pass_by(self) -> None:
         """Read over what others have written on this server, which is not to be paid for in a run."""
         self.release()
@@ -193,21 +232,44 @@ def digest(node: Node, table: str = "items") -> str:
 
 
 def equal(way: Way, table: str = "items") -> None:
-    """Stop the benchmark if the two tables differ: a figure without the rows is none."""
+    """RuntimeError if the two tables differ: a figure without the rows is none."""
     first, second = (digest(node, table) for node in way.nodes)
     if first != second:
-        sys.exit(f"{table} differs between the nodes of {way.source.database}: {first} against {second}")
+        raise RuntimeError(f"{table} differs between the nodes of {way.source.database}: {first} against {second}")
 
 
-def pgbench(node: Node, *arguments: str, script: str | None = None, env: dict[str, str] | None = None) -> str:
-    """Output of the real pgbench; stops the benchmark with its errors."""
-    server = node.server
-    command = [str(server.bin_dir / "pgbench"), "-n", *arguments, *(["-f", "/dev/stdin"] if script else []), node.conninfo]
-    variables = {**embedded.environment(server.bin_dir), **(env or {})}
-    done = subprocess.run(command, env=variables, cwd=REPO, input=script, capture_output=True, text=True)
-    if done.returncode:
-        sys.exit(f"pgbench: {done.stderr}")
-    return done.stdout
+@contextmanager
+def pgbench_started(
+    node: Node, *arguments: str, script: str, env: dict[str, str] | None = None, folder: Path | None = None
+) -> Iterator[subprocess.Popen[str]]:
+    """The real pgbench with that script, as long as the block lasts and until it ends by itself; RuntimeError with its errors.
+
+    Its output is in the attribute `said` of the process afterwards; logs go to `folder`.
+    """
+    program = node.server.bin_dir / "pgbench"
+    variables = {**embedded.environment(node.server.bin_dir), **(env or {})}
+    with tempfile.NamedTemporaryFile("w", suffix=".sql") as file, tempfile.TemporaryFile("w+") as output:
+        file.write(script)
+        file.flush()
+        command = [str(program), "-n", *arguments, "-f", file.name, node.conninfo]
+        process = subprocess.Popen(command, env=variables, cwd=folder or REPO, stdout=output, stderr=output, text=True)
+        try:
+            yield process
+            process.wait(SECONDS)
+        finally:
+            process.kill()
+            process.wait()
+            output.seek(0)
+            process.said = output.read()  # type: ignore[attr-defined]
+        if process.returncode:
+            raise RuntimeError(f"pgbench: {process.said}")  # type: ignore[attr-defined]
+
+
+def pgbench(node: Node, *arguments: str, script: str, env: dict[str, str] | None = None) -> str:
+    """Output of the real pgbench."""
+    with pgbench_started(node, *arguments, script=script, env=env) as process:
+        pass
+    return str(process.said)  # type: ignore[attr-defined]
 
 
 def cpu_seconds(processes: list[psutil.Process]) -> float:

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
+from contextlib import ExitStack
+from typing import Self
 
 import psycopg
 
-from bench.bed import ROWS, Bed, Native, Ours, Way, await_true, equal
-from bench.noise import Noise
+from bench.bed import ROWS, Native, Ours, Way, await_true, equal
 from bench.report import Result, compared
+from bench.run import Run
 
 BEACON = """
     insert into items values (-{id}, 'beacon', {number}, 0, now(), null)
@@ -22,7 +24,7 @@ SMALL = """
       v_id int;
     begin
       for i in 1 .. {count} loop
-        v_id := 1 + floor(random() * {ids});
+        v_id := 1 + floor(random() * {ids});  -- not in the statement: random() is volatile, and no index serves it
         update items set amount = amount + 1, changed_at = clock_timestamp() where id = v_id;
         commit;
       end loop;
@@ -30,16 +32,25 @@ SMALL = """
 
 
 class Drain:
-    """Runs of both ways on one bed, alternated. Sizes are in thousands of rows for a whole run."""
+    """Runs of both ways on one bed, alternated; a context manager."""
 
-    def __init__(self, bed: Bed, noise: Noise, scale: int, runs: int, say: Callable[[str], None]) -> None:
-        self.bed, self.noise, self.runs, self.say = bed, noise, runs, say
-        self.rows, self.some, self.hot = 500_000 // scale, 200_000 // scale, 1_000
-        self.ours, self.native = Ours(bed), Native(bed)
+    def __init__(self, run: Run) -> None:
+        self.run = run
+        self.rows, self.some, self.hot = 500_000 // run.scale, 200_000 // run.scale, 1_000
         self.number = 0
-        for way in (self.ours, self.native):  # the first time, functions are planned and files made
-            way.source.sql(ROWS.format(name="items", first=-20_000, last=-10_000))
-            self.flow(way, way.source)
+
+    def __enter__(self) -> Self:
+        with ExitStack() as stack:
+            self.ours, self.native = (stack.enter_context(way(self.run.bed)) for way in (Ours, Native))
+            self.ways: dict[str, Way] = {"ours": self.ours, "native": self.native}
+            for way in self.ways.values():  # the first time, functions are planned and files made
+                way.source.sql(ROWS.format(name="items", first=-20_000, last=-10_000))
+                self.flow(way, way.source)
+            self.stack = stack.pop_all()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.stack.close()
 
     def flow(self, way: Way, *senders: object) -> float:
         """Release what waits, and the seconds until the beacon of each sender has arrived."""
@@ -47,7 +58,7 @@ class Drain:
         pairs = [(s, t, i) for i, (s, t) in enumerate(((way.source, way.target), (way.target, way.source)), 1) if s in senders]
         for sender, _, beacon in pairs:
             sender.sql(BEACON.format(id=beacon, number=self.number))
-        self.bed.checkpoint()
+        self.run.bed.checkpoint()
         way.release()
         for _, receiver, beacon in pairs:
             with psycopg.connect(receiver.conninfo, autocommit=True) as connection:
@@ -66,16 +77,16 @@ class Drain:
 
     def compare(self, name: str, count: int, write: Callable[[Way, int], None], goal: float) -> Result:
         """Rows/s of both ways, as medians of alternated runs."""
-        rates: dict[Way, list[float]] = {self.ours: [], self.native: []}
-        for run in range(self.runs):
-            for way in (self.ours, self.native)[:: 1 if run % 2 == 0 else -1]:
-                self.noise.look()
-                if way is self.native:
-                    self.native.pass_by()
-                write(way, run)
-                rates[way].append(count / self.flow(way, way.source))
-            self.say(f"{name}: ours {rates[self.ours][-1]:,.0f}, native {rates[self.native][-1]:,.0f} rows/s")
-        return compared(name, rates[self.ours], rates[self.native], "rows/s", goal, "more")
+        rates: dict[str, list[float]] = {"ours": [], "native": []}
+        for number, key in self.run.alternated(list(self.ways)):
+            self.run.noise.look()
+            way = self.ways[key]
+            if way is self.native:
+                self.native.pass_by()
+            write(way, number)
+            rates[key].append(count / self.flow(way, way.source))
+            self.run.say(f"{name} {number + 1}: {key} {rates[key][-1]:,.0f} rows/s")
+        return compared(name, rates["ours"], rates["native"], "rows/s", goal, "more")
 
     def inserts(self) -> Result:
         def write(way: Way, run: int) -> None:
@@ -108,15 +119,32 @@ class Drain:
 
         return self.compare("drain_deletes", self.some, write, 1.5)
 
-    def both_ways(self, one_way: Result) -> Result:
-        """Half of the rows from each side at once, against all of them from one (`one_way`, of the same run)."""
-        rates = []
-        for run in range(self.runs):
-            self.noise.look()
-            first = (self.runs + run) * self.rows + 1
+    def both_ways(self) -> Result:
+        """Half of the rows from each side at once, against all of them from one; alternated, each counted until the last row."""
+        rates: dict[str, list[float]] = {"both": [], "one": []}
+        for number, key in self.run.alternated(list(rates)):
+            self.run.noise.look()
+            source, target = self.ours.source, self.ours.target
+            first = (self.run.runs + len(rates["both"]) + len(rates["one"])) * self.rows + 1
             half = self.rows // 2
-            for node, start in ((self.ours.source, first), (self.ours.target, first + half)):
+            for node, start in ((source, first), (target if key == "both" else source, first + half)):
                 node.sql(ROWS.format(name="items", first=start, last=start + half - 1))
-            rates.append(self.rows / self.flow(self.ours, self.ours.source, self.ours.target))
-            self.say(f"both_ways: {rates[-1]:,.0f} rows/s")
-        return compared("both_ways", rates, one_way.ours_runs, "rows/s", 1.2, "more")
+            rates[key].append(self.rows / self.flow(self.ours, source, *([target] if key == "both" else [])))
+            self.run.say(f"both_ways {number + 1}: {key} {rates[key][-1]:,.0f} rows/s")
+        return compared("both_ways", rates["both"], rates["one"], "rows/s", 1.2, "more")
+
+
+def measure(run: Run, wanted: Callable[[str], bool]) -> list[Result]:
+    """Those of the six that are wanted."""
+    with Drain(run) as drain:
+        scenarios: dict[str, Callable[[], Result]] = {
+            "drain_inserts": drain.inserts,
+            "drain_updates": drain.updates,
+            "drain_small": drain.small,
+            "drain_hot": drain.few,
+            "drain_deletes": drain.deletes,
+            "both_ways": drain.both_ways,
+        }
+        if wanted("drain_") and not wanted("drain_inserts"):  # the others change the rows that it wrote
+            drain.inserts()
+        return [scenario() for name, scenario in scenarios.items() if wanted(name)]

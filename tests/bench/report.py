@@ -9,6 +9,8 @@ from statistics import median
 
 from tabulate import tabulate
 
+from bench.run import Section
+
 
 @dataclass
 class Result:
@@ -76,6 +78,12 @@ def table(results: list[Result]) -> str:
     ]
     heads = ["scenario", "rowferry", "peer", "unit", "ratio", "goal", "met"]
     return tabulate(lines, heads, tablefmt="github", disable_numparse=True)
+
+
+def told(section: Section) -> str:
+    """A table beside the scenarios, with its heading."""
+    cells = tabulate(section.lines, section.heads, tablefmt="github", disable_numparse=True)
+    return f"### {section.title}\n\n{section.words}\n\n{cells}"
 
 
 def write(results: list[Result], path: Path) -> None:

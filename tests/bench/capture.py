@@ -1,0 +1,100 @@
+"""What the triggers cost whoever writes: the same statements on a table with capture and on one without, no worker running."""
+
+from __future__ import annotations
+
+import re
+import time
+
+from bench.bed import ROWS, TABLE, Ours, Way, pgbench
+from bench.report import Result, compared
+from bench.run import Run
+from harness.nodes import Node
+
+ROW_COUNT = 500_000
+SECONDS_EACH = 8
+UPDATE = """
+\\set id random(1, {rows})
+update items set amount = amount + 1, changed_at = now() where id = :id;
+"""
+OPTIONS = ["-c", "8", "-j", "2", "-M", "prepared"]
+
+
+class Plain(Way):
+    """The same table without any sync."""
+
+    def __init__(self, run: Run, database: str) -> None:
+        super().__init__(run.bed, database)
+        for node in self.nodes:
+            node.sql(TABLE.format(name="items"))
+
+    def hold(self) -> None:
+        pass
+
+
+def clear(node: Node) -> None:
+    """Forget what was captured, outside the measured time."""
+    if node.sql("select to_regclass('rowferry.events') as events")[0]["events"]:
+        node.sql("truncate rowferry.events")
+
+
+def transactions(run: Run, names: tuple[str, ...]) -> list[Result]:
+    """One-row updates by 8 clients: transactions per second with and without."""
+    rows = ROW_COUNT // run.scale
+    results = []
+    with Ours(run.bed, "captured") as with_capture, Plain(run, "plain") as without:
+        ways: dict[str, Way] = {"with": with_capture, "without": without}
+        for way in ways.values():
+            way.source.sql(ROWS.format(name="items", first=1, last=rows))
+            clear(way.source)
+            way.source.sql("vacuum analyze items")
+        for name, goal, commit in (("capture_oltp", 0.85, "on"), ("capture_async", 0.65, "off")):
+            if name not in names:
+                continue
+            found: dict[str, list[float]] = {"with": [], "without": []}
+            for number, key in run.alternated(list(ways)):
+                run.noise.look()
+                source = ways[key].source
+                run.bed.checkpoint()
+                environment = {"PGOPTIONS": f"-c synchronous_commit={commit}"}
+                seconds = str(max(2, SECONDS_EACH // run.scale))
+                said = pgbench(source, *OPTIONS, "-T", seconds, script=UPDATE.format(rows=rows), env=environment)
+                tps = re.search(r"tps = ([\d.]+)", said)
+                assert tps, said
+                found[key].append(float(tps[1]))
+                clear(source)
+                run.say(f"{name} {number + 1}: {key} capture {found[key][-1]:,.0f} tps")
+            results.append(compared(name, found["with"], found["without"], "tps", goal, "more"))
+    return results
+
+
+def bulk(run: Run) -> list[Result]:
+    """One statement for all rows: seconds with and without."""
+    rows = ROW_COUNT // run.scale
+    statements = {
+        "capture_bulk_insert": (ROWS.format(name="items", first=1, last=rows), 2.0),
+        "capture_bulk_update": ("update items set amount = amount + 1, changed_at = now()", 1.8),
+        "capture_bulk_delete": ("delete from items", 3.5),
+    }
+    found: dict[tuple[str, str], list[float]] = {(name, key): [] for name in statements for key in ("with", "without")}
+    with Ours(run.bed, "bulk_captured") as with_capture, Plain(run, "bulk_plain") as without:
+        ways: dict[str, Way] = {"with": with_capture, "without": without}
+        for way in ways.values():  # the first time, functions are planned and files made
+            way.source.sql(ROWS.format(name="items", first=1, last=1000))
+            way.source.sql("update items set amount = 0; delete from items")
+            clear(way.source)
+        for number, key in run.alternated(list(ways)):
+            run.noise.look()
+            node = ways[key].source
+            for name, (statement, _) in statements.items():
+                run.bed.checkpoint()
+                with node.connect() as connection:
+                    began = time.perf_counter()
+                    connection.execute(statement)
+                    found[name, key].append(time.perf_counter() - began)
+                clear(node)
+                node.sql("vacuum analyze items")
+            took = ", ".join(f"{name.rpartition('_')[2]} {found[name, key][-1]:.2f}" for name in statements)
+            run.say(f"capture_bulk {number + 1}: {key} capture {took} s")
+    return [
+        compared(name, found[name, "with"], found[name, "without"], "s", goal, "less") for name, (_, goal) in statements.items()
+    ]

@@ -1,0 +1,113 @@
+"""How the cost grows with the work: more entities, larger rows, other keys. And what an event takes on disk."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import psycopg
+
+from bench.bed import Bed, Ours, Way, await_true
+from bench.run import Run, Section
+from harness.nodes import Node
+
+ROW_COUNT = 100_000
+
+
+@dataclass
+class Case:
+    """`tables` tables, each with `columns`; `row` is the select list of row i. `rows` in all tables together."""
+
+    title: str
+    columns: str
+    row: str
+    rows: int = ROW_COUNT
+    tables: int = 1
+
+
+SMALL = "repeat('x', 20) || md5(i::text) || md5((-i)::text)"  # with the key and what holds them about 100 bytes
+HEX = "(select string_agg(md5(i || ' ' || n), '') from generate_series(1, {count}) n)"
+INT = "id int primary key, v text"
+CASES = [
+    Case("1 entity", INT, f"i, {SMALL}"),
+    Case("10 entities", INT, f"i, {SMALL}", tables=10),
+    Case("100 entities", INT, f"i, {SMALL}", tables=100),
+    Case("rows of 100 bytes", INT, f"i, {SMALL}"),
+    Case("rows of 10 kB", INT, "i, " + HEX.format(count=320), 5_000),
+    Case("rows of 10 MB", INT, "i, " + HEX.format(count=327_680), 5),
+    Case("integer key", INT, f"i, {SMALL}"),
+    Case("composite key", "a int, b text, v text, primary key (a, b)", f"i / 100, 'part ' || i % 100, {SMALL}"),
+    Case("uuid key", "id uuid primary key, v text", f"md5('key ' || i)::uuid, {SMALL}"),
+]
+
+
+class Cases(Ours):
+    """rowferry with the tables of a case: t1, t2 and so on."""
+
+    def __init__(self, bed: Bed, case: Case) -> None:
+        self.case = case
+        super().__init__(bed, "growth", *self.names())
+
+    def names(self) -> list[str]:
+        return [f"t{number}" for number in range(1, self.case.tables + 1)]
+
+    def create(self, node: Node, table: str) -> None:
+        node.sql(f"create table {table} ({self.case.columns})")
+
+    def write(self, first: int, count: int) -> None:
+        """So many rows, in one transaction, dealt out to the tables."""
+        last = first + count - 1
+        deal = "; ".join(
+            f"insert into {name} select {self.case.row} from generate_series({first + n}, {last}, {self.case.tables}) i"
+            for n, name in enumerate(self.names())
+        )
+        self.source.sql(f"begin; {deal}; commit")
+
+
+def arrived(way: Way, names: list[str], count: int) -> None:
+    """Until so many rows are in these tables together."""
+    total = " + ".join(f"(select count(*) from {name})" for name in names)
+    with psycopg.connect(way.target.conninfo, autocommit=True) as connection:
+        await_true("the last row arrives", lambda: connection.execute(f"select 1 where {total} = %s", [count]).fetchone(), 0.02)
+
+
+def measure(run: Run) -> Section:
+    section = Section(
+        "growth",
+        "More entities, larger rows, other keys",
+        f"Inserts of one transaction, drained; {ROW_COUNT:,} rows unless said. MB are those of the rows as text.",
+        ["", "rows", "rows/s", "MB/s"],
+    )
+    for case in CASES:
+        rows = max(case.rows // run.scale, min(case.rows, 2))
+        with Cases(run.bed, case) as ours:
+            warm = min(rows, 2_000)  # the first time, functions are planned and files made
+            ours.write(1, warm)
+            ours.release()
+            arrived(ours, ours.names(), warm)
+            ours.settle()
+            ours.hold()
+            run.noise.look()
+            ours.write(warm + 1, rows)
+            run.bed.checkpoint()
+            ours.release()
+            arrived(ours, ours.names(), warm + rows)
+            [now] = ours.source.sql("select extract(epoch from clock_timestamp()) as at")
+            seconds = float(now["at"]) - ours.began()
+            size = sum(int(ours.source.sql(f"select sum(length(t::text)) as n from {n} t")[0]["n"] or 0) for n in ours.names())
+            size = size * rows / (warm + rows)
+            ours.settle()
+        section.lines.append([case.title, f"{rows:,}", f"{rows / seconds:,.4g}", f"{size / 1e6 / seconds:,.3g}"])
+        run.say(f"growth, {case.title}: {' '.join(section.lines[-1][1:])}")
+    return section
+
+
+def disk(run: Run) -> Section:
+    """Bytes of the event table and its indexes for each waiting event, of one transaction."""
+    section = Section("disk", "Disk", "What waiting events take on disk, with their indexes.", ["key", "bytes per event"])
+    rows = ROW_COUNT // run.scale
+    for case in CASES[-3:]:
+        with Cases(run.bed, case) as ours:
+            ours.write(1, rows)
+            size = ours.source.sql("select pg_total_relation_size('rowferry.events') as n")[0]["n"]
+            section.lines.append([case.title, f"{size / rows:.0f}"])
+    return section
