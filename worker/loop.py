@@ -30,7 +30,7 @@ log = logging.getLogger("rowferry")
 
 SCHEMA_VERSION = 5  # the first whose process_batch() this module can call
 FIRST_PAUSE, LONGEST_PAUSE = 0.1, 10.0  # after errors
-FIRST_POLL, POLLS = 0.0005, 8  # after a round in which nothing moved; from then on an eighth of the time since something did, up to the interval
+FIRST_POLL, POLLS = 0.0005, 8  # when nothing moves: an eighth of the time since something did, up to the interval
 BUSY_PAUSE, BUSY_SECONDS = 0.02, 10.0  # another call for the link is at work: what an earlier worker left behind, or a person
 USUAL_LIMIT, MOST_EVENTS = 20000, 100000  # events in a batch: process_batch()'s own bound, and that while rows need each other
 STALL_SECONDS = 2.0  # without a number moving although work is due: then open anew
