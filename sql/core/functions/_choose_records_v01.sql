@@ -61,9 +61,10 @@ begin
     from (
       select e.id, e.entity_id, e.record_id, e.event_type, rowferry._stamp(e) as stamp, row_number() over () as place,
         e.hops <> 0 or e.event_type in ('a', 'q')
-          -- From p_first_id on, so that no dead event of a hot record is met; below there are only held ones.
-          or exists (select from rowferry.events o
-            where o.entity_id = e.entity_id and o.record_id = e.record_id and o.id >= p_first_id and o.id <> e.id)
+          -- From the newest one on: of a hot record, which has many, the dead are before it. Below p_first_id there are only held ones.
+          or (select o.id from rowferry.events o
+            where o.entity_id = e.entity_id and o.record_id = e.record_id and o.id >= p_first_id and o.id <> e.id
+            order by o.id desc limit 1) is not null
           or v_held and exists (select from rowferry.held_events h where h.entity_id = e.entity_id and h.record_id = e.record_id) as several
       from rowferry._free_events(v_mine, int8multirange(int8range(p_first_id, 9223372036854775807)) - p_left - v_flying, v_held, v_skips,
         case when v_alone is null then p_limit + 1 else 0 end) e

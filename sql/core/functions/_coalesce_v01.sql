@@ -39,14 +39,11 @@ begin
         v_held, v_skips, null) e
       where e.event_type <> 'q'
       limit v_window
-    ), several as (
-      select l.entity_id, l.record_id from looked l group by l.entity_id, l.record_id having count(*) > 1
     )
     select array_agg(n.id) filter (where n.place > 1), (select count(*) from looked) into v_ids, v_looked
     from (
       select l.id, row_number() over (partition by l.entity_id, l.record_id order by l.stamp desc, l.id desc) as place
       from looked l
-      where (l.entity_id, l.record_id) in (select * from several)
     ) n;
     exit when v_ids is null or cardinality(v_ids) < v_looked / 2;
     delete from rowferry.events e where e.id = any (v_ids);
