@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import json
+import os
 from dataclasses import dataclass, field
 from pathlib import Path
 from statistics import median
 
+import psutil
 from tabulate import tabulate
 
 from bench.run import Section
@@ -78,6 +80,12 @@ def table(results: list[Result]) -> str:
     ]
     heads = ["scenario", "rowferry", "peer", "unit", "ratio", "goal", "met"]
     return tabulate(lines, heads, tablefmt="github", disable_numparse=True)
+
+
+def machine(version: str) -> str:
+    """On what it was measured."""
+    memory = psutil.virtual_memory().total / 2**30
+    return f"PostgreSQL {version}, {os.cpu_count()} processors, {memory:.0f} GB of memory, both servers on this machine."
 
 
 def told(section: Section) -> str:
