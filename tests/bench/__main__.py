@@ -22,7 +22,7 @@ DRAIN = ("drain_inserts", "drain_updates", "drain_small", "drain_hot", "drain_de
 TRANSACTIONS = ("capture_oltp", "capture_async")
 BULK = ("capture_bulk_insert", "capture_bulk_update", "capture_bulk_delete")
 
-EXTRAS = {"users": users.measure, "growth": growth.measure, "disk": growth.disk}
+EXTRAS = {"rest": latency.rest, "users": users.measure, "growth": growth.measure, "disk": growth.disk}
 DEBIAN = ("vs_bucardo", "vs_pglogical")
 
 
@@ -85,7 +85,7 @@ def main() -> int:
     figures += [report.told(section) for section in sections]
     print("\n\n".join(figures))
     if not options.only:
-        report.write(results, RESULTS)
+        report.write(results, RESULTS, not whole)
         picture.draw(results, DOCS / "benchmark.svg" if whole else REPO / "build" / "benchmark.svg")
     if options.write_docs:
         document.put("\n\n".join(figures), DOCS / "performance.md")

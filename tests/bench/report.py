@@ -94,5 +94,5 @@ def told(section: Section) -> str:
     return f"### {section.title}\n\n{section.words}\n\n{cells}"
 
 
-def write(results: list[Result], path: Path) -> None:
-    path.write_text(json.dumps({"scenarios": {r.name: r.as_dict() for r in results}}, indent=2) + "\n")
+def write(results: list[Result], path: Path, quick: bool) -> None:
+    path.write_text(json.dumps({"quick": quick, "scenarios": {r.name: r.as_dict() for r in results}}, indent=2) + "\n")
