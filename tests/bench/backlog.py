@@ -67,7 +67,7 @@ def measure(run: Run) -> list[Result]:
 
         at = 1
         short = []
-        for number in range(SHORT_RUNS + 1):
+        for number in range((SHORT_RUNS if run.scale == 1 else 3) + 1):
             count = SHORT if number else 4 * SHORT  # the first one warms up: batches find their size
             write(at, count)
             run.bed.checkpoint()
