@@ -169,7 +169,8 @@ class Ours(Way):
         # Asked as the worker asks: a search of the table itself would walk past all that has left and no vacuum could remove.
         query = "select 1 from rowferry.process_batch() where pending > 0"
         for node in (*self.nodes, self.source):
-            await_true("all events have left", lambda node=node: not node.sql(query), 0.02)
+            with psycopg.connect(node.conninfo, autocommit=True) as connection:
+                await_true("all events have left", lambda c=connection: not c.execute(query).fetchone(), 0.02)
 
 
 class Native(Way):
