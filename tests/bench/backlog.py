@@ -41,7 +41,7 @@ def watch(ours: Ours, first: int, count: int) -> Watch:
     ours.release()
     assert ours.worker
     process = psutil.Process(ours.worker.pid)
-    deadline = time.monotonic() + SECONDS
+    deadline = time.monotonic() + SECONDS + count / 10_000
     with psycopg.connect(ours.target.conninfo, autocommit=True) as connection:
         seen = 0
         while seen < count:
