@@ -9,18 +9,20 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-from bench import backlog, capture, drain, growth, idle, latency, peers, report, snapshot, users
+from bench import backlog, capture, document, drain, growth, idle, latency, peers, picture, report, snapshot, users
 from bench.bed import bed
 from bench.noise import Noise
 from bench.report import Result
 from bench.run import Run, Section
 
+REPO = Path(__file__).resolve().parents[2]
+DOCS = REPO / "docs"
 RESULTS = Path(__file__).parent / "results.json"
 DRAIN = ("drain_inserts", "drain_updates", "drain_small", "drain_hot", "drain_deletes", "both_ways")
 TRANSACTIONS = ("capture_oltp", "capture_async")
 BULK = ("capture_bulk_insert", "capture_bulk_update", "capture_bulk_delete")
 
-EXTRAS = {"users": users.measure, "growth": growth.measure, "disk": growth.disk}
+EXTRAS = {"rest": latency.rest, "users": users.measure, "growth": growth.measure, "disk": growth.disk}
 DEBIAN = ("vs_bucardo", "vs_pglogical")
 
 
@@ -31,7 +33,11 @@ def main() -> int:
     parser.add_argument("--scale", type=int, help="divide sizes by this")
     parser.add_argument("--runs", type=int, default=3, help="of each way")
     parser.add_argument("--only", nargs="*", help="names, or beginnings of names, of scenarios; writes no file")
+    parser.add_argument("--write-docs", action="store_true", help="put the figures into docs/performance.md too")
     options = parser.parse_args()
+    whole = not (options.quick or options.scale or options.only)
+    if options.write_docs and not whole:
+        parser.error("--write-docs wants a whole run")
     signal.signal(signal.SIGTERM, lambda number, _: sys.exit(128 + number))  # so that servers and workers are ended
     began = time.monotonic()
     failed: list[str] = []
@@ -55,6 +61,7 @@ def main() -> int:
 
     with bed() as servers:
         noise = Noise(servers)
+        version = noise.node.sql("show server_version")[0]["server_version"]
         run = Run(servers, noise, options.scale or (5 if options.quick else 1), options.runs, say)
         attempt(DRAIN, lambda: drain.measure(run, wanted))
         attempt(("latency_p50", "latency_p99"), lambda: latency.measure(run))
@@ -73,14 +80,15 @@ def main() -> int:
             else:
                 attempt(("vs_pglogical",), lambda: peers.pglogical(run))
                 attempt(("vs_bucardo",), lambda: peers.bucardo(run))
-    print(report.table(results))
-    for section in sections:
-        print(f"\n{report.told(section)}")
-    print(f"\n{noise.line()}")
-    for line in failed:
-        print(f"Not measured: {line}")
+    figures = [report.table(results), noise.line(), report.machine(version)]
+    figures += [f"Not measured: {line}" for line in failed]
+    figures += [report.told(section) for section in sections]
+    print("\n\n".join(figures))
     if not options.only:
-        report.write(results, RESULTS)
+        report.write(results, RESULTS, not whole)
+        picture.draw(results, DOCS / "benchmark.svg" if whole else REPO / "build" / "benchmark.svg")
+    if options.write_docs:
+        document.put("\n\n".join(figures), DOCS / "performance.md")
     return 1 if failed else 0
 
 

@@ -21,8 +21,11 @@ PAUSE = 0.002
 
 @dataclass
 class Watch:
-    """What was seen while a queue moved: (seconds, rows there) whenever more had come, and the worker's largest memory in MB."""
+    """What was seen while a queue moved: (seconds since the epoch, rows there) whenever more had come, when the exchange was
+    opened, and the worker's largest memory in MB.
+    """
 
+    opened: float = 0.0
     arrivals: list[tuple[float, int]] = field(default_factory=list)
     memory: float = 0.0
 
@@ -38,12 +41,12 @@ def watch(ours: Ours, first: int, count: int) -> Watch:
     ours.release()
     assert ours.worker
     process = psutil.Process(ours.worker.pid)
-    deadline = time.monotonic() + SECONDS
+    deadline = time.monotonic() + SECONDS + count / 10_000
     with psycopg.connect(ours.target.conninfo, autocommit=True) as connection:
         seen = 0
         while seen < count:
             last = connection.execute(LAST, [first + count]).fetchone()[0]  # type: ignore[index]
-            now = time.perf_counter()
+            now = time.time()
             if last is not None and last >= first + seen:
                 seen = last - first + 1
                 found.arrivals.append((now, seen))
@@ -51,13 +54,17 @@ def watch(ours: Ours, first: int, count: int) -> Watch:
             if time.monotonic() > deadline:
                 raise TimeoutError(f"{seen} of {count} rows have arrived")
             time.sleep(PAUSE)
+    found.opened = ours.began()
     ours.settle()
     ours.hold()
     return found
 
 
 def measure(run: Run) -> list[Result]:
-    """Both rates are of the steady flow: the short one too is counted from the arrival of its first batch."""
+    """The long queue's rate is of the steady flow; the short one's is counted from the opening to its last row, as in a drain.
+
+    Counted from the arrival of its first batch it would be that of batches which are built already.
+    """
     long, chunk = LONG // run.scale, CHUNK // run.scale
     results = []
     with Ours(run.bed, "backlog") as ours:
@@ -67,7 +74,7 @@ def measure(run: Run) -> list[Result]:
 
         at = 1
         short = []
-        for number in range(SHORT_RUNS + 1):
+        for number in range((SHORT_RUNS if run.scale == 1 else 3) + 1):
             count = SHORT if number else 4 * SHORT  # the first one warms up: batches find their size
             write(at, count)
             run.bed.checkpoint()
@@ -75,7 +82,7 @@ def measure(run: Run) -> list[Result]:
             seen = watch(ours, at, count)
             at += count
             if number:
-                short.append(seen.rate(1, count))
+                short.append(count / (seen.arrivals[-1][0] - seen.opened))
         for first in range(at, at + long, chunk):
             write(first, chunk)
         run.bed.checkpoint()

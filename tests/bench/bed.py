@@ -28,7 +28,7 @@ SETTINGS = {
     "wal_retrieve_retry_interval": "100ms",
     "track_commit_timestamp": "on",  # latency is counted from the commit
 }
-SECONDS = 120.0  # no single step of the benchmark takes longer
+SECONDS = 180.0  # no single step of the benchmark takes longer, but for millions of rows
 TABLE = """
     create table {name} (
       id int primary key,
@@ -166,8 +166,11 @@ class Ours(Way):
         return float(self.source.sql("select extract(epoch from opened_at) as at from rowferry.links")[0]["at"])
 
     def settle(self) -> None:
+        # Asked as the worker asks: a search of the table itself would walk past all that has left and no vacuum could remove.
+        query = "select 1 from rowferry.process_batch() where pending > 0"
         for node in (*self.nodes, self.source):
-            await_true("all events have left", lambda node=node: not node.sql("select 1 from rowferry.events limit 1"))
+            with psycopg.connect(node.conninfo, autocommit=True) as connection:
+                await_true("all events have left", lambda c=connection: not c.execute(query).fetchone(), 0.02)
 
 
 class Native(Way):

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import random
 import subprocess
 import time
 from statistics import median
 
 import psycopg
 
-from bench.bed import SECONDS, Native, Ours, Way, pgbench_started
+from bench.bed import SECONDS, Native, Ours, Way, await_true, pgbench_started
+from bench.idle import AT_REST
 from bench.report import Result, compared
-from bench.run import Run, percentile
+from bench.run import Run, Section, percentile
 from harness.nodes import Node
 
 RATE = 200  # transactions per second
@@ -22,6 +24,7 @@ PLAN = "-c plan_cache_mode=force_generic_plan -c enable_seqscan=off -c enable_bi
 COMMITTED = """
     select id, extract(epoch from pg_xact_commit_timestamp(xmin))::float8 from items where id > %s order by id"""
 CLIENTS = 4
+RESTS = 5
 
 
 class Poller:
@@ -105,3 +108,37 @@ def measure(run: Run) -> list[Result]:
         compared(name, *([percentile(taken, share) for taken in found[way]] for way in ways), "ms", goal, "less")
         for name, share, goal in (("latency_p50", 0.5, 5.0), ("latency_p99", 0.99, 3.0))
     ]
+
+
+def rest(run: Run) -> Section:
+    """The first row after a rest, which waits for the worker's next poll."""
+    section = Section(
+        "rest",
+        "The first change after a rest",
+        f"Milliseconds from its commit until it is seen; {RESTS} rows, each after a rest in which the worker's polls have"
+        " become as rare as they do (2 s by default, `--interval`), and at a random moment between two of them.",
+        ["", "least", "median", "most"],
+    )
+    with Ours(run.bed, "rest_ours") as ours, Native(run.bed, "rest_native") as native:
+        for title, way in (("rowferry", ours), ("native", native)):
+            run.noise.look()
+            way.source.sql("create sequence ids")
+            way.source.sql(INSERT)
+            way.release()
+            way.settle()
+            taken = []
+            for _ in range(RESTS):
+                if way is ours:
+                    for node in way.nodes:
+                        await_true("the worker polls at its full interval", lambda node=node: node.sql(AT_REST))
+                time.sleep(random.uniform(0, 2))
+                after = int(way.source.sql("select max(id) as last from items")[0]["last"])
+                with pgbench_started(way.source, "-c", "1", "-t", "1", script=INSERT) as program:
+                    poller = Poller(way.target, after)
+                    poller.follow(program, way.source)
+                with psycopg.connect(way.source.conninfo) as connection:
+                    taken += [(poller.seen[id] - at) * 1000 for id, at in connection.execute(COMMITTED, [after]).fetchall()]
+            section.lines.append([title, *(f"{figure:.1f}" for figure in (min(taken), median(taken), max(taken)))])
+            run.say(f"rest: {' '.join(section.lines[-1])} ms")
+            way.hold()
+    return section

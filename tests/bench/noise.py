@@ -30,6 +30,8 @@ class Noise:
 
     def line(self) -> str:
         """What is said of it under the table."""
+        if not self.seconds:
+            return "Nothing was measured."
         middle = median(self.seconds)
         low, high = min(self.seconds) / middle - 1, max(self.seconds) / middle - 1
         times = len(self.seconds)

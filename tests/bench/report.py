@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import json
+import os
 from dataclasses import dataclass, field
 from pathlib import Path
 from statistics import median
 
+import psutil
 from tabulate import tabulate
 
 from bench.run import Section
@@ -80,11 +82,17 @@ def table(results: list[Result]) -> str:
     return tabulate(lines, heads, tablefmt="github", disable_numparse=True)
 
 
+def machine(version: str) -> str:
+    """On what it was measured."""
+    memory = psutil.virtual_memory().total / 2**30
+    return f"PostgreSQL {version}, {os.cpu_count()} processors, {memory:.0f} GB of memory, both servers on this machine."
+
+
 def told(section: Section) -> str:
     """A table beside the scenarios, with its heading."""
     cells = tabulate(section.lines, section.heads, tablefmt="github", disable_numparse=True)
     return f"### {section.title}\n\n{section.words}\n\n{cells}"
 
 
-def write(results: list[Result], path: Path) -> None:
-    path.write_text(json.dumps({"scenarios": {r.name: r.as_dict() for r in results}}, indent=2) + "\n")
+def write(results: list[Result], path: Path, quick: bool) -> None:
+    path.write_text(json.dumps({"quick": quick, "scenarios": {r.name: r.as_dict() for r in results}}, indent=2) + "\n")

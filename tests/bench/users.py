@@ -16,7 +16,7 @@ from bench.run import Run, Section, percentile
 ROW_COUNT = 500_000
 ACCOUNTS = 100_000
 RATE = 100  # transactions per second on each node
-SECONDS_EACH = 20
+SECONDS_EACH = 30
 UPDATE = """
 \\set half {half}
 \\set id random(1, {accounts} / 2) * 2 - :half
