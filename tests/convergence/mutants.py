@@ -106,7 +106,7 @@ MUTANTS = {
     ),
     "refused rows are acknowledged": Mutant((("_apply_batch", "if v_left <> '[]' then", "if false then"),)),
     "applied rows are captured": Mutant(
-        (("_mark_applying", "array_agg(k)", "'{}'::text[]"), ("_mark_applying", "if p_everything then", "if false then"))
+        (("_mark_applying", "array_agg(k)", "'{}'::text[]"), ("_mark_applying", "if p_sections is null then", "if false then"))
     ),
     "the search for events begins behind open transactions": Mutant(
         (("_move_first", "p_link.horizon_xid <= pg_snapshot_xmin(pg_current_snapshot())", "p_link.horizon_xid is not null"),),

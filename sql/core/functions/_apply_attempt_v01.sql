@@ -34,11 +34,18 @@ declare
   v_schema text;
   v_table text;
   v_after bigint;
+  v_entities text[] := '{}';
+  v_many boolean := false;
   v_may_differ boolean;
   v_alone boolean;
   v_lost jsonb;
   v_kept jsonb := '[]';
 begin
+  for i in 1 .. cardinality(p_sections) loop
+    v_entities := v_entities || p_sections[i].entity;
+    v_many := v_many or cardinality(p_sections[i].keys) > 200 or cardinality(p_sections[i].gone) > 200;
+  end loop;
+  v_many := coalesce(v_many, false);
   for v_try in 1 .. 5 + cardinality(p_sections) loop
     o_tries := v_try;
     begin
@@ -64,8 +71,9 @@ begin
             from unnest(v_settled.o_waiting) k), '[]');
       end loop;
       -- To look costs as much as the keys of a few hundred records.
-      v_alone := rowferry._record_count(v_sections) > 200 and not rowferry._may_differ(v_sections);
-      perform rowferry._mark_applying(v_sections, v_alone);  -- not what stays as it is here: a cascade may take it
+      v_alone := v_many and not rowferry._may_differ(v_entities);
+      -- Not what stays as it is here: a cascade may take it.
+      perform rowferry._mark_applying(v_entities, case when not v_alone then v_sections end);
       if p_good is null then
         perform rowferry._write_sections(v_sections, p_deletes_first);
       else
@@ -88,7 +96,7 @@ begin
           raise exception using errcode = 'RF100', message = 'a user changed a record that was being applied';
         end if;
       end loop;
-      v_may_differ := rowferry._may_differ(v_sections);
+      v_may_differ := rowferry._may_differ(v_entities);
       if v_alone and v_may_differ then
         raise exception using errcode = 'RF100', message = 'a trigger came to a table that was being applied';
       end if;

@@ -23,6 +23,7 @@ declare
   v_order text[];
   v_index integer;
   v_attempt record;
+  v_records bigint := rowferry._record_count(p_sections);  -- counted as seldom as can be: sections are large
   v_left jsonb := '[]';
   v_apart jsonb;
   v_patient boolean := current_setting('statement_timeout')::interval > current_setting('deadlock_timeout')::interval;
@@ -74,7 +75,8 @@ begin
     if v_state is null then
       o_conflicts := v_attempt.o_conflicts;
       v_left := v_left || v_attempt.o_busy;
-      o_applied := o_applied + rowferry._record_count(v_sections) - jsonb_array_length(v_attempt.o_busy);
+      o_applied := o_applied + case when v_left = v_attempt.o_busy then v_records else rowferry._record_count(v_sections) end
+        - jsonb_array_length(v_attempt.o_busy);
       exit;
     elsif v_state = '55P03' and not v_locked then
       v_locked := true;
@@ -94,9 +96,9 @@ begin
     end if;
   end loop;
   -- What is not written here may not be acknowledged.
-  if o_applied + jsonb_array_length(v_left) <> rowferry._record_count(p_sections) then
+  if o_applied + jsonb_array_length(v_left) <> v_records then
     raise exception using errcode = 'XX000', message = 'a record of the batch was neither applied nor left',
-      detail = format('%s applied, %s left, %s in the batch.', o_applied, jsonb_array_length(v_left), rowferry._record_count(p_sections)),
+      detail = format('%s applied, %s left, %s in the batch.', o_applied, jsonb_array_length(v_left), v_records),
       hint = 'Nothing was applied. This is a defect of rowferry: please report it with the version that select rowferry.version() shows.';
   end if;
 

@@ -41,7 +41,7 @@ begin
     if v_scale < 1 and v_batch.keys > 1 then
       o_link.batch_limit := greatest(1, least(o_link.batch_limit, (v_batch.keys * v_scale)::integer));
     elsif v_scale > 2 and v_batch.keys >= o_link.batch_limit / 2 then
-      o_link.batch_limit := least(20000, o_link.batch_limit * 2);
+      o_link.batch_limit := least(20000, o_link.batch_limit * least(8, v_scale / 2)::integer);
     end if;
   end loop;
 

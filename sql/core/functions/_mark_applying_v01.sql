@@ -1,8 +1,8 @@
--- Tells the capture functions, in this transaction only, which rows come from the peer and need no event: these keys, or all that is written to these
--- tables (p_everything: nothing else can write them meanwhile).
+-- Tells the capture functions, in this transaction only, which rows come from the peer and need no event: these keys, or all that is written to the tables
+-- of these entities (p_sections null: nothing else can write them meanwhile).
 create or replace function rowferry._mark_applying(
-  p_sections rowferry._section[],
-  p_everything boolean
+  p_entities text[],
+  p_sections rowferry._section[]
 )
 returns void
 language plpgsql
@@ -11,10 +11,10 @@ as $$
 begin
   insert into rowferry.applying (transaction_id, entity_id, hops, keys)
   values (pg_current_xact_id(), 0, 1, '{}');
-  if p_everything then
+  if p_sections is null then
     insert into rowferry.applying (transaction_id, entity_id, hops)
     select pg_current_xact_id(), e.id, 1
-    from rowferry.entities e where e.name in (select (p_sections[i]).entity from generate_subscripts(p_sections, 1) i);
+    from rowferry.entities e where e.name = any (p_entities);
   else
     insert into rowferry.applying (transaction_id, entity_id, hops, keys)
     select pg_current_xact_id(), e.id, 1, array_agg(k)
@@ -26,5 +26,5 @@ begin
   perform set_config('rowferry.applying', 'on', true);
 end
 $$;
-comment on function rowferry._mark_applying(rowferry._section[], boolean) is 'Marks the rows that are about to be applied.';
-revoke all on function rowferry._mark_applying(rowferry._section[], boolean) from public;
+comment on function rowferry._mark_applying(text[], rowferry._section[]) is 'Marks the rows that are about to be applied.';
+revoke all on function rowferry._mark_applying(text[], rowferry._section[]) from public;

@@ -1,8 +1,8 @@
--- Whether anything but the sender could decide how these rows are stored, or write others: a user's trigger on one of their tables, or on one that a
+-- Whether anything but the sender could decide how rows of these entities are stored, or write others: a user's trigger on one of their tables, or on one that a
 -- cascade reaches, or a cascade that takes the rows themselves, or a default, check or index that calls a function of the user's. It may be any table of
 -- the batch, since no row of the batch is captured while it is applied.
 create or replace function rowferry._may_differ(
-  p_sections rowferry._section[]
+  p_entities text[]
 )
 returns boolean
 language plpgsql
@@ -13,18 +13,17 @@ begin
   -- Most tables have no trigger of anybody's: so no foreign key either, whose own triggers these would be.
   if not exists (
     select
-    from generate_subscripts(p_sections, 1) i
-    join rowferry.entities e on e.name = (p_sections[i]).entity
+    from rowferry.entities e
     join pg_class c on c.oid = e.relation
-    where c.relkind <> 'r' or c.relchecks > 0
+    where e.name = any (p_entities) and (c.relkind <> 'r' or c.relchecks > 0
       or exists (select from pg_trigger t where t.tgrelid = c.oid and (t.tgisinternal or t.tgname not like 'rowferry\_%'))
       or exists (select from pg_attrdef a where a.adrelid = c.oid)
-      or exists (select from pg_index x where x.indrelid = c.oid and (x.indexprs is not null or x.indpred is not null))) then
+      or exists (select from pg_index x where x.indrelid = c.oid and (x.indexprs is not null or x.indpred is not null)))) then
     return false;
   end if;
   return (
     with recursive written (relation) as (
-      select e.relation::oid from generate_subscripts(p_sections, 1) i join rowferry.entities e on e.name = (p_sections[i]).entity
+      select e.relation::oid from rowferry.entities e where e.name = any (p_entities)
       union
       select r.relation
       from written w
@@ -40,10 +39,9 @@ begin
         select from written w join pg_trigger t on t.tgrelid = w.relation where not t.tgisinternal and t.tgname not like 'rowferry\_%'
       ) or exists (
         select
-        from generate_subscripts(p_sections, 1) i
-        join rowferry.entities e on e.name = (p_sections[i]).entity
+        from rowferry.entities e
         join pg_constraint f on f.conrelid = e.relation and f.contype = 'f'
-        where f.confdeltype in ('c', 'n', 'd') or f.confupdtype in ('c', 'n', 'd')
+        where e.name = any (p_entities) and (f.confdeltype in ('c', 'n', 'd') or f.confupdtype in ('c', 'n', 'd'))
       ) or exists (
         select
         from written w
@@ -59,5 +57,5 @@ begin
   );
 end
 $$;
-comment on function rowferry._may_differ(rowferry._section[]) is 'Whether rows of these sections may be stored in another way than they were sent.';
-revoke all on function rowferry._may_differ(rowferry._section[]) from public;
+comment on function rowferry._may_differ(text[]) is 'Whether rows of these entities may be stored in another way than they were sent.';
+revoke all on function rowferry._may_differ(text[]) from public;

@@ -14,6 +14,7 @@ declare
   v_hops smallint := 1;
   v_step text;
   v_index integer;
+  v_asked boolean := false;
   -- Before PostgreSQL 18 a deferred trigger has the rights of whoever makes it fire: with tables of several owners, each fires its own.
   v_each boolean := current_setting('server_version_num')::integer < 180000 and (
     select count(distinct c.relowner) > 1
@@ -21,6 +22,7 @@ declare
 begin
   foreach v_step in array case when p_deletes_first then array['delete', 'apply'] else array['apply', 'delete'] end loop
     for i in 1 .. cardinality(p_sections) loop
+      v_asked := v_asked or (p_sections[i]).asked is not null;
       v_index := case v_step when 'apply' then i else cardinality(p_sections) + 1 - i end;
       continue when case v_step when 'apply' then (p_sections[v_index]).keys is null else (p_sections[v_index]).gone is null end;
       v_entity := (p_sections[v_index]).entity;
@@ -42,11 +44,13 @@ begin
       end if;
     end loop;
   end loop;
-  insert into rowferry.events (changed_at, entity_id, event_type, record_id)
-  select rowferry._now(), e.id, 'a', k
-  from generate_subscripts(p_sections, 1) i
-  join rowferry.entities e on e.name = (p_sections[i]).entity
-  cross join lateral unnest((p_sections[i]).asked) k;
+  if v_asked then
+    insert into rowferry.events (changed_at, entity_id, event_type, record_id)
+    select rowferry._now(), e.id, 'a', k
+    from generate_subscripts(p_sections, 1) i
+    join rowferry.entities e on e.name = (p_sections[i]).entity
+    cross join lateral unnest((p_sections[i]).asked) k;
+  end if;
 end
 $$;
 comment on function rowferry._write_sections(rowferry._section[], boolean) is 'Writes sections, and answers their questions.';
