@@ -221,7 +221,8 @@ def test_the_workers_role_can_read_and_write_no_users_table(notes: Nodes) -> Non
         for statement in (
             *("select * from notes", "insert into notes values (2)", "update notes set body = 'b'", "delete from notes"),
             *("truncate notes", "select * from rowferry.notes_events", "select rowferry.read_notes('{1}', null)"),
-            *("select rowferry.apply_notes(array['{x}', '{1}'], false)", "select * from rowferry.events", "set role rowferry_owner"),
+            *("select rowferry.apply_notes(array['{x}', '{1}'], false)", "select * from rowferry.events"),
+            "set role rowferry_owner",
         ):
             with pytest.raises(psycopg.errors.InsufficientPrivilege):
                 connection.execute(statement)
