@@ -103,7 +103,7 @@ def test_a_trigger_of_the_target_finds_what_its_tables_schema_and_public_hold(no
 
 
 GENERATED = [
-    ("apply_items", "text[]", "array['{1}', '{b}']"),
+    ("apply_items", "text[], boolean", "array['{1}', '{b}'], false"),
     ("delete_items", "text[]", "array['1']"),
     ("lock_items", "text[]", "array['1']"),
     ("differing_items", "text[], text[]", "array['{1}', '{b}'], array['1']"),
@@ -146,7 +146,7 @@ def test_what_a_trigger_of_the_target_sets_ends_with_the_function_that_fired_it(
     now = "select " + ", ".join(f"current_setting('{name}')" for name in SPELLING)
     with crm.connect(autocommit=False) as connection:
         before = connection.execute(now).fetchone()
-        for call in ("apply_items(array['{1}', '{a}'])", "delete_items(array['1'])"):
+        for call in ("apply_items(array['{1}', '{a}'], false)", "delete_items(array['1'])"):
             connection.execute(f"select rowferry.{call}")
             assert connection.execute(now).fetchone() == before, call
 

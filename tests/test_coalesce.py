@@ -96,3 +96,22 @@ def test_what_was_sent_is_not_taken_back(notes: Nodes) -> None:
     assert len(waiting(notes.crm)) == 2
     sync(*notes)
     assert [rows(node, "select value from notes where id = 1") for node in notes] == [["(4)"]] * 2
+
+
+def test_a_batch_names_exactly_the_events_that_it_holds(nodes: Nodes) -> None:
+    """Events of several tables, mixed in the queue: what a batch names is what leaves once the peer has it, in whatever order it was read."""
+    tables = [f"t{number}" for number in range(3)]
+    for table in tables:
+        nodes.crm.sql(f"create table {table} (id int primary key, value int); select rowferry.attach('{table}')")
+    nodes.crm.sql(
+        "insert into rowferry.events (changed_at, entity_id, event_type, record_id)"
+        " select clock_timestamp(), 1 + n * n % 7 % 3, 'u', n::text from generate_series(1, 400) n"
+    )
+    with nodes.crm.connect() as connection:
+        connection.execute("set enable_hashagg = off")  # grouped by sorting, which keeps no order
+        for limit in range(1, 400):
+            found = connection.execute(f"""
+                select b.o_ids::text, range_agg(int8range(i, i, '[]'))::text
+                from rowferry._read_batch('billing', {limit}, true) b, unnest(b.o_sections) s, unnest(s.event_ids) i group by b.o_ids""")
+            [(named, held)] = found.fetchall()
+            assert named == held

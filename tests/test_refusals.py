@@ -156,6 +156,8 @@ def test_a_tree_that_was_held_whole_arrives_once_its_root_may_come(nodes: Nodes,
     held = "select count(*) as n from rowferry.held_events where attempts > 0"
     for _ in range(600):
         crm, billing = courier.call(nodes.crm, billing)["envelope"], courier.call(nodes.billing, crm)["envelope"]
+        # On a busy machine they would be due again before all others have had their turn.
+        nodes.crm.sql("update rowferry.held_events set not_before = 'infinity' where attempts > 0")
         if nodes.crm.sql(held) == [{"n": 400}]:
             break
     assert nodes.crm.sql(held) == [{"n": 400}]

@@ -63,6 +63,8 @@ declare
   v_seen_records text[] := '{}';
   v_several record;
   v_count integer;
+  v_lowest bigint;
+  v_highest bigint;
   v_keys text[];
   v_read record;
   v_state text;
@@ -195,8 +197,10 @@ begin
       v_bytes := case when v_total > c_most_bytes then -1 else greatest(0, c_bytes - v_total) end;
       o_sections := o_sections || v_section;
       v_count := cardinality(v_section.event_ids);
-      o_ids := o_ids + case when v_section.event_ids[v_count] - v_section.event_ids[1] = v_count - 1 and v_group.o_several is null
-        then int8multirange(int8range(v_section.event_ids[1], v_section.event_ids[v_count], '[]'))
+      -- In no order, each once.
+      v_lowest := (select min(i) from unnest(v_section.event_ids) i);
+      v_highest := (select max(i) from unnest(v_section.event_ids) i);
+      o_ids := o_ids + case when v_highest - v_lowest = v_count - 1 then int8multirange(int8range(v_lowest, v_highest, '[]'))
         else (select range_agg(int8range(i, i, '[]')) from unnest(v_section.event_ids) i) end;
       o_events := o_events + v_count;
       o_keys := o_keys + coalesce(cardinality(v_section.keys), 0) + coalesce(cardinality(v_section.gone), 0) + coalesce(cardinality(v_section.asked), 0);
