@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import psycopg
 
 from bench.bed import Bed, Ours, await_true
+from bench.report import shown
 from bench.run import Run, Section
 from harness.nodes import Node
 
@@ -104,7 +105,7 @@ def measure(run: Run) -> Section:
             size = sum(int(ours.source.sql(f"select sum(length(t::text)) as n from {n} t")[0]["n"] or 0) for n in ours.names())
             size = size * rows / (warm + rows)
             ours.settle()
-        section.lines.append([case.title, f"{rows:,}", f"{rows / seconds:,.4g}", f"{size / 1e6 / seconds:,.3g}"])
+        section.lines.append([case.title, f"{rows:,}", shown(rows / seconds), shown(size / 1e6 / seconds)])
         run.say(f"growth, {case.title}: {' '.join(section.lines[-1][1:])}")
     return section
 
