@@ -99,7 +99,7 @@ def test_what_was_sent_is_not_taken_back(notes: Nodes) -> None:
 
 
 def test_a_batch_names_exactly_the_events_that_it_holds(nodes: Nodes) -> None:
-    """Events of several tables, mixed in the queue: what a batch names is what leaves once the peer has it, in whatever order it was read."""
+    """Of several tables, mixed in the queue: what a batch names leaves once the peer has it, in whatever order it was read."""
     tables = [f"t{number}" for number in range(3)]
     for table in tables:
         nodes.crm.sql(f"create table {table} (id int primary key, value int); select rowferry.attach('{table}')")
@@ -110,8 +110,12 @@ def test_a_batch_names_exactly_the_events_that_it_holds(nodes: Nodes) -> None:
     with nodes.crm.connect() as connection:
         connection.execute("set enable_hashagg = off")  # grouped by sorting, which keeps no order
         for limit in range(1, 400):
-            found = connection.execute(f"""
+            found = connection.execute(
+                """
                 select b.o_ids::text, range_agg(int8range(i, i, '[]'))::text
-                from rowferry._read_batch('billing', {limit}, true) b, unnest(b.o_sections) s, unnest(s.event_ids) i group by b.o_ids""")
+                from rowferry._read_batch('billing', %s, true) b, unnest(b.o_sections) s, unnest(s.event_ids) i
+                group by b.o_ids""",
+                [limit],
+            )
             [(named, held)] = found.fetchall()
             assert named == held
