@@ -291,6 +291,16 @@ def test_a_trigger_that_writes_another_row_of_the_batch_leaves_both_sides_equal(
     assert len(assert_equal(nodes, "orders")) == 1
 
 
+def test_what_a_trigger_adds_to_its_own_table_in_a_large_batch_travels_back(notes: Nodes) -> None:
+    """No key is compared where nothing but the applier can write a table; a trigger of the user's can."""
+    notes.billing.sql("""
+        create function also() returns trigger language plpgsql as $$ begin insert into notes values (-1, 'also'); return null; end $$;
+        create trigger also after insert on notes for each row when (new.id = 1) execute function also()""")
+    notes.crm.sql("insert into notes select n, 'a' from generate_series(1, 1000) n")
+    sync(*notes)
+    assert [rows(node, "select count(*), min(id) from notes") for node in notes] == [["(1001,-1)"]] * 2
+
+
 def test_settings_that_a_trigger_leaves_behind_change_no_value_on_its_way(notes: Nodes) -> None:
     for node in notes:
         node.sql("create table measures (id integer primary key, value double precision, at timestamptz)")

@@ -1,6 +1,6 @@
--- Whether anything but the sender could decide how rows of these entities are stored, or write others: a user's trigger on one of their tables, or on one that a
--- cascade reaches, or a cascade that takes the rows themselves, or a default, check or index that calls a function of the user's. It may be any table of
--- the batch, since no row of the batch is captured while it is applied.
+-- Whether anything but the sender could decide how rows of these entities are stored, or write others: a user's trigger or rule on one of their tables,
+-- or on one that a cascade reaches, or a cascade that takes the rows themselves, or a default, check or index that calls a function of the user's. It may
+-- be any table of the batch, since no row of the batch is captured while it is applied.
 create or replace function rowferry._may_differ(
   p_entities text[]
 )
@@ -15,7 +15,7 @@ begin
     select
     from rowferry.entities e
     join pg_class c on c.oid = e.relation
-    where e.name = any (p_entities) and (c.relkind <> 'r' or c.relchecks > 0
+    where e.name = any (p_entities) and (c.relkind <> 'r' or c.relhasrules or c.relchecks > 0
       or exists (select from pg_trigger t where t.tgrelid = c.oid and (t.tgisinternal or t.tgname not like 'rowferry\_%'))
       or exists (select from pg_attrdef a where a.adrelid = c.oid)
       or exists (select from pg_index x where x.indrelid = c.oid and (x.indexprs is not null or x.indpred is not null)))) then
@@ -37,6 +37,8 @@ begin
     )
     select exists (
         select from written w join pg_trigger t on t.tgrelid = w.relation where not t.tgisinternal and t.tgname not like 'rowferry\_%'
+      ) or exists (
+        select from written w join pg_class c on c.oid = w.relation where c.relhasrules
       ) or exists (
         select
         from rowferry.entities e
