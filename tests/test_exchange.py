@@ -294,7 +294,8 @@ def test_a_trigger_that_writes_another_row_of_the_batch_leaves_both_sides_equal(
 def test_what_a_trigger_adds_to_its_own_table_in_a_large_batch_travels_back(notes: Nodes) -> None:
     """No key is compared where nothing but the applier can write a table; a trigger of the user's can."""
     notes.billing.sql("""
-        create function also() returns trigger language plpgsql as $$ begin insert into notes values (-1, 'also'); return null; end $$;
+        create function also() returns trigger language plpgsql as
+        $$ begin insert into notes values (-1, 'also'); return null; end $$;
         create trigger also after insert on notes for each row when (new.id = 1) execute function also()""")
     notes.crm.sql("insert into notes select n, 'a' from generate_series(1, 1000) n")
     sync(*notes)
