@@ -69,7 +69,7 @@ def upgrade() -> None:
             "functions/_coalesce_v01.sql",
             "functions/_coalesce_records_v01.sql",
             "functions/_move_first_v01.sql",
-            "functions/_may_build_v01.sql",
+            "functions/_anything_waits_v01.sql",
             "functions/_build_v01.sql",
             "functions/_counts_v01.sql",
             "functions/_exchange_v01.sql",

@@ -5,6 +5,7 @@ from __future__ import annotations
 import subprocess
 import tempfile
 import time
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
@@ -92,14 +93,8 @@ def bed(bin_dir: Path | None = None, keeps: bool = False, **settings: str) -> It
         yield Bed(*started, keeps)
 
 
-class Way:
-    """One way to keep the table `items` equal from crm to billing, which can be held and released.
-
-    A context manager: at the end nothing flows, and the databases are dropped. `live`: it cannot be held without ending it, so
-    it is measured from the commit on.
-    """
-
-    live = False
+class Pair:
+    """Two databases of one name, dropped at the end of the block: a context manager."""
 
     def __init__(self, bed: Bed, database: str) -> None:
         self.bed, self.database = bed, database
@@ -116,24 +111,32 @@ class Way:
         """End for good."""
         self.bed.drop(self.database)
 
+
+class Way(Pair, ABC):
+    """One way to keep the table `items` equal from crm to billing. It may run all the time, and is measured from the commit."""
+
+    @abstractmethod
     def release(self) -> None:
         """Let changes flow."""
-        raise NotImplementedError
 
+    @abstractmethod
     def hold(self) -> None:
-        """Let changes wait."""
-        raise NotImplementedError
+        """Let changes wait; one that runs all the time ends."""
 
-    def began(self) -> float:
-        """When they began to flow, in seconds since the epoch: the start of programs is not what is measured."""
-        raise NotImplementedError
-
+    @abstractmethod
     def settle(self) -> None:
         """Until nothing is left to do."""
-        raise NotImplementedError
 
 
-class Ours(Way):
+class Holdable(Way):
+    """A way that can be held and released again and again, and is measured from its release on."""
+
+    @abstractmethod
+    def began(self) -> float:
+        """When changes began to flow, in seconds since the epoch: the start of programs is not what is measured."""
+
+
+class Ours(Holdable):
     """rowferry, with its worker as a process of its own at the default settings."""
 
     def __init__(self, bed: Bed, database: str = "ours", *tables: str) -> None:
@@ -173,7 +176,7 @@ class Ours(Way):
                 await_true("all events have left", lambda c=connection: not c.execute(query).fetchone(), 0.02)
 
 
-class Native(Way):
+class Native(Holdable):
     """Native logical replication of an identical table, with the defaults of publication and subscription."""
 
     def __init__(self, bed: Bed, database: str = "native", *tables: str) -> None:
@@ -234,7 +237,7 @@ def digest(node: Node, table: str = "items") -> str:
     return str(node.sql(query)[0]["digest"])
 
 
-def equal(way: Way, table: str = "items") -> None:
+def equal(way: Pair, table: str = "items") -> None:
     """RuntimeError if the two tables differ: a figure without the rows is none."""
     first, second = (digest(node, table) for node in way.nodes)
     if first != second:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 import time
 
-from bench.bed import ROWS, TABLE, Ours, Way, pgbench
+from bench.bed import ROWS, TABLE, Ours, Pair, pgbench
 from bench.report import Result, compared
 from bench.run import Run
 from harness.nodes import Node
@@ -19,16 +19,13 @@ update items set amount = amount + 1, changed_at = now() where id = :id;
 OPTIONS = ["-c", "8", "-j", "2", "-M", "prepared"]
 
 
-class Plain(Way):
+class Plain(Pair):
     """The same table without any sync."""
 
     def __init__(self, run: Run, database: str) -> None:
         super().__init__(run.bed, database)
         for node in self.nodes:
             node.sql(TABLE.format(name="items"))
-
-    def hold(self) -> None:
-        pass
 
 
 def clear(node: Node) -> None:
@@ -42,7 +39,7 @@ def transactions(run: Run, names: tuple[str, ...]) -> list[Result]:
     rows = ROW_COUNT // run.scale
     results = []
     with Ours(run.bed, "captured") as with_capture, Plain(run, "plain") as without:
-        ways: dict[str, Way] = {"with": with_capture, "without": without}
+        ways: dict[str, Pair] = {"with": with_capture, "without": without}
         for way in ways.values():
             way.source.sql(ROWS.format(name="items", first=1, last=rows))
             clear(way.source)
@@ -77,7 +74,7 @@ def bulk(run: Run) -> list[Result]:
     }
     found: dict[tuple[str, str], list[float]] = {(name, key): [] for name in statements for key in ("with", "without")}
     with Ours(run.bed, "bulk_captured") as with_capture, Plain(run, "bulk_plain") as without:
-        ways: dict[str, Way] = {"with": with_capture, "without": without}
+        ways: dict[str, Pair] = {"with": with_capture, "without": without}
         for way in ways.values():  # the first time, functions are planned and files made
             way.source.sql(ROWS.format(name="items", first=1, last=1000))
             way.source.sql("update items set amount = 0; delete from items")

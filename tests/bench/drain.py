@@ -9,7 +9,7 @@ from typing import Self
 
 import psycopg
 
-from bench.bed import ROWS, Native, Ours, Way, await_true, equal
+from bench.bed import ROWS, Holdable, Native, Ours, await_true, equal
 from bench.report import Result, compared
 from bench.run import Run
 
@@ -42,7 +42,7 @@ class Drain:
     def __enter__(self) -> Self:
         with ExitStack() as stack:
             self.ours, self.native = (stack.enter_context(way(self.run.bed)) for way in (Ours, Native))
-            self.ways: dict[str, Way] = {"ours": self.ours, "native": self.native}
+            self.ways: dict[str, Holdable] = {"ours": self.ours, "native": self.native}
             for way in self.ways.values():  # the first time, functions are planned and files made
                 way.source.sql(ROWS.format(name="items", first=-20_000, last=-10_000))
                 self.flow(way, way.source)
@@ -52,7 +52,7 @@ class Drain:
     def __exit__(self, *_: object) -> None:
         self.stack.close()
 
-    def flow(self, way: Way, *senders: object) -> float:
+    def flow(self, way: Holdable, *senders: object) -> float:
         """Release what waits, and the seconds until the beacon of each sender has arrived."""
         self.number += 1
         pairs = [(s, t, i) for i, (s, t) in enumerate(((way.source, way.target), (way.target, way.source)), 1) if s in senders]
@@ -70,12 +70,12 @@ class Drain:
         equal(way)
         return ended - began
 
-    def small_transactions(self, way: Way, ids: int) -> None:
+    def small_transactions(self, way: Holdable, ids: int) -> None:
         """One-row updates, each in a transaction, spread over so many rows."""
         with way.source.connect(options="-c synchronous_commit=off") as connection:
             connection.execute(SMALL.format(count=self.some, ids=ids))
 
-    def compare(self, name: str, count: int, write: Callable[[Way, int], None], goal: float) -> Result:
+    def compare(self, name: str, count: int, write: Callable[[Holdable, int], None], goal: float) -> Result:
         """Rows/s of both ways, as medians of alternated runs."""
         rates: dict[str, list[float]] = {"ours": [], "native": []}
         for number, key in self.run.alternated(list(self.ways)):
@@ -89,31 +89,31 @@ class Drain:
         return compared(name, rates["ours"], rates["native"], "rows/s", goal, "more")
 
     def inserts(self) -> Result:
-        def write(way: Way, run: int) -> None:
+        def write(way: Holdable, run: int) -> None:
             way.source.sql(ROWS.format(name="items", first=run * self.rows + 1, last=(run + 1) * self.rows))
 
         return self.compare("drain_inserts", self.rows, write, 1.0)
 
     def updates(self) -> Result:
-        def write(way: Way, run: int) -> None:
+        def write(way: Holdable, run: int) -> None:
             way.source.sql(f"update items set amount = amount + 1, changed_at = now() where id between 1 and {self.rows}")
 
         return self.compare("drain_updates", self.rows, write, 1.6)
 
     def small(self) -> Result:
-        def write(way: Way, run: int) -> None:
+        def write(way: Holdable, run: int) -> None:
             self.small_transactions(way, self.rows)
 
         return self.compare("drain_small", self.some, write, 3.0)
 
     def few(self) -> Result:
-        def write(way: Way, run: int) -> None:
+        def write(way: Holdable, run: int) -> None:
             self.small_transactions(way, self.hot)
 
         return self.compare("drain_hot", self.some, write, 6.0)
 
     def deletes(self) -> Result:
-        def write(way: Way, run: int) -> None:
+        def write(way: Holdable, run: int) -> None:
             first = run * self.rows + 1
             way.source.sql(f"delete from items where id between {first} and {first + self.some - 1}")
 

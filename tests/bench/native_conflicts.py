@@ -5,19 +5,18 @@ Run by hand: python tests/bench/native_conflicts.py. Needs PostgreSQL 16 or newe
 
 import sys
 import time
-from collections.abc import Callable
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 import psycopg
 
+from bench.bed import await_true
 from harness import Node, Nodes, alembic
 from harness.exchange import rows, sync, waiting
 from rowferry import embedded
 
-SECONDS = 30.0
 SETTINGS = {
     "wal_level": "logical",
     "fsync": "off",
@@ -41,19 +40,6 @@ SCENARIOS = [
     Scenario("two inserts of one key", "insert into items values (2, 'crm')", "insert into items values (2, 'billing')"),
     Scenario("update against delete", "update items set v = 'crm' where id = 1", "delete from items where id = 1"),
 ]
-
-
-def await_all(what: str, condition: Callable[[], Any]) -> Any:
-    """Poll until the condition returns something true; stop the program after SECONDS."""
-    deadline = time.monotonic() + SECONDS
-    while True:
-        late = time.monotonic() > deadline
-        found = condition()
-        if found:
-            return found
-        if late:
-            sys.exit(f"waited {SECONDS:g} s in vain: {what}")
-        time.sleep(0.05)
 
 
 def shown(nodes: Nodes) -> str:
@@ -96,10 +82,10 @@ def replicated(nodes: Nodes) -> None:
                 ).format(psycopg.sql.Literal(other.conninfo), psycopg.sql.Identifier(f"to_{node.name}"))
             )
     for node in nodes:
-        await_all(
+        await_true(
             f"{node.name} subscribes", lambda node=node: node.sql("select 1 from pg_stat_subscription where pid is not null")
         )
-        await_all(f"{node.name} publishes", lambda node=node: node.sql("select 1 from pg_replication_slots where active"))
+        await_true(f"{node.name} publishes", lambda node=node: node.sql("select 1 from pg_replication_slots where active"))
 
 
 def native(nodes: Nodes, scenario: Scenario) -> tuple[str, str]:
@@ -108,11 +94,11 @@ def native(nodes: Nodes, scenario: Scenario) -> tuple[str, str]:
         node.sql(TABLE)
     replicated(nodes)
     nodes.crm.sql("insert into items values (1, 'old')")
-    await_all("the first row arrives", lambda: rows(nodes.billing, "select * from items"))
+    await_true("the first row arrives", lambda: rows(nodes.billing, "select * from items"))
     # Both write before either hears of the other.
     for node in nodes:
         node.sql("alter subscription from_other disable")
-        await_all("it is off", lambda node=node: not node.sql("select 1 from pg_stat_subscription where pid is not null"))
+        await_true("it is off", lambda node=node: not node.sql("select 1 from pg_stat_subscription where pid is not null"))
     nodes.crm.sql(scenario.crm)
     nodes.billing.sql(scenario.billing)
     ends = {node.name: position(node) for node in nodes}
@@ -123,7 +109,7 @@ def native(nodes: Nodes, scenario: Scenario) -> tuple[str, str]:
     def settled() -> bool:
         return all(caught_up(publisher, ends[publisher.name]) or errors(subscriber) >= 2 for publisher, subscriber in pairs)
 
-    await_all("each side has applied the other's change, or failed twice", settled)
+    await_true("each side has applied the other's change, or failed twice", settled)
     said = []
     for publisher, subscriber in pairs:
         # The counters are flushed a moment after the transaction.
@@ -135,11 +121,11 @@ def native(nodes: Nodes, scenario: Scenario) -> tuple[str, str]:
     result = shown(nodes), "<br>".join(said)
     for node in nodes:
         node.sql("alter subscription from_other disable; alter subscription from_other set (slot_name = none)")
-        await_all("it is off", lambda node=node: not node.sql("select 1 from pg_stat_subscription where pid is not null"))
+        await_true("it is off", lambda node=node: not node.sql("select 1 from pg_stat_subscription where pid is not null"))
         node.sql("drop subscription from_other")
     for publisher, subscriber in pairs:
         slot = f"to_{subscriber.name}"
-        await_all(
+        await_true(
             "the slot is free",
             lambda node=publisher, slot=slot: (
                 not node.sql("select 1 from pg_replication_slots where slot_name = %s and active", [slot])

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import psycopg
 
-from bench.bed import ROWS, Bed, Ours, Way, await_true, bed, equal
+from bench.bed import ROWS, Bed, Holdable, Ours, Way, await_true, bed, equal
 from bench.peers_article import Article
 from bench.peers_bucardo import Bucardo
 from bench.peers_pglogical import Pglogical
@@ -33,19 +33,19 @@ def lacking() -> list[str]:
 
 def rate(bed: Bed, way: Way, first: int, count: int) -> float:
     """Rows per second of so many new rows, of one transaction, until the last one is there."""
-    if not way.live:
+    if isinstance(way, Holdable):
         way.hold()
     bed.checkpoint()
     way.source.sql(ROWS.format(name="items", first=first, last=first + count - 1))
     began = time.time()
-    if not way.live:
+    if isinstance(way, Holdable):
         bed.checkpoint()
         way.release()
     with psycopg.connect(way.target.conninfo, autocommit=True) as connection:
         last = first + count - 1
         await_true("the last row arrives", lambda: connection.execute("select 1 from items where id = %s", [last]).fetchone())
     ended = time.time()
-    if not way.live:
+    if isinstance(way, Holdable):
         began = way.began()
     way.settle()
     equal(way)
@@ -63,7 +63,7 @@ def compare(run: Run, bed: Bed, name: str, peer: Callable[[Bed], Way], count: in
         }
         first = 1
         for way in ways.values():  # the first time, functions are planned and files made
-            if way.live:
+            if not isinstance(way, Holdable):
                 way.release()
             rate(bed, way, first, 1000)
         for number, key in run.alternated(list(ways)):

@@ -49,8 +49,6 @@ def loop(source: str, target: str, stop: Event) -> None:
 class Article(Way):
     """One way, so no loop of its own changes has to be broken. It runs all the time."""
 
-    live = True
-
     def __init__(self, bed: Bed, database: str = "of_article") -> None:
         super().__init__(bed, database)
         for node in self.nodes:

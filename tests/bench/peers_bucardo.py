@@ -23,7 +23,7 @@ LEFT = """
 
 
 class Bucardo(Way):
-    live = True
+    """It runs all the time."""
 
     def __init__(self, bed: Bed, database: str = "of_bucardo") -> None:
         super().__init__(bed, database)

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from bench.bed import TABLE, Bed, Way, await_true
+from bench.bed import TABLE, Bed, Holdable, await_true
 
 TRUSTED = "select 1 where current_setting('output_plugin_libraries') ~ 'pglogical'"
 
 
-class Pglogical(Way):
+class Pglogical(Holdable):
     def __init__(self, bed: Bed, database: str = "of_pglogical") -> None:
         super().__init__(bed, database)
         for node in self.nodes:

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import psycopg
 
-from bench.bed import ROWS, TABLE, Native, Ours, Way, await_true, pgbench_started
+from bench.bed import ROWS, TABLE, Holdable, Native, Ours, Pair, await_true, pgbench_started
 from bench.capture import Plain
 from bench.run import Run, Section, percentile
 
@@ -35,8 +35,9 @@ def latencies(folder: Path, first: float, last: float) -> list[float]:
     return found
 
 
-def run_users(run: Run, way: Way, drains: bool) -> tuple[float | None, dict[str, list[float]]]:
+def run_users(run: Run, way: Pair) -> tuple[float | None, dict[str, list[float]]]:
     """Seconds that the queue took, if there is one, and the latencies of the users of each node meanwhile, in ms."""
+    drains = isinstance(way, Holdable)
     rows, seconds = ROW_COUNT // run.scale, max(6, SECONDS_EACH // run.scale)
     for node in way.nodes:
         node.sql("vacuum analyze accounts")
@@ -54,7 +55,7 @@ def run_users(run: Run, way: Way, drains: bool) -> tuple[float | None, dict[str,
             for node in way.nodes:
                 await_true("users are at work", lambda node=node: node.sql(at_work))
             began = ended = time.time()
-            if drains:
+            if isinstance(way, Holdable):
                 way.release()
                 with psycopg.connect(way.target.conninfo, autocommit=True) as target:
                     query = "select 1 from items where id = %s"
@@ -87,9 +88,10 @@ def measure(run: Run) -> Section:
             native.pass_by()
             for title, way in (("no sync", plain), ("rowferry", ours), ("native", native)):
                 run.noise.look()
-                seconds, found = run_users(run, way, way is not plain)
+                seconds, found = run_users(run, way)
                 cells = [f"{percentile(found[name], share):.2f}" for name in ("crm", "billing") for share in (0.5, 0.99)]
                 section.lines.append([title, "–" if seconds is None else f"{seconds:.1f} s", *cells])
                 run.say(f"users, {title}: {' '.join(section.lines[-1][1:])}")
-                way.hold()
+                if isinstance(way, Holdable):
+                    way.hold()
     return section

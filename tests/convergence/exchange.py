@@ -211,6 +211,7 @@ class Exchange(RuleBasedStateMachine):
             self.tally.by_machine[name] = self.tally.by_machine.get(name, 0) + 1
 
     def finish(self) -> None:
+        """Each machine's last steps, and what must hold then. Not abstract: Hypothesis brings a metaclass of its own."""
         raise NotImplementedError
 
     def undone(self, key: str, final: dict[str, int]) -> Iterator[str]:

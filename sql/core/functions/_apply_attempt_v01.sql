@@ -37,7 +37,7 @@ declare
   v_entities text[] := '{}';
   v_many boolean := false;
   v_may_differ boolean;
-  v_alone boolean;
+  v_everything boolean;
   v_lost jsonb;
   v_kept jsonb := '[]';
 begin
@@ -70,10 +70,10 @@ begin
           || coalesce((select jsonb_agg(jsonb_build_object('entity', p_sections[i].entity, 'record_id', k, 'waiting', true))
             from unnest(v_settled.o_waiting) k), '[]');
       end loop;
-      -- To look costs as much as the keys of a few hundred records.
-      v_alone := v_many and not rowferry._may_differ(v_entities);
+      -- Nothing else can write these tables: to look costs as much as the keys of a few hundred records.
+      v_everything := v_many and not rowferry._may_differ(v_entities);
       -- Not what stays as it is here: a cascade may take it.
-      perform rowferry._mark_applying(v_entities, case when not v_alone then v_sections end);
+      perform rowferry._mark_applying(v_entities, case when not v_everything then v_sections end);
       if p_good is null then
         perform rowferry._write_sections(v_sections, p_deletes_first);
       else
@@ -97,7 +97,7 @@ begin
         end if;
       end loop;
       v_may_differ := rowferry._may_differ(v_entities);
-      if v_alone and v_may_differ then
+      if v_everything and v_may_differ then
         raise exception using errcode = 'RF100', message = 'a trigger came to a table that was being applied';
       end if;
       if v_may_differ then

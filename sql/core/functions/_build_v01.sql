@@ -47,12 +47,12 @@ begin
     'generation', p_link.generation, 'identity', rowferry._identity(), 'retired', p_link.acked, 'received', p_link.received,
     'received_tag', p_link.received_tag,
     'acks', (select coalesce(jsonb_agg(jsonb_build_object('number', t.number, 'tag', t.tag, 'ids', t.ids::text, 'refusals', t.refusals,
-        'conflicts', t.conflicts, 'applied_ms', t.applied_ms
-) order by t.number), '[]')
+        'conflicts', t.conflicts, 'applied_ms', t.applied_ms) order by t.number), '[]')
       from rowferry.taken_batches t where t.peer = p_link.peer),
     'target_ms', (extract(epoch from current_setting('deadlock_timeout')::interval) * 250)::integer,
     'hush', p_applied and v_alone);
-  if p_link.ready and not p_hushed and rowferry._may_build(p_link, p_left) and (select count(*) from rowferry.built_batches b where b.peer = p_link.peer and b.in_flight) < 2 then
+  if p_link.ready and not p_hushed and rowferry._anything_waits(p_link.first_id, p_left)
+    and (select count(*) from rowferry.built_batches b where b.peer = p_link.peer and b.in_flight) < 2 then
     perform rowferry._perform_skips(p_link.peer);
     v_limit := least(least(p_limit, p_link.batch_limit)::bigint * p_link.growth, 100000);
     perform rowferry._queue_backfill(p_link.peer, greatest(1, v_limit));

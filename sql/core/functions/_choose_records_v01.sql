@@ -1,6 +1,6 @@
 -- The records of the next batch for a peer, by entity: those of the oldest events, and a share of those that were refused before and are due again
--- (o_again). STABLE, as _read_batch, whose snapshot it sees. Of a record with one event, a real change, everything is told: o_keys, o_ids, o_stamps, and whether all are inserts (o_created); of the
--- others (o_several) only which they are. o_whole: nothing else is free to go; o_cut: others are due too; o_alone: the event of a record that travels
+-- (o_again). STABLE, as _read_batch, whose snapshot it sees. Of a record with one event, a real change, everything is told: o_keys, o_ids, o_stamps, and
+-- whether all are inserts (o_created); of the others (o_several) only which they are. o_whole: nothing else is free to go; o_cut: others are due too; o_alone: the event of a record that travels
 -- alone, and then is the only one; o_repeated: most of the oldest events are of a few records. No event below p_first_id, or in p_left, waits for its
 -- first batch.
 create or replace function rowferry._choose_records(
@@ -71,7 +71,8 @@ begin
     ) f
     group by f.entity_id
   ), counted (found, repeated, resent) as materialized (
-    select coalesce(sum(f.found), 0)::bigint, coalesce(sum((select count(*) - count(distinct k) from unnest(f.looked) k)), 0), coalesce(bool_or(f.questions), false) or v_resent
+    select coalesce(sum(f.found), 0)::bigint, coalesce(sum((select count(*) - count(distinct k) from unnest(f.looked) k)), 0),
+      coalesce(bool_or(f.questions), false) or v_resent
     from fresh f
   ), share (records) as (
     -- A bad row costs as much as many good ones: few of them while there is a backlog.

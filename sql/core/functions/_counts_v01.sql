@@ -29,9 +29,7 @@ begin
   last_id := coalesce(pg_sequence_last_value('rowferry.events_id_seq'), 0);
   -- Conflicts of large rows are told in every call until the peer knows of them.
   select greatest(1, max(t.patience)) into patience from rowferry.taken_batches t where t.peer = p_peer;
-  if not v_any_held and not v_skips and not exists (select from rowferry.backfills b where b.finished_at is null)
-    and not exists (select from unnest(v_gaps) g cross join lateral (
-      select from rowferry.events e where e.id >= lower(g) and e.id < upper(g) order by e.id limit 1) e) then
+  if not rowferry._anything_waits(v_first_id, p_left) then
     pending := 0;
     held := 0;
     backfilling := 0;

@@ -1,6 +1,5 @@
 -- The oldest events within p_gaps that are free to go: neither held nor skipped. In the order of ids, whatever the statistics say, since the ranges come in
--- order. Fully qualified and without SET, so that it is
--- inlined where each argument is a variable, and planned as its caller wants it.
+-- order. Fully qualified and without SET, so that it is inlined where each argument is a variable, and planned as its caller wants it.
 create or replace function rowferry._free_events(
   p_entity_ids integer[],
   p_gaps int8multirange,

@@ -1,7 +1,6 @@
 -- Moves the place where the search for the next batch begins past all that has left. Ids are drawn before their events can be seen, so it moves only up to
 -- an id behind which every transaction has ended. p_last_id: last id given out before this call drew its transaction id; null: not
--- known. p_left: events that have left in this call;
--- p_more: some have.
+-- known. p_left: events that have left in this call; p_more: some have, so that a new horizon is worth noting.
 create or replace function rowferry._move_first(
   p_link rowferry.links,
   p_last_id bigint,
