@@ -37,6 +37,7 @@ $f$ else '' end from pg_class where oid = p_entity.relation);
   v_moved_old text;
   v_moved_new text;
   v_lossy text;
+  v_lossy_from text;
   v_inserted text;
   v_selected text;
   v_immediate boolean;
@@ -66,10 +67,12 @@ begin
     string_agg(format('%s::%s', c.value, c.full_type), ', ' order by c.position) filter (where c.moving),
     string_agg(format(case when c.output like 'pg\_catalog.%' then '%s operator(pg_catalog.<>) %1$s::%s'
       else 'row(%s)::record operator(pg_catalog.*<>) row(%1$s::%s)::record' end, c.value, c.full_type), ' or ' order by c.position) filter (where c.lossy),
+    '(select ' || string_agg(format('pg_catalog.unnest(($1[%s])::%s[]) as c%1$s', c.position, case when c.typed then c.type else 'text' end), ', '
+      order by c.position) filter (where c.lossy) || ') u',
     string_agg(quote_ident(c.local), ', ' order by c.position),
     string_agg(c.value, ', ' order by c.position)
   into v_from, v_ordered, v_key_join, v_keys_join, v_keys, v_set, v_set_sent, v_old, v_new, v_plain_sent, v_sent, v_stored,
-    v_moved_set, v_moved_old, v_moved_new, v_lossy, v_inserted, v_selected
+    v_moved_set, v_moved_old, v_moved_new, v_lossy, v_lossy_from, v_inserted, v_selected
   from (
     select e.*, format(case when e.typed then 'u.c%s' else 'u.c%s::%s' end, e.position, e.type) as value,
       e.key_position is null and not e.in_unique and not e.insert_only as plain,
@@ -123,7 +126,7 @@ $rowferry$$f$,
     raise exception using errcode = '22003', message = 'a value does not fit its column on this node without loss',
       hint = %s;
   end if;
-$f$, v_from, v_lossy, quote_literal(format('Give the column the type that it has on the other node, then here: select rowferry.attach(%L); and on the other node: select rowferry.retry(id).',
+$f$, v_lossy_from, v_lossy, quote_literal(format('Give the column the type that it has on the other node, then here: select rowferry.attach(%L); and on the other node: select rowferry.retry(id).',
       p_entity.relation::text))) end,
     -- Setting a unique column locks out children of the row, even where its value stays: only where it changes. A key of which one
     -- value has two spellings (1.0 and 1.00) takes the one that was sent.

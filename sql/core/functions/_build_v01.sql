@@ -26,8 +26,7 @@ as $$
 declare
   c_time constant interval := '0.1 s';
   v_batch record;
-  c_most_events constant integer := 1000;  -- of one record
-  v_most_events integer := c_most_events;
+  v_most_events integer;  -- of one entity
   v_alone boolean := exists (select from rowferry.held_events)
     and exists (select from rowferry._alone(p_link.peer) a where a.o_allowed and not a.o_flying);
   v_coalesced boolean := false;
@@ -55,6 +54,7 @@ begin
     and (select count(*) from rowferry.built_batches b where b.peer = p_link.peer and b.in_flight) < 2 then
     perform rowferry._perform_skips(p_link.peer);
     v_limit := least(least(p_limit, p_link.batch_limit)::bigint * p_link.growth, 100000);
+    v_most_events := 1000 + 4 * v_limit;
     perform rowferry._queue_backfill(p_link.peer, greatest(1, v_limit));
     -- A statement of its own: its snapshot holds what was queued just now, and is the one for events and rows alike.
     begin
@@ -66,9 +66,10 @@ begin
           v_coalesced := true;
           select c.o_removed, c.o_hot into v_removed, v_hot from rowferry._coalesce(p_link.peer, greatest(1, v_limit), p_link.first_id, p_left) c;
         else
-          v_removed := rowferry._coalesce_records(p_link.peer, v_batch.o_hot_entities, v_batch.o_hot_records);
+          v_removed := rowferry._coalesce_records(p_link.peer, v_batch.o_hot_entity, v_batch.o_hot_records, v_most_events);
           v_hot := v_removed > 0 and clock_timestamp() - v_began > c_time;
-          v_most_events := case when v_removed > 0 then c_most_events end;
+          -- Nothing more to remove: they go as they are.
+          v_most_events := case when v_removed > 0 then v_most_events end;
         end if;
         o_removed := o_removed + v_removed;
         -- Out of time for this call, or so much has left that to search here would walk past it: the next one goes on.

@@ -1,8 +1,7 @@
--- The records of the next batch for a peer, by entity: those of the oldest events, and a share of those that were refused before and are due again
--- (o_again). STABLE, as _read_batch, whose snapshot it sees. Of a record with one event, a real change, everything is told: o_keys, o_ids, o_stamps, and
--- whether all are inserts (o_created); of the others (o_several) only which they are. o_whole: nothing else is free to go; o_cut: others are due too; o_alone: the event of a record that travels
--- alone, and then is the only one; o_repeated: most of the oldest events are of a few records. No event below p_first_id, or in p_left, waits for its
--- first batch.
+-- The records of the next batch for a peer, by entity: those of the oldest events, one as often as it has some there, and a share of those that were refused
+-- before and are due again (o_again). STABLE, as _read_batch, whose snapshot it sees. o_whole: nothing else is free to go; o_cut: others are due too; o_alone: the
+-- event of a record that travels alone, and then is the only one; o_repeated: most of the oldest events are of a few records, as far as a look at 4,000 of them
+-- tells. No event below p_first_id, or in p_left, waits for its first batch.
 create or replace function rowferry._choose_records(
   p_peer text,
   p_limit integer,
@@ -14,10 +13,6 @@ returns table (
   o_entity_id integer,
   o_again boolean,
   o_keys text[],
-  o_ids bigint[],
-  o_stamps timestamptz[],
-  o_created boolean,
-  o_several text[],
   o_whole boolean,
   o_cut boolean,
   o_alone bigint,
@@ -33,6 +28,7 @@ set enable_mergejoin = off
 set enable_material = off
 as $$
 declare
+  c_looked constant integer := 4000;
   v_now timestamptz := rowferry._now();
   v_mine integer[] := array(
     select e.id from rowferry.entities e where e.peer = p_peer and (e.held_until is null or e.held_until <= rowferry._now()));
@@ -51,21 +47,13 @@ begin
   return query
   with fresh as materialized (
     select f.entity_id, count(*) as found,
-      array_agg(f.record_id) filter (where not f.several and f.place <= p_limit) as keys,
-      array_agg(f.id) filter (where not f.several and f.place <= p_limit) as ids,
-      array_agg(f.stamp) filter (where not f.several and f.place <= p_limit) as stamps,
-      bool_and(f.event_type = 'i') filter (where not f.several and f.place <= p_limit) as created,
-      array_agg(f.record_id) filter (where f.several) as looked,
-      array_agg(f.record_id) filter (where f.several and f.place <= p_limit) as several,
+      array_agg(f.record_id) filter (where f.place <= p_limit) as keys,
+      array_agg(f.record_id) filter (where f.place <= c_looked) as looked,
+      array_agg(f.record_id) filter (where f.held) as held,
       bool_or(f.event_type = 'q') as questions
     from (
-      select e.id, e.entity_id, e.record_id, e.event_type, rowferry._stamp(e) as stamp, row_number() over () as place,
-        e.hops <> 0 or e.event_type in ('a', 'q')
-          -- From the newest one on: of a hot record, which has many, the dead are before it. Below p_first_id there are only held ones.
-          or (select o.id from rowferry.events o
-            where o.entity_id = e.entity_id and o.record_id = e.record_id and o.id >= p_first_id and o.id <> e.id
-            order by o.id desc limit 1) is not null
-          or v_held and exists (select from rowferry.held_events h where h.entity_id = e.entity_id and h.record_id = e.record_id) as several
+      select e.entity_id, e.record_id, e.event_type, row_number() over () as place,
+        v_held and exists (select from rowferry.held_events h where h.entity_id = e.entity_id and h.record_id = e.record_id) as held
       from rowferry._free_events(v_mine, int8multirange(int8range(p_first_id, 9223372036854775807)) - p_left - v_flying, v_held, v_skips,
         case when v_alone is null then p_limit + 1 else 0 end) e
     ) f
@@ -95,18 +83,18 @@ begin
         where n.id = d.entity_id) as together, array_agg(distinct d.record_id) as keys
     from due d
     where d.place <= (select records from share)
-      and not exists (select from fresh f where f.entity_id = d.entity_id and d.record_id = any (f.several))
+      and not exists (select from fresh f where f.entity_id = d.entity_id and d.record_id = any (f.held))
     group by d.entity_id
   )
-  select g.entity_id, g.again, g.keys, g.ids, g.stamps, g.created, g.several, c.found <= p_limit and v_alone is null,
+  select g.entity_id, g.again, g.keys, c.found <= p_limit and v_alone is null,
     (select count(*) from due) > (select records from share), v_alone,
-    c.repeated >= greatest(1, c.found / 2) or c.resent
+    c.repeated >= greatest(1, least(c.found, c_looked) / 2) or c.resent
   from (
-    select coalesce(f.entity_id, r.entity_id) as entity_id, false as again, f.keys, f.ids, f.stamps, f.created, f.several || r.keys as several
+    select coalesce(f.entity_id, r.entity_id) as entity_id, false as again, f.keys || r.keys as keys
     from fresh f
     full join (select r.* from retried r where r.together) r on r.entity_id = f.entity_id
     union all
-    select r.entity_id, true, null, null, null, false, r.keys from retried r where not r.together
+    select r.entity_id, true, r.keys from retried r where not r.together
   ) g
   cross join counted c
   order by g.again, g.entity_id;

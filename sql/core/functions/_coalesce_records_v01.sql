@@ -1,8 +1,10 @@
--- As _coalesce, for records of which _read_batch met too many events, wherever in the queue these are; up to 20,000 of each. Returns how many were removed.
+-- As _coalesce, for records of which _read_batch met too many events, wherever in the queue these are; looks at so many of them at most. Returns how many were
+-- removed.
 create or replace function rowferry._coalesce_records(
   p_peer text,
-  p_entity_ids integer[],
-  p_record_ids text[]
+  p_entity_id integer,
+  p_record_ids text[],
+  p_most_events integer
 )
 returns integer
 language plpgsql
@@ -20,17 +22,15 @@ declare
 begin
   select array_agg(n.id) into v_ids
   from (
-    select l.id, row_number() over (partition by k.entity_id, k.record_id order by l.stamp desc, l.id desc) as place
-    from unnest(p_entity_ids, p_record_ids) k (entity_id, record_id)
-    cross join lateral (
-      select e.id, rowferry._stamp(e) as stamp
+    select l.id, row_number() over (partition by l.record_id order by l.stamp desc, l.id desc) as place
+    from (
+      select e.record_id, e.id, rowferry._stamp(e) as stamp
       from rowferry.events e
-      where e.entity_id = k.entity_id and e.record_id = k.record_id and e.event_type <> 'q' and not e.id <@ v_sent
+      where e.entity_id = p_entity_id and e.record_id = any (p_record_ids) and e.event_type <> 'q' and not e.id <@ v_sent
         and not exists (select from rowferry.held_events h where h.event_id = e.id)
         and not exists (select from rowferry.skips s
           where s.done_at is null and s.entity_id = e.entity_id and s.record_id = e.record_id and e.id <@ s.ids)
-      order by e.id
-      limit 20000
+      limit p_most_events
     ) l
   ) n
   where n.place > 1;
@@ -38,5 +38,5 @@ begin
   return coalesce(cardinality(v_ids), 0);
 end
 $$;
-comment on function rowferry._coalesce_records(text, integer[], text[]) is 'Removes events of these records that a newer one makes superfluous.';
-revoke all on function rowferry._coalesce_records(text, integer[], text[]) from public;
+comment on function rowferry._coalesce_records(text, integer, text[], integer) is 'Removes events of these records that a newer one makes superfluous.';
+revoke all on function rowferry._coalesce_records(text, integer, text[], integer) from public;

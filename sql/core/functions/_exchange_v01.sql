@@ -81,7 +81,12 @@ begin
       and coalesce((v_header ->> 'number')::bigint, 0) <= v_link.received + 1 then
       v_link := rowferry._meet(v_link, v_header);
       if (v_header ->> 'number')::bigint = v_link.received + 1 then
+        -- What users' tables and triggers need is planned as elsewhere, unless a plan for each value would copy a large value, again and again.
+        if octet_length(p_envelope) <= 4194304 and current_setting('statement_timeout')::interval <= current_setting('deadlock_timeout')::interval then
+          perform set_config('plan_cache_mode', 'auto', true);
+        end if;
         select * into v_heard from rowferry._take(v_link, v_header, v_sections);
+        perform set_config('plan_cache_mode', 'force_generic_plan', true);
         v_link := v_heard.o_link;
         applied := v_heard.o_applied;
         refused := v_heard.o_refused;

@@ -1,7 +1,7 @@
 -- The next batch for a peer. STABLE: all statements in here see one snapshot, the caller's (R4). Oldest events first; a key with all its
 -- pending events; when a limit cut something off, the pending parents of every child row too, or the peer could not take it. Where the oldest events are
--- mostly of a few records (o_repeated, unless p_coalesced), or a record has p_most_events or more of them (o_hot_records), nothing is read: they are to be
--- coalesced first. With p_alone it may be one large row. No event below p_first_id, or in p_left, waits for its first batch.
+-- mostly of a few records (o_repeated, unless p_coalesced), or the chosen records of an entity have p_most_events or more (o_hot_entity, o_hot_records), nothing is
+-- read: they are to be coalesced first. With p_alone it may be one large row. No event below p_first_id, or in p_left, waits for its first batch.
 create or replace function rowferry._read_batch(
   p_peer text,
   p_limit integer,
@@ -18,7 +18,7 @@ create or replace function rowferry._read_batch(
   out o_unreadable jsonb,
   out o_large jsonb,
   out o_repeated boolean,
-  out o_hot_entities integer[],
+  out o_hot_entity integer,
   out o_hot_records text[]
 )
 language plpgsql
@@ -61,10 +61,13 @@ declare
   v_parent_records text[];
   v_seen_ids integer[] := '{}';
   v_seen_records text[] := '{}';
-  v_several record;
+  v_event_keys text[];
+  v_event_ids bigint[];  -- in their order
+  v_event_stamps timestamptz[];
+  v_event_hops smallint[];
+  v_created boolean;
   v_count integer;
-  v_lowest bigint;
-  v_highest bigint;
+  v_lowest bigint := case when exists (select from rowferry.held_events) then 0 else p_first_id end;
   v_keys text[];
   v_read record;
   v_state text;
@@ -86,7 +89,7 @@ begin
     for v_group in
       select c.* from rowferry._choose_records(p_peer, p_limit, p_alone, p_first_id, p_left) c where v_round = 0
       union all
-      select p.entity_id, false, null, null, null, false, array_agg(p.record_id), o_whole, v_cut, v_alone, false
+      select p.entity_id, false, array_agg(p.record_id), o_whole, v_cut, v_alone, false
       from unnest(v_parent_ids, v_parent_records) p (entity_id, record_id) where v_round > 0 group by p.entity_id
     loop
       o_whole := v_group.o_whole and o_whole;
@@ -96,41 +99,32 @@ begin
       if o_repeated then
         return;
       end if;
-      continue when v_group.o_keys is null and v_group.o_several is null;
+      continue when v_group.o_keys is null;
       select e.* into v_entity from rowferry.entities e where e.id = v_group.o_entity_id;
-      -- What was refused before is a section of its own: it is refused again more often than not, and is not to delay the others.
-      v_section := row(v_entity.name, v_entity.columns, null, null, null, v_group.o_keys, v_group.o_ids, v_group.o_stamps, null, null, null,
-        v_entity.key_columns || v_entity.key_types, array[v_entity.conflict_rule, v_entity.orphan_rule],
-        v_group.o_created and v_group.o_several is null);
-      v_keys := v_group.o_keys;
-      if v_group.o_several is not null then
-        select array_agg(k.record_id) as keys, array_agg(e.id) as ids, array_agg(e.stamp) as stamps, case when bool_or(e.hops <> 0) then array_agg(e.hops) end as hops
-        into v_several
-        from (select distinct s from unnest(v_group.o_several) s) k (record_id)
-        cross join lateral (
-          -- -1: an answer.
-          select e.id, case when e.event_type = 'a' then -1 else e.hops end::smallint as hops, rowferry._stamp(e) as stamp
+      -- All events of these records, found in one scan of the index. -1: an answer.
+      select array_agg(e.record_id), array_agg(e.id), array_agg(e.stamp), case when bool_or(e.hops <> 0) then array_agg(e.hops) end, bool_and(e.event_type = 'i')
+      into v_event_keys, v_event_ids, v_event_stamps, v_event_hops, v_created
+      from (
+        select f.*
+        from (
+          select e.record_id, e.id, e.event_type, case when e.event_type = 'a' then -1 else e.hops end::smallint as hops, rowferry._stamp(e) as stamp
           from rowferry.events e
-          where e.entity_id = v_entity.id and e.record_id = k.record_id
-          order by e.id
+          where e.entity_id = v_entity.id and e.record_id = any (v_group.o_keys) and e.id >= v_lowest
           limit p_most_events
-        ) e;
-        if cardinality(v_several.ids) >= p_most_events then
-          select array_agg(v_entity.id), array_agg(h.record_id) into o_hot_entities, o_hot_records
-          from (select k from unnest(v_several.keys) k group by k having count(*) >= p_most_events) h (record_id);
-          if o_hot_records is not null then
-            o_events := 0;
-            return;
-          end if;
-        end if;
-        if v_several.hops is not null then
-          v_section.event_hops := array_fill(0::smallint, array[coalesce(cardinality(v_keys), 0)]) || v_several.hops;
-        end if;
-        v_section.event_keys := v_keys || v_several.keys;
-        v_section.event_ids := v_section.event_ids || v_several.ids;
-        v_section.event_stamps := v_section.event_stamps || v_several.stamps;
-        v_keys := v_keys || array(select distinct k from unnest(v_several.keys) k);
+        ) f
+        order by f.id
+      ) e;
+      if cardinality(v_event_ids) >= p_most_events then
+        o_events := 0;
+        o_hot_entity := v_entity.id;
+        o_hot_records := v_group.o_keys;
+        return;
       end if;
+      -- What was refused before is a section of its own: it is refused again more often than not, and is not to delay the others.
+      v_section := row(v_entity.name, v_entity.columns, null, null, null, v_event_keys, v_event_ids, v_event_stamps, v_event_hops, null, null,
+        v_entity.key_columns || v_entity.key_types, array[v_entity.conflict_rule, v_entity.orphan_rule], v_created);
+      -- One column is looked for in an index, where it does not matter how often.
+      v_keys := case when cardinality(v_entity.key_columns) = 1 then v_event_keys else array(select distinct k from unnest(v_event_keys) k) end;
       if v_parents then
         v_seen_ids := v_seen_ids || array_fill(v_entity.id, array[cardinality(v_keys)]);
         v_seen_records := v_seen_records || v_keys;
@@ -182,8 +176,8 @@ begin
         v_read.o_cut := v_read.o_cut || v_read.o_alone;
       end if;
       if cardinality(v_keys) > coalesce(cardinality(v_read.o_keys), 0) + coalesce(cardinality(v_read.o_cut), 0) then
-        v_section.gone := array(select k from unnest(v_keys) k
-          where k not in (select unnest(v_read.o_keys)) and k not in (select unnest(v_read.o_cut)));
+        v_section.gone := nullif(array(select distinct k from unnest(v_keys) k
+          where k not in (select unnest(v_read.o_keys)) and k not in (select unnest(v_read.o_cut))), '{}');
       end if;
       if v_read.o_cut is not null then
         o_whole := false;
@@ -197,10 +191,8 @@ begin
       v_bytes := case when v_total > c_most_bytes then -1 else greatest(0, c_bytes - v_total) end;
       o_sections := o_sections || v_section;
       v_count := cardinality(v_section.event_ids);
-      -- In no order, each once.
-      v_lowest := (select min(i) from unnest(v_section.event_ids) i);
-      v_highest := (select max(i) from unnest(v_section.event_ids) i);
-      o_ids := o_ids + case when v_highest - v_lowest = v_count - 1 then int8multirange(int8range(v_lowest, v_highest, '[]'))
+      o_ids := o_ids + case when v_section.event_ids[v_count] - v_section.event_ids[1] = v_count - 1
+        then int8multirange(int8range(v_section.event_ids[1], v_section.event_ids[v_count], '[]'))
         else (select range_agg(int8range(i, i, '[]')) from unnest(v_section.event_ids) i) end;
       o_events := o_events + v_count;
       o_keys := o_keys + coalesce(cardinality(v_section.keys), 0) + coalesce(cardinality(v_section.gone), 0) + coalesce(cardinality(v_section.asked), 0);

@@ -4,7 +4,7 @@ drop function rowferry._counts(text, integer, int8multirange);
 drop function rowferry._move_first(rowferry.links, bigint, int8multirange, boolean);
 drop function rowferry._build(rowferry.links, integer, boolean, boolean, int8multirange);
 drop function rowferry._anything_waits(bigint, int8multirange);
-drop function rowferry._coalesce_records(text, integer[], text[]);
+drop function rowferry._coalesce_records(text, integer, text[], integer);
 drop function rowferry._coalesce(text, integer, bigint, int8multirange);
 drop function rowferry._take(rowferry.links, jsonb, rowferry._section[]);
 drop function rowferry._meet(rowferry.links, jsonb);
