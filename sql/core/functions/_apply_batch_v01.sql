@@ -109,9 +109,10 @@ begin
     o_taken := p_ids - coalesce((
       select range_agg(int8range(e.id, e.id, '[]'))
       from (
-        select (p_sections[i]).entity, e.record_id, e.id
+        select s.entity, e.record_id, e.id
         from generate_subscripts(p_sections, 1) i
-        cross join lateral unnest((p_sections[i]).event_keys, (p_sections[i]).event_ids) e (record_id, id)
+        cross join lateral rowferry._opened(p_sections[i]) s
+        cross join lateral unnest(s.event_keys, s.event_ids) e (record_id, id)
         offset 0  -- unnested once, not for each entry of the list
       ) e
       where (e.entity, e.record_id) in (select l ->> 'entity', l ->> 'record_id' from jsonb_array_elements(v_left) l)), '{}');

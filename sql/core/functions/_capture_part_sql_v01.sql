@@ -16,11 +16,11 @@ set search_path = pg_catalog, pg_temp
 as $function$
   select format($f$    if v_keys is null then
 %8$sinto rowferry.events (changed_at, entity_id, event_type, record_id)
-      select rowferry._now(), %2$s, %3$s, %4$s
+      select v_now, %2$s, %3$s, %4$s
       from %5$s%6$s;
     else
       insert into rowferry.events (changed_at, entity_id, hops, event_type, record_id)
-      select rowferry._now(), %2$s, v_hops, %3$s, %4$s
+      select v_now, %2$s, v_hops, %3$s, %4$s
       from %5$s
       where %7$snot %4$s operator(pg_catalog.=) any (select pg_catalog.unnest(v_keys));
     end if;
@@ -29,7 +29,7 @@ $f$, p_way_out, p_entity_id, p_type, p_record_id, p_from, E'\n      where ' || p
     else format($f$      -- One row that keeps its key, as in most updates, needs no hash table.
       insert %s
       into rowferry.events (changed_at, entity_id, event_type, record_id)
-      select rowferry._now(), %s, %s;
+      select v_now, %s, %s;
       if found then
         return null;
       end if;

@@ -36,26 +36,26 @@ begin
   if tg_op operator(pg_catalog.=) 'INSERT' then
     insert %6$s
     into rowferry.events (changed_at, entity_id, hops, event_type, record_id)
-    select rowferry._now(), %3$s, v_hops, 'i', c.record_id
+    select v_now, %3$s, v_hops, 'i', c.record_id
     from (select %1$s) c (record_id)
     where v_keys is null or c.record_id operator(pg_catalog.<>) all (v_keys);
   elsif tg_op operator(pg_catalog.=) 'DELETE' then
     insert %6$s
     into rowferry.events (changed_at, entity_id, hops, event_type, record_id)
-    select rowferry._now(), %3$s, v_hops, 'd', c.record_id
+    select v_now, %3$s, v_hops, 'd', c.record_id
     from (select %2$s) c (record_id)
     where v_keys is null or c.record_id operator(pg_catalog.<>) all (v_keys);
   else
     insert %6$s
     into rowferry.events (changed_at, entity_id, hops, event_type, record_id)
-    select rowferry._now(), %3$s, v_hops, case when c.record_id operator(pg_catalog.=) c.old_id then 'u'::pg_catalog."char" else 'i' end, c.record_id
+    select v_now, %3$s, v_hops, case when c.record_id operator(pg_catalog.=) c.old_id then 'u'::pg_catalog."char" else 'i' end, c.record_id
     from (select %1$s, %2$s) c (record_id, old_id)
     where (c.record_id operator(pg_catalog.<>) c.old_id
         or row(%4$s)::pg_catalog.record operator(pg_catalog.*<>) row(%5$s)::pg_catalog.record)
       and (v_keys is null or c.record_id operator(pg_catalog.<>) all (v_keys));
     if (%1$s) operator(pg_catalog.<>) (%2$s) then
       insert into rowferry.events (changed_at, entity_id, hops, event_type, record_id)
-      select rowferry._now(), %3$s, v_hops, 'd', c.record_id
+      select v_now, %3$s, v_hops, 'd', c.record_id
       from (select %2$s) c (record_id)
       where v_keys is null or c.record_id operator(pg_catalog.<>) all (v_keys);
     end if;
@@ -94,6 +94,7 @@ declare
   v_hops smallint := 0;
   v_keys pg_catalog.text[];
   v_everything boolean;
+  v_now constant pg_catalog.timestamptz := rowferry._now();  -- one for all rows of a statement
 begin
   -- Anyone can turn this setting on; only the applier has a row in rowferry.applying for its transaction, and keys that need no event, or
   -- null: nothing else can write these tables now.

@@ -31,9 +31,14 @@ begin
     -- The values apart, and unnested in the select list: from a FROM item they would go through a file.
     select jsonb_agg(coalesce(octet_length(p.part), -1)), string_agg(p.part, '') into v_bytes, v_part
     from (
-      -- Keys of events that are the keys of the rows are not repeated; a stamp is quicker to read as seconds.
+      -- Keys of events that are the keys of the rows are not repeated; consecutive ids, which come in their order, are told by the first, and stamps that are all
+      -- the same by one, in seconds.
       select unnest(array[v_section.keys::text, v_section.gone::text, v_section.asked::text, nullif(v_section.event_keys, v_section.keys)::text,
-        v_section.event_ids::text, array(select date_part('epoch', s) from unnest(v_section.event_stamps) s)::text, v_section.event_hops::text]) as part
+        case when v_section.event_ids[cardinality(v_section.event_ids)] - v_section.event_ids[1] = cardinality(v_section.event_ids) - 1
+          then v_section.event_ids[1:1] else v_section.event_ids end::text,
+        case when v_section.event_stamps[1] = all (v_section.event_stamps) then array[date_part('epoch', v_section.event_stamps[1])]
+          else array(select date_part('epoch', s) from unnest(v_section.event_stamps) s) end::text,
+        v_section.event_hops::text]) as part
       offset 0
     ) p;
     select v_bytes || coalesce(jsonb_agg(coalesce(octet_length(p.part), -1)), '[]'), string_agg(p.part, '') into v_bytes, v_values
