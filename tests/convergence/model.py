@@ -521,7 +521,7 @@ class Node:
             link.drop(old)
             if len(looked) < window:
                 return
-            window = min(window * 2, 20000)  # mostly one record: it may fill the whole queue
+            window = min(window * 4, 50000)  # mostly one record: it may fill the whole queue
 
     def _build(self, peer: str, link: Link, limit: int) -> Envelope:
         batch = None

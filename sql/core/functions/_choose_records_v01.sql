@@ -37,30 +37,34 @@ declare
   v_held boolean := exists (select from rowferry.held_events);
   v_skips boolean := exists (select from rowferry.skips s where s.done_at is null);
   v_alone bigint;
+  v_gaps int8multirange;
+  v_most integer;
 begin
   select coalesce(range_agg(r) filter (where b.in_flight), '{}'), coalesce(bool_or(not b.in_flight), false) into v_flying, v_resent
   from rowferry.built_batches b cross join lateral unnest(b.ids) r
   where b.peer = p_peer;
+  v_gaps := int8multirange(int8range(p_first_id, 9223372036854775807)) - p_left - v_flying;
+  v_most := p_limit + 1;
+  if not v_held then
+    -- The common case.
+    return query
+    select f.entity_id, false, f.keys, (sum(f.found) over ())::bigint <= p_limit, false, null::bigint,
+      sum(f.repeated) over () >= greatest(1, least((sum(f.found) over ())::bigint, c_looked) / 2) or bool_or(f.questions) over () or v_resent
+    from rowferry._fresh_records(v_mine, v_gaps, v_held, v_skips, p_limit, v_most, c_looked) f
+    order by f.entity_id;
+    return;
+  end if;
   -- A row that is large, or ran out of time, goes alone in a call that may take longer; others go between two of them.
   v_alone := (select a.o_event_id from rowferry._alone(p_peer) a where p_alone and a.o_allowed and not a.o_flying);
+  if v_alone is not null then
+    v_most := 0;
+  end if;
 
   return query
   with fresh as materialized (
-    select f.entity_id, count(*) as found,
-      array_agg(f.record_id) filter (where f.place <= p_limit) as keys,
-      array_agg(f.record_id) filter (where f.place <= c_looked) as looked,
-      array_agg(f.record_id) filter (where f.held) as held,
-      bool_or(f.event_type = 'q') as questions
-    from (
-      select e.entity_id, e.record_id, e.event_type, row_number() over () as place,
-        v_held and exists (select from rowferry.held_events h where h.entity_id = e.entity_id and h.record_id = e.record_id) as held
-      from rowferry._free_events(v_mine, int8multirange(int8range(p_first_id, 9223372036854775807)) - p_left - v_flying, v_held, v_skips,
-        case when v_alone is null then p_limit + 1 else 0 end) e
-    ) f
-    group by f.entity_id
+    select f.* from rowferry._fresh_records(v_mine, v_gaps, v_held, v_skips, p_limit, v_most, c_looked) f
   ), counted (found, repeated, resent) as materialized (
-    select coalesce(sum(f.found), 0)::bigint, coalesce(sum((select count(*) - count(distinct k) from unnest(f.looked) k)), 0),
-      coalesce(bool_or(f.questions), false) or v_resent
+    select coalesce(sum(f.found), 0)::bigint, coalesce(sum(f.repeated), 0), coalesce(bool_or(f.questions), false) or v_resent
     from fresh f
   ), share (records) as (
     -- A bad row costs as much as many good ones: few of them while there is a backlog.
@@ -71,7 +75,7 @@ begin
     select e.entity_id, e.record_id, row_number() over (order by h.not_before, h.event_id) as place
     from rowferry.held_events h
     cross join lateral (select e.id, e.entity_id, e.record_id from rowferry.events e where e.id = h.event_id offset 0) e
-    where v_held and h.not_before <= v_now and e.entity_id = any (v_mine) and not e.id <@ v_flying
+    where h.not_before <= v_now and e.entity_id = any (v_mine) and not e.id <@ v_flying
       and case when v_alone is null then h.patience is null else h.event_id = v_alone end
       and not exists (select from rowferry.skips s where s.done_at is null and s.entity_id = e.entity_id and s.record_id = e.record_id)
     order by h.not_before, h.event_id

@@ -40,11 +40,11 @@ begin
       where e.event_type <> 'q'
       limit v_window
     )
-    select array_agg(n.id) filter (where n.place > 1), (select count(*) from looked) into v_ids, v_looked
-    from (
-      select l.id, row_number() over (partition by l.entity_id, l.record_id order by l.stamp desc, l.id desc) as place
-      from looked l
-    ) n;
+    select array_agg(l.id) filter (where l.id not in (
+        -- Without sorting; both are numbers below 2^53.
+        select (max(array[date_part('epoch', n.stamp), n.id]))[2]::bigint from looked n group by n.entity_id, n.record_id)), count(*)
+    into v_ids, v_looked
+    from looked l;
     exit when v_ids is null or cardinality(v_ids) < v_looked / 2;
     delete from rowferry.events e where e.id = any (v_ids);
     o_removed := o_removed + cardinality(v_ids);
@@ -52,7 +52,7 @@ begin
     exit when v_looked < v_window;
     o_hot := clock_timestamp() - v_began > c_time;
     exit when o_hot;
-    v_window := least(v_window * 2, 20000);
+    v_window := least(v_window * 4, 50000);
   end loop;
 end
 $$;
