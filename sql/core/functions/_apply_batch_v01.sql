@@ -11,7 +11,8 @@ create or replace function rowferry._apply_batch(
   out o_conflicts jsonb,
   out o_applied integer,
   out o_refused integer,
-  out o_untried integer
+  out o_untried integer,
+  out o_records integer
 )
 language plpgsql
 set search_path = pg_catalog, pg_temp
@@ -23,7 +24,6 @@ declare
   v_order text[];
   v_index integer;
   v_attempt record;
-  v_records bigint := rowferry._record_count(p_sections);  -- counted as seldom as can be: sections are large
   v_left jsonb := '[]';
   v_apart jsonb;
   v_patient boolean := current_setting('statement_timeout')::interval > current_setting('deadlock_timeout')::interval;
@@ -35,6 +35,7 @@ begin
   o_conflicts := '[]';
   o_refusals := '[]';
   o_applied := 0;
+  o_records := 0;
   -- Parents first: of one entity, those that came along with a child are in a later section.
   v_order := array(select distinct (p_sections[i]).entity from generate_subscripts(p_sections, 1) i);
   if cardinality(v_order) > 1 then
@@ -43,6 +44,8 @@ begin
   for v_index in
     select i from generate_subscripts(p_sections, 1) i order by array_position(v_order, (p_sections[i]).entity), i desc
   loop
+    o_records := o_records + coalesce(cardinality((p_sections[v_index]).keys), 0) + coalesce(cardinality((p_sections[v_index]).gone), 0)
+      + coalesce(cardinality((p_sections[v_index]).asked), 0);
     v_apart := rowferry._schema_apart(p_peer, p_sections[v_index]);
     if v_apart is not null then
       o_refusals := o_refusals || v_apart;
@@ -75,7 +78,7 @@ begin
     if v_state is null then
       o_conflicts := v_attempt.o_conflicts;
       v_left := v_left || v_attempt.o_busy;
-      o_applied := o_applied + case when v_left = v_attempt.o_busy then v_records else rowferry._record_count(v_sections) end
+      o_applied := o_applied + case when v_left = v_attempt.o_busy then o_records else rowferry._record_count(v_sections) end
         - jsonb_array_length(v_attempt.o_busy);
       exit;
     elsif v_state = '55P03' and not v_locked then
@@ -96,9 +99,9 @@ begin
     end if;
   end loop;
   -- What is not written here may not be acknowledged.
-  if o_applied + jsonb_array_length(v_left) <> v_records then
+  if o_applied + jsonb_array_length(v_left) <> o_records then
     raise exception using errcode = 'XX000', message = 'a record of the batch was neither applied nor left',
-      detail = format('%s applied, %s left, %s in the batch.', o_applied, jsonb_array_length(v_left), v_records),
+      detail = format('%s applied, %s left, %s in the batch.', o_applied, jsonb_array_length(v_left), o_records),
       hint = 'Nothing was applied. This is a defect of rowferry: please report it with the version that select rowferry.version() shows.';
   end if;
 

@@ -109,7 +109,7 @@ begin
         from (
           select e.record_id, e.id, e.event_type, case when e.event_type = 'a' then -1 else e.hops end::smallint as hops, rowferry._stamp(e) as stamp
           from rowferry.events e
-          where e.entity_id = v_entity.id and e.record_id = any (v_group.o_keys) and e.id >= v_lowest
+          where e.entity_id = v_entity.id and e.record_id = any (v_group.o_keys) and e.id + 0 >= v_lowest
           limit p_most_events
         ) f
         order by f.id

@@ -15,14 +15,13 @@ as $$
 declare
   v_began timestamptz := clock_timestamp();
   v_result record;
-  v_records integer := rowferry._record_count(p_sections);
 begin
   select * into v_result
   from rowferry._apply_batch(p_link.peer, (p_header ->> 'ids')::int8multirange, p_sections, rowferry._heard_ids(p_header -> 'acks'));
   perform rowferry._record_conflicts(p_link.peer, (select n.name from rowferry.node n), v_result.o_conflicts);
   insert into rowferry.taken_batches (peer, number, tag, ids, refusals, conflicts, applied_ms, patience, taken_at)
   values (p_link.peer, (p_header ->> 'number')::bigint, (p_header ->> 'tag')::uuid, v_result.o_taken, v_result.o_refusals, v_result.o_conflicts,
-    extract(epoch from clock_timestamp() - v_began) * 1000 * least(16, v_records / greatest(1.0, v_records - v_result.o_untried)),
+    extract(epoch from clock_timestamp() - v_began) * 1000 * least(16, v_result.o_records / greatest(1.0, v_result.o_records - v_result.o_untried)),
     least(64, 1 + pg_column_size(v_result.o_conflicts) / 4194304), rowferry._now());
   if v_result.o_applied > 0 and exists (select from rowferry.held_events h where h.sqlstate = '23503') then
     perform rowferry._retry_related(array(
