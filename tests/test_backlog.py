@@ -34,3 +34,23 @@ def test_a_backlog_many_times_a_batch_costs_each_call_no_more_than_a_batch(nodes
     sync(*nodes)
     assert waiting(nodes.crm) == []
     assert rows(nodes.billing, "select count(*), sum(id) from items") == ["(60000,1800030000)"]
+
+
+@pytest.mark.case(78)
+def test_a_plan_made_while_the_queue_was_empty_finds_events_by_their_record(nodes: Nodes) -> None:
+    """By statistics of an empty table each index of the queue would do for any search, and the plan outlives them."""
+    for node in nodes:
+        node.sql("create table items (id int primary key, v int); select rowferry.attach('items')")
+    nodes.crm.sql("insert into items select g, 0 from generate_series(1, 5000) g; analyze rowferry.events")
+    sync(*nodes)
+    with nodes.crm.connect() as connection:
+        connection.execute("vacuum rowferry.events")
+    courier = Courier(nodes)
+    crm, billing = courier.meet(nodes)
+    for count in (5, 3000):  # the first one makes the plans
+        nodes.crm.sql(f"update items set v = v + 1 where id <= {count}; select pg_stat_reset()")
+        crm, billing = (courier.call(node, envelope)["envelope"] for node, envelope in ((nodes.crm, billing), (nodes.billing, crm)))
+    for connection in courier.connections.values():
+        connection.execute("select pg_stat_force_next_flush()")
+    [found] = nodes.crm.sql("select idx_tup_read as by_record from pg_stat_user_indexes where indexrelname = 'events_of_record'")
+    assert found["by_record"] >= 500  # of a batch

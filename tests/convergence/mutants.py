@@ -42,9 +42,8 @@ MUTANTS = {
         (
             (
                 "_read_batch",
-                "where e.entity_id = v_entity.id and e.record_id = k.record_id\n          order",
-                "where e.entity_id = v_entity.id and e.record_id = k.record_id and not exists ("
-                "select from rowferry.built_batches b where b.peer = p_peer and b.in_flight and e.id <@ b.ids)\n          order",
+                "and e.id + 0 >= v_lowest",
+                "and not exists (select from rowferry.built_batches b where b.peer = p_peer and b.in_flight and e.id <@ b.ids)",
             ),
         )
     ),

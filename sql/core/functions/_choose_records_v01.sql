@@ -48,8 +48,7 @@ begin
   if not v_held then
     -- The common case.
     return query
-    select f.entity_id, false, f.keys, (sum(f.found) over ())::bigint <= p_limit, false, null::bigint,
-      sum(f.repeated) over () >= greatest(1, least((sum(f.found) over ())::bigint, c_looked) / 2) or bool_or(f.questions) over () or v_resent
+    select f.entity_id, false, f.keys, f.found <= p_limit, false, null::bigint, f.repeated or f.questions or v_resent
     from rowferry._fresh_records(v_mine, v_gaps, v_held, v_skips, p_limit, v_most, c_looked) f
     order by f.entity_id;
     return;
@@ -64,7 +63,7 @@ begin
   with fresh as materialized (
     select f.* from rowferry._fresh_records(v_mine, v_gaps, v_held, v_skips, p_limit, v_most, c_looked) f
   ), counted (found, repeated, resent) as materialized (
-    select coalesce(sum(f.found), 0)::bigint, coalesce(sum(f.repeated), 0), coalesce(bool_or(f.questions), false) or v_resent
+    select coalesce(max(f.found), 0), coalesce(bool_or(f.repeated), false), coalesce(bool_or(f.questions), false) or v_resent
     from fresh f
   ), share (records) as (
     -- A bad row costs as much as many good ones: few of them while there is a backlog.
@@ -92,7 +91,7 @@ begin
   )
   select g.entity_id, g.again, g.keys, c.found <= p_limit and v_alone is null,
     (select count(*) from due) > (select records from share), v_alone,
-    c.repeated >= greatest(1, least(c.found, c_looked) / 2) or c.resent
+    c.repeated or c.resent
   from (
     select coalesce(f.entity_id, r.entity_id) as entity_id, false as again, f.keys || r.keys as keys
     from fresh f

@@ -1,6 +1,7 @@
--- The records of the oldest p_most events within p_gaps that are free to go, by entity; keys: of the first p_limit of these events; repeated: how many of the first
--- p_looked are of a record that has another one among them; held: records that have a held event too; questions: whether there are such events. Fully
--- qualified and without SET, so that it is inlined where each argument is a variable, and planned as its caller wants it.
+-- The records of the oldest p_limit events within p_gaps that are free to go, by entity, of which p_most, one more, are looked at. held: records of these that have a
+-- held event too. Of all entities together: found: how many of the p_most events there are; repeated: whether half of the first p_looked of each entity are of a
+-- record that has another one among them; questions: whether there are such events. Fully qualified and without SET, so that it is inlined where each
+-- argument is a variable, and planned as its caller wants it.
 create or replace function rowferry._fresh_records(
   p_entity_ids integer[],
   p_gaps int8multirange,
@@ -12,28 +13,35 @@ create or replace function rowferry._fresh_records(
 )
 returns table (
   entity_id integer,
-  found bigint,
   keys text[],
-  repeated bigint,
   held text[],
+  found bigint,
+  repeated boolean,
   questions boolean
 )
 language sql
 stable
 as $$
-  select f.entity_id, pg_catalog.count(*),
-    pg_catalog.array_agg(f.record_id) filter (where f.place operator(pg_catalog.<=) p_limit),
-    (select pg_catalog.count(*) operator(pg_catalog.-) pg_catalog.count(distinct k)
-      from pg_catalog.unnest(pg_catalog.array_agg(f.record_id) filter (where f.place operator(pg_catalog.<=) p_looked)) k),
-    pg_catalog.array_agg(f.record_id) filter (where f.held),
-    pg_catalog.bool_or(f.event_type operator(pg_catalog.=) 'q')
+  select f.entity_id,
+    -- The one too many is the last of all, since grouping by hash keeps the order of events; were it not kept, another record would go first, no more.
+    case when pg_catalog.sum(f.found) over () operator(pg_catalog.>) p_limit and f.last_id operator(pg_catalog.=) pg_catalog.max(f.last_id) over ()
+      then nullif(f.keys[1:f.found operator(pg_catalog.-) 1], '{}') else f.keys end,
+    f.held,
+    (pg_catalog.sum(f.found) over ())::pg_catalog.int8,
+    pg_catalog.sum(f.repeated) over ()
+      operator(pg_catalog.>=) greatest(1, (pg_catalog.sum(least(f.found, p_looked)) over ())::pg_catalog.int8 operator(pg_catalog./) 2),
+    pg_catalog.bool_or(f.questions) over ()
   from (
-    select e.entity_id, e.record_id, e.event_type, pg_catalog.row_number() over () as place,
-      p_held and exists (select from rowferry.held_events h
-        where h.entity_id operator(pg_catalog.=) e.entity_id and h.record_id operator(pg_catalog.=) e.record_id) as held
-    from rowferry._free_events(p_entity_ids, p_gaps, p_held, p_skips, p_most) e
+    select g.*, (select pg_catalog.count(*) operator(pg_catalog.-) pg_catalog.count(distinct k) from pg_catalog.unnest(g.keys[1:p_looked]) k) as repeated
+    from (
+      select e.entity_id, pg_catalog.count(*)::pg_catalog.int4 as found, pg_catalog.max(e.id) as last_id, pg_catalog.array_agg(e.record_id) as keys,
+        pg_catalog.array_agg(e.record_id) filter (where p_held and exists (select from rowferry.held_events h
+          where h.entity_id operator(pg_catalog.=) e.entity_id and h.record_id operator(pg_catalog.=) e.record_id)) as held,
+        pg_catalog.bool_or(e.event_type operator(pg_catalog.=) 'q') as questions
+      from rowferry._free_events(p_entity_ids, p_gaps, p_held, p_skips, p_most) e
+      group by e.entity_id
+    ) g
   ) f
-  group by f.entity_id
 $$;
 comment on function rowferry._fresh_records(integer[], int8multirange, boolean, boolean, integer, integer, integer) is
   'The records of the oldest events that are free to go, by entity.';
