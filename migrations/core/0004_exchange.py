@@ -32,6 +32,7 @@ def upgrade() -> None:
             "functions/_apply_order_v01.sql",
             "functions/_alone_v01.sql",
             "functions/_free_events_v01.sql",
+            "functions/_has_parents_v01.sql",
             "functions/_fresh_records_v01.sql",
             "functions/_choose_records_v01.sql",
             "functions/_read_batch_v01.sql",

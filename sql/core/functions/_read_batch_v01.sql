@@ -42,16 +42,9 @@ declare
   c_bytes constant bigint := 8388608;
   c_largest constant bigint := 125829120;
   c_most_bytes constant bigint := 268435456;  -- an envelope is one value of less than 1 GB, to which the last row comes on top
-  v_mine integer[] := array(
-    select e.id from rowferry.entities e where e.peer = p_peer and (e.held_until is null or e.held_until <= rowferry._now()));
   v_alone bigint;
   v_cut boolean := false;
-  v_parents boolean := exists (
-    select
-    from rowferry.entities c
-    join pg_constraint f on f.conrelid = c.relation and f.contype = 'f'
-    join rowferry.entities p on p.relation = f.confrelid
-    where c.peer = p_peer and p.peer = p_peer);
+  v_parents boolean;  -- whether rows may need what is left behind; null: not looked yet
   v_group record;
   v_entity rowferry.entities;
   v_section rowferry._section;
@@ -100,6 +93,9 @@ begin
         return;
       end if;
       continue when v_group.o_keys is null;
+      if v_parents is null and (not o_whole or v_cut) then
+        v_parents := rowferry._has_parents(p_peer);
+      end if;
       select e.* into v_entity from rowferry.entities e where e.id = v_group.o_entity_id;
       -- All events of these records, found in one scan of the index. -1: an answer.
       select array_agg(e.record_id), array_agg(e.id), array_agg(e.stamp), case when bool_or(e.hops <> 0) then array_agg(e.hops) end, bool_and(e.event_type = 'i')
@@ -125,7 +121,7 @@ begin
         v_entity.key_columns || v_entity.key_types, array[v_entity.conflict_rule, v_entity.orphan_rule], v_created);
       -- One column is looked for in an index, where it does not matter how often.
       v_keys := case when cardinality(v_entity.key_columns) = 1 then v_event_keys else array(select distinct k from unnest(v_event_keys) k) end;
-      if v_parents then
+      if v_parents is distinct from false then
         v_seen_ids := v_seen_ids || array_fill(v_entity.id, array[cardinality(v_keys)]);
         v_seen_records := v_seen_records || v_keys;
       end if;
@@ -198,13 +194,14 @@ begin
       o_keys := o_keys + coalesce(cardinality(v_section.keys), 0) + coalesce(cardinality(v_section.gone), 0) + coalesce(cardinality(v_section.asked), 0);
     end loop;
     exit when o_whole and not v_cut or v_alone is not null;
-    exit when not v_parents;
+    exit when not coalesce(v_parents, rowferry._has_parents(p_peer));
     select array_agg(p.entity_id), array_agg(p.record_id) into v_parent_ids, v_parent_records
     from (
       select distinct f.entity_id, f.record_id
       from unnest(o_sections[v_round_sections + 1:]) s
       cross join lateral rowferry._parents(s) f
-      where f.entity_id = any (v_mine) and exists (select from rowferry.events e where e.entity_id = f.entity_id and e.record_id = f.record_id)
+      where f.entity_id in (select n.id from rowferry.entities n where n.peer = p_peer and (n.held_until is null or n.held_until <= rowferry._now()))
+        and exists (select from rowferry.events e where e.entity_id = f.entity_id and e.record_id = f.record_id)
         and not exists (select from rowferry.held_events h
           where h.entity_id = f.entity_id and h.record_id = f.record_id and h.patience is not null)
         and (f.entity_id, f.record_id) not in (select * from unnest(v_seen_ids, v_seen_records))
