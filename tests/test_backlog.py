@@ -49,7 +49,8 @@ def test_a_plan_made_while_the_queue_was_empty_finds_events_by_their_record(node
     crm, billing = courier.meet(nodes)
     for count in (5, 3000):  # the first one makes the plans
         nodes.crm.sql(f"update items set v = v + 1 where id <= {count}; select pg_stat_reset()")
-        crm, billing = (courier.call(node, envelope)["envelope"] for node, envelope in ((nodes.crm, billing), (nodes.billing, crm)))
+        answers = courier.call(nodes.crm, billing), courier.call(nodes.billing, crm)
+        crm, billing = (answer["envelope"] for answer in answers)
     for connection in courier.connections.values():
         connection.execute("select pg_stat_force_next_flush()")
     [found] = nodes.crm.sql("select idx_tup_read as by_record from pg_stat_user_indexes where indexrelname = 'events_of_record'")
