@@ -349,6 +349,8 @@ class Node:
             # An answer that is an orphan here too: each node has deleted the other's parent, and to ask again would have no end.
             image, reason = Image(None, join(image.seen, self.rows.get(key, NOTHING).seen)), ""
             self.emit(key, LAST, [peer], answer=True)
+            # What stays is that it is gone.
+            conflict = [c._replace(winner_value=None) for c in conflict if c.loser_value is not None]
         if reason:
             return reason
         ack.conflicts.extend(conflict)

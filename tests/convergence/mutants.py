@@ -27,8 +27,8 @@ MUTANTS = {
         (
             (
                 "_own_events",
-                "where e.event_type <> 'q' and not e.id <@ p_heard",
-                "where false and e.event_type <> 'q' and not e.id <@ p_heard",
+                "where e.record_id = any (p_keys)",
+                "where false and e.record_id = any (p_keys)",
             ),
         )
     ),

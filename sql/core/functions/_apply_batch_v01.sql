@@ -21,6 +21,7 @@ declare
   v_known int8multirange := coalesce((
     select range_agg(r) from rowferry.taken_batches t cross join lateral unnest(t.ids) r where t.peer = p_peer), '{}');
   v_sections rowferry._section[] := '{}';
+  v_section rowferry._section;
   v_order text[];
   v_index integer;
   v_attempt record;
@@ -109,16 +110,13 @@ begin
   from jsonb_array_elements(v_left) l where not l ?| array['apart', 'untried'];
   o_taken := p_ids;
   if v_left <> '[]' then
-    o_taken := p_ids - coalesce((
-      select range_agg(int8range(e.id, e.id, '[]'))
-      from (
-        select s.entity, e.record_id, e.id
-        from generate_subscripts(p_sections, 1) i
-        cross join lateral rowferry._opened(p_sections[i]) s
-        cross join lateral unnest(s.event_keys, s.event_ids) e (record_id, id)
-        offset 0  -- unnested once, not for each entry of the list
-      ) e
-      where (e.entity, e.record_id) in (select l ->> 'entity', l ->> 'record_id' from jsonb_array_elements(v_left) l)), '{}');
+    for i in 1 .. cardinality(p_sections) loop
+      v_section := rowferry._opened(p_sections[i]);
+      o_taken := o_taken - coalesce((
+        select range_agg(int8range(e.id, e.id, '[]'))
+        from unnest(v_section.event_keys, v_section.event_ids) e (record_id, id)
+        where e.record_id in (select l ->> 'record_id' from jsonb_array_elements(v_left) l where l ->> 'entity' = v_section.entity)), '{}');
+    end loop;
   end if;
   o_refused := (select count(*) from jsonb_array_elements(v_left) l where l ? 'sqlstate' or l ? 'apart');
   o_untried := (select count(*) from jsonb_array_elements(v_left) l where l ? 'untried');

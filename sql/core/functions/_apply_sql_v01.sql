@@ -141,16 +141,16 @@ $f$, p_entity.relation, v_moved_set, v_from, v_key_join, v_moved_old, v_moved_ne
 )
 returns void
 %2$sbegin
-%4$s  delete from %3$s;
+%4$s  execute %3$L using $1;
 end
 $rowferry$$f$,
     rowferry._object_name('delete_', p_entity.name), format(v_head, v_path),
-    -- A key of one column is found in one scan of its index. The planner does not see the values, which it would look at one by one.
-    coalesce((
+    -- A key of one column is found in one scan of its index. Planned each time, since the table may have been small the last time; but without a look at each value.
+    'delete from ' || coalesce((
         select format('%s t where t.%I operator(pg_catalog.=) any (array(select pg_catalog.unnest($1::%s[])))', p_entity.relation, c.local, c.type)
         from rowferry._entity_columns(p_entity) c
         where c.key_position is not null and cardinality(p_entity.key_columns) = 1),
-      format(E'%s t\n  using %s\n  where %s', p_entity.relation, v_keys_from, v_keys_join)), v_check);
+      format('%s t using %s where %s', p_entity.relation, v_keys_from, v_keys_join)), v_check);
 
   return next format($f$create or replace function rowferry.%1$I(
   p_keys text[]

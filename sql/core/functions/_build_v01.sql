@@ -54,7 +54,7 @@ begin
     and (select count(*) from rowferry.built_batches b where b.peer = p_link.peer and b.in_flight) < 2 then
     perform rowferry._perform_skips(p_link.peer);
     v_limit := least(least(p_limit, p_link.batch_limit)::bigint * p_link.growth, 100000);
-    v_most_events := 1000 + 4 * v_limit;
+    v_most_events := 1000 + 4 * greatest(1, v_limit);
     perform rowferry._queue_backfill(p_link.peer, greatest(1, v_limit));
     -- A statement of its own: its snapshot holds what was queued just now, and is the one for events and rows alike.
     begin

@@ -26,6 +26,7 @@ set enable_bitmapscan = off
 set enable_hashjoin = off
 set enable_mergejoin = off
 set enable_material = off
+set enable_sort = off  -- grouping by hash keeps the order of events
 as $$
 declare
   c_looked constant integer := 4000;
@@ -86,7 +87,7 @@ begin
         where n.id = d.entity_id) as together, array_agg(distinct d.record_id) as keys
     from due d
     where d.place <= (select records from share)
-      and not exists (select from fresh f where f.entity_id = d.entity_id and d.record_id = any (f.held))
+      and not exists (select from fresh f where f.entity_id = d.entity_id and d.record_id = any (f.held) and d.record_id = any (f.keys))
     group by d.entity_id
   )
   select g.entity_id, g.again, g.keys, c.found <= p_limit and v_alone is null,

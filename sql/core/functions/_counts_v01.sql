@@ -50,7 +50,9 @@ begin
     held := (select count(*) from (select from rowferry.held_events h where h.attempts > 0 and h.entity_id = any (v_free) limit p_most) h);
   end if;
   if v_held <> '{}' then
-    held := held + (select count(*) from (select from rowferry.events e where e.entity_id = any (v_held) limit p_most) e);
+    -- Among the oldest.
+    held := held + (select count(*) from (
+      select e.entity_id from rowferry.events e where e.id >= v_first_id order by e.id limit p_most) e where e.entity_id = any (v_held));
   end if;
   next_id := least(
     (select e.id from rowferry._free_events(v_free, v_gaps, v_any_held, v_skips, 1) e),

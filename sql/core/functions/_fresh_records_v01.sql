@@ -23,7 +23,7 @@ language sql
 stable
 as $$
   select f.entity_id,
-    -- The one too many is the last of all, since grouping by hash keeps the order of events; were it not kept, another record would go first, no more.
+    -- The one too many is the last of all, where events are grouped by hash, which keeps their order.
     case when pg_catalog.sum(f.found) over () operator(pg_catalog.>) p_limit and f.last_id operator(pg_catalog.=) pg_catalog.max(f.last_id) over ()
       then nullif(f.keys[1:f.found operator(pg_catalog.-) 1], '{}') else f.keys end,
     f.held,

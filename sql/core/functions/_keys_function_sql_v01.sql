@@ -25,6 +25,7 @@ set bytea_output = 'hex'
 set lc_monetary = 'C'
 set xmloption = 'content'
 set array_nulls = on
+set plan_cache_mode = force_custom_plan  -- how many keys are asked for decides between an index and a sort
 as $rowferry$
 begin
 %7$s  if $1 is null then

@@ -19,9 +19,8 @@ as $$
 begin
   return (
     select array_agg(distinct e.record_id)
-    from unnest(p_keys) k (record_id)
-    join rowferry.events e on e.entity_id = p_entity_id and e.record_id = k.record_id
-    where e.event_type <> 'q' and not e.id <@ p_heard and not e.id <@ p_decided
+    from rowferry.events e
+    where e.record_id = any (p_keys) and e.entity_id = p_entity_id and e.event_type <> 'q' and not e.id <@ p_heard and not e.id <@ p_decided
   );
 end
 $$;

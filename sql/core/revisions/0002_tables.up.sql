@@ -103,8 +103,9 @@ create table rowferry.events (
   event_type "char" not null,
   record_id text collate "C" not null
 );
--- id + 0: by the statistics of an empty queue each index would do for any search, and a plan lives longer than that. So only one of the two fits a search.
-create index events_of_record on rowferry.events (entity_id, record_id, (id + 0));
+-- By the statistics of an empty queue each index would do for any search, and a plan lives longer than that. So only one of the two fits a search (id + 0), and
+-- records, of which many are looked for at once, come first, since before PostgreSQL 17 a planner may leave out such a list where it is not.
+create index events_of_record on rowferry.events (record_id, entity_id, (id + 0));
 alter table rowferry.events set (autovacuum_vacuum_scale_factor = 0, autovacuum_vacuum_threshold = 10000,
   autovacuum_analyze_scale_factor = 0, autovacuum_analyze_threshold = 100000);
 comment on table rowferry.events is 'Pending changes, append-only: written by triggers in the transaction of the change, removed when the peer has taken them. People read the view sync_events.';
