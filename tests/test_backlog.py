@@ -98,3 +98,27 @@ def test_rows_are_deleted_by_the_index_of_a_table_that_has_grown_since_the_first
     [read] = nodes.billing.sql("select seq_tup_read as by_scan from pg_stat_user_tables where relname = 'items'")
     assert read["by_scan"] < 1000
     assert rows(nodes.billing, "select count(*) from items") == ["(19891)"]
+
+
+def test_the_oldest_events_of_several_tables_go_first(nodes: Nodes) -> None:
+    tables = [f"t{number}" for number in range(5)]
+    for table in tables:
+        for node in nodes:
+            node.sql(f"create table {table} (id int primary key); select rowferry.attach('{table}')")
+    for number in range(400):
+        nodes.crm.sql(f"insert into t{number % 5} values ({number})")
+    with nodes.crm.connect() as connection:
+        query = "select o_ids::text = format('{[%s,%s)}', first, first + 200) from rowferry._read_batch('billing', 200, true), x"
+        [whole] = connection.execute(f"with x as (select min(id) as first from rowferry.events) {query}").fetchone()  # type: ignore[misc]
+    assert whole
+
+
+def test_a_limit_below_one_is_one(nodes: Nodes) -> None:
+    for node in nodes:
+        node.sql("create table items (id int primary key); select rowferry.attach('items')")
+    nodes.crm.sql("insert into items values (1), (2)")
+    courier = Courier(nodes)
+    hello = courier.call(nodes.crm, limit=-300)["envelope"], courier.call(nodes.billing)["envelope"]
+    assert courier.call(nodes.billing, hello[0])["status"] == "moved"
+    for limit in (-250, -300):
+        assert courier.call(nodes.crm, hello[1], limit=limit)["sent"] == 1

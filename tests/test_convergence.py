@@ -9,6 +9,9 @@ from pathlib import Path
 
 import pytest
 from convergence import machine, mutants
+from convergence.exchange import Tally
+from convergence.orphans import Dropping
+from convergence.stage import Stage
 
 from harness import Nodes
 
@@ -67,3 +70,22 @@ def test_a_mutant_that_histories_cannot_catch_names_a_test_that_can() -> None:
     tests = "".join(path.read_text() for path in Path(__file__).parent.glob("test_*.py"))
     missing = [m.why for m in mutants.MUTANTS.values() if m.budget is None and f"def {m.why.split()[-1]}(" not in tests]
     assert missing == []
+
+
+def test_an_answer_that_is_an_orphan_too_is_gone_in_the_log_of_the_model_and_of_the_nodes(nodes: Nodes) -> None:
+    """A history found by chance: both nodes have deleted the other's parent, and the answer is an orphan as well."""
+    stage = Stage(nodes)
+    stage.set_rules(Dropping.conflict_rule, Dropping.orphan_rule)
+    state = type("Replayed", (Dropping,), {"stage": stage, "tally": Tally()})()
+    state.begin(skips=False)
+    state.cross_twice(calls=0, line="c", orders=["p", "q"])
+    for _ in range(3):
+        state.backfill(side=0, which=0)
+    state.tick(seconds=1, side=1)
+    state.cross_twice(calls=4, line="c", orders=["p", "q"])
+    state.overtake(limit=1, side=0)
+    state.carry(calls=1, limit=1)
+    state.backfill(side=0, which=0)
+    state.backfill(side=1, which=2)
+    state.teardown()
+    stage.close()
