@@ -19,7 +19,6 @@ def upgrade() -> None:
             "functions/_delete_events_v01.sql",
             "functions/_may_own_events_v01.sql",
             "functions/_own_events_v01.sql",
-            "functions/_opened_v01.sql",
             "functions/_section_part_v01.sql",
             "functions/_pieces_v01.sql",
             "functions/_record_count_v01.sql",

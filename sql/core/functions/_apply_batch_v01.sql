@@ -111,7 +111,7 @@ begin
   o_taken := p_ids;
   if v_left <> '[]' then
     for i in 1 .. cardinality(p_sections) loop
-      v_section := rowferry._opened(p_sections[i]);
+      v_section := p_sections[i];
       o_taken := o_taken - coalesce((
         select range_agg(int8range(e.id, e.id, '[]'))
         from unnest(v_section.event_keys, v_section.event_ids) e (record_id, id)

@@ -53,18 +53,18 @@ begin
   if p_link.ready and not p_hushed and rowferry._anything_waits(p_link.first_id, p_left)
     and (select count(*) from rowferry.built_batches b where b.peer = p_link.peer and b.in_flight) < 2 then
     perform rowferry._perform_skips(p_link.peer);
-    v_limit := least(least(p_limit, p_link.batch_limit)::bigint * p_link.growth, 100000);
-    v_most_events := 1000 + 4 * greatest(1, v_limit);
-    perform rowferry._queue_backfill(p_link.peer, greatest(1, v_limit));
+    v_limit := greatest(1, least(least(p_limit, p_link.batch_limit)::bigint * p_link.growth, 100000));
+    v_most_events := 1000 + 4 * v_limit;
+    perform rowferry._queue_backfill(p_link.peer, v_limit);
     -- A statement of its own: its snapshot holds what was queued just now, and is the one for events and rows alike.
     begin
       loop
         select * into v_batch
-        from rowferry._read_batch(p_link.peer, greatest(1, v_limit), not p_applied, p_link.first_id, p_left, v_coalesced, v_most_events);
+        from rowferry._read_batch(p_link.peer, v_limit, not p_applied, p_link.first_id, p_left, v_coalesced, v_most_events);
         exit when not v_batch.o_repeated and v_batch.o_hot_records is null;
         if v_batch.o_repeated then
           v_coalesced := true;
-          select c.o_removed, c.o_hot into v_removed, v_hot from rowferry._coalesce(p_link.peer, greatest(1, v_limit), p_link.first_id, p_left) c;
+          select c.o_removed, c.o_hot into v_removed, v_hot from rowferry._coalesce(p_link.peer, v_limit, p_link.first_id, p_left) c;
         else
           v_removed := rowferry._coalesce_records(p_link.peer, v_batch.o_hot_entity, v_batch.o_hot_records, v_most_events);
           v_hot := v_removed > 0 and clock_timestamp() - v_began > c_time;
@@ -85,7 +85,7 @@ begin
       o_removed := o_removed + jsonb_array_length(v_batch.o_large);
     exception
       when query_canceled then
-        if not rowferry._hold_slow(p_link.peer, greatest(1, v_limit), not p_applied) then
+        if not rowferry._hold_slow(p_link.peer, v_limit, not p_applied) then
           raise;
         end if;
         o_removed := 0;

@@ -12,7 +12,6 @@ declare
   v_part rowferry._section;
   v_group record;
 begin
-  p_section := rowferry._opened(p_section);
   for v_group in
     select h.hops, array_agg(h.record_id) as keys
     from (

@@ -71,7 +71,7 @@ begin
     'winner_row', (select r."row" from rowferry._rows(v_entity.columns, v_read.o_keys, v_read.o_columns) r),
     'loser_row', (select r."row" from rowferry._rows(v_entity.columns, p_section.keys, p_section.column_values) r),
     'winner_changed_at', coalesce(v_here, '-infinity'),
-    'loser_changed_at', coalesce((select max(s) from unnest((rowferry._opened(p_section)).event_stamps) s), '-infinity'));
+    'loser_changed_at', coalesce((select max(s) from unnest(p_section.event_stamps) s), '-infinity'));
 end
 $$;
 comment on function rowferry._orphan(text, rowferry._section, int8multirange, text, text) is 'What the orphan rule says of a record that a foreign key refused.';

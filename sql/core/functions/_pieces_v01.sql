@@ -10,13 +10,11 @@ stable
 set search_path = pg_catalog, pg_temp
 as $$
 declare
-  v_piece rowferry._section;
+  v_piece rowferry._section := p_section;
   v_row record;
   v_keys integer := coalesce(cardinality(p_section.keys), 0);
   v_gone integer := v_keys + coalesce(cardinality(p_section.gone), 0);
 begin
-  p_section := rowferry._opened(p_section);
-  v_piece := p_section;
   for v_row in
     with places as (
       select k.record_id, k.ord, (greatest(0, k.ord - p_first) + p_size - 1) / p_size as piece

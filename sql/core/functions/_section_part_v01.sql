@@ -13,7 +13,6 @@ declare
   v_positions bigint[];
   v_count integer := cardinality(p_section.keys);
 begin
-  p_section := rowferry._opened(p_section);
   select array_agg(k.ord order by k.ord), array_agg(k.key order by k.ord) into v_positions, p_section.keys
   from unnest(p_section.keys) with ordinality k (key, ord)
   where (k.key in (select unnest(p_keys))) = p_keep;

@@ -41,7 +41,7 @@ declare
   v_merge_keys text[];
   v_merged record;
 begin
-  o_section := rowferry._opened(p_section);
+  o_section := p_section;
   o_decided := '{}';
   o_conflicts := '[]';
   v_keys := rowferry._own_events(v_entity.id, p_section.keys || p_section.gone || p_section.asked, p_heard, '{}');

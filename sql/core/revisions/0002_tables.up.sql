@@ -291,11 +291,10 @@ create type rowferry._section as (
   event_ids bigint[],
   event_stamps timestamptz[],
   event_hops smallint[],
-  events_sent text[],
   column_values text[],
   hops smallint,
   key text[],
   rules text[],
   created boolean
 );
-comment on type rowferry._section is 'Rows of one entity inside an envelope: keys of rows that exist with the literal of one array per column in column_values, keys of rows that are gone, keys that are only asked for, the events behind them (of the peer''s as they were sent, until they are needed), how often these rows went back and forth, the columns and types of the key, the rules for conflicts and orphans, and whether each of its events is an insert, so that it may be tried as one.';
+comment on type rowferry._section is 'Rows of one entity inside an envelope: keys of rows that exist with the literal of one array per column in column_values, keys of rows that are gone, keys that are only asked for, the events behind them, how often these rows went back and forth, the columns and types of the key, the rules for conflicts and orphans, and whether each of its events is an insert, so that it may be tried as one.';

@@ -54,7 +54,6 @@ drop function rowferry._refusal(text, text, text, text);
 drop function rowferry._left_entries(rowferry._section, jsonb);
 drop function rowferry._record_count(rowferry._section[]);
 drop function rowferry._pieces(rowferry._section, integer, integer);
-drop function rowferry._opened(rowferry._section);
 drop function rowferry._section_part(rowferry._section, text[], boolean);
 drop function rowferry._may_own_events(integer);
 drop function rowferry._own_events(integer, text[], int8multirange, int8multirange);
