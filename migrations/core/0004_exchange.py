@@ -29,6 +29,7 @@ def upgrade() -> None:
             "functions/_parents_v01.sql",
             "functions/_ancestors_v01.sql",
             "functions/_apply_order_v01.sql",
+            "functions/_patient_v01.sql",
             "functions/_alone_v01.sql",
             "functions/_free_events_v01.sql",
             "functions/_has_parents_v01.sql",

@@ -27,7 +27,7 @@ declare
   v_attempt record;
   v_left jsonb := '[]';
   v_apart jsonb;
-  v_patient boolean := current_setting('statement_timeout')::interval > current_setting('deadlock_timeout')::interval;
+  v_patient boolean := rowferry._patient();
   v_locked boolean := false;
   v_created boolean;
   v_deletes_first boolean := false;

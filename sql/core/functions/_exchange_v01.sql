@@ -82,7 +82,7 @@ begin
       v_link := rowferry._meet(v_link, v_header);
       if (v_header ->> 'number')::bigint = v_link.received + 1 then
         -- What users' tables and triggers need is planned as elsewhere, unless a plan for each value would copy a large value, again and again.
-        if octet_length(p_envelope) <= 4194304 and current_setting('statement_timeout')::interval <= current_setting('deadlock_timeout')::interval then
+        if octet_length(p_envelope) <= 4194304 and not rowferry._patient() then
           perform set_config('plan_cache_mode', 'auto', true);
         end if;
         select * into v_heard from rowferry._take(v_link, v_header, v_sections);

@@ -96,8 +96,8 @@ begin
     from rowferry._counts(p_peer, 10000) c;
     return;
   end if;
-  -- A call that may outlast the moment at which a user who waits for it looks for deadlocks does not wait itself for what that user may hold.
-  if current_setting('statement_timeout')::interval > current_setting('deadlock_timeout')::interval then
+  -- It does not wait itself for what a user may hold who waits for it.
+  if rowferry._patient() then
     perform set_config('lock_timeout', '2ms', true);
   end if;
   if p_dry_run then

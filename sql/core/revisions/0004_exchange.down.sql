@@ -45,6 +45,7 @@ drop function rowferry._fresh_records(integer[], int8multirange, boolean, boolea
 drop function rowferry._choose_records(text, integer, boolean, bigint, int8multirange);
 drop function rowferry._free_events(integer[], int8multirange, boolean, boolean, integer);
 drop function rowferry._alone(text);
+drop function rowferry._patient();
 drop function rowferry._apply_order(text[]);
 drop function rowferry._ancestors(text);
 drop function rowferry._parents(rowferry._section);
