@@ -4,9 +4,10 @@ import secrets
 from typing import Any
 
 import psycopg
+import pytest
 from psycopg.rows import dict_row
 
-from harness.nodes import Node
+from harness.nodes import Node, Nodes
 
 MOST_ROUNDS = 200
 CALL = "select * from rowferry.process_batch(%s, %s, %s, %s)"
@@ -76,3 +77,19 @@ def _call(
     answer = connection.execute(CALL, [peer, token, envelope, limit]).fetchone()
     assert answer is not None
     return answer
+
+
+def assert_equal(nodes: Nodes, table: str = "public.notes") -> list[str]:
+    """Both nodes hold the same rows; these."""
+    crm, billing = (rows(node, f"select * from {table}") for node in nodes)
+    assert crm == billing
+    return crm
+
+
+def refused_with(sqlstate: str, node: Node, query: str, params: object = None) -> str:
+    """The query fails with this SQLSTATE and a hint; its error."""
+    with pytest.raises(psycopg.Error) as caught, node.connect() as connection:
+        connection.execute(query, params)  # type: ignore[arg-type]
+    assert caught.value.sqlstate == sqlstate
+    assert caught.value.diag.message_hint
+    return str(caught.value)
