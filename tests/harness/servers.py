@@ -66,7 +66,9 @@ def standby(node: Node) -> Iterator[Node]:
         )
         _launch(server)
         found = Node(node.name, server, node.database)
-        [at] = node.sql("select pg_current_wal_insert_lsn()::text as lsn")
+        # A standby gets what is flushed; what follows the last commit may be flushed by nobody for long.
+        node.sql("select pg_logical_emit_message(true, 'standby', '')")
+        [at] = node.sql("select pg_current_wal_flush_lsn()::text as lsn")
         reached = "select pg_last_wal_replay_lsn() >= %s::pg_lsn as reached"
         wait_until(lambda: found.sql(reached, [at["lsn"]])[0]["reached"], 20, "the standby has all that the primary has")
         yield found
