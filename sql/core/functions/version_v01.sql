@@ -5,6 +5,6 @@ language sql
 immutable
 parallel safe
 set search_path = pg_catalog, pg_temp
-as $$ select 5 $$;
+as $$ select 10 $$;
 comment on function rowferry.version() is 'Version of the installed schema of rowferry.';
 revoke all on function rowferry.version() from public;
