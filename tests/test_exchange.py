@@ -421,6 +421,25 @@ def test_resync_on_one_node_is_followed_by_the_other(notes: Nodes) -> None:
     assert len(assert_equal(notes)) == 2
 
 
+def test_resync_ends_the_exchange_of_a_courier_at_work_so_that_it_opens_anew(notes: Nodes) -> None:
+    courier = Courier(notes)
+    crm, billing = courier.meet(notes)
+    notes.crm.sql("select rowferry.resync('billing')")
+    assert courier.call(notes.crm, billing)["status"] == "superseded"
+    assert courier.call(notes.billing, crm)["status"] in ("moved", "idle")
+
+
+def test_what_was_refused_counts_as_held_when_its_whole_entity_is(notes: Nodes) -> None:
+    """However far the search for new events has gone on."""
+    notes.billing.sql("alter table notes add constraint no_bad check (body <> 'bad')")
+    notes.crm.sql("insert into notes values (1, 'bad'), (2, 'good')")
+    sync(*notes)
+    assert notes.crm.sql("select held from rowferry.process_batch()") == [{"held": 1}]
+    notes.crm.sql("update rowferry.entities set held_attempts = 1, held_until = 'infinity'")
+    notes.crm.sql("update rowferry.links set first_id = (select max(event_id) + 1 from rowferry.held_events)")
+    assert notes.crm.sql("select held from rowferry.process_batch()") == [{"held": 1}]
+
+
 # people
 
 

@@ -67,6 +67,33 @@ def test_what_a_trigger_adds_to_its_own_table_in_a_large_batch_travels_back(note
     assert [rows(node, "select count(*), min(id) from notes") for node in notes] == [["(1001,-1)"]] * 2
 
 
+@pytest.mark.parametrize(
+    "place",
+    [
+        "alter table notes add spare integer default also(0)",
+        "alter table notes add check (also(id) >= 0)",
+        "create index on notes (certainly(id))",
+        "create index on notes (id) where certainly(id) >= 0",
+    ],
+)
+def test_what_a_function_of_the_tables_own_adds_in_a_large_batch_travels_back(notes: Nodes, place: str) -> None:
+    """As a trigger does: in the default of a column that does not travel, in a check, in an index."""
+    notes.billing.sql(f"""
+        create function also(integer) returns integer language plpgsql as $$
+        begin
+          if coalesce(current_setting('also.done', true), '') = '' and not exists (select from notes where id = -1) then
+            perform set_config('also.done', 'yes', true);
+            insert into notes (id, body) values (-1, 'also');
+          end if;
+          return 0;
+        end $$;
+        create function certainly(integer) returns integer immutable language plpgsql as $$ begin return also($1); end $$;
+        {place}""")
+    notes.crm.sql("insert into notes select n, 'a' from generate_series(1, 1000) n")
+    sync(*notes)
+    assert [rows(node, "select count(*), min(id) from notes") for node in notes] == [["(1001,-1)"]] * 2
+
+
 def test_settings_that_a_trigger_leaves_behind_change_no_value_on_its_way(notes: Nodes) -> None:
     for node in notes:
         node.sql("create table measures (id integer primary key, value double precision, at timestamptz)")

@@ -79,8 +79,7 @@ begin
     if v_state is null then
       o_conflicts := v_attempt.o_conflicts;
       v_left := v_left || v_attempt.o_busy;
-      o_applied := o_applied + case when v_left = v_attempt.o_busy then o_records else rowferry._record_count(v_sections) end
-        - jsonb_array_length(v_attempt.o_busy);
+      o_applied := o_applied + rowferry._record_count(v_sections) - jsonb_array_length(v_attempt.o_busy);
       exit;
     elsif v_state = '55P03' and not v_locked then
       v_locked := true;

@@ -14,6 +14,7 @@ declare
   v_lend boolean := not has_schema_privilege(v_owner_id, 'rowferry', 'create');
   v_view text := format('rowferry.%I', rowferry._object_name('', p_entity.name, '_events'));
 begin
+  return next format('select setval(''rowferry.entity_ids'', %s)', p_entity.id);
   return next format('insert into rowferry.entities (id, name, peer, relation, key_columns, key_types, columns, local_columns, conflict_rule, orphan_rule)' || E'\n'
     || 'values (%s, %L, %L, %L, %L, %L, %L, %L, %L, %L)', p_entity.id, p_entity.name, p_entity.peer, p_entity.relation::text,
     p_entity.key_columns, p_entity.key_types, p_entity.columns, p_entity.local_columns, p_entity.conflict_rule, p_entity.orphan_rule);

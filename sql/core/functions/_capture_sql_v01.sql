@@ -90,6 +90,7 @@ returns trigger
 language plpgsql
 security definer%2$s
 as $rowferry$
+#variable_conflict use_variable
 declare
   v_hops smallint := 0;
   v_keys pg_catalog.text[];

@@ -1,7 +1,7 @@
 -- The records of the next batch for a peer, by entity: those of the oldest events, one as often as it has some there, and a share of those that were refused
 -- before and are due again (o_again). STABLE, as _read_batch, whose snapshot it sees. o_whole: nothing else is free to go; o_cut: others are due too; o_alone: the
--- event of a record that travels alone, and then is the only one; o_repeated: most of the oldest events are of a few records, as far as a look at 4,000 of them
--- tells. No event below p_first_id, or in p_left, waits for its first batch.
+-- event of a record that travels alone, and then is the only one; o_repeated: the oldest events are to be looked at for such as are superseded: most of a look at 4,000 are of a few
+-- records, or there is a question, or a batch of an earlier courier that nobody has acknowledged. No event below p_first_id, or in p_left, waits for its first batch.
 create or replace function rowferry._choose_records(
   p_peer text,
   p_limit integer,

@@ -52,7 +52,8 @@ begin
   if v_held <> '{}' then
     -- Among the oldest.
     held := held + (select count(*) from (
-      select e.entity_id from rowferry.events e where e.id >= v_first_id order by e.id limit p_most) e where e.entity_id = any (v_held));
+      select e.entity_id from rowferry.events e where e.id >= v_first_id order by e.id limit p_most) e where e.entity_id = any (v_held))
+      + (select count(*) from (select from rowferry.held_events h where h.event_id < v_first_id and h.entity_id = any (v_held) limit p_most) h);
   end if;
   next_id := least(
     (select e.id from rowferry._free_events(v_free, v_gaps, v_any_held, v_skips, 1) e),

@@ -48,7 +48,13 @@ begin
         select
         from written w
         cross join lateral (
-          select 'pg_attrdef'::regclass, a.oid from pg_attrdef a where a.adrelid = w.relation
+          -- The default of a column that travels is never used.
+          select 'pg_attrdef'::regclass, a.oid
+          from pg_attrdef a
+          join pg_attribute t on t.attrelid = a.adrelid and t.attnum = a.adnum
+          where a.adrelid = w.relation and not (t.attgenerated = '' and exists (
+            select from rowferry.entities e
+            where e.name = any (p_entities) and e.relation = coalesce(pg_partition_root(w.relation), w.relation) and t.attname = any (e.local_columns)))
           union all
           select 'pg_constraint'::regclass, c.oid from pg_constraint c where c.conrelid = w.relation and c.contype = 'c'
           union all

@@ -192,8 +192,7 @@ begin
   into v_entity.key_types
   from rowferry._entity_columns(v_entity) c
   where c.key_position is not null;
-  v_entity.id := 1 + greatest(0, (select max(e.id) from rowferry.entities e), (select max(e.entity_id) from rowferry.events e),
-    (select max(h.entity_id) from rowferry.held_events h), (select max(s.entity_id) from rowferry.skips s));
+  v_entity.id := 1 + coalesce(pg_sequence_last_value('rowferry.entity_ids'), 0);
   return v_entity;
 end
 $$;

@@ -61,6 +61,7 @@ set bytea_output = 'hex'
 set lc_monetary = 'C'
 set xmloption = 'content'
 set array_nulls = on
+set enable_seqscan = off
 as $rowferry$
 declare
   v_most bigint;

@@ -22,6 +22,9 @@ begin
   v_link := rowferry._link(p_peer);
   was_stopped_for := v_link.stopped_reason;
   v_link := rowferry._new_generation(v_link, greatest(v_link.generation, v_link.peer_generation) + 1);
+  -- The exchange of a courier at work is over: it opens anew, and the peer hears of it.
+  v_link.token_number := v_link.token_number + 1;
+  v_link.token_random := '';
   perform rowferry._save_link(v_link);
   update rowferry.node n set system_identifier = v_identity ->> 'system', database_oid = (v_identity ->> 'database')::oid;
   peer := v_link.peer;

@@ -11,6 +11,7 @@ drop table rowferry.conflicts, rowferry.skips, rowferry.backfills, rowferry.appl
   rowferry.built_batches, rowferry.held_events, rowferry.events;
 drop type rowferry._section;
 drop table rowferry.entities;
+drop sequence rowferry.entity_ids;
 drop table rowferry.links;
 drop function rowferry.configure_node(text, text[]);
 drop function rowferry._identity();

@@ -59,6 +59,9 @@ comment on column rowferry.links.courier is 'Host and process id of the courier 
 comment on column rowferry.links.courier_error is 'Last error that the courier reported about the peer; null once an exchange has moved.';
 comment on column rowferry.links.warning is 'What was noticed but does not stop the link, such as a failover of the peer.';
 
+create sequence rowferry.entity_ids as integer;
+comment on sequence rowferry.entity_ids is 'The last id that an entity was given; none is given twice, whatever is left of an entity that was detached.';
+
 create table rowferry.entities (
   id integer primary key,
   name text not null unique,
