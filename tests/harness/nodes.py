@@ -48,13 +48,13 @@ class Node:
                 pass
             return cursor.fetchall() if cursor.description is not None else []
 
-    def psql(self, script: str) -> str:
+    def psql(self, script: str, *options: str) -> str:
         """Output of the script in the real psql -X -v ON_ERROR_STOP=1; fails the test with psql's errors."""
         own = self.server.bin_dir / "psql"
         program = str(own) if own.exists() else shutil.which("psql")
         assert program, f"no psql in {self.server.bin_dir} nor on PATH"
         done = subprocess.run(
-            [program, "-X", "-v", "ON_ERROR_STOP=1", "-f", "-", self.conninfo],
+            [program, "-X", "-v", "ON_ERROR_STOP=1", *options, "-f", "-", self.conninfo],
             input=script,
             env=environment(self.server.bin_dir),
             cwd=REPO,

@@ -1,0 +1,169 @@
+"""The drills of docs/runbook.md, played through psql on nodes that have the fault, with the worker at work.
+
+`WRITE_RUNBOOK=1 pytest tests/test_runbook.py -n 0` puts what psql prints into the page.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+
+import pytest
+
+from harness import Node, Nodes, wait_until
+from harness.runbook import PAGE, Drill, Statement, alike, drills, play, write
+from harness.servers import backup, fresh, program, put_back
+from harness.worker import wait_for_rest, worker
+
+DRILLS = {drill.title: drill for drill in drills(PAGE.read_text())}
+TABLES = """
+    create table accounts (id integer primary key, name text not null, plan text not null default 'free');
+    create table users (id integer primary key, account_id integer not null references accounts, name text not null);
+    select rowferry.attach('accounts'), rowferry.attach('users')"""
+HELD = "select 1 from rowferry.sync_events where attempts > 1"
+PLAYED: list[Drill] = []
+
+
+@pytest.fixture(scope="module", autouse=True)
+def page() -> Iterator[None]:
+    """If asked to, the page is written once all has been played."""
+    yield
+    if os.environ.get("WRITE_RUNBOOK"):
+        write(PAGE, PLAYED)
+
+
+@contextmanager
+def at_work(nodes: Nodes, folder: Path) -> Iterator[None]:
+    """The tables, three accounts on both nodes, and the worker."""
+    for node in nodes:
+        node.sql(TABLES)
+    with worker(nodes, folder / "worker.log", "--interval", "0.1"):
+        nodes.crm.sql("insert into accounts values (1, 'Acme'), (2, 'Globex'), (17, 'Initech')")
+        arrived(nodes.billing, "select count(*) = 3 from accounts")
+        wait_for_rest(nodes, 20)
+        yield
+
+
+def arrived(node: Node, query: str) -> None:
+    """Wait until the query's one value is true."""
+    wait_until(lambda: list(node.sql(f"select ({query}) as found")[0].values()) == [True], 30, query)
+
+
+def plays(title: str, nodes: Nodes, mended: Callable[[], None]) -> None:
+    """See and mend what the page says, wait until it is mended, then look again; all of it prints what the page shows."""
+    drill = DRILLS[title]
+    assert sorted(drill.acts) == ["Mend", "See", "Then"]
+    assert all(len(drill.acts[act]) <= 3 for act in ("See", "Mend"))
+    expected = {act: [alike(statement.output) for statement in said] for act, said in drill.acts.items()}
+    shown: dict[str, list[list[str]]] = {}
+    for act, wait in (("See", None), ("Mend", mended), ("Then", None)):
+        shown[act] = [printed(statement, nodes) for statement in drill.acts[act]]
+        if wait:
+            wait()
+    PLAYED.append(drill)
+    if not os.environ.get("WRITE_RUNBOOK"):
+        assert shown == expected
+
+
+def printed(statement: Statement, nodes: Nodes) -> list[str]:
+    statement.output = play(statement, nodes)
+    return alike(statement.output)
+
+
+def test_each_drill_of_the_page_is_played() -> None:
+    source = Path(__file__).read_text()
+    assert len(DRILLS) == 8
+    assert sorted(re.findall(r'\bplays\(\s*"([^"]+)"', source)) == sorted(DRILLS)
+
+
+def test_why_a_record_differs(nodes: Nodes, tmp_path: Path) -> None:
+    with at_work(nodes, tmp_path):
+        nodes.billing.sql("alter table accounts add check (plan <> 'trial')")
+        nodes.crm.sql("update accounts set plan = 'trial' where id = 17")
+        arrived(nodes.crm, f"exists ({HELD})")
+        plays("Why does a record differ?", nodes, lambda: wait_for_rest(nodes, 20))
+
+
+def test_a_row_that_the_other_side_will_never_take(nodes: Nodes, tmp_path: Path) -> None:
+    with at_work(nodes, tmp_path):
+        nodes.billing.sql("alter table accounts add check (length(name) < 20)")
+        nodes.crm.sql("update accounts set name = 'a whole letter, by mistake' where id = 1")
+        arrived(nodes.crm, f"exists ({HELD})")
+        plays("A row that the other side will never take", nodes, lambda: wait_for_rest(nodes, 20))
+
+
+def test_a_child_whose_parent_is_missing(nodes: Nodes, tmp_path: Path) -> None:
+    with at_work(nodes, tmp_path):
+        nodes.billing.sql(
+            "begin; alter table accounts disable trigger user; delete from accounts where id = 1;"
+            "alter table accounts enable always trigger rowferry_capture_insert;"
+            "alter table accounts enable always trigger rowferry_capture_update;"
+            "alter table accounts enable always trigger rowferry_capture_delete;"
+            "alter table accounts enable always trigger rowferry_truncate; commit"
+        )
+        nodes.crm.sql("insert into users values (5, 1, 'Ann')")
+        arrived(nodes.crm, f"exists ({HELD})")
+        plays("A child whose parent is missing", nodes, lambda: wait_for_rest(nodes, 20))
+
+
+def test_undo_a_lost_write(nodes: Nodes, tmp_path: Path) -> None:
+    with at_work(nodes, tmp_path):
+        nodes.crm.sql("select rowferry.pause()")
+        nodes.crm.sql("update accounts set name = 'Acme Inc' where id = 1")
+        nodes.billing.sql("update accounts set name = 'Acme AG' where id = 1")
+        nodes.crm.sql("select rowferry.resume()")
+        wait_for_rest(nodes, 20)
+        plays("Undo a lost write", nodes, lambda: wait_for_rest(nodes, 20))
+
+
+def test_a_peer_that_was_restored_from_last_nights_backup(own_servers: Nodes, tmp_path: Path) -> None:
+    nodes = own_servers
+    with at_work(nodes, tmp_path):
+        copy = backup(nodes.billing)
+        nodes.crm.sql("insert into accounts values (20, 'Umbrella')")
+        arrived(nodes.billing, "select count(*) = 4 from accounts")
+        wait_for_rest(nodes, 20)
+        put_back(nodes.billing, copy)
+        nodes.crm.sql("insert into accounts values (21, 'Hooli')")
+        for node in nodes:
+            arrived(node, "select state in ('stopped', 'stuck') from rowferry.status")
+        plays(
+            "The peer was restored from last night's backup",
+            nodes,
+            lambda: (arrived(nodes.billing, "select count(*) = 5 from accounts"), wait_for_rest(nodes, 20))[1],
+        )
+
+
+def test_a_move_to_a_new_server(own_servers: Nodes, tmp_path: Path) -> None:
+    nodes = own_servers
+    with ExitStack() as old:
+        old.enter_context(at_work(nodes, tmp_path))
+        nodes.crm.sql("select rowferry.pause()")
+    dump = program([f"{nodes.billing.server.bin_dir}/pg_dump", nodes.billing.conninfo], nodes.billing.server)
+    roles = program([f"{nodes.billing.server.bin_dir}/pg_dumpall", "-r", "-d", nodes.billing.conninfo], nodes.billing.server)
+    with fresh(nodes.billing.server) as server:
+        moved = Nodes(nodes.crm, Node("billing", server, "moved"))
+        roles = "\n".join(line for line in roles.splitlines() if "rowferry" in line)
+        program([f"{server.bin_dir}/psql", "-q", server.conninfo("postgres")], server, roles + "create database moved;")
+        program([f"{server.bin_dir}/psql", "-q", "-v", "ON_ERROR_STOP=1", moved.billing.conninfo], server, dump)
+        nodes.crm.sql("insert into accounts values (20, 'Umbrella')")
+        with worker(moved, tmp_path / "moved.log", "--interval", "0.1"):
+            arrived(moved.billing, "select state = 'stopped' from rowferry.status")
+            plays("Move to a new server", moved, lambda: wait_for_rest(moved, 20))
+
+
+def test_stop_everything_now(nodes: Nodes, tmp_path: Path) -> None:
+    with at_work(nodes, tmp_path):
+        plays(
+            "Stop everything now",
+            nodes,
+            lambda: arrived(nodes.billing, "select reason ~ 'paused' from rowferry.status"),
+        )
+
+
+def test_drain_before_maintenance(nodes: Nodes, tmp_path: Path) -> None:
+    with at_work(nodes, tmp_path):
+        plays("Drain before maintenance", nodes, lambda: arrived(nodes.crm, "select state = 'paused' from rowferry.status"))
