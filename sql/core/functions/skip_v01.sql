@@ -43,5 +43,5 @@ begin
   return next;
 end
 $$;
-comment on function rowferry.skip(bigint, text) is 'Gives a change up: the row of the other node comes in its place. Logged in rowferry.skips.';
+comment on function rowferry.skip(bigint, text) is 'Gives a change up: the row of the other node comes in its place; if it has none, the row goes here too. Logged in rowferry.skips.';
 revoke all on function rowferry.skip(bigint, text) from public;
