@@ -14,6 +14,7 @@ language plpgsql
 stable
 security definer
 set search_path = pg_catalog, pg_temp
+set lock_timeout = '2s'
 as $$
 #variable_conflict use_column
 declare
@@ -21,7 +22,8 @@ declare
   v_now timestamptz := rowferry._now();
   v_link rowferry.links;
   v_counts record;
-  v_node text := (select n.name from rowferry.node n);
+  v_own oid[] := array(select c.oid from pg_class c where c.relnamespace = 'rowferry'::regnamespace and c.relkind = 'r');
+  v_node text;
   v_courier integer;
   v_holder integer;
   v_due boolean;  -- work waits that is neither held nor skipped
@@ -32,12 +34,21 @@ declare
   v_since timestamptz;
   v_named boolean;  -- whether a cause has been
 begin
+  -- First what this function would wait for itself.
+  return query
+  select 'error', format('table %s is locked (%s), and all else with it', k.o_relation::regclass, k.o_mode), k.o_began_at, k.o_object, k.o_next
+  from rowferry._locks(v_own, array['AccessExclusiveLock']) k;
+  if found then
+    return;
+  end if;
+  v_node := (select n.name from rowferry.node n);
   if p_peer is not null then
     perform rowferry._link(p_peer);
   end if;
   for v_link in select l.* from rowferry.links l where p_peer is null or l.peer = p_peer order by l.peer loop
     v_named := false;
     v_courier := rowferry._lock_holder(rowferry._courier_lock(v_node, v_link.peer));
+    v_holder := rowferry._lock_holder(hashtextextended('rowferry link ' || v_link.peer, 0));
     select * into v_counts from rowferry._counts(v_link.peer, 10000);
     v_due := v_counts.next_id is not null or v_counts.backfilling > 0;
     v_due_since := coalesce((select e.changed_at from rowferry.events e where e.id = v_counts.next_id),
@@ -71,11 +82,10 @@ begin
           format('psql "$ROWFERRY_NODE_%s" -c ''select * from rowferry.why_stuck()''  -- where the courier runs', upper(v_link.courier_error ->> 'node'));
         v_named := true;
       elsif v_due and v_courier is null then
-        return query select 'error', 'no courier is at work' || coalesce(format('; the last one was pid %s on %s', v_link.courier ->> 'pid', v_link.courier ->> 'host'), ''),
+        return query select 'error', 'no courier is at work' || coalesce('; the last one was pid ' || (v_link.courier ->> 'pid') || ' on ' || (v_link.courier ->> 'host'), ''),
           v_due_since, 'link to ' || v_link.peer, 'rowferry run  -- if one runs, it may wait for a lock of the other node: ask there too'::text;
         v_named := true;
       end if;
-      v_holder := rowferry._lock_holder(hashtextextended('rowferry link ' || v_link.peer, 0));
       if v_holder is not null then
         select coalesce(a.xact_start, rowferry._seen_at(coalesce(a.backend_xid, a.backend_xmin))) into v_since from pg_stat_activity a where a.pid = v_holder;
         if v_since < v_now - c_soon * v_counts.patience or v_since is null and v_quiet then
@@ -88,18 +98,17 @@ begin
     end if;
 
     -- Tables that this node cannot read or write, and its own.
-    v_tables := array(
-      select t.relid::oid from rowferry.entities e cross join lateral pg_partition_tree(e.relation) t where e.peer = v_link.peer
-      union
-      select e.relation::oid from rowferry.entities e where e.peer = v_link.peer
-      union
-      select c.oid from pg_class c where c.relnamespace = 'rowferry'::regnamespace and c.relkind = 'r');
+    v_tables := v_own || array(
+      with recursive tables (id) as (
+        select e.relation::oid from rowferry.entities e where e.peer = v_link.peer
+        union all
+        select i.inhrelid from pg_inherits i join tables t on t.id = i.inhparent
+      )
+      select t.id from tables t);
     return query
-    select 'warning', format('table %s is locked (%s)', k.o_relation::regclass, k.o_mode), k.o_since,
-      coalesce('prepared transaction ' || k.o_gid, rowferry._session(k.o_pid)),
-      coalesce(format('rollback prepared %L;  -- or commit prepared', k.o_gid), format('select pg_terminate_backend(%s);  -- or wait until it ends', k.o_pid))
+    select 'warning', format('table %s is locked (%s)', k.o_relation::regclass, k.o_mode), coalesce(k.o_began_at, rowferry._seen_at(k.o_xid)), k.o_object, k.o_next
     from rowferry._locks(v_tables, array['ShareLock', 'ShareRowExclusiveLock', 'ExclusiveLock', 'AccessExclusiveLock']) k
-    order by k.o_since, k.o_relation
+    order by 3, k.o_relation
     limit 20;
     v_named := v_named or found;
 
@@ -142,19 +151,18 @@ begin
 
     -- Transactions that keep what they wrote to themselves. One that began after the last batch is as young as that.
     return query
-    select case when u.o_since is null then 'info' else 'warning' end,
+    select case when u.since is null then 'info' else 'warning' end,
       case when u.events then 'a transaction has changed tables in sync and has not committed: its changes wait for it'
         else 'a transaction has changed rowferry.links and has not committed: each exchange waits for it' end,
-      u.o_since, coalesce('prepared transaction ' || u.o_gid, rowferry._session(u.o_pid)),
-      coalesce(format('rollback prepared %L;  -- or commit prepared', u.o_gid), format('select pg_terminate_backend(%s);  -- or wait until it ends', u.o_pid))
+      u.since, u.o_object, u.o_next
     from (
-      select k.o_pid, k.o_gid, k.o_since, bool_or(k.o_relation = 'rowferry.events'::regclass) as events
+      select k.o_object, k.o_next, coalesce(k.o_began_at, rowferry._seen_at(k.o_xid)) as since, bool_or(k.o_relation = 'rowferry.events'::regclass) as events
       from rowferry._locks(array['rowferry.events'::regclass, 'rowferry.links'::regclass], array['RowExclusiveLock']) k
-      group by k.o_pid, k.o_gid, k.o_since
+      where (k.o_pid = v_holder) is not true
+      group by 1, 2, 3
     ) u
-    where coalesce(u.o_since < v_now - c_soon,
-      not exists (select from rowferry.batches b where b.peer = v_link.peer and b.at > v_now - c_soon))
-    order by u.o_since, u.o_pid
+    where coalesce(u.since < v_now - c_soon, not exists (select from rowferry.batches b where b.peer = v_link.peer and b.at > v_now - c_soon))
+    order by u.since, u.o_object
     limit 5;
 
     if v_quiet and not v_named then
