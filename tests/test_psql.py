@@ -102,20 +102,22 @@ def test_the_psqlrc_can_be_included_in_a_session(nodes: Nodes) -> None:
 
 
 def test_the_status_is_a_live_screen_of_160_columns(nodes: Nodes) -> None:
-    """Of a link that is well; a worker's host has up to 20 characters."""
+    """Of a link that is well; a worker's host has up to 16 characters."""
     nodes.crm.sql("""
         update rowferry.links set last_exchange_at = now(), opened_at = now(), clock_difference = '1 ms',
-          courier = '{"host": "ferry-01.example.com", "pid": 1234567}'""")
+          courier = '{"host": "ferry-01.example", "pid": 1234567}'""")
     program, env = found(nodes.crm)
     holder = nodes.crm.connect()
     holder.execute("select pg_advisory_lock(rowferry._courier_lock('crm', 'billing'))")
     script = f"\\i {PSQLRC}\nselect * from rowferry.status \\watch 0.1\n"
-    with subprocess.Popen([program, "-X", "-f", "-", nodes.crm.conninfo], env=env, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as live:
+    with subprocess.Popen(
+        [program, "-X", "-f", "-", nodes.crm.conninfo], env=env, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    ) as live:
         assert live.stdin and live.stdout
         live.stdin.write(script)
         live.stdin.close()
         lines: list[str] = []
-        while sum("ferry-01.example.com, pid 1234567" in line for line in lines) < 2:
+        while sum("ferry-01.example, pid 1234567" in line for line in lines) < 2:
             lines.append(live.stdout.readline())
         live.kill()
     assert max(map(len, lines)) <= 161

@@ -35,14 +35,23 @@ def record(node: Node, key: str = "1", entity: str = "notes") -> Row:
 
 
 def explain(node: Node, record_id: str = "1") -> Row:
-    [row] = viewed(node, f"select e.* from rowferry.sync_events s cross join rowferry.explain_event(s.id) e where s.record_id = '{record_id}' order by e.id limit 1")
+    [row] = viewed(
+        node,
+        f"select e.* from rowferry.sync_events s cross join rowferry.explain_event(s.id) e where s.record_id = '{record_id}' order by e.id limit 1",
+    )
     return row
 
 
 def test_equal_records_have_one_hash_whatever_the_columns_are_called(nodes: Nodes) -> None:
-    nodes.crm.sql("create table notes (id integer primary key, body text, at timestamptz, part float8); select rowferry.attach('notes')")
-    nodes.billing.sql("create schema other; create table other.memos (part float8, at timestamptz, text text, no bigint primary key)")
-    nodes.billing.sql("""select rowferry.attach('other.memos', 'notes', '{"id": "no", "body": "text", "at": "at", "part": "part"}')""")
+    nodes.crm.sql(
+        "create table notes (id integer primary key, body text, at timestamptz, part float8); select rowferry.attach('notes')"
+    )
+    nodes.billing.sql(
+        "create schema other; create table other.memos (part float8, at timestamptz, text text, no bigint primary key)"
+    )
+    nodes.billing.sql(
+        """select rowferry.attach('other.memos', 'notes', '{"id": "no", "body": "text", "at": "at", "part": "part"}')"""
+    )
     nodes.crm.sql("set timezone = 'Asia/Tokyo'; insert into notes values (1, 'a', '2026-01-01', 0.1), (2, null, null, null)")
     sync(*nodes)
     for key in ("1", "2"):
@@ -132,7 +141,7 @@ def test_an_event_is_explained_with_the_row_that_it_would_send(notes: Nodes) -> 
     assert (row["entity"], row["record_id"], row["event_type"], row["operation"]) == ("notes", "1", "insert", "upsert")
     assert row["row"] == {"id": "1", "body": "b"}
     assert row["by_whom"].startswith("a user of this node, in transaction ")
-    assert row["waits_for"] .splitlines() == ["a courier, none is at work: rowferry run", "its turn, with 0 events before it"]
+    assert row["waits_for"].splitlines() == ["a courier, none is at work: rowferry run", "its turn, with 0 events before it"]
 
 
 def test_an_event_in_flight_waits_for_its_acknowledgement(notes: Nodes) -> None:
@@ -156,12 +165,17 @@ def test_a_held_event_names_its_error_and_its_next_try(notes: Nodes) -> None:
 def test_a_child_names_the_parent_that_it_waits_for(nodes: Nodes) -> None:
     for node in nodes:
         node.sql("create table parents (id integer primary key, name text); select rowferry.attach('parents')")
-        node.sql("create table children (id integer primary key, parent integer references parents); select rowferry.attach('children')")
+        node.sql(
+            "create table children (id integer primary key, parent integer references parents); select rowferry.attach('children')"
+        )
     nodes.billing.sql("alter table parents add check (name <> 'bad')")
     nodes.crm.sql("insert into parents values (7, 'bad'); insert into children values (1, 7)")
     sync(*nodes)
     parent = explain(nodes.crm, "7")
-    assert f"its parent parents 7, which is held: select * from rowferry.explain_event({parent['id']});" in explain(nodes.crm)["waits_for"].splitlines()
+    assert (
+        f"its parent parents 7, which is held: select * from rowferry.explain_event({parent['id']});"
+        in explain(nodes.crm)["waits_for"].splitlines()
+    )
 
 
 def test_a_pause_and_a_hold_of_all_its_kind_are_named(notes: Nodes) -> None:
@@ -181,7 +195,9 @@ def test_who_made_an_event_that_no_user_made(notes: Nodes) -> None:
     courier = Courier(notes)
     to_billing, _ = courier.meet(notes)
     courier.call(notes.billing, to_billing)
-    assert explain(notes.billing)["by_whom"].startswith("a cascade or trigger, while rows of crm were applied (hop 1), in transaction ")
+    assert explain(notes.billing)["by_whom"].startswith(
+        "a cascade or trigger, while rows of crm were applied (hop 1), in transaction "
+    )
     sync(*notes)
     notes.crm.sql("select rowferry.backfill('notes')")
     Courier(notes).meet(notes)
@@ -203,7 +219,9 @@ def test_an_event_that_has_left_is_refused_with_what_became_of_it(notes: Nodes) 
 def test_a_preview_shows_what_the_next_batch_holds(notes: Nodes) -> None:
     notes.crm.sql("insert into notes values (1, 'a'), (2, 'b'), (3, 'c')")
     sync(*notes)
-    notes.crm.sql("update notes set body = 'd' where id = 1; delete from notes where id = 2; update notes set body = 'e' where id = 1; insert into notes values (4, 'f')")
+    notes.crm.sql(
+        "update notes set body = 'd' where id = 1; delete from notes where id = 2; update notes set body = 'e' where id = 1; insert into notes values (4, 'f')"
+    )
     assert [tuple(row.values()) for row in viewed(notes.crm, "select * from rowferry.preview()")] == [
         ("notes", "1", "upsert", 2, {"id": "1", "body": "e"}, None),
         ("notes", "2", "gone", 1, None, None),
@@ -221,9 +239,16 @@ def test_a_preview_names_what_cannot_go(notes: Nodes) -> None:
     assert row["operation"] == "held" and "its table on this node cannot be read" in row["note"]
 
 
-@pytest.mark.parametrize("query", [
-    "select * from rowferry.preview()", "select * from rowferry.why_stuck()", "select * from rowferry.status",
-    "select * from rowferry.row_status('notes', '1')", "select * from rowferry.sync_events s cross join rowferry.explain_event(s.id)"])
+@pytest.mark.parametrize(
+    "query",
+    [
+        "select * from rowferry.preview()",
+        "select * from rowferry.why_stuck()",
+        "select * from rowferry.status",
+        "select * from rowferry.row_status('notes', '1')",
+        "select * from rowferry.sync_events s cross join rowferry.explain_event(s.id)",
+    ],
+)
 def test_looking_changes_nothing_and_draws_no_transaction_id(notes: Nodes, query: str) -> None:
     notes.crm.sql("insert into notes values (1, 'a')")
     with notes.crm.connect(autocommit=False) as connection:

@@ -172,8 +172,13 @@ def dead_rows(node: Node) -> None:
     """More of them than a vacuum waits for, and the time to notice that they stay."""
     node.sql("insert into notes select i, 'x' from generate_series(1, 12000) i")
     node.sql("delete from rowferry.events")
-    wait_until(lambda: node.sql("select n_dead_tup > 10000 as many from pg_stat_all_tables where relid = 'rowferry.events'::regclass")[0]["many"],
-        20, "the statistics know of the dead rows")
+    wait_until(
+        lambda: node.sql("select n_dead_tup > 10000 as many from pg_stat_all_tables where relid = 'rowferry.events'::regclass")[
+            0
+        ]["many"],
+        20,
+        "the statistics know of the dead rows",
+    )
     note_batch(node)
     node.sql(LATER)
 
@@ -238,7 +243,9 @@ def test_a_table_that_somebody_locks(notes: Nodes, table: str, mode: str) -> Non
 
 def test_a_partition_that_somebody_locks(nodes: Nodes) -> None:
     for node in nodes:
-        node.sql("create table parts (id integer primary key) partition by range (id); create table part partition of parts default")
+        node.sql(
+            "create table parts (id integer primary key) partition by range (id); create table part partition of parts default"
+        )
         node.sql("select rowferry.attach('parts')")
     user = nodes.crm.connect(autocommit=False)
     user.execute("lock table part in access exclusive mode")
@@ -314,7 +321,8 @@ def test_a_table_whose_changes_are_not_captured(notes: Nodes) -> None:
     [row] = why(notes.crm)
     assert row["cause"] == "changes of public.notes are not captured, its trigger rowferry_capture_update is disabled"
     assert row["type_next"] == (
-        "alter table public.notes enable always trigger rowferry_capture_update; then select rowferry.backfill('notes');")
+        "alter table public.notes enable always trigger rowferry_capture_update; then select rowferry.backfill('notes');"
+    )
 
 
 def test_a_peer_that_is_not_there_is_refused_by_name(notes: Nodes) -> None:

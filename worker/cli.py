@@ -124,7 +124,9 @@ def read_status(node: Node) -> list[dict[str, Any]]:
     with connect(node) as connection, connection.cursor(row_factory=dict_row) as cursor:
         try:
             rows = cursor.execute(sql.STATUS).fetchall()
-            return [row | {"why": cursor.execute(sql.WHY, [row["peer"]]).fetchall() if row["state"] in UNWELL else []} for row in rows]
+            return [
+                row | {"why": cursor.execute(sql.WHY, [row["peer"]]).fetchall() if row["state"] in UNWELL else []} for row in rows
+            ]
         except (psycopg.errors.UndefinedTable, psycopg.errors.InvalidSchemaName) as error:
             error.add_note("alembic upgrade head")
             raise

@@ -21,7 +21,7 @@ select s.peer,
     when s.waiting and s.quiet > s.patience then case
       when s.courier_error is not null then s.error
       when not s.at_work then 'no courier is at work: start rowferry run'
-      else format('nothing has moved for %s', date_trunc('second', s.quiet)) end
+      else format('nothing has moved for %s: select * from rowferry.why_stuck()', date_trunc('second', s.quiet)) end
     when s.held > 0 then format('%s %s refused by %s: select * from rowferry.sync_events where attempts > 0', s.held,
       case s.held when 1 then 'event' else 'events' end, s.peer)
     when s.courier_error is not null then s.error
