@@ -29,7 +29,8 @@ def everything(node: Node) -> dict[str, list[str]]:
 def test_a_dry_run_of_an_arriving_batch_shows_what_it_would_do_and_changes_nothing(notes: Nodes) -> None:
     """A row that is written, one that is refused, one that loses a conflict, and what goes back."""
     notes.crm.sql(
-        "update notes set body = 'crm' where id = 1; insert into notes values (3, 'bad'), (4, 'new'); delete from notes where id = 2"
+        "update notes set body = 'crm' where id = 1; delete from notes where id = 2;"
+        "insert into notes values (3, 'bad'), (4, 'new')"
     )
     notes.billing.sql("update notes set body = 'billing' where id = 1; insert into notes values (5, 'mine')")
     courier = Courier(notes)

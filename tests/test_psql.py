@@ -15,7 +15,8 @@ PSQLRC = FOLDER / "rowferry.psqlrc"
 NAMES = ["status", "why", "events", "held", "conflicts", "backlog", "preview", "batches"]
 SHOWS = {  # what busy() below makes each of them show, as psql -At prints it
     "status": r"billing\|held\|2\|1\|",
-    "why": r"error\|no courier is at work\|[^|]+\|link to billing\|rowferry run .*\nwarning\|1 event is refused by billing: too short \(23514\)\|",
+    "why": r"error\|no courier is at work\|[^|]+\|link to billing\|rowferry run .*\n"
+    r"warning\|1 event is refused by billing: too short \(23514\)\|",
     "events": r"1\|billing\|things\|1\|insert\|[^|]+\|0\|3\n2\|billing\|things\|2\|insert\|[^|]+\|0\|0",
     "held": r"1\|things\|1\|insert\|3\|[^|]+\|23514\|too short\|make it longer",
     "conflicts": r'1\|[^|]+\|things\|9\|crm\|newest\|\{"id": "9"\}\|',

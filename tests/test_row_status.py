@@ -37,7 +37,8 @@ def record(node: Node, key: str = "1", entity: str = "notes") -> Row:
 def explain(node: Node, record_id: str = "1") -> Row:
     [row] = viewed(
         node,
-        f"select e.* from rowferry.sync_events s cross join rowferry.explain_event(s.id) e where s.record_id = '{record_id}' order by e.id limit 1",
+        "select e.* from rowferry.sync_events s cross join rowferry.explain_event(s.id) e"
+        f" where s.record_id = '{record_id}' order by e.id limit 1",
     )
     return row
 
@@ -107,7 +108,7 @@ def test_a_conflict_is_one_until_the_other_node_knows_of_it(notes: Nodes) -> Non
     for node in notes:
         node.sql(f"insert into notes values (1, '{node.name}')")
     courier = Courier(notes)
-    to_billing, to_crm = courier.meet(notes)
+    to_billing, _ = courier.meet(notes)
     assert courier.call(notes.billing, to_billing)["conflicts"] == 1
     assert record(notes.billing)["state"] == "in conflict"
     sync(*notes)
@@ -166,7 +167,7 @@ def test_a_child_names_the_parent_that_it_waits_for(nodes: Nodes) -> None:
     for node in nodes:
         node.sql("create table parents (id integer primary key, name text); select rowferry.attach('parents')")
         node.sql(
-            "create table children (id integer primary key, parent integer references parents); select rowferry.attach('children')"
+            "create table children (id integer primary key, parent integer references parents);select rowferry.attach('children')"
         )
     nodes.billing.sql("alter table parents add check (name <> 'bad')")
     nodes.crm.sql("insert into parents values (7, 'bad'); insert into children values (1, 7)")
@@ -189,7 +190,8 @@ def test_a_pause_and_a_hold_of_all_its_kind_are_named(notes: Nodes) -> None:
 
 
 def test_who_made_an_event_that_no_user_made(notes: Nodes) -> None:
-    notes.billing.sql("""create function stamp() returns trigger language plpgsql as $$ begin new.body := new.body || '!'; return new; end $$;
+    notes.billing.sql("""
+        create function stamp() returns trigger language plpgsql as $$ begin new.body := new.body || '!'; return new; end $$;
         create trigger stamp before insert on notes for each row execute function stamp()""")
     notes.crm.sql("insert into notes values (1, 'a')")
     courier = Courier(notes)
@@ -220,7 +222,8 @@ def test_a_preview_shows_what_the_next_batch_holds(notes: Nodes) -> None:
     notes.crm.sql("insert into notes values (1, 'a'), (2, 'b'), (3, 'c')")
     sync(*notes)
     notes.crm.sql(
-        "update notes set body = 'd' where id = 1; delete from notes where id = 2; update notes set body = 'e' where id = 1; insert into notes values (4, 'f')"
+        "update notes set body = 'd' where id = 1; delete from notes where id = 2;"
+        "update notes set body = 'e' where id = 1; insert into notes values (4, 'f')"
     )
     assert [tuple(row.values()) for row in viewed(notes.crm, "select * from rowferry.preview()")] == [
         ("notes", "1", "upsert", 2, {"id": "1", "body": "e"}, None),
