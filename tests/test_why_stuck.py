@@ -195,6 +195,17 @@ def test_a_snapshot_that_keeps_dead_rows(notes: Nodes) -> None:
     assert why(notes.crm) == []
 
 
+def test_of_a_writer_and_a_snapshot_that_goes_back_because_of_it_the_writer_is_named(notes: Nodes) -> None:
+    notes.crm.sql("create table other (id integer)")
+    writer = notes.crm.connect(autocommit=False)
+    writer.execute("insert into other values (1)")
+    reader = notes.crm.connect(autocommit=False)
+    reader.execute("set transaction isolation level repeatable read")
+    reader.execute("select count(*) from notes")
+    dead_rows(notes.crm)
+    assert cause(notes.crm, "dead rows of rowferry.events are kept")["object"].startswith(f"pid {writer.info.backend_pid} of ")
+
+
 def test_a_replication_slot_that_keeps_dead_rows(own_servers: Nodes) -> None:
     """Of a standby that reports what its queries need, and has gone."""
     notes = in_sync(own_servers)
