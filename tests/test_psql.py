@@ -12,19 +12,23 @@ from rowferry.embedded import environment
 
 FOLDER = REPO / "sql" / "psql"
 PSQLRC = FOLDER / "rowferry.psqlrc"
-NAMES = ["status", "events", "held", "conflicts", "backlog"]
+NAMES = ["status", "why", "events", "held", "conflicts", "backlog", "preview", "batches"]
 SHOWS = {  # what busy() below makes each of them show, as psql -At prints it
     "status": r"billing\|held\|2\|1\|",
+    "why": r"error\|no courier is at work\|[^|]+\|link to billing\|rowferry run .*\n"
+    r"warning\|1 event is refused by billing: too short \(23514\)\|",
     "events": r"1\|billing\|things\|1\|insert\|[^|]+\|0\|3\n2\|billing\|things\|2\|insert\|[^|]+\|0\|0",
     "held": r"1\|things\|1\|insert\|3\|[^|]+\|23514\|too short\|make it longer",
     "conflicts": r'1\|[^|]+\|things\|9\|crm\|newest\|\{"id": "9"\}\|',
     "backlog": r"billing\|things\|insert\|2\|1\|[^|]+",
+    "preview": r'things\|2\|upsert\|1\|\{"id": "2", "name": "b"\}\|',
+    "batches": r"1\|[^|]+\|billing\|sent\|1\|7\|0\|0\|12",
 }
 
 
 @pytest.fixture
 def busy(nodes: Nodes) -> Node:
-    """crm with two pending events, one of them held, and one conflict."""
+    """crm with two pending events, one of them held, one conflict, and one batch."""
     nodes.crm.sql("create table public.things (id int primary key, name text); select rowferry.attach('public.things')")
     nodes.crm.sql("insert into public.things values (1, 'a'), (2, 'b')")
     nodes.crm.sql("""
@@ -36,18 +40,27 @@ def busy(nodes: Nodes) -> Node:
         insert into rowferry.conflicts (conflict_key, peer, entity, record_id, winner, rule, winner_row,
           winner_changed_at, loser_changed_at, decided_at, decided_by)
         values ('k', 'billing', 'things', '9', 'crm', 'newest', '{"id": "9"}', now(), now(), now(), 'crm')""")
+    nodes.crm.sql("""
+        insert into rowferry.batches (peer, direction, number, tag, records, refused, conflicts, ms, at)
+        values ('billing', 'sent', 1, gen_random_uuid(), 7, 0, 0, 12, now())""")
     return nodes.crm
+
+
+def found(node: Node) -> tuple[str, dict[str, str]]:
+    """The program psql, and its environment."""
+    own = node.server.bin_dir / "psql"
+    program = str(own) if own.exists() else shutil.which("psql")
+    assert program, f"no psql in {node.server.bin_dir} nor on PATH"
+    return program, environment(node.server.bin_dir)
 
 
 def psql(node: Node, script: str, *options: str, psqlrc: Path | None = None) -> str:
     """What psql prints, errors included."""
-    own = node.server.bin_dir / "psql"
-    program = str(own) if own.exists() else shutil.which("psql")
-    assert program, f"no psql in {node.server.bin_dir} nor on PATH"
+    program, env = found(node)
     done = subprocess.run(
         [program, "-v", "ON_ERROR_STOP=1", *(() if psqlrc else ("-X",)), *options, "-f", "-", node.conninfo],
         input=script,
-        env={**environment(node.server.bin_dir), **({"PSQLRC": str(psqlrc)} if psqlrc else {})},
+        env={**env, **({"PSQLRC": str(psqlrc)} if psqlrc else {})},
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,
@@ -78,12 +91,34 @@ def test_the_psqlrc_names_the_queries_and_puts_rowferry_first(busy: Node) -> Non
     shown = psql(busy, "show search_path;\n:events\nselect count(*) from sync_events;\n", "-At", psqlrc=PSQLRC)
     lines = shown.splitlines()
     assert [word for word in lines[0].split() if word.startswith(":")] == [f":{name}" for name in NAMES]
-    assert lines[1] == "rowferry, public"
-    assert re.match(SHOWS["events"], "\n".join(lines[2:])), shown
+    assert lines[2] == "rowferry, public"
+    assert re.match(SHOWS["events"], "\n".join(lines[3:])), shown
     assert lines[-1] == "2"
 
 
 def test_the_psqlrc_can_be_included_in_a_session(nodes: Nodes) -> None:
     shown = psql(nodes.crm, f"\\i {PSQLRC}\nselect 1 as number;\n").splitlines()
     assert shown[0].startswith("rowferry: ")
-    assert "number" in shown[1]
+    assert "number" in shown[2]
+
+
+def test_the_status_is_a_live_screen_of_160_columns(nodes: Nodes) -> None:
+    """Of a link that is well; a worker's host has up to 16 characters."""
+    nodes.crm.sql("""
+        update rowferry.links set last_exchange_at = now(), opened_at = now(), clock_difference = '1 ms',
+          courier = '{"host": "ferry-01.example", "pid": 1234567}'""")
+    program, env = found(nodes.crm)
+    holder = nodes.crm.connect()
+    holder.execute("select pg_advisory_lock(rowferry._courier_lock('crm', 'billing'))")
+    script = f"\\i {PSQLRC}\nselect * from rowferry.status \\watch 0.1\n"
+    with subprocess.Popen(
+        [program, "-X", "-f", "-", nodes.crm.conninfo], env=env, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    ) as live:
+        assert live.stdin and live.stdout
+        live.stdin.write(script)
+        live.stdin.close()
+        lines: list[str] = []
+        while sum("ferry-01.example, pid 1234567" in line for line in lines) < 2:
+            lines.append(live.stdout.readline())
+        live.kill()
+    assert max(map(len, lines)) <= 161

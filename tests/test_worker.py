@@ -544,5 +544,17 @@ def test_status_as_json(rowferry: Command, nodes: Nodes) -> None:
     assert (billing["node"], billing["state"], billing["pending"]) == ("billing", "idle", 0)
 
 
+def test_status_says_below_the_table_why_a_link_is_not_well(rowferry: Command, nodes: Nodes) -> None:
+    nodes.crm.sql("select rowferry.pause()")
+    printed = rowferry("status", code=1).splitlines()
+    assert re.fullmatch(r"crm: error: paused by postgres \(link to billing, since .*\)", printed[-2])
+    assert printed[-1] == "  next: select * from rowferry.resume('billing');"
+    crm, billing = json.loads(rowferry("status", "--json", code=1))
+    assert [cause["cause"] for cause in crm["why"]] == ["paused by postgres"]
+    assert billing["why"] == []
+    nodes.crm.sql(crm["why"][0]["type_next"])
+    assert "error" not in rowferry("status")
+
+
 def test_version() -> None:
     assert re.fullmatch(r"rowferry \d+\.\d+\.\d+\n", run(dict(os.environ), "--version", code=0))

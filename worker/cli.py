@@ -96,7 +96,7 @@ def run(options: argparse.Namespace) -> int:
 
 
 def status(options: argparse.Namespace) -> int:
-    """The view rowferry.status of each node."""
+    """The view rowferry.status of each node, and below it rowferry.why_stuck() of each link that is not well."""
     rows: list[dict[str, Any]] = []
     codes = [0]
     for node in read_nodes(options.config):
@@ -110,14 +110,23 @@ def status(options: argparse.Namespace) -> int:
             continue
         rows += [{"node": node.name, **row} for row in found]
         codes += [1 for row in found if row["state"] in UNWELL]
-    print(json.dumps(rows, default=plain, indent=2) if options.json else table(rows))
+    if options.json:
+        print(json.dumps(rows, default=plain, indent=2))
+    else:
+        print(table([{name: value for name, value in row.items() if name != "why"} for row in rows]))
+        for row in rows:
+            for cause in row.get("why", ()):
+                print("\n" + paragraph(row["node"], cause))
     return max(codes)
 
 
 def read_status(node: Node) -> list[dict[str, Any]]:
     with connect(node) as connection, connection.cursor(row_factory=dict_row) as cursor:
         try:
-            return cursor.execute(sql.STATUS).fetchall()
+            rows = cursor.execute(sql.STATUS).fetchall()
+            return [
+                row | {"why": cursor.execute(sql.WHY, [row["peer"]]).fetchall() if row["state"] in UNWELL else []} for row in rows
+            ]
         except (psycopg.errors.UndefinedTable, psycopg.errors.InvalidSchemaName) as error:
             error.add_note("alembic upgrade head")
             raise
@@ -137,6 +146,12 @@ def table(rows: Sequence[dict[str, Any]]) -> str:
     cells = [names] + [["" if row.get(name) is None else str(row[name]) for name in names] for row in rows]
     widths = [max(len(line[column]) for line in cells) for column in range(len(names))]
     return "\n".join("  ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)).rstrip() for line in cells)
+
+
+def paragraph(node: str, cause: dict[str, Any]) -> str:
+    """A row of why_stuck() in two lines: what is wrong, and what to type next."""
+    since = f", since {cause['since']:%Y-%m-%d %H:%M:%S}" if cause["since"] else ""
+    return f"{node}: {cause['severity']}: {cause['cause']} ({cause['object']}{since})\n  next: {cause['type_next']}"
 
 
 def demo(_: argparse.Namespace) -> int:

@@ -1,6 +1,6 @@
 """All SQL that Python runs."""
 
-# Of the two nodes' names, the smaller first; the view rowferry.status computes the same key to show who is at work. Never blocks.
+# Of the two nodes' names, the smaller first; rowferry._courier_lock() computes the same key to show who is at work. Never blocks.
 TRY_LOCK = "select pg_try_advisory_lock(hashtextextended('rowferry courier ' || %s || ' ' || %s, 0))"
 UNLOCK = "select pg_advisory_unlock(hashtextextended('rowferry courier ' || %s || ' ' || %s, 0))"
 
@@ -60,3 +60,4 @@ IN_USE = "select"
 
 # For `rowferry status`.
 STATUS = "select * from rowferry.status order by peer"
+WHY = "select * from rowferry.why_stuck(%s)"

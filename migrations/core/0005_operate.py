@@ -11,8 +11,6 @@ def upgrade() -> None:
         [
             "revisions/as_owner.sql",
             "views/sync_events_v01.sql",
-            "functions/_uncaptured_v01.sql",
-            "views/status_v01.sql",
             "functions/_link_v01.sql",
             "functions/skip_v01.sql",
             "functions/_skip_deleted_v01.sql",

@@ -10,6 +10,22 @@ def upgrade() -> None:
     sqlfile.run_all(
         [
             "revisions/as_owner.sql",
+            "revisions/0006_see.tables.sql",
+            "functions/_uncaptured_v01.sql",
+            "functions/_lock_holder_v01.sql",
+            "functions/_courier_lock_v01.sql",
+            "functions/_rate_v01.sql",
+            "functions/_seen_at_v01.sql",
+            "functions/_session_v01.sql",
+            "functions/_locks_v01.sql",
+            "functions/_kept_by_v01.sql",
+            "functions/why_stuck_v01.sql",
+            "functions/_find_entity_v01.sql",
+            "functions/_present_row_v01.sql",
+            "functions/row_status_v01.sql",
+            "functions/explain_event_v01.sql",
+            "functions/preview_v01.sql",
+            "views/status_v01.sql",
             "revisions/0006_see.up.sql",
             "revisions/as_runner.sql",
         ]

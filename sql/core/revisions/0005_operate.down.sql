@@ -6,7 +6,5 @@ drop function rowferry.pause(text);
 drop function rowferry.retry(bigint);
 drop function rowferry.skip(bigint, text);
 drop function rowferry._link(text);
-drop view rowferry.status;
-drop function rowferry._uncaptured(text);
 drop view rowferry.sync_events;
 drop function rowferry._skip_deleted();

@@ -10,8 +10,10 @@ select s.peer,
     when s.waiting then 'moving'
     else 'idle'
   end as state,
-  s.pending, s.held, s.oldest, s.last_exchange,
+  s.pending, s.held, s.oldest, rowferry._rate(s.peer) as rate, date_trunc('second', s.last_exchange_at) as last_exchange,
   case when s.at_work then nullif(concat_ws(', ', s.courier ->> 'host', 'pid ' || (s.courier ->> 'pid')), '') end as courier,
+  case when s.at_work then date_trunc('second', s.opened_at) end as since,
+  s.clock_difference,
   case
     when s.stopped_at is not null then s.stopped_reason
     when s.paused_at is not null then format('paused by %s since %s', s.paused_by, to_char(s.paused_at, 'YYYY-MM-DD HH24:MI:SS'))
@@ -19,14 +21,14 @@ select s.peer,
     when s.waiting and s.quiet > s.patience then case
       when s.courier_error is not null then s.error
       when not s.at_work then 'no courier is at work: start rowferry run'
-      else format('nothing has moved for %s', date_trunc('second', s.quiet)) end
+      else format('nothing has moved for %s: select * from rowferry.why_stuck()', date_trunc('second', s.quiet)) end
     when s.held > 0 then format('%s %s refused by %s: select * from rowferry.sync_events where attempts > 0', s.held,
       case s.held when 1 then 'event' else 'events' end, s.peer)
     when s.courier_error is not null then s.error
     else s.warning
   end as reason
 from (
-  select l.*, rowferry._uncaptured(l.peer) as uncaptured, l.last_exchange_at as last_exchange, q.pending, q.held, date_trunc('millisecond', clock_timestamp() - q.oldest_at) as oldest,
+  select l.*, rowferry._uncaptured(l.peer) as uncaptured, q.pending, q.held, date_trunc('second', clock_timestamp() - q.oldest_at) as oldest,
     q.pending > q.held or exists (
       select from rowferry.backfills b join rowferry.entities e on e.id = b.entity_id where e.peer = l.peer and b.finished_at is null) as waiting,
     clock_timestamp() - greatest(q.oldest_at, l.last_exchange_at, (
@@ -38,13 +40,7 @@ from (
       as patience,
     format(case when l.courier_error ->> 'sqlstate' ~ '^(08|57P)' then '%s is out of reach: %s' else '%s answered: %s' end,
       l.courier_error ->> 'node', l.courier_error ->> 'message') as error,
-    exists (
-      select from pg_locks k
-      where k.locktype = 'advisory' and k.granted and k.objsubid = 1
-        and k.database = (select d.oid from pg_database d where d.datname = current_database())
-        and (k.classid::bigint << 32 | k.objid::bigint)
-          = hashtextextended('rowferry courier ' || least(n.name collate "C", l.peer) || ' ' || greatest(n.name collate "C", l.peer), 0)
-    ) as at_work
+    rowferry._lock_holder(rowferry._courier_lock(n.name, l.peer)) is not null as at_work
   from rowferry.links l
   cross join rowferry.node n
   cross join lateral (
@@ -60,6 +56,9 @@ comment on column rowferry.status.state is 'moving, idle, paused, held (some row
 comment on column rowferry.status.pending is 'Events that wait, the held ones included.';
 comment on column rowferry.status.held is 'Events set aside because the peer refused their row.';
 comment on column rowferry.status.oldest is 'Age of the oldest event that waits.';
+comment on column rowferry.status.rate is 'Records per second, in both directions, over the last minute.';
 comment on column rowferry.status.last_exchange is 'Last exchange in which a batch was applied here or acknowledged by the peer; an idle poll writes nothing.';
 comment on column rowferry.status.courier is 'Host and process id of the worker that holds the lock; null: none.';
-comment on column rowferry.status.reason is 'Why, when it is not well.';
+comment on column rowferry.status.since is 'When that worker opened its exchange; null: none is at work.';
+comment on column rowferry.status.clock_difference is 'The other node''s clock less this one''s; null: not known yet.';
+comment on column rowferry.status.reason is 'Why, when it is not well; select * from rowferry.why_stuck() says more.';

@@ -1,0 +1,75 @@
+-- Where one record stands, as far as this node knows: what waits on the other one, only that one does. The hash is the same on both nodes where the records are equal.
+-- States, the first that holds: in conflict (the other node is to merge it, or does not know yet what was decided here), waiting to come (this node gave its change up
+-- and asks for the other one's row), held, waiting to go, gone, in sync.
+create or replace function rowferry.row_status(
+  p_entity text,
+  p_record_id text
+)
+returns table (
+  entity text,
+  record_id text,
+  state text,
+  hash text,
+  pending bigint,
+  attempts integer,
+  last_error text,
+  last_conflict text,
+  detail text
+)
+language plpgsql
+stable
+security definer
+set search_path = pg_catalog, pg_temp
+set lock_timeout = '2s'
+as $$
+#variable_conflict use_column
+declare
+  v_entity rowferry.entities := rowferry._find_entity(p_entity);
+  v_link rowferry.links := (select l from rowferry.links l where l.peer = v_entity.peer);
+  v_row record;
+  v_waits record;
+  v_told boolean;
+begin
+  v_row := rowferry._present_row(v_entity, p_record_id);
+  entity := v_entity.name;
+  record_id := v_row.o_record_id;
+  hash := md5(v_row.o_row::text);
+  select count(*) as pending, min(e.id) as id, coalesce(bool_or(e.event_type = 'q'), false)
+      or exists (select from rowferry.skips s where s.done_at is null and s.entity_id = v_entity.id and s.record_id = v_row.o_record_id) as asked,
+    greatest(max(h.attempts), case when count(*) > 0 then v_entity.held_attempts end) as attempts,
+    coalesce(bool_or(h.sqlstate = 'RF023'), false) as merges,
+    case when count(*) > 0 then coalesce(v_entity.held_error, (array_agg(h.last_error order by h.last_at desc nulls last))[1]) end as error
+  into v_waits
+  from rowferry.events e
+  left join rowferry.held_events h on h.event_id = e.id
+  where e.entity_id = v_entity.id and e.record_id = v_row.o_record_id;
+  v_told := exists (select from rowferry.taken_batches t
+    where t.peer = v_entity.peer and t.conflicts @> jsonb_build_array(jsonb_build_object('entity', v_entity.name, 'record_id', v_row.o_record_id)));
+  pending := v_waits.pending;
+  attempts := coalesce(v_waits.attempts, 0);
+  last_error := v_waits.error;
+  last_conflict := (
+    select format('%s: %s won by rule %s, conflict %s', to_char(c.decided_at, 'YYYY-MM-DD HH24:MI:SS'), c.winner, c.rule, c.id)
+    from rowferry.conflicts c
+    where c.entity = v_entity.name and c.record_id = v_row.o_record_id
+    order by c.id desc limit 1);
+  state := case
+    when v_waits.merges or v_told then 'in conflict'
+    when v_waits.asked then 'waiting to come'
+    when attempts > 0 then 'held'
+    when pending > 0 then 'waiting to go'
+    when v_row.o_row is null then 'gone'
+    else 'in sync' end;
+  detail := case state
+    when 'in conflict' then case when v_waits.merges then format('%s is to merge both rows', v_entity.peer) else format('decided here, %s is told with the next exchange', v_entity.peer) end
+    when 'held' then format('select * from rowferry.explain_event(%s);', v_waits.id)
+    when 'waiting to come' then format('the change was given up, and %s asked for its row', v_entity.peer)
+    when 'waiting to go' then format('select * from rowferry.explain_event(%s);', v_waits.id)
+    else format('nothing waits here, as of the exchange at %s; what waits on %s, and the hash to compare: select * from rowferry.row_status(%L, %L); there',
+      coalesce(to_char(v_link.last_exchange_at, 'YYYY-MM-DD HH24:MI:SS'), 'no time yet'), v_entity.peer, v_entity.name, record_id) end;
+  return next;
+end
+$$;
+comment on function rowferry.row_status(text, text) is
+  'Where one record stands, with a hash of its row that is the same on both nodes where the records are equal. The entity by its name or its table''s; the key as text, of several columns as an array of texts.';
+revoke all on function rowferry.row_status(text, text) from public;

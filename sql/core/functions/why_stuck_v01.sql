@@ -1,0 +1,186 @@
+-- Why a link does not move, or not all of it, one row per cause, with what to type next. error: nothing moves; warning: something does not, or it costs; info: what
+-- may be a cause and cannot be told by what rowferry_owner may see. A link that is well has no rows; where work waits and no cause is found, that is the row.
+create or replace function rowferry.why_stuck(
+  p_peer text default null
+)
+returns table (
+  severity text,
+  cause text,
+  since timestamptz,
+  object text,
+  type_next text
+)
+language plpgsql
+stable
+security definer
+set search_path = pg_catalog, pg_temp
+set lock_timeout = '2s'
+as $$
+#variable_conflict use_column
+declare
+  c_soon constant interval := '10 s';
+  v_now timestamptz := rowferry._now();
+  v_link rowferry.links;
+  v_counts record;
+  v_own oid[] := array(select c.oid from pg_class c where c.relnamespace = 'rowferry'::regnamespace and c.relkind = 'r');
+  v_node text;
+  v_courier integer;
+  v_holder integer;
+  v_due boolean;  -- work waits that is neither held nor skipped
+  v_due_since timestamptz;
+  v_quiet boolean;
+  v_tables oid[];
+  v_text text;
+  v_since timestamptz;
+  v_named boolean;  -- whether a cause has been
+begin
+  -- First what this function would wait for itself.
+  return query
+  select 'error', format('table %s is locked (%s), and all else with it', k.o_relation::regclass, k.o_mode), k.o_began_at, k.o_object, k.o_next
+  from rowferry._locks(v_own, array['AccessExclusiveLock']) k;
+  if found then
+    return;
+  end if;
+  v_node := (select n.name from rowferry.node n);
+  if p_peer is not null then
+    perform rowferry._link(p_peer);
+  end if;
+  for v_link in select l.* from rowferry.links l where p_peer is null or l.peer = p_peer order by l.peer loop
+    v_named := false;
+    v_courier := rowferry._lock_holder(rowferry._courier_lock(v_node, v_link.peer));
+    v_holder := rowferry._lock_holder(hashtextextended('rowferry link ' || v_link.peer, 0));
+    select * into v_counts from rowferry._counts(v_link.peer, 10000);
+    v_due := v_counts.next_id is not null or v_counts.backfilling > 0;
+    v_due_since := coalesce((select e.changed_at from rowferry.events e where e.id = v_counts.next_id),
+      (select min(b.requested_at) from rowferry.backfills b join rowferry.entities e on e.id = b.entity_id where e.peer = v_link.peer and b.finished_at is null),
+      (select min(s.requested_at) from rowferry.skips s where s.peer = v_link.peer and s.done_at is null));
+    v_quiet := v_due and v_now - greatest(v_due_since, v_link.last_exchange_at)
+      > c_soon + 1.4 * current_setting('deadlock_timeout')::interval * v_counts.patience;
+
+    -- The whole link.
+    if v_link.stopped_at is not null then
+      return query select 'error', split_part(v_link.stopped_reason, '. Next, ', 1), v_link.stopped_at, 'link to ' || v_link.peer,
+        'select * from rowferry.resync();  -- on each node that is stopped, once you know which one is right'::text;
+      v_named := true;
+    end if;
+    if v_link.paused_at is not null then
+      return query select 'error', 'paused by ' || v_link.paused_by, v_link.paused_at, 'link to ' || v_link.peer, format('select * from rowferry.resume(%L);', v_link.peer);
+      v_named := true;
+    end if;
+    v_text := rowferry._uncaptured(v_link.peer);
+    if v_text is not null then
+      return query select 'error', p[1], null::timestamptz, 'trigger', p[2] || ';'
+      from regexp_match(v_text, '^(.* is (?:gone|disabled)): (.*)$') p;
+      v_named := true;
+    end if;
+    if v_link.stopped_at is null and v_link.paused_at is null then
+      if v_link.courier_error is not null then
+        return query select 'error',
+          format(case when v_link.courier_error ->> 'sqlstate' ~ '^(08|57P)' then '%s is out of reach: %s' else '%s answered: %s' end,
+            v_link.courier_error ->> 'node', v_link.courier_error ->> 'message'),
+          v_link.opened_at, format('courier %s, pid %s', v_link.courier ->> 'host', v_link.courier ->> 'pid'),
+          format('psql "$ROWFERRY_NODE_%s" -c ''select * from rowferry.why_stuck()''  -- where the courier runs', upper(v_link.courier_error ->> 'node'));
+        v_named := true;
+      elsif v_due and v_courier is null then
+        return query select 'error', 'no courier is at work' || coalesce('; the last one was pid ' || (v_link.courier ->> 'pid') || ' on ' || (v_link.courier ->> 'host'), ''),
+          v_due_since, 'link to ' || v_link.peer, 'rowferry run  -- if one runs, it may wait for a lock of the other node: ask there too'::text;
+        v_named := true;
+      end if;
+      if v_holder is not null then
+        select coalesce(a.xact_start, rowferry._seen_at(coalesce(a.backend_xid, a.backend_xmin))) into v_since from pg_stat_activity a where a.pid = v_holder;
+        if v_since < v_now - c_soon * v_counts.patience or v_since is null and v_quiet then
+          return query select 'error', 'the lock of the link is held by a transaction that does not end'
+              || coalesce('; it waits for pid ' || nullif(array_to_string(pg_blocking_pids(v_holder), ', pid '), ''), ''),
+            v_since, rowferry._session(v_holder), format('select pg_terminate_backend(%s);', v_holder);
+          v_named := true;
+        end if;
+      end if;
+    end if;
+
+    -- Tables that this node cannot read or write, and its own.
+    v_tables := v_own || array(
+      with recursive tables (id) as (
+        select e.relation::oid from rowferry.entities e where e.peer = v_link.peer
+        union all
+        select i.inhrelid from pg_inherits i join tables t on t.id = i.inhparent
+      )
+      select t.id from tables t);
+    return query
+    select 'warning', format('table %s is locked (%s)', k.o_relation::regclass, k.o_mode), coalesce(k.o_began_at, rowferry._seen_at(k.o_xid)), k.o_object, k.o_next
+    from rowferry._locks(v_tables, array['ShareLock', 'ShareRowExclusiveLock', 'ExclusiveLock', 'AccessExclusiveLock']) k
+    order by 3, k.o_relation
+    limit 20;
+    v_named := v_named or found;
+
+    -- Some of it.
+    return query
+    select 'warning', 'paused by ' || e.paused_by, e.paused_at, 'entity ' || e.name, format('select * from rowferry.resume(%L, %L);', e.peer, e.name)
+    from rowferry.entities e
+    where e.peer = v_link.peer and e.paused_at is not null
+    order by e.paused_at;
+    v_named := v_named or found;
+    return query
+    select 'warning', format('held as a whole, tried %s times: %s (%s)', e.held_attempts, e.held_error, e.held_sqlstate), null::timestamptz, 'entity ' || e.name, e.held_hint
+    from rowferry.entities e
+    where e.peer = v_link.peer and e.held_attempts > 0
+    order by e.name;
+    v_named := v_named or found;
+    return query
+    select 'warning', format('%s %s refused by %s: %s (%s)', g.events, case g.events when 1 then 'event is' else 'events are' end, v_link.peer, g.error, g.sqlstate),
+      g.since, format('entity %s, record %s', g.name, g.record_id),
+      format('select * from rowferry.retry(%s);  -- once the cause is mended; or rowferry.skip(%1$s, reason)', g.id)
+    from (
+      select e.name, h.sqlstate, count(*) as events, min(h.first_at) as since, min(h.event_id) as id, (array_agg(h.record_id order by h.event_id))[1] as record_id,
+        (array_agg(h.last_error order by h.event_id))[1] as error
+      from rowferry.held_events h
+      join rowferry.entities e on e.id = h.entity_id and e.peer = v_link.peer and e.held_attempts = 0
+      where h.attempts > 0
+      group by e.name, h.sqlstate
+      order by count(*) desc
+      limit 5
+    ) g;
+    v_named := v_named or found;
+    return query
+    select 'warning', format('%s %s: %s', count(*), case count(*) when 1 then 'event waits' else 'events wait' end, h.last_error), min(h.first_at),
+      format('entity %s, record %s', e.name, min(h.record_id)), coalesce(min(h.hint), format('select * from rowferry.why_stuck();  -- on %s, for who has locked it', v_link.peer))
+    from rowferry.held_events h
+    join rowferry.entities e on e.id = h.entity_id and e.peer = v_link.peer and e.held_attempts = 0
+    where h.attempts = 0 and h.patience is null and h.first_at < v_now - c_soon
+    group by e.name, h.last_error;
+    v_named := v_named or found;
+
+    -- Transactions that keep what they wrote to themselves. One that began after the last batch is as young as that.
+    return query
+    select case when u.since is null then 'info' else 'warning' end,
+      case when u.events then 'a transaction has changed tables in sync and has not committed: its changes wait for it'
+        else 'a transaction has changed rowferry.links and has not committed: each exchange waits for it' end,
+      u.since, u.o_object, u.o_next
+    from (
+      select k.o_object, k.o_next, coalesce(k.o_began_at, rowferry._seen_at(k.o_xid)) as since, bool_or(k.o_relation = 'rowferry.events'::regclass) as events
+      from rowferry._locks(array['rowferry.events'::regclass, 'rowferry.links'::regclass], array['RowExclusiveLock']) k
+      where (k.o_pid = v_holder) is not true
+      group by 1, 2, 3
+    ) u
+    where coalesce(u.since < v_now - c_soon, not exists (select from rowferry.batches b where b.peer = v_link.peer and b.at > v_now - c_soon))
+    order by u.since, u.o_object
+    limit 5;
+
+    if v_quiet and not v_named then
+      return query select 'error', 'work waits, nothing has moved, and none of the known causes applies', greatest(v_due_since, v_link.last_exchange_at),
+        'courier: ' || rowferry._session(v_courier), format('select * from rowferry.why_stuck();  -- on %s; then the log of rowferry run on %s',
+        v_link.peer, v_link.courier ->> 'host');
+    end if;
+  end loop;
+
+  -- Searches walk past dead rows that no vacuum may remove.
+  return query
+  select 'warning', format('%s dead rows of rowferry.events are kept, each exchange may have to pass them', pg_stat_get_dead_tuples('rowferry.events'::regclass)),
+    k.o_since, k.o_object, k.o_next
+  from rowferry._kept_by() k
+  where pg_stat_get_dead_tuples('rowferry.events'::regclass) > 10000 and k.o_since < v_now - interval '1 min'
+  limit 5;
+end
+$$;
+comment on function rowferry.why_stuck(text) is
+  'Why a link does not move, one row per cause, the gravest first, with what to type next. A link that is well has no rows. grant pg_read_all_stats to rowferry_owner; lets it say since when sessions hold what they hold, and their statements.';
+revoke all on function rowferry.why_stuck(text) from public;

@@ -1,0 +1,2 @@
+-- What the next batch would send.
+select * from rowferry.preview();

@@ -1,0 +1,342 @@
+"""why_stuck() names the cause and what to type next; each cause is provoked for real, and what is typed next mends it."""
+
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import psycopg
+import pytest
+
+from harness import Node, Nodes, wait_until
+from harness.exchange import rows, sync
+from harness.servers import standby
+from harness.worker import worker
+
+TABLE = "create table notes (id integer primary key, body text); select rowferry.attach('notes')"
+ROWFERRY = Path(sys.executable).parent / "rowferry"
+LATER = """create or replace function rowferry._now() returns timestamptz language sql volatile parallel safe
+    as $$ select pg_catalog.clock_timestamp() + interval '1 hour' $$"""
+COURIER = "select pg_advisory_lock(rowferry._courier_lock('crm', 'billing'))"
+Row = dict[str, Any]
+
+
+@pytest.fixture
+def notes(nodes: Nodes) -> Nodes:
+    """Two nodes that keep one table in sync and have just exchanged a row."""
+    return in_sync(nodes)
+
+
+def in_sync(nodes: Nodes) -> Nodes:
+    for node in nodes:
+        node.sql(TABLE)
+    nodes.crm.sql("insert into notes values (0, 'there')")
+    sync(*nodes)
+    return nodes
+
+
+def why(node: Node) -> list[Row]:
+    """What whoever may only read is told."""
+    with psycopg.connect(node.conninfo, row_factory=psycopg.rows.dict_row) as connection:
+        connection.execute("set role rowferry_viewer")
+        return connection.execute("select * from rowferry.why_stuck()").fetchall()
+
+
+def cause(node: Node, what: str) -> Row:
+    """The one row whose cause holds these words."""
+    found = [row for row in why(node) if what in row["cause"]]
+    assert len(found) == 1, why(node)
+    return found[0]
+
+
+@contextmanager
+def courier_at_work(node: Node) -> Iterator[psycopg.Connection[Any]]:
+    """A session that holds the courier's lock and does nothing."""
+    connection = node.connect()
+    connection.execute(COURIER)
+    yield connection
+    connection.close()
+
+
+def test_a_link_that_is_well_has_no_rows(notes: Nodes, tmp_path: Path) -> None:
+    assert [why(node) for node in notes] == [[], []]
+    with worker(notes, tmp_path / "log", "--interval", "0.1"):
+        notes.crm.sql("insert into notes values (1, 'a')")
+        wait_until(lambda: rows(notes.billing, "select * from notes where id = 1"), 20, "it arrives")
+        wait_until(lambda: [why(node) for node in notes] == [[], []], 5, "no cause is left")
+
+
+def test_work_without_a_courier(notes: Nodes) -> None:
+    notes.crm.sql("insert into notes values (1, 'a')")
+    [row] = why(notes.crm)
+    assert (row["severity"], row["cause"]) == ("error", "no courier is at work")
+    assert row["type_next"].startswith("rowferry run ")
+    assert [row["since"]] == [r["changed_at"] for r in notes.crm.sql("select changed_at from rowferry.sync_events")]
+
+
+def test_a_lock_of_the_courier_that_somebody_holds_who_delivers_nothing(notes: Nodes) -> None:
+    """Nothing else is known: it says so, and who holds the lock."""
+    with courier_at_work(notes.crm) as holder:
+        notes.crm.sql("insert into notes values (1, 'a')")
+        assert why(notes.crm) == []  # it may just be about to go
+        notes.crm.sql(LATER)
+        row = cause(notes.crm, "none of the known causes applies")
+        assert row["severity"] == "error"
+        assert row["object"].startswith(f"courier: pid {holder.info.backend_pid} of ")
+
+
+def test_a_call_that_does_not_end_holds_the_lock_of_the_link(notes: Nodes) -> None:
+    with courier_at_work(notes.crm):
+        holder = notes.crm.connect(autocommit=False)
+        holder.execute("select pg_advisory_xact_lock(hashtextextended('rowferry link billing', 0))")
+        notes.crm.sql("insert into notes values (1, 'a')")
+        assert why(notes.crm) == []
+        notes.crm.sql(LATER)
+        row = cause(notes.crm, "the lock of the link is held")
+        assert row["object"].startswith(f"pid {holder.info.backend_pid} of ")
+        assert row["type_next"] == f"select pg_terminate_backend({holder.info.backend_pid});"
+        notes.crm.sql(row["type_next"])
+        wait_until(lambda: "the lock of the link" not in str(why(notes.crm)), 5, "it has gone")
+
+
+def test_a_peer_out_of_reach(notes: Nodes) -> None:
+    notes.crm.sql("insert into notes values (1, 'a')")
+    nowhere = notes.billing.conninfo.replace(f":{notes.billing.server.port}/", ":1/")
+    subprocess.run([ROWFERRY, "run", "--once"], env={**notes.env, "ROWFERRY_NODE_BILLING": nowhere}, capture_output=True)
+    [row] = why(notes.crm)
+    assert row["severity"] == "error" and row["cause"].startswith("billing is out of reach: cannot connect")
+    assert row["object"].startswith("courier ") and row["since"] is not None
+    assert row["type_next"].startswith('psql "$ROWFERRY_NODE_BILLING" -c ')
+    sync(*notes)
+    assert why(notes.crm) == []
+
+
+def test_an_open_transaction_keeps_its_changes_to_itself(own_servers: Nodes) -> None:
+    """Without the right to see other sessions it is named too, but not since when."""
+    notes = in_sync(own_servers)
+    note_batch(notes.crm)
+    user = notes.crm.connect(autocommit=False, application_name="import")
+    user.execute("insert into notes values (1, 'not yet')")
+    pid = user.info.backend_pid
+    assert why(notes.crm) == []  # it is not older than the last batch
+    notes.crm.sql(LATER)
+    row = cause(notes.crm, "has not committed")
+    assert (row["severity"], row["since"]) == ("info", None)
+    assert row["object"].startswith(f"pid {pid} of postgres, import (grant pg_read_all_stats to rowferry_owner; ")
+    # A batch that is noted later shows how long it has been open at least.
+    note_batch(notes.crm)
+    row = cause(notes.crm, "has not committed")
+    assert (row["severity"], row["since"] is not None) == ("warning", True)
+    notes.crm.sql("grant pg_read_all_stats to rowferry_owner")
+    row = cause(notes.crm, "has not committed")
+    assert row["since"] == user.execute("select xact_start from pg_stat_activity where pid = pg_backend_pid()").fetchone()[0]  # type: ignore[index]
+    assert "idle in transaction: " in row["object"]
+    user.rollback()
+    assert why(notes.crm) == []
+
+
+def test_an_operator_who_has_not_committed(notes: Nodes) -> None:
+    operator = notes.crm.connect(autocommit=False)
+    operator.execute("select rowferry.pause()")
+    notes.crm.sql(LATER)
+    row = cause(notes.crm, "has changed rowferry.links and has not committed")
+    assert f"pid {operator.info.backend_pid} " in row["object"]
+
+
+@pytest.mark.settings(max_prepared_transactions="5")
+def test_a_forgotten_prepared_transaction(own_servers: Nodes) -> None:
+    notes = in_sync(own_servers)
+    user = notes.crm.connect()
+    user.execute("begin")
+    user.execute("insert into notes values (1, 'prepared')")
+    user.execute("prepare transaction 'forgotten'")
+    assert why(notes.crm) == []
+    notes.crm.sql(LATER)
+    row = cause(notes.crm, "has changed tables in sync and has not committed")
+    assert (row["severity"], row["object"]) == ("warning", "prepared transaction forgotten")
+    assert row["since"] == notes.crm.sql("select prepared from pg_prepared_xacts")[0]["prepared"]
+    notes.crm.sql(row["type_next"])
+    assert why(notes.crm) == []
+
+
+def note_batch(node: Node) -> None:
+    node.sql(
+        "insert into rowferry.batches (peer, direction, number, tag, records, refused, conflicts, ms, at)"
+        " values ('billing', 'sent', 9, gen_random_uuid(), 1, 0, 0, 1, now())"
+    )
+
+
+def dead_rows(node: Node) -> None:
+    """More of them than a vacuum waits for, and the time to notice that they stay."""
+    node.sql("insert into notes select i, 'x' from generate_series(1, 12000) i")
+    node.sql("delete from rowferry.events")
+    wait_until(
+        lambda: node.sql("select n_dead_tup > 10000 as many from pg_stat_all_tables where relid = 'rowferry.events'::regclass")[
+            0
+        ]["many"],
+        20,
+        "the statistics know of the dead rows",
+    )
+    note_batch(node)
+    node.sql(LATER)
+
+
+def test_a_snapshot_that_keeps_dead_rows(notes: Nodes) -> None:
+    reader = notes.crm.connect(autocommit=False)
+    reader.execute("set transaction isolation level repeatable read")
+    reader.execute("select count(*) from notes")
+    dead_rows(notes.crm)
+    row = cause(notes.crm, "dead rows of rowferry.events are kept")
+    assert row["severity"] == "warning" and row["object"].startswith(f"pid {reader.info.backend_pid} of ")
+    assert row["type_next"] == f"select pg_terminate_backend({reader.info.backend_pid});"
+    reader.rollback()
+    assert why(notes.crm) == []
+
+
+def test_of_a_writer_and_a_snapshot_that_goes_back_because_of_it_the_writer_is_named(notes: Nodes) -> None:
+    notes.crm.sql("create table other (id integer)")
+    writer = notes.crm.connect(autocommit=False)
+    writer.execute("insert into other values (1)")
+    reader = notes.crm.connect(autocommit=False)
+    reader.execute("set transaction isolation level repeatable read")
+    reader.execute("select count(*) from notes")
+    dead_rows(notes.crm)
+    assert cause(notes.crm, "dead rows of rowferry.events are kept")["object"].startswith(f"pid {writer.info.backend_pid} of ")
+
+
+def test_a_replication_slot_that_keeps_dead_rows(own_servers: Nodes) -> None:
+    """Of a standby that reports what its queries need, and has gone."""
+    notes = in_sync(own_servers)
+    notes.crm.sql("select pg_create_physical_replication_slot('left_behind')")
+    with standby(notes.crm) as copy:
+        copy.sql("alter system set hot_standby_feedback = on")
+        copy.sql("alter system set primary_slot_name = 'left_behind'")
+        copy.sql("alter system set wal_receiver_status_interval = '1s'")
+        copy.sql("select pg_reload_conf()")
+        wait_until(lambda: notes.crm.sql("select xmin from pg_replication_slots")[0]["xmin"], 30, "the slot has a horizon")
+    wait_until(lambda: not notes.crm.sql("select active from pg_replication_slots")[0]["active"], 20, "the standby has gone")
+    dead_rows(notes.crm)
+    row = cause(notes.crm, "dead rows of rowferry.events are kept")
+    assert row["object"] == "replication slot left_behind"
+    notes.crm.sql(row["type_next"])
+    assert why(notes.crm) == []
+
+
+@pytest.mark.settings(max_prepared_transactions="5")
+def test_a_prepared_transaction_that_keeps_dead_rows(own_servers: Nodes) -> None:
+    notes = in_sync(own_servers)
+    user = notes.crm.connect()
+    user.execute("create table other (id integer)")
+    user.execute("begin")
+    user.execute("insert into other values (1)")
+    user.execute("prepare transaction 'other'")
+    dead_rows(notes.crm)
+    row = cause(notes.crm, "dead rows of rowferry.events are kept")
+    assert row["object"] == "prepared transaction other of postgres"
+    notes.crm.sql(row["type_next"])
+    assert why(notes.crm) == []
+
+
+@pytest.mark.parametrize("table", ["notes", "rowferry.events"])
+@pytest.mark.parametrize("mode", ["access exclusive", "share"])
+def test_a_table_that_somebody_locks(notes: Nodes, table: str, mode: str) -> None:
+    user = notes.crm.connect(autocommit=False)
+    user.execute(f"lock table {table} in {mode} mode")
+    [row] = why(notes.crm)
+    name = "public.notes" if table == "notes" else table
+    assert row["cause"].startswith(f"table {name} is locked ({mode.title().replace(' ', '')}Lock)")
+    assert row["object"].startswith(f"pid {user.info.backend_pid} of ")
+    notes.crm.sql(row["type_next"])
+    wait_until(lambda: why(notes.crm) == [], 5, "the lock has gone")
+
+
+def test_a_partition_that_somebody_locks(nodes: Nodes) -> None:
+    for node in nodes:
+        node.sql(
+            "create table parts (id integer primary key) partition by range (id); create table part partition of parts default"
+        )
+        node.sql("select rowferry.attach('parts')")
+    user = nodes.crm.connect(autocommit=False)
+    user.execute("lock table part in access exclusive mode")
+    assert cause(nodes.crm, "is locked")["cause"] == "table public.part is locked (AccessExclusiveLock)"
+
+
+def test_a_link_that_is_paused(notes: Nodes) -> None:
+    notes.crm.sql("select rowferry.pause(); insert into notes values (1, 'a')")
+    [row] = why(notes.crm)
+    assert (row["severity"], row["cause"], row["object"]) == ("error", "paused by postgres", "link to billing")
+    notes.crm.sql(row["type_next"])
+    assert "paused" not in str(why(notes.crm))
+
+
+def test_a_link_that_is_paused_on_the_other_node(notes: Nodes, tmp_path: Path) -> None:
+    notes.billing.sql("select rowferry.pause()")
+    notes.crm.sql("insert into notes values (1, 'a')")
+    with worker(notes, tmp_path / "log", "--interval", "0.1"):
+        wait_until(lambda: "the link is paused there: paused by postgres" in str(why(notes.crm)), 20, "it is named here")
+
+
+def test_an_entity_that_is_paused(notes: Nodes) -> None:
+    notes.crm.sql("update rowferry.entities set paused_at = now(), paused_by = 'ann'")
+    [row] = why(notes.crm)
+    assert (row["severity"], row["cause"], row["object"]) == ("warning", "paused by ann", "entity notes")
+    assert row["type_next"] == "select * from rowferry.resume('billing', 'notes');"
+
+
+def test_schemas_that_are_apart(notes: Nodes) -> None:
+    notes.billing.sql("select rowferry.detach('notes', p_force => true)")
+    notes.crm.sql("insert into notes values (1, 'a')")
+    sync(*notes)
+    row = cause(notes.crm, "held as a whole")
+    assert row["object"] == "entity notes" and "the other node has no such entity (RF020)" in row["cause"]
+    assert row["type_next"].startswith("Attach its table there")
+
+
+def test_a_link_that_was_stopped_because_a_node_was_set_back(notes: Nodes) -> None:
+    notes.crm.sql("update rowferry.links set built = 0, acked = 0, acked_tag = null")
+    with pytest.raises(AssertionError, match="stopped"):
+        sync(*notes)
+    row = cause(notes.crm, "this node was set back")
+    assert row["severity"] == "error" and row["since"] is not None
+    assert row["type_next"].startswith("select * from rowferry.resync();")
+
+
+def test_rows_that_the_peer_refuses(notes: Nodes) -> None:
+    notes.billing.sql("alter table notes add constraint short check (length(body) < 6)")
+    notes.crm.sql("insert into notes values (1, 'much too long'), (2, 'too long as well'), (3, 'ok')")
+    sync(*notes)
+    [row] = why(notes.crm)
+    assert row["severity"] == "warning" and row["object"] == "entity notes, record 1"
+    assert row["cause"].startswith("2 events are refused by billing: ") and row["cause"].endswith("(23514)")
+    notes.billing.sql("alter table notes drop constraint short")
+    notes.crm.sql(row["type_next"])
+    sync(*notes)
+    assert rows(notes.billing, "select id from notes where id = 1") == ["(1)"]
+
+
+def test_a_row_that_is_locked_on_the_peer_for_long(notes: Nodes) -> None:
+    user = notes.billing.connect(autocommit=False)
+    user.execute("select from notes where id = 0 for update")
+    notes.crm.sql("update notes set body = 'new'")
+    sync(*notes)
+    notes.crm.sql(LATER)
+    row = cause(notes.crm, "the row is locked on the other node")
+    assert row["cause"].startswith("1 event waits: ") and row["object"] == "entity notes, record 0"
+    assert "on billing" in row["type_next"]
+
+
+def test_a_table_whose_changes_are_not_captured(notes: Nodes) -> None:
+    notes.crm.sql("alter table notes disable trigger rowferry_capture_update")
+    [row] = why(notes.crm)
+    assert row["cause"] == "changes of public.notes are not captured, its trigger rowferry_capture_update is disabled"
+    assert row["type_next"] == (
+        "alter table public.notes enable always trigger rowferry_capture_update; then select rowferry.backfill('notes');"
+    )
+
+
+def test_a_peer_that_is_not_there_is_refused_by_name(notes: Nodes) -> None:
+    with pytest.raises(psycopg.Error) as caught:
+        notes.crm.sql("select * from rowferry.why_stuck('nobody')")
+    assert caught.value.sqlstate == "RF002"
