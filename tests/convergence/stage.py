@@ -66,6 +66,8 @@ delete from rowferry.conflicts;
 update rowferry.entities set held_attempts = 0, held_until = null, held_sqlstate = null, held_error = null, held_hint = null;
 update rowferry.links l set {columns} from t.fresh_links f where f.peer = l.peer;
 select setval(pg_get_serial_sequence('rowferry.events', 'id'), 1);
+delete from rowferry.left_events;
+delete from rowferry.audit_problems;
 """
 NOW = "update t.clock set at = timestamptz '2026-01-01' + %s * interval '1 s'"
 
