@@ -68,7 +68,7 @@ def test_what_was_taken_lost_skipped_and_coalesced_is_told_apart_and_adds_up(not
 def test_what_waits_is_pending_and_no_problem(notes: Nodes) -> None:
     notes.crm.sql("insert into notes values (1, 'a')")
     courier = Courier(notes)
-    crm, billing = courier.meet(notes)
+    crm, _ = courier.meet(notes)
     found = audit(notes.crm)
     assert found["batches sent; taken by billing"] == {"here": 1, "there": 0, "verdict": "waits", "detail": None}
     assert found["events pending"]["verdict"] == "waits"
@@ -137,8 +137,13 @@ def test_events_that_someone_removes_are_named_with_their_number(notes: Nodes, s
     notes.crm.sql("insert into notes select n, 'a' from generate_series(1, 3) n")
     notes.crm.sql(f"set session_replication_role = replica; set role rowferry_owner; {statement}")
     found = audit(notes.crm)
-    assert found["events by hand"] == {"here": 3, "there": None, "verdict": "problem", "detail": "removed by no function of rowferry"}
-    assert "the last time 3, by postgres" in found["events removed by hand"]["detail"]
+    assert found["events by hand"] == {
+        "here": 3,
+        "there": None,
+        "verdict": "problem",
+        "detail": "removed by no function of rowferry",
+    }
+    assert "3 in all, the last time by postgres" in found["events removed by hand"]["detail"]
     sync(*notes)
     assert problems(notes.billing) == ["problems that crm has noted"]
 
@@ -176,8 +181,6 @@ def test_an_acknowledgement_that_someone_alters_is_named_on_both_nodes_and_stops
 
 def test_an_acknowledgement_that_is_missing_is_named_at_once(notes: Nodes) -> None:
     notes.crm.sql("insert into notes select n, 'a' from generate_series(1, 20) n")
-    courier = Courier(notes)
-    _, billing = courier.meet(notes)
     courier = Courier(notes)
     hello = courier.call(notes.crm)["envelope"], courier.call(notes.billing)["envelope"]
     first = courier.call(notes.crm, hello[1], limit=5)["envelope"]

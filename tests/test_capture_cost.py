@@ -15,7 +15,8 @@ KINDS = {
     " create table notes_all partition of notes for values with (modulus 1, remainder 0)",
     "identity and generated": "create table notes (id integer generated always as identity primary key, body text,"
     " size integer generated always as (length(body)) stored)",
-    "own constraints and triggers": "create table notes (id integer primary key, body text unique, size integer check (size < 0));"
+    "own constraints and triggers": "create table notes (id integer primary key, body text unique,"
+    " size integer check (size < 0));"
     " create function shout() returns trigger language plpgsql as $$ begin raise exception 'fired'; end $$;"
     " alter table notes alter size set default -1; ",
 }
@@ -29,7 +30,9 @@ def test_the_cost_of_each_kind_of_statement_is_measured_on_every_kind_of_table(n
     if "triggers" in kind:
         crm.sql("create trigger shout before insert or update or delete on notes for each row execute function shout()")
     measured = crm.sql("select statement, rows, without_us, with_us, added_us from rowferry.measure_capture_cost('notes', 20)")
-    assert {(row["statement"], row["rows"]) for row in measured} == {(s, n) for s in ("insert", "update", "delete") for n in (1, 20)}
+    assert {(row["statement"], row["rows"]) for row in measured} == {
+        (s, n) for s in ("insert", "update", "delete") for n in (1, 20)
+    }
     assert all(row["without_us"] > 0 and row["added_us"] == row["with_us"] - row["without_us"] for row in measured)
     # Twenty rows and their events take longer than twenty rows.
     assert all(row["added_us"] > 0 for row in measured if row["rows"] == 20)

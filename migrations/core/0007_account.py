@@ -16,7 +16,6 @@ def upgrade() -> None:
             "functions/_log_batch_v01.sql",
             "functions/_note_problem_v01.sql",
             "functions/_compare_account_v01.sql",
-            "functions/_add_left_v01.sql",
             "functions/_count_left_v01.sql",
             "functions/audit_v01.sql",
             "functions/measure_capture_cost_v01.sql",

@@ -68,7 +68,7 @@ begin
     v_skipped := (select coalesce(sum(rowferry._id_count(s.ids)), 0) from rowferry.skips s where s.peer = v_link.peer and s.done_at is not null);
     v_sum := 0;
     for v_left in
-      select c.cause, coalesce(l.events, 0) as events, c.said
+      select c.place, c.cause, coalesce(l.events, 0) as events, c.said
       from (values
         (1, 'taken', 'by the peer'),
         (2, 'lost', 'to a change of the peer: select * from rowferry.conflicts'),
@@ -78,9 +78,10 @@ begin
         (6, 'by hand', 'removed by no function of rowferry')) c (place, cause, said)
       left join rowferry.left_events l on l.peer = v_link.peer and l.cause = c.cause
       union all
-      select l.cause, l.events, 'removed by the function of this name'
+      select 7, l.cause, l.events, 'removed by the function of this name'
       from rowferry.left_events l
       where l.peer = v_link.peer and l.cause not in ('taken', 'lost', 'skipped', 'coalesced', 'detached', 'by hand')
+      order by place, cause
     loop
       what := 'events ' || v_left.cause;
       here := v_left.events;

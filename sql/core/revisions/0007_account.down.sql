@@ -3,7 +3,6 @@ drop function rowferry.audit(text);
 drop trigger rowferry_count_truncated on rowferry.events;
 drop trigger rowferry_count_left on rowferry.events;
 drop function rowferry._count_left();
-drop function rowferry._add_left(text, text, bigint);
 drop function rowferry._compare_account(rowferry.links, jsonb, bigint, bigint);
 drop function rowferry._note_problem(text, text, text);
 drop function rowferry._log_batch(text, text, bigint, uuid, bigint, jsonb, integer, integer);
