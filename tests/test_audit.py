@@ -146,6 +146,8 @@ def test_events_that_someone_removes_are_named_with_their_number(notes: Nodes, s
     assert "3 in all, the last time by postgres" in found["events removed by hand"]["detail"]
     sync(*notes)
     assert problems(notes.billing) == ["problems that crm has noted"]
+    notes.crm.sql("delete from rowferry.audit_problems")
+    assert problems(notes.crm) == []
 
 
 def test_a_batch_removed_from_what_was_sent_is_named_at_once(notes: Nodes) -> None:

@@ -25,6 +25,7 @@ declare
   v_left record;
   v_sum bigint;
   v_skipped bigint;
+  v_by_hand boolean;
   v_drawn bigint := coalesce(pg_sequence_last_value(pg_get_serial_sequence('rowferry.events', 'id')::regclass), 0);
   v_entered bigint := coalesce((select sum(l.events) from rowferry.left_events l), 0) + (select count(*) from rowferry.events);
 begin
@@ -66,6 +67,8 @@ begin
 
     there := null;
     v_skipped := (select coalesce(sum(rowferry._id_count(s.ids)), 0) from rowferry.skips s where s.peer = v_link.peer and s.done_at is not null);
+    -- Once looked at, they are a number like the others.
+    v_by_hand := exists (select from rowferry.audit_problems a where a.peer = v_link.peer and a.what = 'events removed by hand');
     v_sum := 0;
     for v_left in
       select c.place, c.cause, coalesce(l.events, 0) as events, c.said
@@ -85,7 +88,7 @@ begin
     loop
       what := 'events ' || v_left.cause;
       here := v_left.events;
-      verdict := case when v_left.cause = 'by hand' and here > 0 or v_left.cause = 'skipped' and here > v_skipped then 'problem' else 'ok' end;
+      verdict := case when v_left.cause = 'by hand' and v_by_hand or v_left.cause = 'skipped' and here > v_skipped then 'problem' else 'ok' end;
       detail := case when v_left.cause = 'skipped' and here > v_skipped then format('skips has a reason for %s only', v_skipped) else v_left.said end;
       v_sum := v_sum + here;
       return next;
