@@ -103,6 +103,22 @@ FORGED: dict[str, Change] = {
     "sections that are no array": field("sections", value={"a": 1}),
     "no sections": field("sections", value=...),
     "no acknowledgements": field("acks", value=...),
+    "no account": field("account", value=...),
+    "an account of words": field("account", "digest", value="all"),
+    "an effect that is none": field(
+        "acks",
+        value=[
+            {
+                "number": 1,
+                "tag": "00000000-0000-0000-0000-000000000000",
+                "ids": "{}",
+                "applied_ms": 1,
+                "refusals": [],
+                "conflicts": [],
+                "effect": {"notes": {"records": "all"}},
+            }
+        ],
+    ),
     "an acknowledgement of words": field("acks", value=[{"number": "one"}]),
     "acknowledgements that are words": field("acks", value="all"),
     "a number that is none": field("number", value="first"),

@@ -16,6 +16,14 @@ from convergence.model import Envelope, Token, join, knew_of
 from convergence.stage import KEYS, Side, Stage
 
 F = TypeVar("F", bound=Callable[..., Any])
+ACCOUNT = """
+select what, detail from rowferry.audit() where verdict = 'problem'
+union all
+select 'captured', format('%s, of which %s have left and %s wait', c.events, l.events, e.events)
+from (select coalesce(sum(events), 0) as events from t.captured) c,
+  (select coalesce(sum(events), 0) as events from rowferry.left_events) l,
+  (select count(*) as events from rowferry.events) e
+where c.events <> l.events + e.events"""
 CALL = "select * from rowferry.process_batch(null, %s, %s, %s)"
 JUMPS = st.sampled_from([0, 0, 1, -7, 9])
 KINDS = st.sampled_from(["write", "write", "write", "delete"])
@@ -199,9 +207,15 @@ class Exchange(RuleBasedStateMachine):
                 self.posts.append(answer)
             quiet = quiet + 1 if self.quiet() else 0
             if turn > 2 and quiet >= self.turns_at_rest:
+                self.account()
                 return
         left = [side.courier.execute("select * from rowferry.sync_events").fetchall() for side in self.sides]
         raise AssertionError(f"never at rest: {left}")
+
+    def account(self) -> None:
+        """At rest each event that was captured has left for a cause or waits, and the nodes' numbers agree."""
+        for side in self.sides:
+            assert side.courier.execute(ACCOUNT).fetchall() == []
 
     def teardown(self) -> None:
         if not self.failed:

@@ -45,6 +45,8 @@ as $$
 declare
   v_link rowferry.links;
   v_token text[];
+  v_result record;
+  v_refusal jsonb;
 begin
   if pg_trigger_depth() > 0 then
     raise exception using errcode = '42501', message = 'process_batch is not for triggers', hint = 'It is for the courier alone.';
@@ -65,8 +67,10 @@ begin
       hint = 'Name the node in alembic.ini and run alembic upgrade head.';
   end if;
 
-  if p_token is null then
+  if p_token is null or p_dry_run then
     select l.* into v_link from rowferry.links l where l.peer = p_peer;
+  end if;
+  if p_token is null and not p_dry_run then
     return query
     select case when v_link.stopped_at is not null then 'stopped' when v_link.paused_at is not null then 'paused' else 'idle' end,
       null::bytea, 0, 0, 0, 0, 0, c.pending, c.held, c.next_id, c.last_id, c.backfilling, c.patience,
@@ -75,7 +79,8 @@ begin
     from rowferry._counts(p_peer, 10000) c;
     return;
   end if;
-  v_token := regexp_match(p_token, '^(\d{1,15})-(\w{1,64})$');
+  -- A person's dry run is a call of the present courier.
+  v_token := coalesce(regexp_match(p_token, '^(\d{1,15})-(\w{1,64})$'), case when p_token is null then array[v_link.token_number::text, v_link.token_random] end);
   if v_token is null then
     raise exception using errcode = 'RF003', message = 'a token is a number, a dash and a random word',
       hint = 'The worker makes it: 1 + the highest number on both nodes, which process_batch() without a token returns.';
@@ -102,11 +107,26 @@ begin
   end if;
   if p_dry_run then
     begin
-      return query select * from rowferry._exchange(p_peer, v_token[1]::bigint, v_token[2], p_envelope, p_limit, p_courier);
+      select * into v_result from rowferry._exchange(p_peer, v_token[1]::bigint, v_token[2], p_envelope, p_limit, p_courier);
+      for v_refusal in
+        select r
+        from rowferry.taken_batches t
+        cross join lateral jsonb_array_elements(t.refusals) r
+        where t.peer = p_peer and t.number > v_link.received
+        limit 20
+      loop
+        raise notice using message = 'dry run: this node would not take a record',
+          detail = format('%s %s: %s', v_refusal ->> 'entity', v_refusal ->> 'record_id', coalesce(v_refusal ->> 'message', 'the row is locked')),
+          hint = coalesce(v_refusal ->> 'hint', '');
+      end loop;
       raise exception using errcode = 'RF101', message = 'dry run';
     exception
       when sqlstate 'RF101' then
-        null;
+        -- Its envelope tells of a batch that was never built.
+        return query
+        select v_result.status, null::bytea, v_result.applied, v_result.refused, v_result.conflicts, v_result.retired, v_result.sent, v_result.pending,
+          v_result.held, v_result.next_id, v_result.last_id, v_result.backfilling, v_result.patience, v_result.token, v_result.version,
+          concat_ws(': ', 'dry run, nothing was kept', v_result.reason);
     end;
   else
     return query select * from rowferry._exchange(p_peer, v_token[1]::bigint, v_token[2], p_envelope, p_limit, p_courier);
