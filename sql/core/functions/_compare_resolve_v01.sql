@@ -34,7 +34,9 @@ begin
       order by d.record_id
     ) c
     where c.choice is not null
-    limit least(p_limit, 5000)
+    -- Rows that may refer to each other go together.
+    limit case when not exists (
+      select from pg_constraint f where f.contype = 'f' and f.conrelid = p_entity.relation and f.confrelid = p_entity.relation) then least(p_limit, 5000) end
   ) d;
   if v_keys is null then
     update rowferry.comparisons c set state = 'resolved', finished_at = rowferry._now() where c.id = p_run.id;
