@@ -26,7 +26,9 @@ def apart(nodes: Nodes) -> Nodes:
 
 def repair(nodes: Nodes, source: str, **choices: Any) -> list[str]:
     arguments = "".join(f", {name} => {value}" for name, value in choices.items())
-    found = nodes.crm.sql(f"select concat_ws(' ', record_id, kind, action, state) as r from rowferry.repair('notes', '{source}'{arguments})")
+    found = nodes.crm.sql(
+        f"select concat_ws(' ', record_id, kind, action, state) as r from rowferry.repair('notes', '{source}'{arguments})"
+    )
     return [row["r"] for row in found]
 
 
@@ -41,7 +43,9 @@ def test_without_being_told_otherwise_repair_only_shows_what_it_would_do(apart: 
     assert [rows(node, "select * from notes") for node in apart] == before
 
 
-@pytest.mark.parametrize(("source", "left"), [("crm", ["(1,crm)", '(2,"note 2")']), ("billing", ['(1,"note 1")', '(3,"note 3")'])])
+@pytest.mark.parametrize(
+    ("source", "left"), [("crm", ["(1,crm)", '(2,"note 2")']), ("billing", ['(1,"note 1")', '(3,"note 3")'])]
+)
 def test_the_rows_of_the_chosen_node_stay(apart: Nodes, source: str, left: list[str]) -> None:
     repair(apart, source, p_dry_run="false")
     Carrier(apart).until_done()

@@ -50,7 +50,9 @@ class Carrier:
         wait_until(done, seconds, "no comparison is open")
 
 
-def compared(nodes: Nodes, entity: str, node: Node | None = None, lose: Callable[[int], bool] = lambda _: False) -> dict[str, Any]:
+def compared(
+    nodes: Nodes, entity: str, node: Node | None = None, lose: Callable[[int], bool] = lambda _: False
+) -> dict[str, Any]:
     """The run of a comparison asked for on a node (crm), carried to its end."""
     node = node or nodes.crm
     node.sql("select * from rowferry.compare(%s)", [entity])
