@@ -219,7 +219,7 @@ def test_rows_of_many_megabytes_are_named_and_stop_nothing(nodes: Nodes) -> None
         node.sql("""
             create table public.notes (id int primary key, body text);
             alter table notes alter body set storage external;
-            insert into notes select n, repeat(n::text, case when n % 10 = 0 then 400000 else 1 end) from generate_series(1, 60) n;
+            insert into notes select n, repeat(n::text, case n % 10 when 0 then 400000 else 1 end) from generate_series(1, 60) n;
             insert into notes values (61, repeat('x', 5000000));
             select rowferry.attach('public.notes')""")
     run = compared(nodes, "notes")

@@ -15,7 +15,7 @@ TABLE = """
 
 @pytest.fixture
 def filled(nodes: Nodes) -> Nodes:
-    """1 to 10 are only on crm, 21 to 30 only on billing, 101 to 200 equal; of 11 to 20 crm's 11 is newer, 12 older, 13 timeless."""
+    """1 to 10 are only on crm, 21 to 30 only on billing, 101 to 200 equal; of the rest crm's 11 is newer, 12 older."""
     nodes.crm.sql(TABLE.format("crm", "1, 20"))
     nodes.billing.sql(TABLE.format("billing", "11, 30"))
     unseen(
