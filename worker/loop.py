@@ -25,10 +25,11 @@ from psycopg.rows import namedtuple_row
 from rowferry import sql
 from rowferry.config import ConfigError, Node, NodeUnreachable
 from rowferry.connection import Connection, Error, connect, describe, limit_calls, limit_silence
+from rowferry.progress import Progress
 
 log = logging.getLogger("rowferry")
 
-SCHEMA_VERSION = 5  # the first whose process_batch() this module can call
+SCHEMA_VERSION = 9  # the first whose process_batch() this module can call
 FIRST_PAUSE, LONGEST_PAUSE = 0.1, 10.0  # after errors
 FIRST_POLL, POLLS = 0.0005, 8  # when nothing moves: an eighth of the time since something did, up to the interval
 BUSY_PAUSE, BUSY_SECONDS = 0.02, 10.0  # another call for the link is at work: what an earlier worker left behind, or a person
@@ -85,6 +86,8 @@ class Courier:
         self.limits: dict[str, int] = {}  # events for the next batch of a node that ran out of time itself
         self.pending: dict[str, int] = {}  # events of each node when it last answered, counted up to 10,000
         self.said = ""
+        self.progress = Progress()
+        self.far: dict[str, Any] = {}  # what each node last said of its backfills and comparisons
 
     def run(self) -> int:
         """The exit code."""
@@ -205,7 +208,10 @@ class Courier:
             moved = any(row.status == "moved" for row in rows)
             due = any(row.next_id is not None or row.backfilling for row in rows)
             now = time.monotonic()
-            if any(row.applied or row.refused or row.retired for row in rows) or (not due and not moved):
+            far = {side.node.name: side.row.progress or [] for side in sides}
+            advanced, self.far = far != self.far, far
+            self.progress.show(far)
+            if advanced or any(row.applied or row.refused or row.retired for row in rows) or (not due and not moved):
                 self.pause, self.progress_at = FIRST_PAUSE, now
                 self.say(logging.INFO, f"at work between {' and '.join(node.name for node in self.nodes)}")
             if self.once and (not moved or rounds >= ONCE_ROUNDS) and self.delivered(sides):
@@ -317,6 +323,7 @@ class Courier:
         """Log a change of state, once."""
         if message != self.said:
             self.said = message
+            self.progress.show({})
             log.log(level, "%s", message)
 
 

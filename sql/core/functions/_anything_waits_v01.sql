@@ -18,7 +18,8 @@ begin
       cross join lateral (select from rowferry.events e where e.id >= lower(g) and e.id < upper(g) order by e.id limit 1) e
     ) or exists (select from rowferry.held_events)
     or exists (select from rowferry.skips s where s.done_at is null)
-    or exists (select from rowferry.backfills b where b.finished_at is null);
+    or exists (select from rowferry.backfills b where b.finished_at is null)
+    or exists (select from rowferry.comparisons c where c.state in ('queued', 'walking', 'resolving'));
 end
 $$;
 comment on function rowferry._anything_waits(bigint, int8multirange) is 'Whether anything may wait on a link.';

@@ -24,6 +24,7 @@ begin
     return next format('grant create on schema rowferry to %s', v_owner);
   end if;
   return next rowferry._read_sql(p_entity);
+  return next rowferry._hash_sql(p_entity);
   return query select rowferry._apply_sql(p_entity);
   return next rowferry._finish_sql(p_entity);
   return next rowferry._keys_function_sql(p_entity);

@@ -1,16 +1,18 @@
 -- Builds the envelope: acknowledgements always, and the next batch if the peer has been heard and fewer than two are in flight. A large row takes long to
 -- read, so it is left to a call that has applied nothing (not p_applied), whose rows users would wait for; and the peer is asked to send nothing meanwhile
--- (p_hushed: this node was asked). p_left: events that have left in this call.
+-- (p_hushed: this node was asked). p_left: events that have left in this call. p_compare: what the peer said of comparisons; o_compared: this node has said something.
 create or replace function rowferry._build(
   p_link rowferry.links,
   p_limit integer,
   p_applied boolean,
   p_hushed boolean,
   p_left int8multirange,
+  p_compare jsonb,
   out o_link rowferry.links,
   out o_envelope bytea,
   out o_sent integer,
-  out o_removed integer
+  out o_removed integer,
+  out o_compared boolean
 )
 language plpgsql
 set search_path = pg_catalog, pg_temp
@@ -37,6 +39,7 @@ declare
   v_tag uuid;
   v_began timestamptz := clock_timestamp();
   v_scale numeric;
+  v_compare jsonb;  -- null: comparisons have not had their say
 begin
   o_link := p_link;
   o_sent := 0;
@@ -78,9 +81,10 @@ begin
         v_hot := v_hot or v_removed > 1000;
         exit when v_hot;
       end loop;
+      v_compare := rowferry._compare(p_link, p_compare);
       if v_batch.o_events > 0 then
         v_tag := gen_random_uuid();
-        o_envelope := rowferry._encode(v_header || jsonb_build_object('number', p_link.top + 1, 'tag', v_tag, 'ids', v_batch.o_ids::text,
+        o_envelope := rowferry._encode(v_header || v_compare || jsonb_build_object('number', p_link.top + 1, 'tag', v_tag, 'ids', v_batch.o_ids::text,
           'top', p_link.top + 1, 'built', greatest(p_link.built, p_link.top + 1)), v_batch.o_sections);
       end if;
       perform rowferry._hold_entities(v_batch.o_unreadable || v_batch.o_large);
@@ -92,6 +96,7 @@ begin
         end if;
         o_removed := 0;
         select 0 as o_events into v_batch;
+        v_compare := '{}';
     end;
     if v_batch.o_events > 0 then
       o_sent := v_batch.o_events;
@@ -101,8 +106,10 @@ begin
       values (p_link.peer, v_tag, o_link.top, v_batch.o_ids, v_batch.o_keys, v_batch.o_whole or v_limit = 100000 or v_alone and not p_applied, rowferry._now());
     end if;
   end if;
+  v_compare := coalesce(v_compare, case when p_hushed then '{}' else rowferry._compare(p_link, p_compare) end);
+  o_compared := v_compare <> '{}';
   if o_sent = 0 then
-    o_envelope := rowferry._encode(v_header || jsonb_build_object('top', o_link.top, 'built', o_link.built), '{}');
+    o_envelope := rowferry._encode(v_header || v_compare || jsonb_build_object('top', o_link.top, 'built', o_link.built), '{}');
   end if;
   -- Building may take no longer than applying.
   v_scale := (v_header ->> 'target_ms')::numeric / greatest(extract(epoch from clock_timestamp() - v_began) * 1000, 1);
@@ -112,5 +119,5 @@ begin
   end if;
 end
 $$;
-comment on function rowferry._build(rowferry.links, integer, boolean, boolean, int8multirange) is 'Builds the envelope for the peer.';
-revoke all on function rowferry._build(rowferry.links, integer, boolean, boolean, int8multirange) from public;
+comment on function rowferry._build(rowferry.links, integer, boolean, boolean, int8multirange, jsonb) is 'Builds the envelope for the peer.';
+revoke all on function rowferry._build(rowferry.links, integer, boolean, boolean, int8multirange, jsonb) from public;

@@ -60,7 +60,8 @@ begin
     -- Found locked there, which does not count.
     case when v_any_held then (select min(h.event_id) from rowferry.held_events h where h.attempts = 0 and h.entity_id = any (v_free)) end);
   backfilling := (select count(*) from rowferry.backfills b where b.finished_at is null and b.entity_id = any (v_ids))
-    + (select count(*) from rowferry.skips s where s.done_at is null and s.peer = p_peer);
+    + (select count(*) from rowferry.skips s where s.done_at is null and s.peer = p_peer)
+    + (select count(*) from rowferry.comparisons c where c.peer = p_peer and c.state in ('queued', 'walking', 'resolving'));
   if v_any_held then
     patience := greatest(patience, (select a.o_patience from rowferry._alone(p_peer) a));
   end if;

@@ -16,6 +16,7 @@ as $$
   from (values
     ('capture_', '', 'Writes an event for each change of a row of %s.'),
     ('read_', 'text[], bigint', 'Reads rows of %s by their keys.'),
+    ('hash_', 'text[], bigint, boolean', 'Hashes rows of %s, to compare them with the other node''s.'),
     ('apply_', 'text[], boolean', 'Inserts or updates rows of %s as the other node has them.'),
     ('delete_', 'text[]', 'Deletes rows of %s that the other node has no more.'),
     ('lock_', 'text[]', 'Locks rows of %s; returns the keys of those that somebody else has locked.'),

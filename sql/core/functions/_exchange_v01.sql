@@ -21,7 +21,8 @@ create or replace function rowferry._exchange(
   out patience integer,
   out token text,
   out version integer,
-  out reason text
+  out reason text,
+  out progress jsonb
 )
 language plpgsql
 volatile
@@ -39,6 +40,7 @@ declare
   v_heard record;
   v_built record;
   v_counts record;
+  v_compare jsonb;  -- what the peer says of comparisons, where this is its newest envelope
   v_left int8multirange := '{}';  -- what has left in this call: no search walks past it
 begin
   applied := 0;
@@ -97,6 +99,9 @@ begin
         v_link := v_heard.o_link;
         retired := v_heard.o_retired;
         v_left := v_heard.o_left;
+        if (v_header ->> 'top')::bigint = v_link.received and (v_header ->> 'received')::bigint = v_link.acked then
+          v_compare := v_header -> 'compare';
+        end if;
       end if;
     end if;
   end if;
@@ -109,14 +114,14 @@ begin
       v_link := rowferry._move_first(v_link, v_last_id, v_left, retired > 0);
     end if;
     select * into v_built from rowferry._build(v_link, p_limit, v_link.received <> v_before.received, coalesce((v_header ->> 'hush')::boolean, false),
-      v_left);
+      v_left, v_compare);
     v_link := v_built.o_link;
     if v_built.o_removed > 0 then
       v_link := rowferry._move_first(v_link, v_last_id, v_left, true);
     end if;
     envelope := v_built.o_envelope;
     sent := v_built.o_sent;
-    status := case when v_link is distinct from v_before or v_built.o_removed > 0 then 'moved' else 'idle' end;
+    status := case when v_link is distinct from v_before or v_built.o_removed > 0 or v_built.o_compared or v_compare is not null then 'moved' else 'idle' end;
   end if;
   if v_link is distinct from v_before then
     -- Progress is what the peer has applied or this node has, not what was built: a link that fails every time is stuck.
@@ -133,6 +138,9 @@ begin
   last_id := v_counts.last_id;
   backfilling := v_counts.backfilling;
   patience := v_counts.patience;
+  if backfilling > 0 then
+    progress := rowferry._progress(p_peer);
+  end if;
   token := v_link.token_number || '-' || v_link.token_random;
   version := rowferry.version();
 end

@@ -1,4 +1,4 @@
--- The function that walks an entity's keys in order, a chunk at a time, for backfill; as DDL.
+-- The function that walks an entity's keys in the order of their index, a chunk at a time, for backfill and compare; as DDL.
 create or replace function rowferry._keys_function_sql(
   p_entity rowferry.entities
 )
@@ -47,14 +47,29 @@ begin
 end
 $rowferry$$f$,
     rowferry._object_name('keys_', p_entity.name), rowferry._record_id_sql(p_entity, 't'), p_entity.relation,
-    string_agg(format('t.%I', c.local), ', ' order by c.key_position),
-    string_agg('k.k' || c.key_position, ', ' order by c.key_position), rowferry._keys_sql(p_entity, 'array[$1]'),
+    string_agg(format('t.%I', c.local), ', ' order by i.place),
+    string_agg('k.k' || c.key_position, ', ' order by i.place), rowferry._keys_sql(p_entity, 'array[$1]'),
     (select case when relowner <> 'rowferry_owner'::regrole then $c$  if current_user operator(pg_catalog.=) 'rowferry_owner' then
     raise exception using errcode = '42501', message = 'this function must be security definer';
   end if;
 $c$ else '' end from pg_class where oid = p_entity.relation))
-  from rowferry._entity_columns(p_entity) c
-  where c.key_position is not null
+  from (
+    select c.*, a.attnum
+    from rowferry._entity_columns(p_entity) c
+    join pg_attribute a on a.attrelid = p_entity.relation and a.attname = c.local
+    where c.key_position is not null
+  ) c
+  cross join lateral (
+    select array_position(i.indkey::smallint[], c.attnum) as place
+    from pg_index i
+    where i.indrelid = p_entity.relation and i.indisunique and i.indisvalid and i.indpred is null and i.indexprs is null
+      and i.indnkeyatts = cardinality(p_entity.key_columns)
+      and (select array_agg(a.attname::text order by a.attname) from pg_attribute a where a.attrelid = i.indrelid and a.attnum = any (i.indkey[0:i.indnkeyatts - 1]))
+        = (select array_agg(p_entity.local_columns[array_position(p_entity.columns, k)] order by p_entity.local_columns[array_position(p_entity.columns, k)]::name)
+          from unnest(p_entity.key_columns) k)
+    order by i.indisprimary desc, i.indexrelid
+    limit 1
+  ) i
 $function$;
 comment on function rowferry._keys_function_sql(rowferry.entities) is 'DDL of the function that walks an entity''s keys.';
 revoke all on function rowferry._keys_function_sql(rowferry.entities) from public;

@@ -23,6 +23,7 @@ begin
     from rowferry.backfills b
     join rowferry.entities e on e.id = b.entity_id
     where e.peer = p_peer and b.finished_at is null and coalesce(e.held_until <= rowferry._now(), true)
+      and coalesce(b.not_before <= clock_timestamp(), true)
       and not exists (
         select from rowferry.events v
         where v.id between b.first_event_id and b.last_event_id and v.entity_id = b.entity_id and v.event_type = 'b'
@@ -39,7 +40,7 @@ begin
   loop
     begin
       execute format('select rowferry.%I($1, $2)', rowferry._object_name('keys_', v_backfill.name)) into v_keys
-      using v_backfill.last_key, p_limit;
+      using v_backfill.last_key, least(p_limit, v_backfill.rows_per_second);
     exception
       when others or assert_failure then
         get stacked diagnostics v_state = returned_sqlstate, v_context = pg_exception_context, v_message = message_text;
@@ -63,7 +64,8 @@ begin
     )
     select min(id), max(id) into v_first, v_last from queued;
     update rowferry.backfills b
-    set last_key = v_keys[cardinality(v_keys)], first_event_id = v_first, last_event_id = v_last, queued = b.queued + cardinality(v_keys)
+    set last_key = v_keys[cardinality(v_keys)], first_event_id = v_first, last_event_id = v_last, queued = b.queued + cardinality(v_keys),
+      not_before = clock_timestamp() + cardinality(v_keys) * interval '1 s' / b.rows_per_second
     where b.entity_id = v_backfill.entity_id and b.requested_at = v_backfill.requested_at;
     v_queued := v_queued + cardinality(v_keys);
   end loop;

@@ -12,31 +12,13 @@ set search_path = pg_catalog, pg_temp
 as $function$
 declare
   v_values text;
-  v_join text;
-  v_size text;
-  v_rows text;
-  -- An owner that makes the function security invoker would have its triggers run with the caller's rights.
-  v_check text := (select case when relowner <> 'rowferry_owner'::regrole then $f$  if current_user operator(pg_catalog.=) 'rowferry_owner' then
-    raise exception using errcode = '42501', message = 'this function must be security definer';
-  end if;
-$f$ else '' end from pg_class where oid = p_entity.relation);
+  v_parts record;
 begin
   select string_agg(case when c.typed then format('array_agg(t.%I)::text', c.local)
-      else format('array_agg(textin(%s(t.%I)))::text', c.output, c.local) end, E',\n      ' order by c.position),
-    string_agg(format('t.%I operator(pg_catalog.=) k.k%s', c.local, c.key_position), ' and ' order by c.key_position) filter (where c.key_position is not null),
-    -- What is stored compressed travels at its full size.
-    string_agg(format('coalesce(case when pg_column_compression(t.%1$I) is null then pg_column_size(t.%1$I) else octet_length(%2$s) end, 0)', c.local,
-        format(case when c.type in ('text', 'character varying', 'bytea') then 't.%I' else 'textin(%2$s(t.%1$I))' end, c.local, c.output)), ' + ' order by c.position)
-      filter (where a.attstorage <> 'p')
-  into v_values, v_join, v_size
-  from rowferry._entity_columns(p_entity) c
-  join pg_attribute a on a.attrelid = p_entity.relation and a.attname = c.local;
-  -- A key of one column is found in one scan of its index, in order.
-  v_rows := coalesce((
-      select format('%s t where t.%I operator(pg_catalog.=) any ($1::%s[])', p_entity.relation, c.local, c.type)
-      from rowferry._entity_columns(p_entity) c
-      where c.key_position is not null and cardinality(p_entity.key_columns) = 1),
-    format('%s t join %s on %s', p_entity.relation, rowferry._keys_sql(p_entity, '$1'), v_join));
+      else format('array_agg(textin(%s(t.%I)))::text', c.output, c.local) end, E',\n      ' order by c.position)
+  into v_values
+  from rowferry._entity_columns(p_entity) c;
+  select * into v_parts from rowferry._reader_parts(p_entity);
   return format($f$create or replace function rowferry.%1$I(
   p_keys text[],
   p_bytes bigint,
@@ -87,7 +69,7 @@ begin
 end
 $rowferry$$f$,
     rowferry._object_name('read_', p_entity.name), rowferry._record_id_sql(p_entity, 't'),
-    coalesce(v_size, '0'), v_rows, v_values, v_check);
+    v_parts.o_size, v_parts.o_rows, v_values, v_parts.o_check);
 end
 $function$;
 comment on function rowferry._read_sql(rowferry.entities) is 'DDL of the function that reads the present rows of an entity.';

@@ -12,6 +12,8 @@ as $$
   from (
     select rowferry._read_sql(p_entity)
     union all
+    select rowferry._hash_sql(p_entity)
+    union all
     select rowferry._apply_sql(p_entity)
     union all
     select rowferry._keys_function_sql(p_entity)

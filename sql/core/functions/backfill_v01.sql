@@ -1,6 +1,8 @@
--- Sends the rows that are there already, a chunk at a time, from the smallest key on. Asked for again, it begins anew.
+-- Sends the rows that are there already, a chunk at a time, from the smallest key on, no more of them a second than p_rows_per_second. Asked for again, it
+-- begins anew.
 create or replace function rowferry.backfill(
-  p_entity_or_table text
+  p_entity_or_table text,
+  p_rows_per_second integer default null
 )
 returns table (
   entity text,
@@ -26,16 +28,18 @@ begin
     raise exception using errcode = 'RF011', message = 'no such entity or table is attached', detail = format('%s.', p_entity_or_table),
       hint = 'select name, relation from rowferry.entities;';
   end if;
-  insert into rowferry.backfills as b (entity_id, requested_at, requested_by)
-  values (v_entity.id, rowferry._now(), session_user)
+  if p_rows_per_second < 1 then
+    raise exception using errcode = '22023', message = 'p_rows_per_second must be at least 1', hint = 'Leave it out for as fast as it goes.';
+  end if;
+  insert into rowferry.backfills as b (entity_id, rows_per_second, requested_at, requested_by)
+  values (v_entity.id, p_rows_per_second, rowferry._now(), session_user)
   on conflict (entity_id) do update
-  set last_key = null, first_event_id = 0, last_event_id = 0, queued = 0, requested_at = excluded.requested_at,
+  set last_key = null, first_event_id = 0, last_event_id = 0, queued = 0, rows_per_second = excluded.rows_per_second, not_before = null, requested_at = excluded.requested_at,
     requested_by = excluded.requested_by, finished_at = null;
   return query select v_entity.name, v_entity.relation,
-    (select greatest(sum(c.reltuples), 0)::bigint from pg_class c
-      where c.oid in (select v_entity.relation::oid union select t.relid from pg_partition_tree(v_entity.relation) t where t.isleaf)),
-    format('queued for %s; select * from rowferry.backfills shows how far it is', v_entity.peer);
+    rowferry._estimated_rows(v_entity.relation),
+    format('queued for %s; select * from rowferry.backfill_progress shows how far it is', v_entity.peer);
 end
 $$;
-comment on function rowferry.backfill(text) is 'Sends the rows of an entity that are there already.';
-revoke all on function rowferry.backfill(text) from public;
+comment on function rowferry.backfill(text, integer) is 'Sends the rows of an entity that are there already.';
+revoke all on function rowferry.backfill(text, integer) from public;

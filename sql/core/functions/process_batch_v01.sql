@@ -24,7 +24,8 @@ returns table (
   patience integer,
   token text,
   version integer,
-  reason text
+  reason text,
+  progress jsonb
 )
 language plpgsql
 volatile
@@ -75,7 +76,8 @@ begin
     select case when v_link.stopped_at is not null then 'stopped' when v_link.paused_at is not null then 'paused' else 'idle' end,
       null::bytea, 0, 0, 0, 0, 0, c.pending, c.held, c.next_id, c.last_id, c.backfilling, c.patience,
       v_link.token_number || '-' || v_link.token_random, rowferry.version(),
-      coalesce(v_link.stopped_reason, 'paused by ' || v_link.paused_by, 'without a token nothing is done')
+      coalesce(v_link.stopped_reason, 'paused by ' || v_link.paused_by, 'without a token nothing is done'),
+      null::jsonb
     from rowferry._counts(p_peer, 10000) c;
     return;
   end if;
@@ -97,7 +99,7 @@ begin
         select k.pid::text from pg_locks k
         where k.locktype = 'advisory' and k.granted and k.objsubid = 1
           and k.database = (select d.oid from pg_database d where d.datname = current_database())
-          and (k.classid::bigint << 32 | k.objid::bigint) = hashtextextended('rowferry link ' || p_peer, 0)), 'gone since')
+          and (k.classid::bigint << 32 | k.objid::bigint) = hashtextextended('rowferry link ' || p_peer, 0)), 'gone since'), null::jsonb
     from rowferry._counts(p_peer, 10000) c;
     return;
   end if;

@@ -2,7 +2,7 @@ drop function rowferry.process_batch(text, text, bytea, integer, jsonb, boolean)
 drop function rowferry._exchange(text, bigint, text, bytea, integer, jsonb);
 drop function rowferry._counts(text, integer, int8multirange);
 drop function rowferry._move_first(rowferry.links, bigint, int8multirange, boolean);
-drop function rowferry._build(rowferry.links, integer, boolean, boolean, int8multirange);
+drop function rowferry._build(rowferry.links, integer, boolean, boolean, int8multirange, jsonb);
 drop function rowferry._anything_waits(bigint, int8multirange);
 drop function rowferry._coalesce_records(text, integer, text[], integer);
 drop function rowferry._coalesce(text, integer, bigint, int8multirange);

@@ -1,6 +1,6 @@
 drop function rowferry.let_loser_win(bigint);
 drop function rowferry.resync(text);
-drop function rowferry.backfill(text);
+drop function rowferry.backfill(text, integer);
 drop function rowferry.resume(text);
 drop function rowferry.pause(text);
 drop function rowferry.retry(bigint);

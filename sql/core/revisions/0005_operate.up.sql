@@ -7,4 +7,4 @@ grant select on rowferry.sync_events, rowferry.conflicts, rowferry.entities, row
 grant execute on function rowferry.version() to rowferry_viewer;
 grant delete on rowferry.sync_events to rowferry_operator;
 grant execute on function rowferry.skip(bigint, text), rowferry.retry(bigint), rowferry.pause(text), rowferry.resume(text),
-  rowferry.backfill(text), rowferry.resync(text), rowferry.let_loser_win(bigint) to rowferry_operator;
+  rowferry.backfill(text, integer), rowferry.resync(text), rowferry.let_loser_win(bigint) to rowferry_operator;

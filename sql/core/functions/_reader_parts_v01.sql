@@ -1,0 +1,37 @@
+-- What the functions that read an entity's rows by their keys ($1) have in common: the FROM item, the expression for a row's size, and a first statement.
+create or replace function rowferry._reader_parts(
+  p_entity rowferry.entities,
+  out o_rows text,
+  out o_size text,
+  out o_check text
+)
+language plpgsql
+stable
+set search_path = pg_catalog, pg_temp
+as $function$
+declare
+  v_join text;
+begin
+  select string_agg(format('t.%I operator(pg_catalog.=) k.k%s', c.local, c.key_position), ' and ' order by c.key_position) filter (where c.key_position is not null),
+    -- What is stored compressed travels at its full size.
+    coalesce(string_agg(format('coalesce(case when pg_column_compression(t.%1$I) is null then pg_column_size(t.%1$I) else octet_length(%2$s) end, 0)', c.local,
+        format(case when c.type in ('text', 'character varying', 'bytea') then 't.%I' else 'textin(%2$s(t.%1$I))' end, c.local, c.output)), ' + ' order by c.position)
+      filter (where a.attstorage <> 'p'), '0')
+  into v_join, o_size
+  from rowferry._entity_columns(p_entity) c
+  join pg_attribute a on a.attrelid = p_entity.relation and a.attname = c.local;
+  -- A key of one column is found in one scan of its index, in order.
+  o_rows := coalesce((
+      select format('%s t where t.%I operator(pg_catalog.=) any ($1::%s[])', p_entity.relation, c.local, c.type)
+      from rowferry._entity_columns(p_entity) c
+      where c.key_position is not null and cardinality(p_entity.key_columns) = 1),
+    format('%s t join %s on %s', p_entity.relation, rowferry._keys_sql(p_entity, '$1'), v_join));
+  -- An owner that makes the function security invoker would have its triggers run with the caller's rights.
+  o_check := (select case when relowner <> 'rowferry_owner'::regrole then $f$  if current_user operator(pg_catalog.=) 'rowferry_owner' then
+    raise exception using errcode = '42501', message = 'this function must be security definer';
+  end if;
+$f$ else '' end from pg_class where oid = p_entity.relation);
+end
+$function$;
+comment on function rowferry._reader_parts(rowferry.entities) is 'What the functions that read an entity''s rows have in common, as SQL.';
+revoke all on function rowferry._reader_parts(rowferry.entities) from public;
