@@ -58,8 +58,10 @@ begin
     (select e.id from rowferry._free_events(v_free, v_gaps, v_any_held, v_skips, 1) e),
     -- Found locked there, which does not count.
     case when v_any_held then (select min(h.event_id) from rowferry.held_events h where h.attempts = 0 and h.entity_id = any (v_free)) end);
-  backfilling := (select count(*) from rowferry.backfills b where b.finished_at is null and b.entity_id = any (v_ids))
-    + (select count(*) from rowferry.skips s where s.done_at is null and s.peer = p_peer);
+  -- Not where a person has to act first.
+  backfilling := (select count(*) from rowferry.backfills b join rowferry.entities e on e.id = b.entity_id
+      where b.finished_at is null and e.peer = p_peer and e.held_until is distinct from 'infinity')
+    + (select count(*) from (select from rowferry.skips s where s.done_at is null and s.peer = p_peer limit p_most) s);
   if v_any_held then
     patience := greatest(patience, (select a.o_patience from rowferry._alone(p_peer) a));
   end if;
