@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import psycopg
 import pytest
 
 from harness import Node, Nodes
 from harness.courier import Courier
-from harness.exchange import assert_equal, rows, sync, waiting
+from harness.exchange import assert_equal, refused_with, sync, waiting
+from harness.roles import as_role, role
 
 TABLE = "create table public.notes (id integer primary key, body text)"
 ATTACH = "select rowferry.attach('public.notes')"
@@ -81,3 +81,243 @@ def test_approved_deletes_go_and_the_next_ones_wait_again(nodes: Nodes) -> None:
     sync(*nodes)
     assert waits(nodes.crm)
     assert count(nodes.billing) == 400
+
+
+def test_deletes_that_are_given_up_come_back_and_all_else_goes_on(nodes: Nodes) -> None:
+    install(nodes)
+    nodes.crm.sql("update notes set body = 'changed' where id > 90; delete from notes where id <= 60")
+    sync(*nodes)
+    with nodes.crm.connect() as connection:
+        connection.execute("set role rowferry_operator")
+        done = connection.execute("select entity, records from rowferry.skip_deletes('notes', 'a wrong where')").fetchall()
+    assert done == [("notes", 60)]
+    sync(*nodes)
+    assert len(assert_equal(nodes)) == 100
+    assert nodes.crm.sql("select count(*) from notes where body = 'changed'") == [{"count": 10}]
+    assert nodes.crm.sql("select distinct reason, requested_by from rowferry.skips") == [{"reason": "a wrong where", "requested_by": "postgres"}]
+    assert waiting(nodes.crm) == []
+
+
+@pytest.mark.parametrize("act", ["approve", "skip_deletes"])
+def test_where_nothing_waits_there_is_nothing_to_approve(nodes: Nodes, act: str) -> None:
+    install(nodes)
+    refused_with("RF008", nodes.crm, f"select * from rowferry.{act}('notes')")
+    refused_with("RF011", nodes.crm, f"select * from rowferry.{act}('nothing')")
+
+
+def test_trying_again_approves_nothing(nodes: Nodes) -> None:
+    install(nodes)
+    nodes.crm.sql("delete from notes")
+    sync(*nodes)
+    for query in ("select * from rowferry.retry('notes')", "select rowferry.retry(min(id)) from rowferry.sync_events"):
+        refused_with("RF026", nodes.crm, query)
+    sync(*nodes)
+    assert count(nodes.billing) == 100
+
+
+def test_what_was_on_its_way_approves_nothing(nodes: Nodes) -> None:
+    install(nodes)
+    nodes.crm.sql("update notes set body = 'flies' where id = 100")
+    courier = Courier(nodes)
+    from_crm, _ = courier.meet(nodes)
+    nodes.crm.sql("delete from notes where id <= 60")
+    answer = courier.call(nodes.crm)
+    assert answer["sent"] == 0 and waits(nodes.crm)
+    answer = courier.call(nodes.billing, from_crm)
+    assert courier.call(nodes.crm, answer["envelope"])["retired"] == 1
+    assert waits(nodes.crm)
+
+
+def test_rows_that_were_made_again_are_no_deletes(nodes: Nodes) -> None:
+    """A table that is emptied and filled again, with all rows but one."""
+    install(nodes)
+    nodes.crm.sql("delete from notes; insert into notes select g, 'again' from generate_series(2, 100) g")
+    sync(*nodes)
+    assert len(assert_equal(nodes)) == 99
+
+
+def test_rows_that_came_and_went_are_no_deletes(nodes: Nodes) -> None:
+    """A queue: many rows pass through, few are there."""
+    install(nodes)
+    for _ in range(5):
+        nodes.crm.sql("insert into notes select g, 'new' from generate_series(201, 240) g")
+        sync(*nodes)
+        nodes.crm.sql("delete from notes where id > 200; delete from notes where id = (select min(id) from notes)")
+        nodes.crm.sql("insert into notes select g, 'short' from generate_series(301, 400) g; delete from notes where id > 300")
+        sync(*nodes)
+    assert len(assert_equal(nodes)) == 95
+
+
+def test_deletes_that_the_peer_made_are_not_counted(nodes: Nodes) -> None:
+    install(nodes)
+    nodes.crm.sql("delete from notes where id = 1")
+    sync(*nodes)
+    nodes.billing.sql("delete from notes where id <= 50")
+    sync(*nodes)
+    nodes.crm.sql("delete from notes where id = 60")
+    sync(*nodes)
+    assert len(assert_equal(nodes)) == 49
+
+
+def test_what_a_cascade_takes_after_the_peers_approved_delete_does_not_wait(nodes: Nodes) -> None:
+    install(nodes)
+    for node in nodes:
+        node.sql("create table public.marks (id integer primary key, note integer references notes on delete cascade)")
+        node.sql("select rowferry.attach('public.marks')")
+    nodes.crm.sql("insert into marks select g, g from generate_series(1, 100) g")
+    sync(*nodes)
+    nodes.billing.sql("delete from notes where id <= 60")
+    sync(*nodes)
+    for entity in ("notes", "marks"):
+        nodes.billing.sql("select * from rowferry.approve(%s)", [entity])
+    sync(*nodes)
+    assert nodes.crm.sql("select count(*) from marks") == nodes.billing.sql("select count(*) from marks") == [{"count": 40}]
+    assert [waiting(node) for node in nodes] == [[], []]
+
+
+def test_a_key_that_moves_with_its_row_is_no_loss(nodes: Nodes) -> None:
+    install(nodes)
+    nodes.crm.sql("update notes set id = id + 1000")
+    sync(*nodes)
+    assert len(assert_equal(nodes)) == 100
+
+
+def test_a_table_with_partitions_and_a_key_of_two_columns_has_a_breaker(nodes: Nodes) -> None:
+    table = """
+        create table public.notes (id integer, day date default '2026-01-01', body text, primary key (id, day)) partition by range (id);
+        create table public.notes_low partition of notes for values from (0) to (50);
+        create table public.notes_high partition of notes default"""
+    for node in nodes:
+        node.sql(table)
+        node.sql(ATTACH)
+    nodes.crm.sql("insert into notes (id) select generate_series(1, 100)")
+    sync(*nodes)
+    nodes.crm.sql("delete from notes where id > 40")
+    sync(*nodes)
+    assert waits(nodes.crm)
+    nodes.crm.sql("select * from rowferry.approve('notes')")
+    sync(*nodes)
+    assert len(assert_equal(nodes)) == 40
+
+
+def test_a_breaker_can_be_set_and_turned_off(nodes: Nodes) -> None:
+    install(nodes, 10)
+    with nodes.crm.connect() as connection:
+        connection.execute("set role rowferry_operator")
+        assert connection.execute("select entity, share::text, rows from rowferry.set_breaker('notes', 0.1, 5)").fetchall() == [
+            ("notes", "0.1", 5)
+        ]
+    nodes.crm.sql("delete from notes where id <= 2")
+    sync(*nodes)
+    assert waits(nodes.crm)
+    assert count(nodes.billing) == 10
+    nodes.crm.sql("select * from rowferry.set_breaker('notes', null)")
+    sync(*nodes)
+    assert len(assert_equal(nodes)) == 8
+    nodes.crm.sql("delete from notes")
+    sync(*nodes)
+    assert assert_equal(nodes) == []
+
+
+@pytest.mark.parametrize("setting", ["1.5", "-0.1", "0.5, -1", "0.5, null"])
+def test_a_breaker_that_makes_no_sense_is_refused(nodes: Nodes, setting: str) -> None:
+    install(nodes, 1)
+    refused_with("RF013", nodes.crm, f"select * from rowferry.set_breaker('notes', {setting})")
+
+
+def test_a_long_queue_is_judged_by_a_part_of_it(nodes: Nodes) -> None:
+    """Far apart in 300,000 events: the deletes are found, and one that is no mass delete goes."""
+    install(nodes, 3000)
+    nodes.crm.sql("select setval('rowferry.events_id_seq', last_value + 100000) from rowferry.events_id_seq")
+    nodes.crm.sql("delete from notes where id <= 1000")
+    nodes.crm.sql("select setval('rowferry.events_id_seq', last_value + 100000) from rowferry.events_id_seq")
+    nodes.crm.sql("delete from notes where id <= 1400; insert into others select generate_series(1, 100000)")
+    answer = Courier(nodes)
+    answer.meet(nodes)
+    assert not waits(nodes.crm)
+    nodes.crm.sql("delete from notes where id <= 2900")
+    sync(*nodes)
+    assert waits(nodes.crm)
+
+
+PROPAGATE = "select rowferry.attach('public.notes', p_truncate => 'propagate')"
+
+
+def test_truncate_waits_for_approval_and_then_empties_the_other_side(nodes: Nodes) -> None:
+    install(nodes, 5, attach=PROPAGATE)
+    nodes.crm.sql("truncate notes; insert into notes values (3, 'new')")
+    sync(*nodes)
+    assert count(nodes.billing) == 5
+    [status] = nodes.crm.sql("select state, reason from rowferry.status")
+    assert status["state"] == "held"
+    assert status["reason"].startswith("notes: postgres truncated public.notes: its rows are to be deleted on billing. Let them go: ")
+    nodes.crm.sql("select * from rowferry.approve('notes')")
+    sync(*nodes)
+    assert assert_equal(nodes) == ["(3,new)"]
+
+
+def test_a_truncated_table_can_be_had_back(nodes: Nodes) -> None:
+    install(nodes, 5, attach=PROPAGATE)
+    nodes.crm.sql("truncate notes")
+    nodes.crm.sql("select * from rowferry.skip_deletes('notes')")
+    sync(*nodes)
+    assert len(assert_equal(nodes)) == 5
+
+
+def test_truncate_is_refused_unless_it_was_asked_for(nodes: Nodes) -> None:
+    install(nodes, 5)
+    refused_with("RF005", nodes.crm, "truncate notes")
+
+
+def test_a_truncate_that_is_rolled_back_leaves_nothing_behind(nodes: Nodes) -> None:
+    install(nodes, 5, attach=PROPAGATE)
+    nodes.crm.sql("begin; truncate notes; rollback")
+    assert (waiting(nodes.crm), waits(nodes.crm)) == ([], False)
+
+
+def test_truncate_by_an_old_snapshot_is_refused(nodes: Nodes) -> None:
+    """It would take rows that it does not see."""
+    install(nodes, 5, attach=PROPAGATE)
+    refused_with("RF005", nodes.crm, "begin isolation level repeatable read; truncate notes; commit")
+
+
+def test_truncate_of_one_partition_empties_that_part_of_the_other_side(nodes: Nodes) -> None:
+    for node in nodes:
+        node.sql("create table public.notes (id integer primary key, body text) partition by range (id)")
+        node.sql("create table public.low partition of notes for values from (0) to (4)")
+        node.sql("create table public.high partition of notes default")
+        node.sql(PROPAGATE)
+    nodes.crm.sql("insert into notes select generate_series(1, 6)")
+    sync(*nodes)
+    for table, left in (("low", 3), ("notes", 0)):
+        nodes.crm.sql(f"truncate {table}")
+        nodes.crm.sql("select * from rowferry.approve('notes')")
+        sync(*nodes)
+        assert len(assert_equal(nodes)) == left
+
+
+def test_truncate_cascade_empties_both_tables_once_both_are_approved(nodes: Nodes) -> None:
+    install(nodes, 5, attach=PROPAGATE)
+    for node in nodes:
+        node.sql("create table public.marks (id integer primary key, note integer references notes)")
+        node.sql("select rowferry.attach('public.marks', p_truncate => 'propagate')")
+    nodes.crm.sql("insert into marks values (1, 1)")
+    sync(*nodes)
+    nodes.crm.sql("truncate notes cascade")
+    for entity in ("notes", "marks"):
+        nodes.crm.sql("select * from rowferry.approve(%s)", [entity])
+    sync(*nodes)
+    assert assert_equal(nodes) == assert_equal(nodes, "marks") == []
+
+
+def test_a_table_owner_may_truncate_and_writes_with_no_more_rights(nodes: Nodes) -> None:
+    owner = role(nodes.crm)
+    for node in nodes:
+        node.sql(TABLE)
+    nodes.crm.sql(f"alter table notes owner to {owner}")
+    for node in nodes:
+        node.sql(PROPAGATE)
+    nodes.crm.sql("insert into notes values (1)")
+    as_role(nodes.crm, owner).execute("truncate notes")
+    nodes.crm.sql("select * from rowferry.approve('notes')")
+    assert waiting(nodes.crm) == ["insert notes 1", "delete notes 1"]
