@@ -11,6 +11,7 @@ def upgrade() -> None:
         [
             "revisions/as_owner.sql",
             "functions/_trip_breakers_v01.sql",
+            "functions/_set_aside_v01.sql",
             "functions/_propagate_truncate_v01.sql",
             "functions/_image_v01.sql",
             "functions/_entity_v01.sql",

@@ -67,9 +67,12 @@ begin
         select * into v_batch
         from rowferry._read_batch(p_link.peer, v_limit, not p_applied, p_link.first_id, p_left, v_coalesced, v_most_events);
         if not v_batch.o_repeated and v_batch.o_hot_records is null then
-          -- What waits for approval is left out of the next one.
-          exit when v_batch.o_deletes = '[]' or not rowferry._trip_breakers(p_link.peer, p_link.first_id, v_batch.o_deletes);
-          continue;
+          if v_batch.o_deletes <> '[]' and rowferry._trip_breakers(p_link.peer, p_link.first_id, v_batch.o_deletes) then
+            -- The next call builds what is not to wait.
+            v_batch.o_events := 0;
+            o_removed := o_removed + 1;
+          end if;
+          exit;
         elsif v_batch.o_repeated then
           v_coalesced := true;
           select c.o_removed, c.o_hot into v_removed, v_hot from rowferry._coalesce(p_link.peer, v_limit, p_link.first_id, p_left) c;

@@ -26,6 +26,16 @@ comment on column rowferry.breakers.since is 'When counting began.';
 comment on column rowferry.breakers.rows is 'About how many rows the peer had then, or got since.';
 comment on column rowferry.breakers.deletes is 'Deletes sent since, less the rows that came in their place.';
 
+create table rowferry.waiting_runs (
+  entity_id integer primary key references rowferry.entities on delete cascade,
+  ids int8multirange not null,
+  last_id bigint not null
+);
+comment on table rowferry.waiting_runs is 'Long runs of events of entities that are paused or wait for approve(), so that no call has to walk through them.';
+comment on column rowferry.waiting_runs.entity_id is 'The entity.';
+comment on column rowferry.waiting_runs.ids is 'Its events, as ranges in which there are no others.';
+comment on column rowferry.waiting_runs.last_id is 'Looked at up to here.';
+
 alter table rowferry.skips add column image jsonb;
 comment on column rowferry.skips.image is 'The row as it was here when it was given up, each value as its type prints it; null: it was gone, could not be read, or an orphan rule gave it up (then conflicts has it).';
 
