@@ -6,7 +6,7 @@ import pytest
 
 from harness import Nodes
 from harness.clock import set_clocks, write_at
-from harness.exchange import assert_equal, refused_with, rows, sync, waiting
+from harness.exchange import assert_equal, refused_with, sync, waiting
 
 
 @pytest.fixture
@@ -56,7 +56,10 @@ def test_an_entity_of_which_nothing_is_held_has_nothing_to_try(notes: Nodes) -> 
 
 
 def test_the_present_state_of_records_is_sent_again(notes: Nodes) -> None:
-    unseen(notes, "update notes set body = 'lost' where id = 1; delete from notes where id = 2; insert into notes values (4, 'extra')")
+    unseen(
+        notes,
+        "update notes set body = 'lost' where id = 1; delete from notes where id = 2; insert into notes values (4, 'extra')",
+    )
     with notes.crm.connect() as connection:
         connection.execute("set role rowferry_operator")
         sent = connection.execute("select entity, record_id, here from rowferry.replay('notes', '1', '2', '4')").fetchall()
@@ -80,7 +83,8 @@ def test_another_spelling_of_a_key_is_the_same_record(notes: Nodes) -> None:
 
 def test_a_record_with_a_key_of_several_columns_is_sent_again(nodes: Nodes) -> None:
     for node in nodes:
-        node.sql("create table public.notes (day date, kind text, body text, primary key (day, kind)); select rowferry.attach('public.notes')")
+        node.sql("create table public.notes (day date, kind text, body text, primary key (day, kind))")
+        node.sql("select rowferry.attach('public.notes')")
     nodes.crm.sql("insert into notes values ('2026-02-01', 'a \"b\", c', 'kept')")
     sync(*nodes)
     unseen(nodes, "delete from notes")
