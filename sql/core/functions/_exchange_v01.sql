@@ -42,6 +42,7 @@ declare
   v_left int8multirange := '{}';  -- what has left in this call: no search walks past it
   v_aside record;
 begin
+  select null::bigint as o_from into v_aside;
   applied := 0;
   refused := 0;
   conflicts := 0;
@@ -128,12 +129,12 @@ begin
     end if;
     perform rowferry._save_link(v_link);
   end if;
-  if v_aside is null then
-    select * into v_aside from rowferry._set_aside(p_peer, v_link.first_id);
+  if v_aside.o_from is not null then
+    v_left := v_left + int8multirange(int8range(v_aside.o_from, null));
   end if;
-  select * into v_counts from rowferry._counts(p_peer, 10000, v_left + v_aside.o_ids);
-  pending := least(10000, v_counts.pending + v_aside.o_count);
-  held := greatest(v_counts.held, least(10000, v_aside.o_count));
+  select * into v_counts from rowferry._counts(p_peer, 10000, v_left);
+  pending := v_counts.pending;
+  held := v_counts.held;
   next_id := coalesce(v_counts.next_id, v_aside.o_from);
   last_id := v_counts.last_id;
   backfilling := v_counts.backfilling;

@@ -1,11 +1,10 @@
 -- Ids that no search for the next batch need walk through: long runs of events of entities that wait for a person. Such a run holds nothing else, and ids are never
--- used again, so what was once found holds for as long as its entity waits. Looks at 40,000 more ids in each call; o_from: what begins there is to be
--- left for the next one.
+-- used again, so what was once found holds for as long as its entity waits. Looks at 40,000 more ids in each call; o_from: what begins there is left for the
+-- next one, and is among o_ids too.
 create or replace function rowferry._set_aside(
   p_peer text,
   p_first_id bigint,
   out o_ids int8multirange,
-  out o_count bigint,
   out o_from bigint
 )
 language plpgsql
@@ -23,7 +22,6 @@ declare
   v_to bigint;
 begin
   o_ids := '{}';
-  o_count := 0;
   if v_waiting = '{}' then
     return;
   end if;
@@ -46,13 +44,8 @@ begin
     on conflict (entity_id) do update set ids = r.ids + excluded.ids, last_id = excluded.last_id;
     o_from := nullif(v_to, v_last_id) + 1;
   end if;
-  select coalesce(range_agg(i), '{}'), coalesce(sum(upper(i) - lower(i)), 0) into o_ids, o_count
-  from rowferry.waiting_runs r
-  cross join lateral unnest(r.ids) i
-  where r.entity_id = any (v_waiting);
-  if o_from is not null then
-    o_ids := o_ids + int8multirange(int8range(o_from, null));
-  end if;
+  o_ids := coalesce((select range_agg(i) from rowferry.waiting_runs r cross join lateral unnest(r.ids) i where r.entity_id = any (v_waiting)), '{}')
+    + case when o_from is null then '{}' else int8multirange(int8range(o_from, null)) end;
 end
 $$;
 comment on function rowferry._set_aside(text, bigint) is 'Events of entities that wait for a person, as ranges of ids.';
