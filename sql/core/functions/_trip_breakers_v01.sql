@@ -18,8 +18,8 @@ set enable_material = off
 as $$
 declare
   c_window constant interval := '1 hour';
-  c_run constant integer := 500;  -- ids looked at in one scan
-  c_runs constant integer := 400;
+  c_run constant integer := 50;  -- ids looked at in one scan
+  c_runs constant integer := 4000;
   c_keys constant integer := 1000;  -- records of which is looked whether they are gone, or were made and deleted here meanwhile
   v_last_id bigint := pg_sequence_last_value('rowferry.events_id_seq');
   v_now timestamptz := rowferry._now();
