@@ -66,7 +66,7 @@ REFUSE = "create function refuse() returns trigger language plpgsql as $$ begin 
 def test_refused_deletes_are_found_among_thousands(nodes: Nodes) -> None:
     for node in nodes:
         node.sql("create table notes (id integer primary key); select rowferry.attach('notes')")
-    nodes.crm.sql("insert into notes select n from generate_series(1, 3000) n")
+    nodes.crm.sql("insert into notes select n from generate_series(1, 3000) n; select rowferry.set_breaker('notes', null)")
     sync(*nodes)
     nodes.billing.sql(
         f"{REFUSE} create trigger refuse before delete on notes for each row when (mod(old.id, 19) = 0) execute function refuse()"

@@ -25,6 +25,7 @@ def upgrade() -> None:
             "functions/_finish_sql_v01.sql",
             "functions/_keys_function_sql_v01.sql",
             "functions/_lacking_sql_v01.sql",
+            "functions/_breaker_sql_v01.sql",
             "functions/_is_arbiter_v01.sql",
             "functions/_merge_sql_v01.sql",
             "functions/_events_view_sql_v01.sql",

@@ -10,6 +10,19 @@ def upgrade() -> None:
     sqlfile.run_all(
         [
             "revisions/as_owner.sql",
+            "functions/_trip_breakers_v01.sql",
+            "functions/_set_aside_v01.sql",
+            "functions/_propagate_truncate_v01.sql",
+            "functions/_image_v01.sql",
+            "functions/_entity_v01.sql",
+            "functions/_end_wait_v01.sql",
+            "functions/retry_entity_v01.sql",
+            "functions/replay_v01.sql",
+            "functions/_awaiting_v01.sql",
+            "functions/approve_v01.sql",
+            "functions/skip_deletes_v01.sql",
+            "functions/set_breaker_v01.sql",
+            "functions/simulate_policy_v01.sql",
             "revisions/0008_act.up.sql",
             "revisions/as_runner.sql",
         ]

@@ -55,6 +55,11 @@ begin
       from rowferry.taken_batches t where t.peer = p_link.peer),
     'target_ms', (extract(epoch from current_setting('deadlock_timeout')::interval) * 250)::integer,
     'hush', p_applied and v_alone);
+  -- The peer tries these again once they are not named any more; until it knows, this call has news.
+  o_link.told_paused := array(select n.name from rowferry.entities n where n.peer = p_link.peer and n.paused_at is not null order by n.id);
+  if o_link.told_paused <> '{}' then
+    v_header := v_header || jsonb_build_object('paused', o_link.told_paused);
+  end if;
   if p_link.ready and not p_hushed and rowferry._anything_waits(p_link.first_id, p_left)
     and (select count(*) from rowferry.built_batches b where b.peer = p_link.peer and b.in_flight) < 2 then
     perform rowferry._perform_skips(p_link.peer);
@@ -66,8 +71,14 @@ begin
       loop
         select * into v_batch
         from rowferry._read_batch(p_link.peer, v_limit, not p_applied, p_link.first_id, p_left, v_coalesced, v_most_events);
-        exit when not v_batch.o_repeated and v_batch.o_hot_records is null;
-        if v_batch.o_repeated then
+        if not v_batch.o_repeated and v_batch.o_hot_records is null then
+          if v_batch.o_deletes <> '[]' and rowferry._trip_breakers(p_link.peer, p_link.first_id, v_batch.o_deletes) then
+            -- The next call builds what is not to wait.
+            v_batch.o_events := 0;
+            o_removed := o_removed + 1;
+          end if;
+          exit;
+        elsif v_batch.o_repeated then
           v_coalesced := true;
           select c.o_removed, c.o_hot into v_removed, v_hot from rowferry._coalesce(p_link.peer, v_limit, p_link.first_id, p_left) c;
         else

@@ -24,6 +24,10 @@ begin
     raise exception using errcode = 'RF013', message = 'no such orphan rule', detail = format('%L.', p_entity.orphan_rule),
       hint = 'hold (both changes wait for a person), drop (the row goes, as its parent did) or revive (the parent comes back).';
   end if;
+  if p_entity.truncate_rule not in ('refuse', 'propagate') then
+    raise exception using errcode = 'RF013', message = 'no such truncate rule', detail = format('%L.', p_entity.truncate_rule),
+      hint = 'refuse, or propagate (TRUNCATE deletes the rows on the other node too, once approved).';
+  end if;
   if v_merge is null then
     return;
   end if;

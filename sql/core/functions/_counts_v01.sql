@@ -25,6 +25,7 @@ declare
   v_gaps int8multirange := int8multirange(int8range(v_first_id, 9223372036854775807)) - p_left;
   v_any_held boolean := exists (select from rowferry.held_events);
   v_skips boolean := exists (select from rowferry.skips s where s.done_at is null);
+  v_aside int8multirange;
 begin
   last_id := coalesce(pg_sequence_last_value('rowferry.events_id_seq'), 0);
   -- Conflicts of large rows are told in every call until the peer knows of them.
@@ -39,12 +40,19 @@ begin
     coalesce(array_agg(e.id) filter (where e.held_attempts = 0), '{}')
   into v_ids, v_held, v_free
   from rowferry.entities e where e.peer = p_peer;
+  v_aside := coalesce((
+    select range_agg(i)
+    from rowferry.waiting_runs r
+    join rowferry.entities e on e.id = r.entity_id and e.peer = p_peer and e.held_until = 'infinity'
+    cross join lateral unnest(r.ids) i), '{}');
+  v_gaps := v_gaps - v_aside;
   -- Below first_id there are only held ones.
   pending := (select count(*) from (
     select from rowferry._free_events(v_ids, v_gaps, false, false, p_most) e
     union all
     select from rowferry.held_events h where v_any_held and h.event_id < v_first_id and h.entity_id = any (v_ids)
     limit p_most) e);
+  pending := least(p_most, pending + (select coalesce(sum(upper(i) - lower(i)), 0) from unnest(v_aside) i));
   held := 0;
   if v_any_held then
     held := (select count(*) from (select from rowferry.held_events h where h.attempts > 0 and h.entity_id = any (v_free) limit p_most) h);
@@ -59,8 +67,10 @@ begin
     (select e.id from rowferry._free_events(v_free, v_gaps, v_any_held, v_skips, 1) e),
     -- Found locked there, which does not count.
     case when v_any_held then (select min(h.event_id) from rowferry.held_events h where h.attempts = 0 and h.entity_id = any (v_free)) end);
-  backfilling := (select count(*) from rowferry.backfills b where b.finished_at is null and b.entity_id = any (v_ids))
-    + (select count(*) from rowferry.skips s where s.done_at is null and s.peer = p_peer)
+  -- Not where a person has to act first.
+  backfilling := (select count(*) from rowferry.backfills b join rowferry.entities e on e.id = b.entity_id
+      where b.finished_at is null and e.peer = p_peer and e.held_until is distinct from 'infinity')
+    + (select count(*) from (select from rowferry.skips s where s.done_at is null and s.peer = p_peer limit p_most) s)
     + (select count(*) from rowferry.comparisons c where c.peer = p_peer and c.state in ('queued', 'walking', 'resolving'));
   if v_any_held then
     patience := greatest(patience, (select a.o_patience from rowferry._alone(p_peer) a));

@@ -42,7 +42,9 @@ declare
   v_counts record;
   v_compare jsonb;  -- what the peer says of comparisons, where this is its newest envelope
   v_left int8multirange := '{}';  -- what has left in this call: no search walks past it
+  v_aside record;
 begin
+  select null::bigint as o_from into v_aside;
   applied := 0;
   refused := 0;
   conflicts := 0;
@@ -113,15 +115,17 @@ begin
     if retired > 0 or v_link.horizon_xid <= pg_snapshot_xmin(pg_current_snapshot()) then
       v_link := rowferry._move_first(v_link, v_last_id, v_left, retired > 0);
     end if;
+    select * into v_aside from rowferry._set_aside(p_peer, v_link.first_id);
     select * into v_built from rowferry._build(v_link, p_limit, v_link.received <> v_before.received, coalesce((v_header ->> 'hush')::boolean, false),
-      v_left, v_compare);
+      v_left + v_aside.o_ids, v_compare);
     v_link := v_built.o_link;
     if v_built.o_removed > 0 then
       v_link := rowferry._move_first(v_link, v_last_id, v_left, true);
     end if;
     envelope := v_built.o_envelope;
     sent := v_built.o_sent;
-    status := case when v_link is distinct from v_before or v_built.o_removed > 0 or v_built.o_compared or v_compare is not null then 'moved' else 'idle' end;
+    status := case when v_link is distinct from v_before or v_built.o_removed > 0 or v_built.o_compared or v_compare is not null or v_aside.o_from is not null
+      then 'moved' else 'idle' end;
   end if;
   if v_link is distinct from v_before then
     -- Progress is what the peer has applied or this node has, not what was built: a link that fails every time is stuck.
@@ -131,10 +135,13 @@ begin
     end if;
     perform rowferry._save_link(v_link);
   end if;
+  if v_aside.o_from is not null then
+    v_left := v_left + int8multirange(int8range(v_aside.o_from, null));
+  end if;
   select * into v_counts from rowferry._counts(p_peer, 10000, v_left);
   pending := v_counts.pending;
   held := v_counts.held;
-  next_id := v_counts.next_id;
+  next_id := coalesce(v_counts.next_id, v_aside.o_from);
   last_id := v_counts.last_id;
   backfilling := v_counts.backfilling;
   patience := v_counts.patience;

@@ -13,7 +13,7 @@ as $$
     held_until = rowferry._now() + least(power(2, least(n.held_attempts, 10)), 15) * interval '1 s',
     held_sqlstate = r ->> 'sqlstate', held_error = r ->> 'message', held_hint = r ->> 'hint'
   from jsonb_array_elements(p_refusals) r
-  where n.name = r ->> 'entity' and not r ? 'record_id';
+  where n.name = r ->> 'entity' and not r ? 'record_id' and n.held_until is distinct from 'infinity';  -- what waits for a person here goes on waiting
   insert into rowferry.held_events as h (event_id, entity_id, record_id, attempts, not_before, sqlstate, last_error, hint, first_at, last_at, patience)
   select e.id, e.entity_id, e.record_id, case when r ? 'patience' then 0 else 1 end, rowferry._now() + case when r ? 'patience' then interval '0' else interval '1 s' end,
     r ->> 'sqlstate', r ->> 'message', r ->> 'hint', rowferry._now(), rowferry._now(), (r ->> 'patience')::integer

@@ -1,11 +1,10 @@
--- Notes who the peer is: its identity at the first meeting of a generation, its generation, and a failover since (only a warning).
+-- Notes who the peer is: its identity at the first meeting of a generation, its generation, and a failover since (only a warning); and which entities it has resumed.
 create or replace function rowferry._meet(
   p_link rowferry.links,
   p_header jsonb
 )
 returns rowferry.links
 language plpgsql
-stable
 set search_path = pg_catalog, pg_temp
 as $$
 begin
@@ -15,6 +14,10 @@ begin
       p_link.peer_identity ->> 'timeline', p_header #>> '{identity,timeline}');
   end if;
   p_link.peer_identity := p_header -> 'identity';
+  -- What it had paused and no longer has goes on at once.
+  update rowferry.entities n set held_until = rowferry._now()
+  where n.peer = p_link.peer and n.held_sqlstate = 'RF027' and n.held_until > rowferry._now() and n.held_until < 'infinity'
+    and not coalesce(p_header -> 'paused' ? n.name, false);
   return p_link;
 end
 $$;

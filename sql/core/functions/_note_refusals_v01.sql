@@ -22,7 +22,7 @@ begin
   if exists (select from rowferry.entities n where n.held_attempts > 0) then
     update rowferry.entities n
     set held_attempts = 0, held_until = null, held_sqlstate = null, held_error = null, held_hint = null
-    where n.held_attempts > 0
+    where n.held_attempts > 0 and n.held_until < 'infinity'
       and n.name not in (select r ->> 'entity' from jsonb_array_elements(p_refusals) r where not r ? 'record_id')
       and exists (select from unnest(p_batch.ids) i join rowferry.events e on e.id >= lower(i) and e.id < upper(i) where e.entity_id = n.id);
   end if;

@@ -1,4 +1,4 @@
--- Replaces events that a person gave up by a question, once none of them is in flight: the peer may be deciding by them (R14).
+-- Replaces events that a person gave up by a question, once none of them is in flight: the peer may be deciding by them (R14). A thousand records a call.
 create or replace function rowferry._perform_skips(
   p_peer text
 )
@@ -21,6 +21,7 @@ begin
     where s.peer = p_peer and s.done_at is null
       and not exists (select from rowferry.built_batches b where b.peer = p_peer and b.in_flight and b.ids && s.ids)
     order by s.id
+    limit 1000
   loop
     if rowferry._delete_events(v_skip.ids) > 0 then
       insert into rowferry.events (changed_at, entity_id, event_type, record_id)

@@ -2,6 +2,7 @@
 -- pending events; when a limit cut something off, the pending parents of every child row too, or the peer could not take it. Where the oldest events are
 -- mostly of a few records (o_repeated, unless p_coalesced), or the chosen records of an entity have p_most_events or more (o_hot_entity, o_hot_records), nothing is
 -- read: they are to be coalesced first. With p_alone it may be one large row. No event below p_first_id, or in p_left, waits for its first batch.
+-- o_deletes: how many records of an entity with a breaker are gone by changes of this node that nobody has approved.
 create or replace function rowferry._read_batch(
   p_peer text,
   p_limit integer,
@@ -19,7 +20,8 @@ create or replace function rowferry._read_batch(
   out o_large jsonb,
   out o_repeated boolean,
   out o_hot_entity integer,
-  out o_hot_records text[]
+  out o_hot_records text[],
+  out o_deletes jsonb
 )
 language plpgsql
 stable
@@ -75,6 +77,7 @@ begin
   o_keys := 0;
   o_unreadable := '[]';
   o_large := '[]';
+  o_deletes := '[]';
   o_repeated := false;
   o_whole := true;
   loop
@@ -182,6 +185,13 @@ begin
         from unnest(v_section.event_keys, v_section.event_ids, v_section.event_stamps, v_section.event_hops) e (key, id, stamp, hops)
         where e.key not in (select unnest(v_read.o_cut));
         continue when v_section.event_ids is null;
+      end if;
+      if v_section.gone is not null and v_entity.breaker_share is not null and v_section.event_ids[cardinality(v_section.event_ids)] > v_entity.approved_to then
+        o_deletes := o_deletes || jsonb_build_object('entity_id', v_entity.id, 'deletes', (
+          select count(distinct g.key)
+          from unnest(v_section.event_keys, v_section.event_ids, v_section.event_hops) e (key, id, hops)
+          join unnest(v_section.gone) g (key) on g.key = e.key
+          where e.id > v_entity.approved_to and coalesce(e.hops, 0) = 0));
       end if;
       v_total := v_total + coalesce(v_read.o_length, 0);
       v_bytes := case when v_total > c_most_bytes then -1 else greatest(0, c_bytes - v_total) end;

@@ -17,6 +17,8 @@ as $$
     select rowferry._apply_sql(p_entity)
     union all
     select rowferry._keys_function_sql(p_entity)
+    union all
+    select rowferry._breaker_sql(p_entity)
   ) d (ddl)
   where (select count(*) from rowferry._entity_columns(p_entity)) = cardinality(p_entity.columns)
     and not exists (

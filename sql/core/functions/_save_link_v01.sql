@@ -18,7 +18,8 @@ begin
     peer_problems = p_link.peer_problems,
     peer_identity = p_link.peer_identity, stopped_at = p_link.stopped_at, stopped_reason = p_link.stopped_reason,
     opened_at = p_link.opened_at, last_exchange_at = p_link.last_exchange_at, courier = p_link.courier,
-    courier_error = p_link.courier_error, warning = p_link.warning
+    courier_error = p_link.courier_error, warning = p_link.warning,
+    told_paused = p_link.told_paused
   where l.peer = p_link.peer;
 end
 $$;

@@ -14,6 +14,9 @@ begin
   if v_entity.id is null then
     return jsonb_build_object('entity', p_section.entity, 'sqlstate', 'RF020', 'message', 'the other node has no such entity',
       'hint', 'Attach its table there under this name; delivery then goes on by itself.');
+  elsif v_entity.paused_at is not null then
+    return jsonb_build_object('entity', p_section.entity, 'sqlstate', 'RF027', 'message', format('paused on the other node by %s', v_entity.paused_by),
+      'hint', format('There: select * from rowferry.resume(p_entity => %L);', v_entity.name));
   elsif not exists (select from pg_class c where c.oid = v_entity.relation) then
     return jsonb_build_object('entity', p_section.entity, 'sqlstate', 'RF020', 'message', 'the table of this entity was dropped on the other node',
       'hint', 'Detach it on both nodes, or make it again there and attach it.');

@@ -1,4 +1,4 @@
--- The triggers of an entity's table, as DDL. ENABLE ALWAYS: a session in replica role is captured too. TRUNCATE is refused, on a
+-- The triggers of an entity's table, as DDL. ENABLE ALWAYS: a session in replica role is captured too. TRUNCATE is refused or propagated, on a
 -- partitioned table also in each partition: such a trigger does not come to new partitions by itself, so p_guard_only gives those that lack it.
 create or replace function rowferry._triggers_sql(
   p_entity rowferry.entities,
@@ -37,7 +37,8 @@ begin
   loop
     return next format(E'create trigger rowferry_truncate\nbefore truncate on %s\nfor each statement execute function rowferry._refuse_truncate()', v_trigger.relation);
     return next format('alter table %s enable always trigger rowferry_truncate', v_trigger.relation);
-    return next format('comment on trigger rowferry_truncate on %s is %L', v_trigger.relation, 'rowferry: refuses truncate, which would empty this side only.');
+    return next format('comment on trigger rowferry_truncate on %s is %L', v_trigger.relation, case p_entity.truncate_rule
+      when 'propagate' then 'rowferry: writes a delete event for each row before truncate.' else 'rowferry: refuses truncate, which would empty this side only.' end);
   end loop;
 end
 $$;

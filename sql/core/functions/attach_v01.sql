@@ -1,5 +1,5 @@
 -- Takes a table into the sync: select rowferry.attach('public.accounts'). Runs with the caller's rights. With p_dry_run the DDL is returned and not run.
--- p_columns: a map from entity column to column, or an array; p_key: entity columns of a unique index. Called again for a
+-- p_columns: a map from entity column to column, or an array; p_key: entity columns of a unique index; p_truncate: refuse or propagate. Called again for a
 -- table that has new partitions, it makes these refuse TRUNCATE too; for one whose columns changed their types, it makes its functions anew. Rules: docs/design.md.
 create or replace function rowferry.attach(
   p_table regclass,
@@ -9,6 +9,7 @@ create or replace function rowferry.attach(
   p_peer text default null,
   p_conflict_rule text default 'newest',
   p_orphan_rule text default 'hold',
+  p_truncate text default 'refuse',
   p_dry_run boolean default false
 )
 returns setof text
@@ -39,6 +40,7 @@ begin
     end if;
     v_entity.conflict_rule := p_conflict_rule;
     v_entity.orphan_rule := p_orphan_rule;
+    v_entity.truncate_rule := p_truncate;
     perform rowferry._check_rules(v_entity);
     v_statements := array(select rowferry._attach_sql(v_entity));
   end if;
@@ -58,6 +60,6 @@ begin
   end if;
 end
 $$;
-comment on function rowferry.attach(regclass, text, jsonb, text[], text, text, text, boolean) is
+comment on function rowferry.attach(regclass, text, jsonb, text[], text, text, text, text, boolean) is
   'Keeps a table in sync with the peer. p_dry_run => true returns the DDL instead of running it.';
-revoke all on function rowferry.attach(regclass, text, jsonb, text[], text, text, text, boolean) from public;
+revoke all on function rowferry.attach(regclass, text, jsonb, text[], text, text, text, text, boolean) from public;

@@ -15,11 +15,15 @@ set search_path = pg_catalog, pg_temp
 as $$
 #variable_conflict use_column
 begin
+  -- What waits for a person on this node is not to be had by trying.
+  perform rowferry.retry(n.name)
+  from rowferry.events e join rowferry.entities n on n.id = e.entity_id
+  where e.id = p_id and n.held_until = 'infinity';
   return query
   with due as (
     update rowferry.entities n set held_until = rowferry._now()
     from rowferry.events e
-    where e.id = p_id and n.id = e.entity_id and n.held_attempts > 0
+    where e.id = p_id and n.id = e.entity_id and n.held_attempts > 0 and n.held_until < 'infinity'
     returning e.id, n.name, e.record_id, n.held_attempts, n.held_error
   )
   select d.* from due d;

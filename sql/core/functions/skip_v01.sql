@@ -19,6 +19,9 @@ declare
   v_entity rowferry.entities;
   v_ids int8multirange;
   v_error text;
+  v_image jsonb;
+  v_state text;
+  v_context text;
 begin
   select e.* into v_event from rowferry.events e where e.id = p_id;
   if not found then
@@ -36,12 +39,22 @@ begin
   if v_ids is null then
     state := 'given up already; the answer of the other node is on its way';
   else
-    insert into rowferry.skips (peer, entity_id, entity, record_id, ids, reason, last_error, requested_at, requested_by)
-    values (v_entity.peer, v_entity.id, v_entity.name, v_event.record_id, v_ids, p_reason, v_error, rowferry._now(), session_user);
+    begin
+      v_image := rowferry._image(v_entity, v_event.record_id);
+    exception
+      -- A table that was altered or dropped: its changes can be given up all the same.
+      when others or assert_failure then
+        get stacked diagnostics v_state = returned_sqlstate, v_context = pg_exception_context;
+        if rowferry._is_transient(v_state, v_context) then
+          raise;
+        end if;
+    end;
+    insert into rowferry.skips (peer, entity_id, entity, record_id, ids, reason, last_error, requested_at, requested_by, image)
+    values (v_entity.peer, v_entity.id, v_entity.name, v_event.record_id, v_ids, p_reason, v_error, rowferry._now(), session_user, v_image);
     state := format('given up; the row of %s comes in its place with the next exchange', v_entity.peer);
   end if;
   return next;
 end
 $$;
-comment on function rowferry.skip(bigint, text) is 'Gives a change up: the row of the other node comes in its place; if it has none, the row goes here too. Logged in rowferry.skips.';
+comment on function rowferry.skip(bigint, text) is 'Gives a change up: the row of the other node comes in its place; if it has none, the row goes here too. Logged in rowferry.skips, with the row as it is here.';
 revoke all on function rowferry.skip(bigint, text) from public;

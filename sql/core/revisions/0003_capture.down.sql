@@ -1,6 +1,6 @@
 drop function rowferry.detach(text, boolean);
 drop function rowferry.set_rules(text, text, text);
-drop function rowferry.attach(regclass, text, jsonb, text[], text, text, text, boolean);
+drop function rowferry.attach(regclass, text, jsonb, text[], text, text, text, text, boolean);
 drop function rowferry._server_warning(integer);
 drop function rowferry._attach_sql(rowferry.entities);
 drop function rowferry._refresh_sql(rowferry.entities);
@@ -12,6 +12,7 @@ drop function rowferry._triggers_sql(rowferry.entities, boolean);
 drop function rowferry._events_view_sql(rowferry.entities);
 drop function rowferry._merge_sql(rowferry.entities);
 drop function rowferry._lacking_sql(rowferry.entities);
+drop function rowferry._breaker_sql(rowferry.entities);
 drop function rowferry._is_arbiter(text);
 drop function rowferry._keys_function_sql(rowferry.entities);
 drop function rowferry._finish_sql(rowferry.entities);

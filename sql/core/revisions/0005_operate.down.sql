@@ -1,8 +1,8 @@
 drop function rowferry.let_loser_win(bigint);
 drop function rowferry.resync(text);
 drop function rowferry.backfill(text, integer);
-drop function rowferry.resume(text);
-drop function rowferry.pause(text);
+drop function rowferry.resume(text, text);
+drop function rowferry.pause(text, text);
 drop function rowferry.retry(bigint);
 drop function rowferry.skip(bigint, text);
 drop function rowferry._link(text);

@@ -6,7 +6,7 @@ select s.peer,
     when s.paused_at is not null then 'paused'
     when s.uncaptured is not null then 'stuck'
     when s.waiting and s.quiet > s.patience then 'stuck'
-    when s.held > 0 then 'held'
+    when s.held > 0 or s.waits is not null then 'held'
     when s.waiting then 'moving'
     else 'idle'
   end as state,
@@ -22,6 +22,7 @@ select s.peer,
       when s.courier_error is not null then s.error
       when not s.at_work then 'no courier is at work: start rowferry run'
       else format('nothing has moved for %s: select * from rowferry.why_stuck()', date_trunc('second', s.quiet)) end
+    when s.waits is not null then s.waits
     when s.held > 0 then format('%s %s refused by %s: select * from rowferry.sync_events where attempts > 0', s.held,
       case s.held when 1 then 'event' else 'events' end, s.peer)
     when s.courier_error is not null then s.error
@@ -30,7 +31,8 @@ select s.peer,
 from (
   select l.*, rowferry._uncaptured(l.peer) as uncaptured, q.pending, q.held, date_trunc('second', clock_timestamp() - q.oldest_at) as oldest,
     q.pending > q.held or exists (
-      select from rowferry.backfills b join rowferry.entities e on e.id = b.entity_id where e.peer = l.peer and b.finished_at is null) as waiting,
+      select from rowferry.backfills b join rowferry.entities e on e.id = b.entity_id where e.peer = l.peer and b.finished_at is null
+        and e.held_until is distinct from 'infinity') as waiting,
     clock_timestamp() - greatest(q.oldest_at, l.last_exchange_at, (
       select max(b.requested_at) from rowferry.backfills b join rowferry.entities e on e.id = b.entity_id
       where e.peer = l.peer and b.finished_at is null)) as quiet,
@@ -38,6 +40,8 @@ from (
     interval '1 min' + 1.4 * current_setting('deadlock_timeout')::interval * coalesce((
       select max(h.patience) from rowferry.held_events h join rowferry.entities e on e.id = h.entity_id where e.peer = l.peer and h.not_before <= clock_timestamp()), 0)
       as patience,
+    (select string_agg(format('%s: %s. %s', e.name, e.held_error, e.held_hint), '; ' order by e.id)
+      from rowferry.entities e where e.peer = l.peer and e.held_until = 'infinity') as waits,
     format(case when l.courier_error ->> 'sqlstate' ~ '^(08|57P)' then '%s is out of reach: %s' else '%s answered: %s' end,
       l.courier_error ->> 'node', l.courier_error ->> 'message') as error,
     rowferry._lock_holder(rowferry._courier_lock(n.name, l.peer)) is not null as at_work
@@ -52,7 +56,7 @@ from (
 ) s;
 comment on view rowferry.status is 'Where each link stands, one row per peer. Start here.';
 comment on column rowferry.status.peer is 'The other node.';
-comment on column rowferry.status.state is 'moving, idle, paused, held (some rows are refused, all others move), stuck (work waits and nothing has moved for a minute, or a table is not captured any more), stopped (by the memory check).';
+comment on column rowferry.status.state is 'moving, idle, paused, held (some rows are refused, or an entity is paused or waits for approve(); all others move), stuck (work waits and nothing has moved for a minute, or a table is not captured any more), stopped (by the memory check).';
 comment on column rowferry.status.pending is 'Events that wait, the held ones included.';
 comment on column rowferry.status.held is 'Events set aside because the peer refused their row.';
 comment on column rowferry.status.oldest is 'Age of the oldest event that waits.';

@@ -1,0 +1,60 @@
+-- What the breaker and a propagated TRUNCATE need to know of an entity's table, as DDL: about how many rows it has, counted on 2,000 of its pages at most, and the
+-- keys of its rows, or of those of one partition.
+create or replace function rowferry._breaker_sql(
+  p_entity rowferry.entities
+)
+returns setof text
+language plpgsql
+stable
+set search_path = pg_catalog, pg_temp
+as $function$
+declare
+  v_check text := (select case when relowner <> 'rowferry_owner'::regrole then $f$  if current_user operator(pg_catalog.=) 'rowferry_owner' then
+    raise exception using errcode = '42501', message = 'this function must be security definer';
+  end if;
+$f$ else '' end from pg_class where oid = p_entity.relation);
+begin
+  return next format($f$create or replace function rowferry.%1$I()
+returns bigint
+language plpgsql
+stable
+security definer
+set search_path = pg_catalog, pg_temp
+set row_security = off
+as $rowferry$
+declare
+  v_pages constant float8 := (
+    select sum(pg_relation_size(r.relid)) / current_setting('block_size')::integer
+    from (select %2$L::regclass as relid union select p.relid from pg_partition_tree(%2$L) p where p.isleaf) r);
+  v_share constant float8 := least(1, 2000 / greatest(1, v_pages));
+begin
+%3$s  return (select count(*) / v_share from %4$s tablesample system (100 * v_share));
+end
+$rowferry$$f$, rowferry._object_name('count_', p_entity.name), p_entity.relation::text, v_check, p_entity.relation);
+  return next format($f$create or replace function rowferry.%1$I(
+  p_relation regclass
+)
+returns setof text
+language plpgsql
+stable
+security definer
+set search_path = pg_catalog, pg_temp
+set row_security = off
+set datestyle = 'ISO, YMD'
+set intervalstyle = 'postgres'
+set timezone = 'UTC'
+set extra_float_digits = 1
+set bytea_output = 'hex'
+set lc_monetary = 'C'
+set xmloption = 'content'
+set array_nulls = on
+as $rowferry$
+begin
+%3$s  return query execute format(%2$L, p_relation);
+end
+$rowferry$$f$, rowferry._object_name('emptied_', p_entity.name),
+    'select ' || replace(rowferry._record_id_sql(p_entity, 't'), '%', '%%') || ' from only %s t', v_check);
+end
+$function$;
+comment on function rowferry._breaker_sql(rowferry.entities) is 'DDL of the functions that count an entity''s rows and list those about to be truncated.';
+revoke all on function rowferry._breaker_sql(rowferry.entities) from public;

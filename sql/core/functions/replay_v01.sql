@@ -1,0 +1,59 @@
+-- Sends the present state of some records again: select * from rowferry.replay('accounts', '17', '18'); a record that is gone here goes there too. It loses to any
+-- real change that the other node has made meanwhile, as a backfill does.
+create or replace function rowferry.replay(
+  p_entity text,
+  variadic p_record_ids text[]
+)
+returns table (
+  event_id bigint,
+  entity text,
+  record_id text,
+  here boolean,
+  state text
+)
+language plpgsql
+security definer
+set search_path = pg_catalog, pg_temp
+set datestyle = 'ISO, YMD'
+set intervalstyle = 'postgres'
+set timezone = 'UTC'
+set extra_float_digits = 1
+set bytea_output = 'hex'
+set lc_monetary = 'C'
+set xmloption = 'content'
+set array_nulls = on
+as $$
+#variable_conflict use_column
+declare
+  v_entity rowferry.entities := rowferry._entity(p_entity);
+  v_columns text;
+  v_keys text[];
+  v_read record;
+begin
+  if p_record_ids is null or array_position(p_record_ids, null) is not null then
+    raise exception using errcode = 'RF008', message = 'a record has a key', detail = format('%s: null.', v_entity.name),
+      hint = format('select * from rowferry.replay(%L, ''17'');', v_entity.name);
+  end if;
+  -- As capture spells them: another spelling of a key would be a record that is gone.
+  v_columns := (select string_agg(format('k.k%s as %I', c.key_position, c.local), ', ')
+    from rowferry._entity_columns(v_entity) c where c.key_position is not null);
+  execute format('select array_agg(distinct %s) from (select %s from %s) t', rowferry._record_id_sql(v_entity, 't'), v_columns, rowferry._keys_sql(v_entity, '$1'))
+  into v_keys using p_record_ids;
+  execute format('select * from rowferry.%I($1, -1)', rowferry._object_name('read_', v_entity.name)) into v_read using v_keys;
+  return query
+  with made as (
+    insert into rowferry.events (changed_at, entity_id, event_type, record_id)
+    select rowferry._now(), v_entity.id, 'b', k from unnest(v_keys) k
+    returning id, record_id
+  )
+  select m.id, v_entity.name, m.record_id, p.present,
+    case when p.present then format('its row goes to %s with the next exchange', v_entity.peer)
+      else format('it is gone here, and will be on %s with the next exchange', v_entity.peer) end
+  from made m
+  cross join lateral (
+    select m.record_id = any (coalesce(v_read.o_keys || v_read.o_cut || v_read.o_large || v_read.o_alone, '{}')) as present) p
+  order by m.id;
+end
+$$;
+comment on function rowferry.replay(text, text[]) is 'Sends the present state of some records again.';
+revoke all on function rowferry.replay(text, text[]) from public;

@@ -1,0 +1,59 @@
+-- Gives the deletes up that wait for approve(): the rows come back from the other node, as after skip(). All else that waits with them goes on. What is in flight
+-- becomes a question later, as any skip does; all others here and now, in one step.
+create or replace function rowferry.skip_deletes(
+  p_entity text,
+  p_reason text default null
+)
+returns table (
+  entity text,
+  records bigint,
+  state text
+)
+language plpgsql
+security definer
+set search_path = pg_catalog, pg_temp
+as $$
+#variable_conflict use_column
+declare
+  v_entity rowferry.entities := rowferry._awaiting(p_entity);
+  v_keys text[];
+  v_read record;
+  v_flying int8multirange;
+  v_ids int8multirange;
+begin
+  v_keys := array(select distinct e.record_id from rowferry.events e where e.entity_id = v_entity.id and e.event_type = 'd');
+  execute format('select * from rowferry.%I($1, -1)', rowferry._object_name('read_', v_entity.name)) into v_read using v_keys;
+  -- No exchange may build from what is replaced here.
+  perform pg_advisory_xact_lock(hashtextextended('rowferry link ' || v_entity.peer, 0));
+  v_flying := coalesce((
+    select range_agg(r) from rowferry.built_batches b cross join lateral unnest(b.ids) r where b.peer = v_entity.peer and b.in_flight), '{}');
+  with gone as (
+    select k.record_id from unnest(v_keys) k (record_id)
+    except
+    select k.record_id from unnest(v_read.o_keys || v_read.o_cut || v_read.o_large || v_read.o_alone) k (record_id)
+  ), made as (
+    insert into rowferry.skips (peer, entity_id, entity, record_id, ids, reason, last_error, requested_at, requested_by, done_at)
+    select v_entity.peer, v_entity.id, v_entity.name, e.record_id, range_agg(int8range(e.id, e.id, '[]')), p_reason, v_entity.held_error,
+      rowferry._now(), session_user, case when not range_agg(int8range(e.id, e.id, '[]')) && v_flying then rowferry._now() end
+    from rowferry.events e
+    join gone g on g.record_id = e.record_id
+    where e.entity_id = v_entity.id and e.event_type <> 'q'
+      and not exists (select from rowferry.skips s where s.done_at is null and s.entity_id = e.entity_id and s.record_id = e.record_id and e.id <@ s.ids)
+    group by e.record_id
+    returning id, record_id, ids, done_at
+  ), asked as (
+    insert into rowferry.events (changed_at, entity_id, event_type, record_id)
+    select m.done_at, v_entity.id, 'q', m.record_id from made m where m.done_at is not null order by m.id
+  )
+  select count(*), range_agg(i) filter (where m.done_at is not null) into records, v_ids
+  from made m cross join lateral unnest(m.ids) i;
+  perform rowferry._delete_events(v_ids);
+  delete from rowferry.breakers b where b.entity_id = v_entity.id;
+  perform rowferry._end_wait(v_entity.id);
+  entity := v_entity.name;
+  state := format('given up; the rows of %s come back with the next exchanges', v_entity.peer);
+  return next;
+end
+$$;
+comment on function rowferry.skip_deletes(text, text) is 'Gives deletes up that wait for approval: the rows come back from the other node. Logged in rowferry.skips.';
+revoke all on function rowferry.skip_deletes(text, text) from public;

@@ -1,0 +1,173 @@
+"""What a person does with records: try again, send again, give up, ask what another rule had done."""
+
+from __future__ import annotations
+
+import pytest
+
+from harness import Nodes
+from harness.clock import set_clocks, write_at
+from harness.exchange import assert_equal, refused_with, sync, waiting
+
+
+@pytest.fixture
+def notes(nodes: Nodes) -> Nodes:
+    """Two nodes that keep public.notes in sync, which has three rows."""
+    for node in nodes:
+        node.sql("create table public.notes (id integer primary key, body text); select rowferry.attach('public.notes')")
+    nodes.crm.sql("insert into notes values (1, 'a'), (2, 'b'), (3, 'c')")
+    sync(*nodes)
+    return nodes
+
+
+def unseen(nodes: Nodes, statement: str) -> None:
+    """Run it on billing without capture, as a defect or a hole in a backup would."""
+    triggers = [f"trigger rowferry_capture_{name}" for name in ("insert", "update", "delete")]
+    off, on = (", ".join(f"{mode} {trigger}" for trigger in triggers) for mode in ("disable", "enable always"))
+    nodes.billing.sql(f"alter table notes {off}; {statement}; alter table notes {on}")
+
+
+def test_all_held_events_of_an_entity_are_tried_again(notes: Nodes) -> None:
+    notes.billing.sql("alter table notes add constraint no_bad check (body <> 'bad') not valid")
+    notes.crm.sql("update notes set body = 'bad'")
+    sync(*notes)
+    assert waiting(notes.crm) == [f"update notes {id} 23514" for id in (1, 2, 3)]
+    notes.billing.sql("alter table notes drop constraint no_bad")
+    with notes.crm.connect() as connection:
+        connection.execute("set role rowferry_operator")
+        retried = connection.execute("select entity, record_id, attempts from rowferry.retry('notes')").fetchall()
+    assert retried == [("notes", "1", 1), ("notes", "2", 1), ("notes", "3", 1)]
+    sync(*notes)
+    assert assert_equal(notes) == ["(1,bad)", "(2,bad)", "(3,bad)"]
+
+
+def test_an_entity_that_the_peer_refuses_as_a_whole_is_tried_again(notes: Nodes) -> None:
+    notes.billing.sql("select rowferry.set_rules('notes', 'node:crm')")
+    notes.crm.sql("update notes set body = 'late' where id = 1")
+    sync(*notes)
+    notes.crm.sql("select rowferry.set_rules('notes', 'node:crm')")
+    assert notes.crm.sql("select record_id, attempts from rowferry.retry('notes')") == [{"record_id": "1", "attempts": 1}]
+    sync(*notes)
+    assert waiting(notes.crm) == []
+
+
+def test_an_entity_of_which_nothing_is_held_has_nothing_to_try(notes: Nodes) -> None:
+    assert notes.crm.sql("select * from rowferry.retry('notes')") == []
+    refused_with("RF011", notes.crm, "select * from rowferry.retry('nothing')")
+
+
+def test_the_present_state_of_records_is_sent_again(notes: Nodes) -> None:
+    unseen(
+        notes,
+        "update notes set body = 'lost' where id = 1; delete from notes where id = 2; insert into notes values (4, 'extra')",
+    )
+    with notes.crm.connect() as connection:
+        connection.execute("set role rowferry_operator")
+        sent = connection.execute("select entity, record_id, here from rowferry.replay('notes', '1', '2', '4')").fetchall()
+    assert sent == [("notes", "1", True), ("notes", "2", True), ("notes", "4", False)]
+    sync(*notes)
+    assert assert_equal(notes) == ["(1,a)", "(2,b)", "(3,c)"]
+
+
+def test_a_record_sent_again_loses_to_a_change_of_the_other_node(notes: Nodes) -> None:
+    notes.billing.sql("update notes set body = 'theirs' where id = 1")
+    notes.crm.sql("select * from rowferry.replay('notes', '1')")
+    sync(*notes)
+    assert assert_equal(notes) == ["(1,theirs)", "(2,b)", "(3,c)"]
+
+
+def test_another_spelling_of_a_key_is_the_same_record(notes: Nodes) -> None:
+    assert notes.crm.sql("select record_id, here from rowferry.replay('notes', ' 01')") == [{"record_id": "1", "here": True}]
+    sync(*notes)
+    assert len(assert_equal(notes)) == 3
+
+
+def test_a_record_with_a_key_of_several_columns_is_sent_again(nodes: Nodes) -> None:
+    for node in nodes:
+        node.sql("create table public.notes (day date, kind text, body text, primary key (day, kind))")
+        node.sql("select rowferry.attach('public.notes')")
+    nodes.crm.sql("insert into notes values ('2026-02-01', 'a \"b\", c', 'kept')")
+    sync(*nodes)
+    unseen(nodes, "delete from notes")
+    [event] = nodes.crm.sql("select r.* from notes, rowferry.replay('notes', array[day::text, kind]::text) r")
+    assert event["here"]
+    sync(*nodes)
+    assert len(assert_equal(nodes)) == 1
+
+
+@pytest.mark.parametrize(("key", "sqlstate"), [("'x'", "22P02"), ("null", "RF008")])
+def test_what_is_no_key_is_not_sent(notes: Nodes, key: str, sqlstate: str) -> None:
+    with pytest.raises(Exception) as caught:
+        notes.crm.sql(f"select * from rowferry.replay('notes', {key})")
+    assert caught.value.sqlstate == sqlstate  # type: ignore[attr-defined]
+    assert waiting(notes.crm) == []
+
+
+def test_the_row_that_was_given_up_is_kept_in_the_log(notes: Nodes) -> None:
+    notes.crm.sql("update notes set body = 'mine' where id = 1; delete from notes where id = 2")
+    notes.crm.sql("select rowferry.skip(id, 'a test') from rowferry.sync_events")
+    log = "select record_id, image, requested_by from rowferry.skips order by id"
+    assert notes.crm.sql(log) == [
+        {"record_id": "1", "image": {"id": "1", "body": "mine"}, "requested_by": "postgres"},
+        {"record_id": "2", "image": None, "requested_by": "postgres"},
+    ]
+    sync(*notes)
+    assert assert_equal(notes) == ["(1,a)", "(2,b)", "(3,c)"]
+
+
+def test_a_change_of_a_table_that_cannot_be_read_can_be_given_up(notes: Nodes) -> None:
+    notes.crm.sql("update notes set body = 'mine' where id = 1; alter table notes rename to renamed")
+    notes.crm.sql("select rowferry.skip(id, 'a test') from rowferry.sync_events")
+    assert notes.crm.sql("select image from rowferry.skips") == [{"image": None}]
+
+
+def conflicts(notes: Nodes) -> None:
+    """Record 1: crm wins by time; 2: billing; 3: billing's change against a row that crm only sends again."""
+    set_clocks(notes)
+    write_at(notes.crm, 300, "update notes set body = 'crm' where id = 1")
+    write_at(notes.billing, 200, "update notes set body = 'billing' where id = 1")
+    write_at(notes.crm, 200, "update notes set body = 'crm' where id = 2")
+    write_at(notes.billing, 300, "update notes set body = 'billing' where id = 2")
+    notes.billing.sql("update notes set body = 'billing' where id = 3")
+    notes.crm.sql("select * from rowferry.replay('notes', '3')")
+    sync(*notes)
+
+
+SIMULATED = "select record_id, winner, would_win, differs from rowferry.simulate_policy('notes', %s) order by record_id"
+
+
+def test_what_another_rule_would_have_decided_is_seen_on_both_nodes(notes: Nodes) -> None:
+    conflicts(notes)
+    for node in notes:
+        assert [tuple(row.values()) for row in node.sql(SIMULATED, ["node:crm"])] == [
+            ("1", "crm", "crm", False),
+            ("2", "billing", "crm", True),
+            ("3", "billing", "billing", False),
+        ]
+        assert not any(row["differs"] for row in node.sql(SIMULATED, ["newest"]))
+
+
+def test_the_rule_that_is_simulated_is_the_one_that_decides(nodes: Nodes) -> None:
+    """What node:crm is said to decide, it does decide."""
+    for node in nodes:
+        node.sql("create table public.notes (id integer primary key, body text)")
+        node.sql("select rowferry.attach('public.notes', p_conflict_rule => 'node:crm')")
+    nodes.crm.sql("insert into notes values (1, 'a'), (2, 'b'), (3, 'c')")
+    sync(*nodes)
+    conflicts(nodes)
+    for node in nodes:
+        simulated = node.sql(SIMULATED, ["node:crm"])
+        assert {row["record_id"]: row["winner"] for row in simulated} == {row["record_id"]: row["would_win"] for row in simulated}
+        assert not any(row["differs"] for row in simulated)
+        assert [row["record_id"] for row in node.sql(SIMULATED, ["newest"]) if row["differs"]] == ["2"]
+
+
+@pytest.mark.parametrize("rule", ["oldest", "node:nobody", "merge:app.merge_note"])
+def test_a_rule_that_is_none_or_a_merge_is_not_simulated(notes: Nodes, rule: str) -> None:
+    refused_with("RF013", notes.crm, SIMULATED.split(" order")[0], [rule])
+
+
+def test_only_conflicts_since_then_are_simulated(notes: Nodes) -> None:
+    conflicts(notes)
+    query = "select count(*) from rowferry.simulate_policy('notes', 'newest', %s)"
+    assert notes.crm.sql(query, ["2026-01-01 00:00:00Z"]) == [{"count": 3}]
+    assert notes.crm.sql(query, ["2027-01-01"]) == [{"count": 0}]
