@@ -23,6 +23,7 @@ as $$
     ('finish_', '', 'Checks and fires what is deferred on %s, with the rights of its owner.'),
     ('keys_', 'text, integer', 'Next keys of %s in their order, for backfill.'),
     ('lacking_', 'text[], text[]', 'Which of some rows of %s have no parent on this node.'),
+    ('sequences_', '', 'Where the sequences stand that feed columns of %s.'),
     ('merge_', 'text[], text[], text[]', 'Merges rows of %s that both nodes changed.')
   ) f (prefix, arguments, comment)
   where f.prefix <> 'merge_' or p_entity.conflict_rule like 'merge:%' and rowferry._is_arbiter(p_entity.peer)
