@@ -91,7 +91,7 @@ as $function$
         ('00000000-0000-0000-0000-000000000002', 'NaN', '-Infinity', '', 'infinity', '-infinity', '0', 'null', '{}', 'empty', '', false),
         ('00000000-0000-0000-0000-000000000003', null, null, null, null, null, null, null, null, null, null, null)$$,
       $$select rowferry._selftest_sync()$$],
-      $$select count(*) || ' of 3 are alike' from selftest_left.kinds l join selftest_right.kinds r on l::text = r::text$$,
+      $$select count(*) || ' of 3 are alike' from selftest_left.kinds sent join selftest_right.kinds stored on sent::text = stored::text$$,
       '3 of 3 are alike'),
     ('a batch that comes twice is applied once, and one that is lost is sent again', array[
       $$insert into selftest_left.notes values (1, 'a')$$,

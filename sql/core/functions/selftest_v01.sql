@@ -29,8 +29,8 @@ begin
         foreach v_step in array v_scenario.steps loop
           execute v_step;
         end loop;
-        execute v_scenario.question into v_found;
         v_step := v_scenario.question;
+        execute v_step into v_found;
         if v_found is distinct from v_scenario.answer then
           v_trouble := array['found:    ' || coalesce(v_found, 'nothing'), 'expected: ' || v_scenario.answer];
         end if;
