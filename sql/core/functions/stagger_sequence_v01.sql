@@ -1,4 +1,4 @@
--- Makes a sequence draw only values that no other node draws: every p_nodes-th, on from the node's number (in the order of the nodes' names, crm 1, 3, 5.., billing 2, 4, 6..). It goes on
+-- Makes a sequence draw only values that no other node draws: every p_nodes-th, on from the node's number (in the order of the nodes' names: billing 1, 3, 5.., crm 2, 4, 6..). It goes on
 -- beyond all that is known to be used on both nodes. Runs with the caller's rights, who must own the sequence. Do it on both nodes, one right after the other: until then the
 -- other one can draw the values that this one goes on with.
 create or replace function rowferry.stagger_sequence(
