@@ -15,12 +15,17 @@ from harness.roles import role
 
 NUMBERS = itertools.count(1)
 TABLES = """
-create table public.accounts (id integer generated always as identity (start with {first} increment by 2) primary key, name varchar(40) not null, code text);
+create table public.accounts (
+  id integer generated always as identity (start with {first} increment by 2) primary key, name varchar(40) not null, code text);
 create table public.users (id integer primary key, account_id integer references public.accounts, email text);
 create table public.logs (id integer, at date not null, body text, primary key (id, at)) partition by range (at);
 create table public.logs_2026 partition of public.logs for values from ('2026-01-01') to ('2027-01-01');
 """
 ATTACH = "select rowferry.attach('public.accounts'), rowferry.attach('public.users'), rowferry.attach('public.logs')"
+LATE = """
+create or replace function rowferry._now() returns timestamptz language sql volatile as
+$$ select clock_timestamp() + interval '7 s' $$
+"""
 
 
 class Bad(NamedTuple):
@@ -62,6 +67,7 @@ def test_two_good_nodes_have_nothing_to_mend(good: Nodes) -> None:
 
 
 CAPTURE = "rowferry_capture_update"
+AGAIN = "select rowferry.attach('accounts')"
 BADLY: dict[str, Bad] = {
     "a capture trigger that is gone": Bad(
         "error", "public.users", f"its trigger {CAPTURE} is gone", f"drop trigger {CAPTURE} on users", fix=True
@@ -70,7 +76,11 @@ BADLY: dict[str, Bad] = {
         "error", "public.users", f"its trigger {CAPTURE} is disabled", f"alter table users disable trigger {CAPTURE}", fix=True
     ),
     "a capture trigger for some sessions": Bad(
-        "error", "public.users", f"its trigger {CAPTURE} is not enabled always", f"alter table users enable trigger {CAPTURE}", fix=True
+        "error",
+        "public.users",
+        f"its trigger {CAPTURE} is not enabled always",
+        f"alter table users enable trigger {CAPTURE}",
+        fix=True,
     ),
     "a capture trigger that was altered": Bad(
         "error",
@@ -101,7 +111,8 @@ BADLY: dict[str, Bad] = {
         "error",
         "rowferry._meet(rowferry.links,jsonb)",
         "this function is not what the release made of it",
-        """create or replace function rowferry._meet(p_link rowferry.links, p_header jsonb) returns rowferry.links language plpgsql stable
+        """create or replace function rowferry._meet(p_link rowferry.links, p_header jsonb) returns rowferry.links
+        language plpgsql stable
         set search_path = pg_catalog, pg_temp as 'begin return p_link; end'""",
     ),
     "a function of the release with another setting": Bad(
@@ -117,8 +128,8 @@ BADLY: dict[str, Bad] = {
         "warning",
         "rowferry.mine()",
         "no release made this function",
-        """create function rowferry.mine() returns void language sql as ''; alter function rowferry.mine() owner to rowferry_owner;
-        revoke execute on function rowferry.mine() from public""",
+        """create function rowferry.mine() returns void language sql as '';
+        alter function rowferry.mine() owner to rowferry_owner; revoke execute on function rowferry.mine() from public""",
     ),
     "a generated function that was replaced": Bad(
         "error",
@@ -183,14 +194,19 @@ BADLY: dict[str, Bad] = {
         fix=True,
     ),
     "an owner without rights on its table": Bad(
-        "error", "public.users", "has given up delete on it", "alter table users owner to {role}; revoke delete on users from {role}", fix=True
+        "error",
+        "public.users",
+        "has given up delete on it",
+        "alter table users owner to {role}; revoke delete on users from {role}",
+        fix=True,
     ),
     "an owner that may not use the schema": Bad(
         "error",
         "app.users",
         "may not use schema app",
-        "create schema app; grant usage on schema app to {role}; alter table users owner to {role}; select rowferry.detach('users', true); "
-        "alter table users set schema app; select rowferry.attach('app.users'); revoke usage on schema app from {role}",
+        "create schema app; grant usage on schema app to {role}; alter table users owner to {role}; "
+        "select rowferry.detach('users', true); alter table users set schema app; select rowferry.attach('app.users'); "
+        "revoke usage on schema app from {role}",
         fix=True,
     ),
     "a table that a crash empties": Bad("error", "public.users", "it is unlogged", "alter table users set unlogged", fix=True),
@@ -201,8 +217,12 @@ BADLY: dict[str, Bad] = {
         "create rule nothing as on delete to users do instead nothing",
     ),
     "a table that was dropped": Bad("error", "entity users", "its table was dropped", "drop table users cascade"),
-    "a column that was renamed": Bad("error", "public.users", "column email of entity users is gone", "alter table users rename email to mail"),
-    "a key whose index is gone": Bad("error", "public.users", "no unique index over its key (id)", "alter table users drop constraint users_pkey", fix=True),
+    "a column that was renamed": Bad(
+        "error", "public.users", "column email of entity users is gone", "alter table users rename email to mail"
+    ),
+    "a key whose index is gone": Bad(
+        "error", "public.users", "no unique index over its key (id)", "alter table users drop constraint users_pkey", fix=True
+    ),
     "a queue that is not cleaned up": Bad(
         "warning", "rowferry.events", "autovacuum is off", "alter table rowferry.events set (autovacuum_enabled = off)", fix=True
     ),
@@ -220,7 +240,10 @@ BADLY: dict[str, Bad] = {
         "alter role {role} login; grant rowferry_worker, rowferry_owner to {role}",
     ),
     "a table that only this node keeps in sync": Bad(
-        "error", "public.more", "billing has not attached entity more", "create table more (id int primary key); select rowferry.attach('more')"
+        "error",
+        "public.more",
+        "billing has not attached entity more",
+        "create table more (id int primary key); select rowferry.attach('more')",
     ),
     "a table that only the peer keeps in sync": Bad(
         "error",
@@ -262,8 +285,8 @@ BADLY: dict[str, Bad] = {
         "warning",
         "public.accounts",
         "column code is mood(good, bad) here and mood(good) on billing",
-        "create type mood as enum ('good', 'bad'); alter table accounts alter code type mood using null; select rowferry.attach('accounts')",
-        "create type mood as enum ('good'); alter table accounts alter code type mood using null; select rowferry.attach('accounts')",
+        "create type mood as enum ('good', 'bad'); alter table accounts alter code type mood using null; " + AGAIN,
+        "create type mood as enum ('good'); alter table accounts alter code type mood using null; " + AGAIN,
     ),
     "a column of another collation": Bad(
         "warning",
@@ -347,7 +370,9 @@ BADLY: dict[str, Bad] = {
         "refers to public.plans, which is not kept in sync",
         "create table plans (id int primary key); alter table users add foreign key (id) references plans not valid",
     ),
-    "a column that does not travel": Bad("info", "public.users", "column note does not travel", "alter table users add note text"),
+    "a column that does not travel": Bad(
+        "info", "public.users", "column note does not travel", "alter table users add note text"
+    ),
 }
 
 
@@ -360,7 +385,11 @@ def test_what_is_bad_is_found_and_the_fix_mends_it(good: Nodes, case: str) -> No
         if bad.billing:
             good.billing.sql(bad.billing)
             sync(*good)
-        [row] = [r for r in found(good.crm, "info") if r["object"] == bad.object.replace("{role}", name) and bad.problem in r["problem"]]
+        [row] = [
+            r
+            for r in found(good.crm, "info")
+            if r["object"] == bad.object.replace("{role}", name) and bad.problem in r["problem"]
+        ]
         assert row["severity"] == bad.severity
         assert row["fix"]
         if bad.fix:
@@ -405,7 +434,7 @@ def test_what_differs_is_found_behind_other_names_of_tables_and_columns(nodes: N
 
 
 def test_clocks_that_are_apart_are_found_on_both_nodes(good: Nodes) -> None:
-    good.billing.sql("create or replace function rowferry._now() returns timestamptz language sql volatile as 'select clock_timestamp() + interval ''7 s'''")
+    good.billing.sql(LATE)
     sync(*good)
     assert any("the clock of billing is 00:00:0" in line and "ahead" in line for line in said(good.crm))
     assert any("the clock of crm is 00:00:0" in line and "behind" in line for line in said(good.billing))
@@ -421,11 +450,15 @@ def test_a_server_of_a_bad_minor_version_is_found_on_either_side(good: Nodes, wh
         assert "error server: bad" in said(good.crm)
     else:
         good.crm.sql("update rowferry.peer_facts set facts = facts || '{\"server\": 170001}'")
-        assert said(good.crm) == ["error server of billing: this server is PostgreSQL 17.1: before 17.12, MERGE may hide changes from capture"]
+        assert said(good.crm) == [
+            "error server of billing: this server is PostgreSQL 17.1: before 17.12, MERGE may hide changes from capture"
+        ]
 
 
 def test_databases_of_other_collations_are_found(good: Nodes) -> None:
-    good.crm.sql("update rowferry.peer_facts set facts = jsonb_set(facts, '{collation}', '{\"name\": \"tr-TR\", \"provider\": \"i\"}')")
+    good.crm.sql(
+        'update rowferry.peer_facts set facts = jsonb_set(facts, \'{collation}\', \'{"name": "tr-TR", "provider": "i"}\')'
+    )
     [line] = said(good.crm)
     assert line.startswith("warning database: its collation is ")
     assert "tr-TR of provider i on billing" in line
@@ -438,14 +471,18 @@ def test_a_worker_that_has_connected_as_a_superuser_is_named(good: Nodes) -> Non
 
 
 def test_before_the_first_exchange_it_says_that_the_nodes_are_not_compared(nodes: Nodes) -> None:
-    assert said(nodes.crm, "info") == ["info link billing: billing has not said anything of itself yet, so the two nodes are not compared"]
+    assert said(nodes.crm, "info") == [
+        "info link billing: billing has not said anything of itself yet, so the two nodes are not compared"
+    ]
 
 
 def test_facts_that_make_no_sense_are_said_and_stop_nothing(good: Nodes) -> None:
     for facts in ('{"entities": 1}', '{"clock": 1e300, "entities": {}}', "[]", '"x"', "null"):
         good.crm.sql("select rowferry._note_facts('billing', %s)", [facts])
     assert said(good.crm) == []
-    good.crm.sql("""select rowferry._note_facts('billing', '{"clock": 1, "entities": {"users": {"columns": [1], "uniques": {"a": 1}}}}')""")
+    good.crm.sql(
+        """select rowferry._note_facts('billing', '{"clock": 1, "entities": {"users": {"columns": [1], "uniques": {"a": 1}}}}')"""
+    )
     assert any("what billing said of itself cannot be read" in line for line in said(good.crm))
 
 
