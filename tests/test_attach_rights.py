@@ -29,6 +29,7 @@ def test_what_touches_a_table_belongs_to_its_owner_and_capture_to_rowferry(crm: 
         "differing_items": owner,
         "keys_items": owner,
         "lacking_items": owner,
+        "sequences_items": owner,
         "lock_items": owner,
         "read_items": owner,
         "finish_items": owner,
@@ -109,6 +110,7 @@ GENERATED = [
     ("differing_items", "text[], text[]", "array['{1}', '{b}'], array['1']"),
     ("read_items", "text[], bigint", "array['1'], null"),
     ("keys_items", "text, integer", "null, 1"),
+    ("sequences_items", "", ""),
 ]
 
 
