@@ -29,6 +29,7 @@ def test_what_touches_a_table_belongs_to_its_owner_and_capture_to_rowferry(crm: 
         "differing_items": owner,
         "keys_items": owner,
         "lacking_items": owner,
+        "sequences_items": owner,
         "lock_items": owner,
         "read_items": owner,
         "finish_items": owner,
@@ -112,7 +113,7 @@ GENERATED = [
 ]
 
 
-@pytest.mark.parametrize(("name", "types", "arguments"), GENERATED)
+@pytest.mark.parametrize(("name", "types", "arguments"), [*GENERATED, ("sequences_items", "", "")])
 def test_a_function_whose_owner_makes_it_run_with_the_callers_rights_does_nothing(
     crm: Node, name: str, types: str, arguments: str
 ) -> None:

@@ -40,6 +40,8 @@ declare
   v_began timestamptz := clock_timestamp();
   v_scale numeric;
   v_compare jsonb;  -- null: comparisons have not had their say
+  -- What the peer's check() needs to know goes along at the opening, and later with what travels anyway.
+  v_facts_due boolean := coalesce(p_link.facts_sent_at < rowferry._now() - interval '5 min', true);
 begin
   o_link := p_link;
   o_sent := 0;
@@ -95,6 +97,9 @@ begin
       v_compare := rowferry._compare(p_link, p_compare);
       if v_batch.o_events > 0 then
         v_tag := gen_random_uuid();
+        if v_facts_due then
+          v_header := v_header || jsonb_build_object('facts', rowferry._facts(p_link.peer));
+        end if;
         o_envelope := rowferry._encode(v_header || v_compare || jsonb_build_object('number', p_link.top + 1, 'tag', v_tag, 'ids', v_batch.o_ids::text,
           'top', p_link.top + 1, 'built', greatest(p_link.built, p_link.top + 1)), v_batch.o_sections);
       end if;
@@ -120,7 +125,13 @@ begin
   v_compare := coalesce(v_compare, case when p_hushed then '{}' else rowferry._compare(p_link, p_compare) end);
   o_compared := v_compare <> '{}';
   if o_sent = 0 then
+    if not p_link.ready or v_facts_due and p_applied then
+      v_header := v_header || jsonb_build_object('facts', rowferry._facts(p_link.peer));
+    end if;
     o_envelope := rowferry._encode(v_header || v_compare || jsonb_build_object('top', o_link.top, 'built', o_link.built), '{}');
+  end if;
+  if v_facts_due and jsonb_typeof(v_header -> 'facts') = 'object' then
+    update rowferry.links l set facts_sent_at = rowferry._now() where l.peer = p_link.peer;
   end if;
   -- Building may take no longer than applying.
   v_scale := (v_header ->> 'target_ms')::numeric / greatest(extract(epoch from clock_timestamp() - v_began) * 1000, 1);

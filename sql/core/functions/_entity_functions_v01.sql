@@ -26,6 +26,7 @@ as $$
     ('lacking_', 'text[], text[]', 'Which of some rows of %s have no parent on this node.'),
     ('count_', '', 'About how many rows %s has.'),
     ('emptied_', 'regclass', 'Keys of the rows of %s, or of one partition of it, that are about to be truncated.'),
+    ('sequences_', '', 'Where the sequences stand that feed columns of %s.'),
     ('merge_', 'text[], text[], text[]', 'Merges rows of %s that both nodes changed.')
   ) f (prefix, arguments, comment)
   where f.prefix <> 'merge_' or p_entity.conflict_rule like 'merge:%' and rowferry._is_arbiter(p_entity.peer)

@@ -84,6 +84,9 @@ begin
     elsif (v_header ->> 'generation')::integer = v_link.generation
       and coalesce((v_header ->> 'number')::bigint, 0) <= v_link.received + 1 then
       v_link := rowferry._meet(v_link, v_header);
+      if v_header ? 'facts' then
+        perform rowferry._note_facts(p_peer, v_header -> 'facts');
+      end if;
       if (v_header ->> 'number')::bigint = v_link.received + 1 then
         -- What users' tables and triggers need is planned as elsewhere, unless a plan for each value would copy a large value, again and again.
         if octet_length(p_envelope) <= 4194304 and not rowferry._patient() then

@@ -1,31 +1,33 @@
--- The generated functions of an entity that would be made otherwise today, because a column's type was altered, as DDL. None while a column is missing:
--- functions made without it would leave it out in silence.
+-- The generated functions of an entity that would be made otherwise today, as DDL, with the rights of those that are gone.
 create or replace function rowferry._refresh_sql(
   p_entity rowferry.entities
 )
 returns setof text
-language sql
+language plpgsql
 stable
 set search_path = pg_catalog, pg_temp
 as $$
-  select d.ddl
-  from (
-    select rowferry._read_sql(p_entity)
-    union all
-    select rowferry._hash_sql(p_entity)
-    union all
-    select rowferry._apply_sql(p_entity)
-    union all
-    select rowferry._keys_function_sql(p_entity)
-    union all
-    select rowferry._breaker_sql(p_entity)
-  ) d (ddl)
-  where (select count(*) from rowferry._entity_columns(p_entity)) = cardinality(p_entity.columns)
-    and not exists (
-      select from pg_proc p
-      where p.pronamespace = 'rowferry'::regnamespace and p.prosrc = split_part(d.ddl, '$rowferry$', 2)
-        and strpos(d.ddl, format('function rowferry.%I(', p.proname)) > 0
-    )
+declare
+  v_differing record;
+  v_owner_id oid := (select c.relowner from pg_class c where c.oid = p_entity.relation);
+  v_lend boolean := not has_schema_privilege(v_owner_id, 'rowferry', 'create');
+begin
+  for v_differing in select * from rowferry._differing_functions(p_entity) loop
+    return next v_differing.o_ddl;
+    if v_differing.o_missing then
+      if v_lend then
+        return next format('grant create on schema rowferry to %I', pg_get_userbyid(v_owner_id));
+      end if;
+      if v_differing.o_function = rowferry._object_name('capture_', p_entity.name) then
+        return next format('alter function rowferry.%I() owner to rowferry_owner', v_differing.o_function);
+      end if;
+      return query select rowferry._rights_sql(p_entity, v_differing.o_function);
+      if v_lend then
+        return next format('revoke create on schema rowferry from %I', pg_get_userbyid(v_owner_id));
+      end if;
+    end if;
+  end loop;
+end
 $$;
 comment on function rowferry._refresh_sql(rowferry.entities) is 'DDL of those functions of an entity that no longer fit its table.';
 revoke all on function rowferry._refresh_sql(rowferry.entities) from public;

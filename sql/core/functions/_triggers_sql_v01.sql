@@ -17,7 +17,7 @@ begin
   for v_trigger in
     select c.name, c.event, c.referencing
     from (values
-      (true, 'rowferry_capture', 'insert or update or delete', null),
+      (true, 'rowferry_capture', 'insert or delete or update', null),
       (false, 'rowferry_capture_insert', 'insert', 'new table as new_rows'),
       (false, 'rowferry_capture_update', 'update', 'old table as old_rows new table as new_rows'),
       (false, 'rowferry_capture_delete', 'delete', 'old table as old_rows')

@@ -1,6 +1,6 @@
 -- Takes a table into the sync: select rowferry.attach('public.accounts'). Runs with the caller's rights. With p_dry_run the DDL is returned and not run.
 -- p_columns: a map from entity column to column, or an array; p_key: entity columns of a unique index; p_truncate: refuse or propagate. Called again for a
--- table that has new partitions, it makes these refuse TRUNCATE too; for one whose columns changed their types, it makes its functions anew. Rules: docs/design.md.
+-- table that has new partitions, it makes these refuse TRUNCATE too; it makes anew those functions of its that would be made otherwise today. Rules: docs/design.md.
 create or replace function rowferry.attach(
   p_table regclass,
   p_entity text default null,

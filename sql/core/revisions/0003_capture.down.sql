@@ -4,6 +4,7 @@ drop function rowferry.attach(regclass, text, jsonb, text[], text, text, text, t
 drop function rowferry._server_warning(integer);
 drop function rowferry._attach_sql(rowferry.entities);
 drop function rowferry._refresh_sql(rowferry.entities);
+drop function rowferry._differing_functions(rowferry.entities);
 drop function rowferry._check_rules(rowferry.entities);
 drop function rowferry._plan_entity(regclass, text, jsonb, text[], text);
 drop function rowferry._rights_sql(rowferry.entities, text);
@@ -11,6 +12,7 @@ drop function rowferry._entity_functions(rowferry.entities);
 drop function rowferry._triggers_sql(rowferry.entities, boolean);
 drop function rowferry._events_view_sql(rowferry.entities);
 drop function rowferry._merge_sql(rowferry.entities);
+drop function rowferry._sequences_sql(rowferry.entities);
 drop function rowferry._lacking_sql(rowferry.entities);
 drop function rowferry._breaker_sql(rowferry.entities);
 drop function rowferry._is_arbiter(text);

@@ -1,1 +1,21 @@
-select 1;
+alter table rowferry.links add column facts_sent_at timestamptz, add column clock_difference interval;
+comment on column rowferry.links.facts_sent_at is 'When this node last told the peer what check() there compares; told again with what travels after 5 minutes.';
+comment on column rowferry.links.clock_difference is 'Clock of the peer minus that of this node, when the peer last told it; the time that the envelope took is in it.';
+
+create table rowferry.peer_facts (
+  peer text primary key references rowferry.links,
+  facts jsonb not null,
+  heard_at timestamptz not null
+);
+comment on table rowferry.peer_facts is 'What each peer said of itself, for check(): server, collation, and of each entity columns, keys, foreign keys, triggers, sequences.';
+comment on column rowferry.peer_facts.peer is 'The peer.';
+comment on column rowferry.peer_facts.facts is 'What it said, by entity.';
+comment on column rowferry.peer_facts.heard_at is 'When.';
+
+create table rowferry.released (
+  function text primary key,
+  digest text not null
+);
+comment on table rowferry.released is 'The functions that the installed release made, for check() to find what was changed since.';
+comment on column rowferry.released.function is 'Name and types of the parameters.';
+comment on column rowferry.released.digest is 'Digest of its body and of all that decides how it runs.';

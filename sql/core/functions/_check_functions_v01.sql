@@ -1,0 +1,34 @@
+-- Functions that are not what this release or attach() made of them.
+create or replace function rowferry._check_functions(
+  p_peer text
+)
+returns table (
+  severity text,
+  object text,
+  problem text,
+  fix text
+)
+language sql
+stable
+set search_path = pg_catalog, pg_temp
+as $$
+  select 'error', r.function, case when p.oid is null then 'this function of the release is gone' else 'this function is not what the release made of it' end,
+    format('Run what creates it: psql -f sql/core/functions/%s_v??.sql (the newest), or put back what was changed.', (parse_ident(split_part(r.function, '(', 1)))[2])
+  from rowferry.released r
+  left join pg_proc p on p.oid = to_regprocedure(r.function)
+  where p.oid is null or r.digest <> rowferry._function_digest(p.oid)
+  union all
+  select 'warning', p.oid::regprocedure::text, 'no release made this function', format('drop function %s; or move it to another schema.', p.oid::regprocedure)
+  from pg_proc p
+  where p.pronamespace = 'rowferry'::regnamespace and p.oid not in (select rowferry._generated_functions())
+    and p.oid::regprocedure::text not in (select r.function from rowferry.released r)
+  union all
+  select 'error', format('rowferry.%I', d.o_function),
+    case when d.o_missing then 'this function of the entity is gone' else 'this function is not what attach() would make: it was replaced, or a type or foreign key of the table was altered' end,
+    format('select rowferry.attach(%L, %L);', e.relation, e.name)
+  from rowferry.entities e
+  cross join lateral rowferry._differing_functions(e) d
+  where e.peer = p_peer and exists (select from pg_class c where c.oid = e.relation)
+$$;
+comment on function rowferry._check_functions(text) is 'For check(): functions that are not what they should be.';
+revoke all on function rowferry._check_functions(text) from public;

@@ -1,0 +1,91 @@
+-- Rights that are missing, or that somebody has too many of.
+create or replace function rowferry._check_rights(
+  p_peer text
+)
+returns table (
+  severity text,
+  object text,
+  problem text,
+  fix text
+)
+language sql
+stable
+set search_path = pg_catalog, pg_temp
+as $$
+  with recursive workers (id, login, super, name) as (
+    select m.member, r.rolcanlogin, r.rolsuper, r.rolname
+    from pg_auth_members m join pg_roles r on r.oid = m.member
+    where m.roleid = 'rowferry_worker'::regrole
+    union
+    select m.member, r.rolcanlogin, r.rolsuper, r.rolname
+    from workers w join pg_auth_members m on m.roleid = w.id join pg_roles r on r.oid = m.member
+  ), generated as (
+    select e.relation, c.relowner, f.of_table_owner, p.oid, p.proowner, p.oid::regprocedure::text as signature
+    from rowferry.entities e
+    join pg_class c on c.oid = e.relation
+    cross join lateral rowferry._entity_functions(e) f
+    join pg_proc p on p.oid = to_regprocedure('rowferry.' || f.signature)
+    where e.peer = p_peer
+  )
+  select 'error', g.signature, format('it belongs to %I, not to %I', pg_get_userbyid(g.proowner), pg_get_userbyid(o.owner)),
+    format('alter function %s owner to %I;', g.signature, pg_get_userbyid(o.owner))
+  from generated g
+  cross join lateral (select case when g.of_table_owner then g.relowner else 'rowferry_owner'::regrole::oid end) o (owner)
+  where g.proowner <> o.owner
+  union all
+  select 'error', g.signature, format('%I may not execute it', pg_get_userbyid(o.caller)), format('grant execute on function %s to %I;', g.signature, pg_get_userbyid(o.caller))
+  from generated g
+  cross join lateral (select case when g.of_table_owner then 'rowferry_owner'::regrole::oid else g.relowner end) o (caller)
+  where not has_function_privilege(o.caller, g.oid, 'execute')
+  union all
+  select 'error', p.oid::regprocedure::text, format('it belongs to %I, not to rowferry_owner', pg_get_userbyid(p.proowner)),
+    format('alter function %s owner to rowferry_owner;', p.oid::regprocedure)
+  from pg_proc p
+  where p.pronamespace = 'rowferry'::regnamespace and p.proowner <> 'rowferry_owner'::regrole
+    and p.oid::regprocedure::text in (select r.function from rowferry.released r)
+  union all
+  select 'error', p.oid::regprocedure::text, 'everybody may execute it', format('revoke execute on function %s from public;', p.oid::regprocedure)
+  from pg_proc p
+  where p.pronamespace = 'rowferry'::regnamespace and has_function_privilege('public', p.oid, 'execute')
+  union all
+  select 'error', 'schema rowferry', format('%s may not use it', r.name), format('grant usage on schema rowferry to %s;', r.name)
+  from (values ('rowferry_worker'), ('rowferry_viewer'), ('rowferry_operator')) r (name)
+  where not has_schema_privilege(r.name, 'rowferry', 'usage')
+  union all
+  select 'error', p.oid::regprocedure::text, 'rowferry_worker may not execute it', format('grant execute on function %s to rowferry_worker;', p.oid::regprocedure)
+  from pg_proc p
+  where p.pronamespace = 'rowferry'::regnamespace and p.proname = 'process_batch' and not has_function_privilege('rowferry_worker', p.oid, 'execute')
+  union all
+  select 'error', 'rowferry_operator', 'it is no member of rowferry_viewer', 'grant rowferry_viewer to rowferry_operator;'
+  where not pg_has_role('rowferry_operator', 'rowferry_viewer', 'usage')
+  union all
+  select 'error', e.relation::text, format('its owner %I, who writes the peer''s rows, may not use schema %s', pg_get_userbyid(c.relowner), c.relnamespace::regnamespace),
+    format('grant usage on schema %s to %I;', c.relnamespace::regnamespace, pg_get_userbyid(c.relowner))
+  from rowferry.entities e
+  join pg_class c on c.oid = e.relation
+  where e.peer = p_peer and not has_schema_privilege(c.relowner, c.relnamespace, 'usage')
+  union all
+  select 'error', e.relation::text, format('its owner %I, who writes the peer''s rows, has given up %s on it', pg_get_userbyid(c.relowner), string_agg(r.name, ', ' order by r.ord)),
+    format('grant %s on table %s to %I;', string_agg(r.name, ', ' order by r.ord), e.relation, pg_get_userbyid(c.relowner))
+  from rowferry.entities e
+  join pg_class c on c.oid = e.relation
+  join (values (1, 'select'), (2, 'insert'), (3, 'update'), (4, 'delete')) r (ord, name) on not has_table_privilege(c.relowner, c.oid, r.name)
+  where e.peer = p_peer
+  group by e.relation, c.relowner
+  union all
+  select 'warning', format('role %I', w.name), 'the worker''s login may do more than call process_batch()',
+    case when w.super then format('alter role %I nosuperuser;', w.name) else format('revoke rowferry_owner from %I; or give the worker a login of its own.', w.name) end
+  from workers w
+  where w.login and (w.super or pg_has_role(w.id, 'rowferry_owner', 'member'))
+  union all
+  select 'warning', format('role %I', r.rolname), 'the worker that is at work has connected as a superuser',
+    'Give it a login of its own: create role rowferry_courier login in role rowferry_worker; and put it into the connection string.'
+  from rowferry.node n
+  join pg_locks k on k.locktype = 'advisory' and k.granted and k.objsubid = 1 and k.database = (select d.oid from pg_database d where d.datname = current_database())
+    and (k.classid::bigint << 32 | k.objid::bigint) = hashtextextended('rowferry courier ' || least(n.name collate "C", p_peer) || ' ' || greatest(n.name collate "C", p_peer), 0)
+  join pg_stat_activity a on a.pid = k.pid
+  join pg_roles r on r.oid = a.usesysid
+  where r.rolsuper
+$$;
+comment on function rowferry._check_rights(text) is 'For check(): rights that are missing, or that somebody has too many of.';
+revoke all on function rowferry._check_rights(text) from public;

@@ -1,0 +1,70 @@
+-- What became of attached tables since attach() looked at them.
+create or replace function rowferry._check_tables(
+  p_peer text
+)
+returns table (
+  severity text,
+  object text,
+  problem text,
+  fix text
+)
+language sql
+stable
+set search_path = pg_catalog, pg_temp
+as $$
+  select 'error', format('entity %s', e.name), 'its table was dropped', format('select rowferry.detach(%L, p_force => true); on both nodes, or make the table again and attach it.', e.name)
+  from rowferry.entities e
+  where e.peer = p_peer and not exists (select from pg_class c where c.oid = e.relation)
+  union all
+  select 'error', c.oid::regclass::text, 'it forces row-level security on its owner, who would not see all rows', format('alter table %s no force row level security;', c.oid::regclass)
+  from rowferry.entities e
+  join pg_class c on c.oid = e.relation
+  join pg_roles r on r.oid = c.relowner
+  where e.peer = p_peer and c.relforcerowsecurity and not r.rolbypassrls and not r.rolsuper
+  union all
+  select 'error', c.oid::regclass::text, 'it is unlogged: a crash empties it on this node only', format('alter table %s set logged;', c.oid::regclass)
+  from rowferry.entities e
+  cross join lateral (select p.relid from pg_partition_tree(e.relation) p union select e.relation) t
+  join pg_class c on c.oid = t.relid
+  where e.peer = p_peer and c.relpersistence = 'u'
+  union all
+  select 'error', c.oid::regclass::text, format('its rule %s may rewrite what would be captured', w.rulename), format('drop rule %I on %s; and use a trigger.', w.rulename, c.oid::regclass)
+  from rowferry.entities e
+  cross join lateral (select p.relid from pg_partition_tree(e.relation) p union select e.relation) t
+  join pg_class c on c.oid = t.relid
+  join pg_rewrite w on w.ev_class = c.oid
+  where e.peer = p_peer
+  union all
+  select 'error', e.relation::text, format('column %s of entity %s is gone or has another name: writes fail', u.local, e.name),
+    format('alter table %s rename .. to %I; or select rowferry.detach(%L); and attach it again on both nodes.', e.relation, u.local, e.name)
+  from rowferry.entities e
+  cross join lateral unnest(e.local_columns) u (local)
+  where e.peer = p_peer and exists (select from pg_class c where c.oid = e.relation)
+    and not exists (select from pg_attribute a where a.attrelid = e.relation and a.attname = u.local and not a.attisdropped)
+  union all
+  select 'error', e.relation::text, format('no unique index over its key (%s) any more, or one of its columns may be null', array_to_string(k.columns, ', ')),
+    format('alter table %s add unique (%s), %s;', e.relation, (select string_agg(quote_ident(c), ', ') from unnest(k.columns) c),
+      (select string_agg(format('alter %I set not null', c), ', ') from unnest(k.columns) c))
+  from rowferry.entities e
+  cross join lateral (select array_agg(c.local order by c.local collate "C") from rowferry._entity_columns(e) c where c.key_position is not null) k (columns)
+  where e.peer = p_peer and cardinality(k.columns) = cardinality(e.key_columns)
+    and not exists (
+      select from pg_index i
+      where i.indrelid = e.relation and i.indisunique and i.indisvalid and i.indpred is null and i.indexprs is null
+        and (select array_agg(a.attname::text order by a.attname::text collate "C") from pg_attribute a
+          where a.attrelid = e.relation and a.attnum = any (i.indkey[0:i.indnkeyatts - 1]) and a.attnotnull) = k.columns)
+  union all
+  select 'info', e.relation::text, format('column %s does not travel', a.attname),
+    format('Where it is to: select rowferry.detach(%L); and attach it again with it, on both nodes.', e.name)
+  from rowferry.entities e
+  join pg_attribute a on a.attrelid = e.relation and a.attnum > 0 and not a.attisdropped and a.attgenerated = ''
+  where e.peer = p_peer and a.attname <> all (e.local_columns)
+  union all
+  select 'info', e.relation::text, format('its foreign key %s refers to %s, which is not kept in sync: rows without a parent here are refused', f.conname, f.confrelid::regclass),
+    format('select rowferry.attach(%L); on both nodes, or keep it equal by other means.', f.confrelid::regclass)
+  from rowferry.entities e
+  join pg_constraint f on f.conrelid = e.relation and f.contype = 'f' and f.conparentid = 0
+  where e.peer = p_peer and not exists (select from rowferry.entities p where p.relation = f.confrelid and p.peer = p_peer)
+$$;
+comment on function rowferry._check_tables(text) is 'For check(): what became of attached tables.';
+revoke all on function rowferry._check_tables(text) from public;

@@ -1,0 +1,26 @@
+-- The generated functions of an entity that attach() would make otherwise today, as DDL: somebody replaced one, or a column's type or a foreign key was altered. None while
+-- a column is missing: functions made without it would leave it out in silence.
+create or replace function rowferry._differing_functions(
+  p_entity rowferry.entities,
+  out o_function text,
+  out o_missing boolean,
+  out o_ddl text
+)
+returns setof record
+language sql
+stable
+set search_path = pg_catalog, pg_temp
+as $$
+  select d.function, p.oid is null, d.ddl
+  from (
+    select a.ddl, split_part(a.ddl, '$rowferry$', 1) as head, (parse_ident(substring(a.ddl from '^create or replace function rowferry\.("(?:[^"]|"")+"|[^"(]+)\(')))[1] as function
+    from rowferry._attach_sql(p_entity) a (ddl)
+    where a.ddl like 'create or replace function %'
+  ) d
+  left join pg_proc p on p.pronamespace = 'rowferry'::regnamespace and p.proname = d.function
+  where (select count(*) from rowferry._entity_columns(p_entity)) = cardinality(p_entity.columns)
+    and (p.oid is null or p.prosrc <> split_part(d.ddl, '$rowferry$', 2) or not p.prosecdef
+      or coalesce(cardinality(p.proconfig), 0) <> (select count(*) from regexp_matches(d.head, '\nset ', 'g')))
+$$;
+comment on function rowferry._differing_functions(rowferry.entities) is 'Generated functions of an entity that attach() would make otherwise today.';
+revoke all on function rowferry._differing_functions(rowferry.entities) from public;

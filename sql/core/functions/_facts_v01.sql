@@ -1,0 +1,80 @@
+-- What the peer's check() needs to know of this node, for the header of an envelope. Null while somebody has a table locked: the next envelope says it.
+create or replace function rowferry._facts(
+  p_peer text
+)
+returns jsonb
+language plpgsql
+stable
+set search_path = pg_catalog, pg_temp
+as $$
+declare
+  v_entity rowferry.entities;
+  v_function text;
+  v_sequences jsonb;
+  v_entities jsonb := '{}';
+begin
+  for v_entity in
+    select e.* from rowferry.entities e where e.peer = p_peer and exists (select from pg_class c where c.oid = e.relation) order by e.name
+  loop
+    v_function := format('rowferry.%I()', rowferry._object_name('sequences_', v_entity.name));
+    v_sequences := null;
+    if to_regprocedure(v_function) is not null then
+      execute 'select ' || v_function into v_sequences;
+    end if;
+    v_entities := v_entities || jsonb_build_object(v_entity.name, jsonb_build_object(
+      'relation', v_entity.relation::text, 'key', v_entity.key_columns, 'key_types', v_entity.key_types,
+      'rules', (select jsonb_object_agg(r.key, r.value) from jsonb_each_text(to_jsonb(v_entity)) r where r.key like '%\_rule'),
+      'columns', (
+        select jsonb_object_agg(c.name, jsonb_build_object('local', c.local, 'type', t.spelled, 'collation', o.collname, 'required', a.attnotnull,
+          'sequence', v_sequences -> c.local))
+        from rowferry._entity_columns(v_entity) c
+        join pg_attribute a on a.attrelid = v_entity.relation and a.attname = c.local
+        left join pg_collation o on o.oid = a.attcollation
+        cross join lateral (
+          -- The same type may stand in another schema there.
+          select case when y.typtype = 'e' then y.typname || '(' || (select string_agg(n.enumlabel, ', ' order by n.enumsortorder) from pg_enum n where n.enumtypid = y.oid) || ')'
+            when y.typnamespace <> 'pg_catalog'::regnamespace then y.typname::text else c.full_type end
+          from (values (to_regtype(c.type))) b (type)
+          left join pg_type y on y.oid = b.type) t (spelled)),
+      'uniques', (
+        select jsonb_agg(jsonb_build_object('name', i.indexrelid::regclass::text, 'columns', u.columns, 'where', pg_get_expr(i.indpred, i.indrelid),
+          'expressions', pg_get_expr(i.indexprs, i.indrelid)) order by u.columns, i.indexrelid)
+        from pg_index i
+        cross join lateral (
+          select array_agg(coalesce(c.name, a.attname) order by coalesce(c.name, a.attname) collate "C")
+          from pg_attribute a
+          left join rowferry._entity_columns(v_entity) c on c.local = a.attname
+          where a.attrelid = i.indrelid and a.attnum = any (i.indkey[0:i.indnkeyatts - 1])) u (columns)
+        where i.indrelid = v_entity.relation and i.indisunique and (u.columns <> v_entity.key_columns or i.indpred is not null or i.indexprs is not null)),
+      'foreign_keys', (
+        select jsonb_agg(jsonb_build_object('columns', k.columns, 'parent', p.name, 'table', f.confrelid::regclass::text,
+          'on_delete', f.confdeltype, 'on_update', f.confupdtype) order by k.columns, f.oid)
+        from pg_constraint f
+        left join rowferry.entities p on p.relation = f.confrelid and p.peer = p_peer
+        cross join lateral (
+          select array_agg(coalesce(c.name, a.attname) order by coalesce(c.name, a.attname) collate "C")
+          from pg_attribute a
+          left join rowferry._entity_columns(v_entity) c on c.local = a.attname
+          where a.attrelid = f.conrelid and a.attnum = any (f.conkey)) k (columns)
+        where f.conrelid = v_entity.relation and f.contype = 'f'),
+      'triggers', (
+        select jsonb_object_agg(t.tgname, concat_ws(' ', case when t.tgtype & 2 > 0 then 'before' else 'after' end,
+          concat_ws(' or ', case when t.tgtype & 4 > 0 then 'insert' end, case when t.tgtype & 16 > 0 then 'update' end, case when t.tgtype & 8 > 0 then 'delete' end),
+          case when t.tgtype & 1 > 0 then 'for each row' else 'for each statement' end))
+        from pg_trigger t
+        where t.tgrelid = v_entity.relation and not t.tgisinternal and t.tgname not like 'rowferry\_%' and t.tgenabled in ('O', 'A') and t.tgtype & 28 > 0)));
+  end loop;
+  return jsonb_strip_nulls(jsonb_build_object('clock', extract(epoch from rowferry._now()), 'server', current_setting('server_version_num')::integer,
+    'encoding', getdatabaseencoding(), 'entities', v_entities,
+    -- Which columns pg_database has differs between versions.
+    'collation', (
+      select jsonb_build_object('name', coalesce(j ->> 'datlocale', j ->> 'daticulocale', j ->> 'datcollate'),
+        'provider', coalesce(j ->> 'datlocprovider', 'c'), 'version', j ->> 'datcollversion')
+      from (select to_jsonb(d) from pg_database d where d.datname = current_database()) d (j))));
+exception
+  when lock_not_available or undefined_table or undefined_column or undefined_object or insufficient_privilege then
+    return null;
+end
+$$;
+comment on function rowferry._facts(text) is 'What the peer''s check() needs to know of this node.';
+revoke all on function rowferry._facts(text) from public;

@@ -1,0 +1,24 @@
+-- Keeps what the peer said of itself, and how far its clock is from this node's. What is not of the right form is left: it is no reason to stop.
+create or replace function rowferry._note_facts(
+  p_peer text,
+  p_facts jsonb
+)
+returns void
+language plpgsql
+set search_path = pg_catalog, pg_temp
+as $$
+begin
+  if jsonb_typeof(p_facts -> 'entities') is distinct from 'object' or jsonb_typeof(p_facts -> 'clock') is distinct from 'number'
+    or (p_facts ->> 'clock')::numeric not between 0 and 1e11 then
+    return;
+  end if;
+  insert into rowferry.peer_facts (peer, facts, heard_at)
+  values (p_peer, p_facts, rowferry._now())
+  on conflict (peer) do update set facts = excluded.facts, heard_at = excluded.heard_at;
+  update rowferry.links l
+  set clock_difference = make_interval(secs => (p_facts ->> 'clock')::float8) - make_interval(secs => extract(epoch from rowferry._now())::float8)
+  where l.peer = p_peer;
+end
+$$;
+comment on function rowferry._note_facts(text, jsonb) is 'Keeps what the peer said of itself.';
+revoke all on function rowferry._note_facts(text, jsonb) from public;

@@ -1,0 +1,20 @@
+-- The last statement of a revision that makes functions: from here on check() takes these for what was released.
+create or replace function rowferry._note_release()
+returns bigint
+language sql
+set search_path = pg_catalog, pg_temp
+as $$
+  with gone as (
+    delete from rowferry.released r where to_regprocedure(r.function) is null
+  ), noted as (
+    insert into rowferry.released (function, digest)
+    select p.oid::regprocedure::text, rowferry._function_digest(p.oid)
+    from pg_proc p
+    where p.pronamespace = 'rowferry'::regnamespace and p.oid not in (select rowferry._generated_functions())
+    on conflict (function) do update set digest = excluded.digest
+    returning 1
+  )
+  select count(*) from noted
+$$;
+comment on function rowferry._note_release() is 'Notes the functions of this release, for check() to find what was changed since.';
+revoke all on function rowferry._note_release() from public;

@@ -1,0 +1,95 @@
+"""What stagger_sequence() promises: from then on the two nodes never draw the same value."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import psycopg
+import pytest
+
+from harness import Node, Nodes
+from harness.exchange import assert_equal, refused_with, sync, waiting
+from harness.roles import as_role, role
+
+SEQUENCE = "public.accounts_id_seq"
+KINDS = {
+    "serial": "id serial primary key",
+    "identity": "id integer generated always as identity primary key",
+    "default": f"id bigint primary key default nextval('{SEQUENCE}')",
+}
+
+
+def attached(nodes: Nodes, kind: str) -> Nodes:
+    for node in nodes:
+        if kind == "default":
+            node.sql(f"create sequence {SEQUENCE}")
+        node.sql(f"create table public.accounts ({KINDS[kind]}, name text); select rowferry.attach('public.accounts')")
+    return nodes
+
+
+def insert(node: Node, name: str, count: int = 1) -> None:
+    node.sql("insert into public.accounts (name) select %s from generate_series(1, %s)", [name, count])
+
+
+def stagger(node: Node, arguments: str = "") -> list[Any]:
+    """What it returns, as a list."""
+    [row] = node.sql(f"select * from rowferry.stagger_sequence('{SEQUENCE}'{arguments})")
+    return list(row.values())
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_two_nodes_that_drew_the_same_values_never_do_again(nodes: Nodes, kind: str) -> None:
+    attached(nodes, kind)
+    insert(nodes.crm, "crm", 4)
+    sync(*nodes)
+    assert [row for row in nodes.crm.sql("select * from rowferry.check()") if row["object"] == SEQUENCE]
+    assert stagger(nodes.crm) == [SEQUENCE[7:], 1, 5, 2, 6]
+    assert stagger(nodes.billing) == [SEQUENCE[7:], 1, 1, 2, 5]
+    for node in nodes:
+        insert(node, node.name, 3)
+    sync(*nodes)
+    assert waiting(nodes.crm) == waiting(nodes.billing) == []
+    assert_equal(nodes, "public.accounts")
+    ids = nodes.crm.sql("select name, array_agg(id order by id) as ids from accounts where id > 4 group by name order by name")
+    assert [row["ids"] for row in ids] == [[5, 7, 9], [6, 8, 10]]
+    for node in nodes:
+        assert [row for row in node.sql("select * from rowferry.check()") if row["object"] == SEQUENCE] == []
+
+
+def test_it_goes_on_beyond_what_the_peer_has_drawn(nodes: Nodes) -> None:
+    attached(nodes, "serial")
+    nodes.billing.sql(f"select setval('{SEQUENCE}', 100)")
+    sync(*nodes)
+    assert stagger(nodes.crm)[-1] == 102
+
+
+def test_again_it_changes_nothing(nodes: Nodes) -> None:
+    attached(nodes, "serial")
+    insert(nodes.crm, "a", 3)
+    assert stagger(nodes.crm)[-1] == 4
+    assert stagger(nodes.crm) == [SEQUENCE[7:], 2, 4, 2, 4]
+
+
+def test_more_nodes_and_a_number_may_be_given(nodes: Nodes) -> None:
+    attached(nodes, "serial")
+    assert stagger(nodes.crm, ", 3, 5")[-1] == 3
+    assert stagger(nodes.crm, ", 5, 5")[-1] == 5
+    insert(nodes.crm, "a", 2)
+    assert nodes.crm.sql("select array_agg(id order by id) as ids from accounts") == [{"ids": [5, 10]}]
+
+
+def test_what_counts_downwards_and_numbers_that_are_none_are_refused(nodes: Nodes) -> None:
+    nodes.crm.sql("create sequence public.down increment by -1")
+    nodes.crm.sql("create sequence public.up")
+    for call in ("'public.down'", "'public.up', 3, 2", "'public.up', 0, 2", "null"):
+        refused_with("RF017", nodes.crm, f"select * from rowferry.stagger_sequence({call})")
+
+
+def test_it_takes_the_right_to_the_sequence_and_no_more(nodes: Nodes) -> None:
+    attached(nodes, "serial")
+    owner, other = role(nodes.crm), role(nodes.crm)
+    nodes.crm.sql(f"alter table accounts owner to {owner}; grant rowferry_operator to {owner}, {other}")
+    nodes.crm.sql(f"grant usage, create on schema public to {owner}, {other}")
+    with pytest.raises(psycopg.errors.InsufficientPrivilege):
+        as_role(nodes.crm, other).execute(f"select * from rowferry.stagger_sequence('{SEQUENCE}')")
+    as_role(nodes.crm, owner).execute(f"select * from rowferry.stagger_sequence('{SEQUENCE}')")
