@@ -28,7 +28,8 @@ create table rowferry.links (
   last_exchange_at timestamptz,
   courier jsonb,
   courier_error jsonb,
-  warning text
+  warning text,
+  clock_difference interval
 );
 comment on table rowferry.links is 'What this node keeps about each peer: the numbers of the exchange, its token, whether it is paused or stopped.';
 comment on column rowferry.links.peer is 'Name of the other node.';
@@ -57,6 +58,7 @@ comment on column rowferry.links.opened_at is 'When the present courier opened i
 comment on column rowferry.links.last_exchange_at is 'Last exchange in which a batch was applied here or acknowledged by the peer; an idle poll writes nothing.';
 comment on column rowferry.links.courier is 'Host and process id of the courier that opened the exchange.';
 comment on column rowferry.links.courier_error is 'Last error that the courier reported about the peer; null once an exchange has moved.';
+comment on column rowferry.links.clock_difference is 'Clock of the peer minus that of this node, when the peer last told it; the time that the envelope took is in it.';
 comment on column rowferry.links.warning is 'What was noticed but does not stop the link, such as a failover of the peer.';
 
 create sequence rowferry.entity_ids as integer;

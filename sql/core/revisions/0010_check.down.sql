@@ -20,4 +20,4 @@ drop function rowferry._note_facts(text, jsonb);
 drop function rowferry._facts(text);
 drop table rowferry.released;
 drop table rowferry.peer_facts;
-alter table rowferry.links drop column facts_sent_at, drop column clock_difference;
+alter table rowferry.links drop column facts_sent_at;

@@ -1,6 +1,5 @@
-alter table rowferry.links add column facts_sent_at timestamptz, add column clock_difference interval;
+alter table rowferry.links add column facts_sent_at timestamptz;
 comment on column rowferry.links.facts_sent_at is 'When this node last told the peer what check() there compares; told again with what travels after 5 minutes.';
-comment on column rowferry.links.clock_difference is 'Clock of the peer minus that of this node, when the peer last told it; the time that the envelope took is in it.';
 
 create table rowferry.peer_facts (
   peer text primary key references rowferry.links,

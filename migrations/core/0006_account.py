@@ -2,8 +2,8 @@
 
 from migrations import sqlfile
 
-revision = "core_0007"
-down_revision = "core_0006"
+revision = "core_0006"
+down_revision = "core_0005"
 
 
 def upgrade() -> None:
@@ -19,11 +19,11 @@ def upgrade() -> None:
             "functions/_count_left_v01.sql",
             "functions/audit_v01.sql",
             "functions/measure_capture_cost_v01.sql",
-            "revisions/0007_account.up.sql",
+            "revisions/0006_account.up.sql",
             "revisions/as_runner.sql",
         ]
     )
 
 
 def downgrade() -> None:
-    sqlfile.run("revisions/0007_account.down.sql")
+    sqlfile.run("revisions/0006_account.down.sql")

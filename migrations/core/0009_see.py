@@ -2,15 +2,14 @@
 
 from migrations import sqlfile
 
-revision = "core_0006"
-down_revision = "core_0005"
+revision = "core_0009"
+down_revision = "core_0008"
 
 
 def upgrade() -> None:
     sqlfile.run_all(
         [
             "revisions/as_owner.sql",
-            "revisions/0006_see.tables.sql",
             "functions/_uncaptured_v01.sql",
             "functions/_lock_holder_v01.sql",
             "functions/_courier_lock_v01.sql",
@@ -26,11 +25,11 @@ def upgrade() -> None:
             "functions/explain_event_v01.sql",
             "functions/preview_v01.sql",
             "views/status_v01.sql",
-            "revisions/0006_see.up.sql",
+            "revisions/0009_see.up.sql",
             "revisions/as_runner.sql",
         ]
     )
 
 
 def downgrade() -> None:
-    sqlfile.run("revisions/0006_see.down.sql")
+    sqlfile.run("revisions/0009_see.down.sql")

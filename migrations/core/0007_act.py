@@ -2,8 +2,8 @@
 
 from migrations import sqlfile
 
-revision = "core_0008"
-down_revision = "core_0007"
+revision = "core_0007"
+down_revision = "core_0006"
 
 
 def upgrade() -> None:
@@ -23,11 +23,11 @@ def upgrade() -> None:
             "functions/skip_deletes_v01.sql",
             "functions/set_breaker_v01.sql",
             "functions/simulate_policy_v01.sql",
-            "revisions/0008_act.up.sql",
+            "revisions/0007_act.up.sql",
             "revisions/as_runner.sql",
         ]
     )
 
 
 def downgrade() -> None:
-    sqlfile.run("revisions/0008_act.down.sql")
+    sqlfile.run("revisions/0007_act.down.sql")

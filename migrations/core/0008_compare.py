@@ -2,15 +2,15 @@
 
 from migrations import sqlfile
 
-revision = "core_0009"
-down_revision = "core_0008"
+revision = "core_0008"
+down_revision = "core_0007"
 
 
 def upgrade() -> None:
     sqlfile.run_all(
         [
             "revisions/as_owner.sql",
-            "revisions/0009_compare_tables.up.sql",
+            "revisions/0008_compare_tables.up.sql",
             "functions/_estimated_rows_v01.sql",
             "functions/_progress_v01.sql",
             "functions/_compared_v01.sql",
@@ -31,11 +31,11 @@ def upgrade() -> None:
             "views/differences_v01.sql",
             "views/compare_report_v01.sql",
             "views/backfill_progress_v01.sql",
-            "revisions/0009_compare.up.sql",
+            "revisions/0008_compare.up.sql",
             "revisions/as_runner.sql",
         ]
     )
 
 
 def downgrade() -> None:
-    sqlfile.run("revisions/0009_compare.down.sql")
+    sqlfile.run("revisions/0008_compare.down.sql")

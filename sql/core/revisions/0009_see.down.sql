@@ -13,6 +13,3 @@ drop function rowferry._rate(text);
 drop function rowferry._courier_lock(text, text);
 drop function rowferry._lock_holder(bigint);
 drop function rowferry._uncaptured(text);
-drop table rowferry.batches;
-alter table rowferry.entities drop column paused_at, drop column paused_by;
-alter table rowferry.links drop column clock_difference;
