@@ -12,7 +12,7 @@ from rowferry.embedded import environment
 
 FOLDER = REPO / "sql" / "psql"
 PSQLRC = FOLDER / "rowferry.psqlrc"
-NAMES = ["status", "why", "events", "held", "conflicts", "backlog", "preview", "batches"]
+NAMES = ["status", "why", "events", "held", "conflicts", "backlog", "preview", "batches", "traffic", "check"]
 SHOWS = {  # what busy() below makes each of them show, as psql -At prints it
     "status": r"billing\|held\|2\|1\|",
     "why": r"error\|no courier is at work\|[^|]+\|link to billing\|rowferry run .*\n"
@@ -23,6 +23,8 @@ SHOWS = {  # what busy() below makes each of them show, as psql -At prints it
     "backlog": r"billing\|things\|insert\|2\|1\|[^|]+",
     "preview": r'things\|2\|upsert\|1\|\{"id": "2", "name": "b"\}\|',
     "batches": r"1\|[^|]+\|billing\|sent\|1\|7\|0\|0\|12",
+    "traffic": r"billing\|things\|sent\|[^|]+\|1\|7\|0\|0",
+    "check": r"[a-z]+\|",
 }
 
 
@@ -41,8 +43,10 @@ def busy(nodes: Nodes) -> Node:
           winner_changed_at, loser_changed_at, decided_at, decided_by)
         values ('k', 'billing', 'things', '9', 'crm', 'newest', '{"id": "9"}', now(), now(), now(), 'crm')""")
     nodes.crm.sql("""
-        insert into rowferry.batches (peer, direction, number, tag, records, refused, conflicts, ms, at)
-        values ('billing', 'sent', 1, gen_random_uuid(), 7, 0, 0, 12, now())""")
+        insert into rowferry.batches (peer, direction, number, tag, records, events, refused, conflicts, ms, at)
+        values ('billing', 'sent', 1, gen_random_uuid(), 7, 7, 0, 0, 12, now());
+        insert into rowferry.traffic (peer, entity, direction, hour, batches, records, deletes, refused)
+        values ('billing', 'things', 'sent', date_trunc('hour', now()), 1, 7, 0, 0)""")
     return nodes.crm
 
 

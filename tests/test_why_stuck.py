@@ -163,8 +163,8 @@ def test_a_forgotten_prepared_transaction(own_servers: Nodes) -> None:
 
 def note_batch(node: Node) -> None:
     node.sql(
-        "insert into rowferry.batches (peer, direction, number, tag, records, refused, conflicts, ms, at)"
-        " values ('billing', 'sent', 9, gen_random_uuid(), 1, 0, 0, 1, now())"
+        "insert into rowferry.batches (peer, direction, number, tag, records, events, refused, conflicts, ms, at)"
+        " values ('billing', 'sent', 9, gen_random_uuid(), 1, 1, 0, 0, 1, now())"
     )
 
 

@@ -1,0 +1,2 @@
+-- What would go wrong, and what to type against it.
+select * from rowferry.check();
