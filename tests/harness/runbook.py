@@ -13,7 +13,7 @@ from harness.nodes import REPO, Node, Nodes
 PAGE = REPO / "docs" / "runbook.md"
 PSQLRC = REPO / "sql" / "psql" / "rowferry.psqlrc"
 ACTS = ("See", "Mend", "Then")
-COLUMNS = 150  # of the terminal
+TERMINAL = "\\set QUIET on\n\\pset columns 150\n\\pset format wrapped\n\\unset QUIET\n"
 HOST = "worker-1"  # stands in the page for the machine on which it was written
 
 # What no two plays have in common.
@@ -99,7 +99,7 @@ def statements(block: list[str]) -> Iterator[Statement]:
 def play(statement: Statement, nodes: Nodes) -> list[str]:
     """What psql prints, with the settings of rowferry.psqlrc, the lines' trailing blanks removed."""
     node: Node = getattr(nodes, statement.node)
-    printed = node.psql(f"\\i {PSQLRC}\n\\pset columns {COLUMNS}\n\\pset format wrapped\n{statement.text}\n", "-q").replace(socket.gethostname(), HOST)
+    printed = node.psql(f"\\i {PSQLRC}\n{TERMINAL}{statement.text}\n", "-q").replace(socket.gethostname(), HOST)
     lines = [line.rstrip() for line in printed.splitlines()]
     return lines[2:]  # what the psqlrc says of itself
 
