@@ -1,4 +1,4 @@
-"""The drills of docs/runbook.md, played through psql on nodes that have the fault, with the worker at work.
+"""The tour and the drills of docs/runbook.md, played through psql on nodes that have the fault, with the worker at work.
 
 `WRITE_RUNBOOK=1 pytest tests/test_runbook.py -n 0` puts what psql prints into the page.
 """
@@ -14,6 +14,7 @@ from pathlib import Path
 import pytest
 
 from harness import Node, Nodes, wait_until
+from harness.exchange import sync
 from harness.runbook import PAGE, Drill, Statement, alike, drills, play, write
 from harness.servers import backup, fresh, program, put_back
 from harness.worker import wait_for_rest, worker
@@ -23,6 +24,10 @@ TABLES = """
     create table accounts (id integer primary key, name text not null, plan text not null default 'free');
     create table users (id integer primary key, account_id integer not null references accounts, name text not null);
     select rowferry.attach('accounts'), rowferry.attach('users')"""
+TRIGGERS = "; ".join(
+    f"alter table accounts enable always trigger rowferry_{name}"
+    for name in ("capture_insert", "capture_update", "capture_delete", "truncate")
+)
 HELD = "select 1 from rowferry.sync_events where attempts > 1"
 PLAYED: list[Drill] = []
 
@@ -52,17 +57,18 @@ def arrived(node: Node, query: str) -> None:
     wait_until(lambda: list(node.sql(f"select ({query}) as found")[0].values()) == [True], 30, query)
 
 
-def plays(title: str, nodes: Nodes, mended: Callable[[], None]) -> None:
-    """See and mend what the page says, wait until it is mended, then look again; all of it prints what the page shows."""
+def plays(title: str, nodes: Nodes, **done: Callable[[], None]) -> None:
+    """Type what a section of the page says, and wait after an act until it is `done`; all of it prints what the page shows."""
     drill = DRILLS[title]
-    assert sorted(drill.acts) == ["Mend", "See", "Then"]
-    assert all(len(drill.acts[act]) <= 3 for act in ("See", "Mend"))
+    if drill.chapter == "Drills":
+        assert sorted(drill.acts) == ["Mend", "See", "Then"]
+        assert all(len(drill.acts[act]) <= 3 for act in ("See", "Mend"))
     expected = {act: [alike(statement.output) for statement in said] for act, said in drill.acts.items()}
     shown: dict[str, list[list[str]]] = {}
-    for act, wait in (("See", None), ("Mend", mended), ("Then", None)):
-        shown[act] = [printed(statement, nodes) for statement in drill.acts[act]]
-        if wait:
-            wait()
+    for act, said in drill.acts.items():
+        shown[act] = [printed(statement, nodes) for statement in said]
+        if act in done:
+            done[act]()
     PLAYED.append(drill)
     if not os.environ.get("WRITE_RUNBOOK"):
         assert shown == expected
@@ -73,10 +79,119 @@ def printed(statement: Statement, nodes: Nodes) -> list[str]:
     return alike(statement.output)
 
 
-def test_each_drill_of_the_page_is_played() -> None:
+def test_each_section_of_the_page_is_played() -> None:
     source = Path(__file__).read_text()
-    assert len(DRILLS) == 8
+    assert {drill.chapter for drill in DRILLS.values()} == {"Tour", "Drills"}
     assert sorted(re.findall(r'\bplays\(\s*"([^"]+)"', source)) == sorted(DRILLS)
+
+
+@pytest.fixture
+def ten(nodes: Nodes) -> Nodes:
+    """As at_work(), but for tests that move each exchange themselves."""
+    for node in nodes:
+        node.sql(TABLES)
+    nodes.crm.sql("insert into accounts values (1, 'Acme'), (2, 'Globex'), (17, 'Initech')")
+    sync(*nodes)
+    return nodes
+
+
+def test_where_things_stand(nodes: Nodes, tmp_path: Path) -> None:
+    with at_work(nodes, tmp_path):
+        nodes.billing.sql("alter table accounts add check (plan <> 'trial')")
+        nodes.crm.sql("update accounts set plan = 'trial' where id = 17")
+        arrived(nodes.crm, f"exists ({HELD})")
+        wait_until(lambda: len(nodes.crm.sql("select from rowferry.why_stuck()")) == 1, 20, "nothing else is wrong")
+        plays("Where things stand", nodes)
+
+
+def test_one_record_one_event_the_next_batch(ten: Nodes) -> None:
+    ten.crm.sql("update accounts set plan = 'pro' where id = 17; delete from accounts where id = 2")
+    plays("One record, one event, the next batch", ten)
+
+
+def test_what_went(ten: Nodes) -> None:
+    ten.crm.sql("update accounts set plan = 'pro'; insert into users values (5, 1, 'Ann')")
+    sync(*ten)
+    plays("What went, and whether all of it is accounted for", ten)
+
+
+def test_what_capture_costs(ten: Nodes) -> None:
+    plays("What capture costs", ten)
+
+
+def test_what_another_rule_would_have_decided(ten: Nodes) -> None:
+    ten.crm.sql("update accounts set name = 'Acme Inc' where id = 1")
+    ten.billing.sql("update accounts set name = 'Acme AG' where id = 1")
+    sync(*ten)
+    plays("What another rule would have decided", ten)
+
+
+def test_many_deletes_wait_for_a_person(nodes: Nodes, tmp_path: Path) -> None:
+    with at_work(nodes, tmp_path):
+        nodes.crm.sql("insert into accounts select n, 'name ' || n from generate_series(101, 297) n")
+        arrived(nodes.billing, "select count(*) = 200 from accounts")
+        wait_for_rest(nodes, 20)
+        nodes.crm.sql("delete from accounts where id > 150")
+        arrived(nodes.crm, "select state = 'held' from rowferry.status")
+        plays("Many deletes wait for a person", nodes, Do=lambda: wait_for_rest(nodes, 20))
+
+
+def test_one_table_stands_still(nodes: Nodes, tmp_path: Path) -> None:
+    with at_work(nodes, tmp_path):
+        plays("One table stands still", nodes)
+
+
+def test_rows_that_were_there_before(nodes: Nodes, tmp_path: Path) -> None:
+    for node in nodes:
+        node.sql("create table orders (id integer primary key, total numeric)")
+    nodes.crm.sql("insert into orders select n, n from generate_series(1, 5000) n; analyze orders")
+    for node in nodes:
+        node.sql("select rowferry.attach('orders')")
+    with worker(nodes, tmp_path / "worker.log", "--interval", "0.1"):
+        plays("Rows that were there before", nodes, Do=lambda: wait_for_rest(nodes, 30))
+
+
+def differing(nodes: Nodes) -> None:
+    """Account 17 differs, 30 is only on crm, 31 only on billing; no trigger saw it."""
+    for node, change in (
+        (nodes.crm, "update accounts set plan = 'pro' where id = 17; insert into accounts values (30, 'Hooli')"),
+        (nodes.billing, "insert into accounts values (31, 'Umbrella')"),
+    ):
+        node.sql("begin; alter table accounts disable trigger user;" + change + ";" + TRIGGERS + "; commit")
+
+
+def test_compare_and_repair(nodes: Nodes, tmp_path: Path) -> None:
+    with at_work(nodes, tmp_path):
+        differing(nodes)
+        finished = "exists (select from rowferry.compare_runs where state = %s)"
+        plays(
+            "Compare and repair",
+            nodes,
+            Do=lambda: arrived(nodes.crm, finished % "'finished'"),
+            Mend=lambda: (arrived(nodes.crm, finished % "'resolved'"), wait_for_rest(nodes, 20))[1],
+        )
+
+
+def test_two_tables_that_were_both_filled(nodes: Nodes, tmp_path: Path) -> None:
+    with at_work(nodes, tmp_path):
+        differing(nodes)
+        finished = "exists (select from rowferry.compare_runs where state = %s)"
+        plays(
+            "Two tables that were both filled",
+            nodes,
+            Do=lambda: arrived(nodes.crm, finished % "'finished'"),
+            Mend=lambda: (arrived(nodes.crm, finished % "'resolved'"), wait_for_rest(nodes, 20))[1],
+        )
+
+
+def test_what_would_go_wrong(nodes: Nodes, tmp_path: Path) -> None:
+    for node in nodes:
+        node.sql(
+            "create table invoices (id bigint generated by default as identity primary key, total numeric); select rowferry.attach('invoices')"
+        )
+    sync(*nodes)
+    nodes.crm.sql("alter table invoices disable trigger rowferry_capture_update")
+    plays("What would go wrong", nodes)
 
 
 def test_why_a_record_differs(nodes: Nodes, tmp_path: Path) -> None:
@@ -84,7 +199,7 @@ def test_why_a_record_differs(nodes: Nodes, tmp_path: Path) -> None:
         nodes.billing.sql("alter table accounts add check (plan <> 'trial')")
         nodes.crm.sql("update accounts set plan = 'trial' where id = 17")
         arrived(nodes.crm, f"exists ({HELD})")
-        plays("Why does a record differ?", nodes, lambda: wait_for_rest(nodes, 20))
+        plays("Why does a record differ?", nodes, Mend=lambda: wait_for_rest(nodes, 20))
 
 
 def test_a_row_that_the_other_side_will_never_take(nodes: Nodes, tmp_path: Path) -> None:
@@ -92,21 +207,17 @@ def test_a_row_that_the_other_side_will_never_take(nodes: Nodes, tmp_path: Path)
         nodes.billing.sql("alter table accounts add check (length(name) < 20)")
         nodes.crm.sql("update accounts set name = 'a whole letter, by mistake' where id = 1")
         arrived(nodes.crm, f"exists ({HELD})")
-        plays("A row that the other side will never take", nodes, lambda: wait_for_rest(nodes, 20))
+        plays("A row that the other side will never take", nodes, Mend=lambda: wait_for_rest(nodes, 20))
 
 
 def test_a_child_whose_parent_is_missing(nodes: Nodes, tmp_path: Path) -> None:
     with at_work(nodes, tmp_path):
         nodes.billing.sql(
-            "begin; alter table accounts disable trigger user; delete from accounts where id = 1;"
-            "alter table accounts enable always trigger rowferry_capture_insert;"
-            "alter table accounts enable always trigger rowferry_capture_update;"
-            "alter table accounts enable always trigger rowferry_capture_delete;"
-            "alter table accounts enable always trigger rowferry_truncate; commit"
+            f"begin; alter table accounts disable trigger user; delete from accounts where id = 1; {TRIGGERS}; commit"
         )
         nodes.crm.sql("insert into users values (5, 1, 'Ann')")
         arrived(nodes.crm, f"exists ({HELD})")
-        plays("A child whose parent is missing", nodes, lambda: wait_for_rest(nodes, 20))
+        plays("A child whose parent is missing", nodes, Mend=lambda: wait_for_rest(nodes, 20))
 
 
 def test_undo_a_lost_write(nodes: Nodes, tmp_path: Path) -> None:
@@ -116,7 +227,7 @@ def test_undo_a_lost_write(nodes: Nodes, tmp_path: Path) -> None:
         nodes.billing.sql("update accounts set name = 'Acme AG' where id = 1")
         nodes.crm.sql("select rowferry.resume()")
         wait_for_rest(nodes, 20)
-        plays("Undo a lost write", nodes, lambda: wait_for_rest(nodes, 20))
+        plays("Undo a lost write", nodes, Mend=lambda: wait_for_rest(nodes, 20))
 
 
 def test_a_peer_that_was_restored_from_last_nights_backup(own_servers: Nodes, tmp_path: Path) -> None:
@@ -133,7 +244,7 @@ def test_a_peer_that_was_restored_from_last_nights_backup(own_servers: Nodes, tm
         plays(
             "The peer was restored from last night's backup",
             nodes,
-            lambda: (arrived(nodes.billing, "select count(*) = 5 from accounts"), wait_for_rest(nodes, 20))[1],
+            Mend=lambda: (arrived(nodes.billing, "select count(*) = 5 from accounts"), wait_for_rest(nodes, 20))[1],
         )
 
 
@@ -152,7 +263,7 @@ def test_a_move_to_a_new_server(own_servers: Nodes, tmp_path: Path) -> None:
         nodes.crm.sql("insert into accounts values (20, 'Umbrella')")
         with worker(moved, tmp_path / "moved.log", "--interval", "0.1"):
             arrived(moved.billing, "select state = 'stopped' from rowferry.status")
-            plays("Move to a new server", moved, lambda: wait_for_rest(moved, 20))
+            plays("Move to a new server", moved, Mend=lambda: wait_for_rest(moved, 20))
 
 
 def test_stop_everything_now(nodes: Nodes, tmp_path: Path) -> None:
@@ -160,10 +271,10 @@ def test_stop_everything_now(nodes: Nodes, tmp_path: Path) -> None:
         plays(
             "Stop everything now",
             nodes,
-            lambda: arrived(nodes.billing, "select reason ~ 'paused' from rowferry.status"),
+            Mend=lambda: arrived(nodes.billing, "select reason ~ 'paused' from rowferry.status"),
         )
 
 
 def test_drain_before_maintenance(nodes: Nodes, tmp_path: Path) -> None:
     with at_work(nodes, tmp_path):
-        plays("Drain before maintenance", nodes, lambda: arrived(nodes.crm, "select state = 'paused' from rowferry.status"))
+        plays("Drain before maintenance", nodes, Mend=lambda: arrived(nodes.crm, "select state = 'paused' from rowferry.status"))

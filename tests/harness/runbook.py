@@ -12,7 +12,8 @@ from harness.nodes import REPO, Node, Nodes
 
 PAGE = REPO / "docs" / "runbook.md"
 PSQLRC = REPO / "sql" / "psql" / "rowferry.psqlrc"
-ACTS = ("See", "Mend", "Then")
+ACTS = ("See", "Do", "Mend", "Then")
+CHAPTERS = ("## Tour", "## Drills")
 TERMINAL = "\\set QUIET on\n\\pset columns 150\n\\pset format wrapped\n\\unset QUIET\n"
 HOST = "worker-1"  # stands in the page for the machine on which it was written
 
@@ -22,7 +23,8 @@ VARIES = [
     (re.compile(r"(?<![\w:])-?(\d+ days? )?\d\d:\d\d:\d\d(\.\d+)?"), "AGE"),
     (re.compile(r"\bpid \d+"), "pid N"),
     (re.compile(r"\b[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}\b"), "UUID"),
-    (re.compile(r"\b\d{15,}\b"), "NUMBER"),
+    (re.compile(r"-?\b\d{15,}\b"), "NUMBER"),
+    (re.compile(r"-?\b\d+\.\d+\b"), "N.N"),
     (re.compile(r"-{2,}"), "-"),
     (re.compile(r"[ \t]+"), " "),
 ]
@@ -52,21 +54,24 @@ class Drill:
     """A section of the page: per act, the statements and the lines of the page between which their block stands."""
 
     title: str
+    chapter: str
     acts: dict[str, list[Statement]] = field(default_factory=dict)
     blocks: dict[str, tuple[int, int]] = field(default_factory=dict)
 
 
 def drills(page: str) -> Iterator[Drill]:
-    """The sections `### title` under `## Drills`, with the block after each line `See:`, `Mend:`, `Then:`."""
+    """The sections `### title` under `## Tour` and `## Drills`, with the block after each line `See:`, `Do:`, `Mend:`, `Then:`."""
     lines = page.splitlines()
-    number = lines.index("## Drills") + 1
+    number, chapter = 0, ""
     drill, act = None, None
     while number < len(lines):
         line = lines[number]
-        if line.startswith("### "):
+        if line.startswith("## "):
+            chapter = line
+        if line.startswith("### ") and chapter in CHAPTERS:
             if drill:
                 yield drill
-            drill, act = Drill(line[4:]), None
+            drill, act = Drill(line[4:], chapter[3:]), None
         elif line.rstrip(":") in ACTS:
             act = line.rstrip(":")
         elif line == "```" and drill and act:

@@ -128,7 +128,7 @@ begin
         return query
         select v_result.status, null::bytea, v_result.applied, v_result.refused, v_result.conflicts, v_result.retired, v_result.sent, v_result.pending,
           v_result.held, v_result.next_id, v_result.last_id, v_result.backfilling, v_result.patience, v_result.token, v_result.version,
-          concat_ws(': ', 'dry run, nothing was kept', v_result.reason);
+          concat_ws(': ', 'dry run, nothing was kept', v_result.reason), v_result.progress;
     end;
   else
     return query select * from rowferry._exchange(p_peer, v_token[1]::bigint, v_token[2], p_envelope, p_limit, p_courier);
