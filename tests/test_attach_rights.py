@@ -25,6 +25,9 @@ def test_what_touches_a_table_belongs_to_its_owner_and_capture_to_rowferry(crm: 
     assert {row["name"]: row["owner"] for row in owners} == {
         "apply_items": owner,
         "capture_items": "rowferry_owner",
+        "count_items": owner,
+        "emptied_items": owner,
+        "hash_items": owner,
         "delete_items": owner,
         "differing_items": owner,
         "keys_items": owner,

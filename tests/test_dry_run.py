@@ -39,7 +39,7 @@ def test_a_dry_run_of_an_arriving_batch_shows_what_it_would_do_and_changes_nothi
     shown = courier.call(notes.billing, to_billing, dry_run=True)
     assert everything(notes.billing) == before
     done = courier.call(notes.billing, to_billing)
-    same = ("status", "applied", "refused", "conflicts", "retired", "sent", "pending", "held", "next_id", "token", "reason")
+    same = ("status", "applied", "refused", "conflicts", "retired", "sent", "pending", "held", "next_id", "token")
     assert [shown[name] for name in same] == [done[name] for name in same]
     assert (done["refused"], done["conflicts"]) == (1, 1) and done["applied"] >= 2
     assert everything(notes.billing) != before

@@ -60,7 +60,7 @@ class Drill:
 
 
 def drills(page: str) -> Iterator[Drill]:
-    """The sections `### title` under `## Tour` and `## Drills`, with the block after each line `See:`, `Do:`, `Mend:`, `Then:`."""
+    """The sections `### title` of two chapters, with the block after each line `See:`, `Do:`, `Mend:`, `Then:`."""
     lines = page.splitlines()
     number, chapter = 0, ""
     drill, act = None, None

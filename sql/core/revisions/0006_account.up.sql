@@ -116,10 +116,12 @@ after delete on rowferry.events
 referencing old table as old_rows
 for each statement execute function rowferry._count_left();
 alter table rowferry.events enable always trigger rowferry_count_left;
+comment on trigger rowferry_count_left on rowferry.events is 'Counts what leaves the queue, by cause, for audit().';
 create trigger rowferry_count_truncated
 before truncate on rowferry.events
 for each statement execute function rowferry._count_left();
 alter table rowferry.events enable always trigger rowferry_count_truncated;
+comment on trigger rowferry_count_truncated on rowferry.events is 'Names whoever empties the queue, for audit().';
 
 grant select on rowferry.batches, rowferry.traffic, rowferry.left_events, rowferry.audit_problems, rowferry.capture_cost to rowferry_viewer;
 grant execute on function rowferry.audit(text) to rowferry_viewer;
