@@ -456,6 +456,7 @@ def test_a_skipped_change_is_replaced_by_the_peers_row(notes: Nodes, by: str) ->
     else:
         assert notes.crm.psql("delete from rowferry.sync_events where attempts > 0") == "DELETE 1\n"
     assert waiting(notes.crm) == []
+    assert notes.crm.sql("select held from rowferry.status") == [{"held": 0}]
     sync(notes.crm, notes.billing)
     assert assert_equal(notes) == ["(1,agreed,)", "(2,good,)"]
     log = notes.crm.sql("select record_id, reason, requested_by, done_at is not null as done, last_error from rowferry.skips")

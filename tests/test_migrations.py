@@ -550,6 +550,15 @@ def test_an_error_shows_file_line_and_hint_and_leaves_nothing_of_its_revision(bl
     assert relations(blank.billing) == set()
 
 
+def test_a_downgrade_is_refused_as_a_whole_while_tables_are_attached(blank: Nodes) -> None:
+    succeed(blank, "upgrade", "head")
+    blank.crm.sql("create table notes (id integer primary key); select rowferry.attach('notes')")
+    code, _, err = alembic(blank, "-x", "node=crm", "downgrade", "base")
+    assert code == 1
+    assert "tables are still attached" in err and "rowferry.detach(name)" in err
+    assert blank.crm.sql("select rowferry.version() as version") == [{"version": 10}]
+
+
 def test_a_downgrade_does_not_drop_what_it_did_not_make(blank: Nodes) -> None:
     succeed(blank, "upgrade", FIRST)
     blank.crm.sql("create table rowferry.mine (a int)")

@@ -1,3 +1,12 @@
+do $$
+begin
+  if exists (select from rowferry.entities) then
+    raise exception using errcode = 'RF012', message = 'tables are still attached',
+      detail = (select string_agg(name, ', ' order by name) from rowferry.entities),
+      hint = 'Detach them first: alembic -n site downgrade base, or select rowferry.detach(name) from rowferry.entities;';
+  end if;
+end
+$$;
 drop function rowferry.selftest();
 drop function rowferry._selftest_scenarios();
 drop function rowferry._selftest_prepare();

@@ -48,7 +48,8 @@ from (
   from rowferry.links l
   cross join rowferry.node n
   cross join lateral (
-    select count(*) as pending, count(*) filter (where h.event_id is not null or e.held_attempts > 0) as held, min(v.changed_at) as oldest_at
+    select count(*) as pending, count(*) filter (where (h.event_id is not null or e.held_attempts > 0)
+      and not exists (select from rowferry.skips s where s.done_at is null and s.entity_id = v.entity_id and s.record_id = v.record_id and v.id <@ s.ids)) as held, min(v.changed_at) as oldest_at
     from rowferry.events v
     join rowferry.entities e on e.id = v.entity_id and e.peer = l.peer
     left join rowferry.held_events h on h.event_id = v.id and h.attempts > 0
@@ -58,7 +59,7 @@ comment on view rowferry.status is 'Where each link stands, one row per peer. St
 comment on column rowferry.status.peer is 'The other node.';
 comment on column rowferry.status.state is 'moving, idle, paused, held (some rows are refused, or an entity is paused or waits for approve(); all others move), stuck (work waits and nothing has moved for a minute, or a table is not captured any more), stopped (by the memory check).';
 comment on column rowferry.status.pending is 'Events that wait, the held ones included.';
-comment on column rowferry.status.held is 'Events set aside because the peer refused their row.';
+comment on column rowferry.status.held is 'Events set aside because the peer refused their row, without those that a person has given up.';
 comment on column rowferry.status.oldest is 'Age of the oldest event that waits.';
 comment on column rowferry.status.rate is 'Records per second, in both directions, over the last minute.';
 comment on column rowferry.status.last_exchange is 'Last exchange in which a batch was applied here or acknowledged by the peer; an idle poll writes nothing.';
