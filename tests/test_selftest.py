@@ -85,7 +85,7 @@ def replaced(node: Node, function: str, old: str, new: str) -> None:
             "(v_header ->> 'number')::bigint > 0 then",
             {12},
         ),
-        ("_refuse_truncate", "if v_entity is not null", "if false", {14}),
+        ("_refuse_truncate", "elsif v_entity.id is not null", "elsif false", {14}),
     ],
 )
 def test_a_broken_function_is_not_ok(notes: Nodes, function: str, old: str, new: str, numbers: set[int]) -> None:
@@ -95,7 +95,7 @@ def test_a_broken_function_is_not_ok(notes: Nodes, function: str, old: str, new:
 
 
 def test_a_failure_says_what_was_found_and_what_was_expected(notes: Nodes) -> None:
-    replaced(notes.crm, "_refuse_truncate", "if v_entity is not null", "if false")
+    replaced(notes.crm, "_refuse_truncate", "elsif v_entity.id is not null", "elsif false")
     lines = selftest(notes.crm)
     at = lines.index(f"not ok {COUNT} - a table that is kept in sync cannot be truncated")
     assert lines[at + 1 : at + 3] == ["#   found: nothing", "#   expected: refused"]

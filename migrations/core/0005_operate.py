@@ -12,6 +12,8 @@ def upgrade() -> None:
             "revisions/as_owner.sql",
             "views/sync_events_v01.sql",
             "functions/_link_v01.sql",
+            "functions/_find_entity_v01.sql",
+            "functions/_present_row_v01.sql",
             "functions/skip_v01.sql",
             "functions/_skip_deleted_v01.sql",
             "functions/retry_v01.sql",

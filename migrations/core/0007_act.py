@@ -13,8 +13,6 @@ def upgrade() -> None:
             "functions/_trip_breakers_v01.sql",
             "functions/_set_aside_v01.sql",
             "functions/_propagate_truncate_v01.sql",
-            "functions/_image_v01.sql",
-            "functions/_entity_v01.sql",
             "functions/_end_wait_v01.sql",
             "functions/retry_entity_v01.sql",
             "functions/replay_v01.sql",

@@ -19,8 +19,6 @@ def upgrade() -> None:
             "functions/_locks_v01.sql",
             "functions/_kept_by_v01.sql",
             "functions/why_stuck_v01.sql",
-            "functions/_find_entity_v01.sql",
-            "functions/_present_row_v01.sql",
             "functions/row_status_v01.sql",
             "functions/explain_event_v01.sql",
             "functions/preview_v01.sql",

@@ -22,6 +22,9 @@ begin
   select c.* into v_run
   from rowferry.comparisons c
   where c.peer = p_link.peer and c.state in ('queued', 'walking', 'resolving')
+    -- Nor where a person has to act first.
+    and not (c.state = 'resolving' and exists (
+      select from rowferry.entities e where e.name = c.entity and e.peer = c.peer and e.held_until = 'infinity'))
   order by c.id limit 1;
   if v_run.sent_at > clock_timestamp() - interval '5 s' and v_run.sent_token = v_token or v_run.not_before > clock_timestamp() then
     return null;

@@ -11,15 +11,7 @@ declare
   v_entity rowferry.entities;
   v_run rowferry.comparisons;
 begin
-  select e.* into v_entity
-  from rowferry.entities e
-  where e.name = p_entity_or_table or e.relation = to_regclass(p_entity_or_table)
-  order by e.name = p_entity_or_table desc
-  limit 1;
-  if not found then
-    raise exception using errcode = 'RF011', message = 'no such entity or table is attached', detail = format('%s.', p_entity_or_table),
-      hint = 'select name, relation from rowferry.entities;';
-  end if;
+  v_entity := rowferry._find_entity(p_entity_or_table);
   select c.* into v_run
   from rowferry.comparisons c
   where c.peer = v_entity.peer and c.entity = v_entity.name and c.kind = p_kind and c.state in ('queued', 'walking', 'resolving');

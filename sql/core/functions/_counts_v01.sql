@@ -71,7 +71,9 @@ begin
   backfilling := (select count(*) from rowferry.backfills b join rowferry.entities e on e.id = b.entity_id
       where b.finished_at is null and e.peer = p_peer and e.held_until is distinct from 'infinity')
     + (select count(*) from (select from rowferry.skips s where s.done_at is null and s.peer = p_peer limit p_most) s)
-    + (select count(*) from rowferry.comparisons c where c.peer = p_peer and c.state in ('queued', 'walking', 'resolving'));
+    + (select count(*) from rowferry.comparisons c where c.peer = p_peer and c.state in ('queued', 'walking', 'resolving')
+      and not (c.state = 'resolving' and exists (
+        select from rowferry.entities e where e.name = c.entity and e.peer = c.peer and e.held_until = 'infinity')));
   if v_any_held then
     patience := greatest(patience, (select a.o_patience from rowferry._alone(p_peer) a));
   end if;

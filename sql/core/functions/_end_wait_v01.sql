@@ -7,6 +7,7 @@ language plpgsql
 set search_path = pg_catalog, pg_temp
 as $$
 begin
+  delete from rowferry.waiting_runs w using rowferry.entities e where w.entity_id = p_entity_id and e.id = w.entity_id and e.paused_at is null;
   update rowferry.entities e
   set held_attempts = case when e.paused_at is null then 0 else 1 end,
     held_until = case when e.paused_at is not null then 'infinity'::timestamptz end,

@@ -1,6 +1,7 @@
--- The entity that a person means: by its name, or by its table's, with the schema or without.
+-- The entity that a person means: by its name, or by its table's, with the schema or without; on that link if one is named.
 create or replace function rowferry._find_entity(
-  p_name text
+  p_name text,
+  p_peer text default null
 )
 returns rowferry.entities
 language plpgsql
@@ -14,7 +15,7 @@ begin
   from rowferry.entities e
   join pg_class c on c.oid = e.relation
   join pg_namespace n on n.oid = c.relnamespace
-  where p_name in (e.name, c.relname, n.nspname || '.' || c.relname, e.relation::text)
+  where p_name in (e.name, c.relname, n.nspname || '.' || c.relname, e.relation::text) and e.peer = coalesce(p_peer, e.peer)
   order by e.name = p_name desc, c.relname = p_name, e.id
   limit 1;
   if not found then
@@ -24,5 +25,5 @@ begin
   return v_entity;
 end
 $$;
-comment on function rowferry._find_entity(text) is 'The entity that a person means.';
-revoke all on function rowferry._find_entity(text) from public;
+comment on function rowferry._find_entity(text, text) is 'The entity that a person means.';
+revoke all on function rowferry._find_entity(text, text) from public;

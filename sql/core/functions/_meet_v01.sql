@@ -15,9 +15,11 @@ begin
   end if;
   p_link.peer_identity := p_header -> 'identity';
   -- What it had paused and no longer has goes on at once.
-  update rowferry.entities n set held_until = rowferry._now()
-  where n.peer = p_link.peer and n.held_sqlstate = 'RF027' and n.held_until > rowferry._now() and n.held_until < 'infinity'
-    and not coalesce(p_header -> 'paused' ? n.name, false);
+  if exists (select from rowferry.entities n where n.peer = p_link.peer and n.held_sqlstate = 'RF027' and n.held_until < 'infinity') then
+    update rowferry.entities n set held_until = rowferry._now()
+    where n.peer = p_link.peer and n.held_sqlstate = 'RF027' and n.held_until > rowferry._now() and n.held_until < 'infinity'
+      and not coalesce(p_header -> 'paused' ? n.name, false);
+  end if;
   return p_link;
 end
 $$;

@@ -1,4 +1,4 @@
--- The present row of a record, as the section that would carry it: null where it is gone. Its key as capture would spell it.
+-- The present row of a record, as the section that would carry it: null where it is gone, a word where it has more than 120 MB. Its key as capture would spell it.
 create or replace function rowferry._present_row(
   p_entity rowferry.entities,
   p_record_id text,
@@ -13,13 +13,14 @@ as $$
 declare
   v_read record;
 begin
-  execute format('select * from rowferry.%I($1, null)', rowferry._object_name('read_', p_entity.name)) into v_read using array[p_record_id];
+  execute format('select * from rowferry.%I($1, 125829120)', rowferry._object_name('read_', p_entity.name)) into v_read using array[p_record_id];
   o_section.entity := p_entity.name;
   o_section.columns := p_entity.columns;
   o_section.keys := v_read.o_keys;
   o_section.column_values := v_read.o_columns;
-  o_record_id := coalesce(v_read.o_keys[1], p_record_id);
-  o_row := (select r."row" from rowferry._rows(p_entity.columns, v_read.o_keys, v_read.o_columns) r);
+  o_record_id := coalesce(v_read.o_keys[1], v_read.o_large[1], p_record_id);
+  o_row := case when v_read.o_large is not null then '"more than 120 MB"'
+    else (select r."row" from rowferry._rows(p_entity.columns, v_read.o_keys, v_read.o_columns) r) end;
 exception
   when data_exception then
     raise exception using errcode = 'RF008', message = 'not a key of this entity', detail = format('%s: %s', p_entity.name, sqlerrm),

@@ -8,7 +8,7 @@ stable
 set search_path = pg_catalog, pg_temp
 as $$
   select format('changes of %s are not captured, its trigger %s %s', e.relation, w.name,
-      case when t.oid is null then format('is gone: select rowferry.detach(%L, p_force => true), attach and backfill it again', e.name)
+      case when t.oid is null then 'is gone: select * from rowferry.check() says how to make it again, and how to send what was missed'
         else format('is disabled: alter table %s enable always trigger %s; then select rowferry.backfill(%L)', e.relation, w.name, e.name) end)
   from rowferry.entities e
   join pg_class c on c.oid = e.relation

@@ -18,16 +18,7 @@ as $$
 declare
   v_entity rowferry.entities;
 begin
-  select e.* into v_entity
-  from rowferry.entities e
-  join pg_class c on c.oid = e.relation
-  where e.name = p_entity_or_table or e.relation = to_regclass(p_entity_or_table) or c.relname = p_entity_or_table
-  order by e.name = p_entity_or_table desc, e.relation = to_regclass(p_entity_or_table) desc
-  limit 1;
-  if not found then
-    raise exception using errcode = 'RF011', message = 'no such entity or table is attached', detail = format('%s.', p_entity_or_table),
-      hint = 'select name, relation from rowferry.entities;';
-  end if;
+  v_entity := rowferry._find_entity(p_entity_or_table);
   if p_rows_per_second < 1 then
     raise exception using errcode = '22023', message = 'p_rows_per_second must be at least 1', hint = 'Leave it out for as fast as it goes.';
   end if;

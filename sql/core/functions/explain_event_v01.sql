@@ -59,9 +59,10 @@ begin
   event_type := case v_event.event_type when 'i' then 'insert' when 'u' then 'update' when 'd' then 'delete' when 'b' then 'backfill' when 'a' then 'answer' else 'question' end;
   changed_at := v_event.changed_at;
   by_whom := case
-    when v_event.event_type = 'q' then 'skipped by ' || coalesce(v_skip.requested_by, 'somebody')
+    when v_event.event_type = 'q' then case when v_skip.done_at = v_event.changed_at then 'skipped by ' || v_skip.requested_by else 'a repair' end
     when v_event.event_type = 'a' then format('an answer to a question of %s', v_entity.peer)
-    when v_event.event_type = 'b' then 'backfill' || coalesce((select ' for ' || b.requested_by from rowferry.backfills b where b.entity_id = v_event.entity_id), '')
+    when v_event.event_type = 'b' then coalesce((select 'backfill for ' || b.requested_by from rowferry.backfills b
+      where b.entity_id = v_event.entity_id and p_id between b.first_event_id and b.last_event_id), 'replay() or a repair')
     when v_event.hops > 0 then format('a cascade or trigger, while rows of %s were applied (hop %s)', v_entity.peer, v_event.hops)
     else 'a user of this node' end || format(', in transaction %s', v_event.transaction);
   begin
@@ -94,7 +95,11 @@ begin
   if v_batch.tag is not null then
     v_waits := v_waits || format('the acknowledgement of batch %s, in flight since %s', v_batch.number, date_trunc('second', v_batch.built_at));
   end if;
-  if v_entity.held_attempts > 0 then
+  if v_entity.held_until = 'infinity' then
+    if v_entity.paused_at is null then
+      v_waits := v_waits || format('a person: %s. %s', v_entity.held_error, v_entity.held_hint);
+    end if;
+  elsif v_entity.held_attempts > 0 then
     v_waits := v_waits || format('its entity, held as a whole until %s: select * from rowferry.retry(%s);', date_trunc('second', v_entity.held_until), p_id);
   elsif v_held.not_before > rowferry._now() then
     v_waits := v_waits || format('its next try at %s: select * from rowferry.retry(%s);', date_trunc('second', v_held.not_before), p_id);

@@ -21,6 +21,7 @@ set search_path = pg_catalog, pg_temp
 as $$
 #variable_conflict use_column
 declare
+  v_name text := (rowferry._find_entity(p_entity)).name;
   v_run rowferry.comparisons;
   v_column text := substring(p_different from '^newest by (.+)$');
 begin
@@ -38,14 +39,14 @@ begin
   if p_only_here not in ('here', 'there') or p_only_there not in ('here', 'there') or p_different not in ('here', 'there') and v_column is null
     or v_column is not null and not exists (
       select from rowferry.entities e cross join lateral rowferry._entity_columns(e) c join pg_type t on t.oid = to_regtype(c.type)
-      where e.name = p_entity and c.name = v_column and t.typnamespace = 'pg_catalog'::regnamespace) then
+      where e.name = v_name and c.name = v_column and t.typnamespace = 'pg_catalog'::regnamespace) then
     raise exception using errcode = 'RF051', message = 'a choice is here or there, for p_different also newest by a column of the entity',
       detail = format('%s.', concat_ws(', ', p_only_here, p_only_there, p_different)),
       hint = format('select * from rowferry.first_contact(%L, p_only_here => ''here'', p_only_there => ''there'', p_different => ''newest by updated_at'');', p_entity);
   end if;
   select c.* into v_run
   from rowferry.comparisons c
-  where c.entity = p_entity and c.kind = 'first_contact'
+  where c.entity = v_name and c.kind = 'first_contact'
   order by c.id desc limit 1
   for update;
   if not found or v_run.state not in ('finished', 'resolved') then

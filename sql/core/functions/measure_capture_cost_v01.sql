@@ -33,12 +33,7 @@ declare
   v_with boolean[] := '{}';
   v_times numeric[] := '{}';
 begin
-  select e.* into v_entity from rowferry.entities e where e.name = p_entity;
-  if not found then
-    raise exception using errcode = 'RF011', message = 'no such entity',
-      detail = format('Attached: %s.', coalesce((select string_agg(name, ', ' order by name) from rowferry.entities), 'none')),
-      hint = 'select name, relation from rowferry.entities;';
-  end if;
+  v_entity := rowferry._find_entity(p_entity);
   select string_agg(quote_ident(a.attname), ', ' order by a.attnum),
     string_agg(format('%1$I = s.%1$I', a.attname), ', ' order by a.attnum) filter (where a.attname <> all (array(
       select v_entity.local_columns[array_position(v_entity.columns, k)] from unnest(v_entity.key_columns) k)))
@@ -69,7 +64,7 @@ begin
         end loop;
       end if;
       foreach v_one in array array[true, false] loop
-        for v_round in 1 .. case when v_one then 1 else c_rounds end loop
+        for v_round in 0 .. case when v_one then greatest(1, 100 / v_count) else c_rounds end loop
           foreach v_statement in array array['insert', 'update', 'delete'] loop
             continue when v_statement = 'update' and v_updates is null;
             for v_number in 1 .. case when v_one then v_count else 1 end loop
@@ -83,6 +78,7 @@ begin
                 else 'delete from rowferry.capture_twin where $3 or rowferry_n = $1'
               end
               using v_number, v_round, not v_one;
+              continue when v_round = 0;  -- it makes the plans
               v_times := v_times || (extract(epoch from clock_timestamp() - v_began) * 1000000)::numeric;
               v_statements := v_statements || v_statement;
               v_rows := v_rows || case when v_one then 1 else v_count end;
@@ -99,7 +95,7 @@ begin
   end;
   return query
   insert into rowferry.capture_cost as c (entity, statement, rows, without_us, with_us, measured_at)
-  select p_entity, m.statement, m.rows,
+  select v_entity.name, m.statement, m.rows,
     round((percentile_cont(0.5) within group (order by m.us) filter (where not m.captured))::numeric, 1),
     round((percentile_cont(0.5) within group (order by m.us) filter (where m.captured))::numeric, 1), rowferry._now()
   from unnest(v_statements, v_rows, v_with, v_times) m (statement, rows, captured, us)

@@ -26,7 +26,7 @@ begin
     returning l.peer, null::text, l.paused_at, l.paused_by;
     return;
   end if;
-  v_entity := rowferry._entity(p_entity, p_peer);
+  v_entity := rowferry._find_entity(p_entity, p_peer);
   update rowferry.entities e
   set paused_at = coalesce(e.paused_at, rowferry._now()), paused_by = coalesce(e.paused_by, session_user)
   where e.id = v_entity.id;

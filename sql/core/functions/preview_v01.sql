@@ -1,5 +1,5 @@
 -- What the next batch would send, read as a batch is, without sending: events that are in flight are left out; what a build would queue first (chunks of a backfill,
--- questions) is not there yet. p_limit: events; parents of the rows come on top.
+-- questions) is not there yet, and the breaker is not asked, which may hold deletes back. p_limit: events; parents of the rows come on top.
 create or replace function rowferry.preview(
   p_limit integer default 20,
   p_peer text default null
@@ -23,7 +23,8 @@ declare
   v_batch record;
   v_section rowferry._section;
 begin
-  select * into v_batch from rowferry._read_batch(v_link.peer, greatest(1, p_limit), false, v_link.first_id);
+  select * into v_batch from rowferry._read_batch(v_link.peer, greatest(1, p_limit), false, v_link.first_id,
+    coalesce((select range_agg(i) from rowferry.waiting_runs r join rowferry.entities e on e.id = r.entity_id and e.held_until = 'infinity' cross join lateral unnest(r.ids) i), '{}'));
   foreach v_section in array v_batch.o_sections loop
     return query
     select v_section.entity, k.record_id, k.operation, e.events, r."row", null::text

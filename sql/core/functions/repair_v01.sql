@@ -20,13 +20,14 @@ set search_path = pg_catalog, pg_temp
 as $$
 #variable_conflict use_column
 declare
+  v_name text := (rowferry._find_entity(p_entity)).name;
   v_node text := (select n.name from rowferry.node n);
   v_run rowferry.comparisons;
   v_choice text;
 begin
   select c.* into v_run
   from rowferry.comparisons c
-  where c.entity = p_entity and c.id = coalesce(p_run, c.id) and (c.state in ('finished', 'resolved') or c.id = p_run)
+  where c.entity = v_name and c.id = coalesce(p_run, c.id) and (c.state in ('finished', 'resolved') or c.id = p_run)
   order by c.id desc limit 1
   for update;
   if not found or v_run.state not in ('finished', 'resolved') then

@@ -25,7 +25,7 @@ set array_nulls = on
 as $$
 #variable_conflict use_column
 declare
-  v_entity rowferry.entities := rowferry._entity(p_entity);
+  v_entity rowferry.entities := rowferry._find_entity(p_entity);
   v_columns text;
   v_keys text[];
   v_read record;
@@ -34,11 +34,17 @@ begin
     raise exception using errcode = 'RF008', message = 'a record has a key', detail = format('%s: null.', v_entity.name),
       hint = format('select * from rowferry.replay(%L, ''17'');', v_entity.name);
   end if;
-  -- As capture spells them: another spelling of a key would be a record that is gone.
+  -- As capture spells them: another spelling of a key would be a record that is gone. A cast to a type of a user's may be his function, which must not run here.
   v_columns := (select string_agg(format('k.k%s as %I', c.key_position, c.local), ', ')
     from rowferry._entity_columns(v_entity) c where c.key_position is not null);
-  execute format('select array_agg(distinct %s) from (select %s from %s) t', rowferry._record_id_sql(v_entity, 't'), v_columns, rowferry._keys_sql(v_entity, '$1'))
-  into v_keys using p_record_ids;
+  if exists (
+    select from rowferry._entity_columns(v_entity) c left join pg_type t on t.oid = to_regtype(c.type)
+    where c.key_position is not null and t.typnamespace is distinct from 'pg_catalog'::regnamespace) then
+    v_keys := array(select distinct k from unnest(p_record_ids) k);
+  else
+    execute format('select array_agg(distinct %s) from (select %s from %s) t', rowferry._record_id_sql(v_entity, 't'), v_columns, rowferry._keys_sql(v_entity, '$1'))
+    into v_keys using p_record_ids;
+  end if;
   execute format('select * from rowferry.%I($1, -1)', rowferry._object_name('read_', v_entity.name)) into v_read using v_keys;
   return query
   with made as (

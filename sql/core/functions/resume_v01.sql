@@ -28,7 +28,7 @@ begin
     select m.peer, null::text, m.paused_at, (rowferry._counts(m.peer, null)).pending from now_moving m;
     return;
   end if;
-  v_entity := rowferry._entity(p_entity, p_peer);
+  v_entity := rowferry._find_entity(p_entity, p_peer);
   update rowferry.entities e set paused_at = null, paused_by = null where e.id = v_entity.id;
   if v_entity.paused_at is not null and v_entity.held_sqlstate is distinct from 'RF026' then
     perform rowferry._end_wait(v_entity.id);

@@ -15,7 +15,7 @@ set search_path = pg_catalog, pg_temp
 as $$
 #variable_conflict use_column
 declare
-  v_entity rowferry.entities := rowferry._entity(p_entity);
+  v_entity rowferry.entities := rowferry._find_entity(p_entity);
 begin
   if v_entity.held_until = 'infinity' then
     raise exception using errcode = v_entity.held_sqlstate, message = 'the entity waits for a person, not for another try',

@@ -33,7 +33,7 @@ begin
   v_row := rowferry._present_row(v_entity, p_record_id);
   entity := v_entity.name;
   record_id := v_row.o_record_id;
-  hash := md5(v_row.o_row::text);
+  execute format('select o_hashes[1] from rowferry.%I($1, null, true)', rowferry._object_name('hash_', v_entity.name)) into hash using array[p_record_id];
   select count(*) as pending, min(e.id) as id, coalesce(bool_or(e.event_type = 'q'), false)
       or exists (select from rowferry.skips s where s.done_at is null and s.entity_id = v_entity.id and s.record_id = v_row.o_record_id) as asked,
     greatest(max(h.attempts), case when count(*) > 0 then v_entity.held_attempts end) as attempts,

@@ -16,7 +16,7 @@ set search_path = pg_catalog, pg_temp
 as $$
 #variable_conflict use_column
 declare
-  v_entity rowferry.entities := rowferry._entity(p_entity);
+  v_entity rowferry.entities := rowferry._find_entity(p_entity);
 begin
   if p_share not between 0 and 1 or p_rows is null or p_rows < 0 then
     raise exception using errcode = 'RF013', message = 'no such breaker', detail = format('Share %s, rows %s.', p_share, p_rows),

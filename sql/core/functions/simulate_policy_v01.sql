@@ -21,7 +21,7 @@ set search_path = pg_catalog, pg_temp
 as $$
 #variable_conflict use_column
 declare
-  v_entity rowferry.entities := rowferry._entity(p_entity);
+  v_entity rowferry.entities := rowferry._find_entity(p_entity);
   v_node text := (select n.name from rowferry.node n);
 begin
   v_entity.conflict_rule := p_rule;

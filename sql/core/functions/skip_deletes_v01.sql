@@ -20,11 +20,15 @@ declare
   v_read record;
   v_flying int8multirange;
   v_ids int8multirange;
+  v_seen int8multirange;
 begin
-  v_keys := array(select distinct e.record_id from rowferry.events e where e.entity_id = v_entity.id and e.event_type = 'd');
-  execute format('select * from rowferry.%I($1, -1)', rowferry._object_name('read_', v_entity.name)) into v_read using v_keys;
   -- No exchange may build from what is replaced here.
   perform pg_advisory_xact_lock(hashtextextended('rowferry link ' || v_entity.peer, 0));
+  -- A row that a user makes again after this look is a change of his, newer than the answer to the question.
+  select array_agg(distinct e.record_id) filter (where e.event_type = 'd'), range_agg(int8range(e.id, e.id, '[]')) into v_keys, v_seen
+  from rowferry.events e
+  where e.entity_id = v_entity.id;
+  execute format('select * from rowferry.%I($1, -1)', rowferry._object_name('read_', v_entity.name)) into v_read using v_keys;
   v_flying := coalesce((
     select range_agg(r) from rowferry.built_batches b cross join lateral unnest(b.ids) r where b.peer = v_entity.peer and b.in_flight), '{}');
   with gone as (
@@ -37,7 +41,7 @@ begin
       rowferry._now(), session_user, case when not range_agg(int8range(e.id, e.id, '[]')) && v_flying then rowferry._now() end
     from rowferry.events e
     join gone g on g.record_id = e.record_id
-    where e.entity_id = v_entity.id and e.event_type <> 'q'
+    where e.entity_id = v_entity.id and e.event_type <> 'q' and e.id <@ v_seen
       and not exists (select from rowferry.skips s where s.done_at is null and s.entity_id = e.entity_id and s.record_id = e.record_id and e.id <@ s.ids)
     group by e.record_id
     returning id, record_id, ids, done_at

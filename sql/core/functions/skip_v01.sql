@@ -40,7 +40,7 @@ begin
     state := 'given up already; the answer of the other node is on its way';
   else
     begin
-      v_image := rowferry._image(v_entity, v_event.record_id);
+      v_image := (rowferry._present_row(v_entity, v_event.record_id)).o_row;
     exception
       -- A table that was altered or dropped: its changes can be given up all the same.
       when others or assert_failure then

@@ -50,10 +50,11 @@ begin
     v_courier := rowferry._lock_holder(rowferry._courier_lock(v_node, v_link.peer));
     v_holder := rowferry._lock_holder(hashtextextended('rowferry link ' || v_link.peer, 0));
     select * into v_counts from rowferry._counts(v_link.peer, 10000);
-    v_due := v_counts.next_id is not null or v_counts.backfilling > 0;
     v_due_since := coalesce((select e.changed_at from rowferry.events e where e.id = v_counts.next_id),
-      (select min(b.requested_at) from rowferry.backfills b join rowferry.entities e on e.id = b.entity_id where e.peer = v_link.peer and b.finished_at is null),
+      (select min(b.requested_at) from rowferry.backfills b join rowferry.entities e on e.id = b.entity_id
+        where e.peer = v_link.peer and b.finished_at is null and e.held_until is distinct from 'infinity'),
       (select min(s.requested_at) from rowferry.skips s where s.peer = v_link.peer and s.done_at is null));
+    v_due := v_due_since is not null;
     v_quiet := v_due and v_now - greatest(v_due_since, v_link.last_exchange_at)
       > c_soon + 1.4 * current_setting('deadlock_timeout')::interval * v_counts.patience;
 
@@ -81,7 +82,7 @@ begin
           v_link.opened_at, format('courier %s, pid %s', v_link.courier ->> 'host', v_link.courier ->> 'pid'),
           format('psql "$ROWFERRY_NODE_%s" -c ''select * from rowferry.why_stuck()''  -- where the courier runs', upper(v_link.courier_error ->> 'node'));
         v_named := true;
-      elsif v_due and v_courier is null then
+      elsif (v_due or v_counts.backfilling > 0) and v_courier is null then
         return query select 'error', 'no courier is at work' || coalesce('; the last one was pid ' || (v_link.courier ->> 'pid') || ' on ' || (v_link.courier ->> 'host'), ''),
           v_due_since, 'link to ' || v_link.peer, 'rowferry run  -- if one runs, it may wait for a lock of the other node: ask there too'::text;
         v_named := true;
@@ -120,9 +121,11 @@ begin
     order by e.paused_at;
     v_named := v_named or found;
     return query
-    select 'warning', format('held as a whole, tried %s times: %s (%s)', e.held_attempts, e.held_error, e.held_sqlstate), null::timestamptz, 'entity ' || e.name, e.held_hint
+    select 'warning', case e.held_until when 'infinity' then format('waits for a person: %s (%s)', e.held_error, e.held_sqlstate)
+        else format('held as a whole, tried %s times: %s (%s)', e.held_attempts, e.held_error, e.held_sqlstate) end,
+      null::timestamptz, 'entity ' || e.name, e.held_hint
     from rowferry.entities e
-    where e.peer = v_link.peer and e.held_attempts > 0
+    where e.peer = v_link.peer and e.held_attempts > 0 and e.paused_at is null
     order by e.name;
     v_named := v_named or found;
     return query
@@ -147,6 +150,13 @@ begin
     join rowferry.entities e on e.id = h.entity_id and e.peer = v_link.peer and e.held_attempts = 0
     where h.attempts = 0 and h.patience is null and h.first_at < v_now - c_soon
     group by e.name, h.last_error;
+    v_named := v_named or found;
+
+    return query
+    select 'warning', format('%s does not answer a comparison, asked %s times', v_link.peer, c.unanswered), c.sent_at, format('run %s of entity %s', c.id, c.entity),
+      format('select * from rowferry.why_stuck();  -- on %s', v_link.peer)
+    from rowferry.comparisons c
+    where c.peer = v_link.peer and c.state in ('walking', 'resolving') and c.unanswered > 3;
     v_named := v_named or found;
 
     -- Transactions that keep what they wrote to themselves. One that began after the last batch is as young as that.

@@ -6,8 +6,6 @@ drop function rowferry._awaiting(text);
 drop function rowferry.replay(text, text[]);
 drop function rowferry.retry(text);
 drop function rowferry._end_wait(integer);
-drop function rowferry._entity(text, text);
-drop function rowferry._image(rowferry.entities, text);
 drop function rowferry._propagate_truncate(rowferry.entities, regclass);
 drop function rowferry._set_aside(text, bigint);
 drop function rowferry._trip_breakers(text, bigint, jsonb);

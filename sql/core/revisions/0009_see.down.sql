@@ -2,8 +2,6 @@ drop view rowferry.status;
 drop function rowferry.preview(integer, text);
 drop function rowferry.explain_event(bigint);
 drop function rowferry.row_status(text, text);
-drop function rowferry._present_row(rowferry.entities, text);
-drop function rowferry._find_entity(text);
 drop function rowferry.why_stuck(text);
 drop function rowferry._kept_by();
 drop function rowferry._locks(oid[], text[]);
