@@ -75,6 +75,6 @@ def test_children_are_repaired_after_their_parents(nodes: Nodes) -> None:
 
 
 def test_repair_refuses_what_was_never_compared_and_nodes_it_does_not_know(apart: Nodes) -> None:
-    refused_with("RF050", apart.crm, "select * from rowferry.repair('nothing', 'crm')")
+    refused_with("RF011", apart.crm, "select * from rowferry.repair('nothing', 'crm')")
     refused_with("RF050", apart.crm, "select * from rowferry.repair('notes', 'crm', p_run => 99)")
     refused_with("RF051", apart.crm, "select * from rowferry.repair('notes', 'elsewhere')")
