@@ -343,3 +343,56 @@ def test_many_deletes_that_wait_delay_no_other_change_and_go_when_they_are_appro
     nodes.crm.sql("select * from rowferry.approve('notes')")
     sync(*nodes)
     assert assert_equal(nodes) == ["(1,again)"]
+
+
+def test_rows_loaded_anew_and_then_deleted_are_deletes_of_what_the_peer_has(nodes: Nodes) -> None:
+    """Whatever was coalesced before the breaker looked."""
+    install(nodes, 240)
+    nodes.crm.sql("update rowferry.links set batch_limit = 485")
+    nodes.crm.sql("delete from notes")
+    nodes.crm.sql("insert into notes select g, 'x' from generate_series(1, 240) g")
+    nodes.crm.sql("delete from notes")
+    sync(*nodes)
+    assert (waits(nodes.crm), count(nodes.billing)) == (True, 240)
+
+
+def test_a_mass_delete_behind_a_long_queue_waits(nodes: Nodes) -> None:
+    """However little of the queue is looked at."""
+    install(nodes, 120)
+    nodes.crm.sql("select rowferry.pause(p_entity => 'others')")
+    nodes.crm.sql("insert into others select generate_series(1, 10)")
+    nodes.crm.sql("select setval('rowferry.events_id_seq', 3000000)")
+    sync(*nodes)
+    nodes.crm.sql("delete from notes")
+    sync(*nodes)
+    assert (waits(nodes.crm), count(nodes.billing)) == (True, 120)
+
+
+def test_parents_whose_cascade_would_take_what_waits_wait_too(nodes: Nodes) -> None:
+    for node in nodes:
+        node.sql("""
+            create table parents (id integer primary key);
+            create table notes (id integer primary key, parent integer references parents on delete cascade);
+            select rowferry.attach('parents'), rowferry.attach('notes')""")
+    nodes.crm.sql("""
+        insert into parents select generate_series(1, 200);
+        insert into notes select g, case when g <= 700 then 1 + g % 40 else 50 + g % 100 end from generate_series(1, 1000) g""")
+    sync(*nodes)
+    nodes.crm.sql("delete from parents where id <= 41")
+    sync(*nodes)
+    assert (waits(nodes.crm), count(nodes.billing)) == (True, 1000)
+    [parents] = nodes.crm.sql("select held_sqlstate, held_error from rowferry.entities where name = 'parents'")
+    assert parents["held_sqlstate"] == "RF026" and "rows of notes" in parents["held_error"]
+    nodes.crm.sql("select rowferry.approve('notes'); select rowferry.approve('parents')")
+    sync(*nodes)
+    assert len(assert_equal(nodes, "notes")) == 300 and len(assert_equal(nodes, "parents")) == 159
+
+
+def test_one_delete_after_all_keys_have_moved_goes_unasked(nodes: Nodes) -> None:
+    install(nodes, 200)
+    nodes.crm.sql("update notes set id = id + 1000")
+    sync(*nodes)
+    nodes.crm.sql("delete from notes where id = 1001")
+    sync(*nodes)
+    assert not waits(nodes.crm)
+    assert len(assert_equal(nodes)) == 199

@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import itertools
+from pathlib import Path
 from typing import Any, NamedTuple
 
 import psycopg
 import pytest
 
-from harness import Node, Nodes
+from harness import Node, Nodes, wait_until
 from harness.courier import Courier
 from harness.exchange import assert_equal, sync
 from harness.roles import role
+from harness.worker import worker
 
 NUMBERS = itertools.count(1)
 TABLES = """
@@ -180,7 +182,7 @@ BADLY: dict[str, Bad] = {
     ),
     "a function that everybody may call": Bad(
         "error",
-        "rowferry.pause(text)",
+        "rowferry.pause(text,text)",
         "everybody may execute it",
         "grant execute on function rowferry.pause to public",
         fix=True,
@@ -541,3 +543,23 @@ def test_a_peer_that_is_not_known_is_refused(good: Nodes) -> None:
     with pytest.raises(psycopg.Error) as caught:
         good.crm.sql("select * from rowferry.check('nobody')")
     assert caught.value.sqlstate == "RF002"
+
+
+def test_an_opening_with_many_entities_takes_no_longer_than_a_call_may(nodes: Nodes, tmp_path: Path) -> None:
+    """What check() needs to know is told in several envelopes."""
+    for node in nodes:
+        for first in range(1, 160, 40):
+            node.sql(f"""
+                do $$ begin
+                  for n in {first}..{first + 39} loop
+                    execute format('create table public.t_%s (id serial primary key, v text)', n);
+                    perform rowferry.attach(format('public.t_%s', n)::regclass);
+                  end loop;
+                end $$""")
+    nodes.crm.sql("insert into t_3 (v) values ('a')")
+    with worker(nodes, tmp_path / "log"):
+        wait_until(lambda: nodes.billing.sql("select v from t_3") == [{"v": "a"}], 60, "a row arrives")
+        told = "select (select count(*) from jsonb_object_keys(facts -> 'entities')) as n from rowferry.peer_facts"
+        wait_until(
+            lambda: [node.sql(told) for node in nodes] == [[{"n": 160}]] * 2, 60, "both nodes know all entities of the other"
+        )

@@ -10,6 +10,7 @@ def upgrade() -> None:
     sqlfile.run_all(
         [
             "revisions/as_owner.sql",
+            "functions/_cascades_v01.sql",
             "functions/_trip_breakers_v01.sql",
             "functions/_set_aside_v01.sql",
             "functions/_propagate_truncate_v01.sql",

@@ -97,8 +97,8 @@ begin
       v_compare := rowferry._compare(p_link, p_compare);
       if v_batch.o_events > 0 then
         v_tag := gen_random_uuid();
-        if v_facts_due then
-          v_header := v_header || jsonb_build_object('facts', rowferry._facts(p_link.peer));
+        if v_facts_due or p_link.facts_to is not null then
+          v_header := v_header || jsonb_build_object('facts', rowferry._facts(p_link.peer, coalesce(p_link.facts_to, '')));
         end if;
         o_envelope := rowferry._encode(v_header || v_compare || jsonb_build_object('number', p_link.top + 1, 'tag', v_tag, 'ids', v_batch.o_ids::text,
           'top', p_link.top + 1, 'built', greatest(p_link.built, p_link.top + 1)), v_batch.o_sections);
@@ -125,13 +125,14 @@ begin
   v_compare := coalesce(v_compare, case when p_hushed then '{}' else rowferry._compare(p_link, p_compare) end);
   o_compared := v_compare <> '{}';
   if o_sent = 0 then
-    if not p_link.ready or v_facts_due and p_applied then
-      v_header := v_header || jsonb_build_object('facts', rowferry._facts(p_link.peer));
+    if not p_link.ready or v_facts_due and p_applied or p_link.facts_to is not null then
+      v_header := v_header || jsonb_build_object('facts', rowferry._facts(p_link.peer, coalesce(p_link.facts_to, '')));
     end if;
     o_envelope := rowferry._encode(v_header || v_compare || jsonb_build_object('top', o_link.top, 'built', o_link.built), '{}');
   end if;
-  if v_facts_due and jsonb_typeof(v_header -> 'facts') = 'object' then
-    update rowferry.links l set facts_sent_at = rowferry._now() where l.peer = p_link.peer;
+  if jsonb_typeof(v_header -> 'facts') = 'object' then
+    o_link.facts_to := v_header #>> '{facts,last}';
+    o_link.facts_sent_at := case when o_link.facts_to is null and v_facts_due then rowferry._now() else o_link.facts_sent_at end;
   end if;
   -- Building may take no longer than applying.
   v_scale := (v_header ->> 'target_ms')::numeric / greatest(extract(epoch from clock_timestamp() - v_began) * 1000, 1);

@@ -169,7 +169,7 @@ begin
     and mod((s.mine ->> 'next')::numeric - (s.theirs ->> 'next')::numeric, gcd((s.mine ->> 'increment')::numeric, (s.theirs ->> 'increment')::numeric)) = 0
     and exists (
       select from pg_index i join pg_attribute a on a.attrelid = i.indrelid and a.attnum = any (i.indkey[0:i.indnkeyatts - 1])
-      where i.indrelid = to_regclass(c.relation) and i.indisunique and a.attname = c.mine ->> 'local');
+      where i.indrelid = (select e.relation from rowferry.entities e where e.relation::text = c.relation) and i.indisunique and a.attname = c.mine ->> 'local');
 exception
   when data_exception then
     return query select 'error', format('link %s', p_peer), format('what %s said of itself cannot be read: %s', p_peer, sqlerrm), 'Bring both nodes to one version: alembic upgrade head';

@@ -46,6 +46,16 @@ begin
     into v_ids, v_looked
     from looked l;
     exit when v_ids is null or cardinality(v_ids) < v_looked / 2;
+    if exists (select from rowferry.events e where e.id = any (v_ids) and e.event_type = 'd') then
+      -- Of a record that the peer knows no event that stays may say that it is new.
+      update rowferry.events k set event_type = 'u'
+      from (
+        select distinct on (e.entity_id, e.record_id) e.entity_id, e.record_id, e.id, e.event_type
+        from rowferry.events e where e.id = any (v_ids)
+        order by e.entity_id, e.record_id, e.id
+      ) r
+      where r.event_type <> 'i' and k.record_id = r.record_id and k.entity_id = r.entity_id and k.id + 0 > r.id and k.event_type = 'i';
+    end if;
     delete from rowferry.events e where e.id = any (v_ids);
     o_removed := o_removed + cardinality(v_ids);
     -- Look further: the few records may fill the whole queue.

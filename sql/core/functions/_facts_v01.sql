@@ -1,6 +1,8 @@
--- What the peer's check() needs to know of this node, for the header of an envelope. Null while somebody has a table locked: the next envelope says it.
+-- What the peer's check() needs to know of this node, for the header of an envelope: of so many entities after p_after as can be looked at in 0.1 s; last: where
+-- the next envelope goes on, absent after the last one. Null while somebody has a table locked: the next envelope says it.
 create or replace function rowferry._facts(
-  p_peer text
+  p_peer text,
+  p_after text default ''
 )
 returns jsonb
 language plpgsql
@@ -8,14 +10,23 @@ stable
 set search_path = pg_catalog, pg_temp
 as $$
 declare
+  c_time constant interval := '0.1 s';
+  v_began timestamptz := clock_timestamp();
+  v_last text;
   v_entity rowferry.entities;
   v_function text;
   v_sequences jsonb;
   v_entities jsonb := '{}';
 begin
   for v_entity in
-    select e.* from rowferry.entities e where e.peer = p_peer and exists (select from pg_class c where c.oid = e.relation) order by e.name
+    select e.* from rowferry.entities e
+    where e.peer = p_peer and e.name collate "C" > p_after and exists (select from pg_class c where c.oid = e.relation)
+    order by e.name collate "C"
   loop
+    if clock_timestamp() - v_began > c_time then
+      v_last := (select max(k collate "C") from jsonb_object_keys(v_entities) k);
+      exit;
+    end if;
     v_function := format('rowferry.%I()', rowferry._object_name('sequences_', v_entity.name));
     v_sequences := null;
     if to_regprocedure(v_function) is not null then
@@ -64,7 +75,7 @@ begin
         from pg_trigger t
         where t.tgrelid = v_entity.relation and not t.tgisinternal and t.tgname not like 'rowferry\_%' and t.tgenabled in ('O', 'A') and t.tgtype & 28 > 0)));
   end loop;
-  return jsonb_strip_nulls(jsonb_build_object('clock', extract(epoch from rowferry._now()), 'server', current_setting('server_version_num')::integer,
+  return jsonb_strip_nulls(jsonb_build_object('after', p_after, 'last', v_last, 'clock', extract(epoch from rowferry._now()), 'server', current_setting('server_version_num')::integer,
     'encoding', getdatabaseencoding(), 'entities', v_entities,
     -- Which columns pg_database has differs between versions.
     'collation', (
@@ -76,5 +87,5 @@ exception
     return null;
 end
 $$;
-comment on function rowferry._facts(text) is 'What the peer''s check() needs to know of this node.';
-revoke all on function rowferry._facts(text) from public;
+comment on function rowferry._facts(text, text) is 'What the peer''s check() needs to know of this node.';
+revoke all on function rowferry._facts(text, text) from public;

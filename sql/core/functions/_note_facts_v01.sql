@@ -12,9 +12,13 @@ begin
     or (p_facts ->> 'clock')::numeric not between 0 and 1e11 then
     return;
   end if;
-  insert into rowferry.peer_facts (peer, facts, heard_at)
+  -- What goes on where an earlier envelope ended is added to that.
+  insert into rowferry.peer_facts as f (peer, facts, heard_at)
   values (p_peer, p_facts, rowferry._now())
-  on conflict (peer) do update set facts = excluded.facts, heard_at = excluded.heard_at;
+  on conflict (peer) do update
+  set facts = case when f.facts ->> 'last' = excluded.facts ->> 'after'
+      then excluded.facts || jsonb_build_object('entities', f.facts -> 'entities' || (excluded.facts -> 'entities')) else excluded.facts end,
+    heard_at = excluded.heard_at;
   update rowferry.links l
   set clock_difference = make_interval(secs => (p_facts ->> 'clock')::float8) - make_interval(secs => extract(epoch from rowferry._now())::float8)
   where l.peer = p_peer;

@@ -34,6 +34,7 @@ begin
   p_link.token_random := p_token_random;
   p_link.ready := false;
   p_link.top := p_link.acked;
+  p_link.facts_to := null;
   p_link.opened_at := rowferry._now();
   p_link.courier := p_courier - 'error';
   p_link.courier_error := p_courier -> 'error';

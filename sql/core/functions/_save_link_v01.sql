@@ -19,7 +19,7 @@ begin
     peer_identity = p_link.peer_identity, stopped_at = p_link.stopped_at, stopped_reason = p_link.stopped_reason,
     opened_at = p_link.opened_at, last_exchange_at = p_link.last_exchange_at, courier = p_link.courier,
     courier_error = p_link.courier_error, warning = p_link.warning,
-    told_paused = p_link.told_paused
+    told_paused = p_link.told_paused, facts_sent_at = p_link.facts_sent_at, facts_to = p_link.facts_to
   where l.peer = p_link.peer;
 end
 $$;

@@ -34,15 +34,26 @@ declare
   v_sample text[];
   v_read record;
   v_gone bigint;
+  v_new bigint;
+  v_scale numeric;
+  v_ids int8multirange;
   v_deletes bigint;
   v_here bigint;
   v_rows bigint;
   v_tripped boolean := false;
 begin
   for v_entry in
-    select d.entity_id, sum(d.deletes)::bigint as deletes
-    from jsonb_to_recordset(p_deletes) d (entity_id integer, deletes bigint)
-    group by d.entity_id having sum(d.deletes) > 0
+    with recursive deleted (entity_id, deletes) as (
+      select d.entity_id, sum(d.deletes)::bigint
+      from jsonb_to_recordset(p_deletes) d (entity_id integer, deletes bigint)
+      group by d.entity_id having sum(d.deletes) > 0
+    ), taken (entity_id) as (
+      select d.entity_id from deleted d
+      union
+      -- A foreign key there takes them along.
+      select c.o_child from taken t cross join lateral rowferry._cascades(t.entity_id) c
+    )
+    select t.entity_id, coalesce(d.deletes, 0) as deletes from taken t left join deleted d on d.entity_id = t.entity_id
   loop
     select e.* into v_entity from rowferry.entities e where e.id = v_entry.entity_id;
     select b.* into v_breaker from rowferry.breakers b where b.entity_id = v_entity.id and b.since > v_now - c_window;
@@ -53,14 +64,17 @@ begin
     v_flying := coalesce((
       select range_agg(r) from rowferry.built_batches b cross join lateral unnest(b.ids) r
       where b.peer = p_peer and b.in_flight and v_breaker.entity_id is not null), '{}');
-    v_step := greatest(c_run, (v_last_id - v_first_id + 1) / c_runs);
+    v_ids := int8multirange(int8range(v_first_id, v_last_id, '[]')) - coalesce((
+      select range_agg(i) from rowferry.waiting_runs w cross join lateral unnest(w.ids) i where w.entity_id <> v_entity.id), '{}');
+    v_step := greatest(c_run, rowferry._id_count(v_ids) / c_runs);
     v_keys := array(
       select e.record_id
-      from generate_series(v_first_id, v_last_id, v_step) g (id)
+      from unnest(v_ids) r
+      cross join lateral generate_series(lower(r), upper(r) - 1, v_step) g (id)
       cross join lateral (
         select e.record_id
         from rowferry.events e
-        where e.id >= g.id and e.id < g.id + c_run and e.entity_id = v_entity.id and e.event_type = 'd' and e.hops = 0 and not e.id <@ v_flying
+        where e.id >= g.id and e.id < least(g.id + c_run, upper(r)) and e.entity_id = v_entity.id and e.event_type in ('d', 'i') and e.hops = 0 and not e.id <@ v_flying
           and not (v_skips and exists (select from rowferry.skips s
             where s.done_at is null and s.entity_id = e.entity_id and s.record_id = e.record_id and e.id <@ s.ids))
         offset 0) e
@@ -68,15 +82,21 @@ begin
     v_sample := array(
       select v_keys[i] from generate_series(1, cardinality(v_keys), greatest(1, cardinality(v_keys) / c_keys)) i);
     execute format('select * from rowferry.%I($1, -1)', rowferry._object_name('read_', v_entity.name)) into v_read using v_sample;
-    v_gone := (
-      select count(*)
+    select count(*) filter (where not k.here and not k.born), count(*) filter (where k.here and k.born) into v_gone, v_new
+    from (
+      select k.record_id = any (coalesce(v_read.o_keys || v_read.o_cut || v_read.o_large || v_read.o_alone, '{}')) as here,
+        coalesce((select e.event_type from rowferry.events e
+          where e.record_id = k.record_id and e.entity_id = v_entity.id order by e.id + 0 limit 1) = 'i', false) as born
       from unnest(v_sample) k (record_id)
-      where k.record_id <> all (coalesce(v_read.o_keys || v_read.o_cut || v_read.o_large || v_read.o_alone, '{}'))
-        and (select e.event_type from rowferry.events e
-          where e.record_id = k.record_id and e.entity_id = v_entity.id order by e.id + 0 limit 1) is distinct from 'i');
-    v_deletes := cardinality(v_keys) * v_step / c_run * v_gone / greatest(1, cardinality(v_sample));
+    ) k;
+    v_scale := cardinality(v_keys) * v_step::numeric / c_run / greatest(1, cardinality(v_sample));
+    v_deletes := v_gone * v_scale;
+    if v_step > c_run then
+      -- What comes all at once may stand between the ids that were looked at.
+      v_deletes := greatest(v_deletes, v_entry.deletes);
+    end if;
     execute format('select rowferry.%I()', rowferry._object_name('count_', v_entity.name)) into v_here;
-    v_rows := greatest(v_here + v_deletes, v_breaker.rows);
+    v_rows := greatest(v_here - (v_new * v_scale)::bigint + v_deletes, v_breaker.rows);
     v_breaker.deletes := least(coalesce(v_breaker.deletes, 0), v_rows - v_here - v_deletes);
     if v_rows >= v_entity.breaker_rows and v_breaker.deletes + v_deletes > v_entity.breaker_share * v_rows then
       v_tripped := true;
@@ -94,6 +114,20 @@ begin
       set since = coalesce(v_breaker.since, excluded.since), rows = excluded.rows, deletes = excluded.deletes;
     end if;
   end loop;
+  -- Nor may the parents go whose rows would take those along that wait.
+  with recursive waiting (entity_id, name) as (
+    select e.id, e.name from rowferry.entities e where e.peer = p_peer and e.held_sqlstate = 'RF026'
+    union
+    select c.o_parent, w.name from waiting w join rowferry._cascades(null) c on c.o_child = w.entity_id
+  )
+  update rowferry.entities e
+  set held_attempts = 1, held_until = 'infinity', held_sqlstate = 'RF026',
+    held_error = format('its deletes would take rows of %s with them on %s, which wait', w.name, p_peer),
+    held_hint = format('Let them go: select * from rowferry.approve(%L); or get the rows back from there: select * from rowferry.skip_deletes(%1$L, reason);', e.name)
+  from waiting w
+  where e.id = w.entity_id and e.held_sqlstate is distinct from 'RF026'
+    and exists (select from jsonb_to_recordset(p_deletes) d (entity_id integer, deletes bigint) where d.entity_id = e.id and d.deletes > 0);
+  v_tripped := v_tripped or found;
   if not v_tripped then
     update rowferry.breakers b set deletes = b.deletes + d.deletes
     from jsonb_to_recordset(p_deletes) d (entity_id integer, deletes bigint)

@@ -9,6 +9,7 @@ drop function rowferry._end_wait(integer);
 drop function rowferry._propagate_truncate(rowferry.entities, regclass);
 drop function rowferry._set_aside(text, bigint);
 drop function rowferry._trip_breakers(text, bigint, jsonb);
+drop function rowferry._cascades(integer);
 alter table rowferry.skips drop column image;
 drop table rowferry.waiting_runs;
 drop table rowferry.breakers;

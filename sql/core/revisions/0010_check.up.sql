@@ -1,4 +1,5 @@
-alter table rowferry.links add column facts_sent_at timestamptz;
+alter table rowferry.links add column facts_sent_at timestamptz, add column facts_to text;
+comment on column rowferry.links.facts_to is 'The last entity that was told of, where there was no time for all; the next envelope goes on.';
 comment on column rowferry.links.facts_sent_at is 'When this node last told the peer what check() there compares; told again with what travels after 5 minutes.';
 
 create table rowferry.peer_facts (
