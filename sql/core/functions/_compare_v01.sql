@@ -21,6 +21,9 @@ declare
   v_message text;
   v_slow boolean;
 begin
+  if p_heard is null and not exists (select from rowferry.comparisons c where c.peer = p_link.peer and c.state in ('queued', 'walking', 'resolving')) then
+    return v_said;
+  end if;
   foreach v_step in array array['hear', 'answer', 'ask'] loop
     continue when v_step = 'hear' and p_heard -> 'answer' is null or v_step = 'answer' and v_question is null
       or v_step = 'ask' and (v_late or not p_link.ready
