@@ -94,6 +94,16 @@ def test_a_record_with_a_key_of_several_columns_is_sent_again(nodes: Nodes) -> N
     assert len(assert_equal(nodes)) == 1
 
 
+def test_another_spelling_of_a_key_of_a_users_type_is_the_same_record(nodes: Nodes) -> None:
+    for node in nodes:
+        node.sql("create domain number as integer; create table things (id number primary key); select rowferry.attach('things')")
+    nodes.crm.sql("insert into things values (17)")
+    sync(*nodes)
+    nodes.crm.sql("select * from rowferry.replay('things', ' 017')")
+    sync(*nodes)
+    assert assert_equal(nodes, "things") == ["(17)"]
+
+
 @pytest.mark.parametrize(("key", "sqlstate"), [("'x'", "22P02"), ("null", "RF008")])
 def test_what_is_no_key_is_not_sent(notes: Nodes, key: str, sqlstate: str) -> None:
     with pytest.raises(Exception) as caught:

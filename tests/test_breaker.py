@@ -396,3 +396,55 @@ def test_one_delete_after_all_keys_have_moved_goes_unasked(nodes: Nodes) -> None
     sync(*nodes)
     assert not waits(nodes.crm)
     assert len(assert_equal(nodes)) == 199
+
+
+def test_rows_that_were_loaded_hide_no_later_delete(nodes: Nodes) -> None:
+    install(nodes, 200)
+    nodes.crm.sql("insert into notes select g, 'x' from generate_series(1001, 2000) g; delete from notes where id = 1")
+    sync(*nodes)
+    assert count(nodes.billing) == 1199
+    nodes.crm.sql("delete from notes")
+    sync(*nodes)
+    assert (waits(nodes.crm), count(nodes.billing)) == (True, 1199)
+
+
+@pytest.mark.parametrize("breaker", [True, False])
+def test_parents_without_a_breaker_of_their_own_take_no_child_along_that_waits(nodes: Nodes, breaker: bool) -> None:
+    for node in nodes:
+        node.sql("""
+            create table parents (id integer primary key);
+            create table notes (id integer primary key, parent integer references parents on delete cascade);
+            select rowferry.attach('parents'), rowferry.attach('notes')""")
+    if not breaker:
+        nodes.crm.sql("select rowferry.set_breaker('parents', null)")
+    nodes.crm.sql(
+        "insert into parents select generate_series(1, 200);"
+        "insert into notes select g, 1 + g % 40 from generate_series(1, 1000) g"
+    )
+    sync(*nodes)
+    nodes.crm.sql("delete from parents where id <= 41")
+    sync(*nodes)
+    assert (waits(nodes.crm), count(nodes.billing)) == (True, 1000)
+    nodes.crm.sql("select rowferry.approve('notes')")
+    sync(*nodes)
+    nodes.crm.sql("select rowferry.approve('parents')")
+    sync(*nodes)
+    assert count(nodes.billing) == count(nodes.crm) == 0
+
+
+def test_a_child_that_was_approved_stops_no_call_that_finds_nothing_new(nodes: Nodes) -> None:
+    for node in nodes:
+        node.sql("""
+            create table parents (id integer primary key);
+            create table notes (id integer primary key, parent integer references parents on delete cascade);
+            select rowferry.attach('parents'), rowferry.attach('notes')""")
+    nodes.crm.sql(
+        "insert into parents select generate_series(1, 200); insert into notes select g, 1 from generate_series(1, 200) g"
+    )
+    sync(*nodes)
+    nodes.crm.sql("select rowferry.pause(p_entity => 'parents')")
+    nodes.crm.sql("delete from notes; delete from parents where id = 1")
+    sync(*nodes)
+    nodes.crm.sql("select rowferry.approve('notes'); select rowferry.resume(p_entity => 'parents')")
+    sync(*nodes)
+    assert (count(nodes.billing), nodes.billing.sql("select count(*) as n from parents")) == (0, [{"n": 199}])

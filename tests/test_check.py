@@ -563,3 +563,4 @@ def test_an_opening_with_many_entities_takes_no_longer_than_a_call_may(nodes: No
         wait_until(
             lambda: [node.sql(told) for node in nodes] == [[{"n": 160}]] * 2, 60, "both nodes know all entities of the other"
         )
+    assert nodes.crm.sql("select * from rowferry.check() where problem ~ 'attached'") == []

@@ -86,6 +86,12 @@ def test_the_worker_delivers_at_once_what_was_paused_on_the_other_node(pair: Nod
         wait_until(lambda: rows(pair.billing, "select * from notes") == ["(1,waits)"], 20, "the row arrives")
 
 
+def test_an_entity_whose_table_was_dropped_can_be_resumed(pair: Nodes) -> None:
+    pair.crm.sql("select rowferry.pause(p_entity => 'notes')")
+    pair.crm.sql("drop table notes cascade")
+    assert pair.crm.sql("select entity from rowferry.resume(p_entity => 'notes')") == [{"entity": "notes"}]
+
+
 def test_resuming_does_not_approve(pair: Nodes) -> None:
     pair.crm.sql("insert into notes select g from generate_series(1, 5) g")
     sync(*pair)

@@ -98,7 +98,7 @@ begin
       if v_batch.o_events > 0 then
         v_tag := gen_random_uuid();
         if v_facts_due or p_link.facts_to is not null then
-          v_header := v_header || jsonb_build_object('facts', rowferry._facts(p_link.peer, coalesce(p_link.facts_to, '')));
+          v_header := v_header || jsonb_build_object('facts', rowferry._facts(p_link.peer, coalesce(p_link.facts_to, ''), '0.1 s'));
         end if;
         o_envelope := rowferry._encode(v_header || v_compare || jsonb_build_object('number', p_link.top + 1, 'tag', v_tag, 'ids', v_batch.o_ids::text,
           'top', p_link.top + 1, 'built', greatest(p_link.built, p_link.top + 1)), v_batch.o_sections);
@@ -126,7 +126,7 @@ begin
   o_compared := v_compare <> '{}';
   if o_sent = 0 then
     if not p_link.ready or v_facts_due and p_applied or p_link.facts_to is not null then
-      v_header := v_header || jsonb_build_object('facts', rowferry._facts(p_link.peer, coalesce(p_link.facts_to, '')));
+      v_header := v_header || jsonb_build_object('facts', rowferry._facts(p_link.peer, coalesce(p_link.facts_to, ''), '0.1 s'));
     end if;
     o_envelope := rowferry._encode(v_header || v_compare || jsonb_build_object('top', o_link.top, 'built', o_link.built), '{}');
   end if;

@@ -27,6 +27,10 @@ begin
   elsif v_mine is null then
     return query select 'info', format('link %s', p_peer), 'somebody has a table locked, so the two nodes are not compared', 'select * from rowferry.check(); once more.';
     return;
+  elsif v_theirs ? 'last' then
+    return query select 'info', format('link %s', p_peer), format('%s has not told of all its entities yet, so the two nodes are not compared', p_peer),
+      'select * from rowferry.check(); a moment later.';
+    return;
   elsif v_heard_at < rowferry._now() - interval '1 day' then
     return query select 'info', format('link %s', p_peer), format('what %s said of itself is of %s', p_peer, to_char(v_heard_at, 'YYYY-MM-DD HH24:MI')),
       'It says it again with the next change that travels, and when the worker starts.';

@@ -1,8 +1,9 @@
--- What the peer's check() needs to know of this node, for the header of an envelope: of so many entities after p_after as can be looked at in 0.1 s; last: where
--- the next envelope goes on, absent after the last one. Null while somebody has a table locked: the next envelope says it.
+-- What the peer's check() needs to know of this node, for the header of an envelope: of so many entities after p_after as can be looked at in p_time (null: all);
+-- last: where the next envelope goes on, absent after the last one. Null while somebody has a table locked: the next envelope says it.
 create or replace function rowferry._facts(
   p_peer text,
-  p_after text default ''
+  p_after text default '',
+  p_time interval default null
 )
 returns jsonb
 language plpgsql
@@ -10,7 +11,6 @@ stable
 set search_path = pg_catalog, pg_temp
 as $$
 declare
-  c_time constant interval := '0.1 s';
   v_began timestamptz := clock_timestamp();
   v_last text;
   v_entity rowferry.entities;
@@ -23,7 +23,7 @@ begin
     where e.peer = p_peer and e.name collate "C" > p_after and exists (select from pg_class c where c.oid = e.relation)
     order by e.name collate "C"
   loop
-    if clock_timestamp() - v_began > c_time then
+    if v_entities <> '{}' and clock_timestamp() - v_began > p_time then
       v_last := (select max(k collate "C") from jsonb_object_keys(v_entities) k);
       exit;
     end if;
@@ -87,5 +87,5 @@ exception
     return null;
 end
 $$;
-comment on function rowferry._facts(text, text) is 'What the peer''s check() needs to know of this node.';
-revoke all on function rowferry._facts(text, text) from public;
+comment on function rowferry._facts(text, text, interval) is 'What the peer''s check() needs to know of this node.';
+revoke all on function rowferry._facts(text, text, interval) from public;

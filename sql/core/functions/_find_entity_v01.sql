@@ -13,10 +13,10 @@ declare
 begin
   select e.* into v_entity
   from rowferry.entities e
-  join pg_class c on c.oid = e.relation
-  join pg_namespace n on n.oid = c.relnamespace
+  left join pg_class c on c.oid = e.relation
+  left join pg_namespace n on n.oid = c.relnamespace
   where p_name in (e.name, c.relname, n.nspname || '.' || c.relname, e.relation::text) and e.peer = coalesce(p_peer, e.peer)
-  order by e.name = p_name desc, c.relname = p_name, e.id
+  order by e.name = p_name desc, c.relname = p_name desc nulls last, e.id
   limit 1;
   if not found then
     raise exception using errcode = 'RF011', message = 'no such entity is attached', detail = format('%s is the name of no entity and of no attached table.', p_name),

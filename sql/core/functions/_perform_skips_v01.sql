@@ -14,6 +14,7 @@ as $$
 declare
   v_skip rowferry.skips;
   v_count integer := 0;
+  v_now timestamptz := rowferry._now();
 begin
   for v_skip in
     select s.*
@@ -25,9 +26,9 @@ begin
   loop
     if rowferry._delete_events(v_skip.ids) > 0 then
       insert into rowferry.events (changed_at, entity_id, event_type, record_id)
-      values (rowferry._now(), v_skip.entity_id, 'q', v_skip.record_id);
+      values (v_now, v_skip.entity_id, 'q', v_skip.record_id);
     end if;
-    update rowferry.skips s set done_at = rowferry._now() where s.id = v_skip.id;
+    update rowferry.skips s set done_at = v_now where s.id = v_skip.id;
     v_count := v_count + 1;
   end loop;
   return v_count;

@@ -186,7 +186,8 @@ begin
         where e.key not in (select unnest(v_read.o_cut));
         continue when v_section.event_ids is null;
       end if;
-      if v_section.gone is not null and v_entity.breaker_share is not null and v_section.event_ids[cardinality(v_section.event_ids)] > v_entity.approved_to then
+      if v_section.gone is not null and (v_entity.breaker_share is not null or exists (select from rowferry._cascades(v_entity.id)))
+        and v_section.event_ids[cardinality(v_section.event_ids)] > v_entity.approved_to then
         o_deletes := o_deletes || jsonb_build_object('entity_id', v_entity.id, 'deletes', (
           -- In FILTER it is hashed; a join would be a nested loop.
           select count(distinct e.key) filter (where e.key in (select unnest(v_section.gone)))

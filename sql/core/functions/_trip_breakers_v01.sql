@@ -56,8 +56,10 @@ begin
     select t.entity_id, coalesce(d.deletes, 0) as deletes from taken t left join deleted d on d.entity_id = t.entity_id
   loop
     select e.* into v_entity from rowferry.entities e where e.id = v_entry.entity_id;
+    continue when v_entity.breaker_share is null or v_entity.held_sqlstate = 'RF026';
     select b.* into v_breaker from rowferry.breakers b where b.entity_id = v_entity.id and b.since > v_now - c_window;
     v_first_id := greatest(p_first_id, v_entity.approved_to + 1);
+    continue when v_first_id > v_last_id;
     continue when v_breaker.deletes + v_last_id - v_first_id + 1 <= v_entity.breaker_share * greatest(v_breaker.rows, v_entity.breaker_rows);
 
     -- What is in flight has been counted, unless the window begins now.
@@ -109,7 +111,7 @@ begin
       where e.id = v_entity.id;
     else
       insert into rowferry.breakers as b (entity_id, since, rows, deletes)
-      values (v_entity.id, v_now, v_rows, v_breaker.deletes)
+      values (v_entity.id, v_now, v_rows, greatest(0, v_breaker.deletes))
       on conflict (entity_id) do update
       set since = coalesce(v_breaker.since, excluded.since), rows = excluded.rows, deletes = excluded.deletes;
     end if;

@@ -104,7 +104,7 @@ begin
   elsif v_held.not_before > rowferry._now() then
     v_waits := v_waits || format('its next try at %s: select * from rowferry.retry(%s);', date_trunc('second', v_held.not_before), p_id);
   end if;
-  if v_held.sqlstate = '23503' and v_row.o_row is not null then
+  if v_held.sqlstate = '23503' and "row" is not null then
     v_waits := v_waits || array(
       select format('its parent %s %s, %s: select * from rowferry.explain_event(%s);', n.name, f.record_id, case when bool_or(h.attempts > 0) then 'which is held' else 'which waits too' end, min(e.id))
       from rowferry._parents(v_row.o_section) f

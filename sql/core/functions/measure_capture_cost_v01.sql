@@ -77,7 +77,7 @@ begin
                   where s.rowferry_n = (t.rowferry_n + $2) %% %s + 1 and ($3 or t.rowferry_n = $1)', v_updates, v_count)
                 else 'delete from rowferry.capture_twin where $3 or rowferry_n = $1'
               end
-              using v_number, v_round, not v_one;
+              using v_number, v_round % greatest(1, v_count - 1), not v_one;
               continue when v_round = 0;  -- it makes the plans
               v_times := v_times || (extract(epoch from clock_timestamp() - v_began) * 1000000)::numeric;
               v_statements := v_statements || v_statement;

@@ -40,7 +40,7 @@ begin
   if exists (
     select from rowferry._entity_columns(v_entity) c left join pg_type t on t.oid = to_regtype(c.type)
     where c.key_position is not null and t.typnamespace is distinct from 'pg_catalog'::regnamespace) then
-    v_keys := array(select distinct k from unnest(p_record_ids) k);
+    v_keys := array(select distinct (rowferry._present_row(v_entity, k)).o_record_id from unnest(p_record_ids) k);
   else
     execute format('select array_agg(distinct %s) from (select %s from %s) t', rowferry._record_id_sql(v_entity, 't'), v_columns, rowferry._keys_sql(v_entity, '$1'))
     into v_keys using p_record_ids;

@@ -26,7 +26,7 @@ drop function rowferry._note_release();
 drop function rowferry._function_digest(oid);
 drop function rowferry._generated_functions();
 drop function rowferry._note_facts(text, jsonb);
-drop function rowferry._facts(text, text);
+drop function rowferry._facts(text, text, interval);
 drop table rowferry.released;
 drop table rowferry.peer_facts;
 alter table rowferry.links drop column facts_sent_at, drop column facts_to;
