@@ -41,6 +41,7 @@ def test_each_kind_of_difference_is_found_and_no_other(notes: Nodes) -> None:
     assert differences(notes.crm) == ["different 17", "only_here 1000", "only_here 3", "only_there 500"]
 
 
+@pytest.mark.case(79)
 @pytest.mark.parametrize("side", ["crm", "billing"])
 def test_while_both_sides_write_nothing_false_is_found(notes: Nodes, side: str, tmp_path: Path) -> None:
     unseen(notes.crm, "update notes set body = 'other' where id = 900; delete from notes where id = 901")
