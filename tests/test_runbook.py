@@ -82,7 +82,10 @@ def printed(statement: Statement, nodes: Nodes) -> list[str]:
 def test_each_section_of_the_page_is_played() -> None:
     source = Path(__file__).read_text()
     assert {drill.chapter for drill in DRILLS.values()} == {"Tour", "Drills"}
-    assert sorted(re.findall(r'\bplays\(\s*"([^"]+)"', source)) == sorted(DRILLS)
+    played = re.findall(r'\bplays\(\s*"([^"]+)"', source)
+    for titles in re.findall(r'parametrize\("title", \[([^]]+)\]\)', source):
+        played += re.findall(r'"([^"]+)"', titles)
+    assert sorted(played) == sorted(DRILLS)
 
 
 @pytest.fixture
@@ -160,28 +163,18 @@ def differing(nodes: Nodes) -> None:
         node.sql("begin; alter table accounts disable trigger user;" + change + ";" + TRIGGERS + "; commit")
 
 
-def test_compare_and_repair(nodes: Nodes, tmp_path: Path) -> None:
+@pytest.mark.parametrize("title", ["Compare and repair", "Two tables that were both filled"])
+def test_what_differs_is_found_and_mended(nodes: Nodes, tmp_path: Path, title: str) -> None:
+    def run_is(state: str) -> None:
+        arrived(nodes.crm, f"exists (select from rowferry.compare_runs where state = '{state}')")
+
+    def mended() -> None:
+        run_is("resolved")
+        wait_for_rest(nodes, 20)
+
     with at_work(nodes, tmp_path):
         differing(nodes)
-        finished = "exists (select from rowferry.compare_runs where state = %s)"
-        plays(
-            "Compare and repair",
-            nodes,
-            Do=lambda: arrived(nodes.crm, finished % "'finished'"),
-            Mend=lambda: (arrived(nodes.crm, finished % "'resolved'"), wait_for_rest(nodes, 20))[1],
-        )
-
-
-def test_two_tables_that_were_both_filled(nodes: Nodes, tmp_path: Path) -> None:
-    with at_work(nodes, tmp_path):
-        differing(nodes)
-        finished = "exists (select from rowferry.compare_runs where state = %s)"
-        plays(
-            "Two tables that were both filled",
-            nodes,
-            Do=lambda: arrived(nodes.crm, finished % "'finished'"),
-            Mend=lambda: (arrived(nodes.crm, finished % "'resolved'"), wait_for_rest(nodes, 20))[1],
-        )
+        plays(title, nodes, Do=lambda: run_is("finished"), Mend=mended)
 
 
 def test_what_would_go_wrong(nodes: Nodes, tmp_path: Path) -> None:

@@ -11,6 +11,7 @@ def upgrade() -> None:
         [
             "revisions/as_owner.sql",
             "functions/_object_name_v01.sql",
+            "functions/_definer_check_sql_v01.sql",
             "functions/_entity_columns_v01.sql",
             "functions/_unaltered_v01.sql",
             "functions/_record_id_sql_v01.sql",

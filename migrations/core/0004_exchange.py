@@ -69,6 +69,8 @@ def upgrade() -> None:
             "functions/_open_v01.sql",
             "functions/_meet_v01.sql",
             "functions/_take_v01.sql",
+            "functions/_lock_holder_v01.sql",
+            "functions/_remove_superseded_v01.sql",
             "functions/_coalesce_v01.sql",
             "functions/_coalesce_records_v01.sql",
             "functions/_move_first_v01.sql",

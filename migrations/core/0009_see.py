@@ -11,7 +11,6 @@ def upgrade() -> None:
         [
             "revisions/as_owner.sql",
             "functions/_uncaptured_v01.sql",
-            "functions/_lock_holder_v01.sql",
             "functions/_courier_lock_v01.sql",
             "functions/_rate_v01.sql",
             "functions/_seen_at_v01.sql",

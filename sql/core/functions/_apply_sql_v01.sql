@@ -14,11 +14,7 @@ declare
   v_head text := E'language plpgsql\nsecurity definer\nset search_path = %s\nset row_security = off\n'
     || E'set datestyle = \'ISO, YMD\'\nset intervalstyle = \'postgres\'\nset timezone = \'UTC\'\nset extra_float_digits = 1\n'
     || E'set bytea_output = \'hex\'\nset lc_monetary = \'C\'\nset xmloption = \'content\'\nset array_nulls = on\nas $rowferry$\n#variable_conflict use_column\n';
-  -- An owner that makes the function security invoker would have its triggers run with the caller's rights.
-  v_check text := (select case when relowner <> 'rowferry_owner'::regrole then $f$  if current_user operator(pg_catalog.=) 'rowferry_owner' then
-    raise exception using errcode = '42501', message = 'this function must be security definer';
-  end if;
-$f$ else '' end from pg_class where oid = p_entity.relation);
+  v_check text := rowferry._definer_check_sql(p_entity);
   v_path text;
   v_keys_from text := rowferry._keys_sql(p_entity, '$1');
   v_keys_join text;

@@ -81,9 +81,7 @@ as $$
   select 'warning', format('role %I', r.rolname), 'the worker that is at work has connected as a superuser',
     'Give it a login of its own: create role rowferry_courier login in role rowferry_worker; and put it into the connection string.'
   from rowferry.node n
-  join pg_locks k on k.locktype = 'advisory' and k.granted and k.objsubid = 1 and k.database = (select d.oid from pg_database d where d.datname = current_database())
-    and (k.classid::bigint << 32 | k.objid::bigint) = hashtextextended('rowferry courier ' || least(n.name collate "C", p_peer) || ' ' || greatest(n.name collate "C", p_peer), 0)
-  join pg_stat_activity a on a.pid = k.pid
+  join pg_stat_activity a on a.pid = rowferry._lock_holder(rowferry._courier_lock(n.name, p_peer))
   join pg_roles r on r.oid = a.usesysid
   where r.rolsuper
 $$;

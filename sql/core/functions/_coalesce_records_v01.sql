@@ -34,18 +34,7 @@ begin
     ) l
   ) n
   where n.place > 1;
-  if exists (select from rowferry.events e where e.id = any (v_ids) and e.event_type = 'd') then
-    -- Of a record that the peer knows, what stays may not say that it is new.
-    update rowferry.events k set event_type = 'u'
-    from (
-      select e.entity_id, e.record_id, max(e.id) as last_id, (array_agg(e.event_type order by e.id))[1] as first_type
-      from rowferry.events e where e.id = any (v_ids)
-      group by e.entity_id, e.record_id
-    ) r
-    where r.first_type <> 'i' and k.event_type = 'i' and k.record_id = r.record_id and k.entity_id = r.entity_id and k.id + 0 = (
-      select n.id + 0 from rowferry.events n where n.record_id = r.record_id and n.entity_id = r.entity_id and n.id + 0 > r.last_id order by n.id + 0 limit 1);
-  end if;
-  delete from rowferry.events e where e.id = any (v_ids);
+  perform rowferry._remove_superseded(v_ids);
   return coalesce(cardinality(v_ids), 0);
 end
 $$;

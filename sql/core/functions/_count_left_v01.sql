@@ -13,8 +13,8 @@ declare
 begin
   get diagnostics v_context = pg_context;
   v_caller := substring(v_context from '\nPL/pgSQL function rowferry\.(?!_delete_events\()(\w+)\(');
-  v_cause := case v_caller when '_hear' then 'taken' when '_settle' then 'lost' when '_perform_skips' then 'skipped' when 'skip_deletes' then 'skipped' when '_coalesce' then 'coalesced'
-    when '_coalesce_records' then 'coalesced' when 'detach' then 'detached' else coalesce(v_caller, 'by hand') end;
+  v_cause := case v_caller when '_hear' then 'taken' when '_settle' then 'lost' when '_perform_skips' then 'skipped' when 'skip_deletes' then 'skipped' when '_remove_superseded' then 'coalesced'
+    when 'detach' then 'detached' else coalesce(v_caller, 'by hand') end;
   if tg_op = 'DELETE' then
     insert into rowferry.left_events as l (peer, cause, events)
     select n.peer, v_cause, sum(e.events)

@@ -24,13 +24,7 @@ as $rowferry$
 begin
 %s  set constraints all immediate;
 end
-$rowferry$$f$, rowferry._object_name('finish_', p_entity.name), case when c.relowner <> 'rowferry_owner'::regrole then
-$f$  if current_user operator(pg_catalog.=) 'rowferry_owner' then
-    raise exception using errcode = '42501', message = 'this function must be security definer';
-  end if;
-$f$ else '' end)
-  from pg_class c
-  where c.oid = p_entity.relation
+$rowferry$$f$, rowferry._object_name('finish_', p_entity.name), rowferry._definer_check_sql(p_entity))
 $function$;
 comment on function rowferry._finish_sql(rowferry.entities) is 'DDL of the function that fires what is deferred on an entity''s table.';
 revoke all on function rowferry._finish_sql(rowferry.entities) from public;

@@ -49,10 +49,7 @@ $rowferry$$f$,
     rowferry._object_name('keys_', p_entity.name), rowferry._record_id_sql(p_entity, 't'), p_entity.relation,
     string_agg(format('t.%I', c.local), ', ' order by i.place),
     string_agg('k.k' || c.key_position, ', ' order by i.place), rowferry._keys_sql(p_entity, 'array[$1]'),
-    (select case when relowner <> 'rowferry_owner'::regrole then $c$  if current_user operator(pg_catalog.=) 'rowferry_owner' then
-    raise exception using errcode = '42501', message = 'this function must be security definer';
-  end if;
-$c$ else '' end from pg_class where oid = p_entity.relation))
+    rowferry._definer_check_sql(p_entity))
   from (
     select c.*, a.attnum
     from rowferry._entity_columns(p_entity) c

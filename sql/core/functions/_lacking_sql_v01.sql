@@ -9,10 +9,7 @@ stable
 set search_path = pg_catalog, pg_temp
 as $function$
 declare
-  v_owner_check text := (select case when relowner <> 'rowferry_owner'::regrole then $f$  if current_user operator(pg_catalog.=) 'rowferry_owner' then
-    raise exception using errcode = '42501', message = 'this function must be security definer';
-  end if;
-$f$ else '' end from pg_class where oid = p_entity.relation);
+  v_owner_check text := rowferry._definer_check_sql(p_entity);
   v_from text;
   v_missing text;
 begin

@@ -26,11 +26,7 @@ begin
       from rowferry._entity_columns(p_entity) c
       where c.key_position is not null and cardinality(p_entity.key_columns) = 1),
     format('%s t join %s on %s', p_entity.relation, rowferry._keys_sql(p_entity, '$1'), v_join));
-  -- An owner that makes the function security invoker would have its triggers run with the caller's rights.
-  o_check := (select case when relowner <> 'rowferry_owner'::regrole then $f$  if current_user operator(pg_catalog.=) 'rowferry_owner' then
-    raise exception using errcode = '42501', message = 'this function must be security definer';
-  end if;
-$f$ else '' end from pg_class where oid = p_entity.relation);
+  o_check := rowferry._definer_check_sql(p_entity);
 end
 $function$;
 comment on function rowferry._reader_parts(rowferry.entities) is 'What the functions that read an entity''s rows have in common, as SQL.';

@@ -46,12 +46,7 @@ begin
   return v_all;
 end
 $rowferry$$f$, rowferry._object_name('sequences_', p_entity.name),
-    case when c.relowner <> 'rowferry_owner'::regrole then $c$  if current_user operator(pg_catalog.=) 'rowferry_owner' then
-    raise exception using errcode = '42501', message = 'this function must be security definer';
-  end if;
-$c$ else '' end, p_entity.relation)
-  from pg_class c
-  where c.oid = p_entity.relation
+    rowferry._definer_check_sql(p_entity), p_entity.relation)
 $function$;
 comment on function rowferry._sequences_sql(rowferry.entities) is 'DDL of the function that says where the sequences of an entity''s table stand.';
 revoke all on function rowferry._sequences_sql(rowferry.entities) from public;

@@ -95,11 +95,7 @@ begin
   if not pg_try_advisory_xact_lock(hashtextextended('rowferry link ' || p_peer, 0)) then
     return query
     select 'busy', null::bytea, 0, 0, 0, 0, 0, c.pending, c.held, c.next_id, c.last_id, c.backfilling, c.patience, null::text, rowferry.version(),
-      'another call for this link is at work, pid ' || coalesce((
-        select k.pid::text from pg_locks k
-        where k.locktype = 'advisory' and k.granted and k.objsubid = 1
-          and k.database = (select d.oid from pg_database d where d.datname = current_database())
-          and (k.classid::bigint << 32 | k.objid::bigint) = hashtextextended('rowferry link ' || p_peer, 0)), 'gone since'), null::jsonb
+      'another call for this link is at work, pid ' || coalesce(rowferry._lock_holder(hashtextextended('rowferry link ' || p_peer, 0))::text, 'gone since'), null::jsonb
     from rowferry._counts(p_peer, 10000) c;
     return;
   end if;

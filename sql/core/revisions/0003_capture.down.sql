@@ -29,4 +29,5 @@ drop function rowferry._keys_sql(rowferry.entities, text);
 drop function rowferry._unaltered(anyelement, anyelement);
 drop function rowferry._record_id_sql(rowferry.entities, text, boolean);
 drop function rowferry._entity_columns(rowferry.entities);
+drop function rowferry._definer_check_sql(rowferry.entities);
 drop function rowferry._object_name(text, text, text);

@@ -6,6 +6,8 @@ drop function rowferry._build(rowferry.links, integer, boolean, boolean, int8mul
 drop function rowferry._anything_waits(bigint, int8multirange);
 drop function rowferry._coalesce_records(text, integer, text[], integer);
 drop function rowferry._coalesce(text, integer, bigint, int8multirange);
+drop function rowferry._remove_superseded(bigint[]);
+drop function rowferry._lock_holder(bigint);
 drop function rowferry._take(rowferry.links, jsonb, rowferry._section[]);
 drop function rowferry._meet(rowferry.links, jsonb);
 drop function rowferry._open(rowferry.links, bigint, text, jsonb);

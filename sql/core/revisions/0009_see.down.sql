@@ -9,5 +9,4 @@ drop function rowferry._session(integer);
 drop function rowferry._seen_at(xid);
 drop function rowferry._rate(text);
 drop function rowferry._courier_lock(text, text);
-drop function rowferry._lock_holder(bigint);
 drop function rowferry._uncaptured(text);
