@@ -13,13 +13,14 @@ import contextlib
 import functools
 import io
 import logging
+import re
 import sys
 import time
 from collections.abc import Iterator, Sequence
 from typing import Any, NoReturn, TextIO
 
 import psycopg
-from alembic import context
+from alembic import command, context
 from alembic.util import CommandError
 from sqlalchemy import create_engine
 from sqlalchemy.exc import DBAPIError
@@ -91,6 +92,9 @@ def option(name: str) -> str:
 
 
 def main() -> None:
+    if is_new_revision():
+        number_revision()
+        return
     nodes = read_nodes(config.config_file_name)
     chosen = [argument.partition("=") for argument in context.get_x_argument()]
     for key, _, _ in chosen:
@@ -112,6 +116,27 @@ def main() -> None:
             finish(error, node)
         finally:
             config.stdout = stdout
+
+
+def is_new_revision() -> bool:
+    """Whether this is `alembic revision`, which touches no node."""
+    return getattr(config.cmd_opts, "cmd", (None,))[0] is command.revision
+
+
+def number_revision() -> None:
+    """Give the new revision the next number of its lineage, in its id and before its message, unless its user gave an id."""
+
+    def number(_: Any, __: Any, directives: list[Any]) -> None:
+        if getattr(config.cmd_opts, "rev_id", None) is None:
+            lineage = option("lineage")
+            used = [script.revision for script in context.script.walk_revisions()]
+            numbers = [int(found[1]) for found in (re.fullmatch(rf"{lineage}_(\d+)", name) for name in used) if found]
+            place = f"{max(numbers, default=0) + 1:04}"
+            directives[0].rev_id = f"{lineage}_{place}"
+            directives[0].message = f"{place} {directives[0].message or 'changes'}"
+
+    context.configure(dialect_name="postgresql", as_sql=True, process_revision_directives=number)
+    context.run_migrations()
 
 
 @contextlib.contextmanager

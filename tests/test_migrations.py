@@ -112,6 +112,7 @@ def plant(folder: Path, lineage: str, *steps: str, downs: dict[int, str] | None 
     section["sql_location"] = str(folder / f"{lineage}_sql")
     section["lock_wait"] = "3"
     section["lock_timeout"] = "1s"
+    parser["post_write_hooks"]["sql.options"] = f"REVISION_SCRIPT_FILENAME '{folder / 'site'}' '{folder / 'site_sql'}'"
     with ini.open("w") as file:
         parser.write(file)
     (folder / lineage).mkdir()
@@ -616,15 +617,39 @@ def test_a_file_that_breaks_a_rule_prints_no_script(blank: Nodes, tmp_path: Path
     assert "0002_step.up.sql: line 1 has a tab" in err
 
 
-def test_a_new_revision_names_its_files(blank: Nodes, tmp_path: Path) -> None:
+def test_a_new_revision_has_the_next_number_and_sql_files_to_fill_in(blank: Nodes, tmp_path: Path) -> None:
+    succeed(blank, "upgrade", "head")
     ini = plant(tmp_path, "site")
-    succeed(blank, "-n", "site", "revision", "--rev-id", "site_0001", "-m", "0001 attach customers", ini=ini)
-    text = (tmp_path / "site" / "0001_attach_customers.py").read_text()
-    assert 'sqlfile.run("revisions/0001_attach_customers.up.sql")' in text
-    for direction, sql in (("up", "create table public.one ();\n"), ("down", "drop table public.one;\n")):
-        (tmp_path / "site_sql" / "revisions" / f"0001_attach_customers.{direction}.sql").write_text(sql)
-    for command in (["upgrade", "head"], ["downgrade", "base"]):
-        succeed(blank, "-n", "site", *command, ini=ini)
+    for message in ("sync accounts", "Sync users!"):
+        succeed(blank, "-n", "site", "revision", "-m", message, ini=ini)
+    assert sorted(path.name for path in (tmp_path / "site").glob("*.py")) == ["0001_sync_accounts.py", "0002_sync_users.py"]
+    assert 'sqlfile.run("revisions/0001_sync_accounts.up.sql")' in (tmp_path / "site" / "0001_sync_accounts.py").read_text()
+    assert "site_0001" in (tmp_path / "site" / "0002_sync_users.py").read_text()
+    files = tmp_path / "site_sql" / "revisions"
+    # As written nothing happens.
+    code, _, err = alembic(blank, "-n", "site", "upgrade", "head", ini=ini)
+    assert code == 1 and "schema" in err and "does not exist" in err
+    for name in ("accounts", "users"):
+        blank.crm.sql(f"create table {name} (id int primary key)")
+        blank.billing.sql(f"create table {name} (id int primary key)")
+    for number, name in (("0001", "accounts"), ("0002", "users")):
+        for direction in ("up", "down"):
+            path = files / f"{number}_sync_{name}.{direction}.sql"
+            path.write_text(path.read_text().replace("schema.table", f"public.{name}").replace("'table'", f"'{name}'"))
+            assert list(sqlfile.broken_rules(path.read_bytes())) == []
+    succeed(blank, "-n", "site", "upgrade", "head", ini=ini)
+    assert blank.crm.sql("select name from rowferry.entities order by name") == [{"name": "accounts"}, {"name": "users"}]
+    succeed(blank, "-n", "site", "downgrade", "base", ini=ini)
+    assert blank.crm.sql("select name from rowferry.entities") == []
+
+
+def test_a_new_revision_keeps_the_id_that_its_user_gave_and_files_that_are_there(blank: Nodes, tmp_path: Path) -> None:
+    ini = plant(tmp_path, "site")
+    kept = tmp_path / "site_sql" / "revisions" / "0007_attach_customers.up.sql"
+    kept.write_text("select 1;\n")
+    succeed(blank, "-n", "site", "revision", "--rev-id", "site_0007", "-m", "0007 attach customers", ini=ini)
+    assert "site_0007" in (tmp_path / "site" / "0007_attach_customers.py").read_text()
+    assert kept.read_text() == "select 1;\n"
 
 
 # The rules for files

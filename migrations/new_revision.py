@@ -1,0 +1,52 @@
+"""Writes the SQL files that a new revision of the site names, filled with what most revisions begin with.
+
+Alembic runs it after `alembic -n site revision` (section [post_write_hooks] of alembic.ini):
+
+    python -m migrations.new_revision REVISION_FILE SITE_REVISIONS SITE_SQL
+
+Each argument is a path; a revision that lies elsewhere than in SITE_REVISIONS is left alone, and so is a file that is there.
+"""
+
+from __future__ import annotations
+
+import re
+import sys
+from pathlib import Path
+
+UP = """\
+-- {title}: runs on every node. Where the nodes differ, make a file for each: {stem}.crm.up.sql.
+-- The name below is no table, so that nothing happens before you have written yours.
+select rowferry.require_core({version});
+
+-- p_entity   the name that both nodes use, if it is not the table's
+-- p_columns  '{{"id": "customer_id", "name": "title"}}', entity column to column, or an array; without it all of them
+-- p_key      array['code']: columns of a unique index that name a record on both nodes, if the primary key does not
+-- p_conflict_rule  newest, node:crm, or merge:schema.function; the same on both nodes
+-- Rows that are there already are sent later, in psql, by the node that has them: select * from rowferry.backfill('table');
+select rowferry.attach('schema.table');
+"""
+DOWN = """\
+-- Refused while changes wait to be sent.
+select rowferry.detach('table');
+"""
+
+
+def main(file: str, site_revisions: str, site_sql: str) -> None:
+    """Write the files that the revision names and that are missing, and print their names."""
+    path, folder = Path(file), Path(site_sql)
+    if path.parent.resolve() != Path(site_revisions).resolve():
+        return
+    core = Path(__file__).parent / "core"
+    version = max(int(found.name[:4]) for found in core.glob("[0-9][0-9][0-9][0-9]_*.py"))
+    for name in re.findall(r'sqlfile\.run\("([^"]+)"\)', path.read_text(encoding="utf-8")):
+        target = folder / name
+        if not target.exists():
+            target.parent.mkdir(parents=True, exist_ok=True)
+            stem = target.name.partition(".")[0]
+            text = DOWN if name.endswith(".down.sql") else UP
+            target.write_text(text.format(title=stem[5:].replace("_", " "), stem=stem, version=version), encoding="utf-8")
+            print(f"  Write {target}, which is yours to fill in")
+
+
+if __name__ == "__main__":
+    main(*sys.argv[1:])
