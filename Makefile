@@ -1,10 +1,10 @@
 .DEFAULT_GOAL := help
 PYTHON ?= python3
 PIP := .venv/bin/python -m pip --quiet --quiet --disable-pip-version-check --no-input
-.PHONY: help install demo test soak bench lint
+.PHONY: help install demo test soak bench lint new-function
 
 help: ## list the targets
-	@sed -n 's/^\([a-z]*\):[^#]*## /\1\t/p' Makefile | expand -t 12
+	@sed -n 's/^\([a-z-]*\):[^#]*## /\1\t/p' Makefile | expand -t 14
 
 install: .venv/installed ## make .venv with exactly what requirements.lock names
 	@:
@@ -24,6 +24,9 @@ bench: .venv/installed ## measure beside native logical replication, on the same
 lint: .venv/installed ## ruff and mypy
 	@.venv/bin/ruff check --quiet
 	@.venv/bin/mypy
+
+new-function: .venv/installed ## begin a new version of the function NAME, with a revision that runs it
+	@.venv/bin/python -m migrations.new_function $(NAME)
 
 .venv/installed: requirements.lock pyproject.toml
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \

@@ -4,6 +4,7 @@ import configparser
 import itertools
 import os
 import re
+import shutil
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -650,6 +651,31 @@ def test_a_new_revision_keeps_the_id_that_its_user_gave_and_files_that_are_there
     succeed(blank, "-n", "site", "revision", "--rev-id", "site_0007", "-m", "0007 attach customers", ini=ini)
     assert "site_0007" in (tmp_path / "site" / "0007_attach_customers.py").read_text()
     assert kept.read_text() == "select 1;\n"
+
+
+def test_a_new_version_of_a_function_goes_up_and_down_with_its_revision(blank: Nodes, tmp_path: Path) -> None:
+    for part in ("migrations", "sql"):
+        shutil.copytree(REPO / part, tmp_path / part, ignore=shutil.ignore_patterns("__pycache__"))
+    ini = Path(shutil.copy(INI, tmp_path))
+    [before] = {int(path.name[:4]) for path in (REPO / "migrations" / "core").glob("0*.py")} - {
+        int(path.name[:4]) - 1 for path in (REPO / "migrations" / "core").glob("0*.py")
+    }
+    begin = [sys.executable, "-m", "migrations.new_function"]
+    done = subprocess.run([*begin, "pause"], cwd=tmp_path, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    made = {tmp_path / name for name in done.stdout.split()}
+    assert len(made) == 3 and all(path.is_file() for path in made)
+    [function] = (path for path in made if path.name.startswith("pause_v"))
+    function.write_text(function.read_text().replace(" is '", " is 'New: ", 1))
+    succeed(blank, "upgrade", "head", ini=ini)
+    read = "select rowferry.version() as version, obj_description(p.oid) as comment from pg_proc p where p.proname = 'pause'"
+    [after] = blank.crm.sql(read)
+    assert after["version"] == before + 1 and after["comment"].startswith("New: ")
+    succeed(blank, "downgrade", "-1", ini=ini)
+    [again] = blank.crm.sql(read)
+    assert again["version"] == before and not again["comment"].startswith("New: ")
+    wrong = subprocess.run([*begin, "pauze"], cwd=tmp_path, capture_output=True, text=True)
+    assert wrong.returncode == 2 and "Hint: pause" in wrong.stderr and len(wrong.stderr.splitlines()) == 1
 
 
 # The rules for files

@@ -1,0 +1,1 @@
+select rowferry._note_release();
