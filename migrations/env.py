@@ -135,6 +135,7 @@ def number_revision() -> None:
             directives[0].rev_id = f"{lineage}_{place}"
             directives[0].message = f"{place} {directives[0].message or 'changes'}"
 
+    # As for a script, Alembic then asks for no connection.
     context.configure(dialect_name="postgresql", as_sql=True, process_revision_directives=number)
     context.run_migrations()
 

@@ -49,9 +49,14 @@ def downgrade() -> None:
 '''
 
 
-def last(name: str) -> Path | None:
-    """The newest file of a function."""
-    return max((path for path in FUNCTIONS.glob(f"{name}_v??.sql") if path.stem[:-4] == name), default=None)
+def newest_revision() -> int:
+    """Number of core's newest revision, which is the version of the schema that it makes."""
+    return max(int(path.name[:4]) for path in CORE.glob("[0-9][0-9][0-9][0-9]_*.py"))
+
+
+def newest_files() -> dict[str, Path]:
+    """The newest file of each function, by the function's name."""
+    return {path.stem[:-4]: path for path in sorted(FUNCTIONS.glob("*_v??.sql"))}
 
 
 def following(path: Path) -> Path:
@@ -61,13 +66,14 @@ def following(path: Path) -> Path:
 
 def main(name: str) -> int:
     """Write the files and print their names. Returns 0, or 2 if there is no such function."""
-    old, old_version = last(name), last("version")
-    if old is None or old_version is None or name == "version":
-        names = {path.stem[:-4] for path in FUNCTIONS.glob("*_v??.sql")} - {"version"}
-        near = ", ".join(difflib.get_close_matches(name, names)) or "ls sql/core/functions"
+    files = newest_files()
+    old_version = files.pop("version")  # each revision makes a new one
+    old = files.get(name)
+    if old is None:
+        near = ", ".join(difflib.get_close_matches(name, files)) or "ls sql/core/functions"
         print(f"no function {name!r} to make a new version of. Hint: {near}", file=sys.stderr)
         return 2
-    before = max(int(path.name[:4]) for path in CORE.glob("[0-9][0-9][0-9][0-9]_*.py"))
+    before = newest_revision()
     new, new_version = following(old), following(old_version)
     revision = CORE / f"{before + 1:04}_{name.strip('_')}.py"
     texts = {

@@ -13,6 +13,8 @@ import re
 import sys
 from pathlib import Path
 
+from migrations.new_function import newest_revision
+
 UP = """\
 -- {title}: runs on every node. Where the nodes differ, make a file for each: {stem}.crm.up.sql.
 -- The name below is no table, so that nothing happens before you have written yours.
@@ -36,15 +38,14 @@ def main(file: str, site_revisions: str, site_sql: str) -> None:
     path, folder = Path(file), Path(site_sql)
     if path.parent.resolve() != Path(site_revisions).resolve():
         return
-    core = Path(__file__).parent / "core"
-    version = max(int(found.name[:4]) for found in core.glob("[0-9][0-9][0-9][0-9]_*.py"))
     for name in re.findall(r'sqlfile\.run\("([^"]+)"\)', path.read_text(encoding="utf-8")):
         target = folder / name
         if not target.exists():
             target.parent.mkdir(parents=True, exist_ok=True)
             stem = target.name.partition(".")[0]
-            text = DOWN if name.endswith(".down.sql") else UP
-            target.write_text(text.format(title=stem[5:].replace("_", " "), stem=stem, version=version), encoding="utf-8")
+            title = re.sub(r"^\d+_", "", stem).replace("_", " ")
+            text = DOWN if name.endswith(".down.sql") else UP.format(title=title, stem=stem, version=newest_revision())
+            target.write_text(text, encoding="utf-8")
             print(f"  Write {target}, which is yours to fill in")
 
 

@@ -648,6 +648,8 @@ def test_a_new_revision_keeps_the_id_that_its_user_gave_and_files_that_are_there
     ini = plant(tmp_path, "site")
     kept = tmp_path / "site_sql" / "revisions" / "0007_attach_customers.up.sql"
     kept.write_text("select 1;\n")
+    succeed(blank, "-n", "site", "revision", "--rev-id", "own", "-m", "take part", ini=ini)
+    assert (tmp_path / "site_sql" / "revisions" / "take_part.up.sql").read_text().startswith("-- take part: runs on every node.")
     succeed(blank, "-n", "site", "revision", "--rev-id", "site_0007", "-m", "0007 attach customers", ini=ini)
     assert "site_0007" in (tmp_path / "site" / "0007_attach_customers.py").read_text()
     assert kept.read_text() == "select 1;\n"
@@ -657,9 +659,7 @@ def test_a_new_version_of_a_function_goes_up_and_down_with_its_revision(blank: N
     for part in ("migrations", "sql"):
         shutil.copytree(REPO / part, tmp_path / part, ignore=shutil.ignore_patterns("__pycache__"))
     ini = Path(shutil.copy(INI, tmp_path))
-    [before] = {int(path.name[:4]) for path in (REPO / "migrations" / "core").glob("0*.py")} - {
-        int(path.name[:4]) - 1 for path in (REPO / "migrations" / "core").glob("0*.py")
-    }
+    before = max(int(path.name[:4]) for path in (REPO / "migrations" / "core").glob("0*.py"))
     begin = [sys.executable, "-m", "migrations.new_function"]
     done = subprocess.run([*begin, "pause"], cwd=tmp_path, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
@@ -674,8 +674,9 @@ def test_a_new_version_of_a_function_goes_up_and_down_with_its_revision(blank: N
     succeed(blank, "downgrade", "-1", ini=ini)
     [again] = blank.crm.sql(read)
     assert again["version"] == before and not again["comment"].startswith("New: ")
-    wrong = subprocess.run([*begin, "pauze"], cwd=tmp_path, capture_output=True, text=True)
-    assert wrong.returncode == 2 and "Hint: pause" in wrong.stderr and len(wrong.stderr.splitlines()) == 1
+    for name, hint in (("pauze", "pause"), ("version", "_session"), ("", "ls sql"), ("/x", "ls sql")):
+        wrong = subprocess.run([*begin, name], cwd=tmp_path, capture_output=True, text=True)
+        assert wrong.returncode == 2 and f"Hint: {hint}" in wrong.stderr and len(wrong.stderr.splitlines()) == 1
 
 
 # The rules for files

@@ -32,6 +32,7 @@ def upgrade() -> None:
             "functions/_selftest_scenarios_v01.sql",
             "functions/selftest_v01.sql",
             "revisions/0010_check_rights.up.sql",
+            "revisions/note_release.sql",
             "revisions/as_runner.sql",
         ]
     )
