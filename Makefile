@@ -1,7 +1,7 @@
 .DEFAULT_GOAL := help
 PYTHON ?= python3
 PIP := .venv/bin/python -m pip --quiet --quiet --disable-pip-version-check --no-input
-.PHONY: help install demo test soak bench lint new-function
+.PHONY: help install demo test test-all soak bench lint new-function
 
 help: ## list the targets
 	@sed -n 's/^\([a-z-]*\):[^#]*## /\1\t/p' Makefile | expand -t 14
@@ -12,8 +12,12 @@ install: .venv/installed ## make .venv with exactly what requirements.lock names
 demo: .venv/installed ## two databases and the worker between them, on throw-away servers
 	@.venv/bin/rowferry demo
 
-test: .venv/installed ## run the tests on throw-away servers (ARGS="-k name" selects)
-	@.venv/bin/pytest -q -n 2 $(ARGS)
+test: .venv/installed ## run the tests on throw-away servers (ARGS="-k name" selects, PG=14 takes servers of that version)
+	@$(if $(PG),ROWFERRY_PG_BIN=$$(.venv/bin/python tests/majors.py $(PG)) && export ROWFERRY_PG_BIN && )\
+	  .venv/bin/pytest -q -n 2 $(ARGS)
+
+test-all: ## run the tests on every version of PostgreSQL, 14 to 18, one after the other
+	@for version in 14 15 16 17 18; do echo "PostgreSQL $$version" && $(MAKE) --no-print-directory test PG=$$version || exit; done
 
 soak: .venv/installed ## random histories and faults for MINUTES=10, then mutants (SEED=n repeats)
 	@.venv/bin/python tests/soak.py --minutes $(or $(MINUTES),10) $(if $(SEED),--seed $(SEED))
