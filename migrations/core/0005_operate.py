@@ -13,6 +13,7 @@ def upgrade() -> None:
             "views/sync_events_v01.sql",
             "functions/_link_v01.sql",
             "functions/_find_entity_v01.sql",
+            "functions/_check_way_v01.sql",
             "functions/_present_row_v01.sql",
             "functions/skip_v01.sql",
             "functions/_skip_deleted_v01.sql",

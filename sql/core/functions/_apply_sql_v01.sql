@@ -38,6 +38,8 @@ declare
   v_selected text;
   v_immediate boolean;
   v_write text;
+  v_within text := case when p_entity.filter is not null then format('rowferry.%I(t.*)', rowferry._object_name('within_', p_entity.name)) end;
+  v_outside text;
 begin
   v_path := (select concat_ws(', ', quote_ident(n.nspname), case when n.nspname <> 'public' then 'public' end, 'pg_temp')
     from pg_class c join pg_namespace n on n.oid = c.relnamespace where c.oid = p_entity.relation);
@@ -82,6 +84,14 @@ begin
       join pg_attribute a on a.attrelid = i.indrelid and a.attnum = k)
       = (select array_agg(c.local order by c.local collate "C") from rowferry._entity_columns(p_entity) c where c.key_position is not null);
 
+  -- Before and after: neither a row that is not kept in sync is overwritten, nor does one become such a row.
+  v_outside := case when v_within is null then '' else format($f$  if exists (select from %s t join %s on %s where not %s) then
+    raise exception using errcode = '23514', message = 'the row is outside of the filter of the other node',
+      hint = %L;
+  end if;
+$f$, p_entity.relation, v_from, v_key_join, v_within, format('There only rows of %s with %s are kept in sync: change the row, here or there, or give the change up: select rowferry.skip(id, reason);',
+    p_entity.relation, p_entity.filter)) end;
+
   -- A deferrable key cannot arbitrate: update what is there, then insert what is not.
   v_write := case when v_immediate then format($f$
   insert into %1$s as t (%2$s) overriding system value
@@ -113,9 +123,9 @@ returns void
     insert into %7$s (%8$s) overriding system value
     select %9$s
     from %10$s;
-    return;
+%11$s    return;
   end if;
-%4$s%5$send
+%11$s%4$s%5$s%11$send
 $rowferry$$f$,
     rowferry._object_name('apply_', p_entity.name), format(v_head, v_path),
     case when v_lossy is null then '' else format($f$  if exists (select from %s where %s) then
@@ -130,7 +140,7 @@ $f$, v_lossy_from, v_lossy, quote_literal(format('Give the column the type that 
   from %s
   where %s and row(%s)::record operator(pg_catalog.*<>) row(%s)::record;
 $f$, p_entity.relation, v_moved_set, v_from, v_key_join, v_moved_old, v_moved_new) end,
-    ltrim(v_write, E'\n'), v_check, p_entity.relation, v_inserted, v_selected, v_from);
+    ltrim(v_write, E'\n'), v_check, p_entity.relation, v_inserted, v_selected, v_from, v_outside);
 
   return next format($f$create or replace function rowferry.%1$I(
   p_keys text[]
@@ -146,7 +156,7 @@ $rowferry$$f$,
         select format('%s t where t.%I operator(pg_catalog.=) any (array(select pg_catalog.unnest($1::%s[])))', p_entity.relation, c.local, c.type)
         from rowferry._entity_columns(p_entity) c
         where c.key_position is not null and cardinality(p_entity.key_columns) = 1),
-      format('%s t using %s where %s', p_entity.relation, v_keys_from, v_keys_join)), v_check);
+      format('%s t using %s where %s', p_entity.relation, v_keys_from, v_keys_join)) || coalesce(' and ' || v_within, ''), v_check);
 
   return next format($f$create or replace function rowferry.%1$I(
   p_keys text[]

@@ -50,7 +50,7 @@ begin
 %3$s  return query execute format(%2$L, p_relation);
 end
 $rowferry$$f$, rowferry._object_name('emptied_', p_entity.name),
-    'select ' || replace(rowferry._record_id_sql(p_entity, 't'), '%', '%%') || ' from only %s t', v_check);
+    'select ' || replace(rowferry._record_id_sql(p_entity, 't'), '%', '%%') || ' from only %s t' || coalesce(' where ' || replace(rowferry._filter_sql(p_entity, 't'), '%', '%%'), ''), v_check);
 end
 $function$;
 comment on function rowferry._breaker_sql(rowferry.entities) is 'DDL of the functions that count an entity''s rows and list those about to be truncated.';

@@ -2,6 +2,7 @@
 -- table row triggers are used, since a statement trigger would miss writes that name a partition. The function has more rights than
 -- the table's owner: it calls output functions and compares bytes and text, so that no cast, operator or function of others runs.
 -- It is part of every statement of the users: no look at the catalog, which static SQL makes needless, and no SET, hence each name qualified.
+-- A filter is not so spelled, and is looked at in old and new rows: one that enters it or leaves it comes or goes.
 create or replace function rowferry._capture_sql(
   p_entity rowferry.entities
 )
@@ -20,6 +21,10 @@ declare
   v_image text;
   v_settings text;
   v_body text;
+  v_new_rows constant text := coalesce('(select * from new_rows where ' || p_entity.filter || ')', 'new_rows');
+  v_old_rows constant text := coalesce('(select * from old_rows where ' || p_entity.filter || ')', 'old_rows');
+  v_new_within constant text := rowferry._filter_sql(p_entity, 'new');
+  v_old_within constant text := rowferry._filter_sql(p_entity, 'old');
 begin
   select string_agg(distinct s.clause, '' order by s.clause) into v_settings
   from rowferry._entity_columns(p_entity) c
@@ -28,6 +33,9 @@ begin
     ('timestamp with%', E'\nset timezone = \'UTC\''),
     ('bytea', E'\nset bytea_output = \'hex\'')) s (types, clause)
   where c.key_position is not null and c.type similar to s.types;
+  if p_entity.filter is not null then
+    v_settings := concat(v_settings, E'\nset search_path = pg_catalog, pg_temp');
+  end if;
 
   select string_agg('%1$s.' || replace(quote_ident(c.local), '%', '%%'), ', ') into v_image from rowferry._entity_columns(p_entity) c;
 
@@ -38,29 +46,34 @@ begin
     into rowferry.events (changed_at, entity_id, hops, event_type, record_id)
     select v_now, %3$s, v_hops, 'i', c.record_id
     from (select %1$s) c (record_id)
-    where v_keys is null or c.record_id operator(pg_catalog.<>) all (v_keys);
+    where %7$s(v_keys is null or c.record_id operator(pg_catalog.<>) all (v_keys));
   elsif tg_op operator(pg_catalog.=) 'DELETE' then
     insert %6$s
     into rowferry.events (changed_at, entity_id, hops, event_type, record_id)
     select v_now, %3$s, v_hops, 'd', c.record_id
     from (select %2$s) c (record_id)
-    where v_keys is null or c.record_id operator(pg_catalog.<>) all (v_keys);
+    where %8$s(v_keys is null or c.record_id operator(pg_catalog.<>) all (v_keys));
   else
     insert %6$s
     into rowferry.events (changed_at, entity_id, hops, event_type, record_id)
-    select v_now, %3$s, v_hops, case when c.record_id operator(pg_catalog.=) c.old_id then 'u'::pg_catalog."char" else 'i' end, c.record_id
-    from (select %1$s, %2$s) c (record_id, old_id)
-    where (c.record_id operator(pg_catalog.<>) c.old_id
-        or row(%4$s)::pg_catalog.record operator(pg_catalog.*<>) row(%5$s)::pg_catalog.record)
+    select v_now, %3$s, v_hops, case %9$swhen c.record_id operator(pg_catalog.=) c.old_id then 'u'::pg_catalog."char" else 'i' end, c.record_id
+    from (select %1$s, %2$s%10$s
+    where %11$s(c.record_id operator(pg_catalog.<>) c.old_id
+        or row(%4$s)::pg_catalog.record operator(pg_catalog.*<>) row(%5$s)::pg_catalog.record%12$s)
       and (v_keys is null or c.record_id operator(pg_catalog.<>) all (v_keys));
     if (%1$s) operator(pg_catalog.<>) (%2$s) then
       insert into rowferry.events (changed_at, entity_id, hops, event_type, record_id)
       select v_now, %3$s, v_hops, 'd', c.record_id
       from (select %2$s) c (record_id)
-      where v_keys is null or c.record_id operator(pg_catalog.<>) all (v_keys);
+      where %8$s(v_keys is null or c.record_id operator(pg_catalog.<>) all (v_keys));
     end if;
   end if;
-$f$, v_new, v_old, p_entity.id, format(v_image, 'new'), format(v_image, 'old'), v_way_out);
+$f$, v_new, v_old, p_entity.id, format(v_image, 'new'), format(v_image, 'old'), v_way_out, v_new_within || ' and ', v_old_within || ' and ',
+      -- A row that enters or leaves the filter is one that comes or goes.
+      case when p_entity.filter is not null then 'when not c.is_within then ''d'' when not c.was_within then ''i'' ' end,
+      coalesce(', ' || v_new_within || ', ' || v_old_within || ') c (record_id, old_id, is_within, was_within)', ') c (record_id, old_id)'),
+      case when p_entity.filter is not null then '(c.is_within or c.was_within and c.record_id operator(pg_catalog.=) c.old_id) and ' end,
+      case when p_entity.filter is not null then ' or c.is_within <> c.was_within' end);
   else
     v_body := format($f$
   if tg_op operator(pg_catalog.=) 'INSERT' then
@@ -68,21 +81,21 @@ $f$, v_new, v_old, p_entity.id, format(v_image, 'new'), format(v_image, 'old'), 
 %2$s  else
 %3$s  end if;
 $f$,
-      rowferry._capture_part_sql(v_way_out, p_entity.id, $c$'i'$c$, 'c.record_id', format('(select %s from new_rows n) c (record_id)', v_new)),
-      rowferry._capture_part_sql(v_way_out, p_entity.id, $c$'d'$c$, 'c.record_id', format('(select %s from old_rows o) c (record_id)', v_old)),
+      rowferry._capture_part_sql(v_way_out, p_entity.id, $c$'i'$c$, 'c.record_id', format('(select %s from %s n) c (record_id)', v_new, v_new_rows)),
+      rowferry._capture_part_sql(v_way_out, p_entity.id, $c$'d'$c$, 'c.record_id', format('(select %s from %s o) c (record_id)', v_old, v_old_rows)),
       rowferry._capture_part_sql(v_way_out, p_entity.id,
         $c$case when n.record_id is null then 'd'::pg_catalog."char" when o.record_id is null then 'i' else 'u' end$c$,
         'coalesce(n.record_id, o.record_id)',
-        format($f$(select %1$s, row(%2$s)::pg_catalog.record from new_rows n) n (record_id, image)
-      full join (select %3$s, row(%4$s)::pg_catalog.record from old_rows o) o (record_id, image)
-        on n.record_id operator(pg_catalog.=) o.record_id$f$, v_new, format(v_image, 'n'), v_old, format(v_image, 'o')),
+        format($f$(select %1$s, row(%2$s)::pg_catalog.record from %5$s n) n (record_id, image)
+      full join (select %3$s, row(%4$s)::pg_catalog.record from %6$s o) o (record_id, image)
+        on n.record_id operator(pg_catalog.=) o.record_id$f$, v_new, format(v_image, 'n'), v_old, format(v_image, 'o'), v_new_rows, v_old_rows),
         'n.record_id is null or o.record_id is null or n.image operator(pg_catalog.*<>) o.image',
         format($f$'u', %1$s
-      from new_rows n
-      cross join old_rows o
+      from %5$s n
+      cross join %6$s o
       where not exists (select from new_rows offset 1)
         and %1$s operator(pg_catalog.=) %3$s
-        and row(%2$s)::pg_catalog.record operator(pg_catalog.*<>) row(%4$s)::pg_catalog.record$f$, v_new, format(v_image, 'n'), v_old, format(v_image, 'o'))));
+        and row(%2$s)::pg_catalog.record operator(pg_catalog.*<>) row(%4$s)::pg_catalog.record$f$, v_new, format(v_image, 'n'), v_old, format(v_image, 'o'), v_new_rows, v_old_rows)));
   end if;
 
   return format($f$create or replace function rowferry.%1$I()
@@ -90,7 +103,7 @@ returns trigger
 language plpgsql
 security definer%2$s
 as $rowferry$
-#variable_conflict use_variable
+#variable_conflict %5$s
 declare
   v_hops smallint := 0;
   v_keys pg_catalog.text[];
@@ -114,7 +127,7 @@ begin
 end
 $rowferry$$f$,
     rowferry._object_name('capture_', p_entity.name), coalesce(v_settings, ''),
-    p_entity.id, btrim(v_body, E'\n'));
+    p_entity.id, btrim(v_body, E'\n'), case when p_entity.filter is null then 'use_variable' else 'use_column' end);
 end
 $function$;
 comment on function rowferry._capture_sql(rowferry.entities) is 'DDL of the function that an entity''s triggers call.';

@@ -49,7 +49,7 @@ as $$
     format('select rowferry.attach(%L, %L);', e.relation, e.name)
   from rowferry.entities e
   cross join lateral (select p.relid from pg_partition_tree(e.relation) p union select e.relation) r
-  where e.peer = p_peer and exists (select from pg_class c where c.oid = e.relation)
+  where e.peer = p_peer and e.direction <> 'receive' and exists (select from pg_class c where c.oid = e.relation)
     and not exists (select from pg_trigger t where t.tgrelid = r.relid and t.tgname = 'rowferry_truncate')
   union all
   select 'warning', t.tgrelid::regclass::text, 'TRUNCATE would empty it on this node only: the trigger that refuses it was altered or disabled',

@@ -120,6 +120,18 @@ begin
   join lateral jsonb_each_text(e.theirs -> 'rules') t using (key)
   where m.value <> t.value
   union all
+  select 'warning', e.relation, format('entity %s goes %s here and %s on %s', e.name, w.mine, w.theirs, p_peer),
+    format('select rowferry.detach(%L); and attach it with p_direction both on both nodes, or send on one and receive on the other.', e.name)
+  from entities e
+  cross join lateral (select e.mine ->> 'direction', e.theirs ->> 'direction') w (mine, theirs)
+  where (w.mine, w.theirs) not in (('both', 'both'), ('send', 'receive'), ('receive', 'send'))
+  union all
+  select case when e.mine ->> 'filter' is null then 'warning' else 'info' end, e.relation,
+    format('of entity %s only rows with %s are kept in sync on %s: others of this node are refused there', e.name, e.theirs ->> 'filter', p_peer),
+    format('select rowferry.detach(%L); and attach it with a p_filter that says the same here.', e.name)
+  from entities e
+  where e.mine ->> 'direction' <> 'receive' and e.theirs ->> 'filter' <> coalesce(e.mine ->> 'filter', '')
+  union all
   select 'error', c.relation, format('column %s travels only from %s: changes of entity %s wait', c.name, case when c.mine is null then p_peer else v_node end, c.entity),
     format('select rowferry.detach(%L); and attach it on both nodes with the same columns (p_columns).', c.entity)
   from columns c
@@ -169,7 +181,8 @@ begin
   cross join lateral (select c.mine -> 'sequence', c.theirs -> 'sequence') s (mine, theirs)
   cross join lateral rowferry._may_draw(s.mine) m
   cross join lateral rowferry._may_draw(s.theirs) t
-  where m.o_from <= t.o_to and t.o_from <= m.o_to
+  where not exists (select from entities e where e.name = c.entity and 'both' <> any (array[e.mine ->> 'direction', e.theirs ->> 'direction']))
+    and m.o_from <= t.o_to and t.o_from <= m.o_to
     and mod((s.mine ->> 'next')::numeric - (s.theirs ->> 'next')::numeric, gcd((s.mine ->> 'increment')::numeric, (s.theirs ->> 'increment')::numeric)) = 0
     and exists (
       select from pg_index i join pg_attribute a on a.attrelid = i.indrelid and a.attnum = any (i.indkey[0:i.indnkeyatts - 1])

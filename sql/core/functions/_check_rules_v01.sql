@@ -28,6 +28,16 @@ begin
     raise exception using errcode = 'RF013', message = 'no such truncate rule', detail = format('%L.', p_entity.truncate_rule),
       hint = 'refuse, or propagate (TRUNCATE deletes the rows on the other node too, once approved).';
   end if;
+  if p_entity.direction not in ('both', 'send', 'receive') then
+    raise exception using errcode = 'RF013', message = 'no such direction', detail = format('%L.', p_entity.direction),
+      hint = 'both, send (only this node''s rows go to the peer) or receive (only the peer''s rows come).';
+  elsif p_entity.direction <> 'both' and (p_entity.orphan_rule <> 'hold' or p_entity.conflict_rule <> 'newest') then
+    raise exception using errcode = 'RF013', message = 'rows that go one way only need no conflict rule and no orphan rule',
+      detail = format('%s, with the rules %s and %s.', p_entity.direction, p_entity.conflict_rule, p_entity.orphan_rule), hint = 'Leave p_conflict_rule and p_orphan_rule out.';
+  elsif p_entity.filter_left not in ('delete', 'keep') then
+    raise exception using errcode = 'RF013', message = 'no such rule for rows that leave the filter', detail = format('%L.', p_entity.filter_left),
+      hint = 'delete (the peer''s row goes) or keep (it stays there as it was last in the filter).';
+  end if;
   if v_merge is null then
     return;
   end if;

@@ -27,9 +27,14 @@ as $$
     ('count_', '', 'About how many rows %s has.'),
     ('emptied_', 'regclass', 'Keys of the rows of %s, or of one partition of it, that are about to be truncated.'),
     ('sequences_', '', 'Where the sequences stand that feed columns of %s.'),
-    ('merge_', 'text[], text[], text[]', 'Merges rows of %s that both nodes changed.')
+    ('merge_', 'text[], text[], text[]', 'Merges rows of %s that both nodes changed.'),
+    ('within_', p_entity.relation::text, 'Whether a row of %s is in its filter.')
   ) f (prefix, arguments, comment)
-  where f.prefix <> 'merge_' or p_entity.conflict_rule like 'merge:%' and rowferry._is_arbiter(p_entity.peer)
+  where case f.prefix
+    when 'merge_' then p_entity.conflict_rule like 'merge:%' and rowferry._is_arbiter(p_entity.peer)
+    when 'within_' then p_entity.filter is not null
+    when 'capture_' then p_entity.direction <> 'receive'
+    else true end
 $$;
 comment on function rowferry._entity_functions(rowferry.entities) is 'The functions generated for an entity.';
 revoke all on function rowferry._entity_functions(rowferry.entities) from public;

@@ -33,7 +33,7 @@ begin
       execute 'select ' || v_function into v_sequences;
     end if;
     v_entities := v_entities || jsonb_build_object(v_entity.name, jsonb_build_object(
-      'relation', v_entity.relation::text, 'key', v_entity.key_columns, 'key_types', v_entity.key_types,
+      'relation', v_entity.relation::text, 'direction', v_entity.direction, 'filter', v_entity.filter, 'key', v_entity.key_columns, 'key_types', v_entity.key_types,
       'rules', (select jsonb_object_agg(r.key, r.value) from jsonb_each_text(to_jsonb(v_entity)) r where r.key in ('conflict_rule', 'orphan_rule')),
       'columns', (
         select jsonb_object_agg(c.name, jsonb_build_object('local', c.local, 'type', t.spelled, 'collation', o.collname, 'required', a.attnotnull,

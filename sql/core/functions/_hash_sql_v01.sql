@@ -40,7 +40,7 @@ set bytea_output = 'hex'
 set lc_monetary = 'C'
 set xmloption = 'content'
 set array_nulls = on
-as $rowferry$
+as $rowferry$%7$s
 begin
 %6$s  if p_bytes is not null then
     select array_agg(r.record_id) filter (where r.before <= p_bytes and r.size <= 4194304),
@@ -52,12 +52,13 @@ begin
       from (select %2$s, (%3$s)::bigint from %4$s) s (record_id, size)
     ) r (record_id, size, before);
   end if;
-  select array_agg(%2$s), array_agg(case when p_hash then hashtextextended(array[%5$s]::text collate "C", 0) end)
+  select array_agg(%2$s), array_agg(case when $3 then hashtextextended(array[%5$s]::text collate "C", 0) end)
   into o_keys, o_hashes
   from %4$s;
 end
 $rowferry$$f$,
-    rowferry._object_name('hash_', p_entity.name), rowferry._record_id_sql(p_entity, 't'), v_parts.o_size, v_parts.o_rows, v_values, v_parts.o_check);
+    rowferry._object_name('hash_', p_entity.name), rowferry._record_id_sql(p_entity, 't'), v_parts.o_size, v_parts.o_rows, v_values, v_parts.o_check,
+    case when p_entity.filter is not null then E'\n#variable_conflict use_column' else '' end);
 end
 $function$;
 comment on function rowferry._hash_sql(rowferry.entities) is 'DDL of the function that hashes rows of an entity.';

@@ -63,7 +63,7 @@ begin
     from pg_catalog.unnest($1) r (record_id)
     left join (
       select %6$s as record_id, t as image
-      from %7$s t join %8$s on %9$s
+      from %7$s t join %8$s on %9$s%13$s
     ) m on m.record_id operator(pg_catalog.=) r.record_id
     left join (
       select u.record_id, row(%10$s)::%7$s as image
@@ -80,7 +80,7 @@ begin
 end
 $rowferry$$f$,
     rowferry._object_name('merge_', p_entity.name), v_path, v_owner_check, v_names[1], v_names[2], rowferry._record_id_sql(p_entity, 't'), p_entity.relation,
-    rowferry._keys_sql(p_entity, '$1'), v_join, v_row, replace(v_from, ') u (', ', pg_catalog.unnest($2)) u ('), v_values);
+    rowferry._keys_sql(p_entity, '$1'), v_join, v_row, replace(v_from, ') u (', ', pg_catalog.unnest($2)) u ('), v_values, case when p_entity.filter is not null then format(' where rowferry.%I(t.*)', rowferry._object_name('within_', p_entity.name)) end);
 end
 $function$;
 comment on function rowferry._merge_sql(rowferry.entities) is 'DDL of the function that merges rows which both sides changed.';

@@ -21,6 +21,9 @@ declare
   v_keys text[];
   v_read record;
 begin
+  if v_entity.direction = 'receive' then
+    return;
+  end if;
   if p_section.keys is not null then
     execute format('select rowferry.%I($1, $2)', rowferry._object_name('differing_', v_entity.name)) into v_keys
     using p_section.column_values, p_section.keys;

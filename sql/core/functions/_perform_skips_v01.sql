@@ -24,7 +24,8 @@ begin
     order by s.id
     limit 1000
   loop
-    if rowferry._delete_events(v_skip.ids) > 0 then
+    -- Of rows that are only sent, the peer's is of no interest.
+    if rowferry._delete_events(v_skip.ids) > 0 and (select e.direction <> 'send' from rowferry.entities e where e.id = v_skip.entity_id) then
       insert into rowferry.events (changed_at, entity_id, event_type, record_id)
       values (v_now, v_skip.entity_id, 'q', v_skip.record_id);
     end if;

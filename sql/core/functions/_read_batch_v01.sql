@@ -174,9 +174,9 @@ begin
           from unnest(v_read.o_alone, v_read.o_sizes) a (key, size));
         v_read.o_cut := v_read.o_cut || v_read.o_alone;
       end if;
-      if cardinality(v_keys) > coalesce(cardinality(v_read.o_keys), 0) + coalesce(cardinality(v_read.o_cut), 0) then
+      if cardinality(v_keys) > coalesce(cardinality(v_read.o_keys), 0) + coalesce(cardinality(v_read.o_cut), 0) + coalesce(cardinality(v_read.o_outside), 0) then
         v_section.gone := nullif(array(select distinct k from unnest(v_keys) k
-          where k not in (select unnest(v_read.o_keys)) and k not in (select unnest(v_read.o_cut))), '{}');
+          where k not in (select unnest(v_read.o_keys)) and k not in (select unnest(v_read.o_cut)) and k not in (select unnest(v_read.o_outside))), '{}');
       end if;
       if v_read.o_cut is not null then
         o_whole := false;

@@ -1,7 +1,7 @@
 -- The row reader of an entity, as DDL: the present rows of some keys, each column as the literal of one array. STABLE, so that it sees the
 -- snapshot of the statement that chose the events. Rows beyond p_bytes (null: no limit) are left for a later batch (o_cut); one always fits,
 -- unless p_bytes is negative. One of more than 4 MB is left (o_alone) unless p_bytes is 120 MB: it takes a call of its own. A row of more than 120 MB is not read
--- (o_large): its text, which is up to twice as long, must fit in one jsonb.
+-- (o_large): its text, which is up to twice as long, must fit in one jsonb. A row outside of the filter is as good as gone, or, if it is to stay on the peer, neither (o_outside).
 create or replace function rowferry._read_sql(
   p_entity rowferry.entities
 )
@@ -28,7 +28,8 @@ begin
   out o_large text[],
   out o_alone text[],
   out o_sizes bigint[],
-  out o_length bigint
+  out o_length bigint,
+  out o_outside text[]
 )
 language plpgsql
 stable
@@ -44,11 +45,11 @@ set lc_monetary = 'C'
 set xmloption = 'content'
 set array_nulls = on
 set enable_seqscan = off
-as $rowferry$
+as $rowferry$%8$s
 declare
   v_most bigint;
 begin
-%6$s  if p_bytes is not null then
+%6$s%7$s  if p_bytes is not null then
     v_most := case when p_bytes < 125829120 then 4194304 else 125829120 end;
     select array_agg(r.record_id) filter (where r.before <= p_bytes and r.size <= v_most),
       array_agg(r.record_id) filter (where r.before > p_bytes and r.size <= v_most),
@@ -69,7 +70,13 @@ begin
 end
 $rowferry$$f$,
     rowferry._object_name('read_', p_entity.name), rowferry._record_id_sql(p_entity, 't'),
-    v_parts.o_size, v_parts.o_rows, v_values, v_parts.o_check);
+    v_parts.o_size, v_parts.o_rows, v_values, v_parts.o_check,
+    -- Not gone: neither sent nor deleted on the peer.
+    case when p_entity.filter is not null and p_entity.filter_left = 'keep' then
+      format(E'  select array_agg(%s) into o_outside\n  from %s%s not %s;\n', rowferry._record_id_sql(p_entity, 't'),
+        (rowferry._reader_parts(jsonb_populate_record(p_entity, '{"filter": null}'))).o_rows,
+        case when cardinality(p_entity.key_columns) = 1 then ' and' else ' where' end, rowferry._filter_sql(p_entity, 't')) else '' end,
+    case when p_entity.filter is not null then E'\n#variable_conflict use_column' else '' end);
 end
 $function$;
 comment on function rowferry._read_sql(rowferry.entities) is 'DDL of the function that reads the present rows of an entity.';

@@ -22,10 +22,10 @@ begin
   join pg_attribute a on a.attrelid = p_entity.relation and a.attname = c.local;
   -- A key of one column is found in one scan of its index, in order.
   o_rows := coalesce((
-      select format('%s t where t.%I operator(pg_catalog.=) any ($1::%s[])', p_entity.relation, c.local, c.type)
+      select format('%s t where t.%I operator(pg_catalog.=) any ($1::%s[])', rowferry._source_sql(p_entity), c.local, c.type)
       from rowferry._entity_columns(p_entity) c
       where c.key_position is not null and cardinality(p_entity.key_columns) = 1),
-    format('%s t join %s on %s', p_entity.relation, rowferry._keys_sql(p_entity, '$1'), v_join));
+    format('%s t join %s on %s', rowferry._source_sql(p_entity), rowferry._keys_sql(p_entity, '$1'), v_join));
   o_check := rowferry._definer_check_sql(p_entity);
 end
 $function$;

@@ -14,6 +14,9 @@ begin
   if v_entity.id is null then
     return jsonb_build_object('entity', p_section.entity, 'sqlstate', 'RF020', 'message', 'the other node has no such entity',
       'hint', 'Attach its table there under this name; delivery then goes on by itself.');
+  elsif v_entity.direction = 'send' and (p_section.keys is not null or p_section.gone is not null) then
+    return jsonb_build_object('entity', p_section.entity, 'sqlstate', 'RF028', 'message', 'the other node only sends rows of this entity',
+      'hint', 'Change them there; here let the table only receive: detach it and attach it with p_direction => ''receive''.');
   elsif v_entity.paused_at is not null then
     return jsonb_build_object('entity', p_section.entity, 'sqlstate', 'RF027', 'message', format('paused on the other node by %s', v_entity.paused_by),
       'hint', format('There: select * from rowferry.resume(p_entity => %L);', v_entity.name));

@@ -1,5 +1,6 @@
 -- The triggers of an entity's table, as DDL. ENABLE ALWAYS: a session in replica role is captured too. TRUNCATE is refused or propagated, on a
 -- partitioned table also in each partition: such a trigger does not come to new partitions by itself, so p_guard_only gives those that lack it.
+-- A table that only receives has none.
 create or replace function rowferry._triggers_sql(
   p_entity rowferry.entities,
   p_guard_only boolean default false
@@ -14,6 +15,9 @@ declare
   v_capture text := format('rowferry.%I()', rowferry._object_name('capture_', p_entity.name));
   v_trigger record;
 begin
+  if p_entity.direction = 'receive' then
+    return;
+  end if;
   for v_trigger in
     select c.name, c.event, c.referencing
     from (values

@@ -15,7 +15,7 @@ as $$
   cross join lateral unnest(case c.relkind when 'p' then array['rowferry_capture']
     else array['rowferry_capture_insert', 'rowferry_capture_update', 'rowferry_capture_delete'] end || array['rowferry_truncate']) w (name)
   left join pg_trigger t on t.tgrelid = c.oid and t.tgname = w.name
-  where e.peer = p_peer and t.tgenabled is distinct from 'A'
+  where e.peer = p_peer and e.direction <> 'receive' and t.tgenabled is distinct from 'A'
   order by e.id, w.name
   limit 1
 $$;

@@ -48,7 +48,7 @@ begin
     v_entity.orphan_rule := p_orphan_rule;
     v_entity.truncate_rule := p_truncate;
     v_entity.direction := p_direction;
-    v_entity.filter := p_filter;
+    v_entity.filter := rowferry._check_filter(p_table, p_filter);
     v_entity.filter_left := p_filter_left;
     v_entity.inbound := p_inbound;
     v_entity.on_apply := p_on_apply;

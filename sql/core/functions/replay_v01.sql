@@ -30,6 +30,7 @@ declare
   v_keys text[];
   v_read record;
 begin
+  perform rowferry._check_way(v_entity, p_sends => true);
   if p_record_ids is null or array_position(p_record_ids, null) is not null then
     raise exception using errcode = 'RF008', message = 'a record has a key', detail = format('%s: null.', v_entity.name),
       hint = format('select * from rowferry.replay(%L, ''17'');', v_entity.name);

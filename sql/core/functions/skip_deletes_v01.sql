@@ -47,7 +47,7 @@ begin
     returning id, record_id, ids, done_at
   ), asked as (
     insert into rowferry.events (changed_at, entity_id, event_type, record_id)
-    select m.done_at, v_entity.id, 'q', m.record_id from made m where m.done_at is not null order by m.id
+    select m.done_at, v_entity.id, 'q', m.record_id from made m where m.done_at is not null and v_entity.direction <> 'send' order by m.id
   )
   select count(*), range_agg(i) filter (where m.done_at is not null) into records, v_ids
   from made m cross join lateral unnest(m.ids) i;
@@ -55,7 +55,7 @@ begin
   delete from rowferry.breakers b where b.entity_id = v_entity.id;
   perform rowferry._end_wait(v_entity.id);
   entity := v_entity.name;
-  state := format('given up; the rows of %s come back with the next exchanges', v_entity.peer);
+  state := format(case v_entity.direction when 'send' then 'given up; %s keeps its rows' else 'given up; the rows of %s come back with the next exchanges' end, v_entity.peer);
   return next;
 end
 $$;

@@ -51,7 +51,8 @@ begin
     end;
     insert into rowferry.skips (peer, entity_id, entity, record_id, ids, reason, last_error, requested_at, requested_by, image)
     values (v_entity.peer, v_entity.id, v_entity.name, v_event.record_id, v_ids, p_reason, v_error, rowferry._now(), session_user, v_image);
-    state := format('given up; the row of %s comes in its place with the next exchange', v_entity.peer);
+    state := format(case v_entity.direction when 'send' then 'given up with the next exchange; %s keeps its row'
+      else 'given up; the row of %s comes in its place with the next exchange' end, v_entity.peer);
   end if;
   return next;
 end

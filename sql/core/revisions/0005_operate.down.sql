@@ -6,6 +6,7 @@ drop function rowferry.pause(text, text);
 drop function rowferry.retry(bigint);
 drop function rowferry.skip(bigint, text);
 drop function rowferry._present_row(rowferry.entities, text);
+drop function rowferry._check_way(rowferry.entities, boolean);
 drop function rowferry._find_entity(text, text);
 drop function rowferry._link(text);
 drop view rowferry.sync_events;

@@ -1,0 +1,15 @@
+-- Whether a row of an entity's table, given by this expression, is kept in sync, as an SQL condition; null: the entity has no filter. The filter's own columns are
+-- not qualified: hence a FROM item in which they are the only ones.
+create or replace function rowferry._filter_sql(
+  p_entity rowferry.entities,
+  p_row text
+)
+returns text
+language sql
+immutable
+set search_path = pg_catalog, pg_temp
+as $$
+  select format('coalesce((select %s from (select %s.*) f), false)', p_entity.filter, p_row) where p_entity.filter is not null
+$$;
+comment on function rowferry._filter_sql(rowferry.entities, text) is 'SQL condition for the rows of an entity''s table that are kept in sync.';
+revoke all on function rowferry._filter_sql(rowferry.entities, text) from public;

@@ -1,0 +1,269 @@
+"""Which rows of a table are kept in sync: attach(p_filter => ..)."""
+
+import pytest
+
+from harness import Nodes
+from harness.exchange import refused_with, rows, sync, waiting
+
+TABLE = "create table customers (id integer primary key, name text, country text, archived boolean not null default false)"
+PARTITIONED = """
+create table customers (id integer primary key, name text, country text, archived boolean not null default false) partition by range (id);
+create table customers_few partition of customers for values from (0) to (100);
+create table customers_many partition of customers default"""
+SWISS = "country = 'CH'"
+
+
+def install(nodes: Nodes, left: str = "delete", there: str | None = None, table: str = TABLE, filter: str = SWISS) -> None:
+    """crm sends its rows within the filter; billing has the filter `there`."""
+    for node, condition in ((nodes.crm, filter), (nodes.billing, there)):
+        node.sql(table)
+        node.sql("select rowferry.attach('customers', p_filter => %s, p_filter_left => %s)", [condition, left])
+
+
+def customers(nodes: Nodes) -> list[str]:
+    return rows(nodes.billing, "select id, name, country from customers")
+
+
+@pytest.mark.parametrize("table", [TABLE, PARTITIONED], ids=["table", "partitioned"])
+def test_only_rows_within_the_filter_travel(nodes: Nodes, table: str) -> None:
+    install(nodes, table=table)
+    nodes.crm.sql("insert into customers values (1, 'Acme', 'CH'), (2, 'Globex', 'DE'), (3, 'Initech', null), (4, 'Hooli', 'CH')")
+    assert waiting(nodes.crm) == ["insert customers 1", "insert customers 4"]
+    sync(*nodes)
+    assert customers(nodes) == ["(1,Acme,CH)", "(4,Hooli,CH)"]
+    nodes.crm.sql("update customers set name = name || '!'")
+    assert waiting(nodes.crm) == ["update customers 1", "update customers 4"]
+    sync(*nodes)
+    nodes.crm.sql("delete from customers where id > 1")
+    assert waiting(nodes.crm) == ["delete customers 4"]
+    sync(*nodes)
+    assert customers(nodes) == ["(1,Acme!,CH)"]
+
+
+@pytest.mark.parametrize("table", [TABLE, PARTITIONED], ids=["table", "partitioned"])
+@pytest.mark.parametrize(("left", "stays"), [("delete", []), ("keep", ["(1,Acme,CH)"])])
+def test_a_row_that_leaves_the_filter_is_deleted_on_the_peer_or_left_there(
+    nodes: Nodes, table: str, left: str, stays: list[str]
+) -> None:
+    install(nodes, left, table=table)
+    nodes.crm.sql("insert into customers values (1, 'Acme', 'CH'), (2, 'Globex', 'DE')")
+    sync(*nodes)
+    nodes.crm.sql("update customers set country = 'DE', name = 'secret' where id = 1")
+    sync(*nodes)
+    assert (customers(nodes), waiting(nodes.crm)) == (stays, [])
+    nodes.crm.sql("update customers set name = 'still secret' where id = 1")
+    nodes.crm.sql("delete from customers where id = 1")
+    assert waiting(nodes.crm) == []
+    nodes.crm.sql("insert into customers values (1, 'Again', 'CH')")
+    sync(*nodes)
+    assert customers(nodes) == ["(1,Again,CH)"]
+
+
+@pytest.mark.parametrize("left", ["delete", "keep"])
+def test_a_row_that_leaves_before_it_was_sent_never_travels(nodes: Nodes, left: str) -> None:
+    install(nodes, left)
+    nodes.crm.sql("insert into customers values (1, 'Acme', 'CH')")
+    nodes.crm.sql("update customers set country = 'DE' where id = 1")
+    sync(*nodes)
+    assert (customers(nodes), waiting(nodes.crm)) == ([], [])
+
+
+def test_a_row_that_enters_the_filter_comes_whatever_column_let_it_in(nodes: Nodes) -> None:
+    for node, condition in ((nodes.crm, "not archived"), (nodes.billing, None)):
+        node.sql(TABLE)
+        node.sql("select rowferry.attach('customers', p_columns => '[\"id\", \"name\"]', p_filter => %s)", [condition])
+    nodes.crm.sql("insert into customers values (1, 'Acme', 'CH', true)")
+    sync(*nodes)
+    assert rows(nodes.billing, "select id, name from customers") == []
+    nodes.crm.sql("update customers set archived = false")
+    sync(*nodes)
+    assert rows(nodes.billing, "select id, name from customers") == ["(1,Acme)"]
+    nodes.crm.sql("update customers set archived = true")
+    sync(*nodes)
+    assert rows(nodes.billing, "select id, name from customers") == []
+
+
+@pytest.mark.parametrize("table", [TABLE, PARTITIONED], ids=["table", "partitioned"])
+def test_a_key_that_changes_takes_its_row_along_or_out(nodes: Nodes, table: str) -> None:
+    install(nodes, table=table)
+    nodes.crm.sql("insert into customers values (1, 'Acme', 'CH'), (2, 'Globex', 'CH'), (3, 'Initech', 'DE')")
+    sync(*nodes)
+    nodes.crm.sql("update customers set id = id + 10, country = case id when 2 then 'DE' else 'CH' end")
+    sync(*nodes)
+    assert customers(nodes) == ["(11,Acme,CH)", "(13,Initech,CH)"]
+
+
+def test_a_row_of_the_peer_outside_of_the_filter_is_held_there_and_overwrites_nothing(nodes: Nodes) -> None:
+    install(nodes)
+    nodes.crm.sql("insert into customers values (1, 'secret', 'DE')")
+    nodes.billing.sql("insert into customers values (1, 'taken', 'CH'), (2, 'stranger', 'DE'), (3, 'Hooli', 'CH')")
+    sync(*nodes)
+    assert rows(nodes.crm, "select id, name, country from customers") == ["(1,secret,DE)", "(3,Hooli,CH)"]
+    assert waiting(nodes.billing) == ["insert customers 1 23514", "insert customers 2 23514"]
+    [held] = nodes.billing.sql("select last_error, hint from rowferry.sync_events where record_id = '2'")
+    assert held["last_error"] == "the row is outside of the filter of the other node"
+    assert SWISS[:7] in held["hint"]
+    nodes.billing.sql("delete from customers where id = 1")
+    nodes.billing.sql("update customers set country = 'CH' where id = 2")
+    sync(*nodes)
+    assert rows(nodes.crm, "select id, name, country from customers") == ["(1,secret,DE)", "(2,stranger,CH)", "(3,Hooli,CH)"]
+    assert waiting(nodes.billing) == []
+
+
+def test_a_conflict_with_a_row_that_left_is_one_with_a_deleted_row(nodes: Nodes) -> None:
+    install(nodes, there=SWISS)
+    nodes.crm.sql("insert into customers values (1, 'Acme', 'CH')")
+    sync(*nodes)
+    nodes.billing.sql("update customers set name = 'of billing' where id = 1")
+    nodes.crm.sql("update customers set country = 'DE' where id = 1")
+    sync(*nodes)
+    assert customers(nodes) == []
+    for node in nodes:
+        [conflict] = node.sql("select winner, winner_row, loser_row ->> 'name' as lost from rowferry.conflicts")
+        assert conflict == {"winner": "crm", "winner_row": None, "lost": "of billing"}
+
+
+@pytest.mark.parametrize("left", ["delete", "keep"])
+def test_backfill_and_compare_walk_rows_within_the_filter_only(nodes: Nodes, left: str) -> None:
+    for node in nodes:
+        node.sql(TABLE)
+    nodes.crm.sql(
+        "insert into customers select i, 'n', case when i % 3 = 0 then 'CH' else 'DE' end from generate_series(1, 90) i"
+    )
+    for node, condition in ((nodes.crm, SWISS), (nodes.billing, None)):
+        node.sql("select rowferry.attach('customers', p_filter => %s, p_filter_left => %s)", [condition, left])
+    nodes.crm.sql("select * from rowferry.backfill('customers')")
+    sync(*nodes)
+    assert rows(nodes.billing, "select count(*), count(*) filter (where country = 'CH') as swiss from customers") == ["(30,30)"]
+    nodes.crm.sql("select * from rowferry.compare('customers')")
+    sync(*nodes)
+    [run] = nodes.crm.sql("select state, only_here, only_there, different from rowferry.compare_runs")
+    assert run == {"state": "finished", "only_here": 0, "only_there": 0, "different": 0}
+
+
+def test_a_truncate_that_is_propagated_takes_rows_within_the_filter(nodes: Nodes) -> None:
+    for node, condition in ((nodes.crm, SWISS), (nodes.billing, None)):
+        node.sql(TABLE)
+        node.sql("select rowferry.attach('customers', p_filter => %s, p_truncate => 'propagate')", [condition])
+        node.sql("select rowferry.set_breaker('customers', null)")
+    nodes.crm.sql("insert into customers values (1, 'Acme', 'CH'), (2, 'Globex', 'DE')")
+    nodes.crm.sql("truncate customers")
+    assert waiting(nodes.crm) == ["insert customers 1", "delete customers 1"]
+    sync(*nodes)
+    assert customers(nodes) == []
+
+
+def test_a_merge_function_gets_null_for_a_row_that_left(nodes: Nodes) -> None:
+    merge = """
+        create schema app;
+        create function app.merge(mine customers, theirs customers) returns customers language sql as
+          'select case when mine is null then null else theirs end'"""
+    for node in nodes:
+        node.sql(TABLE)
+        node.sql(merge)
+        node.sql("select rowferry.attach('customers', p_filter => %s, p_conflict_rule => 'merge:app.merge')", [SWISS])
+    nodes.crm.sql("insert into customers values (1, 'Acme', 'CH')")
+    sync(*nodes)
+    [arbiter] = [
+        node for node in nodes if node.sql("select rowferry._is_arbiter(peer) as arbiter from rowferry.links")[0]["arbiter"]
+    ]
+    [other] = [node for node in nodes if node is not arbiter]
+    arbiter.sql("update customers set country = 'DE' where id = 1")
+    other.sql("update customers set name = 'changed' where id = 1")
+    sync(*nodes)
+    assert rows(other, "select id, name, country from customers") == []
+    assert rows(arbiter, "select id, name, country from customers") == ["(1,Acme,DE)"]
+
+
+def test_names_of_the_generated_functions_own_variables_mean_the_columns(nodes: Nodes) -> None:
+    for node in nodes:
+        node.sql(
+            "create table things (k1 integer, f integer, found boolean, p_keys integer, o_keys integer, tg_op text, t text, primary key (k1, f))"
+        )
+        node.sql(
+            "select rowferry.attach('things', p_filter => 'found and p_keys = o_keys and tg_op = t and k1 = f', p_filter_left => 'keep')"
+        )
+    nodes.crm.sql(
+        "insert into things values (1, 1, true, 7, 7, 'a', 'a'), (2, 2, false, 7, 7, 'a', 'a'), (3, 3, true, 7, 8, 'a', 'a')"
+    )
+    sync(*nodes)
+    assert rows(nodes.billing, "select k1 from things") == ["(1)"]
+    nodes.billing.sql("delete from things")
+    sync(*nodes)
+    assert rows(nodes.crm, "select k1 from things") == ["(2)", "(3)"]
+
+
+@pytest.mark.parametrize(
+    "condition",
+    [
+        "country",
+        "nowhere = 1",
+        "country = (select 'CH')",
+        "count(*) > 1",
+        "now() > '2020-01-01'",
+        "random() < 0.5",
+        "true); drop table customers; select (true",
+        "public.shady(country)",
+        "country operator(public.=~) 'CH'",
+        "",
+        "country = 'CH' --",
+        "'$rowferry$' = country",
+    ],
+)
+def test_what_is_no_filter_is_refused_with_a_hint(nodes: Nodes, condition: str) -> None:
+    nodes.crm.sql(TABLE)
+    nodes.crm.sql("create function public.shady(text) returns boolean language sql immutable return true")
+    nodes.crm.sql("create function public.like_it(text, text) returns boolean language sql immutable return true")
+    nodes.crm.sql("create operator public.=~ (function = public.like_it, leftarg = text, rightarg = text)")
+    if condition.endswith("--"):
+        assert nodes.crm.sql("select rowferry.attach('customers', p_filter => %s)", [condition])
+        assert nodes.crm.sql("select filter from rowferry.entities") == [{"filter": "(country = 'CH'::text)"}]
+        return
+    refused_with("RF010", nodes.crm, "select rowferry.attach('customers', p_filter => %s)", [condition])
+    assert nodes.crm.sql("select to_regclass('customers') as there, (select count(*) from rowferry.entities) as attached") == [
+        {"there": "customers", "attached": 0}
+    ]
+    assert nodes.crm.sql("select relname from pg_class where relname like 'rowferry\\_filter%%'", []) == []
+
+
+def test_a_filter_rule_that_is_none_and_a_column_that_would_be_a_variable_are_refused(nodes: Nodes) -> None:
+    nodes.crm.sql(TABLE)
+    refused_with("RF013", nodes.crm, "select rowferry.attach('customers', p_filter => 'true', p_filter_left => 'drop')")
+    nodes.crm.sql("alter table customers rename name to v_keys")
+    refused_with("RF010", nodes.crm, "select rowferry.attach('customers', p_filter => 'true')")
+
+
+def test_operators_of_others_do_not_stand_in_for_those_of_a_filter(nodes: Nodes) -> None:
+    """Writing functions run with public in search_path, where anybody may have put an operator that fits better."""
+    nodes.crm.sql("create type public.kind as enum ('a', 'b')")
+    nodes.crm.sql("create table things (id integer primary key, kind public.kind)")
+    nodes.billing.sql("create table things (id integer primary key, kind text)")
+    nodes.crm.sql("grant usage on schema public to rowferry_owner")
+    nodes.crm.sql("select rowferry.attach('things', p_filter => 'kind = ''a''::public.kind')")
+    nodes.billing.sql("select rowferry.attach('things')")
+    nodes.crm.sql(
+        "create function public.never(public.kind, public.kind) returns boolean language plpgsql as 'begin raise exception ''hijacked''; end'"
+    )
+    nodes.crm.sql("create operator public.= (function = public.never, leftarg = public.kind, rightarg = public.kind)")
+    nodes.crm.sql("insert into things values (1, 'a'), (2, 'b')")
+    sync(*nodes)
+    nodes.billing.sql("insert into things values (3, 'a')")
+    nodes.billing.sql("update things set id = 4 where id = 1")
+    sync(*nodes)
+    assert rows(nodes.crm, "select id, kind from things") == ["(2,b)", "(3,a)", "(4,a)"]
+
+
+def test_check_names_a_filter_that_only_the_peer_has(nodes: Nodes) -> None:
+    install(nodes)
+    sync(*nodes)
+    [found] = nodes.billing.sql(
+        "select severity, problem from rowferry.check() where problem like '%%filter%%' or problem like '%%only rows%%'", []
+    )
+    assert found["severity"] == "warning"
+    assert "on crm" in found["problem"]
+
+
+def test_detach_takes_all_of_it_away(nodes: Nodes) -> None:
+    install(nodes, "keep")
+    nodes.crm.sql("select rowferry.detach('customers')")
+    assert nodes.crm.sql("select proname from pg_proc where proname like '%%\\_customers'", []) == []
