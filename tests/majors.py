@@ -1,4 +1,4 @@
-"""The server programs of a major version of PostgreSQL: `python tests/majors.py 14` prints their folder; older ones are fetched once."""
+"""The server programs of a major version of PostgreSQL, fetched once: `python tests/majors.py 14` prints their folder."""
 
 from __future__ import annotations
 

@@ -6,8 +6,8 @@ from harness import Nodes
 from harness.exchange import refused_with, rows, sync, waiting
 
 TABLE = "create table customers (id integer primary key, name text, country text, archived boolean not null default false)"
-PARTITIONED = """
-create table customers (id integer primary key, name text, country text, archived boolean not null default false) partition by range (id);
+PARTITIONED = f"""
+{TABLE} partition by range (id);
 create table customers_few partition of customers for values from (0) to (100);
 create table customers_many partition of customers default"""
 SWISS = "country = 'CH'"
@@ -177,12 +177,10 @@ def test_a_merge_function_gets_null_for_a_row_that_left(nodes: Nodes) -> None:
 
 def test_names_of_the_generated_functions_own_variables_mean_the_columns(nodes: Nodes) -> None:
     for node in nodes:
-        node.sql(
-            "create table things (k1 integer, f integer, found boolean, p_keys integer, o_keys integer, tg_op text, t text, primary key (k1, f))"
-        )
-        node.sql(
-            "select rowferry.attach('things', p_filter => 'found and p_keys = o_keys and tg_op = t and k1 = f', p_filter_left => 'keep')"
-        )
+        columns = "k1 integer, f integer, found boolean, p_keys integer, o_keys integer, tg_op text, t text"
+        node.sql(f"create table things ({columns}, primary key (k1, f))")
+        condition = "found and p_keys = o_keys and tg_op = t and k1 = f"
+        node.sql("select rowferry.attach('things', p_filter => %s, p_filter_left => 'keep')", [condition])
     nodes.crm.sql(
         "insert into things values (1, 1, true, 7, 7, 'a', 'a'), (2, 2, false, 7, 7, 'a', 'a'), (3, 3, true, 7, 8, 'a', 'a')"
     )
@@ -241,9 +239,8 @@ def test_operators_of_others_do_not_stand_in_for_those_of_a_filter(nodes: Nodes)
     nodes.crm.sql("grant usage on schema public to rowferry_owner")
     nodes.crm.sql("select rowferry.attach('things', p_filter => 'kind = ''a''::public.kind')")
     nodes.billing.sql("select rowferry.attach('things')")
-    nodes.crm.sql(
-        "create function public.never(public.kind, public.kind) returns boolean language plpgsql as 'begin raise exception ''hijacked''; end'"
-    )
+    body = "begin raise exception 'hijacked'; end"
+    nodes.crm.sql(f"create function public.never(kind, kind) returns boolean language plpgsql as $${body}$$")
     nodes.crm.sql("create operator public.= (function = public.never, leftarg = public.kind, rightarg = public.kind)")
     nodes.crm.sql("insert into things values (1, 'a'), (2, 'b')")
     sync(*nodes)
