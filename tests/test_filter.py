@@ -49,6 +49,7 @@ def test_a_row_that_leaves_the_filter_is_deleted_on_the_peer_or_left_there(
     nodes.crm.sql("insert into customers values (1, 'Acme', 'CH'), (2, 'Globex', 'DE')")
     sync(*nodes)
     nodes.crm.sql("update customers set country = 'DE', name = 'secret' where id = 1")
+    assert waiting(nodes.crm) == ["delete customers 1"]
     sync(*nodes)
     assert (customers(nodes), waiting(nodes.crm)) == (stays, [])
     nodes.crm.sql("update customers set name = 'still secret' where id = 1")
@@ -68,9 +69,10 @@ def test_a_row_that_leaves_before_it_was_sent_never_travels(nodes: Nodes, left: 
     assert (customers(nodes), waiting(nodes.crm)) == ([], [])
 
 
-def test_a_row_that_enters_the_filter_comes_whatever_column_let_it_in(nodes: Nodes) -> None:
+@pytest.mark.parametrize("table", [TABLE, PARTITIONED], ids=["table", "partitioned"])
+def test_a_row_that_enters_the_filter_comes_whatever_column_let_it_in(nodes: Nodes, table: str) -> None:
     for node, condition in ((nodes.crm, "not archived"), (nodes.billing, None)):
-        node.sql(TABLE)
+        node.sql(table)
         node.sql("select rowferry.attach('customers', p_columns => '[\"id\", \"name\"]', p_filter => %s)", [condition])
     nodes.crm.sql("insert into customers values (1, 'Acme', 'CH', true)")
     sync(*nodes)

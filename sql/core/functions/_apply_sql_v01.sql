@@ -1,6 +1,6 @@
 -- The functions that write an entity's rows, as DDL: apply (upsert), delete, lock (says which rows a user holds) and differing
 -- (says which rows are not stored as sent). They belong to the table's owner, so that its triggers run with no more than its rights.
--- Apply and delete run triggers that may rely on the table's schema and public being in search_path, where others may put functions
+-- A function of the user's may write in place of the upsert. Apply and delete run triggers that may rely on the table's schema and public being in search_path, where others may put functions
 -- and operators: hence each of theirs is named with its schema. Parameters go by number: their names may be those of columns.
 create or replace function rowferry._apply_sql(
   p_entity rowferry.entities
@@ -40,6 +40,8 @@ declare
   v_write text;
   v_within text := case when p_entity.filter is not null then format('rowferry.%I(t.*)', rowferry._object_name('within_', p_entity.name)) end;
   v_outside text;
+  v_row text;
+  v_handler text[] := parse_ident(p_entity.on_apply);
 begin
   v_path := (select concat_ws(', ', quote_ident(n.nspname), case when n.nspname <> 'public' then 'public' end, 'pg_temp')
     from pg_class c join pg_namespace n on n.oid = c.relnamespace where c.oid = p_entity.relation);
@@ -112,20 +114,31 @@ $f$, p_entity.relation, v_inserted, v_selected, v_from, v_key_join,
         p_entity.relation, v_set_sent, v_from, v_key_join, v_old, v_plain_sent) end)
   end;
 
+  if v_handler is not null then
+    select string_agg(case when c.position is null then 'null' else format('%s::%s', case when c.typed then 'u.c' || c.position else format('u.c%s::%s', c.position, c.type) end,
+        format_type(a.atttypid, a.atttypmod)) end, ', ' order by a.attnum)
+    into v_row
+    from pg_attribute a
+    left join rowferry._entity_columns(p_entity) c on c.local = a.attname
+    where a.attrelid = p_entity.relation and a.attnum > 0 and not a.attisdropped;
+    -- A row that it leaves out would be taken for one that was deleted here, and go on the peer.
+    v_write := format($f$
+  perform %1$I.%2$I(array(select row(%3$s)::%4$s from %5$s));
+  if exists (select from %5$s where not exists (select from %4$s t where %6$s)) then
+    raise exception using errcode = 'RF029', message = 'the function that applies rows on the other node has left one out',
+      hint = %7$L;
+  end if;
+$f$, v_handler[1], v_handler[2], v_row, p_entity.relation, v_from, v_key_join,
+      format('There %s must leave a row of %s for each that it was given.', p_entity.on_apply, p_entity.relation));
+  end if;
+
   return next format($f$create or replace function rowferry.%1$I(
   p_columns text[],
   p_created boolean
 )
 returns void
 %2$sbegin
-%6$s%3$s  -- All of them new: if one is not, the whole is tried again as rows that may be there.
-  if $2 then
-    insert into %7$s (%8$s) overriding system value
-    select %9$s
-    from %10$s;
-%11$s    return;
-  end if;
-%11$s%4$s%5$s%11$send
+%6$s%3$s%12$s%11$s%4$s%5$s%11$send
 $rowferry$$f$,
     rowferry._object_name('apply_', p_entity.name), format(v_head, v_path),
     case when v_lossy is null then '' else format($f$  if exists (select from %s where %s) then
@@ -136,11 +149,19 @@ $f$, v_lossy_from, v_lossy, quote_literal(format('Give the column the type that 
       p_entity.relation::text))) end,
     -- Setting a unique column locks out children of the row, even where its value stays: only where it changes. A key of which one
     -- value has two spellings (1.0 and 1.00) takes the one that was sent.
-    case when v_moved_set is null then '' else format($f$  update %s t set %s
+    case when v_moved_set is null or v_handler is not null then '' else format($f$  update %s t set %s
   from %s
   where %s and row(%s)::record operator(pg_catalog.*<>) row(%s)::record;
 $f$, p_entity.relation, v_moved_set, v_from, v_key_join, v_moved_old, v_moved_new) end,
-    ltrim(v_write, E'\n'), v_check, p_entity.relation, v_inserted, v_selected, v_from, v_outside);
+    ltrim(v_write, E'\n'), v_check, p_entity.relation, v_inserted, v_selected, v_from, v_outside,
+    case when v_handler is null then format($f$  -- All of them new: if one is not, the whole is tried again as rows that may be there.
+  if $2 then
+    insert into %1$s (%2$s) overriding system value
+    select %3$s
+    from %4$s;
+%5$s    return;
+  end if;
+$f$, p_entity.relation, v_inserted, v_selected, v_from, v_outside) end);
 
   return next format($f$create or replace function rowferry.%1$I(
   p_keys text[]

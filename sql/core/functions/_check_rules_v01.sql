@@ -37,6 +37,8 @@ begin
   elsif p_entity.filter_left not in ('delete', 'keep') then
     raise exception using errcode = 'RF013', message = 'no such rule for rows that leave the filter', detail = format('%L.', p_entity.filter_left),
       hint = 'delete (the peer''s row goes) or keep (it stays there as it was last in the filter).';
+  elsif p_entity.on_apply is not null then
+    perform rowferry._check_handler(p_entity);
   end if;
   if v_merge is null then
     return;

@@ -4,8 +4,7 @@ create or replace function rowferry._plan_entity(
   p_entity text,
   p_columns jsonb,
   p_key text[],
-  p_peer text,
-  p_outbound text
+  p_peer text
 )
 returns rowferry.entities
 language plpgsql
@@ -89,7 +88,6 @@ begin
 
   -- the name
   v_entity.relation := p_table;
-  v_entity.outbound := p_outbound;
   v_entity.name := coalesce(p_entity, v_table.relname);
   if v_entity.name = '' or octet_length(v_entity.name) > 63 then
     raise exception using errcode = 'RF010', message = 'an entity''s name has 1 to 63 bytes',
@@ -198,5 +196,5 @@ begin
   return v_entity;
 end
 $$;
-comment on function rowferry._plan_entity(regclass, text, jsonb, text[], text, text) is 'What attach() would register; raises the reason why it cannot.';
-revoke all on function rowferry._plan_entity(regclass, text, jsonb, text[], text, text) from public;
+comment on function rowferry._plan_entity(regclass, text, jsonb, text[], text) is 'What attach() would register; raises the reason why it cannot.';
+revoke all on function rowferry._plan_entity(regclass, text, jsonb, text[], text) from public;

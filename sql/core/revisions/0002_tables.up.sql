@@ -78,8 +78,6 @@ create table rowferry.entities (
   direction text not null default 'both',
   filter text,
   filter_left text not null default 'delete',
-  outbound text,
-  inbound text,
   on_apply text,
   attached_at timestamptz not null default now(),
   held_attempts integer not null default 0,
@@ -102,8 +100,6 @@ comment on column rowferry.entities.orphan_rule is 'What becomes of a row whose 
 comment on column rowferry.entities.direction is 'Which way rows go: both, send (this node''s rows only) or receive (the peer''s rows only).';
 comment on column rowferry.entities.filter is 'Condition on the table''s columns, as SQL; only rows for which it is true are kept in sync. Null: all.';
 comment on column rowferry.entities.filter_left is 'What becomes of the peer''s row when the row here leaves the filter: delete or keep.';
-comment on column rowferry.entities.outbound is 'View of the user''s, schema and name, that what is sent is read from; null: the table.';
-comment on column rowferry.entities.inbound is 'Function of the user''s, schema and name, that makes rows of the table out of rows received; null: as they came.';
 comment on column rowferry.entities.on_apply is 'Function of the user''s, schema and name, that writes the rows received in place of the generated upsert; null: the upsert.';
 comment on column rowferry.entities.attached_at is 'When it was attached.';
 comment on column rowferry.entities.held_attempts is 'How often the peer refused the entity as a whole, because its schema differs; 0 when it does not.';

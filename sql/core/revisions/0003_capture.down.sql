@@ -1,13 +1,14 @@
 drop function rowferry.detach(text, boolean);
 drop function rowferry.set_rules(text, text, text, text);
-drop function rowferry.attach(regclass, text, jsonb, text[], text, text, text, text, text, text, text, text, text, text, boolean);
+drop function rowferry.attach(regclass, text, jsonb, text[], text, text, text, text, text, text, text, text, boolean);
 drop function rowferry._server_warning(integer);
 drop function rowferry._attach_sql(rowferry.entities);
 drop function rowferry._refresh_sql(rowferry.entities);
 drop function rowferry._differing_functions(rowferry.entities);
 drop function rowferry._check_rules(rowferry.entities);
+drop function rowferry._check_handler(rowferry.entities);
 drop function rowferry._check_filter(regclass, text);
-drop function rowferry._plan_entity(regclass, text, jsonb, text[], text, text);
+drop function rowferry._plan_entity(regclass, text, jsonb, text[], text);
 drop function rowferry._rights_sql(rowferry.entities, text);
 drop function rowferry._entity_functions(rowferry.entities);
 drop function rowferry._triggers_sql(rowferry.entities, boolean);
