@@ -27,10 +27,11 @@ bench: .venv/installed ## measure beside native logical replication, on the same
 
 lint: .venv/installed ## ruff and mypy
 	@.venv/bin/ruff check --quiet
+	@rm -rf .venv/types && mkdir -p .venv/types/rowferry && ln -s $(abspath worker)/* $(abspath migrations) .venv/types/rowferry
 	@.venv/bin/mypy
 
 new-function: .venv/installed ## begin a new version of the function NAME, with a revision that runs it
-	@.venv/bin/python -m migrations.new_function $(NAME)
+	@.venv/bin/python -m rowferry.migrations.new_function $(NAME)
 
 .venv/installed: requirements.lock pyproject.toml
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
@@ -40,5 +41,4 @@ new-function: .venv/installed ## begin a new version of the function NAME, with 
 	@.venv/bin/python -c 'import pip' 2>/dev/null || $(PYTHON) -m venv --clear .venv
 	@$(PIP) install --require-hashes --only-binary :all: -r requirements.lock
 	@$(PIP) install --no-deps --no-build-isolation -e .
-	@mkdir -p .venv/types && ln -sfn ../../worker .venv/types/rowferry
 	@touch $@

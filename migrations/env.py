@@ -27,6 +27,7 @@ from sqlalchemy.exc import DBAPIError
 from sqlalchemy.pool import NullPool
 
 from rowferry.config import ConfigError, Node, NodeUnreachable, pick, read_nodes
+from rowferry.migrations.sqlfile import shipped_sql
 
 config = context.config
 log = logging.getLogger("rowferry.migrations")
@@ -162,6 +163,12 @@ def logging_to_stderr(node: Node) -> Iterator[None]:
             logger.propagate = propagate
 
 
+def sql_location() -> str:
+    """Where the lineage's SQL files are. Those of core come with the package, unless the ini file says otherwise."""
+    core = config.get_section_option(config.config_ini_section, "sql_location") is None and option("lineage") == "core"
+    return str(shipped_sql() / "core") if core else option("sql_location")
+
+
 def writes() -> bool:
     """Whether this is a command with a target revision: upgrade, downgrade or stamp."""
     try:
@@ -183,7 +190,7 @@ def configure(node: Node, **options: Any) -> None:
         transaction_per_migration=True,
         dont_mutate=not writes(),
         lineage=option("lineage"),
-        sql_location=option("sql_location"),
+        sql_location=sql_location(),
         node=node.name,
         **options,
     )

@@ -13,12 +13,14 @@ import re
 import sys
 from pathlib import Path
 
-ROOT = Path(__file__).parent.parent
+from rowferry.migrations.sqlfile import newest_revision
+
+ROOT = Path.cwd()  # a checkout: an installed package has no functions of its own to change
 FUNCTIONS = ROOT / "sql" / "core" / "functions"
 CORE = ROOT / "migrations" / "core"
 REVISION = '''"""{title}"""
 
-from migrations import sqlfile
+from rowferry.migrations import sqlfile
 
 revision = "core_{number:04}"
 down_revision = "core_{before:04}"
@@ -49,11 +51,6 @@ def downgrade() -> None:
 '''
 
 
-def newest_revision() -> int:
-    """Number of core's newest revision, which is the version of the schema that it makes."""
-    return max(int(path.name[:4]) for path in CORE.glob("[0-9][0-9][0-9][0-9]_*.py"))
-
-
 def newest_files() -> dict[str, Path]:
     """The newest file of each function, by the function's name."""
     return {path.stem[:-4]: path for path in sorted(FUNCTIONS.glob("*_v??.sql"))}
@@ -73,7 +70,7 @@ def main(name: str) -> int:
         near = ", ".join(difflib.get_close_matches(name, files)) or "ls sql/core/functions"
         print(f"no function {name!r} to make a new version of. Hint: {near}", file=sys.stderr)
         return 2
-    before = newest_revision()
+    before = newest_revision(CORE)
     new, new_version = following(old), following(old_version)
     revision = CORE / f"{before + 1:04}_{name.strip('_')}.py"
     texts = {

@@ -2,7 +2,7 @@
 
 Alembic runs it after `alembic -n site revision` (section [post_write_hooks] of alembic.ini):
 
-    python -m migrations.new_revision REVISION_FILE SITE_REVISIONS SITE_SQL
+    python -m rowferry.migrations.new_revision REVISION_FILE SITE_REVISIONS SITE_SQL
 
 Each argument is a path; a revision that lies elsewhere than in SITE_REVISIONS is left alone, and so is a file that is there.
 """
@@ -13,7 +13,7 @@ import re
 import sys
 from pathlib import Path
 
-from migrations.new_function import newest_revision
+from rowferry.migrations.sqlfile import newest_revision
 
 UP = """\
 -- {title}: runs on every node. Where the nodes differ, make a file for each: {stem}.crm.up.sql.

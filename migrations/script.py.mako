@@ -4,7 +4,7 @@
 <% name = re.sub(r"\W+", "_", message or up_revision).strip("_").lower() %>\
 """${message}"""
 
-from migrations import sqlfile
+from rowferry.migrations import sqlfile
 
 revision = ${repr(up_revision)}
 down_revision = ${repr(down_revision)}

@@ -2,8 +2,8 @@
 
     sqlfile.run("revisions/0001_schema_and_roles.up.sql")
 
-Paths are relative to the lineage's sql_location in alembic.ini. In the site lineage a file may exist once for each node:
-on node crm, 0001_attach.crm.up.sql is taken instead of 0001_attach.up.sql.
+Paths are relative to sql/core, for the site lineage to its sql_location in alembic.ini. There a file may exist once for each
+node: on node crm, 0001_attach.crm.up.sql is taken instead of 0001_attach.up.sql.
 """
 
 from __future__ import annotations
@@ -18,6 +18,8 @@ from alembic.util import CommandError
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.compiler import compiles
 from sqlalchemy.schema import ExecutableDDLElement
+
+HERE = Path(__file__).resolve().parent
 
 # Comments, strings, quoted names and dollar-quoted bodies: what a rule about statements must not look into.
 QUOTED = re.compile(
@@ -43,6 +45,16 @@ class RawSql(ExecutableDDLElement):
 @compiles(RawSql)
 def _compile(element: RawSql, compiler: Any, **kw: Any) -> str:
     return element.text
+
+
+def shipped_sql() -> Path:
+    """The folder of rowferry's SQL files: beside this one in a checkout, within it in an installed package."""
+    return next(folder for folder in (HERE / "sql", HERE.parent / "sql") if (folder / "core").is_dir())
+
+
+def newest_revision(core: Path = HERE / "core") -> int:
+    """Number of core's newest revision, which is the version of the schema that it makes."""
+    return max(int(path.name[:4]) for path in core.glob("[0-9][0-9][0-9][0-9]_*.py"))
 
 
 def run(name: str) -> None:

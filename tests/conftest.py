@@ -75,3 +75,16 @@ def own_servers(request: pytest.FixtureRequest) -> Iterator[Nodes]:
         yield nodes
         for node in nodes:
             node.close()
+
+
+@pytest.fixture
+def blank(servers: Servers) -> Iterator[Nodes]:
+    """Two empty databases, on the servers that tests share."""
+    number = f"{next(NUMBERS)}_{os.getpid()}"
+    pair = Nodes(Node("crm", servers.crm, f"blank_crm_{number}"), Node("billing", servers.billing, f"blank_billing_{number}"))
+    for node in pair:
+        Node(node.name, node.server, "postgres").sql(f"create database {node.database}")
+    yield pair
+    for node in pair:
+        node.close()
+        Node(node.name, node.server, "postgres").sql(f"drop database {node.database} with (force)")

@@ -2,25 +2,22 @@
 
 import configparser
 import itertools
-import os
 import re
 import shutil
 import subprocess
 import sys
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import psycopg
 import pytest
-from conftest import Servers
 
 from harness import REPO, Node, Nodes, wait_until
 from rowferry.config import ConfigError, pick, read_nodes
 from rowferry.embedded import environment
 
 sys.path.insert(0, str(REPO))
-from migrations import sqlfile
+from rowferry.migrations import sqlfile
 
 NUMBERS = itertools.count(1)
 INI = REPO / "alembic.ini"
@@ -31,19 +28,6 @@ FUNCTIONS = """
     from pg_proc p where p.pronamespace = 'rowferry'::regnamespace and p.prokind in ('f', 'p') order by 1"""
 LOCK = "hashtextextended('rowferry migrations', 0)"
 SQL_FILES = sorted(path for lineage in ("core", "site") for path in (REPO / "sql" / lineage).rglob("*.sql"))
-
-
-@pytest.fixture
-def blank(servers: Servers) -> Iterator[Nodes]:
-    """Two empty databases, on the servers that tests share."""
-    number = f"{next(NUMBERS)}_{os.getpid()}"
-    pair = Nodes(Node("crm", servers.crm, f"blank_crm_{number}"), Node("billing", servers.billing, f"blank_billing_{number}"))
-    for node in pair:
-        Node(node.name, node.server, "postgres").sql(f"create database {node.database}")
-    yield pair
-    for node in pair:
-        node.close()
-        Node(node.name, node.server, "postgres").sql(f"drop database {node.database} with (force)")
 
 
 def start(nodes: Nodes, *arguments: str, ini: Path = INI, **env: str) -> subprocess.Popen[str]:
@@ -122,7 +106,7 @@ def plant(folder: Path, lineage: str, *steps: str, downs: dict[int, str] | None 
         name = f"{number:04}_step"
         (folder / lineage / f"{name}.py").write_text(
             "from alembic import op\n"
-            "from migrations import sqlfile\n"
+            "from rowferry.migrations import sqlfile\n"
             f"revision = '{lineage}_{number:04}'\n"
             f"down_revision = {f'{lineage}_{number - 1:04}' if number > 1 else None!r}\n"
             "def upgrade():\n"
@@ -660,7 +644,13 @@ def test_a_new_version_of_a_function_goes_up_and_down_with_its_revision(blank: N
         shutil.copytree(REPO / part, tmp_path / part, ignore=shutil.ignore_patterns("__pycache__"))
     ini = Path(shutil.copy(INI, tmp_path))
     before = max(int(path.name[:4]) for path in (REPO / "migrations" / "core").glob("0*.py"))
-    begin = [sys.executable, "-m", "migrations.new_function"]
+    parser = configparser.RawConfigParser()
+    parser.read(ini)
+    parser["alembic"]["version_locations"] = str(tmp_path / "migrations" / "core")
+    parser["alembic"]["sql_location"] = str(tmp_path / "sql" / "core")
+    with ini.open("w") as file:
+        parser.write(file)
+    begin = [sys.executable, "-m", "rowferry.migrations.new_function"]
     done = subprocess.run([*begin, "pause"], cwd=tmp_path, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
     made = {tmp_path / name for name in done.stdout.split()}

@@ -14,12 +14,13 @@ import sys
 import threading
 from collections.abc import Sequence
 from datetime import timedelta
+from pathlib import Path
 from typing import Any, NoReturn
 
 import psycopg
 from psycopg.rows import dict_row
 
-from rowferry import sql
+from rowferry import project, sql
 from rowferry.config import ConfigError, Node, NodeUnreachable, read_nodes
 from rowferry.connection import connect, describe
 from rowferry.loop import Courier
@@ -60,6 +61,10 @@ def parser() -> Parser:
     status_ = commands.add_parser("status", help="show where each link stands; exit code 1 if not well")
     status_.add_argument("--json", action="store_true", help="for programs")
     status_.set_defaults(command=status)
+
+    init_ = commands.add_parser("init", help="lay out a project: alembic.ini, and folders for your own revisions")
+    init_.add_argument("folder", metavar="FOLDER", help="new, or empty")
+    init_.set_defaults(command=init)
 
     demo_ = commands.add_parser("demo", help="two throw-away databases and the worker between them")
     demo_.set_defaults(command=demo)
@@ -152,6 +157,10 @@ def paragraph(node: str, cause: dict[str, Any]) -> str:
     """A row of why_stuck() in two lines: what is wrong, and what to type next."""
     since = f", since {cause['since']:%Y-%m-%d %H:%M:%S}" if cause["since"] else ""
     return f"{node}: {cause['severity']}: {cause['cause']} ({cause['object']}{since})\n  next: {cause['type_next']}"
+
+
+def init(options: argparse.Namespace) -> None:
+    print(project.lay_out(Path(options.folder)))
 
 
 def demo(_: argparse.Namespace) -> int:

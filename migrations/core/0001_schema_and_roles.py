@@ -1,6 +1,6 @@
 """schema and roles"""
 
-from migrations import sqlfile
+from rowferry.migrations import sqlfile
 
 revision = "core_0001"
 down_revision = None

@@ -1,6 +1,6 @@
 """tables, the clock, the name of the node"""
 
-from migrations import sqlfile
+from rowferry.migrations import sqlfile
 
 revision = "core_0002"
 down_revision = "core_0001"

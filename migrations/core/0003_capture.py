@@ -1,6 +1,6 @@
 """attach and detach"""
 
-from migrations import sqlfile
+from rowferry.migrations import sqlfile
 
 revision = "core_0003"
 down_revision = "core_0002"

@@ -1,6 +1,6 @@
 """process_batch"""
 
-from migrations import sqlfile
+from rowferry.migrations import sqlfile
 
 revision = "core_0004"
 down_revision = "core_0003"

@@ -1,6 +1,6 @@
 """views, functions and rights for people"""
 
-from migrations import sqlfile
+from rowferry.migrations import sqlfile
 
 revision = "core_0005"
 down_revision = "core_0004"

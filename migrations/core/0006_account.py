@@ -1,6 +1,6 @@
 """the log of exchanges and the sums that prove it"""
 
-from migrations import sqlfile
+from rowferry.migrations import sqlfile
 
 revision = "core_0006"
 down_revision = "core_0005"

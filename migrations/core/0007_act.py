@@ -1,6 +1,6 @@
 """what people do: replay, hold an entity, approve deletes"""
 
-from migrations import sqlfile
+from rowferry.migrations import sqlfile
 
 revision = "core_0007"
 down_revision = "core_0006"

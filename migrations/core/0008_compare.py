@@ -1,6 +1,6 @@
 """both nodes' rows compared and repaired"""
 
-from migrations import sqlfile
+from rowferry.migrations import sqlfile
 
 revision = "core_0008"
 down_revision = "core_0007"

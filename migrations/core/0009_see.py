@@ -1,6 +1,6 @@
 """what people look at: where things stand and why"""
 
-from migrations import sqlfile
+from rowferry.migrations import sqlfile
 
 revision = "core_0009"
 down_revision = "core_0008"

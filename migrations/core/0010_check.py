@@ -1,6 +1,6 @@
 """what would go wrong, and the self-test"""
 
-from migrations import sqlfile
+from rowferry.migrations import sqlfile
 
 revision = "core_0010"
 down_revision = "core_0009"

@@ -23,9 +23,9 @@ import psycopg
 from rowferry import embedded
 from rowferry.demo.children import DemoError, Signals, Stopped, end, output
 from rowferry.demo.screen import Node, Row, bold, dim, heading, say
+from rowferry.migrations.sqlfile import shipped_sql
 
 HERE = Path(__file__).resolve().parent
-REPO = HERE.parent.parent
 WAIT_SECONDS = 15.0
 COMMAND_SECONDS = 60.0
 RUN = ["rowferry", "run", "--interval", "0.2"]
@@ -369,7 +369,7 @@ def stay(crm: Node, billing: Node, worker: Worker) -> None:
             own = node.server.bin_dir / "psql"
             program = "psql" if found or not own.exists() else shlex.quote(str(own))
             say(f"{program} '{node.uri}'")
-        say(f"\nIn psql, short names for what to look at: \\i {REPO / 'sql' / 'psql' / 'rowferry.psqlrc'}")
+        say(f"\nIn psql, short names for what to look at: \\i {shipped_sql() / 'psql' / 'rowferry.psqlrc'}")
         assert worker.process is not None
         while True:
             worker.check()

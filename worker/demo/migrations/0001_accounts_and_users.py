@@ -1,6 +1,6 @@
 """accounts and users, under other names on billing"""
 
-from migrations import sqlfile
+from rowferry.migrations import sqlfile
 
 revision = "demo_0001"
 down_revision = None
