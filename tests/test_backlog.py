@@ -69,7 +69,7 @@ def test_a_plan_made_while_the_queue_was_empty_finds_events_by_their_record(node
     nodes.crm.sql("update items set v = v + 1 where id > 5000; select pg_stat_reset()")
     answer = courier.call(nodes.crm, billing, limit=100)
     assert (answer["applied"], answer["sent"]) == (300, 100)
-    courier.connections["crm"].execute("select pg_stat_force_next_flush()")
+    nodes.crm.flush_statistics(courier.connections["crm"])
     [found] = nodes.crm.sql("select idx_tup_read as by_record from pg_stat_user_indexes where indexrelname = 'events_of_record'")
     assert 100 <= found["by_record"] < 1000
 
@@ -96,7 +96,7 @@ def test_rows_are_deleted_by_the_index_of_a_table_that_has_grown_since_the_first
                 break
         else:
             pytest.fail("not all of it has arrived, or not the deletes in one batch")
-    courier.connections["billing"].execute("select pg_stat_force_next_flush()")
+    nodes.billing.flush_statistics(courier.connections["billing"])
     [read] = nodes.billing.sql("select seq_tup_read as by_scan from pg_stat_user_tables where relname = 'items'")
     assert read["by_scan"] < 1000
     assert rows(nodes.billing, "select count(*) from items") == ["(19891)"]

@@ -60,6 +60,15 @@ def test_a_row_that_leaves_the_filter_is_deleted_on_the_peer_or_left_there(
     assert customers(nodes) == ["(1,Again,CH)"]
 
 
+def test_rows_that_are_kept_and_rows_that_are_deleted_leave_in_one_batch(nodes: Nodes) -> None:
+    install(nodes, "keep")
+    nodes.crm.sql("insert into customers values (1, 'Acme', 'CH'), (2, 'Globex', 'CH')")
+    sync(*nodes)
+    nodes.crm.sql("update customers set country = 'DE' where id = 1; delete from customers where id = 2")
+    sync(*nodes)
+    assert customers(nodes) == ["(1,Acme,CH)"]
+
+
 @pytest.mark.parametrize("left", ["delete", "keep"])
 def test_a_row_that_leaves_before_it_was_sent_never_travels(nodes: Nodes, left: str) -> None:
     install(nodes, left)
@@ -105,7 +114,10 @@ def test_a_row_of_the_peer_outside_of_the_filter_is_held_there_and_overwrites_no
     [held] = nodes.billing.sql("select last_error, hint from rowferry.sync_events where record_id = '2'")
     assert held["last_error"] == "the row is outside of the filter of the other node"
     assert SWISS[:7] in held["hint"]
-    nodes.billing.sql("delete from customers where id = 1")
+    nodes.billing.sql("insert into customers values (5, 'alone', 'DE')")
+    sync(*nodes)
+    assert waiting(nodes.billing)[2:] == ["insert customers 5 23514"]
+    nodes.billing.sql("delete from customers where id in (1, 5)")
     nodes.billing.sql("update customers set country = 'CH' where id = 2")
     sync(*nodes)
     assert rows(nodes.crm, "select id, name, country from customers") == ["(1,secret,DE)", "(2,stranger,CH)", "(3,Hooli,CH)"]
@@ -202,7 +214,7 @@ def test_names_of_the_generated_functions_own_variables_mean_the_columns(nodes: 
         "count(*) > 1",
         "now() > '2020-01-01'",
         "random() < 0.5",
-        "true); drop table customers; select (true",
+        "true); drop table public.customers; select (true",
         "public.shady(country)",
         "country operator(public.=~) 'CH'",
         "",

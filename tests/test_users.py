@@ -277,7 +277,7 @@ def call_and_pages(courier: Courier, notes: Nodes, envelope: bytes) -> tuple[dic
     """A call on crm, and how many pages of events it reads; the courier's last."""
     before = pages(notes.crm)
     answer = courier.call(notes.crm, envelope)
-    courier.connections["crm"].execute("select pg_stat_force_next_flush()")
+    notes.crm.flush_statistics(courier.connections["crm"])
     read = pages(notes.crm) - before
     for connection in courier.connections.values():
         connection.close()

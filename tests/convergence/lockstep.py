@@ -18,13 +18,13 @@ STATE = """
 select
   (select coalesce(json_object_agg(r.id, r.value), '{}') from {rows} r) as rows,
   (select coalesce(json_agg(json_build_array(e.record_id, e.stamp, e.event_type = 'q', h.attempts,
-    extract(epoch from h.not_before - '2026-01-01'))
+    extract(epoch from h.not_before) - 1767225600)
       order by e.id), '[]')
-    from (select e.*, extract(epoch from rowferry._stamp(e) - '2026-01-01')::text as stamp from rowferry.events e) e
+    from (select e.*, (extract(epoch from rowferry._stamp(e)) - 1767225600)::text as stamp from rowferry.events e) e
     left join rowferry.held_events h on h.event_id = e.id) as events,
   (select json_build_array(l.acked, l.received, l.top, l.built, l.ready, l.growth) from rowferry.links l) as link,
-  (select coalesce(json_agg(json_build_array(c.record_id, c.winner, extract(epoch from c.winner_changed_at - '2026-01-01')::text,
-      extract(epoch from c.loser_changed_at - '2026-01-01')::text, c.winner_row ->> 'value', c.loser_row ->> 'value')), '[]')
+  (select coalesce(json_agg(json_build_array(c.record_id, c.winner, (extract(epoch from c.winner_changed_at) - 1767225600)::text,
+      (extract(epoch from c.loser_changed_at) - 1767225600)::text, c.winner_row ->> 'value', c.loser_row ->> 'value')), '[]')
     from rowferry.conflicts c) as conflicts
 """
 BACKFILL = """

@@ -31,6 +31,17 @@ class Node:
         """A libpq URI of the superuser."""
         return self.server.conninfo(self.database)
 
+    @property
+    def major(self) -> int:
+        """Major version of the server."""
+        return int(self.sql("select current_setting('server_version_num')::integer / 10000 as major")[0]["major"])
+
+    def flush_statistics(self, connection: psycopg.Connection[Any]) -> None:
+        """What the connection did is in the node's statistics now; skips the test where the server has no way to say so."""
+        if self.major < 15:
+            pytest.skip("before PostgreSQL 15 no session can be made to report its statistics")
+        connection.execute("select pg_stat_force_next_flush()")
+
     def connect(self, **kw: Any) -> psycopg.Connection[Any]:
         """A new connection, autocommit unless told otherwise, closed at the test's end; `kw` as for psycopg.connect."""
         connection = psycopg.connect(self.conninfo, **{"autocommit": True, **kw})
