@@ -11,12 +11,14 @@ from __future__ import annotations
 
 import contextlib
 import functools
+import importlib.metadata
 import io
 import logging
 import re
 import sys
 import time
 from collections.abc import Iterator, Sequence
+from pathlib import Path
 from typing import Any, NoReturn, TextIO
 
 import psycopg
@@ -27,7 +29,7 @@ from sqlalchemy.exc import DBAPIError
 from sqlalchemy.pool import NullPool
 
 from rowferry.config import ConfigError, Node, NodeUnreachable, pick, read_nodes
-from rowferry.migrations.sqlfile import shipped_sql
+from rowferry.migrations import sqlfile
 
 config = context.config
 log = logging.getLogger("rowferry.migrations")
@@ -51,6 +53,16 @@ CREATE_SCHEMA = """
         hint = format('As the owner of the database run: grant create on database %I to %I;', current_database(), current_user);
     end;
   end if;"""
+LOG = """do $rowferry$
+begin
+  if to_regclass('rowferry.migration_log') is not null then
+    insert into rowferry.migration_log (lineage, revision, title, direction, toolkit)
+    values ('{}', '{}', '{}', '{}', '{}');
+  end if;
+end
+$rowferry$;
+"""
+FORCE = "rowferry.force"
 MARK = "rowferry.running_script"
 CONFIGURE_EXISTS = "select to_regprocedure('rowferry.configure_node(text,text[])') is not null"
 CONFIGURE = "select rowferry.configure_node(%s::text, %s::text[])"
@@ -97,11 +109,12 @@ def main() -> None:
         number_revision()
         return
     nodes = read_nodes(config.config_file_name)
-    chosen = [argument.partition("=") for argument in context.get_x_argument()]
-    for key, _, _ in chosen:
-        if key != "node":  # a misspelled one would migrate every node
+    given = [argument.partition("=") for argument in context.get_x_argument()]
+    for key, _, value in given:
+        if key != "node" and (key, value) != ("force", "true"):  # a misspelled one would migrate every node
             raise ConfigError(f"-x {key} means nothing. Hint: -x node={nodes[0].name}")
-    selected = pick(nodes, [name for _, _, name in chosen]) if chosen else nodes
+    chosen = [value for key, _, value in given if key == "node"]
+    selected = pick(nodes, chosen) if chosen else nodes
     if context.is_offline_mode():
         if len(selected) > 1:
             raise ConfigError(f"--sql prints the script of one node. Hint: -x node={nodes[0].name}, then the others")
@@ -166,7 +179,22 @@ def logging_to_stderr(node: Node) -> Iterator[None]:
 def sql_location() -> str:
     """Where the lineage's SQL files are. Those of core come with the package, unless the ini file says otherwise."""
     core = config.get_section_option(config.config_ini_section, "sql_location") is None and option("lineage") == "core"
-    return str(shipped_sql() / "core") if core else option("sql_location")
+    return str(sqlfile.shipped_sql() / "core") if core else option("sql_location")
+
+
+def forced() -> bool:
+    """Whether -x force=true lets a downgrade give up events that are not delivered."""
+    return "force=true" in context.get_x_argument()
+
+
+def verify_and_log(*, step: Any, **_: Any) -> None:
+    """In the transaction of a step, its version noted: what it was to make is there, and it stands in the log."""
+    script = step.up_revision
+    if step.is_upgrade and not step.is_stamp:
+        sqlfile.run_if_there(f"revisions/{Path(script.path).stem}.verify.sql")
+    direction = "stamp" if step.is_stamp else "upgrade" if step.is_upgrade else "downgrade"
+    values = (option("lineage"), script.revision, script.doc, direction, importlib.metadata.version("rowferry"))
+    sqlfile.execute(LOG.format(*(value.replace("'", "''") for value in values)))
 
 
 def writes() -> bool:
@@ -242,6 +270,8 @@ def run(node: Node, nodes: Sequence[Node]) -> None:
         connection = node.connect(autocommit=True, application_name="rowferry migrations")
         connection.add_notice_handler(lambda notice: log.info("%s: %s", notice.severity, notice.message_primary))
         connection.execute("select set_config('lock_timeout', %s, false)", [option("lock_timeout")])
+        if forced():
+            connection.execute(f"set {FORCE} = 'on'")
         with contextlib.suppress(psycopg.Error):  # not on every platform
             connection.execute("set client_connection_check_interval = '2s'")
         connection.autocommit = False
@@ -249,7 +279,7 @@ def run(node: Node, nodes: Sequence[Node]) -> None:
 
     engine = create_engine("postgresql+psycopg://", creator=connect, poolclass=NullPool)
     with engine.connect() as connection:
-        configure(node, connection=connection)
+        configure(node, connection=connection, on_version_apply=verify_and_log)
         with context.begin_transaction():
             context.run_migrations()
         # Without a step to run, what Alembic read has left a transaction open.
@@ -276,7 +306,7 @@ def print_script(node: Node, nodes: Sequence[Node]) -> None:
         "dialect_opts": {"paramstyle": "named"},  # with the driver's own, % would be printed twice
         "literal_binds": True,
         "output_buffer": output,
-        "on_version_apply": applied,
+        "on_version_apply": (applied, verify_and_log),
     }
     configure(node, **options)
     heads.extend(sorted(context.get_context().get_current_heads()))
@@ -306,6 +336,8 @@ def print_script(node: Node, nodes: Sequence[Node]) -> None:
     context.static_output("set client_encoding = 'UTF8';")
     context.static_output(opening(heads, script))
     context.static_output(f"set lock_timeout = '{option('lock_timeout')}';")
+    if forced():
+        context.static_output(f"set {FORCE} = 'on';")
     with context.begin_transaction():
         context.run_migrations()
     if is_upgrade() and option("lineage") == "core":
@@ -317,7 +349,7 @@ def print_script(node: Node, nodes: Sequence[Node]) -> None:
             f"    perform rowferry.configure_node('{node.name}', array[{names}]::text[]);\n"
             "  end if;\nend\n$rowferry$;\n\ncommit;"
         )
-    context.static_output(f"reset lock_timeout;\n\nreset {MARK};")
+    context.static_output(f"reset lock_timeout;\n\nreset {FORCE};\n\nreset {MARK};")
     context.static_output(f"do $rowferry$ begin perform pg_advisory_unlock({LOCK_KEY}); end $rowferry$;")
     stream = config.output_buffer or sys.stdout
     if isinstance(stream, io.TextIOWrapper):

@@ -62,14 +62,30 @@ def run(name: str) -> None:
     context = op.get_context()
     path = _find(name, context.opts["sql_location"], context.opts["node"] if context.opts["lineage"] == "site" else None)
     text = read(path)
+    if context.as_sql:
+        context.impl.static_output(f"-- {path.parent.name}/{path.name}")
     try:
-        # Alembic ends what it prints with a semicolon of its own.
-        op.execute(RawSql(text.removesuffix(";\n") if context.as_sql else text), execution_options={"no_parameters": True})
+        execute(text)
     except DBAPIError as error:
         position = getattr(getattr(error.orig, "diag", None), "statement_position", None)
         line = f", line {text.count(chr(10), 0, int(position) - 1) + 1}" if position else ""
         error.add_note(f"in {path}{line}")
         raise
+
+
+def run_if_there(name: str) -> None:
+    """Run one file of the lineage, if it has it."""
+    context = op.get_context()
+    node = context.opts["node"] if context.opts["lineage"] == "site" else None
+    if any(path.is_file() for path in _candidates(name, context.opts["sql_location"], node)):
+        run(name)
+
+
+def execute(text: str) -> None:
+    """Send SQL to the database, or print it, as it stands."""
+    # Alembic ends what it prints with a semicolon of its own.
+    shown = text.removesuffix(";\n") if op.get_context().as_sql else text
+    op.execute(RawSql(shown), execution_options={"no_parameters": True})
 
 
 def run_all(names: Iterable[str]) -> None:
@@ -115,15 +131,20 @@ def broken_rules(data: bytes) -> Iterable[str]:
 
 
 def _find(name: str, sql_location: str, node: str | None) -> Path:
+    candidates = _candidates(name, sql_location, node)
+    for path in candidates:
+        if path.is_file():
+            return path
+    raise CommandError(f"no SQL file {' or '.join(str(path) for path in candidates)}")
+
+
+def _candidates(name: str, sql_location: str, node: str | None) -> list[Path]:
     folder = Path(sql_location)
     common = folder / name
     stem, _, rest = common.name.partition(".")
     candidates = [common.with_name(f"{stem}.{node}.{rest}")] if node else []
     candidates.append(common)
-    for path in candidates:
-        if path.is_file():
-            return path
-    raise CommandError(f"no SQL file {' or '.join(str(path) for path in candidates)}")
+    return candidates
 
 
 def _line(text: str, position: int) -> int:

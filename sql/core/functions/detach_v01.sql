@@ -1,5 +1,5 @@
 -- Takes an entity out of the sync and removes all that attach() made, also from partitions that have left the table. Refused while
--- events are pending, which would be lost, unless p_force.
+-- events are pending, which would be lost, unless p_force or, in a revision, alembic's -x force=true.
 create or replace function rowferry.detach(
   p_entity text,
   p_force boolean default false
@@ -24,10 +24,10 @@ begin
   if exists (select from pg_class c where c.oid = v_entity.relation) then
     execute format('lock table %s in share row exclusive mode', v_entity.relation);
   end if;
-  if not p_force and exists (select from rowferry.events e where e.entity_id = v_entity.id) then
+  if not p_force and coalesce(current_setting('rowferry.force', true), '') <> 'on' and exists (select from rowferry.events e where e.entity_id = v_entity.id) then
     raise exception using errcode = 'RF012', message = 'events of this entity are still pending',
       detail = format('%s: %s.', p_entity, (select count(*) from rowferry.events e where e.entity_id = v_entity.id)),
-      hint = format('Let the worker deliver them, or give them up: select rowferry.detach(%L, p_force => true);', p_entity);
+      hint = format('Let the worker deliver them, or give them up: select rowferry.detach(%L, p_force => true); in a revision: alembic -x force=true ..', p_entity);
   end if;
   for v_trigger in
     select t.tgname, t.tgrelid::regclass as relation

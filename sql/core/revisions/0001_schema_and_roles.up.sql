@@ -1,4 +1,4 @@
--- The roles, the schema that they share, and the table that says which node this database is.
+-- The roles, the schema that they share, the log of revisions, and the table that says which node this database is.
 -- Roles belong to the whole cluster: another database of it may create them at the same moment, or have created them long ago.
 do $$
 declare
@@ -95,6 +95,35 @@ $$;
 comment on schema rowferry is 'rowferry keeps records of two databases equal, in both directions.';
 revoke all on schema rowferry from public;
 grant usage on schema rowferry to rowferry_worker, rowferry_viewer, rowferry_operator;
+
+-- Written by alembic after each step, also of the site's revisions; it outlives a downgrade, as a log should.
+do $$
+begin
+  if to_regclass('rowferry.migration_log') is null then
+    create table rowferry.migration_log (
+      ran_at timestamptz not null default clock_timestamp(),
+      ran_by text not null default session_user,
+      ran_with text not null default current_setting('application_name'),
+      lineage text not null,
+      revision text not null,
+      title text not null,
+      direction text not null,
+      toolkit text not null
+    );
+  end if;
+end
+$$;
+alter table rowferry.migration_log owner to rowferry_owner;
+grant select on rowferry.migration_log to rowferry_viewer;
+comment on table rowferry.migration_log is 'Which revision was applied or taken back, when, by whom: a row per step.';
+comment on column rowferry.migration_log.ran_at is 'When.';
+comment on column rowferry.migration_log.ran_by is 'The login.';
+comment on column rowferry.migration_log.ran_with is 'Its application_name: rowferry migrations for alembic, psql for a script.';
+comment on column rowferry.migration_log.lineage is 'core: rowferry''s own revisions; site: yours.';
+comment on column rowferry.migration_log.revision is 'Which.';
+comment on column rowferry.migration_log.title is 'What it says of itself.';
+comment on column rowferry.migration_log.direction is 'upgrade, downgrade or stamp.';
+comment on column rowferry.migration_log.toolkit is 'Version of rowferry that ran it, or printed the script.';
 
 create table rowferry.node (
   singleton boolean primary key default true check (singleton),

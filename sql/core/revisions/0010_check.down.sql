@@ -1,10 +1,16 @@
 do $$
+declare
+  v_name text;
 begin
-  if exists (select from rowferry.entities) then
+  if coalesce(current_setting('rowferry.force', true), '') <> 'on' and exists (select from rowferry.entities) then
     raise exception using errcode = 'RF012', message = 'tables are still attached',
-      detail = (select string_agg(name, ', ' order by name) from rowferry.entities),
-      hint = 'Detach them first: alembic -n site downgrade base, or select rowferry.detach(name) from rowferry.entities;';
+      detail = format('%s; events that are not delivered: %s.', (select string_agg(name, ', ' order by name) from rowferry.entities), (select count(*) from rowferry.events)),
+      hint = 'Let the worker deliver what waits, then detach them: alembic -n site downgrade base, or select rowferry.detach(name) from rowferry.entities; '
+        || 'or give it up: alembic -x force=true downgrade ..';
   end if;
+  for v_name in select e.name from rowferry.entities e order by e.id loop
+    perform rowferry.detach(v_name, p_force => true);
+  end loop;
 end
 $$;
 drop function rowferry.selftest();

@@ -1,0 +1,155 @@
+"""What stands in rowferry.migration_log, the check after each revision, and downgrades that would lose something."""
+
+import importlib.metadata
+from pathlib import Path
+
+import pytest
+
+from harness import Nodes
+from harness.exchange import sync
+from harness.migrations import INI, alembic, plant, psql, relations, succeed
+
+LOG = "select lineage, revision, direction, title, toolkit, ran_by, ran_with from rowferry.migration_log order by ran_at"
+
+
+def log(nodes: Nodes, *columns: str) -> list[tuple[str, ...]]:
+    return [tuple(row[name] for name in columns) for row in nodes.crm.sql(LOG)]
+
+
+def test_each_step_of_both_lineages_is_logged_with_who_and_what_ran_it(blank: Nodes, tmp_path: Path) -> None:
+    ini = plant(tmp_path, "site", "select 1;\n", "select 2;\n")
+    succeed(blank, "upgrade", "core_0002", ini=ini)
+    succeed(blank, "-n", "site", "upgrade", "head", ini=ini)
+    succeed(blank, "-n", "site", "downgrade", "-1", ini=ini)
+    succeed(blank, "-n", "site", "stamp", "head", ini=ini)
+    assert log(blank, "lineage", "revision", "direction") == [
+        ("core", "core_0001", "upgrade"),
+        ("core", "core_0002", "upgrade"),
+        ("site", "site_0001", "upgrade"),
+        ("site", "site_0002", "upgrade"),
+        ("site", "site_0002", "downgrade"),
+        ("site", "site_0002", "stamp"),
+    ]
+    assert set(log(blank, "toolkit", "ran_by", "ran_with")) == {
+        (importlib.metadata.version("rowferry"), "postgres", "rowferry migrations")
+    }
+    assert log(blank, "title")[:2] == [("schema and roles",), ("tables, the clock, the name of the node",)]
+
+
+def test_a_script_logs_what_alembic_would_log(blank: Nodes) -> None:
+    code, errors = psql(blank.crm, succeed(blank, "-x", "node=crm", "upgrade", "head", "--sql"))
+    assert (code, errors) == (0, "")
+    succeed(blank, "-x", "node=billing", "upgrade", "head")
+    of_script, of_alembic = ([{**row, "ran_with": None} for row in node.sql(LOG)] for node in blank)
+    assert of_script == of_alembic
+    assert {with_ for (with_,) in log(blank, "ran_with")} == {"psql"}
+
+
+def test_a_script_says_what_each_of_its_parts_is(blank: Nodes) -> None:
+    script = succeed(blank, "-x", "node=crm", "upgrade", "head", "--sql")
+    for line in (
+        "-- Running upgrade core_0002 -> core_0003",
+        "-- functions/attach_v01.sql",
+        "-- revisions/0003_capture.verify.sql",
+    ):
+        assert line in script
+
+
+def test_the_log_outlives_a_downgrade_to_base(blank: Nodes) -> None:
+    for way in ("upgrade", "downgrade", "upgrade"):
+        succeed(blank, "-x", "node=crm", way, "core_0001" if way == "upgrade" else "base")
+    assert log(blank, "direction") == [("upgrade",), ("downgrade",), ("upgrade",)]
+
+
+def test_every_revision_of_core_has_its_check() -> None:
+    stems = {path.stem for path in (INI.parent / "migrations" / "core").glob("0*.py")}
+    assert {path.name.split(".")[0] for path in (INI.parent / "sql" / "core" / "revisions").glob("*.verify.sql")} == stems
+
+
+@pytest.mark.parametrize("script", [False, True], ids=["alembic", "script"])
+def test_a_revision_that_did_not_make_what_it_should_leaves_nothing(blank: Nodes, tmp_path: Path, script: bool) -> None:
+    ini = plant(tmp_path, "site", "create table public.one ();\n", "create table public.two ();\n")
+    check = "do $$ begin if to_regclass('public.three') is null then raise 'three is missing'; end if; end $$;\n"
+    (tmp_path / "site_sql" / "revisions" / "0001_step.verify.sql").write_text("select 'public.one'::regclass;\n")
+    (tmp_path / "site_sql" / "revisions" / "0002_step.crm.verify.sql").write_text(check)
+    succeed(blank, "upgrade", "core_0001", ini=ini)
+    if script:
+        code, errors = psql(blank.crm, succeed(blank, "-n", "site", "-x", "node=crm", "upgrade", "head", "--sql", ini=ini))
+    else:
+        code, _, errors = alembic(blank, "-n", "site", "-x", "node=crm", "upgrade", "head", ini=ini)
+        assert "0002_step.crm.verify.sql" in errors
+    assert code and "three is missing" in errors
+    assert blank.crm.sql("select to_regclass('public.one') as one, to_regclass('public.two') as two") == [
+        {"one": "one", "two": None}
+    ]
+    assert log(blank, "revision")[-1] == ("site_0001",)
+    succeed(blank, "-n", "site", "-x", "node=billing", "upgrade", "head", ini=ini)
+
+
+def test_a_revision_whose_grant_was_taken_away_as_it_ran_is_not_installed(blank: Nodes) -> None:
+    succeed(blank, "-x", "node=crm", "upgrade", "core_0004")
+    blank.crm.sql("""
+        create function public.tamper() returns event_trigger language plpgsql as $$
+        begin
+          if to_regclass('rowferry.sync_events') is not null then
+            revoke select on rowferry.sync_events from rowferry_viewer;
+          end if;
+        end $$;
+        create event trigger tamper on ddl_command_end when tag in ('GRANT') execute function public.tamper()""")
+    code, _, errors = alembic(blank, "-x", "node=crm", "upgrade", "core_0005")
+    assert code == 1 and "RF038" in errors and "view sync_events, for viewers" in errors
+    assert blank.crm.sql("select version_num from rowferry.alembic_version_core") == [{"version_num": "core_0004"}]
+
+
+NOTES = """create table notes (id integer primary key, text text);
+    select rowferry.attach('notes'); insert into notes values (1, 'undelivered')"""
+
+
+@pytest.mark.parametrize("script", [False, True], ids=["alembic", "script"])
+def test_a_downgrade_that_would_lose_events_is_refused_unless_it_is_forced(nodes: Nodes, script: bool) -> None:
+    nodes.crm.sql(NOTES)
+    before = relations(nodes.crm)
+    if script:
+        code, errors = psql(nodes.crm, succeed(nodes, "-x", "node=crm", "downgrade", "core_0010:base", "--sql"))
+    else:
+        code, _, errors = alembic(nodes, "-x", "node=crm", "downgrade", "base")
+    assert code
+    assert "events that are not delivered: 1" in errors and "alembic -x force=true" in errors
+    assert relations(nodes.crm) == before
+    forced = ["-x", "node=crm", "-x", "force=true", "downgrade"]
+    if script:
+        assert psql(nodes.crm, succeed(nodes, *forced, "core_0010:base", "--sql")) == (0, "")
+    else:
+        succeed(nodes, *forced, "base")
+    assert "entities" not in relations(nodes.crm)
+    assert nodes.crm.sql("select * from notes") == [{"id": 1, "text": "undelivered"}]
+    assert nodes.crm.sql("select tgname from pg_trigger where tgrelid = 'notes'::regclass") == []
+
+
+def test_a_revision_that_detaches_is_refused_while_events_wait_unless_it_is_forced(nodes: Nodes, tmp_path: Path) -> None:
+    ini = plant(tmp_path, "site", "select rowferry.attach('public.notes');\n", downs={1: "select rowferry.detach('notes');\n"})
+    for node in nodes:
+        node.sql("create table notes (id integer primary key, text text)")
+    succeed(nodes, "-n", "site", "upgrade", "head", ini=ini)
+    nodes.crm.sql("insert into notes values (1, 'undelivered')")
+    code, _, errors = alembic(nodes, "-n", "site", "-x", "node=crm", "downgrade", "base", ini=ini)
+    assert code == 1 and "RF012" in errors and "-x force=true" in errors
+    sync(*nodes)
+    nodes.crm.sql("insert into notes values (2, 'undelivered')")
+    succeed(nodes, "-n", "site", "-x", "node=crm", "-x", "force=true", "downgrade", "base", ini=ini)
+    assert nodes.crm.sql("select * from rowferry.entities") == []
+    succeed(nodes, "-n", "site", "-x", "node=billing", "downgrade", "base", ini=ini)
+
+
+@pytest.mark.parametrize("argument", ["force=yes", "force", "forse=true"])
+def test_a_force_that_is_misspelled_is_refused(nodes: Nodes, argument: str) -> None:
+    code, _, errors = alembic(nodes, "-x", argument, "downgrade", "base")
+    assert code == 2 and "means nothing" in errors
+
+
+def test_viewers_read_the_log_and_operators_cannot_change_it(nodes: Nodes) -> None:
+    with nodes.crm.connect() as connection:
+        connection.execute("set role rowferry_viewer")
+        assert connection.execute("select count(*) > 5 from rowferry.migration_log").fetchone() == (True,)
+    code, errors = psql(nodes.crm, "set role rowferry_operator; delete from rowferry.migration_log;")
+    assert code and "permission denied" in errors
