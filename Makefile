@@ -14,7 +14,7 @@ demo: .venv/installed ## two databases and the worker between them, on throw-awa
 
 test: .venv/installed ## run the tests on throw-away servers (ARGS="-k name" selects, PG=14 takes servers of that version)
 	@$(if $(PG),ROWFERRY_PG_BIN=$$(.venv/bin/python tests/majors.py $(PG)) && export ROWFERRY_PG_BIN && )\
-	  .venv/bin/pytest -q -n 2 $(ARGS)
+	  .venv/bin/pytest -q -n $(or $(JOBS),2) $(ARGS)
 
 test-all: ## run the tests on every version of PostgreSQL, 14 to 18, one after the other
 	@for version in 14 15 16 17 18; do echo "PostgreSQL $$version" && $(MAKE) --no-print-directory test PG=$$version || exit; done

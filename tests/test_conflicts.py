@@ -10,6 +10,8 @@ from harness.courier import Courier
 from harness.exchange import rows, sync, waiting
 from harness.worker import start_worker
 
+pytestmark = pytest.mark.smoke
+
 MERGE = """
 create schema if not exists app;
 create table notes (id integer primary key, text text, amount integer not null default 0, tags text[]);

@@ -5,6 +5,8 @@ import pytest
 from harness import Node, Nodes
 from harness.exchange import refused_with, rows, sync, waiting
 
+pytestmark = pytest.mark.smoke
+
 TABLE = "create table notes (id integer primary key, text text)"
 
 

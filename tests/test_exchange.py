@@ -9,6 +9,8 @@ from harness import Node, Nodes
 from harness.courier import Courier
 from harness.exchange import assert_equal, refused_with, sync, waiting
 
+pytestmark = pytest.mark.smoke
+
 TABLE = """
 create table public.notes (id integer primary key, body text, rank integer unique deferrable);
 select rowferry.attach('public.notes')

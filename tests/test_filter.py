@@ -5,6 +5,8 @@ import pytest
 from harness import Nodes
 from harness.exchange import refused_with, rows, sync, waiting
 
+pytestmark = pytest.mark.smoke
+
 TABLE = "create table customers (id integer primary key, name text, country text, archived boolean not null default false)"
 PARTITIONED = f"""
 {TABLE} partition by range (id);

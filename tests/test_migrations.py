@@ -30,6 +30,7 @@ SQL_FILES = sorted(path for lineage in ("core", "site") for path in (REPO / "sql
 # What a migration does
 
 
+@pytest.mark.smoke
 def test_an_upgrade_from_nothing_reaches_every_node_and_is_seen_by_others(blank: Nodes) -> None:
     watchers = [node.connect() for node in blank]
     output = succeed(blank, "upgrade", "head")
@@ -52,6 +53,7 @@ def test_a_second_upgrade_changes_nothing(blank: Nodes) -> None:
     assert dump(blank.crm) == before
 
 
+@pytest.mark.smoke
 @pytest.mark.case(74)
 def test_up_down_to_base_and_up_again_gives_the_same_schema(blank: Nodes) -> None:
     succeed(blank, "upgrade", "head")
@@ -64,6 +66,7 @@ def test_up_down_to_base_and_up_again_gives_the_same_schema(blank: Nodes) -> Non
     assert [dump(node) for node in blank] == first
 
 
+@pytest.mark.smoke
 def test_a_script_through_psql_gives_what_an_upgrade_gives(blank: Nodes) -> None:
     succeed(blank, "-x", "node=crm", "upgrade", "head")
     code, errors = psql(blank.billing, succeed(blank, "-x", "node=billing", "upgrade", "head", "--sql"))
@@ -124,6 +127,7 @@ def test_an_upgrade_of_core_tells_each_node_its_name_and_its_peers(blank: Nodes,
     assert blank.billing.sql("select * from public.named") == [{"name": "billing", "peers": ["crm"]}]
 
 
+@pytest.mark.smoke
 def test_a_plain_user_can_migrate_when_the_roles_are_granted(own_servers: Nodes) -> None:
     env = {}
     for node in own_servers:  # the roles are there since core is installed in another database

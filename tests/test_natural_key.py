@@ -1,7 +1,11 @@
 """A natural key over surrogate numbers that each node draws for itself: attach(p_key => .., p_columns => ..)."""
 
+import pytest
+
 from harness import Nodes
 from harness.exchange import rows, sync, waiting
+
+pytestmark = pytest.mark.smoke
 
 TABLE = """
 create table products (id integer generated always as identity primary key, sku text not null unique, title text)"""

@@ -8,6 +8,8 @@ from harness.captured import EVENTS, captured
 from harness.exchange import rows, sync, waiting
 from harness.roles import as_role, role
 
+pytestmark = pytest.mark.smoke
+
 SPLIT = """
     create table split (v text, id int, part int, primary key (id, part)) partition by list (part);
     create table split_1 partition of split for values in (1);

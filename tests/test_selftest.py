@@ -14,6 +14,8 @@ from harness.courier import Courier
 from harness.exchange import assert_equal, refused_with, rows, sync
 from harness.roles import as_role, role
 
+pytestmark = pytest.mark.smoke
+
 COUNT = 14
 
 
