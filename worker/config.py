@@ -6,6 +6,8 @@ No message made here holds a connection string or a part of one that could be a 
 from __future__ import annotations
 
 import configparser
+import contextlib
+import ipaddress
 import os
 import re
 from collections.abc import Iterable, Sequence
@@ -25,7 +27,11 @@ CONNECTION_DEFAULTS = {
     "tcp_user_timeout": "30000",
     "application_name": "rowferry",
 }
+LIBPQ_VARIABLES = {"host": "PGHOST", "hostaddr": "PGHOSTADDR", "sslmode": "PGSSLMODE"}
 CONNECTION_VARIABLES = {"connect_timeout": "PGCONNECT_TIMEOUT", "application_name": "PGAPPNAME"}
+
+# With these libpq uses TLS or fails; disable asks for plain TCP in so many words. allow and prefer, the default, only try.
+DECIDED = {"require", "verify-ca", "verify-full", "disable"}
 
 NODE_NAME = re.compile(r"[a-z][a-z0-9_]{0,30}")
 VARIABLE_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
@@ -68,6 +74,9 @@ class Node:
                 f"{self.name}: the value of {self.variable} is not a connection string. Hint: libpq's "
                 "key=value form (quote values with spaces), a postgresql:// URI (percent-encode the password), or service=name"
             ) from None
+        if "service" not in settings and "PGSERVICE" not in os.environ:  # else only libpq knows; connect() looks again
+            values = {**{key: os.environ[name] for key, name in LIBPQ_VARIABLES.items() if name in os.environ}, **settings}
+            self._refuse_plain_tcp(str(values.get("hostaddr") or values.get("host") or ""), str(values.get("sslmode") or ""))
         defaults = {
             key: setting
             for key, setting in CONNECTION_DEFAULTS.items()
@@ -82,13 +91,36 @@ class Node:
         """
         conninfo = self.conninfo()
         try:
-            return psycopg.connect(conninfo, client_encoding="utf8", prepare_threshold=None, **kwargs)
+            connection = psycopg.connect(conninfo, client_encoding="utf8", prepare_threshold=None, **kwargs)
+            if not connection.pgconn.ssl_in_use:
+                try:
+                    self._refuse_plain_tcp(connection.info.hostaddr, connection.info.get_parameters().get("sslmode", ""))
+                except ConfigError:
+                    connection.close()
+                    raise
+            return connection
         except psycopg.Error as error:
             reason = " ".join(str(error).split())
             password = conninfo_to_dict(conninfo).get("password")
             if password:
                 reason = reason.replace(str(password), "***")
         raise NodeUnreachable(f"{self.name}: cannot connect ({reason}). Hint: check {self.variable}")
+
+    def _refuse_plain_tcp(self, hosts: str, sslmode: str) -> None:
+        """ConfigError if a row could go to another host unencrypted without anybody having asked for that."""
+        for host in hosts.split(","):
+            if sslmode not in DECIDED and not _is_local(host):
+                raise ConfigError(
+                    f"{self.name}: {self.variable} would let rows go to {host} unencrypted. "
+                    "Hint: add sslmode=verify-full, or sslmode=disable if the network is safe"
+                )
+
+
+def _is_local(host: str) -> bool:
+    """A socket, or this host by its name or address."""
+    with contextlib.suppress(ValueError):
+        return ipaddress.ip_address(host).is_loopback
+    return host in ("", "localhost") or host.startswith(("/", "@"))
 
 
 def config_file(path: str | Path | None = None) -> Path:
