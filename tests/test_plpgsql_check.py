@@ -1,4 +1,4 @@
-"""plpgsql_check has nothing to say about any function, those of core and those that attach() writes, but for what is explained here."""
+"""plpgsql_check has nothing to say of any function, of core or written by attach(), but for what is explained here."""
 
 from typing import Any
 
@@ -10,7 +10,7 @@ from harness import Node, Nodes
 ATTACHED = """
     create schema app;
     create table simple (id integer primary key, name text not null, amount numeric(10, 2), at timestamptz default now());
-    create table composite (region text, number bigint, parent integer references simple deferrable, primary key (region, number));
+    create table composite (region text, number bigint, parent integer references simple, primary key (region, number));
     create table parted (id integer, v text, primary key (id)) partition by hash (id);
     create table parted_0 partition of parted for values with (modulus 1, remainder 0);
     create table filtered (id integer primary key, country text, email text unique);
@@ -32,7 +32,8 @@ FOUND = """
     join pg_language l on l.oid = p.prolang and l.lanname = 'plpgsql'
     left join lateral (select min(t.tgrelid) as relid from pg_trigger t where t.tgfoid = p.oid) t on true
     cross join lateral plpgsql_check_function_tb(p.oid, coalesce(t.relid, 0),
-      fatal_errors => false, other_warnings => true, extra_warnings => true, security_warnings => true, performance_warnings => false,
+      fatal_errors => false, other_warnings => true, extra_warnings => true, security_warnings => true,
+      performance_warnings => false,
       newtable => case when p.prorettype = 'trigger'::regtype then 'new_rows' end,
       oldtable => case when p.prorettype = 'trigger'::regtype then 'old_rows' end) c
     where p.pronamespace = 'rowferry'::regnamespace
