@@ -20,7 +20,7 @@ from typing import Any, NoReturn
 import psycopg
 from psycopg.rows import dict_row
 
-from rowferry import project, sql
+from rowferry import logs, project, sql
 from rowferry.config import ConfigError, Node, NodeUnreachable, read_nodes
 from rowferry.connection import connect, describe
 from rowferry.loop import Courier
@@ -56,6 +56,7 @@ def parser() -> Parser:
     run_ = commands.add_parser("run", help="carry changes between the two nodes until SIGTERM or Ctrl-C")
     run_.add_argument("--interval", type=seconds, default=2.0, metavar="SECONDS", help="between idle polls (default: 2)")
     run_.add_argument("--once", action="store_true", help="end when all that was pending at the start has arrived or is held")
+    run_.add_argument("--json", action="store_true", help="log one JSON object a line")
     run_.set_defaults(command=run)
 
     status_ = commands.add_parser("status", help="show where each link stands; exit code 1 if not well")
@@ -80,12 +81,8 @@ def seconds(text: str) -> float:
 
 def run(options: argparse.Namespace) -> int:
     """The worker. It finishes the calls in hand on the first SIGTERM or SIGINT, and ends at once on the second."""
-    handler = logging.StreamHandler()
     # With --once only what went wrong is said; otherwise when it happened matters too.
-    handler.setFormatter(logging.Formatter("rowferry: %(message)s" if options.once else "%(asctime)s rowferry: %(message)s"))
-    logger = logging.getLogger("rowferry")
-    logger.addHandler(handler)
-    logger.setLevel(logging.WARNING if options.once else logging.INFO)
+    logs.start(logging.WARNING if options.once else logging.INFO, as_json=options.json, with_time=not options.once)
     stop = threading.Event()
 
     def end(number: int, _: Any) -> None:

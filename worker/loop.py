@@ -26,6 +26,7 @@ from rowferry import sql
 from rowferry.config import ConfigError, Node, NodeUnreachable
 from rowferry.connection import Connection, Error, connect, describe, limit_calls, limit_silence
 from rowferry.progress import Progress
+from rowferry.supervisor import Supervisor
 
 log = logging.getLogger("rowferry")
 
@@ -87,10 +88,19 @@ class Courier:
         self.pending: dict[str, int] = {}  # events of each node when it last answered, counted up to 10,000
         self.said = ""
         self.progress = Progress()
+        self.supervisor = Supervisor()
         self.far: dict[str, Any] = {}  # what each node last said of its backfills and comparisons
 
     def run(self) -> int:
         """The exit code."""
+        self.supervisor.tell("READY=1")  # a node that is away is waited for, which is work too
+        try:
+            return self.serve()
+        finally:
+            self.supervisor.tell("STOPPING=1")
+
+    def serve(self) -> int:
+        """Attempt after attempt, until told to stop or there is no use; the exit code."""
         while not self.stop.is_set():
             try:
                 code = self.attempt()
@@ -311,6 +321,7 @@ class Courier:
         """Do it on each node, all at once, each in a thread; raises Trouble when all have ended."""
         futures = [self.threads.submit(action, side) for side in sides]
         concurrent.futures.wait(futures)
+        self.supervisor.alive()
         failures = [(side, future.exception()) for side, future in zip(sides, futures, strict=True) if future.exception()]
         for _, failure in failures:
             if not isinstance(failure, psycopg.Error | NodeUnreachable | OSError):
@@ -324,6 +335,7 @@ class Courier:
         if message != self.said:
             self.said = message
             self.progress.show({})
+            self.supervisor.tell(f"STATUS={message}")
             log.log(level, "%s", message)
 
 
