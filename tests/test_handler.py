@@ -65,6 +65,28 @@ def test_the_handler_gets_rows_in_their_types_and_null_where_a_column_does_not_t
     assert rows(nodes.billing, "select * from app.seen") == ["(1,one)", "(2,)"]
 
 
+def test_columns_come_and_go_under_a_handler_as_under_the_upsert(nodes: Nodes) -> None:
+    install(nodes)
+    nodes.billing.sql("alter table notes add more text default 'of billing', drop local")
+    nodes.crm.sql("insert into notes values (1, 'one', 1.5, null)")
+    sync(*nodes)
+    assert rows(nodes.billing, "select * from notes") == ['(1,one,1.50,"of billing")']
+    assert waiting(nodes.crm) == []
+
+
+def test_check_names_a_handler_that_is_gone_and_one_that_may_not_be_called(nodes: Nodes) -> None:
+    install(nodes)
+    sync(*nodes)
+    problems = "select problem from rowferry.check() where object = 'app.apply_note' and severity = 'error'"
+    assert nodes.billing.sql(problems) == []
+    nodes.billing.sql("alter function app.apply_note(notes[]) rename to apply_notes")
+    [found] = nodes.billing.sql(problems)
+    assert "there is no such function that applies rows" in found["problem"]
+    nodes.crm.sql("insert into notes values (1, 'one', 1, null)")
+    sync(*nodes)
+    assert waiting(nodes.crm) == ["insert notes 1 42883"]
+
+
 def test_what_the_handler_writes_otherwise_goes_back_to_the_peer(nodes: Nodes) -> None:
     install(nodes)
     nodes.billing.sql("""

@@ -40,6 +40,7 @@ def upgrade() -> None:
             "functions/_plan_entity_v01.sql",
             "functions/_check_filter_v01.sql",
             "functions/_check_handler_v01.sql",
+            "functions/_handler_problem_v01.sql",
             "functions/_check_rules_v01.sql",
             "functions/_attach_sql_v01.sql",
             "functions/_differing_functions_v01.sql",

@@ -115,20 +115,25 @@ $f$, p_entity.relation, v_inserted, v_selected, v_from, v_key_join,
   end;
 
   if v_handler is not null then
-    select string_agg(case when c.position is null then 'null' else format('%s::%s', case when c.typed then 'u.c' || c.position else format('u.c%s::%s', c.position, c.type) end,
-        format_type(a.atttypid, a.atttypmod)) end, ', ' order by a.attnum)
+    select string_agg(format('(%L::pg_catalog.name, %L)', c.local, format(case when c.typed then 'u.c%s' else 'u.c%s::%s' end, c.position, c.type)), ', ' order by c.position)
     into v_row
-    from pg_attribute a
-    left join rowferry._entity_columns(p_entity) c on c.local = a.attname
-    where a.attrelid = p_entity.relation and a.attnum > 0 and not a.attisdropped;
-    -- A row that it leaves out would be taken for one that was deleted here, and go on the peer.
+    from rowferry._entity_columns(p_entity) c;
+    -- The row has as many columns as the table has now, whatever was added to it since. One that the function leaves out would be taken for a row that was
+    -- deleted here, and go on the peer.
     v_write := format($f$
-  perform %1$I.%2$I(array(select row(%3$s)::%4$s from %5$s));
-  if exists (select from %5$s where not exists (select from %4$s t where %6$s)) then
+  execute %1$L operator(pg_catalog.||) (
+    select pg_catalog.string_agg(coalesce(m.value operator(pg_catalog.||) '::' operator(pg_catalog.||) pg_catalog.format_type(a.atttypid, a.atttypmod), 'null'),
+      ', ' order by a.attnum)
+    from pg_catalog.pg_attribute a
+    left join (values %2$s) m (name, value) on m.name operator(pg_catalog.=) a.attname
+    where a.attrelid operator(pg_catalog.=) %3$L::pg_catalog.regclass and a.attnum operator(pg_catalog.>) 0 and not a.attisdropped) operator(pg_catalog.||) %4$L
+  using $1;
+  if exists (select from %5$s where not exists (select from %6$s t where %7$s)) then
     raise exception using errcode = 'RF029', message = 'the function that applies rows on the other node has left one out',
-      hint = %7$L;
+      hint = %8$L;
   end if;
-$f$, v_handler[1], v_handler[2], v_row, p_entity.relation, v_from, v_key_join,
+$f$, format('select %I.%I(array(select row(', v_handler[1], v_handler[2]), v_row, p_entity.relation::text, format(')::%s from %s))', p_entity.relation, v_from),
+      v_from, p_entity.relation, v_key_join,
       format('There %s must leave a row of %s for each that it was given.', p_entity.on_apply, p_entity.relation));
   end if;
 

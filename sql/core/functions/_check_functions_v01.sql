@@ -29,6 +29,11 @@ as $$
   from rowferry.entities e
   cross join lateral rowferry._differing_functions(e) d
   where e.peer = p_peer and exists (select from pg_class c where c.oid = e.relation)
+  union all
+  select 'error', e.on_apply, h.o_problem, h.o_fix
+  from rowferry.entities e
+  cross join lateral rowferry._handler_problem(e) h
+  where e.peer = p_peer and h.o_problem is not null
 $$;
 comment on function rowferry._check_functions(text) is 'For check(): functions that are not what they should be.';
 revoke all on function rowferry._check_functions(text) from public;

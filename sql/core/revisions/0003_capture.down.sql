@@ -6,6 +6,7 @@ drop function rowferry._attach_sql(rowferry.entities);
 drop function rowferry._refresh_sql(rowferry.entities);
 drop function rowferry._differing_functions(rowferry.entities);
 drop function rowferry._check_rules(rowferry.entities);
+drop function rowferry._handler_problem(rowferry.entities);
 drop function rowferry._check_handler(rowferry.entities);
 drop function rowferry._check_filter(regclass, text);
 drop function rowferry._plan_entity(regclass, text, jsonb, text[], text);

@@ -1,0 +1,24 @@
+-- Why an entity's function that applies rows can do so no longer, with what to type; null: it can, or there is none.
+create or replace function rowferry._handler_problem(
+  p_entity rowferry.entities,
+  out o_problem text,
+  out o_fix text
+)
+language plpgsql
+stable
+set search_path = pg_catalog, pg_temp
+as $$
+declare
+  v_detail text;
+begin
+  if p_entity.on_apply is not null then
+    perform rowferry._check_handler(p_entity);
+  end if;
+exception
+  when sqlstate 'RF013' then
+    get stacked diagnostics v_detail = pg_exception_detail, o_fix = pg_exception_hint;
+    o_problem := format('rows of %s cannot be applied: %s (%s)', p_entity.name, sqlerrm, v_detail);
+end
+$$;
+comment on function rowferry._handler_problem(rowferry.entities) is 'Why an entity''s function that applies rows can do so no longer.';
+revoke all on function rowferry._handler_problem(rowferry.entities) from public;
