@@ -63,6 +63,10 @@ def parser() -> Parser:
     status_.add_argument("--json", action="store_true", help="for programs")
     status_.set_defaults(command=status)
 
+    drift_ = commands.add_parser("drift", help="show what was changed by hand since the release; exit code 1 if anything was")
+    drift_.add_argument("--json", action="store_true", help="for programs")
+    drift_.set_defaults(command=drift)
+
     init_ = commands.add_parser("init", help="lay out a project: alembic.ini, and folders for your own revisions")
     init_.add_argument("folder", metavar="FOLDER", help="new, or empty")
     init_.set_defaults(command=init)
@@ -120,6 +124,26 @@ def status(options: argparse.Namespace) -> int:
             for cause in row.get("why", ()):
                 print("\n" + paragraph(row["node"], cause))
     return max(codes)
+
+
+def drift(options: argparse.Namespace) -> int:
+    """rowferry.drift() of each node: the object, what was done to it, and below it the line that heals it in psql."""
+    rows: list[dict[str, Any]] = []
+    code = 0
+    for node in read_nodes(options.config):
+        try:
+            with connect(node) as connection, connection.cursor(row_factory=dict_row) as cursor:
+                rows += [{"node": node.name, **row} for row in cursor.execute(sql.DRIFT).fetchall()]
+        except (psycopg.Error, NodeUnreachable) as error:
+            said = describe(node, error)
+            code = max(code, said.code)
+            print(f"rowferry: {said}", file=sys.stderr)
+    if options.json:
+        print(json.dumps(rows, indent=2))
+    else:
+        for row in rows:
+            print(f"{row['node']}: {row['object']}: {row['problem']}\n  {row['fix']}")
+    return max(code, 1 if rows else 0)
 
 
 def read_status(node: Node) -> list[dict[str, Any]]:

@@ -61,3 +61,4 @@ IN_USE = "select"
 # For `rowferry status`.
 STATUS = "select * from rowferry.status order by peer"
 WHY = "select * from rowferry.why_stuck(%s)"
+DRIFT = "select * from rowferry.drift()"

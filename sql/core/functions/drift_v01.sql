@@ -1,0 +1,26 @@
+-- What somebody changed by hand since the release or since attach(): functions, triggers, owners, grants; each with what heals it in psql.
+create or replace function rowferry.drift()
+returns table (
+  object text,
+  problem text,
+  fix text
+)
+language sql
+stable
+security definer
+set search_path = pg_catalog, pg_temp
+as $$
+  select distinct on (c.object, c.problem) c.object, c.problem, c.fix
+  from (
+    select g.* from rowferry._check_grants() g
+    union all
+    select f.* from (select l.peer from rowferry.links l union select '') p cross join lateral rowferry._check_functions(p.peer) f
+    union all
+    select c.* from rowferry.links l cross join lateral rowferry._check_capture(l.peer) c
+    union all
+    select r.* from (select l.peer from rowferry.links l union select '') p cross join lateral rowferry._check_rights(p.peer) r where r.object not like 'role %'
+  ) c
+  order by c.object, c.problem
+$$;
+comment on function rowferry.drift() is 'What somebody changed by hand since the release or attach(), each with what heals it.';
+revoke all on function rowferry.drift() from public;
