@@ -62,6 +62,39 @@ def test_a_row_that_leaves_the_filter_is_deleted_on_the_peer_or_left_there(
     assert customers(nodes) == ["(1,Again,CH)"]
 
 
+@pytest.mark.parametrize("left", ["delete", "keep"])
+def test_a_row_that_leaves_and_comes_back_before_it_was_sent_is_one_that_changed(nodes: Nodes, left: str) -> None:
+    install(nodes, left)
+    nodes.crm.sql("insert into customers values (1, 'Acme', 'CH')")
+    sync(*nodes)
+    for country in ("DE", "CH"):
+        nodes.crm.sql("update customers set country = %s, name = name || '!' where id = 1", [country])
+    sync(*nodes)
+    assert customers(nodes) == ["(1,Acme!!,CH)"]
+
+
+def test_what_the_peer_does_to_a_row_that_it_kept_concerns_nobody_else(nodes: Nodes) -> None:
+    install(nodes, "keep")
+    nodes.crm.sql("insert into customers values (1, 'Acme', 'CH'), (2, 'Globex', 'CH')")
+    sync(*nodes)
+    nodes.crm.sql("update customers set country = 'DE'")
+    sync(*nodes)
+    nodes.billing.sql("delete from customers where id = 1; update customers set name = 'of billing' where id = 2")
+    sync(*nodes)
+    assert rows(nodes.crm, "select id, name, country from customers") == ["(1,Acme,DE)", "(2,Globex,DE)"]
+    assert waiting(nodes.billing) == ["update customers 2 23514"]
+
+
+def test_two_filters_let_through_what_is_within_both(nodes: Nodes) -> None:
+    install(nodes, there="name like 'A%'")
+    nodes.crm.sql("insert into customers values (1, 'Acme', 'CH'), (2, 'Globex', 'CH')")
+    nodes.billing.sql("insert into customers values (3, 'Alpha', 'CH'), (4, 'Apple', 'DE')")
+    sync(*nodes)
+    assert customers(nodes) == ["(1,Acme,CH)", "(3,Alpha,CH)", "(4,Apple,DE)"]
+    assert rows(nodes.crm, "select id, name, country from customers") == ["(1,Acme,CH)", "(2,Globex,CH)", "(3,Alpha,CH)"]
+    assert (waiting(nodes.crm), waiting(nodes.billing)) == (["insert customers 2 23514"], ["insert customers 4 23514"])
+
+
 def test_rows_that_are_kept_and_rows_that_are_deleted_leave_in_one_batch(nodes: Nodes) -> None:
     install(nodes, "keep")
     nodes.crm.sql("insert into customers values (1, 'Acme', 'CH'), (2, 'Globex', 'CH')")
