@@ -158,11 +158,11 @@ def test_nodes_that_part_a_table_differently_end_equal_with_identity_and_generat
     assert len(rows(nodes.crm, synced)) == 62
     # Straight into partitions, from one to another, and a key that moves between partitions on either side.
     # Before PostgreSQL 17 a partition draws no identity of its own.
-    nodes.crm.sql("insert into parcels_n (id, region, v) values (500, 'n', 'direct')")
+    nodes.crm.sql("insert into parcels_n (id, region, v) overriding system value values (500, 'n', 'direct')")
     nodes.crm.sql("update parcels_rest set v = v || '!' where id < 5")
     nodes.crm.sql("update parcels set region = 'n' where id = 7; delete from parcels_n where id = 3")
     nodes.billing.sql("update parcels_low set region = 'x' where id between 10 and 20; delete from parcels_high where id = 55")
-    nodes.billing.sql("insert into parcels_high (id, region, v) values (2000, 'e', 'direct')")
+    nodes.billing.sql("insert into parcels_high (id, region, v) overriding system value values (2000, 'e', 'direct')")
     sync(*nodes)
     assert rows(nodes.crm, synced) == rows(nodes.billing, synced)
     assert waiting(nodes.crm) == waiting(nodes.billing) == []
