@@ -23,6 +23,7 @@ select rowferry.require_core({version});
 -- p_entity   the name that both nodes use, if it is not the table's
 -- p_columns  '{{"id": "customer_id", "name": "title"}}', entity column to column, or an array; without it all of them
 -- p_key      array['code']: columns of a unique index that name a record on both nodes, if the primary key does not
+-- p_filter   'country = ''CH''': only these rows; p_direction 'send' or 'receive': one way only
 -- p_conflict_rule  newest, node:crm, or merge:schema.function; the same on both nodes
 -- Rows that are there already are sent later, in psql, by the node that has them: select * from rowferry.backfill('table');
 select rowferry.attach('schema.table');
