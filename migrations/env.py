@@ -423,6 +423,10 @@ def finish(error: Exception, node: Node | None = None) -> NoReturn:
         lines = [f"ERROR {diag.sqlstate}: {diag.message_primary}"]
         for word, text in (("DETAIL", diag.message_detail), ("HINT", diag.message_hint), ("CONTEXT", diag.context)):
             lines += [f"{word}: {text}"] if text else []
+        if diag.sqlstate == "55P03" and not diag.message_hint:
+            lines.append(
+                "HINT: a transaction that stays open is in the way (see pg_stat_activity.xact_start). Nothing was changed."
+            )
     elif isinstance(database_error, psycopg.Error):
         lines, code = [f"the connection was lost: {' '.join(str(database_error).split())}"], 3
     lines += getattr(error, "__notes__", [])

@@ -141,6 +141,29 @@ def test_a_revision_that_detaches_is_refused_while_events_wait_unless_it_is_forc
     succeed(nodes, "-n", "site", "-x", "node=billing", "downgrade", "base", ini=ini)
 
 
+@pytest.mark.parametrize("script", [False, True], ids=["alembic", "script"])
+def test_core_stays_whole_while_revisions_of_the_site_have_tables_attached_even_if_forced(
+    nodes: Nodes, tmp_path: Path, script: bool
+) -> None:
+    ini = plant(tmp_path, "site", "select rowferry.attach('public.notes');\n", downs={1: "select rowferry.detach('notes');\n"})
+    for node in nodes:
+        node.sql("create table notes (id integer primary key, text text)")
+    succeed(nodes, "-n", "site", "upgrade", "head", ini=ini)
+    nodes.crm.sql("insert into notes values (1, 'undelivered')")
+    before = relations(nodes.crm)
+    forced = ["-x", "node=crm", "-x", "force=true", "downgrade"]
+    if script:
+        code, errors = psql(nodes.crm, succeed(nodes, *forced, "core_0010:base", "--sql", ini=ini))
+    else:
+        code, _, errors = alembic(nodes, *forced, "base", ini=ini)
+    assert code and "revisions of the site are still applied" in errors and "-x force=true" in errors
+    assert relations(nodes.crm) == before
+    assert nodes.crm.sql("select count(*) from rowferry.events") == [{"count": 1}]
+    succeed(nodes, "-n", "site", *forced, "base", ini=ini)
+    succeed(nodes, *forced, "base", ini=ini)
+    assert "entities" not in relations(nodes.crm)
+
+
 @pytest.mark.parametrize("argument", ["force=yes", "force", "forse=true"])
 def test_a_force_that_is_misspelled_is_refused(nodes: Nodes, argument: str) -> None:
     code, _, errors = alembic(nodes, "-x", argument, "downgrade", "base")

@@ -46,6 +46,7 @@ def upgrade() -> None:
             "functions/_differing_functions_v01.sql",
             "functions/_refresh_sql_v01.sql",
             "functions/_server_warning_v01.sql",
+            "functions/_lock_table_v01.sql",
             "functions/attach_v01.sql",
             "functions/set_rules_v01.sql",
             "functions/detach_v01.sql",

@@ -39,7 +39,7 @@ begin
     v_entity := rowferry._plan_entity(p_table, p_entity, p_columns, p_key, p_peer);
     if not p_dry_run then
       -- Planned again under the lock: the table may have changed before it was granted.
-      execute format('lock table %s in share row exclusive mode', p_table);
+      perform rowferry._lock_table(p_table);
       v_entity := rowferry._plan_entity(p_table, p_entity, p_columns, p_key, p_peer);
     end if;
     v_entity.conflict_rule := p_conflict_rule;

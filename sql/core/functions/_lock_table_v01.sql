@@ -1,0 +1,22 @@
+-- Locks a table against writers (or all others), or says who is in the way: within lock_timeout of the caller, so that those who queue behind are let go.
+create or replace function rowferry._lock_table(
+  p_table regclass,
+  p_mode text default 'share row exclusive'
+)
+returns void
+language plpgsql
+set search_path = pg_catalog, pg_temp
+as $$
+begin
+  execute format('lock table %s in %s mode', p_table, p_mode);
+exception
+  when lock_not_available then
+    raise exception using errcode = '55P03', message = 'the table is in use by a transaction that stays open',
+      detail = format('%s; processes that hold it: %s.', p_table, coalesce((
+        select string_agg(distinct l.pid::text, ', ') from pg_locks l where l.locktype = 'relation' and l.relation = p_table and l.granted and l.pid <> pg_backend_pid()
+          and l.database = (select d.oid from pg_database d where d.datname = current_database())), 'gone by now')),
+      hint = 'Nothing was changed. Try again when it has ended, or end it: select pg_terminate_backend(pid);';
+end
+$$;
+comment on function rowferry._lock_table(regclass, text) is 'Locks a table, or says who is in the way.';
+revoke all on function rowferry._lock_table(regclass, text) from public;
