@@ -8,6 +8,7 @@ from __future__ import annotations
 import configparser
 import contextlib
 import ipaddress
+import itertools
 import os
 import re
 from collections.abc import Iterable, Sequence
@@ -74,9 +75,12 @@ class Node:
                 f"{self.name}: the value of {self.variable} is not a connection string. Hint: libpq's "
                 "key=value form (quote values with spaces), a postgresql:// URI (percent-encode the password), or service=name"
             ) from None
-        if "service" not in settings and "PGSERVICE" not in os.environ:  # else only libpq knows; connect() looks again
-            values = {**{key: os.environ[name] for key, name in LIBPQ_VARIABLES.items() if name in os.environ}, **settings}
-            self._refuse_plain_tcp(str(values.get("hostaddr") or values.get("host") or ""), str(values.get("sslmode") or ""))
+        # A service comes before the environment, and only libpq knows what it says: connect() looks again.
+        outside = {} if "service" in settings or "PGSERVICE" in os.environ else LIBPQ_VARIABLES
+        values = {**{key: os.environ[name] for key, name in outside.items() if name in os.environ}, **settings}
+        hosts, addresses = (str(values.get(key) or "").split(",") for key in ("host", "hostaddr"))
+        where = [address or host for host, address in itertools.zip_longest(hosts, addresses, fillvalue="")]
+        self._refuse_plain_tcp(list(filter(None, where)), str(values.get("sslmode") or ""))
         defaults = {
             key: setting
             for key, setting in CONNECTION_DEFAULTS.items()
@@ -94,7 +98,7 @@ class Node:
             connection = psycopg.connect(conninfo, client_encoding="utf8", prepare_threshold=None, **kwargs)
             if not connection.pgconn.ssl_in_use:
                 try:
-                    self._refuse_plain_tcp(connection.info.hostaddr, connection.info.get_parameters().get("sslmode", ""))
+                    self._refuse_plain_tcp([connection.info.hostaddr], connection.info.get_parameters().get("sslmode", ""))
                 except ConfigError:
                     connection.close()
                     raise
@@ -106,9 +110,9 @@ class Node:
                 reason = reason.replace(str(password), "***")
         raise NodeUnreachable(f"{self.name}: cannot connect ({reason}). Hint: check {self.variable}")
 
-    def _refuse_plain_tcp(self, hosts: str, sslmode: str) -> None:
+    def _refuse_plain_tcp(self, hosts: Sequence[str], sslmode: str) -> None:
         """ConfigError if a row could go to another host unencrypted without anybody having asked for that."""
-        for host in hosts.split(","):
+        for host in hosts:
             if sslmode not in DECIDED and not _is_local(host):
                 raise ConfigError(
                     f"{self.name}: {self.variable} would let rows go to {host} unencrypted. "

@@ -18,7 +18,7 @@ as $$
   left join pg_proc p on p.oid = to_regprocedure(r.function)
   where p.oid is null or r.digest <> rowferry._function_digest(p.oid)
   union all
-  select 'warning', p.oid::regprocedure::text, 'no release made this function', format('drop function %s; or move it to another schema.', p.oid::regprocedure)
+  select 'warning', p.oid::regprocedure::text, 'no release made this function', format('drop function %s;', p.oid::regprocedure)
   from pg_proc p
   where p.pronamespace = 'rowferry'::regnamespace and p.oid not in (select rowferry._generated_functions())
     and p.oid::regprocedure::text not in (select r.function from rowferry.released r)
