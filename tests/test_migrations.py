@@ -338,7 +338,7 @@ BAD_CONNECTIONS = {
     "unencoded at": ("postgresql://u:sek@sekret@127.0.0.1:1/x", 2),
     "bad escape": ("postgresql://u:sekret%zz@127.0.0.1/x", 2),
     "nobody listens": ("postgresql://u:sekret@127.0.0.1:1/x", 3),
-    "no such host": ("host=host.invalid password=sekret dbname=x", 3),
+    "no such host": ("host=host.invalid password=sekret dbname=x sslmode=require", 3),
     "wrong password": ("wrong", 3),
 }
 
@@ -400,7 +400,7 @@ def test_nodes_come_from_the_file_that_is_named_or_here_or_the_checkouts(tmp_pat
 def test_a_connection_string_keeps_what_its_user_has_set(monkeypatch: pytest.MonkeyPatch) -> None:
     node = read_nodes(INI)[0]
     monkeypatch.delenv("PGCONNECT_TIMEOUT", raising=False)
-    monkeypatch.setenv("ROWFERRY_NODE_CRM", "postgresql://u:a%40b%25@h/x?keepalives_idle=99")
+    monkeypatch.setenv("ROWFERRY_NODE_CRM", "postgresql://u:a%40b%25@h/x?keepalives_idle=99&sslmode=require")
     settings: dict[str, Any] = psycopg.conninfo.conninfo_to_dict(node.conninfo())
     assert (settings["password"], settings["keepalives_idle"], settings["connect_timeout"]) == ("a@b%", "99", "10")
     assert "a@b" not in repr(node)

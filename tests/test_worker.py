@@ -242,7 +242,7 @@ def test_a_wrong_password_is_3_and_not_shown(rowferry: Command, nodes: Nodes) ->
 
 @pytest.mark.case(86)
 def test_no_error_in_words_holds_a_password(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("SOME_NODE", "host=h password='hunter 2' sslpassword=hunter3")
+    monkeypatch.setenv("SOME_NODE", "host=h sslmode=require password='hunter 2' sslpassword=hunter3")
     error = psycopg.OperationalError('could not use "hunter 2"\nnor hunter3')
     assert str(describe(config.Node("crm", "SOME_NODE"), error)) == 'crm: could not use "***" nor ***'
 
