@@ -16,6 +16,7 @@ import pytest
 from harness import REPO, Nodes, wait_until
 from harness.exchange import waiting
 from harness.worker import PROGRAM
+from rowferry.supervisor import Supervisor
 
 UNIT = REPO / "docs" / "deploy" / "rowferry.service"
 
@@ -26,7 +27,7 @@ class Listener:
     def __init__(self, address: str) -> None:
         self.address = address
         self.socket = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
-        self.socket.bind(address.replace("@", "\0", 1))
+        self.socket.bind("\0" + address[1:] if address.startswith("@") else address)
         self.socket.setblocking(False)
         self.lines: list[str] = []
 
@@ -40,7 +41,7 @@ class Listener:
 
 @pytest.fixture(params=["path", "abstract"])
 def systemd(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Listener]:
-    listener = Listener(f"@rowferry {tmp_path}" if request.param == "abstract" else str(tmp_path / "notify"))
+    listener = Listener(f"@rowferry {tmp_path}" if request.param == "abstract" else str(tmp_path / "user@1000"))
     yield listener
     listener.socket.close()
 
@@ -104,6 +105,16 @@ def test_a_supervisor_that_is_gone_stops_nothing(nodes: Nodes, tmp_path: Path) -
     done = subprocess.run([PROGRAM, "run", "--once"], env=env, cwd=REPO, capture_output=True, text=True, timeout=60)
     assert (done.returncode, done.stderr) == (0, "")
     assert waiting(nodes.crm) == []
+
+
+def test_a_supervisor_that_does_not_read_stops_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    listener = Listener(str(tmp_path / "notify"))
+    monkeypatch.setenv("NOTIFY_SOCKET", listener.address)
+    supervisor = Supervisor()
+    for number in range(1000):  # many more than the socket holds
+        supervisor.tell(f"STATUS={number}")
+    assert listener.heard("STATUS=0")
+    listener.socket.close()
 
 
 def test_its_log_for_programs_is_an_object_a_line(nodes: Nodes) -> None:

@@ -15,13 +15,15 @@ class Supervisor:
     """Tells at most once a second that the loop turns: a call of the loop may be over in less than a millisecond."""
 
     def __init__(self) -> None:
-        self.address = os.environ.get("NOTIFY_SOCKET", "").replace("@", "\0", 1)
+        address = os.environ.get("NOTIFY_SOCKET", "")
+        self.address = f"\0{address[1:]}" if address.startswith("@") else address
         self.alive_at = 0.0
 
     def tell(self, *lines: str) -> None:
-        """Such as READY=1 or STATUS=at work; a supervisor that is gone is no trouble of the worker's."""
+        """Such as READY=1 or STATUS=at work; a supervisor that is gone, or does not read, is no trouble of the worker's."""
         if self.address:
             with contextlib.suppress(OSError), socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as channel:
+                channel.setblocking(False)
                 channel.sendto("\n".join(lines).encode(), self.address)
 
     def alive(self) -> None:
