@@ -191,7 +191,7 @@ def verify_and_log(*, step: Any, **_: Any) -> None:
     """In the transaction of a step, its version noted: what it was to make is there, and it stands in the log."""
     script = step.up_revision
     if step.is_upgrade and not step.is_stamp:
-        sqlfile.run_if_there(f"revisions/{Path(script.path).stem}.verify.sql")
+        sqlfile.verify(f"revisions/{Path(script.path).stem}.verify.sql")
     direction = "stamp" if step.is_stamp else "upgrade" if step.is_upgrade else "downgrade"
     values = (option("lineage"), script.revision, script.doc, direction, importlib.metadata.version("rowferry"))
     sqlfile.execute(LOG.format(*(value.replace("'", "''") for value in values)))

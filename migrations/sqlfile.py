@@ -9,7 +9,7 @@ node: on node crm, 0001_attach.crm.up.sql is taken instead of 0001_attach.up.sql
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
 
@@ -31,6 +31,24 @@ TRANSACTION = re.compile(
     re.I,
 )
 COPY_STDIN = re.compile(r"\bfrom\s+stdin\b", re.I)
+
+
+VERIFY = """do $verify$
+declare
+  v_missing text;
+begin
+  select string_agg(w.name, ', ') into v_missing
+  from (
+{query}
+  ) w (is_there, name)
+  where w.is_there is not true;
+  if v_missing is not null then
+    raise exception using errcode = 'RF038', message = 'the revision did not make what it should', detail = v_missing,
+      hint = 'Nothing of it is left. Its SQL files were changed, or something took away what they made.';
+  end if;
+end
+$verify$;
+"""
 
 
 class RawSql(ExecutableDDLElement):
@@ -60,8 +78,12 @@ def newest_revision(core: Path = HERE / "core") -> int:
 def run(name: str) -> None:
     """Run one file of the lineage. Raises CommandError if it breaks a rule, DBAPIError with the file in a note."""
     context = op.get_context()
-    path = _find(name, context.opts["sql_location"], context.opts["node"] if context.opts["lineage"] == "site" else None)
-    text = read(path)
+    _run(_find(name, context.opts["sql_location"], context.opts["node"] if context.opts["lineage"] == "site" else None))
+
+
+def _run(path: Path, wrap: Callable[[str], str] = str) -> None:
+    context = op.get_context()
+    text = wrap(read(path))
     if context.as_sql:
         context.impl.static_output(f"-- {path.parent.name}/{path.name}")
     try:
@@ -73,12 +95,14 @@ def run(name: str) -> None:
         raise
 
 
-def run_if_there(name: str) -> None:
-    """Run one file of the lineage, if it has it."""
+def verify(name: str) -> None:
+    """Fail (RF038) unless is_there is true in every row of a file's query (is_there, name). Nothing without such a file."""
     context = op.get_context()
     node = context.opts["node"] if context.opts["lineage"] == "site" else None
-    if any(path.is_file() for path in _candidates(name, context.opts["sql_location"], node)):
-        run(name)
+    for path in _candidates(name, context.opts["sql_location"], node):
+        if path.is_file():
+            _run(path, lambda text: VERIFY.format(query=text.removesuffix(";\n")))
+            return
 
 
 def execute(text: str) -> None:

@@ -12,7 +12,7 @@ import math
 import signal
 import sys
 import threading
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
 from datetime import timedelta
 from pathlib import Path
 from typing import Any, NoReturn
@@ -22,8 +22,10 @@ from psycopg.rows import dict_row
 
 from rowferry import logs, project, sql
 from rowferry.config import ConfigError, Node, NodeUnreachable, read_nodes
-from rowferry.connection import connect, describe
+from rowferry.connection import Error, connect, describe
 from rowferry.loop import Courier
+
+Cursor = psycopg.Cursor[dict[str, Any]]
 
 UNWELL = {"stuck", "held", "stopped", "paused"}
 
@@ -105,17 +107,13 @@ def status(options: argparse.Namespace) -> int:
     """The view rowferry.status of each node, and below it rowferry.why_stuck() of each link that is not well."""
     rows: list[dict[str, Any]] = []
     codes = [0]
-    for node in read_nodes(options.config):
-        try:
-            found = read_status(node)
-        except (psycopg.Error, NodeUnreachable) as error:
-            said = describe(node, error)
-            rows.append({"node": node.name, "state": "unknown", "reason": said.message})
-            codes.append(said.code)
-            print(f"rowferry: {said}", file=sys.stderr)
-            continue
-        rows += [{"node": node.name, **row} for row in found]
-        codes += [1 for row in found if row["state"] in UNWELL]
+    for node, found in ask(options.config, read_status):
+        if isinstance(found, Error):
+            rows.append({"node": node.name, "state": "unknown", "reason": found.message})
+            codes.append(found.code)
+        else:
+            rows += [{"node": node.name, **row} for row in found]
+            codes += [1 for row in found if row["state"] in UNWELL]
     if options.json:
         print(json.dumps(rows, default=plain, indent=2))
     else:
@@ -129,36 +127,51 @@ def status(options: argparse.Namespace) -> int:
 def drift(options: argparse.Namespace) -> int:
     """rowferry.drift() of each node: the object, what was done to it, and below it the line that heals it in psql."""
     rows: list[dict[str, Any]] = []
-    code = 0
-    for node in read_nodes(options.config):
-        try:
-            with connect(node) as connection, connection.cursor(row_factory=dict_row) as cursor:
-                rows += [{"node": node.name, **row} for row in cursor.execute(sql.DRIFT).fetchall()]
-        except (psycopg.Error, NodeUnreachable) as error:
-            said = describe(node, error)
-            code = max(code, said.code)
-            print(f"rowferry: {said}", file=sys.stderr)
+    codes = [0]
+    for node, found in ask(options.config, lambda cursor: cursor.execute(sql.DRIFT).fetchall()):
+        if isinstance(found, Error):
+            codes.append(found.code)
+        else:
+            rows += [{"node": node.name, **row} for row in found]
+            codes += [1 for _ in found]
     if options.json:
         print(json.dumps(rows, indent=2))
     else:
         for row in rows:
             print(f"{row['node']}: {row['object']}: {row['problem']}\n  {row['fix']}")
-    return max(code, 1 if rows else 0)
+    return max(codes)
 
 
-def read_status(node: Node) -> list[dict[str, Any]]:
-    with connect(node) as connection, connection.cursor(row_factory=dict_row) as cursor:
+def ask(
+    config: str | None, read: Callable[[Cursor], list[dict[str, Any]]]
+) -> Iterator[tuple[Node, list[dict[str, Any]] | Error]]:
+    """What each node answers, or why it does not, which is also said on stderr."""
+    for node in read_nodes(config):
         try:
-            rows = cursor.execute(sql.STATUS).fetchall()
-            return [
-                row | {"why": cursor.execute(sql.WHY, [row["peer"]]).fetchall() if row["state"] in UNWELL else []} for row in rows
-            ]
-        except (psycopg.errors.UndefinedTable, psycopg.errors.InvalidSchemaName) as error:
-            error.add_note("alembic upgrade head")
-            raise
-        except psycopg.errors.InsufficientPrivilege as error:
-            error.add_note(f"grant rowferry_viewer to {connection.info.user};")
-            raise
+            with connect(node) as connection, connection.cursor(row_factory=dict_row) as cursor:
+                try:
+                    answer = read(cursor)
+                except (
+                    psycopg.errors.UndefinedTable,
+                    psycopg.errors.UndefinedFunction,
+                    psycopg.errors.InvalidSchemaName,
+                ) as error:
+                    error.add_note("alembic upgrade head")
+                    raise
+                except psycopg.errors.InsufficientPrivilege as error:
+                    error.add_note(f"grant rowferry_viewer to {connection.info.user};")
+                    raise
+        except (psycopg.Error, NodeUnreachable) as error:
+            said = describe(node, error)
+            print(f"rowferry: {said}", file=sys.stderr)
+            yield node, said
+        else:
+            yield node, answer
+
+
+def read_status(cursor: Cursor) -> list[dict[str, Any]]:
+    rows = cursor.execute(sql.STATUS).fetchall()
+    return [row | {"why": cursor.execute(sql.WHY, [row["peer"]]).fetchall() if row["state"] in UNWELL else []} for row in rows]
 
 
 def plain(value: Any) -> Any:

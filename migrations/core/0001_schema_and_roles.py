@@ -11,4 +11,4 @@ def upgrade() -> None:
 
 
 def downgrade() -> None:
-    sqlfile.run("revisions/0001_schema_and_roles.down.sql")
+    sqlfile.run_all(["revisions/site_first.sql", "revisions/0001_schema_and_roles.down.sql"])

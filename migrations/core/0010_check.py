@@ -43,4 +43,4 @@ def upgrade() -> None:
 
 
 def downgrade() -> None:
-    sqlfile.run("revisions/0010_check.down.sql")
+    sqlfile.run_all(["revisions/site_first.sql", "revisions/0010_check.down.sql"])

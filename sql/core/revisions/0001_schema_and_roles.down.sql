@@ -1,17 +1,8 @@
 -- Schema, version tables and the log stay, so that the runner knows what is installed and people what was; roles stay, since other databases may use them.
 do $$
 declare
-  v_site text[] := '{}';
   v_left text;
 begin
-  if to_regclass('rowferry.alembic_version_site') is not null then
-    select coalesce(array_agg(version_num::text), '{}') into v_site from rowferry.alembic_version_site;
-  end if;
-  if v_site <> '{}' then
-    raise exception using errcode = 'RF034', message = 'revisions of the site are still applied',
-      detail = array_to_string(v_site, ', '),
-      hint = 'Downgrade them first: alembic -n site downgrade base';
-  end if;
   select string_agg(pg_describe_object(d.classid, d.objid, d.objsubid), ', ' order by 1) into v_left
   from pg_catalog.pg_depend d
   where d.refclassid = 'pg_namespace'::regclass and d.refobjid = 'rowferry'::regnamespace and d.deptype = 'n'

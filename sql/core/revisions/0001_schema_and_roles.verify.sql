@@ -1,22 +1,11 @@
 -- The roles are there, the schema is theirs, and nobody else may use it.
-do $$
-declare
-  v_missing text;
-begin
-  select string_agg(w.name, ', ') into v_missing
-  from (values
-    (to_regclass('rowferry.node') is not null, 'table node'),
-    (to_regclass('rowferry.migration_log') is not null, 'table migration_log'),
-    ((select count(*) = 4 from pg_roles where rolname in ('rowferry_owner', 'rowferry_worker', 'rowferry_viewer', 'rowferry_operator')), 'the four roles'),
-    (pg_has_role('rowferry_operator', 'rowferry_viewer', 'usage'), 'the operator as a viewer'),
-    (pg_has_role('rowferry_owner', 'usage'), 'the migrating role as a member of rowferry_owner'),
-    ((select nspowner = 'rowferry_owner'::regrole from pg_namespace where nspname = 'rowferry'), 'the schema as rowferry_owner''s'),
-    (not exists (select from pg_namespace n cross join lateral aclexplode(n.nspacl) a where n.nspname = 'rowferry' and a.grantee = 0), 'the schema closed to public')
-  ) w (is_there, name)
-  where w.is_there is not true;
-  if v_missing is not null then
-    raise exception using errcode = 'RF038', message = 'the revision did not make what it should', detail = v_missing,
-      hint = 'Nothing of it is left. Its SQL files were changed, or something took away what they made: compare them with the release.';
-  end if;
-end
-$$;
+select w.is_there, w.name
+from (values
+  (to_regclass('rowferry.node') is not null, 'table node'),
+  (to_regclass('rowferry.migration_log') is not null, 'table migration_log'),
+  ((select count(*) = 4 from pg_roles where rolname in ('rowferry_owner', 'rowferry_worker', 'rowferry_viewer', 'rowferry_operator')), 'the four roles'),
+  (pg_has_role('rowferry_operator', 'rowferry_viewer', 'usage'), 'the operator as a viewer'),
+  (pg_has_role('rowferry_owner', 'usage'), 'the migrating role as a member of rowferry_owner'),
+  ((select nspowner = 'rowferry_owner'::regrole from pg_namespace where nspname = 'rowferry'), 'the schema as rowferry_owner''s'),
+  (not exists (select from pg_namespace n cross join lateral aclexplode(n.nspacl) a where n.nspname = 'rowferry' and a.grantee = 0), 'the schema closed to public')
+) w (is_there, name);

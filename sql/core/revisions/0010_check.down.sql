@@ -1,16 +1,7 @@
--- The site's revisions first: they detach what they have attached, by functions that are dropped further down.
 do $$
 declare
   v_name text;
-  v_site text[] := '{}';
 begin
-  if to_regclass('rowferry.alembic_version_site') is not null then
-    select coalesce(array_agg(version_num::text), '{}') into v_site from rowferry.alembic_version_site;
-  end if;
-  if v_site <> '{}' then
-    raise exception using errcode = 'RF034', message = 'revisions of the site are still applied', detail = array_to_string(v_site, ', '),
-      hint = 'Downgrade them first: alembic -n site downgrade base; with -x force=true what they detach gives up what waits.';
-  end if;
   if coalesce(current_setting('rowferry.force', true), '') <> 'on' and exists (select from rowferry.entities) then
     raise exception using errcode = 'RF012', message = 'tables are still attached',
       detail = format('%s; events that are not delivered: %s.', (select string_agg(name, ', ' order by name) from rowferry.entities), (select count(*) from rowferry.events)),
