@@ -1,30 +1,20 @@
 """Alembic on real databases: what people type, what they then see, and what is in the catalog."""
 
-import configparser
-import itertools
 import re
-import shutil
-import subprocess
-import sys
 from pathlib import Path
-from typing import Any
 
 import psycopg
 import pytest
 
-from harness import REPO, Node, Nodes, wait_until
-from harness.migrations import INI, alembic, dump, finish, plant, psql, relations, start, succeed
-from rowferry.config import ConfigError, pick, read_nodes
-from rowferry.migrations import sqlfile
+from harness import Node, Nodes, wait_until
+from harness.migrations import alembic, dump, finish, plant, psql, relations, start, succeed
 
-NUMBERS = itertools.count(1)
 FIRST = "core_0001"
 VERSION = "select version_num from rowferry.alembic_version_core"
 FUNCTIONS = """
     select p.oid::regprocedure::text as name, pg_get_functiondef(p.oid) as body
     from pg_proc p where p.pronamespace = 'rowferry'::regnamespace and p.prokind in ('f', 'p') order by 1"""
 LOCK = "hashtextextended('rowferry migrations', 0)"
-SQL_FILES = sorted(path for lineage in ("core", "site") for path in (REPO / "sql" / lineage).rglob("*.sql"))
 
 
 # What a migration does
@@ -305,109 +295,6 @@ def test_a_script_is_for_one_node(blank: Nodes) -> None:
     assert "-x node=crm" in err
 
 
-# Choosing nodes, and what is said when one cannot be reached
-
-
-@pytest.mark.case(74)
-def test_a_node_can_be_migrated_alone_without_the_other_ones_variable(blank: Nodes) -> None:
-    code, _, err = alembic(blank, "-x", "node=crm", "upgrade", FIRST, ROWFERRY_NODE_BILLING="")
-    assert code == 0, err
-    assert "node" in relations(blank.crm)
-    assert relations(blank.billing) == set()
-
-
-@pytest.mark.parametrize(
-    ("argument", "message"),
-    [
-        ("node=sales", "no node is named 'sales'. Hint: the nodes are crm, billing\n"),
-        ("node=", "no node is named ''. Hint: the nodes are crm, billing\n"),
-        ("nod=crm", "-x nod means nothing. Hint: -x node=crm\n"),
-    ],
-)
-def test_an_unknown_node_is_refused_in_one_line(blank: Nodes, argument: str, message: str) -> None:
-    code, out, err = alembic(blank, "-x", argument, "upgrade", "head")
-    assert (code, out, err) == (2, "", message)
-    assert relations(blank.crm) == set()
-
-
-BAD_CONNECTIONS = {
-    "not set": ("", 2),
-    "no connection string": ("sekret word", 2),
-    "unquoted space": ("host=127.0.0.1 password=a sekret dbname=x", 2),
-    "unencoded slash": ("postgresql://u:sek/sekret@127.0.0.1:1/x", 2),
-    "unencoded at": ("postgresql://u:sek@sekret@127.0.0.1:1/x", 2),
-    "bad escape": ("postgresql://u:sekret%zz@127.0.0.1/x", 2),
-    "nobody listens": ("postgresql://u:sekret@127.0.0.1:1/x", 3),
-    "no such host": ("host=host.invalid password=sekret dbname=x sslmode=require", 3),
-    "wrong password": ("wrong", 3),
-}
-
-
-@pytest.mark.case(86)
-@pytest.mark.parametrize("case", BAD_CONNECTIONS)
-def test_a_node_out_of_reach_is_named_in_one_line_without_its_password(blank: Nodes, case: str) -> None:
-    value, expected = BAD_CONNECTIONS[case]
-    if case == "wrong password":
-        value = blank.crm.server.conninfo(password="sekret")
-    code, out, err = alembic(blank, "upgrade", "head", ROWFERRY_NODE_CRM=value)
-    assert (code, out) == (expected, "")
-    assert err.count("\n") == 1, err
-    assert err.startswith("crm: ")
-    assert "ROWFERRY_NODE_CRM" in err
-    assert "sek" not in err
-
-
-@pytest.mark.parametrize(
-    ("text", "message"),
-    [
-        ("[alembic]\n", "no section"),
-        ("[nodes]\ncrm = A\n", "names 1 of two nodes"),
-        ("[nodes]\ncrm = A\nBilling = B\n", "cannot name a node"),
-        ("[nodes]\ncrm = A\nbilling = postgresql://u:sekret@h/x\n", "name of an environment variable"),
-        ("crm = sekret\n", "not an ini file"),
-        (None, "no configuration file"),
-    ],
-)
-def test_a_wrong_list_of_nodes_is_refused(tmp_path: Path, text: str | None, message: str) -> None:
-    ini = tmp_path / "alembic.ini"
-    if text is not None:
-        ini.write_text(text)
-    with pytest.raises(ConfigError, match=message) as caught:
-        read_nodes(ini)
-    assert "Hint: " in str(caught.value)
-    assert "\n" not in str(caught.value)
-    assert "sekret" not in str(caught.value)
-
-
-def test_nodes_come_from_the_file_that_is_named_or_here_or_the_checkouts(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    for folder, name in (("named", "a"), ("here", "b")):
-        (tmp_path / folder).mkdir()
-        (tmp_path / folder / "alembic.ini").write_text(f"[nodes]\nz{name} = Z\n{name} = V\n")
-    monkeypatch.delenv("ROWFERRY_CONFIG", raising=False)
-    monkeypatch.chdir("/")
-    assert [(node.name, node.variable) for node in read_nodes()] == [
-        ("crm", "ROWFERRY_NODE_CRM"),
-        ("billing", "ROWFERRY_NODE_BILLING"),
-    ]
-    monkeypatch.chdir(tmp_path / "here")
-    assert [node.name for node in read_nodes()] == ["zb", "b"]
-    monkeypatch.setenv("ROWFERRY_CONFIG", str(tmp_path / "named" / "alembic.ini"))
-    assert [node.name for node in read_nodes()] == ["za", "a"]
-    assert [node.name for node in read_nodes(tmp_path / "here" / "alembic.ini")] == ["zb", "b"]
-    assert [node.name for node in pick(read_nodes(), ["a"])] == ["a"]
-
-
-def test_a_connection_string_keeps_what_its_user_has_set(monkeypatch: pytest.MonkeyPatch) -> None:
-    node = read_nodes(INI)[0]
-    monkeypatch.delenv("PGCONNECT_TIMEOUT", raising=False)
-    monkeypatch.setenv("ROWFERRY_NODE_CRM", "postgresql://u:a%40b%25@h/x?keepalives_idle=99&sslmode=require")
-    settings: dict[str, Any] = psycopg.conninfo.conninfo_to_dict(node.conninfo())
-    assert (settings["password"], settings["keepalives_idle"], settings["connect_timeout"]) == ("a@b%", "99", "10")
-    assert "a@b" not in repr(node)
-    monkeypatch.setenv("ROWFERRY_NODE_CRM", "service=crm")
-    assert psycopg.conninfo.conninfo_to_dict(node.conninfo())["service"] == "crm"
-
-
 # What people read
 
 
@@ -476,163 +363,3 @@ def test_core_stays_while_revisions_of_the_site_are_applied(blank: Nodes, tmp_pa
     assert "HINT: Downgrade them first: alembic -n site downgrade base" in err
     succeed(blank, "-n", "site", "downgrade", "base", ini=ini)
     succeed(blank, "downgrade", "base", ini=ini)
-
-
-# The site's files
-
-
-def test_a_nodes_own_file_is_taken_in_place_of_the_common_one(blank: Nodes, tmp_path: Path) -> None:
-    ini = plant(tmp_path, "site", "create table public.common ();\n")
-    (tmp_path / "site_sql" / "revisions" / "0001_step.crm.up.sql").write_text("create table public.own ();\n")
-    succeed(blank, "-n", "site", "upgrade", "head", ini=ini)
-    tables = "select to_regclass('public.own')::text as own, to_regclass('public.common')::text as common"
-    assert blank.crm.sql(tables) == [{"own": "own", "common": None}]
-    assert blank.billing.sql(tables) == [{"own": None, "common": "common"}]
-    assert "alembic_version_site" in relations(blank.crm)
-
-
-def test_core_has_no_files_of_a_node(blank: Nodes, tmp_path: Path) -> None:
-    ini = plant(tmp_path, "core", "create table public.common ();\n")
-    (tmp_path / "core_sql" / "revisions" / "0001_step.crm.up.sql").write_text("create table public.own ();\n")
-    succeed(blank, "upgrade", "head", ini=ini)
-    assert blank.crm.sql("select to_regclass('public.own') as t") == [{"t": None}]
-
-
-def test_a_missing_file_is_named_in_both_forms(blank: Nodes, tmp_path: Path) -> None:
-    ini = plant(tmp_path, "site", "select 1;\n")
-    (tmp_path / "site_sql" / "revisions" / "0001_step.up.sql").unlink()
-    code, _, err = alembic(blank, "-n", "site", "upgrade", "head", ini=ini)
-    assert code == 1
-    assert "0001_step.crm.up.sql or " in err
-    assert "0001_step.up.sql" in err
-
-
-def test_a_file_that_breaks_a_rule_prints_no_script(blank: Nodes, tmp_path: Path) -> None:
-    ini = plant(tmp_path, "site", "select 1;\n", "select\t1;\n")
-    code, out, err = alembic(blank, "-n", "site", "-x", "node=crm", "upgrade", "head", "--sql", ini=ini)
-    assert (code, out) == (1, "")
-    assert "0002_step.up.sql: line 1 has a tab" in err
-
-
-def test_a_new_revision_has_the_next_number_and_sql_files_to_fill_in(blank: Nodes, tmp_path: Path) -> None:
-    succeed(blank, "upgrade", "head")
-    ini = plant(tmp_path, "site")
-    for message in ("sync accounts", "Sync users!"):
-        succeed(blank, "-n", "site", "revision", "-m", message, ini=ini)
-    assert sorted(path.name for path in (tmp_path / "site").glob("*.py")) == ["0001_sync_accounts.py", "0002_sync_users.py"]
-    assert 'sqlfile.run("revisions/0001_sync_accounts.up.sql")' in (tmp_path / "site" / "0001_sync_accounts.py").read_text()
-    assert "site_0001" in (tmp_path / "site" / "0002_sync_users.py").read_text()
-    files = tmp_path / "site_sql" / "revisions"
-    # As written nothing happens.
-    code, _, err = alembic(blank, "-n", "site", "upgrade", "head", ini=ini)
-    assert code == 1 and "schema" in err and "does not exist" in err
-    for name in ("accounts", "users"):
-        blank.crm.sql(f"create table {name} (id int primary key)")
-        blank.billing.sql(f"create table {name} (id int primary key)")
-    for number, name in (("0001", "accounts"), ("0002", "users")):
-        for direction in ("up", "down"):
-            path = files / f"{number}_sync_{name}.{direction}.sql"
-            path.write_text(path.read_text().replace("schema.table", f"public.{name}").replace("'table'", f"'{name}'"))
-            assert list(sqlfile.broken_rules(path.read_bytes())) == []
-    succeed(blank, "-n", "site", "upgrade", "head", ini=ini)
-    assert blank.crm.sql("select name from rowferry.entities order by name") == [{"name": "accounts"}, {"name": "users"}]
-    succeed(blank, "-n", "site", "downgrade", "base", ini=ini)
-    assert blank.crm.sql("select name from rowferry.entities") == []
-
-
-def test_a_new_revision_keeps_the_id_that_its_user_gave_and_files_that_are_there(blank: Nodes, tmp_path: Path) -> None:
-    ini = plant(tmp_path, "site")
-    kept = tmp_path / "site_sql" / "revisions" / "0007_attach_customers.up.sql"
-    kept.write_text("select 1;\n")
-    succeed(blank, "-n", "site", "revision", "--rev-id", "own", "-m", "take part", ini=ini)
-    assert (tmp_path / "site_sql" / "revisions" / "take_part.up.sql").read_text().startswith("-- take part: runs on every node.")
-    succeed(blank, "-n", "site", "revision", "--rev-id", "site_0007", "-m", "0007 attach customers", ini=ini)
-    assert "site_0007" in (tmp_path / "site" / "0007_attach_customers.py").read_text()
-    assert kept.read_text() == "select 1;\n"
-
-
-def test_a_new_version_of_a_function_goes_up_and_down_with_its_revision(blank: Nodes, tmp_path: Path) -> None:
-    for part in ("migrations", "sql"):
-        shutil.copytree(REPO / part, tmp_path / part, ignore=shutil.ignore_patterns("__pycache__"))
-    ini = Path(shutil.copy(INI, tmp_path))
-    before = max(int(path.name[:4]) for path in (REPO / "migrations" / "core").glob("0*.py"))
-    parser = configparser.RawConfigParser()
-    parser.read(ini)
-    parser["alembic"]["version_locations"] = str(tmp_path / "migrations" / "core")
-    parser["alembic"]["sql_location"] = str(tmp_path / "sql" / "core")
-    with ini.open("w") as file:
-        parser.write(file)
-    begin = [sys.executable, "-m", "rowferry.migrations.new_function"]
-    done = subprocess.run([*begin, "pause"], cwd=tmp_path, capture_output=True, text=True)
-    assert done.returncode == 0, done.stderr
-    made = {tmp_path / name for name in done.stdout.split()}
-    assert len(made) == 3 and all(path.is_file() for path in made)
-    [function] = (path for path in made if path.name.startswith("pause_v"))
-    function.write_text(function.read_text().replace(" is '", " is 'New: ", 1))
-    succeed(blank, "upgrade", "head", ini=ini)
-    read = "select rowferry.version() as version, obj_description(p.oid) as comment from pg_proc p where p.proname = 'pause'"
-    [after] = blank.crm.sql(read)
-    assert after["version"] == before + 1 and after["comment"].startswith("New: ")
-    succeed(blank, "downgrade", "-1", ini=ini)
-    [again] = blank.crm.sql(read)
-    assert again["version"] == before and not again["comment"].startswith("New: ")
-    for name, hint in (("pauze", "pause"), ("version", "_session"), ("", "ls sql"), ("/x", "ls sql")):
-        wrong = subprocess.run([*begin, name], cwd=tmp_path, capture_output=True, text=True)
-        assert wrong.returncode == 2 and f"Hint: {hint}" in wrong.stderr and len(wrong.stderr.splitlines()) == 1
-
-
-# The rules for files
-
-
-@pytest.mark.parametrize("path", SQL_FILES, ids=lambda path: str(path.relative_to(REPO)))
-def test_each_file_runs_the_same_everywhere(path: Path) -> None:
-    assert list(sqlfile.broken_rules(path.read_bytes())) == []
-
-
-@pytest.mark.parametrize(
-    ("data", "rule"),
-    [
-        (b"select 1;\r\n", "carriage return"),
-        (b"select\t1;\n", "tab"),
-        (b"\xef\xbb\xbfselect 1;\n", "byte order mark"),
-        (b"select '\xe9';\n", "not UTF-8"),
-        (b"select 1\n", "does not end"),
-        (b"select 1;", "does not end"),
-        (b"select 1;\n\n", "does not end"),
-        (b"select 1; -- one;\n", "does not end"),
-        (b"select 1; /* one */;\n-- two;\n", "does not end"),
-        (b"", "does not end"),
-        (b"BEGIN;\nselect 1;\n", "transaction"),
-        (b"select 1;\n  commit ;\n", "transaction"),
-        (b"select 1; rollback;\n", "transaction"),
-        (b"-- why\nstart transaction read only;\n", "transaction"),
-        (b"\\i other.sql\nselect 1;\n", "psql"),
-        (b"select 1 \\gset\n;\n", "psql"),
-        (b"copy t from stdin;\n", "copies from stdin"),
-        (b"select 'a;\n", "without an end"),
-        (b"do $$ begin;\n", "without an end"),
-    ],
-)
-def test_a_file_that_runs_differently_somewhere_is_refused(tmp_path: Path, data: bytes, rule: str) -> None:
-    path = tmp_path / "bad.sql"
-    path.write_bytes(data)
-    with pytest.raises(Exception, match=rule) as caught:
-        sqlfile.read(path)
-    assert str(path) in str(caught.value)
-
-
-@pytest.mark.parametrize(
-    "text",
-    [
-        "do $$\nbegin\n  commit;\nend\n$$;\n",
-        "create function f() returns int language sql begin atomic\n  select 1;\n  select 2;\nend;\n",
-        "-- commit;\nselect ';\nbegin;\n', e'\\'\\n', \"a\\b\", $x$ \\i $$ $x$ /* \\q ' */;\n",
-    ],
-)
-def test_rules_look_at_statements_only(text: str) -> None:
-    assert list(sqlfile.broken_rules(text.encode())) == []
-
-
-def test_the_folder_of_migrations_ships_without_revisions_of_a_site() -> None:
-    assert not list((REPO / "migrations" / "site").glob("*.py"))
-    assert not list((REPO / "sql" / "site").rglob("*.sql"))

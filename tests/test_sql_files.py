@@ -1,0 +1,64 @@
+"""Rules that keep an SQL file running the same way online, in a script and in psql."""
+
+from pathlib import Path
+
+import pytest
+
+from harness import REPO
+from rowferry.migrations import sqlfile
+
+SQL_FILES = sorted(path for lineage in ("core", "site") for path in (REPO / "sql" / lineage).rglob("*.sql"))
+
+
+@pytest.mark.parametrize("path", SQL_FILES, ids=lambda path: str(path.relative_to(REPO)))
+def test_each_file_runs_the_same_everywhere(path: Path) -> None:
+    assert list(sqlfile.broken_rules(path.read_bytes())) == []
+
+
+@pytest.mark.parametrize(
+    ("data", "rule"),
+    [
+        (b"select 1;\r\n", "carriage return"),
+        (b"select\t1;\n", "tab"),
+        (b"\xef\xbb\xbfselect 1;\n", "byte order mark"),
+        (b"select '\xe9';\n", "not UTF-8"),
+        (b"select 1\n", "does not end"),
+        (b"select 1;", "does not end"),
+        (b"select 1;\n\n", "does not end"),
+        (b"select 1; -- one;\n", "does not end"),
+        (b"select 1; /* one */;\n-- two;\n", "does not end"),
+        (b"", "does not end"),
+        (b"BEGIN;\nselect 1;\n", "transaction"),
+        (b"select 1;\n  commit ;\n", "transaction"),
+        (b"select 1; rollback;\n", "transaction"),
+        (b"-- why\nstart transaction read only;\n", "transaction"),
+        (b"\\i other.sql\nselect 1;\n", "psql"),
+        (b"select 1 \\gset\n;\n", "psql"),
+        (b"copy t from stdin;\n", "copies from stdin"),
+        (b"select 'a;\n", "without an end"),
+        (b"do $$ begin;\n", "without an end"),
+    ],
+)
+def test_a_file_that_runs_differently_somewhere_is_refused(tmp_path: Path, data: bytes, rule: str) -> None:
+    path = tmp_path / "bad.sql"
+    path.write_bytes(data)
+    with pytest.raises(Exception, match=rule) as caught:
+        sqlfile.read(path)
+    assert str(path) in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "do $$\nbegin\n  commit;\nend\n$$;\n",
+        "create function f() returns int language sql begin atomic\n  select 1;\n  select 2;\nend;\n",
+        "-- commit;\nselect ';\nbegin;\n', e'\\'\\n', \"a\\b\", $x$ \\i $$ $x$ /* \\q ' */;\n",
+    ],
+)
+def test_rules_look_at_statements_only(text: str) -> None:
+    assert list(sqlfile.broken_rules(text.encode())) == []
+
+
+def test_the_folder_of_migrations_ships_without_revisions_of_a_site() -> None:
+    assert not list((REPO / "migrations" / "site").glob("*.py"))
+    assert not list((REPO / "sql" / "site").rglob("*.sql"))
