@@ -32,7 +32,6 @@ TRANSACTION = re.compile(
 )
 COPY_STDIN = re.compile(r"\bfrom\s+stdin\b", re.I)
 
-
 VERIFY = """do $verify$
 declare
   v_missing text;
@@ -77,8 +76,11 @@ def newest_revision(core: Path = HERE / "core") -> int:
 
 def run(name: str) -> None:
     """Run one file of the lineage. Raises CommandError if it breaks a rule, DBAPIError with the file in a note."""
-    context = op.get_context()
-    _run(_find(name, context.opts["sql_location"], context.opts["node"] if context.opts["lineage"] == "site" else None))
+    paths = _paths(name)
+    path = next(filter(Path.is_file, paths), None)
+    if path is None:
+        raise CommandError(f"no SQL file {' or '.join(map(str, paths))}")
+    _run(path)
 
 
 def _run(path: Path, wrap: Callable[[str], str] = str) -> None:
@@ -97,12 +99,9 @@ def _run(path: Path, wrap: Callable[[str], str] = str) -> None:
 
 def verify(name: str) -> None:
     """Fail (RF038) unless is_there is true in every row of a file's query (is_there, name). Nothing without such a file."""
-    context = op.get_context()
-    node = context.opts["node"] if context.opts["lineage"] == "site" else None
-    for path in _candidates(name, context.opts["sql_location"], node):
-        if path.is_file():
-            _run(path, lambda text: VERIFY.format(query=text.removesuffix(";\n")))
-            return
+    path = next(filter(Path.is_file, _paths(name)), None)
+    if path is not None:
+        _run(path, lambda text: VERIFY.format(query=text.removesuffix(";\n")))
 
 
 def execute(text: str) -> None:
@@ -154,21 +153,12 @@ def broken_rules(data: bytes) -> Iterable[str]:
         yield "has a quotation or comment without an end"
 
 
-def _find(name: str, sql_location: str, node: str | None) -> Path:
-    candidates = _candidates(name, sql_location, node)
-    for path in candidates:
-        if path.is_file():
-            return path
-    raise CommandError(f"no SQL file {' or '.join(str(path) for path in candidates)}")
-
-
-def _candidates(name: str, sql_location: str, node: str | None) -> list[Path]:
-    folder = Path(sql_location)
-    common = folder / name
+def _paths(name: str) -> list[Path]:
+    """Where a file of the lineage may be, the node's own before the common one."""
+    options = op.get_context().opts
+    common = Path(options["sql_location"]) / name
     stem, _, rest = common.name.partition(".")
-    candidates = [common.with_name(f"{stem}.{node}.{rest}")] if node else []
-    candidates.append(common)
-    return candidates
+    return [common.with_name(f"{stem}.{options['node']}.{rest}"), common] if options["lineage"] == "site" else [common]
 
 
 def _line(text: str, position: int) -> int:

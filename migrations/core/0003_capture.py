@@ -39,6 +39,7 @@ def upgrade() -> None:
             "functions/_rights_sql_v01.sql",
             "functions/_plan_entity_v01.sql",
             "functions/_check_filter_v01.sql",
+            "functions/_schema_and_name_v01.sql",
             "functions/_check_handler_v01.sql",
             "functions/_handler_problem_v01.sql",
             "functions/_check_rules_v01.sql",

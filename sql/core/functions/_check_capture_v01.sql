@@ -16,7 +16,7 @@ as $$
     select e.name as entity, e.relation, d.ddl, substring(d.ddl from '^create trigger (\w+)') as trigger
     from rowferry.entities e
     cross join lateral rowferry._triggers_sql(e) d (ddl)
-    where e.peer = p_peer and d.ddl like 'create trigger rowferry\_capture%'
+    where e.peer = coalesce(p_peer, e.peer) and d.ddl like 'create trigger rowferry\_capture%'
       and exists (select from pg_class c where c.oid = e.relation)
   )
   select 'error', w.relation::text, f.problem, f.fix
@@ -49,7 +49,7 @@ as $$
     format('select rowferry.attach(%L, %L);', e.relation, e.name)
   from rowferry.entities e
   cross join lateral (select p.relid from pg_partition_tree(e.relation) p union select e.relation) r
-  where e.peer = p_peer and e.direction <> 'receive' and exists (select from pg_class c where c.oid = e.relation)
+  where e.peer = coalesce(p_peer, e.peer) and e.direction <> 'receive' and exists (select from pg_class c where c.oid = e.relation)
     and not exists (select from pg_trigger t where t.tgrelid = r.relid and t.tgname = 'rowferry_truncate')
   union all
   select 'warning', t.tgrelid::regclass::text, 'TRUNCATE would empty it on this node only: the trigger that refuses it was altered or disabled',
@@ -57,12 +57,12 @@ as $$
   from rowferry.entities e
   cross join lateral (select p.relid from pg_partition_tree(e.relation) p union select e.relation) r
   join pg_trigger t on t.tgrelid = r.relid and t.tgname = 'rowferry_truncate'
-  where e.peer = p_peer and (t.tgenabled <> 'A' or t.tgfoid <> 'rowferry._refuse_truncate()'::regprocedure or t.tgtype <> 34 or t.tgqual is not null)
+  where e.peer = coalesce(p_peer, e.peer) and (t.tgenabled <> 'A' or t.tgfoid <> 'rowferry._refuse_truncate()'::regprocedure or t.tgtype <> 34 or t.tgqual is not null)
   union all
   select 'error', s.srrelid::regclass::text, 'a subscription writes this table: what it writes is not captured', 'Take it out of the publication and refresh the subscription.'
   from rowferry.entities e
   join pg_subscription_rel s on s.srrelid in (select p.relid from pg_partition_tree(e.relation) p union select e.relation)
-  where e.peer = p_peer
+  where e.peer = coalesce(p_peer, e.peer)
 $$;
 comment on function rowferry._check_capture(text) is 'For check(): tables of which changes are not captured as they should be.';
 revoke all on function rowferry._check_capture(text) from public;

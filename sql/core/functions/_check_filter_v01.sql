@@ -38,9 +38,9 @@ begin
   exception
     when sqlstate 'RF101' then
       null;
-    when syntax_error or feature_not_supported or datatype_mismatch or invalid_object_definition or undefined_column or undefined_function or undefined_object
-      or invalid_cursor_definition or data_exception or grouping_error or windowing_error or ambiguous_function or ambiguous_column or indeterminate_datatype
-      or undefined_table or wrong_object_type or invalid_schema_name or cannot_coerce or invalid_column_reference or reserved_name then
+    when insufficient_privilege then
+      raise;
+    when syntax_error_or_access_rule_violation or feature_not_supported or data_exception or invalid_schema_name then
       v_message := sqlerrm;
   end;
   if v_message is not null then

@@ -1,4 +1,4 @@
--- Functions that are not what this release or attach() made of them.
+-- Functions that are not what this release or attach() made of them; p_peer null: of all peers, as in the two like it.
 create or replace function rowferry._check_functions(
   p_peer text
 )
@@ -28,12 +28,12 @@ as $$
     format('select rowferry.attach(%L, %L);', e.relation, e.name)
   from rowferry.entities e
   cross join lateral rowferry._differing_functions(e) d
-  where e.peer = p_peer and exists (select from pg_class c where c.oid = e.relation)
+  where e.peer = coalesce(p_peer, e.peer) and exists (select from pg_class c where c.oid = e.relation)
   union all
   select 'error', e.on_apply, h.o_problem, h.o_fix
   from rowferry.entities e
   cross join lateral rowferry._handler_problem(e) h
-  where e.peer = p_peer and h.o_problem is not null
+  where e.peer = coalesce(p_peer, e.peer) and h.o_problem is not null
 $$;
 comment on function rowferry._check_functions(text) is 'For check(): functions that are not what they should be.';
 revoke all on function rowferry._check_functions(text) from public;

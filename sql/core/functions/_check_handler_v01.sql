@@ -8,17 +8,11 @@ stable
 set search_path = pg_catalog, pg_temp
 as $$
 declare
-  v_names text[];
+  v_names constant text[] := rowferry._schema_and_name(p_entity.on_apply);
   v_function pg_proc;
   v_owner text := (select pg_get_userbyid(t.relowner) from pg_class t where t.oid = p_entity.relation);
 begin
-  begin
-    v_names := parse_ident(p_entity.on_apply);
-  exception
-    when invalid_parameter_value then
-      v_names := '{}';
-  end;
-  if cardinality(v_names) <> 2 then
+  if v_names is null then
     raise exception using errcode = 'RF013', message = 'a function that applies rows is named with its schema', detail = format('%L.', p_entity.on_apply),
       hint = 'p_on_apply => ''billing.apply_account''';
   end if;

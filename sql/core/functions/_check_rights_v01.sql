@@ -25,7 +25,7 @@ as $$
     join pg_class c on c.oid = e.relation
     cross join lateral rowferry._entity_functions(e) f
     join pg_proc p on p.oid = to_regprocedure('rowferry.' || f.signature)
-    where e.peer = p_peer
+    where e.peer = coalesce(p_peer, e.peer)
   )
   select 'error', g.signature, format('it belongs to %I, not to %I', pg_get_userbyid(g.proowner), pg_get_userbyid(o.owner)),
     format('alter function %s owner to %I;', g.signature, pg_get_userbyid(o.owner))
@@ -63,14 +63,14 @@ as $$
     format('grant usage on schema %s to %I;', c.relnamespace::regnamespace, pg_get_userbyid(c.relowner))
   from rowferry.entities e
   join pg_class c on c.oid = e.relation
-  where e.peer = p_peer and not has_schema_privilege(c.relowner, c.relnamespace, 'usage')
+  where e.peer = coalesce(p_peer, e.peer) and not has_schema_privilege(c.relowner, c.relnamespace, 'usage')
   union all
   select 'error', e.relation::text, format('its owner %I, who writes the peer''s rows, has given up %s on it', pg_get_userbyid(c.relowner), string_agg(r.name, ', ' order by r.ord)),
     format('grant %s on table %s to %I;', string_agg(r.name, ', ' order by r.ord), e.relation, pg_get_userbyid(c.relowner))
   from rowferry.entities e
   join pg_class c on c.oid = e.relation
   join (values (1, 'select'), (2, 'insert'), (3, 'update'), (4, 'delete')) r (ord, name) on not has_table_privilege(c.relowner, c.oid, r.name)
-  where e.peer = p_peer
+  where e.peer = coalesce(p_peer, e.peer)
   group by e.relation, c.relowner
   union all
   select 'warning', format('role %I', w.name), 'the worker''s login may do more than call process_batch()',

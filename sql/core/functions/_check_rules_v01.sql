@@ -10,7 +10,7 @@ as $$
 declare
   v_node text := substring(p_entity.conflict_rule from '^node:(.+)$');
   v_merge text := substring(p_entity.conflict_rule from '^merge:(.+)$');
-  v_names text[];
+  v_names constant text[] := rowferry._schema_and_name(v_merge);
   v_function pg_proc;
 begin
   if p_entity.conflict_rule <> 'newest' and v_node is null and v_merge is null then
@@ -43,13 +43,7 @@ begin
   if v_merge is null then
     return;
   end if;
-  begin
-    v_names := parse_ident(v_merge);
-  exception
-    when invalid_parameter_value then
-      v_names := '{}';
-  end;
-  if cardinality(v_names) <> 2 then
+  if v_names is null then
     raise exception using errcode = 'RF013', message = 'a merge function is named with its schema', detail = format('%L.', v_merge), hint = 'merge:billing.merge_account';
   end if;
   if not rowferry._is_arbiter(p_entity.peer) then

@@ -40,7 +40,8 @@ set bytea_output = 'hex'
 set lc_monetary = 'C'
 set xmloption = 'content'
 set array_nulls = on
-as $rowferry$%7$s
+as $rowferry$
+#variable_conflict use_column
 begin
 %6$s  if p_bytes is not null then
     select array_agg(r.record_id) filter (where r.before <= p_bytes and r.size <= 4194304),
@@ -57,8 +58,7 @@ begin
   from %4$s;
 end
 $rowferry$$f$,
-    rowferry._object_name('hash_', p_entity.name), rowferry._record_id_sql(p_entity, 't'), v_parts.o_size, v_parts.o_rows, v_values, v_parts.o_check,
-    case when p_entity.filter is not null then E'\n#variable_conflict use_column' else '' end);
+    rowferry._object_name('hash_', p_entity.name), rowferry._record_id_sql(p_entity, 't'), v_parts.o_size, v_parts.o_rows, v_values, v_parts.o_check);
 end
 $function$;
 comment on function rowferry._hash_sql(rowferry.entities) is 'DDL of the function that hashes rows of an entity.';

@@ -26,7 +26,8 @@ set lc_monetary = 'C'
 set xmloption = 'content'
 set array_nulls = on
 set plan_cache_mode = force_custom_plan  -- how many keys are asked for decides between an index and a sort
-as $rowferry$%8$s
+as $rowferry$
+#variable_conflict use_column
 begin
 %7$s  if $1 is null then
     return (
@@ -49,7 +50,7 @@ $rowferry$$f$,
     rowferry._object_name('keys_', p_entity.name), rowferry._record_id_sql(p_entity, 't'), rowferry._source_sql(p_entity),
     string_agg(format('t.%I', c.local), ', ' order by i.place),
     string_agg('k.k' || c.key_position, ', ' order by i.place), rowferry._keys_sql(p_entity, 'array[$1]'),
-    rowferry._definer_check_sql(p_entity), case when p_entity.filter is not null then E'\n#variable_conflict use_column' else '' end)
+    rowferry._definer_check_sql(p_entity))
   from (
     select c.*, a.attnum
     from rowferry._entity_columns(p_entity) c

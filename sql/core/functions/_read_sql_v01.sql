@@ -45,7 +45,8 @@ set lc_monetary = 'C'
 set xmloption = 'content'
 set array_nulls = on
 set enable_seqscan = off
-as $rowferry$%8$s
+as $rowferry$
+#variable_conflict use_column
 declare
   v_most bigint;
 begin
@@ -74,9 +75,8 @@ $rowferry$$f$,
     -- Not gone: neither sent nor deleted on the peer.
     case when p_entity.filter is not null and p_entity.filter_left = 'keep' then
       format(E'  select array_agg(%s) into o_outside\n  from %s%s not %s;\n', rowferry._record_id_sql(p_entity, 't'),
-        (rowferry._reader_parts(jsonb_populate_record(p_entity, '{"filter": null}'))).o_rows,
-        case when cardinality(p_entity.key_columns) = 1 then ' and' else ' where' end, rowferry._filter_sql(p_entity, 't')) else '' end,
-    case when p_entity.filter is not null then E'\n#variable_conflict use_column' else '' end);
+        v_parts.o_table_rows,
+        case when cardinality(p_entity.key_columns) = 1 then ' and' else ' where' end, rowferry._filter_sql(p_entity, 't')) else '' end);
 end
 $function$;
 comment on function rowferry._read_sql(rowferry.entities) is 'DDL of the function that reads the present rows of an entity.';

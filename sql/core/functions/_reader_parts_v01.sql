@@ -1,7 +1,8 @@
--- What the functions that read an entity's rows by their keys ($1) have in common: the FROM item, the expression for a row's size, and a first statement.
+-- What the functions that read an entity's rows by their keys ($1) have in common: the FROM item, the same of the table as a whole, the expression for a row's size, and a first statement.
 create or replace function rowferry._reader_parts(
   p_entity rowferry.entities,
   out o_rows text,
+  out o_table_rows text,
   out o_size text,
   out o_check text
 )
@@ -11,6 +12,7 @@ set search_path = pg_catalog, pg_temp
 as $function$
 declare
   v_join text;
+  v_found text;
 begin
   select string_agg(format('t.%I operator(pg_catalog.=) k.k%s', c.local, c.key_position), ' and ' order by c.key_position) filter (where c.key_position is not null),
     -- What is stored compressed travels at its full size.
@@ -21,11 +23,13 @@ begin
   from rowferry._entity_columns(p_entity) c
   join pg_attribute a on a.attrelid = p_entity.relation and a.attname = c.local;
   -- A key of one column is found in one scan of its index, in order.
-  o_rows := coalesce((
-      select format('%s t where t.%I operator(pg_catalog.=) any ($1::%s[])', rowferry._source_sql(p_entity), c.local, c.type)
+  v_found := coalesce((
+      select format(' t where t.%I operator(pg_catalog.=) any ($1::%s[])', c.local, c.type)
       from rowferry._entity_columns(p_entity) c
       where c.key_position is not null and cardinality(p_entity.key_columns) = 1),
-    format('%s t join %s on %s', rowferry._source_sql(p_entity), rowferry._keys_sql(p_entity, '$1'), v_join));
+    format(' t join %s on %s', rowferry._keys_sql(p_entity, '$1'), v_join));
+  o_rows := rowferry._source_sql(p_entity) || v_found;
+  o_table_rows := p_entity.relation::text || v_found;
   o_check := rowferry._definer_check_sql(p_entity);
 end
 $function$;

@@ -14,11 +14,11 @@ as $$
   from (
     select g.* from rowferry._check_grants() g
     union all
-    select f.* from (select l.peer from rowferry.links l union select '') p cross join lateral rowferry._check_functions(p.peer) f
+    select f.* from rowferry._check_functions(null) f
     union all
-    select c.* from rowferry.links l cross join lateral rowferry._check_capture(l.peer) c
+    select c.* from rowferry._check_capture(null) c
     union all
-    select r.* from (select l.peer from rowferry.links l union select '') p cross join lateral rowferry._check_rights(p.peer) r where r.object not like 'role %'
+    select r.* from rowferry._check_rights(null) r where r.object not like 'role %'
   ) c
   order by c.object, c.problem
 $$;

@@ -9,6 +9,7 @@ drop function rowferry._differing_functions(rowferry.entities);
 drop function rowferry._check_rules(rowferry.entities);
 drop function rowferry._handler_problem(rowferry.entities);
 drop function rowferry._check_handler(rowferry.entities);
+drop function rowferry._schema_and_name(text);
 drop function rowferry._check_filter(regclass, text);
 drop function rowferry._plan_entity(regclass, text, jsonb, text[], text);
 drop function rowferry._rights_sql(rowferry.entities, text);
