@@ -42,8 +42,10 @@ FOUND = """
 # The rest of a function is looked at no further once a record comes of dynamic SQL, as every row of a generated function does.
 DYNAMIC = "cannot determinate a result of dynamic SQL"
 # A statement that was put together of DDL that rowferry has written itself, every name in it by %I or as regclass, or of a
-# condition that a DBA gave and that runs with nothing but his own rights (_check_filter).
-TEXT = {"_check_filter", "_selftest_prepare", "detach", "measure_capture_cost", "replay", "selftest", "set_rules"}
+# condition that a DBA gave and that runs with nothing but his own rights (_check_filter), or that a release has kept (restore).
+TEXT = {"_check_filter", "_selftest_prepare", "detach", "measure_capture_cost", "replay", "restore", "selftest", "set_rules"}
+# A handler's rows are put together of the columns that its table has then, with types of the catalog.
+ROW_AT_RUN_TIME = "apply_handled"
 # Tables and columns that the function itself makes before it comes there.
 MADE = {("_check_filter", "3F000"), ("measure_capture_cost", "42P01")}
 # Two selects into one record, whose columns the check takes from the other one.
@@ -55,7 +57,7 @@ GENERATED = ("apply_", "lacking_", "read_")
 def explained(finding: dict[str, Any], dynamic: set[str]) -> bool:
     name, message = finding["function"], finding["message"]
     if finding["level"] == "security":
-        return name in TEXT
+        return name in TEXT or name == ROW_AT_RUN_TIME
     if finding["level"] == "warning extra":
         unused = message.startswith(("unused parameter", "unmodified OUT variable")) and name.startswith(GENERATED)
         return unused or name in dynamic or message.startswith("composite OUT variable")

@@ -1,14 +1,18 @@
 -- Locks a table against writers (or all others), or says who is in the way: within lock_timeout of the caller, so that those who queue behind are let go.
 create or replace function rowferry._lock_table(
   p_table regclass,
-  p_mode text default 'share row exclusive'
+  p_readers_too boolean default false
 )
 returns void
 language plpgsql
 set search_path = pg_catalog, pg_temp
 as $$
 begin
-  execute format('lock table %s in %s mode', p_table, p_mode);
+  if p_readers_too then
+    execute format('lock table %s in access exclusive mode', p_table);
+  else
+    execute format('lock table %s in share row exclusive mode', p_table);
+  end if;
 exception
   when lock_not_available then
     raise exception using errcode = '55P03', message = 'the table is in use by a transaction that stays open',
@@ -18,5 +22,5 @@ exception
       hint = 'Nothing was changed. Try again when it has ended, or end it: select pg_terminate_backend(pid);';
 end
 $$;
-comment on function rowferry._lock_table(regclass, text) is 'Locks a table, or says who is in the way.';
-revoke all on function rowferry._lock_table(regclass, text) from public;
+comment on function rowferry._lock_table(regclass, boolean) is 'Locks a table, or says who is in the way.';
+revoke all on function rowferry._lock_table(regclass, boolean) from public;

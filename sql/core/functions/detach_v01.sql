@@ -22,7 +22,7 @@ begin
       hint = 'select name, relation from rowferry.entities;';
   end if;
   if exists (select from pg_class c where c.oid = v_entity.relation) then
-    perform rowferry._lock_table(v_entity.relation, 'access exclusive');  -- what dropping a trigger takes
+    perform rowferry._lock_table(v_entity.relation, true);  -- what dropping a trigger takes
   end if;
   if not p_force and coalesce(current_setting('rowferry.force', true), '') <> 'on' and exists (select from rowferry.events e where e.entity_id = v_entity.id) then
     raise exception using errcode = 'RF012', message = 'events of this entity are still pending',
