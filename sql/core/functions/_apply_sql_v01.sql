@@ -1,5 +1,4 @@
--- The functions that write an entity's rows, as DDL: apply (upsert), delete, lock (says which rows a user holds) and differing
--- (says which rows are not stored as sent). They belong to the table's owner, so that its triggers run with no more than its rights.
+-- The functions that write an entity's rows, as DDL: apply (upsert), delete, and lock (says which rows a user holds). They belong to the table's owner, so that its triggers run with no more than its rights.
 -- A function of the user's may write in place of the upsert. Apply and delete run triggers that may rely on the table's schema and public being in search_path, where others may put functions
 -- and operators: hence each of theirs is named with its schema. Parameters go by number: their names may be those of columns.
 create or replace function rowferry._apply_sql(
@@ -19,7 +18,6 @@ declare
   v_keys_from text := rowferry._keys_sql(p_entity, '$1');
   v_keys_join text;
   v_from text;
-  v_ordered text;
   v_key_join text;
   v_keys text;
   v_set text;
@@ -27,8 +25,6 @@ declare
   v_old text;
   v_new text;
   v_plain_sent text;
-  v_sent text;
-  v_stored text;
   v_moved_set text;
   v_moved_old text;
   v_moved_new text;
@@ -40,8 +36,15 @@ declare
   v_write text;
   v_within text := case when p_entity.filter is not null then format('rowferry.%I(t.*)', rowferry._object_name('within_', p_entity.name)) end;
   v_outside text;
-  v_row text;
-  v_handler text[] := parse_ident(p_entity.on_apply);
+  v_handler constant text[] := parse_ident(p_entity.on_apply);
+  v_names constant text[] := parse_ident(p_entity.inbound);
+  v_written constant rowferry.entities := rowferry._written(p_entity);
+  v_inbound text := '';
+  v_sent_from text;
+  v_sent_keys_from text;
+  v_sent_keys text;
+  v_values text;
+  v_written_keys text;
 begin
   v_path := (select concat_ws(', ', quote_ident(n.nspname), case when n.nspname <> 'public' then 'public' end, 'pg_temp')
     from pg_class c join pg_namespace n on n.oid = c.relnamespace where c.oid = p_entity.relation);
@@ -50,8 +53,6 @@ begin
     '(select ' || string_agg(format('pg_catalog.unnest(a.c%s) as c%1$s', c.position), ', ' order by c.position) || ' from (select '
       || string_agg(format('($1[%s])::%s[]', c.position, case when c.typed then c.type else 'text' end), ', ' order by c.position)
       || ' offset 0) a (' || string_agg('c' || c.position, ', ' order by c.position) || ')) u',
-    'rows from (' || string_agg(format('pg_catalog.unnest(($1[%s])::%s[])', c.position, case when c.typed then c.type else 'text' end), ', ' order by c.position)
-      || ') with ordinality u (' || string_agg('c' || c.position, ', ' order by c.position) || ', ord)',
     string_agg(format('t.%I operator(pg_catalog.=) %s', c.local, c.value), ' and ' order by c.key_position) filter (where c.key_position is not null),
     string_agg(format('t.%I operator(pg_catalog.=) k.k%s', c.local, c.key_position), ' and ' order by c.key_position) filter (where c.key_position is not null),
     string_agg(quote_ident(c.local), ', ' order by c.key_position) filter (where c.key_position is not null),
@@ -60,8 +61,6 @@ begin
     string_agg(format('t.%I', c.local), ', ' order by c.position) filter (where c.plain),
     string_agg(format('excluded.%I', c.local), ', ' order by c.position) filter (where c.plain),
     string_agg(format('%s::%s', c.value, c.full_type), ', ' order by c.position) filter (where c.plain),
-    string_agg(format('%s::%s', c.value, c.full_type), ', ' order by c.position),
-    string_agg(format('t.%I::%s', c.local, c.type), ', ' order by c.position),
     string_agg(format('%I = %s', c.local, c.value), ', ' order by c.position) filter (where c.moving),
     string_agg(format('t.%I::%s', c.local, c.type), ', ' order by c.position) filter (where c.moving),
     string_agg(format('%s::%s', c.value, c.full_type), ', ' order by c.position) filter (where c.moving),
@@ -71,13 +70,13 @@ begin
       order by c.position) filter (where c.lossy) || ') u',
     string_agg(quote_ident(c.local), ', ' order by c.position),
     string_agg(c.value, ', ' order by c.position)
-  into v_from, v_ordered, v_key_join, v_keys_join, v_keys, v_set, v_set_sent, v_old, v_new, v_plain_sent, v_sent, v_stored,
+  into v_from, v_key_join, v_keys_join, v_keys, v_set, v_set_sent, v_old, v_new, v_plain_sent,
     v_moved_set, v_moved_old, v_moved_new, v_lossy, v_lossy_from, v_inserted, v_selected
   from (
     select e.*, format(case when e.typed then 'u.c%s' else 'u.c%s::%s' end, e.position, e.type) as value,
       e.key_position is null and not e.in_unique and not e.insert_only as plain,
       not e.insert_only and case when e.key_position is null then e.in_unique else e.type in ('numeric', 'bpchar') end as moving
-    from rowferry._entity_columns(p_entity) e
+    from rowferry._entity_columns(v_written) e
   ) c;
   select bool_or(i.indimmediate) into v_immediate
   from pg_index i
@@ -115,26 +114,39 @@ $f$, p_entity.relation, v_inserted, v_selected, v_from, v_key_join,
   end;
 
   if v_handler is not null then
-    select string_agg(format('(%L::pg_catalog.name, %L)', c.local, format(case when c.typed then 'u.c%s' else 'u.c%s::%s' end, c.position, c.type)), ', ' order by c.position)
-    into v_row
-    from rowferry._entity_columns(p_entity) c;
-    -- The row has as many columns as the table has now, whatever was added to it since. One that the function leaves out would be taken for a row that was
-    -- deleted here, and go on the peer.
+    -- A row that the function leaves out would be taken for one that was deleted here, and go on the peer.
     v_write := format($f$
-  execute %1$L operator(pg_catalog.||) (
-    select pg_catalog.string_agg(coalesce(m.value operator(pg_catalog.||) '::' operator(pg_catalog.||) pg_catalog.format_type(a.atttypid, a.atttypmod), 'null'),
-      ', ' order by a.attnum)
-    from pg_catalog.pg_attribute a
-    left join (values %2$s) m (name, value) on m.name operator(pg_catalog.=) a.attname
-    where a.attrelid operator(pg_catalog.=) %3$L::pg_catalog.regclass and a.attnum operator(pg_catalog.>) 0 and not a.attisdropped) operator(pg_catalog.||) %4$L
+  execute %s
   using $1;
-  if exists (select from %5$s where not exists (select from %6$s t where %7$s)) then
+  if exists (select from %s where not exists (select from %s t where %s)) then
     raise exception using errcode = 'RF029', message = 'the function that applies rows on the other node has left one out',
-      hint = %8$L;
+      hint = %L;
   end if;
-$f$, format('select %I.%I(array(select row(', v_handler[1], v_handler[2]), v_row, p_entity.relation::text, format(')::%s from %s))', p_entity.relation, v_from),
+$f$, rowferry._rows_of_sql(p_entity, format('select %I.%I(array(select ', v_handler[1], v_handler[2]), format(' from %s))', v_from)),
       v_from, p_entity.relation, v_key_join,
       format('There %s must leave a row of %s for each that it was given.', p_entity.on_apply, p_entity.relation));
+  elsif p_entity.inbound is not null then
+    select format('(select %s) u', string_agg(format('pg_catalog.unnest(($1[%s])::%s[]) as c%1$s', c.position, case when c.typed then c.type else 'text' end), ', ' order by c.position)),
+      format('(select %s) u', string_agg(format('pg_catalog.unnest((v_sent[%s])::%s[]) as c%1$s', c.position, c.type), ', ' order by c.position) filter (where c.key_position is not null)),
+      string_agg('u.c' || c.position, ', ' order by c.key_position) filter (where c.key_position is not null)
+    into v_sent_from, v_sent_keys_from, v_sent_keys
+    from rowferry._entity_columns(p_entity) c;
+    select string_agg(case when c.typed then format('pg_catalog.array_agg(i.%I)::text', c.local)
+        else format('pg_catalog.array_agg(pg_catalog.textin(%s(i.%I)))::text', c.output, c.local) end, E',\n    ' order by c.position),
+      string_agg('u.c' || c.position, ', ' order by c.key_position) filter (where c.key_position is not null)
+    into v_values, v_written_keys
+    from rowferry._entity_columns(v_written) c;
+    -- What arrived becomes what is written; a record that the function leaves out would be taken for one that was deleted here.
+    v_inbound := format($f$  v_sent := $1;
+  execute %3$s
+  into $1 using $1;
+  if array(select row(%1$s) from %2$s order by 1) operator(pg_catalog.<>) array(select row(%4$s) from %5$s order by 1) then
+    raise exception using errcode = 'RF029', message = 'the inbound function on the other node has left a record out, or made another of it',
+      hint = %6$L;
+  end if;
+$f$, v_sent_keys, v_sent_keys_from,
+      rowferry._rows_of_sql(p_entity, format(E'select array[\n    %s]\n  from %I.%I(array(select ', v_values, v_names[1], v_names[2]), format(' from %s)) i', v_sent_from)),
+      v_written_keys, v_from, format('There %s must return each record once, under its key.', p_entity.inbound));
   end if;
 
   return next format($f$create or replace function rowferry.%1$I(
@@ -142,8 +154,8 @@ $f$, format('select %I.%I(array(select row(', v_handler[1], v_handler[2]), v_row
   p_created boolean
 )
 returns void
-%2$sbegin
-%6$s%3$s%12$s%11$s%4$s%5$s%11$send
+%2$s%14$sbegin
+%6$s%13$s%3$s%12$s%11$s%4$s%5$s%11$send
 $rowferry$$f$,
     rowferry._object_name('apply_', p_entity.name), format(v_head, v_path),
     case when v_lossy is null then '' else format($f$  if exists (select from %s where %s) then
@@ -166,7 +178,7 @@ $f$, p_entity.relation, v_moved_set, v_from, v_key_join, v_moved_old, v_moved_ne
     from %4$s;
 %5$s    return;
   end if;
-$f$, p_entity.relation, v_inserted, v_selected, v_from, v_outside) end);
+$f$, p_entity.relation, v_inserted, v_selected, v_from, v_outside) end, v_inbound, case when v_inbound <> '' then E'declare\n  v_sent text[];\n' else '' end);
 
   return next format($f$create or replace function rowferry.%1$I(
   p_keys text[]
@@ -202,28 +214,6 @@ end
 $rowferry$$f$,
     rowferry._object_name('lock_', p_entity.name), format(v_head, 'pg_catalog, pg_temp'), rowferry._record_id_sql(p_entity, 't'), p_entity.relation,
     v_keys_from, v_keys_join, v_check);
-
-  return next format($f$create or replace function rowferry.%1$I(
-  p_columns text[],
-  p_keys text[]
-)
-returns text[]
-%2$sbegin
-%9$s  return (
-    select array_agg(p.record_id)
-    from unnest($2) with ordinality p (record_id, ord)
-    join (
-      select u.ord, row(%3$s)::record, row(%4$s)::record, t.%5$I is null
-      from %6$s
-      left join %7$s t on %8$s
-    ) d (ord, stored, sent, missing) using (ord)
-    where d.missing or d.stored *<> d.sent
-  );
-end
-$rowferry$$f$,
-    rowferry._object_name('differing_', p_entity.name), format(v_head, 'pg_catalog, pg_temp'), v_stored, v_sent,
-    (select c.local from rowferry._entity_columns(p_entity) c where c.key_position = 1), v_ordered, p_entity.relation, v_key_join,
-    v_check);
 end
 $function$;
 comment on function rowferry._apply_sql(rowferry.entities) is 'DDL of the functions that write an entity''s rows.';

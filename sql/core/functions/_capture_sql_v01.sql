@@ -37,7 +37,7 @@ begin
     v_settings := concat(v_settings, E'\nset search_path = pg_catalog, pg_temp');
   end if;
 
-  select string_agg('%1$s.' || replace(quote_ident(c.local), '%', '%%'), ', ') into v_image from rowferry._entity_columns(p_entity) c;
+  select string_agg('%1$s.' || replace(quote_ident(c), '%', '%%'), ', ') into v_image from unnest(rowferry._captured_columns(p_entity)) c;
 
   if v_partitioned then
     v_body := format($f$

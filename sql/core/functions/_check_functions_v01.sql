@@ -30,7 +30,7 @@ as $$
   cross join lateral rowferry._differing_functions(e) d
   where e.peer = coalesce(p_peer, e.peer) and exists (select from pg_class c where c.oid = e.relation)
   union all
-  select 'error', e.on_apply, h.o_problem, h.o_fix
+  select 'error', e.relation::text, h.o_problem, h.o_fix
   from rowferry.entities e
   cross join lateral rowferry._handler_problem(e) h
   where e.peer = coalesce(p_peer, e.peer) and h.o_problem is not null

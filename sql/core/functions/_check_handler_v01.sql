@@ -21,10 +21,10 @@ begin
   join pg_type r on r.oid = t.reltype
   join pg_proc p on p.proargtypes = r.typarray::text::oidvector and p.prorettype = 'void'::regtype
   join pg_namespace n on n.oid = p.pronamespace
-  where t.oid = p_entity.relation and n.nspname = v_names[1] and p.proname = v_names[2] and p.prokind = 'f';
+  where t.oid = rowferry._shape(p_entity) and n.nspname = v_names[1] and p.proname = v_names[2] and p.prokind = 'f';
   if v_function.oid is null then
     raise exception using errcode = 'RF013', message = 'there is no such function that applies rows',
-      detail = format('%s(p_rows %s[]) returns void', p_entity.on_apply, p_entity.relation),
+      detail = format('%s(p_rows %s[]) returns void', p_entity.on_apply, rowferry._shape(p_entity)),
       hint = 'It gets the rows as the peer has them, null in columns that do not travel, and writes them to the table; deletes do not go through it.';
   elsif not has_schema_privilege(v_owner, v_function.pronamespace, 'usage') or not has_function_privilege(v_owner, v_function.oid, 'execute') then
     raise exception using errcode = 'RF013', message = 'the owner of the table may not execute the function that applies rows',

@@ -75,13 +75,14 @@ begin
       select key, m.value, t.value from jsonb_each(e.mine -> 'columns') m full join jsonb_each(e.theirs -> 'columns') t using (key)) c (name, mine, theirs)
     where e.mine is not null and e.theirs is not null
   ), uniques as (
+    -- A view's columns are not those of the table's constraints.
     select e.name as entity, e.relation, e.their_relation, u.side, u.value ->> 'name' as name,
       jsonb_strip_nulls(u.value - 'name') as what, concat_ws(' ', '(' || (select string_agg(c, ', ') from jsonb_array_elements_text(u.value -> 'columns') c) || ')',
         u.value ->> 'expressions', 'where ' || (u.value ->> 'where')) as spelled
     from entities e
     cross join lateral (
       select 'mine', m.value from jsonb_array_elements(e.mine -> 'uniques') m union all select 'theirs', t.value from jsonb_array_elements(e.theirs -> 'uniques') t) u (side, value)
-    where e.mine is not null and e.theirs is not null
+    where e.mine is not null and e.theirs is not null and not e.mine ? 'outbound' and not e.theirs ? 'outbound'
   ), foreign_keys as (
     select e.name as entity, e.relation, e.their_relation, f.side, jsonb_strip_nulls(f.value - 'table') as what,
       format('(%s) references %s%s%s', (select string_agg(c, ', ') from jsonb_array_elements_text(f.value -> 'columns') c), f.value ->> 'table',
@@ -90,7 +91,7 @@ begin
     from entities e
     cross join lateral (
       select 'mine', m.value from jsonb_array_elements(e.mine -> 'foreign_keys') m union all select 'theirs', t.value from jsonb_array_elements(e.theirs -> 'foreign_keys') t) f (side, value)
-    where e.mine is not null and e.theirs is not null
+    where e.mine is not null and e.theirs is not null and not e.mine ? 'outbound' and not e.theirs ? 'outbound'
   ), triggers as (
     select e.name as entity, e.relation, e.their_relation, t.side, t.key as name, t.value as what
     from entities e

@@ -37,6 +37,14 @@ begin
   elsif p_entity.filter_left not in ('delete', 'keep') then
     raise exception using errcode = 'RF013', message = 'no such rule for rows that leave the filter', detail = format('%L.', p_entity.filter_left),
       hint = 'delete (the peer''s row goes) or keep (it stays there as it was last in the filter).';
+  elsif p_entity.inbound is not null and p_entity.on_apply is not null then
+    raise exception using errcode = 'RF013', message = 'an inbound function and a handler cannot both have a say in what is written', detail = format('%s, %s.', p_entity.inbound, p_entity.on_apply),
+      hint = 'The handler gets rows as they travel and may write what it likes: give p_on_apply or p_inbound.';
+  elsif p_entity.outbound is not null and p_entity.inbound is null and p_entity.on_apply is null and p_entity.direction <> 'send' then
+    raise exception using errcode = 'RF013', message = 'rows of the view cannot be written to the table by themselves', detail = format('%s.', p_entity.outbound),
+      hint = format('p_inbound => a function (p_rows %s[]) that returns rows of %s, or p_direction => ''send''.', p_entity.outbound, p_entity.relation);
+  elsif p_entity.inbound is not null then
+    perform rowferry._check_inbound(p_entity);
   elsif p_entity.on_apply is not null then
     perform rowferry._check_handler(p_entity);
   end if;
@@ -53,10 +61,10 @@ begin
   from pg_class t
   join pg_proc p on p.proargtypes = array_to_string(array[t.reltype, t.reltype], ' ')::oidvector and p.prorettype = t.reltype
   join pg_namespace n on n.oid = p.pronamespace
-  where t.oid = p_entity.relation and n.nspname = v_names[1] and p.proname = v_names[2] and p.prokind = 'f' and not p.proretset;
+  where t.oid = rowferry._shape(p_entity) and n.nspname = v_names[1] and p.proname = v_names[2] and p.prokind = 'f' and not p.proretset;
   if v_function.oid is null then
     raise exception using errcode = 'RF013', message = 'there is no such merge function',
-      detail = format('%1$s(mine %2$s, theirs %2$s) returns %2$s', v_merge, p_entity.relation),
+      detail = format('%1$s(mine %2$s, theirs %2$s) returns %2$s', v_merge, rowferry._shape(p_entity)),
       hint = 'It gets this node''s row and the other''s, null where it was deleted, and returns the row that both get, or null to delete it.';
   elsif v_function.proisstrict then
     raise exception using errcode = 'RF013', message = 'a merge function must be called on null too', detail = format('%s is strict.', v_function.oid::regprocedure),

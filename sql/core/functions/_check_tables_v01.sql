@@ -40,7 +40,7 @@ as $$
   from rowferry.entities e
   cross join lateral unnest(e.local_columns) u (local)
   where e.peer = p_peer and exists (select from pg_class c where c.oid = e.relation)
-    and not exists (select from pg_attribute a where a.attrelid = e.relation and a.attname = u.local and not a.attisdropped)
+    and rowferry._shape(e) is not null and not exists (select from pg_attribute a where a.attrelid = rowferry._shape(e) and a.attname = u.local and not a.attisdropped)
   union all
   select 'error', e.relation::text, format('no unique index over its key (%s) any more, or one of its columns may be null', array_to_string(k.columns, ', ')),
     format('alter table %s add unique (%s), %s;', e.relation, (select string_agg(quote_ident(c), ', ') from unnest(k.columns) c),
@@ -58,7 +58,7 @@ as $$
     format('Where it is to: select rowferry.detach(%L); and attach it again with it, on both nodes.', e.name)
   from rowferry.entities e
   join pg_attribute a on a.attrelid = e.relation and a.attnum > 0 and not a.attisdropped and a.attgenerated = ''
-  where e.peer = p_peer and a.attname <> all (e.local_columns)
+  where e.peer = p_peer and a.attname <> all (rowferry._captured_columns(e))
   union all
   select 'info', e.relation::text, format('its foreign key %s refers to %s, which is not kept in sync: rows without a parent here are refused', f.conname, f.confrelid::regclass),
     format('select rowferry.attach(%L); on both nodes, or keep it equal by other means.', f.confrelid::regclass)

@@ -1,5 +1,5 @@
 -- The generated functions of an entity that attach() would make otherwise today, as DDL: somebody replaced one, or a column's type or a foreign key was altered. None while
--- a column is missing: functions made without it would leave it out in silence.
+-- a column, the outbound view or the inbound function is missing: functions made without it would leave it out in silence.
 create or replace function rowferry._differing_functions(
   p_entity rowferry.entities,
   out o_function text,
@@ -19,6 +19,7 @@ as $$
   ) d
   left join pg_proc p on p.pronamespace = 'rowferry'::regnamespace and p.proname = d.function
   where (select count(*) from rowferry._entity_columns(p_entity)) = cardinality(p_entity.columns)
+    and (p_entity.inbound is null or exists (select from rowferry._inbound_columns(p_entity)))
     and (p.oid is null or p.prosrc <> split_part(d.ddl, '$rowferry$', 2) or not p.prosecdef or (p.provolatile = 's') <> (d.head ~ '\nstable\n')
       or array(select lower(split_part(c, '=', 1)) || substr(c, strpos(c, '=')) as c from unnest(p.proconfig) c order by 1)
         <> array(select s[1] || '=' || replace(regexp_replace(s[2], '  --.*$', ''), '''', '') from regexp_matches(d.head, '\nset (\w+) = ([^\n]+)', 'g') s order by 1)

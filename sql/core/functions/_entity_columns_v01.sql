@@ -23,7 +23,7 @@ as $$
   with recursive base (attnum, oid, typmod) as (
     select a.attnum, a.atttypid, a.atttypmod
     from pg_attribute a
-    where a.attrelid = p_entity.relation and a.attnum > 0 and not a.attisdropped
+    where a.attrelid = rowferry._shape(p_entity) and a.attnum > 0 and not a.attisdropped
     union all
     select b.attnum, t.typbasetype, case when b.typmod >= 0 then b.typmod else t.typtypmod end
     from base b join pg_type t on t.oid = b.oid and t.typtype = 'd'
@@ -41,7 +41,7 @@ as $$
     ),
     a.attidentity = 'a'
   from unnest(p_entity.columns, p_entity.local_columns) with ordinality c (name, local, ord)
-  join pg_attribute a on a.attrelid = p_entity.relation and a.attname = c.local and not a.attisdropped
+  join pg_attribute a on a.attrelid = rowferry._shape(p_entity) and a.attname = c.local and not a.attisdropped
   join base b on b.attnum = a.attnum
   join pg_type t on t.oid = b.oid and t.typtype <> 'd'
   join pg_proc o on o.oid = t.typoutput

@@ -25,9 +25,9 @@ where e.entity operator(pg_catalog.=) %6$L$f$,
     string_agg(format('t.%I operator(pg_catalog.=) k.k%s', c.local, c.key_position), ' and ' order by c.key_position), p_entity.name,
     -- Named as text, no column is tied to the view: each can be renamed, dropped or given another type.
     format(case when exists (select from pg_attribute a where a.attrelid = p_entity.relation and a.attnum > 0 and not a.attisdropped and a.attgenerated = ''
-        and a.attname <> all (p_entity.local_columns))
+        and a.attname <> all (rowferry._captured_columns(p_entity)))
       then '(select pg_catalog.json_object_agg(j.key, j.value) from pg_catalog.json_each(pg_catalog.row_to_json(t.*::%s)) j where j.key operator(pg_catalog.=) any (%L))'
-      else 't.*::%s' end, p_entity.relation, p_entity.local_columns))
+      else 't.*::%s' end, p_entity.relation, rowferry._captured_columns(p_entity)))
   from rowferry._entity_columns(p_entity) c
   where c.key_position is not null;
 

@@ -33,13 +33,13 @@ begin
       execute 'select ' || v_function into v_sequences;
     end if;
     v_entities := v_entities || jsonb_build_object(v_entity.name, jsonb_build_object(
-      'relation', v_entity.relation::text, 'direction', v_entity.direction, 'filter', v_entity.filter, 'key', v_entity.key_columns, 'key_types', v_entity.key_types,
+      'relation', v_entity.relation::text, 'direction', v_entity.direction, 'filter', v_entity.filter, 'outbound', v_entity.outbound, 'key', v_entity.key_columns, 'key_types', v_entity.key_types,
       'rules', (select jsonb_object_agg(r.key, r.value) from jsonb_each_text(to_jsonb(v_entity)) r where r.key in ('conflict_rule', 'orphan_rule')),
       'columns', (
-        select jsonb_object_agg(c.name, jsonb_build_object('local', c.local, 'type', t.spelled, 'collation', o.collname, 'required', a.attnotnull,
+        select jsonb_object_agg(c.name, jsonb_build_object('local', c.local, 'type', t.spelled, 'collation', o.collname, 'required', case when v_entity.outbound is null then a.attnotnull end,
           'sequence', v_sequences -> c.local))
         from rowferry._entity_columns(v_entity) c
-        join pg_attribute a on a.attrelid = v_entity.relation and a.attname = c.local
+        join pg_attribute a on a.attrelid = rowferry._shape(v_entity) and a.attname = c.local
         left join pg_collation o on o.oid = a.attcollation
         cross join lateral (
           -- The same type may stand in another schema there.

@@ -1,4 +1,4 @@
--- Why an entity's function that applies rows can do so no longer, with what to type; null: it can, or there is none.
+-- Why an entity's view or functions of the user's can serve it no longer, with what to type; null: they can, or there are none.
 create or replace function rowferry._handler_problem(
   p_entity rowferry.entities,
   out o_problem text,
@@ -11,14 +11,20 @@ as $$
 declare
   v_detail text;
 begin
+  if p_entity.outbound is not null then
+    perform rowferry._check_outbound(p_entity.relation, p_entity.outbound);
+  end if;
+  if p_entity.inbound is not null then
+    perform rowferry._check_inbound(p_entity);
+  end if;
   if p_entity.on_apply is not null then
     perform rowferry._check_handler(p_entity);
   end if;
 exception
   when sqlstate 'RF013' then
     get stacked diagnostics v_detail = pg_exception_detail, o_fix = pg_exception_hint;
-    o_problem := format('rows of %s cannot be applied: %s (%s)', p_entity.name, sqlerrm, v_detail);
+    o_problem := format('rows of %s cannot be read or applied: %s (%s)', p_entity.name, sqlerrm, v_detail);
 end
 $$;
-comment on function rowferry._handler_problem(rowferry.entities) is 'Why an entity''s function that applies rows can do so no longer.';
+comment on function rowferry._handler_problem(rowferry.entities) is 'Why an entity''s view or functions of the user''s can serve it no longer.';
 revoke all on function rowferry._handler_problem(rowferry.entities) from public;

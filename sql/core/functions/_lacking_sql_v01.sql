@@ -1,5 +1,5 @@
 -- The function that says which of some rows have no parent on this node, as DDL: one look finds them all, where trying would find one after the other. Foreign
--- keys to the table itself are left to trying, since the parent may be among the rows; so are those to tables that its owner may not read.
+-- keys to the table itself are left to trying, since the parent may be among the rows; so are those to tables that its owner may not read, and all of them where an inbound function decides what is written.
 create or replace function rowferry._lacking_sql(
   p_entity rowferry.entities
 )
@@ -30,7 +30,7 @@ begin
     join pg_operator o on o.oid = n.operator
     join pg_namespace s on s.oid = o.oprnamespace
     left join rowferry._entity_columns(p_entity) c on c.local = l.attname
-    where f.conrelid = p_entity.relation and f.contype = 'f' and f.convalidated and f.confrelid <> f.conrelid and f.confmatchtype = 's'
+    where f.conrelid = p_entity.relation and p_entity.inbound is null and f.contype = 'f' and f.convalidated and f.confrelid <> f.conrelid and f.confmatchtype = 's'
       and has_table_privilege((select t.relowner from pg_class t where t.oid = p_entity.relation), f.confrelid, 'select')
       and has_schema_privilege((select t.relowner from pg_class t where t.oid = p_entity.relation), (select t.relnamespace from pg_class t where t.oid = f.confrelid), 'usage')
     group by f.oid, f.conname, f.confrelid

@@ -10,7 +10,7 @@ stable
 set search_path = pg_catalog, pg_temp
 as $$
 begin
-  if exists (select from rowferry.entities e where e.name = any (p_entities) and e.on_apply is not null) then
+  if exists (select from rowferry.entities e where e.name = any (p_entities) and (e.on_apply is not null or e.inbound is not null)) then
     return true;
   end if;
   -- Most tables have no trigger of anybody's: so no foreign key either, whose own triggers these would be.

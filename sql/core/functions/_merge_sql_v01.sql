@@ -15,8 +15,9 @@ declare
   v_names text[];
   v_from text;
   v_join text;
-  v_row text;
   v_values text;
+  v_record_id constant text := rowferry._record_id_sql(p_entity, 't');
+  v_within text;
 begin
   if p_entity.conflict_rule not like 'merge:%' or not rowferry._is_arbiter(p_entity.peer) then
     return;
@@ -30,11 +31,13 @@ begin
       else format('pg_catalog.array_agg(pg_catalog.textin(%s(t.%I)))::text', c.output, c.local) end, E',\n      ' order by c.position)
   into v_from, v_join, v_values
   from rowferry._entity_columns(p_entity) c;
-  select string_agg(case when c.position is null then 'null' else format('u.c%s::%s', c.position, format_type(a.atttypid, a.atttypmod)) end, ', ' order by a.attnum)
-  into v_row
-  from pg_attribute a
-  left join rowferry._entity_columns(p_entity) c on c.local = a.attname
-  where a.attrelid = p_entity.relation and a.attnum > 0 and not a.attisdropped;
+  if p_entity.filter is not null then
+    v_within := (
+      select format(' where exists (select from %s r where %s and rowferry.%I(r.*))', p_entity.relation,
+        string_agg(format('r.%I operator(pg_catalog.=) k.k%s', c.local, c.key_position), ' and ' order by c.key_position), rowferry._object_name('within_', p_entity.name))
+      from rowferry._entity_columns(p_entity) c
+      where c.key_position is not null);
+  end if;
 
   return next format($f$create or replace function rowferry.%1$I(
   p_keys text[],
@@ -58,29 +61,33 @@ set xmloption = 'content'
 set array_nulls = on
 as $rowferry$
 begin
-%3$s  with merged as materialized (
-    select r.record_id, %4$I.%5$I(m.image, o.image) as image
+%3$s  execute %4$s
+  into o_keys, o_columns, o_moved
+  using $1, $2, $3;
+end
+$rowferry$$f$,
+    rowferry._object_name('merge_', p_entity.name), v_path, v_owner_check,
+    -- The rows have as many columns as there are when it runs, whatever was added since.
+    rowferry._rows_of_sql(p_entity, format($f$
+  with merged as materialized (
+    select r.record_id, %1$I.%2$I(m.image, o.image) as image
     from pg_catalog.unnest($1) r (record_id)
     left join (
-      select %6$s as record_id, t as image
-      from %7$s t join %8$s on %9$s%13$s
+      select %3$s as record_id, t as image
+      from %4$s t join %5$s on %6$s%7$s
     ) m on m.record_id operator(pg_catalog.=) r.record_id
     left join (
-      select u.record_id, row(%10$s)::%7$s as image
-      from rows from (%11$s, record_id)
+      select u.record_id, $f$, v_names[1], v_names[2], v_record_id, rowferry._shape(p_entity), rowferry._keys_sql(p_entity, '$1'), v_join, v_within),
+    format($f$ as image
+      from rows from (%1$s, record_id)
     ) o on o.record_id operator(pg_catalog.=) r.record_id
   )
   select pg_catalog.array_agg(x.record_id), array[
-      %12$s],
-    pg_catalog.array_agg(x.record_id) filter (where %6$s operator(pg_catalog.<>) x.record_id)
-  into o_keys, o_columns, o_moved
+      %2$s],
+    pg_catalog.array_agg(x.record_id) filter (where %3$s operator(pg_catalog.<>) x.record_id)
   from merged x
   cross join lateral (select (x.image).*) t
-  where not x.image is null;
-end
-$rowferry$$f$,
-    rowferry._object_name('merge_', p_entity.name), v_path, v_owner_check, v_names[1], v_names[2], rowferry._record_id_sql(p_entity, 't'), p_entity.relation,
-    rowferry._keys_sql(p_entity, '$1'), v_join, v_row, replace(v_from, ') u (', ', pg_catalog.unnest($2)) u ('), v_values, case when p_entity.filter is not null then format(' where rowferry.%I(t.*)', rowferry._object_name('within_', p_entity.name)) end);
+  where not x.image is null$f$, replace(v_from, ') u (', ', pg_catalog.unnest($2)) u ('), v_values, v_record_id)));
 end
 $function$;
 comment on function rowferry._merge_sql(rowferry.entities) is 'DDL of the function that merges rows which both sides changed.';

@@ -4,7 +4,8 @@ create or replace function rowferry._plan_entity(
   p_entity text,
   p_columns jsonb,
   p_key text[],
-  p_peer text
+  p_peer text,
+  p_outbound text
 )
 returns rowferry.entities
 language plpgsql
@@ -14,6 +15,7 @@ as $$
 declare
   v_table pg_class := (select c from pg_class c where c.oid = p_table);
   v_entity rowferry.entities;
+  v_shape regclass;
   v_map jsonb;
   v_names text;
   -- From PostgreSQL 16 on, to use a role's rights and to give an object to it are two rights.
@@ -105,10 +107,15 @@ begin
   end if;
 
   -- the columns
+  v_entity.outbound := p_outbound;
+  if p_outbound is not null then
+    perform rowferry._check_outbound(p_table, p_outbound);
+  end if;
+  v_shape := rowferry._shape(v_entity);
   if p_columns is null then
     select jsonb_object_agg(a.attname, a.attname) into v_map
     from pg_attribute a
-    where a.attrelid = p_table and a.attnum > 0 and not a.attisdropped and a.attgenerated = '';
+    where a.attrelid = v_shape and a.attnum > 0 and not a.attisdropped and a.attgenerated = '';
   elsif jsonb_typeof(p_columns) = 'array' then
     select jsonb_object_agg(coalesce(c, ''), c) into v_map from jsonb_array_elements_text(p_columns) c;
   elsif jsonb_typeof(p_columns) = 'object' then
@@ -118,12 +125,12 @@ begin
   from jsonb_each_text(v_map) m
   where not exists (
     select from pg_attribute a
-    where a.attrelid = p_table and a.attname = m.value and a.attnum > 0 and not a.attisdropped and a.attgenerated = ''
+    where a.attrelid = v_shape and a.attname = m.value and a.attnum > 0 and not a.attisdropped and a.attgenerated = ''
   );
   if v_names is not null or v_map is null or (select count(distinct value) <> count(*) from jsonb_each_text(v_map)) then
-    raise exception using errcode = 'RF010', message = 'p_columns must name columns of the table, each once',
+    raise exception using errcode = 'RF010', message = 'p_columns must name columns of the table or of its outbound view, each once',
       detail = case when v_names is null then 'A column stands twice, or there is none.'
-        else format('%s has no such column, or it is generated: %s.', p_table, v_names) end,
+        else format('%s has no such column, or it is generated: %s.', v_shape, v_names) end,
       hint = 'Give a map from entity column to column, or an array of columns; \d shows the table.';
   end if;
   select array_agg(m.key order by m.key collate "C"), array_agg(m.value order by m.key collate "C")
@@ -131,7 +138,7 @@ begin
   from jsonb_each_text(v_map) m;
   if exists (
     select from rowferry._entity_columns(v_entity) c
-    where strpos(concat_ws(' ', p_table::text, v_entity.name, c.name, c.local, c.full_type), '$rowferry$') > 0
+    where strpos(concat_ws(' ', p_table::text, p_outbound, v_entity.name, c.name, c.local, c.full_type), '$rowferry$') > 0
   ) then
     raise exception using errcode = 'RF010', message = 'no name may hold $rowferry$, which quotes the generated functions',
       detail = format('%s, its columns or their types.', p_table), hint = 'Rename it, leave the column out with p_columns =>, or give p_entity => a name.';
@@ -196,5 +203,5 @@ begin
   return v_entity;
 end
 $$;
-comment on function rowferry._plan_entity(regclass, text, jsonb, text[], text) is 'What attach() would register; raises the reason why it cannot.';
-revoke all on function rowferry._plan_entity(regclass, text, jsonb, text[], text) from public;
+comment on function rowferry._plan_entity(regclass, text, jsonb, text[], text, text) is 'What attach() would register; raises the reason why it cannot.';
+revoke all on function rowferry._plan_entity(regclass, text, jsonb, text[], text, text) from public;

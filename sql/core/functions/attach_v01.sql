@@ -13,6 +13,8 @@ create or replace function rowferry.attach(
   p_direction text default 'both',
   p_filter text default null,
   p_filter_left text default 'delete',
+  p_outbound text default null,
+  p_inbound text default null,
   p_on_apply text default null,
   p_dry_run boolean default false
 )
@@ -36,11 +38,11 @@ begin
     v_statements := array(select rowferry._triggers_sql(v_entity, p_guard_only => true) union all select rowferry._refresh_sql(v_entity));
   end if;
   if v_statements is null or v_statements = '{}' then
-    v_entity := rowferry._plan_entity(p_table, p_entity, p_columns, p_key, p_peer);
+    v_entity := rowferry._plan_entity(p_table, p_entity, p_columns, p_key, p_peer, p_outbound);
     if not p_dry_run then
       -- Planned again under the lock: the table may have changed before it was granted.
       perform rowferry._lock_table(p_table);
-      v_entity := rowferry._plan_entity(p_table, p_entity, p_columns, p_key, p_peer);
+      v_entity := rowferry._plan_entity(p_table, p_entity, p_columns, p_key, p_peer, p_outbound);
     end if;
     v_entity.conflict_rule := p_conflict_rule;
     v_entity.orphan_rule := p_orphan_rule;
@@ -48,6 +50,7 @@ begin
     v_entity.direction := p_direction;
     v_entity.filter := rowferry._check_filter(p_table, p_filter);
     v_entity.filter_left := p_filter_left;
+    v_entity.inbound := p_inbound;
     v_entity.on_apply := p_on_apply;
     perform rowferry._check_rules(v_entity);
     v_statements := array(select rowferry._attach_sql(v_entity));
@@ -68,6 +71,6 @@ begin
   end if;
 end
 $$;
-comment on function rowferry.attach(regclass, text, jsonb, text[], text, text, text, text, text, text, text, text, boolean) is
+comment on function rowferry.attach(regclass, text, jsonb, text[], text, text, text, text, text, text, text, text, text, text, boolean) is
   'Keeps a table in sync with the peer. p_dry_run => true returns the DDL instead of running it.';
-revoke all on function rowferry.attach(regclass, text, jsonb, text[], text, text, text, text, text, text, text, text, boolean) from public;
+revoke all on function rowferry.attach(regclass, text, jsonb, text[], text, text, text, text, text, text, text, text, text, text, boolean) from public;

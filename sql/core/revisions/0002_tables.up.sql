@@ -78,6 +78,8 @@ create table rowferry.entities (
   direction text not null default 'both',
   filter text,
   filter_left text not null default 'delete',
+  outbound text,
+  inbound text,
   on_apply text,
   attached_at timestamptz not null default now(),
   held_attempts integer not null default 0,
@@ -94,12 +96,14 @@ comment on column rowferry.entities.relation is 'The table on this node.';
 comment on column rowferry.entities.key_columns is 'Entity columns that make the key, sorted by name; record_id holds them in this order.';
 comment on column rowferry.entities.key_types is 'How the text of each of them is spelled: a type, or number or text for types that spell alike. Both nodes must agree.';
 comment on column rowferry.entities.columns is 'Entity columns that travel, sorted by name.';
-comment on column rowferry.entities.local_columns is 'Column of the table behind each of them.';
+comment on column rowferry.entities.local_columns is 'Column of the table, or of the outbound view, behind each of them.';
 comment on column rowferry.entities.conflict_rule is 'What decides a conflict: newest, node:name or merge:schema.function. Both nodes must agree.';
 comment on column rowferry.entities.orphan_rule is 'What becomes of a row whose parent the other node deleted meanwhile: hold, drop (the row goes) or revive (the parent comes back). Both nodes must agree.';
 comment on column rowferry.entities.direction is 'Which way rows go: both, send (this node''s rows only) or receive (the peer''s rows only).';
 comment on column rowferry.entities.filter is 'Condition on the table''s columns, as SQL; only rows for which it is true are kept in sync. Null: all.';
 comment on column rowferry.entities.filter_left is 'What becomes of the peer''s row when the row here leaves the filter: delete or keep.';
+comment on column rowferry.entities.outbound is 'View of the user''s, schema and name, whose columns travel in place of the table''s; null: the table''s.';
+comment on column rowferry.entities.inbound is 'Function of the user''s, schema and name, that turns rows received into rows of the table; null: they are such.';
 comment on column rowferry.entities.on_apply is 'Function of the user''s, schema and name, that writes the rows received in place of the generated upsert; null: the upsert.';
 comment on column rowferry.entities.attached_at is 'When it was attached.';
 comment on column rowferry.entities.held_attempts is 'How often the peer refused the entity as a whole, because its schema differs; 0 when it does not.';

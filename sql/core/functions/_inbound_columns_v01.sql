@@ -1,0 +1,31 @@
+-- What an entity's inbound function returns: names and types of its columns, those of a composite type or of a table in its declaration.
+create or replace function rowferry._inbound_columns(
+  p_entity rowferry.entities
+)
+returns table (
+  name text,
+  type oid
+)
+language sql
+stable
+set search_path = pg_catalog, pg_temp
+as $$
+  with function as (
+    select p.*, y.typrelid
+    from pg_type t
+    join pg_proc p on p.proargtypes = t.typarray::text::oidvector and p.proretset and p.prokind = 'f'
+    join pg_namespace n on n.oid = p.pronamespace
+    join pg_type y on y.oid = p.prorettype
+    where t.typrelid = rowferry._shape(p_entity) and array[n.nspname, p.proname]::text[] = rowferry._schema_and_name(p_entity.inbound)
+  )
+  select a.attname::text, a.atttypid
+  from function f
+  join pg_attribute a on a.attrelid = f.typrelid and a.attnum > 0 and not a.attisdropped and a.attgenerated = '' and f.typrelid <> 0
+  union all
+  select o.name, o.type
+  from function f
+  cross join lateral unnest(f.proargnames, f.proallargtypes, f.proargmodes) o (name, type, mode)
+  where f.typrelid = 0 and o.mode in ('t', 'o')
+$$;
+comment on function rowferry._inbound_columns(rowferry.entities) is 'Names and types of the columns that an entity''s inbound function returns.';
+revoke all on function rowferry._inbound_columns(rowferry.entities) from public;
