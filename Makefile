@@ -25,13 +25,21 @@ soak: .venv/installed ## random histories and faults for MINUTES=10, then mutant
 bench: .venv/installed ## measure beside native logical replication, on the same servers (QUICK=1: smaller)
 	@PYTHONPATH=tests .venv/bin/python -m bench $(if $(QUICK),--quick) $(ARGS)
 
-lint: .venv/installed ## ruff and mypy
+lint: .venv/lint-installed ## ruff, mypy; squawk, pgspot and own rules over the SQL; what is in docs/deploy
 	@.venv/bin/ruff check --quiet
 	@rm -rf .venv/types && mkdir -p .venv/types/rowferry && ln -s $(abspath worker)/* $(abspath migrations) .venv/types/rowferry
 	@.venv/bin/mypy
+	@.venv/bin/squawk sql/core/revisions/*.up.sql
+	@.venv/bin/alembic -x node=crm upgrade head --sql | .venv/bin/python tests/lint_sql.py
+	@.venv/bin/hadolint docs/deploy/Containerfile
+	@.venv/bin/kubernetes-validate --quiet --strict docs/deploy/kubernetes.yaml
 
 new-function: .venv/installed ## begin a new version of the function NAME, with a revision that runs it
 	@.venv/bin/python -m rowferry.migrations.new_function $(NAME)
+
+.venv/lint-installed: .venv/installed tests/lint.lock
+	@$(PIP) install --require-hashes --only-binary :all: -r tests/lint.lock
+	@touch $@
 
 .venv/installed: requirements.lock pyproject.toml
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \

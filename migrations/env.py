@@ -62,6 +62,8 @@ begin
 end
 $rowferry$;
 """
+# Nothing that somebody else made in a schema of the session's search_path is taken for PostgreSQL's own.
+PIN = "set search_path = pg_catalog, pg_temp"
 FORCE = "rowferry.force"
 MARK = "rowferry.running_script"
 CONFIGURE_EXISTS = "select to_regprocedure('rowferry.configure_node(text,text[])') is not null"
@@ -247,6 +249,7 @@ def advisory_lock(node: Node, deadline: float) -> Iterator[psycopg.Connection[An
     """Hold the lock of migrations on a connection that is idle and in no transaction: one that waited for the lock in a
     transaction would deadlock with `create index concurrently`, and with the process killed the lock is free at once."""
     with node.connect(autocommit=True, application_name="rowferry migrations") as connection:
+        connection.execute(PIN)  # none of what runs here is the user's
         waiting = False
         while not connection.execute(TRY_LOCK).fetchone()[0]:  # type: ignore[index]
             if time.monotonic() > deadline:
@@ -270,6 +273,8 @@ def run(node: Node, nodes: Sequence[Node]) -> None:
         connection = node.connect(autocommit=True, application_name="rowferry migrations")
         connection.add_notice_handler(lambda notice: log.info("%s: %s", notice.severity, notice.message_primary))
         connection.execute("select set_config('lock_timeout', %s, false)", [option("lock_timeout")])
+        if option("lineage") == "core":
+            connection.execute(PIN)
         if forced():
             connection.execute(f"set {FORCE} = 'on'")
         with contextlib.suppress(psycopg.Error):  # not on every platform
@@ -334,6 +339,8 @@ def print_script(node: Node, nodes: Sequence[Node]) -> None:
         "-- It checks where it starts and keeps other migrations out. Each revision is a transaction, which checks again."
     )
     context.static_output("set client_encoding = 'UTF8';")
+    if option("lineage") == "core":
+        context.static_output(f"{PIN};")
     context.static_output(opening(heads, script))
     context.static_output(f"set lock_timeout = '{option('lock_timeout')}';")
     if forced():
@@ -351,6 +358,8 @@ def print_script(node: Node, nodes: Sequence[Node]) -> None:
         )
     context.static_output(f"reset lock_timeout;\n\nreset {FORCE};\n\nreset {MARK};")
     context.static_output(f"do $rowferry$ begin perform pg_advisory_unlock({LOCK_KEY}); end $rowferry$;")
+    if option("lineage") == "core":
+        context.static_output("reset search_path;")
     stream = config.output_buffer or sys.stdout
     if isinstance(stream, io.TextIOWrapper):
         stream.reconfigure(encoding="utf-8")
@@ -387,7 +396,8 @@ declare
   v_found text[] := '{{}}';
 begin
   if current_setting('{MARK}', true) is distinct from '{script}' then
-    raise exception using errcode = 'RF036', message = 'this script was refused at its start';
+    raise exception using errcode = 'RF036', message = 'this script was refused at its start',
+      hint = 'The first error says why; nothing of it was run.';
   end if;{check_version(f"rowferry.{option('version_table')}", heads)}
 end
 $rowferry$;"""

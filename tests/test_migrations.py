@@ -69,6 +69,28 @@ def test_a_script_through_psql_gives_what_an_upgrade_gives(blank: Nodes) -> None
     assert psql(blank.billing, script) == (0, ""), "the version table that a downgrade leaves is in the way"
 
 
+# Nearer to their arguments than what PostgreSQL has, hence taken by whoever has public in search_path.
+CAUGHT = """
+create table public.caught (by text);
+create function public.cardinality(text[]) returns integer language sql volatile
+  as $$ insert into public.caught values (current_user); select pg_catalog.cardinality($1) $$;
+create function public.differ(text[], text[]) returns boolean language sql volatile
+  as $$ insert into public.caught values (current_user); select $1::text operator(pg_catalog.<>) $2::text $$;
+create operator public.<> (function = public.differ, leftarg = text[], rightarg = text[])"""
+
+
+def test_nothing_that_others_left_in_public_runs_in_a_migration(blank: Nodes) -> None:
+    for node in blank:
+        node.sql(CAUGHT)
+    succeed(blank, "-x", "node=crm", "upgrade", "head")
+    assert psql(blank.billing, succeed(blank, "-x", "node=billing", "upgrade", "head", "--sql")) == (0, "")
+    for node in blank:
+        assert node.sql("select * from public.caught") == []
+    succeed(blank, "downgrade", "base")
+    for node in blank:
+        assert node.sql("select * from public.caught") == []
+
+
 BODY = r"""
 declare
   v_json constant jsonb := '{"a":1, "b": ":name", "c": "%s %(x)s %%"}';

@@ -25,7 +25,7 @@ as $$
   select f.entity_id,
     -- The one too many is the last of all, where events are grouped by hash, which keeps their order.
     case when pg_catalog.sum(f.found) over () operator(pg_catalog.>) p_limit and f.last_id operator(pg_catalog.=) pg_catalog.max(f.last_id) over ()
-      then nullif(f.keys[1:f.found operator(pg_catalog.-) 1], '{}') else f.keys end,
+      then case when f.found operator(pg_catalog.>) 1 then f.keys[1:f.found operator(pg_catalog.-) 1] end else f.keys end,
     f.held,
     (pg_catalog.sum(f.found) over ())::pg_catalog.int8,
     pg_catalog.sum(f.repeated) over ()

@@ -8,9 +8,9 @@ immutable
 parallel safe
 as $$
   select case
-    when (p_event).event_type operator(pg_catalog.=) 'q'::"char" then null
-    when (p_event).hops operator(pg_catalog.>) 0 or (p_event).event_type operator(pg_catalog.=) 'a'::"char"
-      or (p_event).event_type operator(pg_catalog.=) 'b'::"char" then '-infinity'::pg_catalog.timestamptz
+    when (p_event).event_type operator(pg_catalog.=) 'q'::pg_catalog."char" then null
+    when (p_event).hops operator(pg_catalog.>) 0 or (p_event).event_type operator(pg_catalog.=) 'a'::pg_catalog."char"
+      or (p_event).event_type operator(pg_catalog.=) 'b'::pg_catalog."char" then '-infinity'::pg_catalog.timestamptz
     else (p_event).changed_at
   end
 $$;
