@@ -29,6 +29,6 @@ create table rowferry.released_rights (
   primary key (object, grantee, privilege)
 );
 comment on table rowferry.released_rights is 'Who may do what with the schema and its objects by the installed release, for drift() to find what was granted or revoked since.';
-comment on column rowferry.released_rights.object is 'As GRANT names it: schema, table, sequence or function.';
-comment on column rowferry.released_rights.grantee is 'Role, or public; the owner is left out.';
-comment on column rowferry.released_rights.privilege is 'Such as SELECT.';
+comment on column rowferry.released_rights.object is 'As GRANT and ALTER name it: schema, table, view, sequence, type or function.';
+comment on column rowferry.released_rights.grantee is 'Role, or public; of OWNER the owner, who is left out elsewhere.';
+comment on column rowferry.released_rights.privilege is 'Such as SELECT, or OWNER.';
