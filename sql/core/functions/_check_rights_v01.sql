@@ -29,7 +29,7 @@ as $$
   )
   select 'error', g.signature, format('it belongs to %I, not to %I', pg_get_userbyid(g.proowner), pg_get_userbyid(o.owner)),
     -- The owner's own right goes with it, and so does that of the one who gets it back.
-    format('alter function %s owner to %I; grant execute on function %1$s to %I;', g.signature, pg_get_userbyid(o.owner),
+    format('alter function %s owner to %I; grant execute on function %1$s to %3$I;', g.signature, pg_get_userbyid(o.owner),
       case when g.of_table_owner then 'rowferry_owner' else pg_get_userbyid(g.relowner) end)
   from generated g
   cross join lateral (select case when g.of_table_owner then g.relowner else 'rowferry_owner'::regrole::oid end) o (owner)
