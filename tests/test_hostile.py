@@ -1,4 +1,4 @@
-"""Names and keys that are made to break quoting go through every operation, and the lines that it proposes run in psql as they stand."""
+"""Names and keys made to break quoting go through every operation, and the lines that it proposes run in psql as they stand."""
 
 import pytest
 from test_attach_names import HOSTILE, quoted
