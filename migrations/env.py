@@ -195,7 +195,8 @@ def verify_and_log(*, step: Any, **_: Any) -> None:
     if step.is_upgrade and not step.is_stamp:
         sqlfile.verify(f"revisions/{Path(script.path).stem}.verify.sql")
     direction = "stamp" if step.is_stamp else "upgrade" if step.is_upgrade else "downgrade"
-    values = (option("lineage"), script.revision, script.doc, direction, importlib.metadata.version("rowferry"))
+    where = (", ".join(step.destination_revision_ids) or "base", "") if step.is_stamp else (script.revision, script.doc)
+    values = (option("lineage"), *where, direction, importlib.metadata.version("rowferry"))
     sqlfile.execute(LOG.format(*(value.replace("'", "''") for value in values)))
 
 

@@ -136,7 +136,8 @@ def test_first_contact_lets_rows_of_the_sender_stay_only(nodes: Nodes) -> None:
     nodes.billing.sql("insert into notes values (1, 'of billing')")
     nodes.billing.sql("select * from rowferry.first_contact('notes')")
     sync(*nodes)
-    refused_with("RF028", nodes.billing, "select * from rowferry.first_contact('notes', p_only_here => 'here')")
+    for choice in ("p_only_here => 'here'", "p_different => 'newest by id'"):
+        refused_with("RF028", nodes.billing, f"select * from rowferry.first_contact('notes', {choice})")
     nodes.billing.sql("select * from rowferry.first_contact('notes', p_only_here => 'there')")
     sync(*nodes)
     assert notes(nodes.billing) == []

@@ -32,6 +32,7 @@ CHANGES = {
     "a type made": "create type rowferry.mood as enum ('good')",
     "an entity's view given to somebody": "grant select on rowferry.notes_events to rowferry_worker",
     "an entity's view taken from its role": "revoke select on rowferry.notes_events from rowferry_viewer",
+    "more of the log of events": "grant delete on rowferry.sync_events to rowferry_viewer",
     "a generated function given to somebody": "grant execute on function rowferry.read_notes(text[], bigint) to rowferry_worker",
     "the schema opened": "grant create on schema rowferry to public",
     "a trigger disabled": "alter table notes disable trigger rowferry_capture_insert",

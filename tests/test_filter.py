@@ -314,3 +314,66 @@ def test_detach_takes_all_of_it_away(nodes: Nodes) -> None:
     install(nodes, "keep")
     nodes.crm.sql("select rowferry.detach('customers')")
     assert nodes.crm.sql("select proname from pg_proc where proname like '%%\\_customers'", []) == []
+
+
+def test_a_table_in_a_schema_that_is_closed_to_rowferry_can_have_a_filter(nodes: Nodes) -> None:
+    for node in nodes:
+        node.sql("create schema sales; create table sales.t (id integer primary key, v text)")
+        node.sql("select rowferry.attach('sales.t', p_filter => 'id > 0')")
+        assert node.sql("select * from rowferry.drift()") == []
+        assert node.sql("select problem from rowferry.check() where severity = 'error' and object not like 'server%'") == []
+        node.sql("set role rowferry_owner; select rowferry._note_release()")
+    nodes.crm.sql("insert into sales.t values (1, 'a'), (-1, 'b')")
+    sync(*nodes)
+    assert rows(nodes.billing, "select * from sales.t") == ["(1,a)"]
+    nodes.crm.sql("select rowferry.detach('t', p_force => true)")
+    assert nodes.crm.sql("select proname from pg_proc where proname = 'within_t'") == []
+
+
+def test_a_filter_means_what_it_meant_where_it_was_written(nodes: Nodes) -> None:
+    nodes.crm.sql("create table days (d date primary key, i interval, b bytea)")
+    nodes.crm.sql("""
+        set datestyle = 'SQL, DMY'; set intervalstyle = 'sql_standard'; set bytea_output = 'escape';
+        select rowferry.attach('days', p_filter => $$ d < '21/02/2020' and i > '-1 2:00:00' and b <> '\\x07' $$)""")
+    nodes.crm.sql("""insert into days values ('2020-02-20', '-1 day', 'a'), ('2020-02-22', '0', 'a'),
+        ('2020-02-19', '-1 day -3 hours', 'a'), ('2020-02-18', '0', '\\x07')""")
+    assert waiting(nodes.crm) == ["insert days 2020-02-20"]
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        "alter table customers rename country to land",
+        "alter table customers drop country cascade",
+        "alter type mood rename value 'good' to 'better'",
+    ],
+)
+def test_check_names_a_filter_that_can_be_evaluated_no_longer(nodes: Nodes, change: str) -> None:
+    nodes.crm.sql(f"create type mood as enum ('good', 'bad'); {TABLE}; alter table customers add mood mood")
+    nodes.crm.sql(
+        "select rowferry.attach('customers', p_columns => %s, p_filter => %s)",
+        ['["id", "name"]', "country = 'CH' or mood = 'good'"],
+    )
+    problems = "select problem from rowferry.drift() where problem like 'its filter cannot be evaluated%'"
+    assert nodes.crm.sql(problems) == []
+    nodes.crm.sql(change)
+    assert len(nodes.crm.sql(problems)) == 1
+
+
+def test_a_virtual_generated_column_is_refused_in_a_filter(nodes: Nodes) -> None:
+    [version] = nodes.crm.sql("select current_setting('server_version_num')::integer as number")
+    if version["number"] < 180000:
+        pytest.skip("before PostgreSQL 18 generated columns are stored")
+    nodes.crm.sql("create table v (id integer primary key, twice integer generated always as (id * 2) virtual, b integer)")
+    refused_with("RF010", nodes.crm, "select rowferry.attach('v', p_filter => 'twice > 2')")
+    nodes.crm.sql("select rowferry.attach('v', p_filter => 'id * 2 > 2')")
+
+
+def test_attach_called_again_does_not_drop_what_it_is_given(nodes: Nodes) -> None:
+    nodes.crm.sql(TABLE)
+    nodes.crm.sql("select rowferry.attach('customers')")
+    nodes.crm.sql("alter table customers alter name type varchar(20)")
+    for given in ("p_filter => 'id > 0'", "p_direction => 'send'", "p_conflict_rule => 'node:crm'", "p_filter_left => 'keep'"):
+        refused_with("RF011", nodes.crm, f"select rowferry.attach('customers', {given})")
+    nodes.crm.sql("select rowferry.attach('customers')")
+    assert nodes.crm.sql("select * from rowferry.drift()") == []

@@ -77,7 +77,7 @@ def test_columns_come_and_go_under_a_handler_as_under_the_upsert(nodes: Nodes) -
 def test_check_names_a_handler_that_is_gone_and_one_that_may_not_be_called(nodes: Nodes) -> None:
     install(nodes)
     sync(*nodes)
-    problems = "select problem from rowferry.check() where object = 'notes' and severity = 'error'"
+    problems = "select problem from rowferry.check() where object = 'public.notes' and severity = 'error'"
     assert nodes.billing.sql(problems) == []
     nodes.billing.sql("alter function app.apply_note(notes[]) rename to apply_notes")
     [found] = nodes.billing.sql(problems)

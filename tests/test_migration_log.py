@@ -22,13 +22,17 @@ def test_each_step_of_both_lineages_is_logged_with_who_and_what_ran_it(blank: No
     succeed(blank, "upgrade", "core_0002", ini=ini)
     succeed(blank, "-n", "site", "upgrade", "head", ini=ini)
     succeed(blank, "-n", "site", "downgrade", "-1", ini=ini)
-    succeed(blank, "-n", "site", "stamp", "head", ini=ini)
+    for target in ("head", "site_0001", "base", "head"):
+        succeed(blank, "-n", "site", "stamp", target, ini=ini)
     assert log(blank, "lineage", "revision", "direction") == [
         ("core", "core_0001", "upgrade"),
         ("core", "core_0002", "upgrade"),
         ("site", "site_0001", "upgrade"),
         ("site", "site_0002", "upgrade"),
         ("site", "site_0002", "downgrade"),
+        ("site", "site_0002", "stamp"),
+        ("site", "site_0001", "stamp"),
+        ("site", "base", "stamp"),
         ("site", "site_0002", "stamp"),
     ]
     assert set(log(blank, "toolkit", "ran_by", "ran_with")) == {

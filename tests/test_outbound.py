@@ -353,6 +353,10 @@ def test_names_that_need_quotes(nodes: Nodes) -> None:
 VIEWS = {
     "of another table": "select id, name from other",
     "with a condition": "select id, first as name from people where notes is null",
+    "with a condition beside a subquery": "select id, (select count(*) from other) as n from people where notes is null",
+    "a name of a column beside a subquery": "select id, (select s.first from people s limit 1) as n, upper(last) as last from people",
+    "a name of a column in place of a subquery's": "select id, upper(first) as first, "
+    "(select x.first from (select id, first from people) x) as n from people",
     "with a join": "select p.id, o.name from people p join other o using (id)",
     "with an aggregate": "select id, max(first) as name from people group by id",
     "distinct": "select distinct id, first as name from people",
@@ -377,6 +381,24 @@ def test_a_view_that_is_not_the_table_row_by_row_is_refused_with_a_hint(nodes: N
     sqlstate = "RF010" if query.startswith("select first as name") else "RF013"
     refused_with(sqlstate, nodes.crm, "select rowferry.attach('people', p_outbound => 'app.wrong', p_direction => 'send')")
     assert nodes.crm.sql("select name from rowferry.entities") == []
+
+
+def test_a_view_of_a_partitioned_table_alone_is_empty_and_refused(nodes: Nodes) -> None:
+    nodes.crm.sql(PARTITIONED)
+    nodes.crm.sql("create schema app; create view app.people_out as select id, first as name from only people")
+    refused_with("RF013", nodes.crm, "select rowferry.attach('people', p_outbound => 'app.people_out', p_direction => 'send')")
+
+
+def test_a_view_whose_owner_may_not_read_the_table_is_refused_with_the_grant(nodes: Nodes) -> None:
+    nodes.crm.sql("create role keeper")
+    try:
+        nodes.crm.sql(PEOPLE)
+        nodes.crm.sql(SHAPE)
+        nodes.crm.sql("alter view app.people_out owner to keeper")
+        assert "grant select on public.people to keeper;" in refused_with("RF013", nodes.crm, ATTACH, [COLUMNS])
+    finally:
+        nodes.crm.sql("drop owned by keeper cascade")
+        nodes.crm.sql("drop role keeper")
 
 
 @pytest.mark.parametrize("name", ["people_out", "app.nothing", "app.stored", "app.a.b", "app.", "; drop table people"])
@@ -506,3 +528,22 @@ def test_whatever_both_sides_do_they_end_equal(nodes: Nodes, seed: int) -> None:
     sync(*nodes)
     assert rows(nodes.crm, "select id, name, address from app.people_out") == rows(nodes.billing, THERE)
     assert [waiting(node) for node in nodes] == [[], []]
+
+
+def test_a_view_that_leaves_rows_out_later_stops_and_deletes_nothing_on_the_peer(nodes: Nodes) -> None:
+    install(nodes)
+    nodes.crm.sql("insert into people values (1, 'Ada', 'L'), (2, 'Alan', 'T')")
+    sync(*nodes)
+    query = (
+        "create or replace view app.people_out as "
+        "select id, first || ' ' || last as name, lower(email) as address, 2 as two from people"
+    )
+    nodes.crm.sql(f"{query} where id < 2")
+    nodes.crm.sql("update people set last = 'X'")
+    sync(*nodes)
+    assert rows(nodes.billing, "select id, name from people") == ['(1,"Ada L")', '(2,"Alan T")']
+    assert any("one row for each row" in wrong["problem"] for wrong in nodes.crm.sql(PROBLEMS))
+    nodes.crm.sql(query)
+    nodes.crm.sql("update rowferry.entities set held_until = '-infinity' where held_until is not null")
+    sync(*nodes)
+    assert rows(nodes.billing, "select id, name from people") == ['(1,"Ada X")', '(2,"Alan X")']

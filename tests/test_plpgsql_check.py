@@ -24,7 +24,17 @@ ATTACHED = """
     select rowferry.attach('parted');
     select rowferry.attach('filtered', p_filter => 'country = ''CH''', p_filter_left => 'keep');
     select rowferry.attach('merged', p_conflict_rule => 'merge:app.merge');
-    select rowferry.attach('handled', p_on_apply => 'app.apply')"""
+    select rowferry.attach('handled', p_on_apply => 'app.apply');
+    create table app.shaped (id integer primary key, first text, last text);
+    create view app.shaped_out as select id, first || ' ' || last as name from app.shaped;
+    create function app.shaped_in(p_rows app.shaped_out[]) returns table (id integer, first text) language sql as
+      'select r.id, r.name from unnest(p_rows) r';
+    select rowferry.attach('app.shaped', p_outbound => 'app.shaped_out', p_inbound => 'app.shaped_in',
+      p_filter => 'id > 0', p_filter_left => 'keep');
+    create table app.sent (id integer primary key, v text);
+    create table app.received (id integer primary key, v text);
+    select rowferry.attach('app.sent', p_direction => 'send');
+    select rowferry.attach('app.received', p_direction => 'receive')"""
 # Trigger functions are checked as the triggers of a table.
 FOUND = """
     select p.proname as function, c.lineno as line, c.level, c.sqlstate, c.message, c.detail, c.context, c.query
@@ -44,8 +54,8 @@ DYNAMIC = "cannot determinate a result of dynamic SQL"
 # A statement that was put together of DDL that rowferry has written itself, every name in it by %I or as regclass, or of a
 # condition that a DBA gave and that runs with nothing but his own rights (_check_filter), or that a release has kept (restore).
 TEXT = {"_check_filter", "_selftest_prepare", "detach", "measure_capture_cost", "replay", "restore", "selftest", "set_rules"}
-# A handler's rows are put together of the columns that its table has then, with types of the catalog.
-ROW_AT_RUN_TIME = "apply_handled"
+# Rows for functions of a user's are put together of the columns that there are then, with types of the catalog (_rows_of_sql).
+ROW_AT_RUN_TIME = {"apply_handled", "apply_shaped", "merge_merged"}
 # Tables and columns that the function itself makes before it comes there.
 MADE = {("_check_filter", "3F000"), ("measure_capture_cost", "42P01")}
 # Two selects into one record, whose columns the check takes from the other one.
@@ -57,7 +67,7 @@ GENERATED = ("apply_", "lacking_", "read_")
 def explained(finding: dict[str, Any], dynamic: set[str]) -> bool:
     name, message = finding["function"], finding["message"]
     if finding["level"] == "security":
-        return name in TEXT or name == ROW_AT_RUN_TIME
+        return name in TEXT | ROW_AT_RUN_TIME
     if finding["level"] == "warning extra":
         unused = message.startswith(("unused parameter", "unmodified OUT variable")) and name.startswith(GENERATED)
         return unused or name in dynamic or message.startswith("composite OUT variable")

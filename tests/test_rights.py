@@ -20,7 +20,12 @@ TABLES = """
     grant usage on schema public to matrix_owner;
     create function app.merge(mine notes, theirs notes) returns notes language sql as 'select theirs';
     select rowferry.attach('notes', p_conflict_rule => 'merge:app.merge');
-    select rowferry.attach('kept', p_filter => 'country = ''CH''')"""
+    select rowferry.attach('kept', p_filter => 'country = ''CH''');
+    create table app.shaped (id integer primary key, name text);
+    create view app.shaped_out as select id, upper(name) as loud from app.shaped;
+    select rowferry.attach('app.shaped', p_outbound => 'app.shaped_out', p_filter => 'id > 0', p_direction => 'send');
+    create table app.received (id integer primary key, name text);
+    select rowferry.attach('app.received', p_direction => 'receive')"""
 # A right that a role has for being the object's owner or a superuser is none that anybody gave.
 RIGHTS = """
     with objects (object, kind, id, rights) as (

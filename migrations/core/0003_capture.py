@@ -46,6 +46,7 @@ def upgrade() -> None:
             "functions/_rights_sql_v01.sql",
             "functions/_plan_entity_v01.sql",
             "functions/_check_filter_v01.sql",
+            "functions/_filter_problem_v01.sql",
             "functions/_check_outbound_v01.sql",
             "functions/_check_inbound_v01.sql",
             "functions/_check_handler_v01.sql",

@@ -20,7 +20,7 @@ as $$
   union all
   select 'warning', p.oid::regprocedure::text, 'no release made this function', format('drop function %s;', p.oid::regprocedure)
   from pg_proc p
-  where p.pronamespace = 'rowferry'::regnamespace and p.oid not in (select rowferry._generated_functions())
+  where p.pronamespace = 'rowferry'::regnamespace and p.oid not in (select g.function from rowferry._generated_functions() g)
     and p.oid::regprocedure::text not in (select r.function from rowferry.released r)
   union all
   select 'error', format('rowferry.%I', d.o_function),
@@ -33,7 +33,13 @@ as $$
   select 'error', e.relation::text, h.o_problem, h.o_fix
   from rowferry.entities e
   cross join lateral rowferry._handler_problem(e) h
-  where e.peer = coalesce(p_peer, e.peer) and h.o_problem is not null
+  where e.peer = coalesce(p_peer, e.peer) and h.o_problem is not null and exists (select from pg_class c where c.oid = e.relation)
+  union all
+  select 'error', e.relation::text, format('its filter cannot be evaluated, so all writes fail: %s', f.problem),
+    format('Change back what was altered; or select rowferry.detach(%L); and attach it with another filter.', e.name)
+  from rowferry.entities e
+  cross join lateral (select rowferry._filter_problem(e)) f (problem)
+  where e.peer = coalesce(p_peer, e.peer) and f.problem is not null and exists (select from pg_class c where c.oid = e.relation)
 $$;
 comment on function rowferry._check_functions(text) is 'For check(): functions that are not what they should be.';
 revoke all on function rowferry._check_functions(text) from public;

@@ -36,11 +36,9 @@ as $$
   union all
   select 'warning', g.object, format('attach() did not give %s to %s', a.privilege_type, n.name), format('revoke %s on %s from %s;', lower(a.privilege_type), g.object, n.name)
   from (
-    select format('function %s', p.oid::regprocedure), p.proowner, p.proacl, array['rowferry_owner'::regrole, c.relowner]::oid[]
-    from rowferry.entities e
-    join pg_class c on c.oid = e.relation
-    cross join lateral rowferry._entity_functions(e) f
-    join pg_proc p on p.oid = to_regprocedure('rowferry.' || f.signature)
+    select format('function %s', p.oid::regprocedure), p.proowner, p.proacl, array[f.belongs_to, f.caller]
+    from rowferry._generated_functions() f
+    join pg_proc p on p.oid = f.function
     union all
     select format('table %s', v.oid::regclass), v.relowner, v.relacl, array['rowferry_owner'::regrole, 'rowferry_viewer'::regrole]::oid[]
     from rowferry.entities e

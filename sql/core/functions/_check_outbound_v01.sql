@@ -29,12 +29,23 @@ begin
     raise exception using errcode = 'RF013', message = 'the owner of the table may not read the outbound view', detail = format('%s.', v_view.oid::regclass),
       hint = format('grant usage on schema %s to %I; grant select on %s to %2$I;', v_view.relnamespace::regnamespace, pg_get_userbyid(v_owner), v_view.oid::regclass);
   end if;
-  v_query := (select w.ev_action::text from pg_rewrite w where w.ev_class = v_view.oid and w.rulename = '_RETURN');
-  -- Bit 4: PostgreSQL could update through it. The only FROM item is a relation then, so the first FROM of the stored query is that of the view itself.
-  if pg_relation_is_updatable(v_view.oid, false) & 4 = 0 or v_query !~ ':jointree \{FROMEXPR :fromlist \(\{RANGETBLREF :rtindex \d+\}\) :quals <>\}' or not exists (
-      select from pg_depend d
-      join pg_rewrite w on d.classid = 'pg_rewrite'::regclass and d.objid = w.oid
-      where w.ev_class = v_view.oid and d.refclassid = 'pg_class'::regclass and d.refobjid = p_table) then
+  if not has_table_privilege(v_view.relowner, p_table, 'select') and not coalesce('security_invoker=true' = any (v_view.reloptions), false) then
+    raise exception using errcode = 'RF013', message = 'the owner of the outbound view may not read the table', detail = format('%s belongs to %I.', v_view.oid::regclass, pg_get_userbyid(v_view.relowner)),
+      hint = format('grant select on %s to %I;', p_table, pg_get_userbyid(v_view.relowner));
+  end if;
+  -- The stored query without what stands within expressions and subqueries: its list of relations, its FROM and WHERE, its columns.
+  v_query := (
+    select string_agg(t.token, '' order by t.ord)
+    from (
+      select m.token[1], m.ord, sum(case m.token[1] when '{' then 1 when '}' then -1 else 0 end) over (order by m.ord)
+      from pg_rewrite w
+      cross join lateral regexp_matches(w.ev_action::text, '(\\.|[{}]|[^\\{}]+)', 'g') with ordinality m (token, ord)
+      where w.ev_class = v_view.oid and w.rulename = '_RETURN'
+    ) t (token, ord, depth)
+    where t.depth <= 2 and t.token not in ('{', '}'));
+  -- Bit 4: PostgreSQL could update through it, so its FROM is one relation.
+  if pg_relation_is_updatable(v_view.oid, false) & 4 = 0 or v_query !~ ':jointree FROMEXPR :fromlist \(\) :quals <>'
+    or not exists (select from regexp_split_to_table(v_query, 'RANGETBLENTRY|:jointree') r (entry) where r.entry ~ format(':relid %s .*:inh true|:inh true.*:relid %1$s ', p_table::oid)) then
     raise exception using errcode = 'RF013', message = 'the outbound view does not give one row for each row of the table', detail = format('%s.', v_view.oid::regclass), hint = v_hint;
   end if;
   select string_agg(v.attname, ', ' order by v.attnum) into v_names

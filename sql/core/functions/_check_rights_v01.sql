@@ -20,25 +20,21 @@ as $$
     select m.member, r.rolcanlogin, r.rolsuper, r.rolname
     from workers w join pg_auth_members m on m.roleid = w.id join pg_roles r on r.oid = m.member
   ), generated as (
-    select e.relation, c.relowner, f.of_table_owner, p.oid, p.proowner, p.oid::regprocedure::text as signature
+    select g.*, p.oid::regprocedure::text as signature, p.proowner, pg_get_userbyid(g.belongs_to) as owner_name, pg_get_userbyid(g.caller) as caller_name
     from rowferry.entities e
-    join pg_class c on c.oid = e.relation
-    cross join lateral rowferry._entity_functions(e) f
-    join pg_proc p on p.oid = to_regprocedure('rowferry.' || f.signature)
+    cross join lateral rowferry._generated_functions(e.name) g
+    join pg_proc p on p.oid = g.function
     where e.peer = coalesce(p_peer, e.peer)
   )
-  select 'error', g.signature, format('it belongs to %I, not to %I', pg_get_userbyid(g.proowner), pg_get_userbyid(o.owner)),
-    -- The owner's own right goes with it, and so does that of the one who gets it back.
-    format('alter function %s owner to %I; grant execute on function %1$s to %3$I;', g.signature, pg_get_userbyid(o.owner),
-      case when g.of_table_owner then 'rowferry_owner' else pg_get_userbyid(g.relowner) end)
+  select 'error', g.signature, format('it belongs to %I, not to %I', pg_get_userbyid(g.proowner), g.owner_name),
+    -- The right of who gets it back goes with it, since an owner needs none.
+    format('alter function %1$s owner to %2$I; grant execute on function %1$s to %3$I;', g.signature, g.owner_name, g.caller_name)
   from generated g
-  cross join lateral (select case when g.of_table_owner then g.relowner else 'rowferry_owner'::regrole::oid end) o (owner)
-  where g.proowner <> o.owner
+  where g.proowner <> g.belongs_to
   union all
-  select 'error', g.signature, format('%I may not execute it', pg_get_userbyid(o.caller)), format('grant execute on function %s to %I;', g.signature, pg_get_userbyid(o.caller))
+  select 'error', g.signature, format('%I may not execute it', g.caller_name), format('grant execute on function %s to %I;', g.signature, g.caller_name)
   from generated g
-  cross join lateral (select case when g.of_table_owner then 'rowferry_owner'::regrole::oid else g.relowner end) o (caller)
-  where not has_function_privilege(o.caller, g.oid, 'execute')
+  where not has_function_privilege(g.caller, g.function, 'execute')
   union all
   select 'error', p.oid::regprocedure::text, format('it belongs to %I, not to rowferry_owner', pg_get_userbyid(p.proowner)),
     format('alter function %s owner to rowferry_owner;', p.oid::regprocedure)

@@ -3,7 +3,9 @@ create or replace function rowferry._entity_functions(
   p_entity rowferry.entities
 )
 returns table (
+  name text,
   signature text,
+  takes_row boolean,
   of_table_owner boolean,
   comment text
 )
@@ -11,7 +13,7 @@ language sql
 stable
 set search_path = pg_catalog, pg_temp
 as $$
-  select format('%I(%s)', rowferry._object_name(f.prefix, p_entity.name), f.arguments), f.prefix <> 'capture_',
+  select rowferry._object_name(f.prefix, p_entity.name), format('%I(%s)', rowferry._object_name(f.prefix, p_entity.name), f.arguments), f.prefix = 'within_', f.prefix <> 'capture_',
     format(f.comment, p_entity.relation)
   from (values
     ('capture_', '', 'Writes an event for each change of a row of %s.'),

@@ -1,14 +1,27 @@
--- Functions that attach() made: they differ from database to database and belong to no release.
-create or replace function rowferry._generated_functions()
-returns setof oid
+-- The functions that attach() made, those of an entity or all (p_entity null), with whom they belong to and who else calls them: they differ from database to database
+-- and belong to no release. The one function whose parameter is of a user's type is found by that type, whose schema may be closed to who asks.
+create or replace function rowferry._generated_functions(
+  p_entity text default null
+)
+returns table (
+  function oid,
+  belongs_to oid,
+  caller oid
+)
 language sql
 stable
 set search_path = pg_catalog, pg_temp
 as $$
-  select p.oid
+  select p.oid, o.belongs_to, o.caller
   from rowferry.entities e
+  left join pg_class c on c.oid = e.relation
   cross join lateral rowferry._entity_functions(e) f
-  join pg_proc p on p.oid = to_regprocedure('rowferry.' || f.signature)
+  join pg_proc p on p.pronamespace = 'rowferry'::regnamespace and p.proname = f.name
+    and case when f.takes_row then p.proargtypes = c.reltype::text::oidvector else p.oid = to_regprocedure('rowferry.' || f.signature) end
+  cross join lateral (
+    select case when f.of_table_owner then c.relowner else r.id end, case when f.of_table_owner then r.id else c.relowner end
+    from (select 'rowferry_owner'::regrole::oid) r (id)) o (belongs_to, caller)
+  where e.name = coalesce(p_entity, e.name)
 $$;
-comment on function rowferry._generated_functions() is 'Functions that attach() made.';
-revoke all on function rowferry._generated_functions() from public;
+comment on function rowferry._generated_functions(text) is 'Functions that attach() made, whom they belong to and who calls them.';
+revoke all on function rowferry._generated_functions(text) from public;

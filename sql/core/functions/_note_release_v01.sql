@@ -16,7 +16,7 @@ as $$
     insert into rowferry.released (function, digest, definition)
     select p.oid::regprocedure::text, rowferry._function_digest(p.oid), pg_get_functiondef(p.oid)
     from pg_proc p
-    where p.pronamespace = 'rowferry'::regnamespace and p.oid not in (select rowferry._generated_functions())
+    where p.pronamespace = 'rowferry'::regnamespace and p.oid not in (select g.function from rowferry._generated_functions() g)
     on conflict (function) do update set digest = excluded.digest, definition = excluded.definition
     returning 1
   )

@@ -153,7 +153,8 @@ begin
           o_whole := false;
           o_unreadable := o_unreadable || jsonb_build_object('entity', v_entity.name, 'sqlstate', 'RF020',
             'message', format('its table on this node cannot be read: %s (%s)', v_message, v_state),
-            'hint', 'The table was altered: alter it back, or select rowferry.detach(name, p_force => true), attach and backfill it again.');
+            'hint', case when v_entity.outbound is not null then format('Mend the view %s or what it calls; nothing is lost meanwhile. See select * from rowferry.check();', v_entity.outbound)
+              else 'The table was altered: alter it back, or select rowferry.detach(name, p_force => true), attach and backfill it again.' end);
           continue;
       end;
       v_section.keys := v_read.o_keys;

@@ -1,4 +1,5 @@
--- What the functions that read an entity's rows by their keys ($1) have in common: the FROM item, the same of the table as a whole, the expression for a row's size, and a first statement.
+-- What the functions that read an entity's rows by their keys ($1) have in common: the FROM item, the same of the table as a whole, the expression for a row's size, and first statements:
+-- a row that is there and that the outbound view leaves out, whatever became of the view since, is not gone, but an error.
 create or replace function rowferry._reader_parts(
   p_entity rowferry.entities,
   out o_rows text,
@@ -31,6 +32,14 @@ begin
   o_rows := rowferry._source_sql(p_entity) || v_found;
   o_table_rows := p_entity.relation::text || v_found;
   o_check := rowferry._definer_check_sql(p_entity);
+  if p_entity.outbound is not null then
+    o_check := o_check || format($f$  if exists (select from (select t.* from %1$s%2$s) t where not exists (select from %3$s o where %4$s)) then
+    raise exception using errcode = 'RF013', message = 'the outbound view leaves out a row of the table', hint = %5$L;
+  end if;
+$f$, coalesce('(select * from ' || p_entity.relation::text || ' where ' || p_entity.filter || ')', p_entity.relation::text), v_found, rowferry._shape(p_entity),
+      (select string_agg(format('o.%I operator(pg_catalog.=) t.%1$I', c.local), ' and ') from rowferry._entity_columns(p_entity) c where c.key_position is not null),
+      format('It gives one row for each row of %s: take its condition or join out of %s, and see select * from rowferry.check();', p_entity.relation, p_entity.outbound));
+  end if;
 end
 $function$;
 comment on function rowferry._reader_parts(rowferry.entities) is 'What the functions that read an entity''s rows have in common, as SQL.';

@@ -29,7 +29,7 @@ as $$
     union all
     select format('function %s', p.oid::regprocedure), 'f', p.proowner, p.proacl, p.proname = '_refuse_truncate'
     from pg_proc p
-    where p.pronamespace = 'rowferry'::regnamespace and p.oid not in (select rowferry._generated_functions())
+    where p.pronamespace = 'rowferry'::regnamespace and p.oid not in (select g.function from rowferry._generated_functions() g)
   ), given (object, owner, grantee, privilege, grantable, attached) as (
     select o.object, o.owner, a.grantee, a.privilege_type, a.is_grantable, o.attached
     from objects o
@@ -44,7 +44,7 @@ as $$
   from given g
   cross join lateral (select g.privilege union all select 'GRANT OPTION FOR ' || g.privilege where g.grantable) p (privilege)
   where g.grantee <> g.owner
-    and not (g.attached and g.grantee in (select c.relowner from rowferry.entities e join pg_class c on c.oid = e.relation))
+    and not (g.attached and g.privilege in ('SELECT', 'EXECUTE') and not g.grantable and g.grantee in (select c.relowner from rowferry.entities e join pg_class c on c.oid = e.relation))
   union all
   select r.object, r.relowner::regrole::text, 'OWNER'
   from relations r

@@ -35,6 +35,15 @@ begin
   end if;
   select e.* into v_entity from rowferry.entities e where e.relation = p_table and e.name = coalesce(p_entity, e.name);
   if found then
+    if not (p_filter is null or rowferry._check_filter(p_table, p_filter) is not distinct from v_entity.filter)
+      or exists (
+        select from (values (p_peer, null, v_entity.peer), (p_conflict_rule, 'newest', v_entity.conflict_rule), (p_orphan_rule, 'hold', v_entity.orphan_rule),
+          (p_truncate, 'refuse', v_entity.truncate_rule), (p_direction, 'both', v_entity.direction), (p_filter_left, 'delete', v_entity.filter_left),
+          (p_outbound, null, v_entity.outbound), (p_inbound, null, v_entity.inbound), (p_on_apply, null, v_entity.on_apply)) a (given, usual, kept)
+        where a.given is distinct from a.usual and a.given is distinct from a.kept) then
+      raise exception using errcode = 'RF011', message = 'already attached, and otherwise', detail = format('Entity %s is table %s.', v_entity.name, p_table),
+        hint = format('To change it, select rowferry.detach(%L); and attach it again; rules also by select rowferry.set_rules(%1$L, ..).', v_entity.name);
+    end if;
     v_statements := array(select rowferry._triggers_sql(v_entity, p_guard_only => true) union all select rowferry._refresh_sql(v_entity));
   end if;
   if v_statements is null or v_statements = '{}' then

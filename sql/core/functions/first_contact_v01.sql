@@ -54,8 +54,9 @@ begin
       detail = format('%s: %s.', p_entity, coalesce(v_run.state || ' ' || v_run.error, v_run.state, 'none')),
       hint = format('select * from rowferry.first_contact(%L); then look at rowferry.compare_runs until it has finished.', p_entity);
   end if;
-  perform rowferry._check_way(rowferry._find_entity(p_entity), c.choice = 'here')
-  from (values (p_only_here), (p_only_there), (p_different)) c (choice) where c.choice is not null;
+  perform rowferry._check_way(rowferry._find_entity(p_entity), w.sends)
+  from (values (p_only_here), (p_only_there), (p_different)) c (choice)
+  join (values (true, 'there'), (false, 'here')) w (sends, other) on c.choice <> w.other;  -- the newest may be on either node
   perform rowferry._compare_choose(v_run.id, p_only_here, p_only_there, p_different);
   return query
   select v_run.id, k.kind, k.records, k.choice, case when k.choice is null then 'left alone' when k.records = 0 then 'nothing to do' else 'queued' end

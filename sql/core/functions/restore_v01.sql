@@ -17,7 +17,14 @@ begin
   end if;
   execute v_released.definition;
   execute format('alter function %s owner to rowferry_owner', v_released.function);
-  execute format('revoke all on function %s from public', v_released.function);
+  for v_right in
+    select v_released.function, case a.grantee when 0 then 'public' else a.grantee::regrole::text end, a.privilege_type
+    from pg_proc p
+    cross join lateral aclexplode(coalesce(p.proacl, acldefault('f', p.proowner))) a
+    where p.oid = v_released.function::regprocedure and a.grantee <> p.proowner
+  loop
+    execute format('revoke all on function %s from %s', v_right.object, v_right.grantee);
+  end loop;
   for v_right in select r.* from rowferry.released_rights r where r.object = format('function %s', v_released.function) loop
     execute format('grant %s on %s to %s', v_right.privilege, v_right.object, v_right.grantee);
   end loop;

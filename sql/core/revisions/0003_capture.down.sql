@@ -11,6 +11,7 @@ drop function rowferry._handler_problem(rowferry.entities);
 drop function rowferry._check_handler(rowferry.entities);
 drop function rowferry._check_inbound(rowferry.entities);
 drop function rowferry._check_outbound(regclass, text);
+drop function rowferry._filter_problem(rowferry.entities);
 drop function rowferry._check_filter(regclass, text);
 drop function rowferry._plan_entity(regclass, text, jsonb, text[], text, text);
 drop function rowferry._rights_sql(rowferry.entities, text);

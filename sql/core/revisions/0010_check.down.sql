@@ -34,7 +34,7 @@ drop function rowferry._check_capture(text);
 drop function rowferry._note_release();
 drop function rowferry._rights();
 drop function rowferry._function_digest(oid);
-drop function rowferry._generated_functions();
+drop function rowferry._generated_functions(text);
 drop function rowferry._note_facts(text, jsonb);
 drop function rowferry._facts(text, text, interval);
 drop table rowferry.released_rights;
