@@ -171,7 +171,7 @@ def test_no_echo(nodes: Nodes, tmp_path: Path) -> None:
     nodes.crm.sql("update ledger set note = 'once more' where number = 1000000 and client = 0")
     sync(*nodes)
     # The row of the ledger, and what the trigger of the ledger notes of it.
-    # Before PostgreSQL 15 statistics are late, in the order of the writes: those of the next change are seen after all of this one's.
+    # Before PostgreSQL 15 statistics are late, in the order of the writes: those of the next change come after all of this one's.
     wait_until(lambda: settled_writes(nodes) >= [writes + 2 for writes in before], 20, "two rows are written on each node")
     nodes.crm.sql("update ledger set note = 'for the last time' where number = 1000000 and client = 0")
     sync(*nodes)

@@ -354,7 +354,7 @@ VIEWS = {
     "of another table": "select id, name from other",
     "with a condition": "select id, first as name from people where notes is null",
     "with a condition beside a subquery": "select id, (select count(*) from other) as n from people where notes is null",
-    "a name of a column beside a subquery": "select id, (select s.first from people s limit 1) as n, upper(last) as last from people",
+    "a name of a column beside a subquery": "select id, (select s.first from people s) as n, upper(last) as last from people",
     "a name of a column in place of a subquery's": "select id, upper(first) as first, "
     "(select x.first from (select id, first from people) x) as n from people",
     "with a join": "select p.id, o.name from people p join other o using (id)",
