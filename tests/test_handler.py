@@ -171,3 +171,14 @@ def test_a_name_that_needs_quotes_is_kept_as_it_is_written(nodes: Nodes) -> None
     nodes.crm.sql("insert into notes values (1, 'one', 1, null)")
     sync(*nodes)
     assert rows(nodes.billing, "select id from notes") == ["(1)"]
+
+
+def test_check_names_a_merge_function_that_is_gone(nodes: Nodes) -> None:
+    nodes.billing.sql(TABLE)
+    nodes.billing.sql("create schema app")
+    nodes.billing.sql("create function app.merge(mine notes, theirs notes) returns notes language sql as 'select mine'")
+    nodes.billing.sql("select rowferry.attach('notes', p_conflict_rule => 'merge:app.merge')")
+    problems = "select problem from rowferry.check() where object = 'public.notes' and problem like '%no such merge function%'"
+    assert nodes.billing.sql(problems) == []
+    nodes.billing.sql("drop function app.merge")
+    assert len(nodes.billing.sql(problems)) == 1

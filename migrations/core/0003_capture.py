@@ -13,6 +13,7 @@ def upgrade() -> None:
             "functions/_object_name_v01.sql",
             "functions/_definer_check_sql_v01.sql",
             "functions/_schema_and_name_v01.sql",
+            "functions/_users_function_v01.sql",
             "functions/_shape_v01.sql",
             "functions/_entity_columns_v01.sql",
             "functions/_captured_columns_v01.sql",

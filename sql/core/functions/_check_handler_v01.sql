@@ -16,13 +16,8 @@ begin
     raise exception using errcode = 'RF013', message = 'a function that applies rows is named with its schema', detail = format('%L.', p_entity.on_apply),
       hint = 'p_on_apply => ''billing.apply_account''';
   end if;
-  select p.* into v_function
-  from pg_class t
-  join pg_type r on r.oid = t.reltype
-  join pg_proc p on p.proargtypes = r.typarray::text::oidvector and p.prorettype = 'void'::regtype
-  join pg_namespace n on n.oid = p.pronamespace
-  where t.oid = rowferry._shape(p_entity) and n.nspname = v_names[1] and p.proname = v_names[2] and p.prokind = 'f';
-  if v_function.oid is null then
+  v_function := (select rowferry._users_function(p_entity.on_apply, t.typarray::text::oidvector) from pg_type t where t.typrelid = rowferry._shape(p_entity));
+  if v_function.prorettype is distinct from 'void'::regtype then
     raise exception using errcode = 'RF013', message = 'there is no such function that applies rows',
       detail = format('%s(p_rows %s[]) returns void', p_entity.on_apply, rowferry._shape(p_entity)),
       hint = 'It gets the rows as the peer has them, null in columns that do not travel, and writes them to the table; deletes do not go through it.';

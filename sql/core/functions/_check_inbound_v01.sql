@@ -18,11 +18,7 @@ begin
     raise exception using errcode = 'RF013', message = 'an inbound function is named with its schema', detail = format('%L.', p_entity.inbound),
       hint = 'p_inbound => ''app.accounts_in''';
   end if;
-  select p.oid into v_function
-  from pg_proc p
-  join pg_namespace n on n.oid = p.pronamespace
-  join pg_type t on p.proargtypes = t.typarray::text::oidvector
-  where t.typrelid = rowferry._shape(p_entity) and array[n.nspname, p.proname]::text[] = v_names;
+  v_function := (select (rowferry._users_function(p_entity.inbound, t.typarray::text::oidvector)).oid from pg_type t where t.typrelid = rowferry._shape(p_entity));
   if v_function is null or not exists (select from rowferry._inbound_columns(p_entity)) then
     raise exception using errcode = 'RF013', message = 'there is no such inbound function',
       detail = format('%s(p_rows %s[]) returns table (..)', p_entity.inbound, rowferry._shape(p_entity)),

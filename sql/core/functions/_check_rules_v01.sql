@@ -57,12 +57,9 @@ begin
   if not rowferry._is_arbiter(p_entity.peer) then
     return;
   end if;
-  select p.* into v_function
-  from pg_class t
-  join pg_proc p on p.proargtypes = array_to_string(array[t.reltype, t.reltype], ' ')::oidvector and p.prorettype = t.reltype
-  join pg_namespace n on n.oid = p.pronamespace
-  where t.oid = rowferry._shape(p_entity) and n.nspname = v_names[1] and p.proname = v_names[2] and p.prokind = 'f' and not p.proretset;
-  if v_function.oid is null then
+  v_function := (
+    select rowferry._users_function(v_merge, array_to_string(array[t.reltype, t.reltype], ' ')::oidvector) from pg_class t where t.oid = rowferry._shape(p_entity));
+  if v_function.oid is null or v_function.proretset or v_function.prorettype <> v_function.proargtypes[0] then
     raise exception using errcode = 'RF013', message = 'there is no such merge function',
       detail = format('%1$s(mine %2$s, theirs %2$s) returns %2$s', v_merge, rowferry._shape(p_entity)),
       hint = 'It gets this node''s row and the other''s, null where it was deleted, and returns the row that both get, or null to delete it.';

@@ -1,4 +1,4 @@
--- Why an entity's view or functions of the user's can serve it no longer, with what to type; null: they can, or there are none.
+-- Why an entity's rules, view or functions of the user's can serve it no longer, with what to type; null: they can, or there are none.
 create or replace function rowferry._handler_problem(
   p_entity rowferry.entities,
   out o_problem text,
@@ -14,12 +14,7 @@ begin
   if p_entity.outbound is not null then
     perform rowferry._check_outbound(p_entity.relation, p_entity.outbound);
   end if;
-  if p_entity.inbound is not null then
-    perform rowferry._check_inbound(p_entity);
-  end if;
-  if p_entity.on_apply is not null then
-    perform rowferry._check_handler(p_entity);
-  end if;
+  perform rowferry._check_rules(p_entity);
 exception
   when sqlstate 'RF013' then
     get stacked diagnostics v_detail = pg_exception_detail, o_fix = pg_exception_hint;

@@ -13,10 +13,9 @@ as $$
   with function as (
     select p.*, y.typrelid
     from pg_type t
-    join pg_proc p on p.proargtypes = t.typarray::text::oidvector and p.proretset and p.prokind = 'f'
-    join pg_namespace n on n.oid = p.pronamespace
+    cross join lateral rowferry._users_function(p_entity.inbound, t.typarray::text::oidvector) p
     join pg_type y on y.oid = p.prorettype
-    where t.typrelid = rowferry._shape(p_entity) and array[n.nspname, p.proname]::text[] = rowferry._schema_and_name(p_entity.inbound)
+    where t.typrelid = rowferry._shape(p_entity) and p.proretset
   )
   select a.attname::text, a.atttypid
   from function f
