@@ -180,6 +180,27 @@ def test_a_plain_user_without_roles_is_told_what_to_run(own_servers: Nodes) -> N
     assert code == 0, err
 
 
+@pytest.mark.smoke
+def test_who_may_make_roles_makes_them_and_needs_no_superuser(own_servers: Nodes) -> None:
+    env = {}
+    for node in own_servers:
+        postgres = Node(node.name, node.server, "postgres")
+        postgres.sql(f"drop database {node.database}")
+        postgres.sql("drop role rowferry_operator, rowferry_viewer, rowferry_worker, rowferry_owner")
+        postgres.sql("create role deploy login createrole password 'word'")
+        postgres.sql("create database plain owner deploy")
+        env[f"ROWFERRY_NODE_{node.name.upper()}"] = node.server.conninfo("plain", "deploy", "word")
+    for arguments in (["upgrade", "head"], ["downgrade", "base"], ["upgrade", "head"]):
+        code, _, err = alembic(own_servers, *arguments, **env)
+        assert code == 0, err
+    plain = Node("crm", own_servers.crm.server, "plain")
+    with psycopg.connect(env["ROWFERRY_NODE_CRM"], autocommit=True) as deploy:
+        deploy.execute("create table notes (id integer primary key); select rowferry.attach('notes')")
+        assert deploy.execute("select * from rowferry.drift()").fetchall() == []
+    plain.sql("insert into notes values (1)")
+    assert [row["record_id"] for row in plain.sql("select record_id from rowferry.sync_events")] == ["1"]
+
+
 def test_two_databases_of_one_cluster_can_be_installed_at_once(own_servers: Nodes) -> None:
     postgres = Node("crm", own_servers.crm.server, "postgres")
     postgres.sql(f"drop database {own_servers.crm.database}")
