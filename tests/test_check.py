@@ -246,6 +246,13 @@ BADLY: dict[str, Bad] = {
         "error",
         "public.more",
         "billing has not attached entity more",
+        "create table more (id int primary key); select rowferry.attach('more');"
+        "update rowferry.entities set attached_at = '-infinity'",
+    ),
+    "a table that the peer may have attached since it was heard": Bad(
+        "info",
+        "public.more",
+        "billing has not attached entity more",
         "create table more (id int primary key); select rowferry.attach('more')",
     ),
     "a table that only the peer keeps in sync": Bad(

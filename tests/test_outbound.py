@@ -50,12 +50,12 @@ def test_the_example_of_the_documentation_works_as_it_stands_there(nodes: Nodes)
     nodes.billing.sql("create table people (id integer primary key, full_name text)")
     nodes.billing.sql("select rowferry.attach('public.people')")
     nodes.crm.sql("insert into sales.people values (1, 'Ada', 'Lovelace', 'first')")
-    nodes.billing.sql("insert into people values (2, 'Alan Turing')")
+    nodes.billing.sql("insert into people values (2, 'Alan Turing'), (3, 'Mono')")
     sync(*nodes)
     nodes.billing.sql("update people set full_name = 'Ada King' where id = 1")
     sync(*nodes)
-    assert rows(nodes.crm, "select * from sales.people") == ["(1,Ada,King,first)", "(2,Alan,Turing,)"]
-    assert rows(nodes.billing, "select * from people") == ['(1,"Ada King")', '(2,"Alan Turing")']
+    assert rows(nodes.crm, "select * from sales.people") == ["(1,Ada,King,first)", "(2,Alan,Turing,)", '(3,Mono,"",)']
+    assert rows(nodes.billing, "select * from people") == ['(1,"Ada King")', '(2,"Alan Turing")', "(3,Mono)"]
 
 
 @pytest.mark.parametrize(

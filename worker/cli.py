@@ -182,9 +182,16 @@ def plain(value: Any) -> Any:
 def table(rows: Sequence[dict[str, Any]]) -> str:
     """Aligned columns under their names; the columns of the row that has most."""
     names = max(map(list, rows), key=len)
-    cells = [names] + [["" if row.get(name) is None else str(row[name]) for name in names] for row in rows]
+    cells = [names] + [[shown(row.get(name)) for name in names] for row in rows]
     widths = [max(len(line[column]) for line in cells) for column in range(len(names))]
     return "\n".join("  ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)).rstrip() for line in cells)
+
+
+def shown(value: Any) -> str:
+    """For people: an interval with its sign, which Python would write as a day before and the rest."""
+    if isinstance(value, timedelta) and value < timedelta():
+        return f"-{-value}"
+    return "" if value is None else str(value)
 
 
 def paragraph(node: str, cause: dict[str, Any]) -> str:

@@ -14,7 +14,7 @@ NEXT = """\
 Give the nodes in alembic.ini your two names; then, in {folder}:
   export ROWFERRY_NODE_CRM='postgresql://..' ROWFERRY_NODE_BILLING='postgresql://..'
   alembic upgrade head                                # rowferry itself, on both
-  alembic -n site revision -m "sync accounts"         # then fill in the two SQL files that it names
+  alembic -n site revision -m "sync accounts"         # then fill in the SQL files that it names
   alembic -n site upgrade head
   rowferry run"""
 
@@ -26,6 +26,8 @@ def shipped_ini() -> Path:
 
 def lay_out(folder: Path) -> str:
     """Make the project in a new or empty folder and return what to do next; ConfigError, and nothing is written, in any other."""
+    if folder.resolve().name == "rowferry":
+        raise ConfigError(f"{folder} would hide the package of this name. Hint: name it sync")
     if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
         raise ConfigError(f"{folder} is there already and not an empty folder. Hint: name a new one")
     try:

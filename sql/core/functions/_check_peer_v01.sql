@@ -99,9 +99,10 @@ begin
       select 'mine', m.key, m.value from jsonb_each_text(e.mine -> 'triggers') m union all select 'theirs', t.key, t.value from jsonb_each_text(e.theirs -> 'triggers') t) t (side, key, value)
     where e.mine is not null and e.theirs is not null
   )
-  select 'error', e.relation, format('%s has not attached entity %s, as it said at %s: its changes wait', p_peer, e.name, to_char(v_heard_at, 'YYYY-MM-DD HH24:MI:SS')),
-    format('On %s: select rowferry.attach(its table, %L);', p_peer, e.name)
+  select case when n.attached_at > v_heard_at then 'info' else 'error' end, e.relation, format('%s has not attached entity %s, as it said at %s: its changes wait', p_peer, e.name, to_char(v_heard_at, 'YYYY-MM-DD HH24:MI:SS')),
+    case when n.attached_at > v_heard_at then 'It was attached here since; look again in 5 minutes.' else format('On %s: select rowferry.attach(its table, %L);', p_peer, e.name) end
   from entities e
+  join rowferry.entities n on n.name = e.name
   where e.theirs is null
   union all
   select 'error', format('entity %s', e.name), format('it is attached on %s (%s) and not here: its changes wait there', p_peer, e.their_relation),
@@ -112,7 +113,7 @@ begin
   select 'error', e.relation, format('the key of entity %s is %s here and %s on %s: its changes wait', e.name, e.mine ->> 'key', e.theirs ->> 'key', p_peer),
     'Attach it on both nodes with one key (p_key), its columns of one type.'
   from entities e
-  where array[e.mine -> 'key', e.mine -> 'key_types'] <> array[e.theirs -> 'key', e.theirs -> 'key_types']
+  where e.mine is not null and e.theirs is not null and array[e.mine -> 'key', e.mine -> 'key_types'] <> array[e.theirs -> 'key', e.theirs -> 'key_types']
   union all
   select 'error', e.relation, format('the %s of entity %s is %s here and %s on %s: its changes wait', replace(m.key, '_', ' '), e.name, m.value, t.value, p_peer),
     format('select rowferry.set_rules(%L, ..); on one of the nodes.', e.name)

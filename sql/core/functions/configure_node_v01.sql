@@ -9,15 +9,10 @@ language plpgsql
 set search_path = pg_catalog, pg_temp
 as $$
 begin
-  if current_setting('server_encoding') <> 'UTF8' then
-    raise exception using errcode = 'RF006', message = 'a node''s database must be encoded in UTF8',
-      detail = format('This one is in %s.', current_setting('server_encoding')),
-      hint = 'A character that one side cannot spell could never arrive: create the database with encoding UTF8.';
-  end if;
   if exists (select from rowferry.node n where n.name <> p_name) then
     raise exception using errcode = 'RF006', message = 'this database is another node already',
       detail = format('It is %s and was to become %s.', (select n.name from rowferry.node n), p_name),
-      hint = 'Check which connection string the node''s environment variable holds.';
+      hint = 'The environment variable holds another database''s connection string, or the name in alembic.ini was changed: a node keeps its name until alembic downgrade base.';
   end if;
   insert into rowferry.node (name, system_identifier, database_oid, configured_at)
   select p_name, i ->> 'system', (i ->> 'database')::oid, rowferry._now()

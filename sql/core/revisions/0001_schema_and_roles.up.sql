@@ -1,6 +1,16 @@
 -- The roles, the schema that they share, the log of revisions, and the table that says which node this database is.
 -- Roles belong to the whole cluster: another database of it may create them at the same moment, or have created them long ago.
 do $$
+begin
+  if current_setting('server_encoding') <> 'UTF8' then
+    raise exception using errcode = 'RF006', message = 'a node''s database must be encoded in UTF8',
+      detail = format('This one is in %s.', current_setting('server_encoding')),
+      hint = 'A character that one side cannot spell could never arrive: create the database with encoding UTF8.';
+  end if;
+end
+$$;
+
+do $$
 declare
   v_role text;
   v_missing text[] := '{}';
