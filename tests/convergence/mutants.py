@@ -49,7 +49,7 @@ MUTANTS = {
     ),
     "beaten events stay": Mutant((("_settle", "perform rowferry._delete_events(v_verdict.lost);", "null;"),)),
     "an answer counts as a real change": Mutant(
-        (("_stamp", """(p_event).event_type operator(pg_catalog.=) 'a'::"char\"""", "false"),), budget=200
+        (("_stamp", """(p_event).event_type operator(pg_catalog.=) 'a'::pg_catalog."char\"""", "false"),), budget=200
     ),
     "a consequence counts as a real change": Mutant(
         (("_stamp", "operator(pg_catalog.>) 0", "operator(pg_catalog.>) 100"),),
