@@ -357,6 +357,8 @@ VIEWS = {
     "a name of a column beside a subquery": "select id, (select s.first from people s) as n, upper(last) as last from people",
     "a name of a column in place of a subquery's": "select id, upper(first) as first, "
     "(select x.first from (select id, first from people) x) as n from people",
+    "with a system column": "select id, xmin::text as version from people",
+    "that locks": "select id, first as name from people for update",
     "with a join": "select p.id, o.name from people p join other o using (id)",
     "with an aggregate": "select id, max(first) as name from people group by id",
     "distinct": "select distinct id, first as name from people",
@@ -387,6 +389,29 @@ def test_a_view_of_a_partitioned_table_alone_is_empty_and_refused(nodes: Nodes) 
     nodes.crm.sql(PARTITIONED)
     nodes.crm.sql("create schema app; create view app.people_out as select id, first as name from only people")
     refused_with("RF013", nodes.crm, "select rowferry.attach('people', p_outbound => 'app.people_out', p_direction => 'send')")
+
+
+@pytest.mark.parametrize(
+    "query", ["select distinct on (notes) id, first as n from people", "select id, first as n from people limit 1"]
+)
+def test_a_rule_does_not_make_a_view_one_row_for_each_row(nodes: Nodes, query: str) -> None:
+    nodes.crm.sql(PEOPLE)
+    nodes.crm.sql(f"create schema app; create view app.people_out as {query}")
+    nodes.crm.sql("create rule r as on update to app.people_out do instead nothing")
+    refused_with("RF013", nodes.crm, "select rowferry.attach('people', p_outbound => 'app.people_out', p_direction => 'send')")
+
+
+def test_a_view_whose_owner_would_not_see_all_rows_is_refused(nodes: Nodes) -> None:
+    nodes.crm.sql("create role keeper")
+    try:
+        nodes.crm.sql(PEOPLE)
+        nodes.crm.sql(SHAPE)
+        nodes.crm.sql("alter table people enable row level security; grant select on people to keeper")
+        nodes.crm.sql("alter view app.people_out owner to keeper")
+        assert "alter view app.people_out owner to" in refused_with("RF013", nodes.crm, ATTACH, [COLUMNS])
+    finally:
+        nodes.crm.sql("drop owned by keeper cascade")
+        nodes.crm.sql("drop role keeper")
 
 
 def test_a_view_whose_owner_may_not_read_the_table_is_refused_with_the_grant(nodes: Nodes) -> None:

@@ -14,8 +14,8 @@ declare
   v_function regprocedure;
   v_wrong text;
 begin
-  if v_names is null then
-    raise exception using errcode = 'RF013', message = 'an inbound function is named with its schema', detail = format('%L.', p_entity.inbound),
+  if v_names is null or strpos(p_entity.inbound, '$rowferry$') > 0 then
+    raise exception using errcode = 'RF013', message = 'an inbound function is named with its schema, and without $rowferry$, which quotes the generated functions', detail = format('%L.', p_entity.inbound),
       hint = 'p_inbound => ''app.accounts_in''';
   end if;
   v_function := (select (rowferry._users_function(p_entity.inbound, t.typarray::text::oidvector)).oid from pg_type t where t.typrelid = rowferry._shape(p_entity));

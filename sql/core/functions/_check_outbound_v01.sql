@@ -23,7 +23,7 @@ begin
   from pg_class c
   join pg_namespace n on n.oid = c.relnamespace
   where array[n.nspname, c.relname]::text[] = rowferry._schema_and_name(p_outbound);
-  if v_view.oid is null or v_view.relkind <> 'v' then
+  if v_view.oid is null or v_view.relkind <> 'v' or v_view.relpersistence = 't' then
     raise exception using errcode = 'RF013', message = 'there is no such view', detail = format('%s.', p_outbound), hint = v_hint;
   elsif not has_schema_privilege(v_owner, v_view.relnamespace, 'usage') or not has_table_privilege(v_owner, v_view.oid, 'select') then
     raise exception using errcode = 'RF013', message = 'the owner of the table may not read the outbound view', detail = format('%s.', v_view.oid::regclass),
@@ -32,6 +32,11 @@ begin
   if not has_table_privilege(v_view.relowner, p_table, 'select') and not coalesce('security_invoker=true' = any (v_view.reloptions), false) then
     raise exception using errcode = 'RF013', message = 'the owner of the outbound view may not read the table', detail = format('%s belongs to %I.', v_view.oid::regclass, pg_get_userbyid(v_view.relowner)),
       hint = format('grant select on %s to %I;', p_table, pg_get_userbyid(v_view.relowner));
+  end if;
+  if (select t.relrowsecurity from pg_class t where t.oid = p_table) and v_view.relowner <> v_owner
+    and not (select r.rolsuper or r.rolbypassrls from pg_roles r where r.oid = v_view.relowner) then
+    raise exception using errcode = 'RF013', message = 'row-level security would hide rows from the owner of the outbound view',
+      detail = format('%s belongs to %I.', v_view.oid::regclass, pg_get_userbyid(v_view.relowner)), hint = format('alter view %s owner to %I;', v_view.oid::regclass, pg_get_userbyid(v_owner));
   end if;
   -- The stored query without what stands within expressions and subqueries: its list of relations, its FROM and WHERE, its columns.
   v_query := (
@@ -43,8 +48,10 @@ begin
       where w.ev_class = v_view.oid and w.rulename = '_RETURN'
     ) t (token, ord, depth)
     where t.depth <= 2 and t.token not in ('{', '}'));
-  -- Bit 4: PostgreSQL could update through it, so its FROM is one relation.
-  if pg_relation_is_updatable(v_view.oid, false) & 4 = 0 or v_query !~ ':jointree FROMEXPR :fromlist \(\) :quals <>'
+  -- Bit 4: PostgreSQL could update through it, so its FROM is one relation; a rule of somebody's would say so too. It locks nothing, and uses no system column.
+  if pg_relation_is_updatable(v_view.oid, false) & 4 = 0 or exists (select from pg_rewrite w where w.ev_class = v_view.oid and w.rulename <> '_RETURN')
+    or v_query ~ ':rowMarks \(' or exists (select from pg_rewrite w where w.ev_class = v_view.oid and w.ev_action::text ~ ':varattno -')
+    or v_query !~ ':jointree FROMEXPR :fromlist \(\) :quals <>'
     or not exists (select from regexp_split_to_table(v_query, 'RANGETBLENTRY|:jointree') r (entry) where r.entry ~ format(':relid %s .*:inh true|:inh true.*:relid %1$s ', p_table::oid)) then
     raise exception using errcode = 'RF013', message = 'the outbound view does not give one row for each row of the table', detail = format('%s.', v_view.oid::regclass), hint = v_hint;
   end if;

@@ -140,7 +140,7 @@ begin
   if exists (
     select from rowferry._entity_columns(v_entity) c
     where strpos(concat_ws(' ', p_table::text, p_outbound, v_entity.name, c.name, c.local, c.full_type), '$rowferry$') > 0
-  ) then
+  ) or strpos(array_to_string(rowferry._captured_columns(v_entity), ' '), '$rowferry$') > 0 then
     raise exception using errcode = 'RF010', message = 'no name may hold $rowferry$, which quotes the generated functions',
       detail = format('%s, its columns or their types.', p_table), hint = 'Rename it, leave the column out with p_columns =>, or give p_entity => a name.';
   end if;
