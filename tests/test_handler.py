@@ -8,6 +8,7 @@ import pytest
 from harness import REPO, Nodes, wait_until
 from harness.courier import Courier
 from harness.exchange import assert_equal, refused_with, rows, sync, waiting
+from harness.roles import role
 from harness.worker import start_worker, wait_for_rest, worker
 
 TABLE = "create table notes (id integer primary key, text text, amount numeric(10, 2), local text)"
@@ -148,16 +149,12 @@ def test_what_is_no_handler_is_refused_with_a_hint(nodes: Nodes, name: str) -> N
 
 
 def test_a_handler_that_the_tables_owner_may_not_call_is_refused_with_the_grant(nodes: Nodes) -> None:
-    nodes.crm.sql("create role keeper")
-    try:
-        nodes.crm.sql(TABLE)
-        nodes.crm.sql(HANDLER)
-        nodes.crm.sql("alter table notes owner to keeper")
-        message = refused_with("RF013", nodes.crm, "select rowferry.attach('notes', p_on_apply => 'app.apply_note')")
-        assert "grant usage on schema app to keeper" in message
-    finally:
-        nodes.crm.sql("drop owned by keeper cascade")
-        nodes.crm.sql("drop role keeper")
+    keeper = role(nodes.crm)
+    nodes.crm.sql(TABLE)
+    nodes.crm.sql(HANDLER)
+    nodes.crm.sql(f"alter table notes owner to {keeper}")
+    message = refused_with("RF013", nodes.crm, "select rowferry.attach('notes', p_on_apply => 'app.apply_note')")
+    assert f"grant usage on schema app to {keeper}" in message
 
 
 def test_a_name_that_needs_quotes_is_kept_as_it_is_written(nodes: Nodes) -> None:

@@ -12,7 +12,7 @@ declare
   v_detail text;
 begin
   if p_entity.outbound is not null then
-    perform rowferry._check_outbound(p_entity.relation, p_entity.outbound);
+    perform rowferry._check_outbound(p_entity);
   end if;
   perform rowferry._check_rules(p_entity);
 exception

@@ -110,7 +110,7 @@ begin
   -- the columns
   v_entity.outbound := p_outbound;
   if p_outbound is not null then
-    perform rowferry._check_outbound(p_table, p_outbound);
+    perform rowferry._check_outbound(v_entity);
   end if;
   v_shape := rowferry._shape(v_entity);
   if p_columns is null then

@@ -10,7 +10,7 @@ drop function rowferry._check_rules(rowferry.entities);
 drop function rowferry._handler_problem(rowferry.entities);
 drop function rowferry._check_handler(rowferry.entities);
 drop function rowferry._check_inbound(rowferry.entities);
-drop function rowferry._check_outbound(regclass, text);
+drop function rowferry._check_outbound(rowferry.entities);
 drop function rowferry._filter_problem(rowferry.entities);
 drop function rowferry._check_filter(regclass, text);
 drop function rowferry._plan_entity(regclass, text, jsonb, text[], text, text);
