@@ -41,7 +41,6 @@ def upgrade() -> None:
             "functions/_sequences_sql_v01.sql",
             "functions/_is_arbiter_v01.sql",
             "functions/_merge_sql_v01.sql",
-            "functions/_events_view_sql_v01.sql",
             "functions/_triggers_sql_v01.sql",
             "functions/_entity_functions_v01.sql",
             "functions/_rights_sql_v01.sql",

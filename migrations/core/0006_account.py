@@ -1,4 +1,4 @@
-"""the log of exchanges and the sums that prove it"""
+"""the log of exchanges"""
 
 from rowferry.migrations import sqlfile
 
@@ -10,15 +10,9 @@ def upgrade() -> None:
     sqlfile.run_all(
         [
             "revisions/as_owner.sql",
-            "functions/_digest_v01.sql",
             "functions/_id_count_v01.sql",
             "functions/_effect_v01.sql",
             "functions/_log_batch_v01.sql",
-            "functions/_note_problem_v01.sql",
-            "functions/_compare_account_v01.sql",
-            "functions/_count_left_v01.sql",
-            "functions/audit_v01.sql",
-            "functions/measure_capture_cost_v01.sql",
             "revisions/0006_account.up.sql",
             "revisions/as_runner.sql",
         ]

@@ -21,7 +21,6 @@ def upgrade() -> None:
             "functions/approve_v01.sql",
             "functions/skip_deletes_v01.sql",
             "functions/set_breaker_v01.sql",
-            "functions/simulate_policy_v01.sql",
             "revisions/0007_act.up.sql",
             "revisions/as_runner.sql",
         ]

@@ -1,4 +1,4 @@
-"""what would go wrong, and the self-test"""
+"""what would go wrong"""
 
 from rowferry.migrations import sqlfile
 
@@ -13,7 +13,6 @@ def upgrade() -> None:
             "revisions/0010_check.up.sql",
             "functions/_function_digest_v01.sql",
             "functions/_generated_functions_v01.sql",
-            "functions/_rights_v01.sql",
             "functions/_note_release_v01.sql",
             "functions/_facts_v01.sql",
             "functions/_note_facts_v01.sql",
@@ -24,17 +23,10 @@ def upgrade() -> None:
             "functions/_check_server_v01.sql",
             "functions/_may_draw_v01.sql",
             "functions/_check_peer_v01.sql",
-            "functions/_check_grants_v01.sql",
             "functions/check_v01.sql",
             "functions/drift_v01.sql",
-            "functions/restore_v01.sql",
             "functions/_staggering_v01.sql",
             "functions/stagger_sequence_v01.sql",
-            "functions/_selftest_call_v01.sql",
-            "functions/_selftest_sync_v01.sql",
-            "functions/_selftest_prepare_v01.sql",
-            "functions/_selftest_scenarios_v01.sql",
-            "functions/selftest_v01.sql",
             "revisions/0010_check_rights.up.sql",
             "revisions/note_release.sql",
             "revisions/as_runner.sql",

@@ -12,7 +12,6 @@ declare
   v_owner_id oid := (select relowner from pg_class where oid = p_entity.relation);
   v_owner text := quote_ident(pg_get_userbyid(v_owner_id));
   v_lend boolean := not has_schema_privilege(v_owner_id, 'rowferry', 'create');
-  v_view text := format('rowferry.%I', rowferry._object_name('', p_entity.name, '_events'));
 begin
   return next format('select setval(''rowferry.entity_ids'', %s)', p_entity.id);
   return next format('insert into rowferry.entities (id, name, peer, relation, key_columns, key_types, columns, local_columns, conflict_rule, orphan_rule, truncate_rule,' || E'\n'
@@ -39,14 +38,8 @@ begin
   return next rowferry._sequences_sql(p_entity);
   return query select rowferry._merge_sql(p_entity);
   return query select rowferry._rights_sql(p_entity);
-  return query select rowferry._events_view_sql(p_entity);
-  return next format('alter view %s owner to %s', v_view, v_owner);
-  return next format('grant select on %s to rowferry_viewer, rowferry_owner', v_view);
   if v_lend then
     return next format('revoke create on schema rowferry from %s', v_owner);
-  end if;
-  if not has_table_privilege(v_owner_id, 'rowferry.sync_events', 'select') then
-    return next format('grant select on rowferry.sync_events to %s', v_owner);
   end if;
   if not has_function_privilege(v_owner_id, 'rowferry._refuse_truncate()', 'execute') then
     return next format('grant execute on function rowferry._refuse_truncate() to %s', v_owner);

@@ -1,5 +1,5 @@
--- What the breaker and a propagated TRUNCATE need to know of an entity's table, as DDL: about how many rows it has, counted on 2,000 of its pages at most, and the
--- keys of its rows, or of those of one partition.
+-- What the breaker and a propagated TRUNCATE need to know of an entity's table, as DDL: how many of its rows are kept in sync (counted where the table has at most
+-- 2,000 pages, else as the planner estimates), and the keys of its rows, or of those of one partition.
 create or replace function rowferry._breaker_sql(
   p_entity rowferry.entities
 )
@@ -23,11 +23,17 @@ declare
   v_pages constant float8 := (
     select sum(pg_relation_size(r.relid)) / current_setting('block_size')::integer
     from (select %2$L::regclass as relid union select p.relid from pg_partition_tree(%2$L) p where p.isleaf) r);
-  v_share constant float8 := least(1, 2000 / greatest(1, v_pages));
+  v_plan json;
 begin
-%3$s  return (select count(*) / v_share from %4$s tablesample system (100 * v_share));
+%3$s  if v_pages <= 2000 then
+    return (select count(*) from %4$s t);
+  end if;
+  -- What the planner expects of the table's size, its statistics and the filter.
+  execute %5$L into v_plan;
+  return (v_plan #>> '{0,Plan,Plan Rows}')::float8::bigint;
 end
-$rowferry$$f$, rowferry._object_name('count_', p_entity.name), p_entity.relation::text, v_check, p_entity.relation);
+$rowferry$$f$, rowferry._object_name('count_', p_entity.name), p_entity.relation::text, v_check, rowferry._source_sql(p_entity),
+    format('explain (format json) select from %s t', rowferry._source_sql(p_entity)));
   return next format($f$create or replace function rowferry.%1$I(
   p_relation regclass
 )

@@ -50,8 +50,6 @@ begin
     'from', (select n.name from rowferry.node n), 'to', p_link.peer, 'token', p_link.token_number || '-' || p_link.token_random,
     'generation', p_link.generation, 'identity', rowferry._identity(), 'retired', p_link.acked, 'received', p_link.received,
     'received_tag', p_link.received_tag,
-    'account', jsonb_build_object('digest', p_link.received_digest, 'events', p_link.received_events,
-      'problems', (select count(*) from rowferry.audit_problems a where a.peer = p_link.peer)),
     'acks', (select coalesce(jsonb_agg(jsonb_build_object('number', t.number, 'tag', t.tag, 'ids', t.ids::text, 'refusals', t.refusals,
         'conflicts', t.conflicts, 'applied_ms', t.applied_ms, 'effect', t.effect) order by t.number), '[]')
       from rowferry.taken_batches t where t.peer = p_link.peer),

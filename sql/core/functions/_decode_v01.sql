@@ -68,9 +68,7 @@ begin
           or (a ->> 'applied_ms')::integer is null or jsonb_typeof(a -> 'refusals') is distinct from 'array'
           or jsonb_typeof(a -> 'conflicts') is distinct from 'array'
           or exists (select from jsonb_each(a -> 'effect') e
-            where (e.value ->> 'records')::bigint is null or (e.value ->> 'deletes')::bigint is null or (e.value ->> 'refused')::bigint is null))
-      or (o_header #>> '{account,digest}')::bigint is null or (o_header #>> '{account,events}')::bigint is null
-      or (o_header #>> '{account,problems}')::integer is null then
+            where (e.value ->> 'records')::bigint is null or (e.value ->> 'deletes')::bigint is null or (e.value ->> 'refused')::bigint is null)) then
       raise exception using errcode = '22023', message = 'a field of the header is missing';
     end if;
     o_sections := '{}';

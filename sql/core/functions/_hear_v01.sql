@@ -21,9 +21,6 @@ declare
   v_heard int8multirange := rowferry._heard_ids(p_header -> 'acks');
   v_lacking boolean;
   v_scale numeric;
-  v_digest bigint := p_link.peer_digest;
-  v_events bigint := p_link.peer_events;
-  v_count bigint;
 begin
   o_link := p_link;
   o_retired := 0;
@@ -33,9 +30,6 @@ begin
   for v_ack in
     select a from jsonb_array_elements(p_header -> 'acks') a where (a ->> 'number')::bigint > p_link.acked order by (a ->> 'number')::bigint
   loop
-    v_digest := rowferry._digest(v_digest, (v_ack ->> 'number')::bigint, (v_ack ->> 'tag')::uuid, (v_ack ->> 'ids')::int8multirange);
-    v_count := rowferry._id_count((v_ack ->> 'ids')::int8multirange);
-    v_events := v_events + v_count;
     select b.* into v_batch
     from rowferry.built_batches b
     where b.peer = p_link.peer and b.tag = (v_ack ->> 'tag')::uuid;
@@ -43,7 +37,7 @@ begin
     v_lacking := rowferry._note_refusals(v_batch, v_ack -> 'refusals', v_batch.whole or o_link.growth >= 64);
     o_link.growth := case when v_lacking and not v_batch.whole then least(o_link.growth * 4, 256) else 1 end;
     perform rowferry._record_conflicts(p_link.peer, p_header ->> 'from', v_ack -> 'conflicts');
-    perform rowferry._log_batch(p_link.peer, 'sent', v_batch.number, v_batch.tag, v_count, coalesce(v_ack -> 'effect', '{}'),
+    perform rowferry._log_batch(p_link.peer, 'sent', v_batch.number, v_batch.tag, rowferry._id_count((v_ack ->> 'ids')::int8multirange), coalesce(v_ack -> 'effect', '{}'),
       jsonb_array_length(v_ack -> 'conflicts'), (v_ack ->> 'applied_ms')::integer);
     v_scale := (p_header ->> 'target_ms')::numeric / greatest((v_ack ->> 'applied_ms')::numeric, 1);
     if v_scale < 1 and v_batch.keys > 1 then
@@ -65,9 +59,7 @@ begin
     o_left := v_heard;
   end if;
 
-  o_link.peer_problems := coalesce((p_header #>> '{account,problems}')::integer, 0);
   if (p_header ->> 'received')::bigint > o_link.acked then
-    o_link := rowferry._compare_account(o_link, p_header, v_digest, v_events);
     o_link.acked := (p_header ->> 'received')::bigint;
     o_link.acked_tag := (p_header ->> 'received_tag')::uuid;
     o_link.top := greatest(o_link.top, o_link.acked);

@@ -18,13 +18,6 @@ begin
   p_link.acked_tag := null;
   p_link.received := 0;
   p_link.received_tag := null;
-  p_link.received_digest := 0;
-  p_link.received_events := 0;
-  p_link.acked_digest := 0;
-  p_link.acked_events := 0;
-  p_link.peer_digest := 0;
-  p_link.peer_events := 0;
-  p_link.peer_problems := 0;
   p_link.first_id := 0;
   p_link.horizon_id := null;
   p_link.horizon_xid := null;

@@ -6,18 +6,12 @@ set search_path = pg_catalog, pg_temp
 as $$
   with gone as (
     delete from rowferry.released r where to_regprocedure(r.function) is null
-  ), taken_back as (
-    delete from rowferry.released_rights r where (r.object, r.grantee, r.privilege) not in (select c.object, c.grantee, c.privilege from rowferry._rights() c)
-  ), given as (
-    insert into rowferry.released_rights (object, grantee, privilege)
-    select c.object, c.grantee, c.privilege from rowferry._rights() c
-    on conflict do nothing
   ), noted as (
-    insert into rowferry.released (function, digest, definition)
-    select p.oid::regprocedure::text, rowferry._function_digest(p.oid), pg_get_functiondef(p.oid)
+    insert into rowferry.released (function, digest)
+    select p.oid::regprocedure::text, rowferry._function_digest(p.oid)
     from pg_proc p
     where p.pronamespace = 'rowferry'::regnamespace and p.oid not in (select g.function from rowferry._generated_functions() g)
-    on conflict (function) do update set digest = excluded.digest, definition = excluded.definition
+    on conflict (function) do update set digest = excluded.digest
     returning 1
   )
   select count(*) from noted

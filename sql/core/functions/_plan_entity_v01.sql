@@ -102,10 +102,6 @@ begin
       hint = (select format('Give another name with p_entity =>, or detach it first: select rowferry.detach(%L);', e.name) from rowferry.entities e
         where e.relation = p_table or e.name = v_entity.name limit 1);
   end if;
-  if to_regclass(format('rowferry.%I', rowferry._object_name('', v_entity.name, '_events'))) is not null then
-    raise exception using errcode = 'RF010', message = 'this entity''s view would have the name of an object of rowferry',
-      detail = rowferry._object_name('', v_entity.name, '_events'), hint = 'Give another name with p_entity =>.';
-  end if;
 
   -- the columns
   v_entity.outbound := p_outbound;

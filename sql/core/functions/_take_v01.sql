@@ -18,19 +18,17 @@ declare
   v_number bigint := (p_header ->> 'number')::bigint;
   v_tag uuid := (p_header ->> 'tag')::uuid;
   v_effect jsonb;
-  v_events bigint;
   v_ms integer;
 begin
   select * into v_result
   from rowferry._apply_batch(p_link.peer, (p_header ->> 'ids')::int8multirange, p_sections, rowferry._heard_ids(p_header -> 'acks'));
   perform rowferry._record_conflicts(p_link.peer, (select n.name from rowferry.node n), v_result.o_conflicts);
   v_effect := rowferry._effect(p_sections, (p_header ->> 'ids')::int8multirange, v_result.o_taken, v_result.o_refusals);
-  v_events := rowferry._id_count(v_result.o_taken);
   v_ms := extract(epoch from clock_timestamp() - v_began) * 1000 * least(16, v_result.o_records / greatest(1.0, v_result.o_records - v_result.o_untried));
   insert into rowferry.taken_batches (peer, number, tag, ids, refusals, conflicts, applied_ms, patience, taken_at, effect)
   values (p_link.peer, v_number, v_tag, v_result.o_taken, v_result.o_refusals, v_result.o_conflicts, v_ms,
     least(64, 1 + pg_column_size(v_result.o_conflicts) / 4194304), rowferry._now(), v_effect);
-  perform rowferry._log_batch(p_link.peer, 'applied', v_number, v_tag, v_events, v_effect, jsonb_array_length(v_result.o_conflicts), v_ms);
+  perform rowferry._log_batch(p_link.peer, 'applied', v_number, v_tag, rowferry._id_count(v_result.o_taken), v_effect, jsonb_array_length(v_result.o_conflicts), v_ms);
   if v_result.o_applied > 0 and exists (select from rowferry.held_events h where h.sqlstate = '23503') then
     perform rowferry._retry_related(array(
       select e.id from generate_subscripts(p_sections, 1) i join rowferry.entities e on e.name = (p_sections[i]).entity));
@@ -38,8 +36,6 @@ begin
   o_link := p_link;
   o_link.received := v_number;
   o_link.received_tag := v_tag;
-  o_link.received_digest := rowferry._digest(p_link.received_digest, v_number, v_tag, v_result.o_taken);
-  o_link.received_events := p_link.received_events + v_events;
   o_applied := v_result.o_applied;
   o_refused := v_result.o_refused;
   o_conflicts := jsonb_array_length(v_result.o_conflicts);

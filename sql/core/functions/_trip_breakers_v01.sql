@@ -1,7 +1,7 @@
 -- Holds entities of which more rows are about to be deleted on the peer than their breaker lets go, until approve(); true if there is one. p_deletes: entities of
 -- the batch just read with the number of their records that are gone in it; what was read is then not to be sent. Counted together are the deletes that
 -- wait, whatever batch they come in, and those that went since the breaker's window began, as far as the table got no new rows meanwhile. Counting is
--- left out where all events that wait could not be enough; of more than 200,000 every nth is looked at, so that a million deletes cost no more.
+-- left out where all events that wait could not be enough.
 create or replace function rowferry._trip_breakers(
   p_peer text,
   p_first_id bigint,
@@ -18,9 +18,7 @@ set enable_material = off
 as $$
 declare
   c_window constant interval := '1 hour';
-  c_run constant integer := 50;  -- ids looked at in one scan
-  c_runs constant integer := 4000;
-  c_keys constant integer := 1000;  -- records of which is looked whether they are gone, or were made and deleted here meanwhile
+  c_exact constant integer := 200000;  -- so many events are looked at record by record
   v_last_id bigint := pg_sequence_last_value('rowferry.events_id_seq');
   v_now timestamptz := rowferry._now();
   v_skips boolean := exists (select from rowferry.skips s where s.done_at is null);
@@ -29,13 +27,7 @@ declare
   v_breaker record;
   v_first_id bigint;
   v_flying int8multirange;
-  v_step bigint;
-  v_keys text[];
-  v_sample text[];
-  v_read record;
-  v_gone bigint;
   v_new bigint;
-  v_scale numeric;
   v_ids int8multirange;
   v_deletes bigint;
   v_here bigint;
@@ -68,37 +60,34 @@ begin
       where b.peer = p_peer and b.in_flight and v_breaker.entity_id is not null), '{}');
     v_ids := int8multirange(int8range(v_first_id, v_last_id, '[]')) - coalesce((
       select range_agg(i) from rowferry.waiting_runs w cross join lateral unnest(w.ids) i where w.entity_id <> v_entity.id), '{}');
-    v_step := greatest(c_run, rowferry._id_count(v_ids) / c_runs);
-    v_keys := array(
-      select e.record_id
+    if rowferry._id_count(v_ids) <= c_exact then
+      -- Record by record: one that is new here and gone again is no loss, nor is one that was made again.
+      select count(*) filter (where k.known and k.gone), count(*) filter (where not k.known and not k.gone) into v_deletes, v_new
+      from (
+        select coalesce(min(e.id) filter (where e.event_type = 'd') < min(e.id) filter (where e.event_type = 'i'), bool_or(e.event_type = 'd')) as known,
+          coalesce(max(e.id) filter (where e.event_type = 'd') > max(e.id) filter (where e.event_type = 'i'), bool_or(e.event_type = 'd')) as gone
+        from unnest(v_ids) r
+        cross join lateral (
+          select e.id, e.event_type, e.record_id
+          from rowferry.events e
+          where e.id >= lower(r) and e.id < upper(r) and e.entity_id = v_entity.id and e.event_type in ('d', 'i') and e.hops = 0 and not e.id <@ v_flying
+            and not (v_skips and exists (select from rowferry.skips s
+              where s.done_at is null and s.entity_id = e.entity_id and s.record_id = e.record_id and e.id <@ s.ids))
+          offset 0) e
+        group by e.record_id
+      ) k;
+    else
+      -- So many events are only counted: each insert makes up for a delete.
+      select greatest(0, count(*) filter (where e.event_type = 'd') - count(*) filter (where e.event_type = 'i')), 0 into v_deletes, v_new
       from unnest(v_ids) r
-      cross join lateral generate_series(lower(r), upper(r) - 1, v_step) g (id)
       cross join lateral (
-        select e.record_id
+        select e.event_type
         from rowferry.events e
-        where e.id >= g.id and e.id < least(g.id + c_run, upper(r)) and e.entity_id = v_entity.id and e.event_type in ('d', 'i') and e.hops = 0 and not e.id <@ v_flying
-          and not (v_skips and exists (select from rowferry.skips s
-            where s.done_at is null and s.entity_id = e.entity_id and s.record_id = e.record_id and e.id <@ s.ids))
-        offset 0) e
-      group by e.record_id);
-    v_sample := array(
-      select v_keys[i] from generate_series(1, cardinality(v_keys), greatest(1, cardinality(v_keys) / c_keys)) i);
-    execute format('select * from rowferry.%I($1, -1)', rowferry._object_name('read_', v_entity.name)) into v_read using v_sample;
-    select count(*) filter (where not k.here and not k.born), count(*) filter (where k.here and k.born) into v_gone, v_new
-    from (
-      select k.record_id = any (coalesce(v_read.o_keys || v_read.o_cut || v_read.o_large || v_read.o_alone, '{}')) as here,
-        coalesce((select e.event_type from rowferry.events e
-          where e.record_id = k.record_id and e.entity_id = v_entity.id order by e.id + 0 limit 1) = 'i', false) as born
-      from unnest(v_sample) k (record_id)
-    ) k;
-    v_scale := cardinality(v_keys) * v_step::numeric / c_run / greatest(1, cardinality(v_sample));
-    v_deletes := v_gone * v_scale;
-    if v_step > c_run then
-      -- What comes all at once may stand between the ids that were looked at.
-      v_deletes := greatest(v_deletes, v_entry.deletes);
+        where e.id >= lower(r) and e.id < upper(r) and e.entity_id = v_entity.id and e.event_type in ('d', 'i') and e.hops = 0 and not e.id <@ v_flying
+        offset 0) e;
     end if;
     execute format('select rowferry.%I()', rowferry._object_name('count_', v_entity.name)) into v_here;
-    v_rows := greatest(v_here - (v_new * v_scale)::bigint + v_deletes, v_breaker.rows);
+    v_rows := greatest(v_here - v_new + v_deletes, v_breaker.rows);
     v_breaker.deletes := least(coalesce(v_breaker.deletes, 0), v_rows - v_here - v_deletes);
     if v_rows >= v_entity.breaker_rows and v_breaker.deletes + v_deletes > v_entity.breaker_share * v_rows then
       v_tripped := true;

@@ -21,8 +21,6 @@ as $$
   from (
     select s.* from rowferry._check_server() s
     union all
-    select g.* from rowferry._check_grants() g
-    union all
     select c.* from peers p cross join lateral rowferry._check_capture(p.peer) c
     union all
     select f.* from peers p cross join lateral rowferry._check_functions(p.peer) f

@@ -47,12 +47,10 @@ begin
     and p.proowner not in (select o.proowner from pg_proc o where o.pronamespace = 'rowferry'::regnamespace
       and o.proname in (select rowferry._object_name('apply_', e.name) from rowferry.entities e where e.id <> v_entity.id)
       union all select 'rowferry_owner'::regrole);
-  execute format('drop view if exists rowferry.%I', rowferry._object_name('', p_entity, '_events'));
   for v_function in select g.function from rowferry._generated_functions(v_entity.name) g loop
     execute format('drop function %s', v_function.function::regprocedure);
   end loop;
   if v_owner is not null then
-    execute format('revoke select on rowferry.sync_events from %s', v_owner);
     execute format('revoke execute on function rowferry._refuse_truncate() from %s', v_owner);
   end if;
   delete from rowferry.held_events h where h.entity_id = v_entity.id;

@@ -1,4 +1,4 @@
--- What somebody changed by hand since the release or since attach(): functions, triggers, owners, grants; each with what heals it in psql.
+-- What somebody changed by hand since the release or since attach(): functions, triggers, owners; each with what heals it in psql.
 create or replace function rowferry.drift()
 returns table (
   object text,
@@ -12,8 +12,6 @@ set search_path = pg_catalog, pg_temp
 as $$
   select distinct on (c.object, c.problem) c.object, c.problem, c.fix
   from (
-    select g.* from rowferry._check_grants() g
-    union all
     select f.* from rowferry._check_functions(null) f
     union all
     select c.* from rowferry._check_capture(null) c

@@ -62,9 +62,9 @@ begin
     else 'in sync' end;
   detail := case state
     when 'in conflict' then case when v_waits.merges then format('%s is to merge both rows', v_entity.peer) else format('decided here, %s is told with the next exchange', v_entity.peer) end
-    when 'held' then format('select * from rowferry.explain_event(%s);', v_waits.id)
     when 'waiting to come' then format('the change was given up, and %s asked for its row', v_entity.peer)
-    when 'waiting to go' then format('select * from rowferry.explain_event(%s);', v_waits.id)
+    when 'held' then 'waits for ' || rowferry._waits_for(v_entity, v_row.o_record_id, v_waits.id, v_row.o_section)
+    when 'waiting to go' then 'waits for ' || rowferry._waits_for(v_entity, v_row.o_record_id, v_waits.id, v_row.o_section)
     else format('nothing waits here, as of the exchange at %s; what waits on %s, and the hash to compare: select * from rowferry.row_status(%L, %L); there',
       coalesce(to_char(v_link.last_exchange_at, 'YYYY-MM-DD HH24:MI:SS'), 'no time yet'), v_entity.peer, v_entity.name, record_id) end;
   return next;

@@ -17,7 +17,6 @@ drop function rowferry._plan_entity(regclass, text, jsonb, text[], text, text);
 drop function rowferry._rights_sql(rowferry.entities, text);
 drop function rowferry._entity_functions(rowferry.entities);
 drop function rowferry._triggers_sql(rowferry.entities, boolean);
-drop function rowferry._events_view_sql(rowferry.entities);
 drop function rowferry._merge_sql(rowferry.entities);
 drop function rowferry._sequences_sql(rowferry.entities);
 drop function rowferry._lacking_sql(rowferry.entities);

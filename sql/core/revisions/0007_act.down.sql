@@ -1,4 +1,3 @@
-drop function rowferry.simulate_policy(text, text, timestamptz);
 drop function rowferry.set_breaker(text, real, integer);
 drop function rowferry.skip_deletes(text, text);
 drop function rowferry.approve(text);

@@ -41,5 +41,4 @@ comment on column rowferry.skips.image is 'The row as it was here when it was gi
 
 grant execute on function rowferry.retry(text), rowferry.replay(text, text[]), rowferry.approve(text), rowferry.skip_deletes(text, text),
   rowferry.set_breaker(text, real, integer) to rowferry_operator;
-grant execute on function rowferry.simulate_policy(text, text, timestamptz) to rowferry_viewer;
 grant select on rowferry.breakers to rowferry_viewer;

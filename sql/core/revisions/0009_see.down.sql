@@ -1,7 +1,6 @@
 drop view rowferry.status;
-drop function rowferry.preview(integer, text);
-drop function rowferry.explain_event(bigint);
 drop function rowferry.row_status(text, text);
+drop function rowferry._waits_for(rowferry.entities, text, bigint, rowferry._section);
 drop function rowferry.why_stuck(text);
 drop function rowferry._kept_by();
 drop function rowferry._locks(oid[], text[]);

@@ -14,21 +14,8 @@ comment on column rowferry.peer_facts.heard_at is 'When.';
 
 create table rowferry.released (
   function text primary key,
-  digest text not null,
-  definition text not null
+  digest text not null
 );
 comment on table rowferry.released is 'The functions that the installed release made, for check() to find what was changed since.';
 comment on column rowferry.released.function is 'Name and types of the parameters.';
 comment on column rowferry.released.digest is 'Digest of its body and of all that decides how it runs.';
-comment on column rowferry.released.definition is 'Its text, for restore().';
-
-create table rowferry.released_rights (
-  object text not null,
-  grantee text not null,
-  privilege text not null,
-  primary key (object, grantee, privilege)
-);
-comment on table rowferry.released_rights is 'Who may do what with the schema and its objects by the installed release, for drift() to find what was granted or revoked since.';
-comment on column rowferry.released_rights.object is 'As GRANT and ALTER name it: schema, table, view, sequence, type or function.';
-comment on column rowferry.released_rights.grantee is 'Role, or public; of OWNER the owner, who is left out elsewhere.';
-comment on column rowferry.released_rights.privilege is 'Such as SELECT, or OWNER.';
