@@ -1,11 +1,10 @@
-"""What a person does with records: try again, send again, give up, ask what another rule had done."""
+"""What a person does with records: try again, send again, give up."""
 
 from __future__ import annotations
 
 import pytest
 
 from harness import Nodes
-from harness.clock import set_clocks, write_at
 from harness.exchange import assert_equal, refused_with, sync, waiting
 
 
@@ -128,56 +127,3 @@ def test_a_change_of_a_table_that_cannot_be_read_can_be_given_up(notes: Nodes) -
     notes.crm.sql("update notes set body = 'mine' where id = 1; alter table notes rename to renamed")
     notes.crm.sql("select rowferry.skip(id, 'a test') from rowferry.sync_events")
     assert notes.crm.sql("select image from rowferry.skips") == [{"image": None}]
-
-
-def conflicts(notes: Nodes) -> None:
-    """Record 1: crm wins by time; 2: billing; 3: billing's change against a row that crm only sends again."""
-    set_clocks(notes)
-    write_at(notes.crm, 300, "update notes set body = 'crm' where id = 1")
-    write_at(notes.billing, 200, "update notes set body = 'billing' where id = 1")
-    write_at(notes.crm, 200, "update notes set body = 'crm' where id = 2")
-    write_at(notes.billing, 300, "update notes set body = 'billing' where id = 2")
-    notes.billing.sql("update notes set body = 'billing' where id = 3")
-    notes.crm.sql("select * from rowferry.replay('notes', '3')")
-    sync(*notes)
-
-
-SIMULATED = "select record_id, winner, would_win, differs from rowferry.simulate_policy('notes', %s) order by record_id"
-
-
-def test_what_another_rule_would_have_decided_is_seen_on_both_nodes(notes: Nodes) -> None:
-    conflicts(notes)
-    for node in notes:
-        assert [tuple(row.values()) for row in node.sql(SIMULATED, ["node:crm"])] == [
-            ("1", "crm", "crm", False),
-            ("2", "billing", "crm", True),
-            ("3", "billing", "billing", False),
-        ]
-        assert not any(row["differs"] for row in node.sql(SIMULATED, ["newest"]))
-
-
-def test_the_rule_that_is_simulated_is_the_one_that_decides(nodes: Nodes) -> None:
-    """What node:crm is said to decide, it does decide."""
-    for node in nodes:
-        node.sql("create table public.notes (id integer primary key, body text)")
-        node.sql("select rowferry.attach('public.notes', p_conflict_rule => 'node:crm')")
-    nodes.crm.sql("insert into notes values (1, 'a'), (2, 'b'), (3, 'c')")
-    sync(*nodes)
-    conflicts(nodes)
-    for node in nodes:
-        simulated = node.sql(SIMULATED, ["node:crm"])
-        assert {row["record_id"]: row["winner"] for row in simulated} == {row["record_id"]: row["would_win"] for row in simulated}
-        assert not any(row["differs"] for row in simulated)
-        assert [row["record_id"] for row in node.sql(SIMULATED, ["newest"]) if row["differs"]] == ["2"]
-
-
-@pytest.mark.parametrize("rule", ["oldest", "node:nobody", "merge:app.merge_note"])
-def test_a_rule_that_is_none_or_a_merge_is_not_simulated(notes: Nodes, rule: str) -> None:
-    refused_with("RF013", notes.crm, SIMULATED.split(" order")[0], [rule])
-
-
-def test_only_conflicts_since_then_are_simulated(notes: Nodes) -> None:
-    conflicts(notes)
-    query = "select count(*) from rowferry.simulate_policy('notes', 'newest', %s)"
-    assert notes.crm.sql(query, ["2026-01-01 00:00:00Z"]) == [{"count": 3}]
-    assert notes.crm.sql(query, ["2027-01-01"]) == [{"count": 0}]

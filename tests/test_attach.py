@@ -122,26 +122,6 @@ def test_what_a_dry_run_prints_makes_the_same_catalog_as_attach(crm: Node) -> No
         assert dump(crm) == before
 
 
-def test_the_view_of_an_entity_shows_each_event_with_its_key_and_the_present_row(crm: Node) -> None:
-    crm.sql("create table items (t date, ord int, v text, e text, primary key (t, ord)); select rowferry.attach('items')")
-    crm.sql("insert into items values ('2026-02-01', 1, 'a', 'x'); insert into items values ('2026-02-01', 2, 'b', 'y')")
-    crm.sql("update items set v = 'c' where ord = 1; delete from items where ord = 2")
-    view = """select event_type, key_t + 1 as next, key_ord * 10 as tens, (present_row).v, (present_row).e, attempts, last_error
-              from rowferry.items_events order by event_id"""
-    assert rows(crm, view) == sorted(
-        [
-            "(insert,2026-02-02,10,c,x,0,)",
-            "(insert,2026-02-02,20,,,0,)",
-            "(update,2026-02-02,10,c,x,0,)",
-            "(delete,2026-02-02,20,,,0,)",
-        ]
-    )
-    viewer = role(crm)
-    crm.sql(f"grant rowferry_viewer to {viewer}")
-    with as_role(crm, viewer) as connection:
-        assert connection.execute("select count(*) from rowferry.items_events").fetchone() == (4,)
-
-
 def test_everything_that_attach_makes_has_a_comment(crm: Node) -> None:
     crm.sql(PLAIN + ";" + SPLIT)
     crm.sql("select rowferry.attach('items'), rowferry.attach('split')")
@@ -375,21 +355,6 @@ def test_locking_many_rows_takes_time_in_proportion_to_them(crm: Node) -> None:
         connection.execute("set statement_timeout = '1s'")
         for _ in range(8):
             connection.execute("select rowferry.lock_items(array(select g::text from generate_series(1, 20000) g))")
-
-
-def test_the_view_of_an_entity_shows_no_column_that_is_not_kept_in_sync(crm: Node) -> None:
-    crm.sql("create table items (id int primary key, secret text, v text); insert into items values (1, 'hidden', 'a')")
-    crm.sql("""select rowferry.attach('items', p_columns => '{"key": "id", "v": "v"}')""")
-    crm.sql("update items set v = 'b'; insert into items values (2, 'hidden'); delete from items where id = 2")
-    view = "select key_key, present_row::text, present_row ->> 'v' as v from rowferry.items_events order by event_id"
-    assert [tuple(row.values()) for row in crm.sql(view)] == [
-        (1, '{ "id" : 1, "v" : "b" }', "b"),
-        (2, None, None),
-        (2, None, None),
-    ]
-    # No column is bound to the view.
-    crm.sql("alter table items alter v type varchar(9); alter table items drop secret")
-    assert crm.sql("select present_row ->> 'v' as v from rowferry.items_events limit 1") == [{"v": "b"}]
 
 
 @pytest.mark.parametrize("kind", ["text", "bytea", "jsonb", "text[]"])

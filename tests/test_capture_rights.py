@@ -43,7 +43,6 @@ def test_users_of_a_table_need_no_right_on_rowferry_to_write_it(crm: Node) -> No
 FORBIDDEN = [
     "select * from rowferry.events",
     "select * from rowferry.sync_events",
-    "select * from rowferry.items_events",
     "select * from rowferry.conflicts",
     "insert into rowferry.events (changed_at, entity_id, event_type, record_id) values (now(), 1, 'i', '1')",
     "delete from rowferry.sync_events",

@@ -30,8 +30,6 @@ OPERATIONS = [
     "select * from rowferry.set_breaker(%(entity)s, null)",
     "select * from rowferry.set_breaker(%(entity)s, 0.5)",
     "select * from rowferry.set_rules(%(entity)s, 'newest', 'hold')",
-    "select * from rowferry.simulate_policy(%(entity)s, 'node:crm')",
-    "select * from rowferry.measure_capture_cost(%(entity)s)",
     "select * from rowferry.retry(p_entity => %(entity)s)",
 ]
 
@@ -95,7 +93,6 @@ def test_a_refused_row_is_explained_and_given_up_whatever_it_is_called(attached:
     assert [row["entity"] for row in held] == HOSTILE
     for number, row in enumerate(held):
         assert row["record_id"] == KEYS[number]
-        crm.sql("select * from rowferry.explain_event(%s)", [row["id"]])
         crm.sql("select * from rowferry.row_status(%s, %s)", [row["entity"], row["record_id"]])
     assert crm.sql("select * from rowferry.why_stuck()") != []  # the first of them by name
     for row in held[::2]:

@@ -66,8 +66,9 @@ def test_a_comparison_that_nobody_answers_is_named(notes: Nodes) -> None:
 
 def test_who_waits_for_a_person_is_told_what_to_do_and_not_to_try(stopped_by_the_breaker: Nodes) -> None:
     crm = stopped_by_the_breaker.crm
-    [event] = crm.sql("select waits_for from rowferry.explain_event((select min(id) from rowferry.events))")
-    assert "rowferry.approve('notes')" in event["waits_for"] and "retry" not in event["waits_for"]
+    [record] = crm.sql("select state, detail from rowferry.row_status('notes', '1')")
+    assert record["state"] == "held"
+    assert "rowferry.approve('notes')" in record["detail"] and "retry" not in record["detail"]
     [cause] = crm.sql("select cause, type_next from rowferry.why_stuck() where object = 'entity notes'")
     assert cause["cause"].startswith("waits for a person") and "rowferry.approve('notes')" in cause["type_next"]
 
@@ -78,14 +79,13 @@ def test_a_paused_entity_is_one_cause(notes: Nodes) -> None:
     assert cause["cause"].startswith("paused by")
 
 
-def test_deletes_that_were_given_up_are_skipped_events(stopped_by_the_breaker: Nodes) -> None:
+def test_deletes_that_were_given_up_are_in_the_log_of_skips(stopped_by_the_breaker: Nodes) -> None:
     nodes = stopped_by_the_breaker
     nodes.crm.sql("select rowferry.skip_deletes('notes', 'not meant')")
     sync(*nodes)
     assert len(assert_equal(nodes, "notes")) == 200
-    [skipped] = nodes.crm.sql("select here from rowferry.audit() where what = 'events skipped'")
-    assert skipped["here"] == 150
-    assert nodes.crm.sql("select what from rowferry.audit() where what ~ 'skip_deletes' or verdict = 'problem'") == []
+    skips = "select count(*) as records, count(done_at) as done from rowferry.skips where reason = 'not meant'"
+    assert nodes.crm.sql(skips) == [{"records": 150, "done": 150}]
 
 
 def test_a_row_made_again_while_its_delete_is_given_up_stays(stopped_by_the_breaker: Nodes) -> None:

@@ -52,12 +52,12 @@ FOUND = """
 # The rest of a function is looked at no further once a record comes of dynamic SQL, as every row of a generated function does.
 DYNAMIC = "cannot determinate a result of dynamic SQL"
 # A statement that was put together of DDL that rowferry has written itself, every name in it by %I or as regclass, or of a
-# condition that a DBA gave and that runs with nothing but his own rights (_check_filter), or that a release has kept (restore).
-TEXT = {"_check_filter", "_selftest_prepare", "detach", "measure_capture_cost", "replay", "restore", "selftest", "set_rules"}
+# condition that a DBA gave and that runs with nothing but his own rights (_check_filter).
+TEXT = {"_check_filter", "detach", "replay", "set_rules"}
 # Rows for functions of a user's are put together of the columns that there are then, with types of the catalog (_rows_of_sql).
 ROW_AT_RUN_TIME = {"apply_handled", "apply_shaped", "merge_merged"}
 # Tables and columns that the function itself makes before it comes there.
-MADE = {("_check_filter", "3F000"), ("measure_capture_cost", "42P01")}
+MADE = {("_check_filter", "3F000")}
 # Two selects into one record, whose columns the check takes from the other one.
 SHARED = {("_build", "42703")}
 # Generated functions have one signature, whether or not a table has foreign keys, a filter or a handler.

@@ -12,7 +12,7 @@ from rowferry.embedded import environment
 
 FOLDER = REPO / "sql" / "psql"
 PSQLRC = FOLDER / "rowferry.psqlrc"
-NAMES = ["status", "why", "events", "held", "conflicts", "backlog", "preview", "batches", "traffic", "check"]
+NAMES = ["status", "why", "events", "held", "conflicts", "backlog", "batches", "traffic", "check"]
 SHOWS = {  # what busy() below makes each of them show, as psql -At prints it
     "status": r"billing\|held\|2\|1\|",
     "why": r"error\|no courier is at work\|[^|]+\|link to billing\|rowferry run .*\n"
@@ -21,7 +21,6 @@ SHOWS = {  # what busy() below makes each of them show, as psql -At prints it
     "held": r"1\|things\|1\|insert\|3\|[^|]+\|23514\|too short\|make it longer",
     "conflicts": r'1\|[^|]+\|things\|9\|crm\|newest\|\{"id": "9"\}\|',
     "backlog": r"billing\|things\|insert\|2\|1\|[^|]+",
-    "preview": r'things\|2\|upsert\|1\|\{"id": "2", "name": "b"\}\|',
     "batches": r"1\|[^|]+\|billing\|sent\|1\|7\|0\|0\|12",
     "traffic": r"billing\|things\|sent\|[^|]+\|1\|7\|0\|0",
     "check": r"[a-z]+\|",

@@ -107,26 +107,22 @@ def test_where_things_stand(nodes: Nodes, tmp_path: Path) -> None:
         plays("Where things stand", nodes)
 
 
-def test_one_record_one_event_the_next_batch(ten: Nodes) -> None:
+def test_one_record_and_what_waits_of_its_table(ten: Nodes) -> None:
     ten.crm.sql("update accounts set plan = 'pro' where id = 17; delete from accounts where id = 2")
-    plays("One record, one event, the next batch", ten)
+    plays("One record, and what waits of its table", ten)
 
 
 def test_what_went(ten: Nodes) -> None:
     ten.crm.sql("update accounts set plan = 'pro'; insert into users values (5, 1, 'Ann')")
     sync(*ten)
-    plays("What went, and whether all of it is accounted for", ten)
+    plays("What went", ten)
 
 
-def test_what_capture_costs(ten: Nodes) -> None:
-    plays("What capture costs", ten)
-
-
-def test_what_another_rule_would_have_decided(ten: Nodes) -> None:
+def test_what_was_decided_between_two_changes(ten: Nodes) -> None:
     ten.crm.sql("update accounts set name = 'Acme Inc' where id = 1")
     ten.billing.sql("update accounts set name = 'Acme AG' where id = 1")
     sync(*ten)
-    plays("What another rule would have decided", ten)
+    plays("What was decided between two changes", ten)
 
 
 def test_many_deletes_wait_for_a_person(nodes: Nodes, tmp_path: Path) -> None:

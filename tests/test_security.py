@@ -103,8 +103,6 @@ FORGED: dict[str, Change] = {
     "sections that are no array": field("sections", value={"a": 1}),
     "no sections": field("sections", value=...),
     "no acknowledgements": field("acks", value=...),
-    "no account": field("account", value=...),
-    "an account of words": field("account", "digest", value="all"),
     "an effect that is none": field(
         "acks",
         value=[
@@ -241,7 +239,7 @@ def test_the_workers_role_can_read_and_write_no_users_table(notes: Nodes) -> Non
         connection.execute(f"set session authorization {name}")
         for statement in (
             *("select * from notes", "insert into notes values (2)", "update notes set body = 'b'", "delete from notes"),
-            *("truncate notes", "select * from rowferry.notes_events", "select rowferry.read_notes('{1}', null)"),
+            *("truncate notes", "select * from rowferry.sync_events", "select rowferry.read_notes('{1}', null)"),
             *("select rowferry.apply_notes(array['{x}', '{1}'], false)", "select * from rowferry.events"),
             "set role rowferry_owner",
         ):

@@ -44,14 +44,6 @@ create function t.merge(mine t.records, theirs t.records) returns t.records lang
     format('(%s+%s)', coalesce((mine).value, 'None'), coalesce((theirs).value, 'None')))::t.records
 $$;
 create table t.fresh_links as table rowferry.links;
-create table t.captured (events bigint not null);
-create function t.count_captured() returns trigger language plpgsql security definer as $$
-begin
-  insert into t.captured select count(*) from new_rows;
-  return null;
-end $$;
-create trigger count_captured after insert on rowferry.events referencing new table as new_rows
-for each statement execute function t.count_captured();
 """
 # Nothing may depend on how busy this machine is: no batch shrinks, and who waits for a row gives up at once.
 STEADY = """
@@ -74,9 +66,7 @@ delete from rowferry.conflicts;
 update rowferry.entities set held_attempts = 0, held_until = null, held_sqlstate = null, held_error = null, held_hint = null;
 update rowferry.links l set {columns} from t.fresh_links f where f.peer = l.peer;
 select setval(pg_get_serial_sequence('rowferry.events', 'id'), 1);
-delete from t.captured;
-delete from rowferry.left_events;
-delete from rowferry.audit_problems;
+delete from rowferry.batches;
 """
 NOW = "update t.clock set at = timestamptz '2026-01-01' + %s * interval '1 s'"
 

@@ -1,2 +1,0 @@
--- What the next batch would send.
-select * from rowferry.preview();
