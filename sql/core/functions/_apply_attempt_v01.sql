@@ -120,12 +120,14 @@ begin
       when others or assert_failure then
         get stacked diagnostics v_state = returned_sqlstate, v_context = pg_exception_context, v_message = message_text, v_detail = pg_exception_detail,
           v_hint = pg_exception_hint, v_schema = schema_name, v_table = table_name;
-        if rowferry._is_transient(v_state, v_context) then
+        -- Without room or a file it may be one table that lacks it: the caller finds out.
+        if rowferry._is_transient(v_state, v_context) and left(v_state, 2) not in ('53', '58') then
           raise;
         elsif v_state <> 'RF100' or v_context not like 'PL/pgSQL function rowferry._apply_attempt(%' then
           o_busy := '[]';
           o_conflicts := '[]';
-          o_error := jsonb_build_object('sqlstate', v_state, 'message', v_message, 'detail', v_detail, 'hint', v_hint, 'schema', v_schema, 'table', v_table);
+          o_error := jsonb_build_object('sqlstate', v_state, 'message', v_message, 'detail', v_detail, 'hint', v_hint, 'schema', v_schema, 'table', v_table,
+            'resource', rowferry._is_transient(v_state, v_context), 'whole', left(v_state, 2) = '42' and v_state <> '42501' and not rowferry._in_users_code(v_context));
           return;
         end if;
     end;

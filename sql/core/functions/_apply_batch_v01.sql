@@ -94,6 +94,7 @@ begin
       v_attempt := rowferry._apply_parts(p_peer, v_sections, p_heard, v_known, v_state);
       o_conflicts := v_attempt.o_conflicts;
       v_left := v_left || v_attempt.o_left;
+      o_refusals := o_refusals || v_attempt.o_whole;
       o_applied := o_applied + v_attempt.o_applied;
       exit;
     end if;

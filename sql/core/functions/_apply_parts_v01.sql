@@ -10,6 +10,7 @@ create or replace function rowferry._apply_parts(
   p_known int8multirange,
   p_state text,
   out o_left jsonb,
+  out o_whole jsonb,
   out o_conflicts jsonb,
   out o_applied bigint
 )
@@ -52,8 +53,11 @@ declare
   v_single text[];
   v_constraints text[];
   v_key text;
+  v_context text;
+  v_resource jsonb;  -- the first error of a kind that may be the server's, not a table's
 begin
   o_left := '[]';
+  o_whole := '[]';
   o_conflicts := '[]';
   o_applied := 0;
   foreach v_section in array p_sections loop
@@ -91,8 +95,18 @@ begin
       v_missing := null;
       if v_state = '23503' and v_section.keys is not null and cardinality(v_keys) > 1 then
         -- One look finds all that have no parent here; the others are tried again without them.
-        execute format('select * from rowferry.%I($1, $2)', rowferry._object_name('lacking_', v_section.entity)) into v_missing, v_constraints
-        using v_section.column_values, v_section.keys;
+        begin
+          execute format('select * from rowferry.%I($1, $2)', rowferry._object_name('lacking_', v_section.entity)) into v_missing, v_constraints
+          using v_section.column_values, v_section.keys;
+        exception
+          -- A parent that cannot be read: row by row then.
+          when others or assert_failure then
+            get stacked diagnostics v_state = returned_sqlstate, v_context = pg_exception_context;
+            if rowferry._is_transient(v_state, v_context) then
+              raise;
+            end if;
+            v_missing := null;
+        end;
       end if;
       if v_missing is not null then
         -- Whether a row is given up, or need not be written because this node's own stays, is decided one by one.
@@ -149,6 +163,17 @@ begin
       continue;
     end if;
     v_state := v_attempt.o_error ->> 'sqlstate';
+    if (v_attempt.o_error ->> 'whole')::boolean or (v_attempt.o_error ->> 'resource')::boolean then
+      -- The table as a whole cannot be written now: no look at its rows.
+      v_refusal := rowferry._refusal(v_state, v_attempt.o_error ->> 'message', v_attempt.o_error ->> 'detail', v_attempt.o_error ->> 'hint');
+      v_resource := coalesce(v_resource, case when (v_attempt.o_error ->> 'resource')::boolean then v_refusal end);
+      if not o_whole @> jsonb_build_array(jsonb_build_object('entity', v_section.entity)) then
+        o_whole := o_whole || (jsonb_build_object('entity', v_section.entity) || v_refusal);
+      end if;
+      o_left := o_left || rowferry._left_entries(v_section, '{"apart": true}');
+      v_good := null;
+      continue;
+    end if;
     v_keys := v_section.keys || v_section.gone || v_section.asked;
     v_one := v_section;
     if v_good is null and (cardinality(v_keys) > 1 or not v_apart) then
@@ -174,7 +199,18 @@ begin
     end if;
     v_refusal := rowferry._refusal(v_state, v_attempt.o_error ->> 'message', v_attempt.o_error ->> 'detail', v_attempt.o_error ->> 'hint');
     if v_state = '23503' then
-      v_orphan := rowferry._orphan(p_peer, v_one, p_heard, v_attempt.o_error ->> 'schema', v_attempt.o_error ->> 'table');
+      begin
+        v_orphan := rowferry._orphan(p_peer, v_one, p_heard, v_attempt.o_error ->> 'schema', v_attempt.o_error ->> 'table');
+      exception
+        -- Without a look at the other table nothing is given up.
+        when others or assert_failure then
+          get stacked diagnostics v_state = returned_sqlstate, v_context = pg_exception_context;
+          if rowferry._is_transient(v_state, v_context) then
+            raise;
+          end if;
+          v_state := '23503';
+          select null::text as o_give_up, null::jsonb as o_conflict into v_orphan;
+      end;
       if v_orphan.o_give_up = 'drop' and (select bool_and(e.hops = -1) from unnest(v_one.event_hops, v_one.event_stamps) e (hops, stamp) where e.stamp is not null) then
         -- Each node has deleted the other's parent: to ask again would have no end.
         v_one.gone := v_one.keys;
@@ -221,6 +257,10 @@ begin
         v_pieces := v_pieces[2:];
       end if;
     end if;
+  end if;
+  -- Nothing else could be written either: it is the server's, and no table is blamed.
+  if v_resource is not null and o_applied = 0 then
+    raise exception using errcode = v_resource ->> 'sqlstate', message = v_resource ->> 'message', hint = coalesce(v_resource ->> 'hint', '');
   end if;
   foreach v_section in array v_whole || v_pieces || v_failed loop
     o_left := o_left || rowferry._left_entries(v_section, '{"untried": true}');

@@ -77,6 +77,9 @@ begin
       end if;
     end if;
   end if;
+  if status is null and greatest(v_link.opened_at, v_link.last_exchange_at) > rowferry._now() + interval '2 s' then
+    v_link := rowferry._clock_went_back(v_link);
+  end if;
   if status is null and v_link.stopped_at is null and v_header is not null then
     v_link.stopped_reason := rowferry._check_memory(v_link, v_header);
     if v_link.stopped_reason is not null then

@@ -16,6 +16,8 @@ declare
   v_entity rowferry.entities;
   v_function text;
   v_sequences jsonb;
+  v_state text;
+  v_context text;
   v_entities jsonb := '{}';
 begin
   for v_entity in
@@ -30,7 +32,16 @@ begin
     v_function := format('rowferry.%I()', rowferry._object_name('sequences_', v_entity.name));
     v_sequences := null;
     if to_regprocedure(v_function) is not null then
-      execute 'select ' || v_function into v_sequences;
+      begin
+        execute 'select ' || v_function into v_sequences;
+      exception
+        -- Where the sequences of one table stand is not worth the facts of all others.
+        when others or assert_failure then
+          get stacked diagnostics v_state = returned_sqlstate, v_context = pg_exception_context;
+          if rowferry._is_transient(v_state, v_context) then
+            raise;
+          end if;
+      end;
     end if;
     v_entities := v_entities || jsonb_build_object(v_entity.name, jsonb_build_object(
       'relation', v_entity.relation::text, 'direction', v_entity.direction, 'filter', v_entity.filter, 'outbound', v_entity.outbound, 'key', v_entity.key_columns, 'key_types', v_entity.key_types,

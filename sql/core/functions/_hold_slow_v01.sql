@@ -38,6 +38,7 @@ begin
   end if;
   perform rowferry._hold_late(
     array(select e.id from rowferry.events e where e.entity_id = v_event.entity_id and e.record_id = v_event.record_id),
+    true,
     'this node ran out of time reading this row alone',
     'A row of many MB needs time: raise deadlock_timeout on both nodes and start the worker again; then select rowferry.retry(id); or give the change up: select rowferry.skip(id, reason);');
   return true;

@@ -10,6 +10,8 @@ as $$
 declare
   v_section rowferry._section;
   v_busy text[];
+  v_state text;
+  v_context text;
 begin
   o_sections := '{}';
   o_left := '[]';
@@ -20,6 +22,13 @@ begin
     exception
       when lock_not_available then
         v_busy := v_section.keys || v_section.gone || v_section.asked;
+      -- A table that cannot be read at all is found out when its rows are written, and refused by itself.
+      when others or assert_failure then
+        get stacked diagnostics v_state = returned_sqlstate, v_context = pg_exception_context;
+        if rowferry._is_transient(v_state, v_context) then
+          raise;
+        end if;
+        v_busy := null;
     end;
     if v_busy is not null then
       o_left := o_left || rowferry._left_entries(rowferry._section_part(v_section, v_busy, true));

@@ -35,9 +35,9 @@ begin
   insert into rowferry.events (changed_at, entity_id, hops, event_type, record_id)
   select rowferry._now(), v_entity.id, v_hops, 'u', k from unnest(v_keys) k;
   if v_hops > 3 then
-    insert into rowferry.held_events (event_id, entity_id, record_id, attempts, not_before, sqlstate, last_error, hint, first_at, last_at)
+    insert into rowferry.held_events (event_id, entity_id, record_id, attempts, not_before, sqlstate, last_error, hint, first_at, last_at, here)
     select e.id, e.entity_id, e.record_id, 1, 'infinity', 'RF021', 'the triggers of the two nodes change this row back and forth',
-      'Make the triggers agree, then: select rowferry.retry(id);', rowferry._now(), rowferry._now()
+      'Make the triggers agree, then: select rowferry.retry(id);', rowferry._now(), rowferry._now(), true
     from rowferry.events e
     where e.hops > 3
     on conflict do nothing;

@@ -21,7 +21,7 @@ begin
   -- An entity as a whole: its schema differs there. One of its batches is tried now and then, its other events wait.
   if exists (select from rowferry.entities n where n.held_attempts > 0) then
     update rowferry.entities n
-    set held_attempts = 0, held_until = null, held_sqlstate = null, held_error = null, held_hint = null
+    set held_attempts = 0, held_here = false, held_until = null, held_sqlstate = null, held_error = null, held_hint = null
     where n.held_attempts > 0 and n.held_until < 'infinity'
       and n.name not in (select r ->> 'entity' from jsonb_array_elements(p_refusals) r where not r ? 'record_id')
       and exists (select from unnest(p_batch.ids) i join rowferry.events e on e.id >= lower(i) and e.id < upper(i) where e.entity_id = n.id);
@@ -46,7 +46,7 @@ begin
     not_before = v_now + greatest(least(coalesce(h.patience, 1) * interval '0.25 s', interval '5 s'),  -- a large row costs more; run --once waits for it
       case when excluded.attempts > 0 or excluded.sqlstate = 'RF023' and h.first_at < v_now - interval '10 s'
         then least(power(2, least(h.attempts, 10)), 300) * interval '1 s' end),
-    sqlstate = excluded.sqlstate, last_error = excluded.last_error, hint = excluded.hint, last_at = v_now;
+    sqlstate = excluded.sqlstate, last_error = excluded.last_error, hint = excluded.hint, last_at = v_now, here = false;
   -- The orphan rule: as a skip, unless the record has changed since.
   insert into rowferry.skips (peer, entity_id, entity, record_id, ids, reason, last_error, requested_at, requested_by)
   select p_batch.peer, n.id, n.name, e.record_id, range_agg(int8range(e.id, e.id, '[]')),

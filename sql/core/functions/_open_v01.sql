@@ -22,6 +22,7 @@ begin
     if v_last.keys = 1 then
       perform rowferry._hold_late(
         array(select e.id from unnest(v_last.ids) i join rowferry.events e on e.id >= lower(i) and e.id < upper(i)),
+        false,
         'the other node ran out of time applying this row alone',
         'Look for slow triggers on the other node; a row of many MB needs time: raise deadlock_timeout on both nodes and start the worker again; then select rowferry.retry(id); or give the change up: select rowferry.skip(id, reason);');
     elsif v_last.keys > 1 then

@@ -44,10 +44,10 @@ begin
     exception
       when others or assert_failure then
         get stacked diagnostics v_state = returned_sqlstate, v_context = pg_exception_context, v_message = message_text;
-        if rowferry._is_transient(v_state, v_context) then
+        if rowferry._is_transient(v_state, v_context) and left(v_state, 2) not in ('53', '58') then
           raise;
         end if;
-        perform rowferry._hold_entities(jsonb_build_array(jsonb_build_object('entity', v_backfill.name, 'sqlstate', 'RF020',
+        perform rowferry._hold_entities(jsonb_build_array(jsonb_build_object('entity', v_backfill.name, 'here', true, 'sqlstate', 'RF020',
           'message', format('its table on this node cannot be read: %s (%s)', v_message, v_state),
           'hint', 'The table was altered: alter it back, or select rowferry.detach(name, p_force => true), attach and backfill it again.')));
         continue;

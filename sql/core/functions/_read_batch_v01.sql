@@ -147,11 +147,12 @@ begin
         -- A table that was altered or dropped here stops no other.
         when others or assert_failure then
           get stacked diagnostics v_state = returned_sqlstate, v_context = pg_exception_context, v_message = message_text;
-          if rowferry._is_transient(v_state, v_context) then
+          -- What this table alone lacks (a file, room for a sort) stops no other; it is tried again soon.
+          if rowferry._is_transient(v_state, v_context) and left(v_state, 2) not in ('53', '58') then
             raise;
           end if;
           o_whole := false;
-          o_unreadable := o_unreadable || jsonb_build_object('entity', v_entity.name, 'sqlstate', 'RF020',
+          o_unreadable := o_unreadable || jsonb_build_object('entity', v_entity.name, 'here', true, 'sqlstate', 'RF020',
             'message', format('its table on this node cannot be read: %s (%s)', v_message, v_state),
             'hint', case when v_entity.outbound is not null then format('Mend the view %s or what it calls; nothing is lost meanwhile. See select * from rowferry.check();', v_entity.outbound)
               else 'The table was altered: alter it back, or select rowferry.detach(name, p_force => true), attach and backfill it again.' end);

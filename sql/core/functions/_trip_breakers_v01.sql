@@ -33,6 +33,9 @@ declare
   v_here bigint;
   v_rows bigint;
   v_tripped boolean := false;
+  v_state text;
+  v_context text;
+  v_message text;
 begin
   for v_entry in
     with recursive deleted (entity_id, deletes) as (
@@ -86,7 +89,23 @@ begin
         where e.id >= lower(r) and e.id < upper(r) and e.entity_id = v_entity.id and e.event_type in ('d', 'i') and e.hops = 0 and not e.id <@ v_flying
         offset 0) e;
     end if;
-    execute format('select rowferry.%I()', rowferry._object_name('count_', v_entity.name)) into v_here;
+    begin
+      execute format('select rowferry.%I()', rowferry._object_name('count_', v_entity.name)) into v_here;
+    exception
+      -- A table that cannot be counted waits by itself, if rows of it are deleted; what a cascade would take of it cannot be judged.
+      when others or assert_failure then
+        get stacked diagnostics v_state = returned_sqlstate, v_context = pg_exception_context, v_message = message_text;
+        if rowferry._is_transient(v_state, v_context) then
+          raise;
+        end if;
+        if v_entry.deletes > 0 then
+          v_tripped := true;
+          perform rowferry._hold_entities(jsonb_build_array(jsonb_build_object('entity', v_entity.name, 'here', true, 'sqlstate', 'RF020',
+            'message', format('its table on this node cannot be read: %s (%s)', v_message, v_state),
+            'hint', 'The table was altered: alter it back, or select rowferry.detach(name, p_force => true), attach and backfill it again.')));
+        end if;
+        continue;
+    end;
     v_rows := greatest(v_here - v_new + v_deletes, v_breaker.rows);
     v_breaker.deletes := least(coalesce(v_breaker.deletes, 0), v_rows - v_here - v_deletes);
     if v_rows >= v_entity.breaker_rows and v_breaker.deletes + v_deletes > v_entity.breaker_share * v_rows then

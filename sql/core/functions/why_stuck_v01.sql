@@ -129,16 +129,17 @@ begin
     order by e.name;
     v_named := v_named or found;
     return query
-    select 'warning', format('%s %s refused by %s: %s (%s)', g.events, case g.events when 1 then 'event is' else 'events are' end, v_link.peer, g.error, g.sqlstate),
+    select 'warning', format('%s %s: %s (%s)', g.events, case when g.here then case g.events when 1 then 'event cannot leave this node' else 'events cannot leave this node' end
+        else case g.events when 1 then 'event is' else 'events are' end || ' refused by ' || v_link.peer end, g.error, g.sqlstate),
       g.since, format('entity %s, record %s', g.name, g.record_id),
       format('select * from rowferry.retry(%s);  -- once the cause is mended; or rowferry.skip(%1$s, reason)', g.id)
     from (
-      select e.name, h.sqlstate, count(*) as events, min(h.first_at) as since, min(h.event_id) as id, (array_agg(h.record_id order by h.event_id))[1] as record_id,
+      select e.name, h.sqlstate, h.here, count(*) as events, min(h.first_at) as since, min(h.event_id) as id, (array_agg(h.record_id order by h.event_id))[1] as record_id,
         (array_agg(h.last_error order by h.event_id))[1] as error
       from rowferry.held_events h
       join rowferry.entities e on e.id = h.entity_id and e.peer = v_link.peer and e.held_attempts = 0
       where h.attempts > 0
-      group by e.name, h.sqlstate
+      group by e.name, h.sqlstate, h.here
       order by count(*) desc
       limit 5
     ) g;

@@ -83,6 +83,7 @@ create table rowferry.entities (
   on_apply text,
   attached_at timestamptz not null default now(),
   held_attempts integer not null default 0,
+  held_here boolean not null default false,
   held_until timestamptz,
   held_sqlstate text,
   held_error text,
@@ -107,6 +108,7 @@ comment on column rowferry.entities.inbound is 'Function of the user''s, schema 
 comment on column rowferry.entities.on_apply is 'Function of the user''s, schema and name, that writes the rows received in place of the generated upsert; null: the upsert.';
 comment on column rowferry.entities.attached_at is 'When it was attached.';
 comment on column rowferry.entities.held_attempts is 'How often the peer refused the entity as a whole, because its schema differs; 0 when it does not.';
+comment on column rowferry.entities.held_here is 'Whether it is this node that cannot read the table; else the peer cannot take its rows.';
 comment on column rowferry.entities.held_until is 'When it is tried again.';
 comment on column rowferry.entities.held_sqlstate is 'SQLSTATE of the refusal.';
 comment on column rowferry.entities.held_error is 'Message of the refusal.';
@@ -144,7 +146,8 @@ create table rowferry.held_events (
   hint text,
   first_at timestamptz not null,
   last_at timestamptz not null,
-  patience integer
+  patience integer,
+  here boolean not null default false
 );
 create index held_events_of_record on rowferry.held_events (entity_id, record_id);
 create index held_events_due on rowferry.held_events (not_before, event_id);
@@ -160,6 +163,7 @@ comment on column rowferry.held_events.last_error is 'Message of the refusal, wi
 comment on column rowferry.held_events.hint is 'What to do.';
 comment on column rowferry.held_events.first_at is 'First refusal.';
 comment on column rowferry.held_events.last_at is 'Last refusal.';
+comment on column rowferry.held_events.here is 'Whether it is this node that cannot send the row; else the peer refused it.';
 comment on column rowferry.held_events.patience is 'Of a record that travels alone: how many times as long as usual a call with it may take, by its size; null: it travels with others.';
 
 create table rowferry.built_batches (

@@ -7,6 +7,7 @@ select s.peer,
     when s.uncaptured is not null then 'stuck'
     when s.waiting and s.quiet > s.patience then 'stuck'
     when s.held > 0 or s.waits is not null then 'held'
+    when s.waiting and (s.courier_error is not null or not s.at_work or not s.free) then 'waiting'
     when s.waiting then 'moving'
     else 'idle'
   end as state,
@@ -23,13 +24,15 @@ select s.peer,
       when not s.at_work then 'no courier is at work: start rowferry run'
       else format('nothing has moved for %s: select * from rowferry.why_stuck()', date_trunc('second', s.quiet)) end
     when s.waits is not null then s.waits
-    when s.held > 0 then format('%s %s refused by %s: select * from rowferry.sync_events where attempts > 0', s.held,
-      case s.held when 1 then 'event' else 'events' end, s.peer)
+    when s.held > 0 then format('%s %s %s: select * from rowferry.sync_events where attempts > 0', s.held, case s.held when 1 then 'event' else 'events' end,
+      case when s.held = s.held_here then 'cannot leave this node' else 'refused by ' || s.peer end)
     when s.courier_error is not null then s.error
+    when s.waiting and not s.at_work then 'no courier is at work: start rowferry run'
+    when s.waiting and not s.free then 'what is pending is tried again later: select id, entity, record_id, not_before, last_error from rowferry.sync_events'
     else s.warning
   end as reason
 from (
-  select l.*, rowferry._uncaptured(l.peer) as uncaptured, q.pending, q.held, date_trunc('second', clock_timestamp() - q.oldest_at) as oldest,
+  select l.*, rowferry._uncaptured(l.peer) as uncaptured, q.pending, q.held, q.held_here, q.free, date_trunc('second', clock_timestamp() - q.oldest_at) as oldest,
     q.pending > q.held or exists (
       select from rowferry.backfills b join rowferry.entities e on e.id = b.entity_id where e.peer = l.peer and b.finished_at is null
         and e.held_until is distinct from 'infinity') as waiting,
@@ -49,15 +52,21 @@ from (
   cross join rowferry.node n
   cross join lateral (
     select count(*) as pending, count(*) filter (where (h.event_id is not null or e.held_attempts > 0)
-      and not exists (select from rowferry.skips s where s.done_at is null and s.entity_id = v.entity_id and s.record_id = v.record_id and v.id <@ s.ids)) as held, min(v.changed_at) as oldest_at
+      and not exists (select from rowferry.skips s where s.done_at is null and s.entity_id = v.entity_id and s.record_id = v.record_id and v.id <@ s.ids)) as held,
+      count(*) filter (where h.here or e.held_attempts > 0 and e.held_here) as held_here,
+      coalesce(bool_or(e.held_attempts = 0 and (w.event_id is null or w.not_before <= clock_timestamp())), false)
+        or exists (select from rowferry.backfills b join rowferry.entities n on n.id = b.entity_id
+          where n.peer = l.peer and b.finished_at is null and n.held_attempts = 0) as free,
+      min(v.changed_at) as oldest_at
     from rowferry.events v
     join rowferry.entities e on e.id = v.entity_id and e.peer = l.peer
+    left join rowferry.held_events w on w.event_id = v.id
     left join rowferry.held_events h on h.event_id = v.id and h.attempts > 0
   ) q
 ) s;
 comment on view rowferry.status is 'Where each link stands, one row per peer. Start here.';
 comment on column rowferry.status.peer is 'The other node.';
-comment on column rowferry.status.state is 'moving, idle, paused, held (some rows are refused, or an entity is paused or waits for approve(); all others move), stuck (work waits and nothing has moved for a minute, or a table is not captured any more), stopped (by the memory check).';
+comment on column rowferry.status.state is 'moving, idle, waiting (work is pending that nobody carries, or that is tried again later; reason says why), paused, held (some rows are refused, or an entity is paused or waits for approve(); all others move), stuck (work waits and nothing has moved for a minute, or a table is not captured any more), stopped (by the memory check).';
 comment on column rowferry.status.pending is 'Events that wait, the held ones included.';
 comment on column rowferry.status.held is 'Events set aside because the peer refused their row, without those that a person has given up.';
 comment on column rowferry.status.oldest is 'Age of the oldest event that waits.';
