@@ -25,6 +25,8 @@ def upgrade() -> None:
             "functions/_keys_sql_v01.sql",
             "functions/_refuse_truncate_v01.sql",
             "functions/_capture_part_sql_v01.sql",
+            "functions/_pinned_sql_v01.sql",
+            "functions/_filtered_sql_v01.sql",
             "functions/_filter_sql_v01.sql",
             "functions/_source_sql_v01.sql",
             "functions/_within_sql_v01.sql",

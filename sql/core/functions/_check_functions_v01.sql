@@ -35,8 +35,8 @@ as $$
   cross join lateral rowferry._handler_problem(e) h
   where e.peer = coalesce(p_peer, e.peer) and h.o_problem is not null and exists (select from pg_class c where c.oid = e.relation)
   union all
-  select 'error', e.relation::text, format('its filter cannot be evaluated, so all writes fail: %s', f.problem),
-    format('Change back what was altered; or select rowferry.detach(%L); and attach it with another filter.', e.name)
+  select 'error', e.relation::text, f.problem,
+    format('select rowferry.attach(%L, %L); if the filter is right for what the table is now. Else change it back; or select rowferry.detach(%2$L); and attach it with another filter.', e.relation, e.name)
   from rowferry.entities e
   cross join lateral (select rowferry._filter_problem(e)) f (problem)
   where e.peer = coalesce(p_peer, e.peer) and f.problem is not null and exists (select from pg_class c where c.oid = e.relation)
