@@ -20,7 +20,7 @@ as $$
         when b.oid is null then format('column %I is gone', b.name)
         when starts_with(b.pinned, 'enum{') then case when t.typtype <> 'e' then format('column %I was of an enum and is of type %s', b.name, format_type(b.oid, -1)) end
         when b.oid is distinct from to_regtype(b.pinned) then format('column %I was of type %s and is of type %s', b.name, b.pinned, format_type(b.oid, -1)) end, ', ' order by b.name),
-    'its filter names what is no longer a value of an enum: ' || string_agg(format('%L of column %I', l.label, b.name), ', ' order by b.name, l.label))
+    'its filter names what is no longer a value of an enum: ' || string_agg(format('%L of column %I', l.label, b.name), ', ' order by b.name, l.label) filter (where l.label is not null))
   from base b
   left join pg_type t on t.oid = b.oid
   left join lateral unnest(case when starts_with(b.pinned, 'enum{') and t.typtype = 'e' then substr(b.pinned, 5)::text[] end) l (label)
