@@ -11,8 +11,8 @@ set search_path = pg_catalog, pg_temp
 as $function$
 declare
   v_head text := E'language plpgsql\nsecurity definer\nset search_path = %s\nset row_security = off\n'
-    || E'set datestyle = \'ISO, YMD\'\nset intervalstyle = \'postgres\'\nset timezone = \'UTC\'\nset extra_float_digits = 1\n'
-    || E'set bytea_output = \'hex\'\nset lc_monetary = \'C\'\nset xmloption = \'content\'\nset array_nulls = on\nas $rowferry$\n#variable_conflict use_column\n';
+    || E'set datestyle = ''ISO, YMD''\nset intervalstyle = ''postgres''\nset timezone = ''UTC''\nset extra_float_digits = 1\n'
+    || E'set bytea_output = ''hex''\nset lc_monetary = ''C''\nset xmloption = ''content''\nset array_nulls = on\nas $rowferry$\n#variable_conflict use_column\n';
   v_check text := rowferry._definer_check_sql(p_entity);
   v_path text;
   v_keys_from text := rowferry._keys_sql(p_entity, '$1');
@@ -64,7 +64,7 @@ begin
     string_agg(format('%I = %s', c.local, c.value), ', ' order by c.position) filter (where c.moving),
     string_agg(format('t.%I::%s', c.local, c.type), ', ' order by c.position) filter (where c.moving),
     string_agg(format('%s::%s', c.value, c.full_type), ', ' order by c.position) filter (where c.moving),
-    string_agg(format(case when c.output like 'pg\_catalog.%' then '%s operator(pg_catalog.<>) %1$s::%s'
+    string_agg(format(case when c.output like E'pg\\_catalog.%' then '%s operator(pg_catalog.<>) %1$s::%s'
       else 'row(%s)::record operator(pg_catalog.*<>) row(%1$s::%s)::record' end, c.value, c.full_type), ' or ' order by c.position) filter (where c.lossy),
     '(select ' || string_agg(format('pg_catalog.unnest(($1[%s])::%s[]) as c%1$s', c.position, case when c.typed then c.type else 'text' end), ', '
       order by c.position) filter (where c.lossy) || ') u',

@@ -29,9 +29,9 @@ begin
   select string_agg(distinct s.clause, '' order by s.clause) into v_settings
   from rowferry._entity_columns(p_entity) c
   cross join lateral (values
-    ('date|timestamp%', E'\nset datestyle = \'ISO, YMD\''),
-    ('timestamp with%', E'\nset timezone = \'UTC\''),
-    ('bytea', E'\nset bytea_output = \'hex\'')) s (types, clause)
+    ('date|timestamp%', E'\nset datestyle = ''ISO, YMD'''),
+    ('timestamp with%', E'\nset timezone = ''UTC'''),
+    ('bytea', E'\nset bytea_output = ''hex''')) s (types, clause)
   where c.key_position is not null and c.type similar to s.types;
   if p_entity.filter is not null then
     -- What a literal or a function of the filter may depend on.

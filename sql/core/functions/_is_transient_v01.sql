@@ -11,7 +11,7 @@ set search_path = pg_catalog, pg_temp
 as $$
   select left(p_sqlstate, 2) in ('08', '40', '53', '57', '58')
     and (p_context is null or split_part(p_context, E'\n', 1) !~ ' at RAISE$' or p_context like 'PL/pgSQL function rowferry.%')
-    and (p_context is null or p_sqlstate not like '08%' or split_part(p_context, 'PL/pgSQL function rowferry.', 1) !~ '(^|\n)PL/\w+ function ')
+    and (p_context is null or p_sqlstate not like '08%' or split_part(p_context, 'PL/pgSQL function rowferry.', 1) !~ E'(^|\\n)PL/\\w+ function ')
 $$;
 comment on function rowferry._is_transient(text, text) is 'Whether an error says nothing about a row.';
 revoke all on function rowferry._is_transient(text, text) from public;

@@ -82,7 +82,7 @@ begin
     return;
   end if;
   -- A person's dry run is a call of the present courier.
-  v_token := coalesce(regexp_match(p_token, '^(\d{1,15})-(\w{1,64})$'), case when p_token is null then array[v_link.token_number::text, v_link.token_random] end);
+  v_token := coalesce(regexp_match(p_token, E'^(\\d{1,15})-(\\w{1,64})$'), case when p_token is null then array[v_link.token_number::text, v_link.token_random] end);
   if v_token is null then
     raise exception using errcode = 'RF003', message = 'a token is a number, a dash and a random word',
       hint = 'The worker makes it: 1 + the highest number on both nodes, which process_batch() without a token returns.';
