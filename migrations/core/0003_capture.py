@@ -29,7 +29,6 @@ def upgrade() -> None:
             "functions/_filtered_sql_v01.sql",
             "functions/_filter_sql_v01.sql",
             "functions/_source_sql_v01.sql",
-            "functions/_within_sql_v01.sql",
             "functions/_capture_sql_v01.sql",
             "functions/_reader_parts_v01.sql",
             "functions/_read_sql_v01.sql",

@@ -26,7 +26,6 @@ begin
   if v_lend then
     return next format('grant create on schema rowferry to %s', v_owner);
   end if;
-  return query select rowferry._within_sql(p_entity);
   return next rowferry._read_sql(p_entity);
   return next rowferry._hash_sql(p_entity);
   return query select rowferry._apply_sql(p_entity);

@@ -1,10 +1,12 @@
 -- The filter as it is kept: as PostgreSQL spells it, all names qualified but those of columns, with those columns and the type in which it sees each: a type of PostgreSQL's own (of a
 -- domain the base type) or, for an enum, its text. Capture evaluates it with the rights of rowferry_owner, so it may call nothing of a user's; and a row may leave it by a
 -- change of that row only, so it must be immutable. That it is one condition on one row is what the predicate of an index must be: it is tried as one, on an empty table
--- of these types. Before that nothing is evaluated, not even planned: a view is parsed and tells what the filter depends on. The attempt leaves nothing.
+-- of these types. Before that nothing is evaluated, not even planned: a view is parsed and tells what the filter depends on. p_kept: it is such a filter, to be proved again with
+-- the types that the columns have now. The attempt leaves nothing.
 create or replace function rowferry._check_filter(
   p_table regclass,
   p_filter text,
+  p_kept boolean default false,
   out o_filter text,
   out o_columns text[],
   out o_types text[]
@@ -35,6 +37,16 @@ begin
   end if;
   begin
     execute format('create temp table rowferry_named (like %s)', p_table);
+    execute format('create temp table rowferry_proving (like %s)', p_table);
+    if p_kept then
+      for v_columns in
+        select format('alter table pg_temp.rowferry_named alter column %I type text using null', a.attname)
+        from pg_attribute a join pg_type t on t.oid = a.atttypid
+        where a.attrelid = p_table and a.attnum > 0 and not a.attisdropped and (t.typtype = 'e' or exists (select from pg_type b where b.oid = t.typbasetype and b.typtype = 'e'))
+      loop
+        execute v_columns;
+      end loop;
+    end if;
     -- A cursor takes one statement only, and plans it no earlier than it is asked for a row.
     open v_cursor for execute format(E'explain select (%s\n) from pg_temp.rowferry_named', p_filter);
     close v_cursor;
@@ -46,7 +58,7 @@ begin
       where d.classid = 'pg_rewrite'::regclass and d.refclassid = 'pg_class'::regclass and d.refobjid = 'pg_temp.rowferry_named'::regclass and d.refobjsubid > 0);
     -- Column numbers of the two tables differ where a column was dropped.
     with recursive base (attname, number, oid, attcollation, generated) as (
-      select n.attname, n.attnum, n.atttypid, n.attcollation, a.attgenerated
+      select n.attname, n.attnum, a.atttypid, a.attcollation, a.attgenerated
       from pg_attribute n join pg_attribute a on a.attrelid = p_table and a.attname = n.attname
       where n.attrelid = 'pg_temp.rowferry_named'::regclass and n.attnum > 0
       union all
@@ -107,7 +119,7 @@ begin
       v_entity.filter := o_filter;
       v_entity.filter_columns := o_columns;
       v_entity.filter_types := o_types;
-      execute format('create temp view rowferry_proved as select from %s p', rowferry._filtered_sql(v_entity, 'pg_temp.rowferry_named', true));
+      execute format('create temp view rowferry_proved as select from %s p', rowferry._filtered_sql(v_entity, 'pg_temp.rowferry_proving', true));
     end if;
     raise exception using errcode = 'RF101', message = 'the attempt leaves nothing';
   exception
@@ -142,5 +154,5 @@ begin
   end if;
 end
 $$;
-comment on function rowferry._check_filter(regclass, text) is 'A filter as PostgreSQL spells it, with its columns and their types; raises the reason why it can be none.';
-revoke all on function rowferry._check_filter(regclass, text) from public;
+comment on function rowferry._check_filter(regclass, text, boolean) is 'A filter as PostgreSQL spells it, with its columns and their types; raises the reason why it can be none.';
+revoke all on function rowferry._check_filter(regclass, text, boolean) from public;

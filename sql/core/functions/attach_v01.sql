@@ -25,6 +25,7 @@ set quote_all_identifiers = off
 set standard_conforming_strings = on
 set transform_null_equals = off
 set array_nulls = on
+set plpgsql.extra_errors = none
 set lock_timeout = '5s'
 as $$
 declare
@@ -42,7 +43,7 @@ begin
   if found then
     -- Proved again, with the types that its columns have now.
     v_given := (rowferry._check_filter(p_table, p_filter)).o_filter;
-    v_kept := rowferry._check_filter(p_table, v_entity.filter);
+    v_kept := rowferry._check_filter(p_table, v_entity.filter, p_kept => true);
     if not (p_filter is null or v_given is not distinct from v_kept.o_filter)
       or exists (
         select from (values (p_peer, null, v_entity.peer), (p_conflict_rule, 'newest', v_entity.conflict_rule), (p_orphan_rule, 'hold', v_entity.orphan_rule),

@@ -39,6 +39,7 @@ set bytea_output = 'hex'
 set lc_monetary = 'C'
 set xmloption = 'content'
 set array_nulls = on
+set plpgsql.extra_errors = none
 set lock_timeout = '100ms'
 set jit = off
 set plan_cache_mode = force_generic_plan  -- planning for an array of 20,000 keys takes longer than finding them
