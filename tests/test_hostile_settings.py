@@ -1,4 +1,4 @@
-"""Settings of a database, a role or a session change neither what is captured, nor what a filter means, nor whether batches move."""
+"""Settings of a database, a role or a session change neither what is captured nor what a filter means, and batches move."""
 
 import subprocess
 from dataclasses import replace
