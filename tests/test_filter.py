@@ -287,7 +287,7 @@ def test_operators_of_others_do_not_stand_in_for_those_of_a_filter(nodes: Nodes)
     nodes.crm.sql("create table things (id integer primary key, kind public.kind)")
     nodes.billing.sql("create table things (id integer primary key, kind text)")
     nodes.crm.sql("grant usage on schema public to rowferry_owner")
-    nodes.crm.sql("select rowferry.attach('things', p_filter => 'kind = ''a''::public.kind')")
+    nodes.crm.sql("select rowferry.attach('things', p_filter => 'kind = ''a''')")
     nodes.billing.sql("select rowferry.attach('things')")
     body = "begin raise exception 'hijacked'; end"
     nodes.crm.sql(f"create function public.never(kind, kind) returns boolean language plpgsql as $${body}$$")
@@ -348,13 +348,13 @@ def test_a_filter_means_what_it_meant_where_it_was_written(nodes: Nodes) -> None
         "alter type mood rename value 'good' to 'better'",
     ],
 )
-def test_check_names_a_filter_that_can_be_evaluated_no_longer(nodes: Nodes, change: str) -> None:
+def test_check_names_a_filter_that_no_longer_says_what_it_said(nodes: Nodes, change: str) -> None:
     nodes.crm.sql(f"create type mood as enum ('good', 'bad'); {TABLE}; alter table customers add mood mood")
     nodes.crm.sql(
         "select rowferry.attach('customers', p_columns => %s, p_filter => %s)",
         ['["id", "name"]', "country = 'CH' or mood = 'good'"],
     )
-    problems = "select problem from rowferry.drift() where problem like 'its filter cannot be evaluated%'"
+    problems = "select problem from rowferry.drift() where problem like 'its filter %'"
     assert nodes.crm.sql(problems) == []
     nodes.crm.sql(change)
     assert len(nodes.crm.sql(problems)) == 1

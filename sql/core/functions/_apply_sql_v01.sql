@@ -11,8 +11,8 @@ set search_path = pg_catalog, pg_temp
 as $function$
 declare
   v_head text := E'language plpgsql\nsecurity definer\nset search_path = %s\nset row_security = off\n'
-    || E'set datestyle = \'ISO, YMD\'\nset intervalstyle = \'postgres\'\nset timezone = \'UTC\'\nset extra_float_digits = 1\n'
-    || E'set bytea_output = \'hex\'\nset lc_monetary = \'C\'\nset xmloption = \'content\'\nset array_nulls = on\nas $rowferry$\n#variable_conflict use_column\n';
+    || E'set datestyle = ''ISO, YMD''\nset intervalstyle = ''postgres''\nset timezone = ''UTC''\nset extra_float_digits = 1\n'
+    || E'set bytea_output = ''hex''\nset lc_monetary = ''C''\nset xmloption = ''content''\nset array_nulls = on\nas $rowferry$\n#variable_conflict use_column\n';
   v_check text := rowferry._definer_check_sql(p_entity);
   v_path text;
   v_keys_from text := rowferry._keys_sql(p_entity, '$1');
@@ -34,7 +34,9 @@ declare
   v_selected text;
   v_immediate boolean;
   v_write text;
-  v_within text := case when p_entity.filter is not null then format('rowferry.%I(t.*)', rowferry._object_name('within_', p_entity.name)) end;
+  v_within text := rowferry._filter_sql(p_entity, 't');
+  v_pin constant text := E'  perform pg_catalog.set_config(''search_path'', ''pg_catalog, pg_temp'', true);\n';
+  v_unpin text;
   v_outside text;
   v_handler constant text[] := parse_ident(p_entity.on_apply);
   v_names constant text[] := parse_ident(p_entity.inbound);
@@ -64,7 +66,7 @@ begin
     string_agg(format('%I = %s', c.local, c.value), ', ' order by c.position) filter (where c.moving),
     string_agg(format('t.%I::%s', c.local, c.type), ', ' order by c.position) filter (where c.moving),
     string_agg(format('%s::%s', c.value, c.full_type), ', ' order by c.position) filter (where c.moving),
-    string_agg(format(case when c.output like 'pg\_catalog.%' then '%s operator(pg_catalog.<>) %1$s::%s'
+    string_agg(format(case when c.output like E'pg\\_catalog.%' then '%s operator(pg_catalog.<>) %1$s::%s'
       else 'row(%s)::record operator(pg_catalog.*<>) row(%1$s::%s)::record' end, c.value, c.full_type), ' or ' order by c.position) filter (where c.lossy),
     '(select ' || string_agg(format('pg_catalog.unnest(($1[%s])::%s[]) as c%1$s', c.position, case when c.typed then c.type else 'text' end), ', '
       order by c.position) filter (where c.lossy) || ') u',
@@ -85,13 +87,16 @@ begin
       join pg_attribute a on a.attrelid = i.indrelid and a.attnum = k)
       = (select array_agg(c.local order by c.local collate "C") from rowferry._entity_columns(p_entity) c where c.key_position is not null);
 
-  -- Before and after: neither a row that is not kept in sync is overwritten, nor does one become such a row.
-  v_outside := case when v_within is null then '' else format($f$  if exists (select from %s t join %s on %s where not %s) then
+  v_unpin := format(E'  perform pg_catalog.set_config(''search_path'', %L, true);\n', v_path);
+
+  -- Before and after: neither a row that is not kept in sync is overwritten, nor does one become such a row. Without users' schemas in the path, whose operators might be
+  -- taken for those of the filter.
+  v_outside := case when v_within is null then '' else v_pin || format($f$  if exists (select from %s t join %s on %s where not %s) then
     raise exception using errcode = '23514', message = 'the row is outside of the filter of the other node',
       hint = %L;
   end if;
-$f$, p_entity.relation, v_from, v_key_join, v_within, format('There only rows of %s with %s are kept in sync: change the row, here or there, or give the change up: select rowferry.skip(id, reason);',
-    p_entity.relation, p_entity.filter)) end;
+%s$f$, p_entity.relation, v_from, v_key_join, v_within, format('There only rows of %s with %s are kept in sync: change the row, here or there, or give the change up: select rowferry.skip(id, reason);',
+    p_entity.relation, p_entity.filter), v_unpin) end;
 
   -- A deferrable key cannot arbitrate: update what is there, then insert what is not.
   v_write := case when v_immediate then format($f$
@@ -185,7 +190,7 @@ $f$, p_entity.relation, v_inserted, v_selected, v_from, v_outside) end, v_inboun
 )
 returns void
 %2$sbegin
-%4$s  execute %3$L using $1;
+%4$s%5$s  execute %3$L using $1;
 end
 $rowferry$$f$,
     rowferry._object_name('delete_', p_entity.name), format(v_head, v_path),
@@ -194,7 +199,11 @@ $rowferry$$f$,
         select format('%s t where t.%I operator(pg_catalog.=) any (array(select pg_catalog.unnest($1::%s[])))', p_entity.relation, c.local, c.type)
         from rowferry._entity_columns(p_entity) c
         where c.key_position is not null and cardinality(p_entity.key_columns) = 1),
-      format('%s t using %s where %s', p_entity.relation, v_keys_from, v_keys_join)) || coalesce(' and ' || v_within, ''), v_check);
+      format('%s t using %s where %s', p_entity.relation, v_keys_from, v_keys_join)), v_check,
+    -- What is outside of the filter stays, and what is within can leave it no more.
+    case when v_within is null then '' else v_pin || format(E'  execute %L into $1 using $1;\n',
+      format('select array(select %s from %s t join %s on %s where %s for update of t)', rowferry._record_id_sql(p_entity, 't'), p_entity.relation, v_keys_from, v_keys_join, v_within))
+      || v_unpin end);
 
   return next format($f$create or replace function rowferry.%1$I(
   p_keys text[]

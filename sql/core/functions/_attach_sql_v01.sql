@@ -15,10 +15,10 @@ declare
 begin
   return next format('select setval(''rowferry.entity_ids'', %s)', p_entity.id);
   return next format('insert into rowferry.entities (id, name, peer, relation, key_columns, key_types, columns, local_columns, conflict_rule, orphan_rule, truncate_rule,' || E'\n'
-    || '  direction, filter, filter_left, outbound, inbound, on_apply)' || E'\n'
-    || 'values (%s, %L, %L, %L, %L, %L, %L, %L, %L, %L, %L, %L, %L, %L, %L, %L, %L)', p_entity.id, p_entity.name, p_entity.peer, p_entity.relation::text,
+    || '  direction, filter, filter_columns, filter_types, filter_left, outbound, inbound, on_apply)' || E'\n'
+    || 'values (%s, %L, %L, %L, %L, %L, %L, %L, %L, %L, %L, %L, %L, %L, %L, %L, %L, %L, %L)', p_entity.id, p_entity.name, p_entity.peer, p_entity.relation::text,
     p_entity.key_columns, p_entity.key_types, p_entity.columns, p_entity.local_columns, p_entity.conflict_rule, p_entity.orphan_rule, p_entity.truncate_rule,
-    p_entity.direction, p_entity.filter, p_entity.filter_left, p_entity.outbound, p_entity.inbound, p_entity.on_apply);
+    p_entity.direction, p_entity.filter, p_entity.filter_columns, p_entity.filter_types, p_entity.filter_left, p_entity.outbound, p_entity.inbound, p_entity.on_apply);
   if p_entity.direction <> 'receive' then
     return next rowferry._capture_sql(p_entity);
     return next format('alter function rowferry.%I() owner to rowferry_owner', rowferry._object_name('capture_', p_entity.name));
@@ -26,7 +26,6 @@ begin
   if v_lend then
     return next format('grant create on schema rowferry to %s', v_owner);
   end if;
-  return query select rowferry._within_sql(p_entity);
   return next rowferry._read_sql(p_entity);
   return next rowferry._hash_sql(p_entity);
   return query select rowferry._apply_sql(p_entity);

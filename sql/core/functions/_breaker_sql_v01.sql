@@ -19,6 +19,7 @@ security definer
 set search_path = pg_catalog, pg_temp
 set row_security = off
 as $rowferry$
+#variable_conflict use_column
 declare
   v_pages constant float8 := (
     select sum(pg_relation_size(r.relid)) / current_setting('block_size')::integer

@@ -2,7 +2,7 @@
 -- table row triggers are used, since a statement trigger would miss writes that name a partition. The function has more rights than
 -- the table's owner: it calls output functions and compares bytes and text, so that no cast, operator or function of others runs.
 -- It is part of every statement of the users: no look at the catalog, which static SQL makes needless, and no SET, hence each name qualified.
--- A filter is not so spelled, and is looked at in old and new rows: one that enters it or leaves it comes or goes.
+-- A filter sees its columns in the types that it was proved with. It is not so spelled, and is looked at in old and new rows: one that enters it or leaves it comes or goes.
 create or replace function rowferry._capture_sql(
   p_entity rowferry.entities
 )
@@ -21,20 +21,25 @@ declare
   v_image text;
   v_settings text;
   v_body text;
-  v_new_rows constant text := coalesce('(select * from new_rows where ' || p_entity.filter || ')', 'new_rows');
-  v_old_rows constant text := coalesce('(select * from old_rows where ' || p_entity.filter || ')', 'old_rows');
-  v_new_within constant text := rowferry._filter_sql(p_entity, 'new');
-  v_old_within constant text := rowferry._filter_sql(p_entity, 'old');
+  v_new_rows constant text := rowferry._filtered_sql(p_entity, 'new_rows', true);
+  v_old_rows constant text := rowferry._filtered_sql(p_entity, 'old_rows', true);
+  v_new_within constant text := rowferry._filter_sql(p_entity, 'new', true);
+  v_old_within constant text := rowferry._filter_sql(p_entity, 'old', true);
 begin
   select string_agg(distinct s.clause, '' order by s.clause) into v_settings
   from rowferry._entity_columns(p_entity) c
   cross join lateral (values
-    ('date|timestamp%', E'\nset datestyle = \'ISO, YMD\''),
-    ('timestamp with%', E'\nset timezone = \'UTC\''),
-    ('bytea', E'\nset bytea_output = \'hex\'')) s (types, clause)
+    ('date|timestamp%', E'\nset datestyle = ''ISO, YMD'''),
+    ('timestamp with%', E'\nset timezone = ''UTC'''),
+    ('bytea', E'\nset bytea_output = ''hex''')) s (types, clause)
   where c.key_position is not null and c.type similar to s.types;
   if p_entity.filter is not null then
-    v_settings := concat(v_settings, E'\nset search_path = pg_catalog, pg_temp');
+    -- What a literal or a function of the filter may depend on.
+    v_settings := concat(v_settings, E'\nset search_path = pg_catalog, pg_temp', (
+      select string_agg(s.clause, '' order by s.clause)
+      from (values ('null', E'\nset array_nulls = on'), ('quote_ident', E'\nset quote_all_identifiers = off'), ('money', E'\nset lc_monetary = ''C'''),
+        ('xml', E'\nset xmloption = ''content''')) s (word, clause)
+      where strpos(lower(p_entity.filter), s.word) > 0));
   end if;
 
   select string_agg('%1$s.' || replace(quote_ident(c), '%', '%%'), ', ') into v_image from unnest(rowferry._captured_columns(p_entity)) c;

@@ -13,10 +13,10 @@ stable
 set search_path = pg_catalog, pg_temp
 as $$
   with wanted as (
-    select e.name as entity, e.relation, d.ddl, substring(d.ddl from '^create trigger (\w+)') as trigger
+    select e.name as entity, e.relation, d.ddl, substring(d.ddl from E'^create trigger (\\w+)') as trigger
     from rowferry.entities e
     cross join lateral rowferry._triggers_sql(e) d (ddl)
-    where e.peer = coalesce(p_peer, e.peer) and d.ddl like 'create trigger rowferry\_capture%'
+    where e.peer = coalesce(p_peer, e.peer) and d.ddl like E'create trigger rowferry\\_capture%'
       and exists (select from pg_class c where c.oid = e.relation)
   )
   select 'error', w.relation::text, f.problem, f.fix
@@ -24,13 +24,13 @@ as $$
   left join pg_trigger t on t.tgrelid = w.relation and t.tgname = w.trigger
   cross join lateral (
     select format('its trigger %s is gone: changes are not captured', w.trigger) as problem,
-      format('%s; alter table %s enable always trigger %s; select rowferry.backfill(%L);', regexp_replace(w.ddl, '\s+', ' ', 'g'), w.relation, w.trigger, w.entity) as fix
+      format('%s; alter table %s enable always trigger %s; select rowferry.backfill(%L);', regexp_replace(w.ddl, E'\\s+', ' ', 'g'), w.relation, w.trigger, w.entity) as fix
     where t.oid is null
     union all
     select format('its trigger %s was altered', w.trigger),
-      format('drop trigger %s on %s; %s; alter table %s enable always trigger %s; select rowferry.backfill(%L);', w.trigger, w.relation, regexp_replace(w.ddl, '\s+', ' ', 'g'),
+      format('drop trigger %s on %s; %s; alter table %s enable always trigger %s; select rowferry.backfill(%L);', w.trigger, w.relation, regexp_replace(w.ddl, E'\\s+', ' ', 'g'),
         w.relation, w.trigger, w.entity)
-    where lower(regexp_replace(pg_get_triggerdef(t.oid), '\s+', ' ', 'g')) <> lower(regexp_replace(w.ddl, '\s+', ' ', 'g'))
+    where lower(regexp_replace(pg_get_triggerdef(t.oid), E'\\s+', ' ', 'g')) <> lower(regexp_replace(w.ddl, E'\\s+', ' ', 'g'))
     union all
     select case t.tgenabled when 'D' then format('its trigger %s is disabled: changes are not captured', w.trigger)
         else format('its trigger %s is not enabled always: changes of some sessions are not captured', w.trigger) end,

@@ -40,14 +40,14 @@ begin
     from (
       select m.token[1], m.ord, sum(case m.token[1] when '{' then 1 when '}' then -1 else 0 end) over (order by m.ord)
       from pg_rewrite w
-      cross join lateral regexp_matches(w.ev_action::text, '(\\.|[{}]|[^\\{}]+)', 'g') with ordinality m (token, ord)
+      cross join lateral regexp_matches(w.ev_action::text, E'(\\\\.|[{}]|[^\\\\{}]+)', 'g') with ordinality m (token, ord)
       where w.ev_class = v_view.oid and w.rulename = '_RETURN'
     ) t (token, ord, depth)
     where t.depth <= 2 and t.token not in ('{', '}'));
   -- Bit 4: PostgreSQL could update through it, so its FROM is one relation; a rule of somebody's would say so too. It locks nothing, and uses no system column.
   if pg_relation_is_updatable(v_view.oid, false) & 4 = 0 or exists (select from pg_rewrite w where w.ev_class = v_view.oid and w.rulename <> '_RETURN')
-    or v_query ~ ':rowMarks \(' or exists (select from pg_rewrite w where w.ev_class = v_view.oid and w.ev_action::text ~ ':varattno -')
-    or v_query !~ ':jointree FROMEXPR :fromlist \(\) :quals <>'
+    or v_query ~ E':rowMarks \\(' or exists (select from pg_rewrite w where w.ev_class = v_view.oid and w.ev_action::text ~ ':varattno -')
+    or v_query !~ E':jointree FROMEXPR :fromlist \\(\\) :quals <>'
     or not exists (select from regexp_split_to_table(v_query, 'RANGETBLENTRY|:jointree') r (entry) where r.entry ~ format(':relid %s .*:inh true|:inh true.*:relid %1$s ', p_entity.relation::oid)) then
     raise exception using errcode = 'RF013', message = 'the outbound view does not give one row for each row of the table', detail = format('%s.', v_view.oid::regclass), hint = v_hint;
   end if;
@@ -55,7 +55,7 @@ begin
   from pg_attribute v
   join pg_attribute a on a.attrelid = p_entity.relation and a.attnum > 0 and not a.attisdropped and a.attname = v.attname
   where v.attrelid = v_view.oid and v.attnum > 0
-    and v_query !~ format(':resno %s :resname (?:\\.|[^\\ ])+ :ressortgroupref \d+ :resorigtbl %s :resorigcol %s ', v.attnum, p_entity.relation::oid, a.attnum);
+    and v_query !~ format(E':resno %s :resname (?:\\\\.|[^\\\\ ])+ :ressortgroupref \\d+ :resorigtbl %s :resorigcol %s ', v.attnum, p_entity.relation::oid, a.attnum);
   if v_names is not null then
     raise exception using errcode = 'RF013', message = 'a column of the outbound view has the name of a column of the table, and is another', detail = format('%s: %s.', v_view.oid::regclass, v_names),
       hint = 'Give it another name; p_columns says how it is called on its way: p_columns => ''{"id": "id", "email": "address"}''.';

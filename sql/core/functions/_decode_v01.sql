@@ -30,7 +30,7 @@ declare
   v_values text[];
   v_section rowferry._section;
 begin
-  v_line := regexp_match(encode(substring(p_envelope from 1 for 120), 'escape'), '^rowferry (\d{1,4}) ([0-9a-f]{1,16}) (\d{1,9})\n');
+  v_line := regexp_match(encode(substring(p_envelope from 1 for 120), 'escape'), E'^rowferry (\\d{1,4}) ([0-9a-f]{1,16}) (\\d{1,9})\\n');
   if v_line is null then
     raise exception using errcode = 'RF004', message = 'this is not an envelope of rowferry',
       hint = 'Envelopes are made by rowferry.process_batch() on the peer; nothing was applied.';
@@ -39,7 +39,7 @@ begin
   if o_format > 1 then
     return;
   end if;
-  v_at := position('\x0a'::bytea in p_envelope) + 1;
+  v_at := position(E'\\x0a'::bytea in p_envelope) + 1;
   begin
     v_whole := to_hex(hashtextextended(convert_from(substring(p_envelope from v_at), 'UTF8') collate "C", 0)) = v_line[2]
       and v_line[3]::integer <= octet_length(p_envelope) - v_at + 1;

@@ -13,19 +13,19 @@ set search_path = pg_catalog, pg_temp
 as $$
   select d.function, p.oid is null, d.ddl
   from (
-    select a.ddl, split_part(a.ddl, '$rowferry$', 1) as head, (parse_ident(substring(a.ddl from '^create or replace function rowferry\.("(?:[^"]|"")+"|[^"(]+)\(')))[1] as function
+    select a.ddl, split_part(a.ddl, '$rowferry$', 1) as head, (parse_ident(substring(a.ddl from E'^create or replace function rowferry\\.("(?:[^"]|"")+"|[^"(]+)\\(')))[1] as function
     from rowferry._attach_sql(p_entity) a (ddl)
     where a.ddl like 'create or replace function %'
   ) d
   left join pg_proc p on p.pronamespace = 'rowferry'::regnamespace and p.proname = d.function
   where (select count(*) from rowferry._entity_columns(p_entity)) = cardinality(p_entity.columns)
     and (p_entity.inbound is null or exists (select from rowferry._inbound_columns(p_entity)))
-    and (p.oid is null or p.prosrc <> split_part(d.ddl, '$rowferry$', 2) or not p.prosecdef or (p.provolatile = 's') <> (d.head ~ '\nstable\n')
+    and (p.oid is null or p.prosrc <> split_part(d.ddl, '$rowferry$', 2) or not p.prosecdef or (p.provolatile = 's') <> (d.head ~ E'\\nstable\\n')
       or array(select lower(split_part(c, '=', 1)) || substr(c, strpos(c, '=')) as c from unnest(p.proconfig) c order by 1)
-        <> array(select s[1] || '=' || replace(regexp_replace(s[2], '  --.*$', ''), '''', '') from regexp_matches(d.head, '\nset (\w+) = ([^\n]+)', 'g') s order by 1)
+        <> array(select s[1] || '=' || replace(regexp_replace(s[2], '  --.*$', ''), '''', '') from regexp_matches(d.head, E'\\nset (\\w+) = ([^\\n]+)', 'g') s order by 1)
         -- A schema's name that holds a newline or a quotation mark is in search_path, and not worth the trouble.
-        and not exists (select from pg_class c join pg_namespace n on n.oid = c.relnamespace where c.oid = p_entity.relation and n.nspname ~ '[\n'']')
-      or coalesce(cardinality(p.proconfig), 0) <> (select count(*) from regexp_matches(d.head, '\nset ', 'g')))
+        and not exists (select from pg_class c join pg_namespace n on n.oid = c.relnamespace where c.oid = p_entity.relation and n.nspname ~ E'[\\n'']')
+      or coalesce(cardinality(p.proconfig), 0) <> (select count(*) from regexp_matches(d.head, E'\\nset ', 'g')))
 $$;
 comment on function rowferry._differing_functions(rowferry.entities) is 'Generated functions of an entity that attach() would make otherwise today.';
 revoke all on function rowferry._differing_functions(rowferry.entities) from public;

@@ -5,7 +5,6 @@ create or replace function rowferry._entity_functions(
 returns table (
   name text,
   signature text,
-  takes_row boolean,
   of_table_owner boolean,
   comment text
 )
@@ -13,7 +12,7 @@ language sql
 stable
 set search_path = pg_catalog, pg_temp
 as $$
-  select rowferry._object_name(f.prefix, p_entity.name), format('%I(%s)', rowferry._object_name(f.prefix, p_entity.name), f.arguments), f.prefix = 'within_', f.prefix <> 'capture_',
+  select rowferry._object_name(f.prefix, p_entity.name), format('%I(%s)', rowferry._object_name(f.prefix, p_entity.name), f.arguments), f.prefix <> 'capture_',
     format(f.comment, p_entity.relation)
   from (values
     ('capture_', '', 'Writes an event for each change of a row of %s.'),
@@ -29,12 +28,10 @@ as $$
     ('count_', '', 'About how many rows %s has.'),
     ('emptied_', 'regclass', 'Keys of the rows of %s, or of one partition of it, that are about to be truncated.'),
     ('sequences_', '', 'Where the sequences stand that feed columns of %s.'),
-    ('merge_', 'text[], text[], text[]', 'Merges rows of %s that both nodes changed.'),
-    ('within_', p_entity.relation::text, 'Whether a row of %s is in its filter.')
+    ('merge_', 'text[], text[], text[]', 'Merges rows of %s that both nodes changed.')
   ) f (prefix, arguments, comment)
   where case f.prefix
     when 'merge_' then p_entity.conflict_rule like 'merge:%' and rowferry._is_arbiter(p_entity.peer)
-    when 'within_' then p_entity.filter is not null
     when 'capture_' then p_entity.direction <> 'receive'
     else true end
 $$;

@@ -1,25 +1,31 @@
--- Why an entity's filter can be evaluated no longer; null: it can, or there is none. It is parsed as capture does, with the rights of rowferry_owner, against columns that
--- are named and typed as those of the table are now.
+-- What has become wrong with an entity's filter; null: nothing, or there is none. It is told by the catalog alone: nothing of the filter, nor of a type of somebody's, is evaluated.
 create or replace function rowferry._filter_problem(
   p_entity rowferry.entities
 )
 returns text
-language plpgsql
+language sql
 stable
 set search_path = pg_catalog, pg_temp
 as $$
-begin
-  if p_entity.filter is not null then
-    execute format('select from (select %s) f where %s', (
-      select string_agg(format('null::%s as %I', format_type(a.atttypid, a.atttypmod), a.attname), ', ')
-      from pg_attribute a
-      where a.attrelid = p_entity.relation and a.attnum > 0 and not a.attisdropped), p_entity.filter);
-  end if;
-  return null;
-exception
-  when syntax_error_or_access_rule_violation or data_exception or invalid_schema_name or undefined_object then
-    return sqlerrm;
-end
+  with recursive base (name, pinned, oid) as (
+    select c.name, c.type, a.atttypid
+    from unnest(p_entity.filter_columns, p_entity.filter_types) c (name, type)
+    left join pg_attribute a on a.attrelid = p_entity.relation and a.attname = c.name and a.attnum > 0 and not a.attisdropped
+    where p_entity.filter is not null
+    union all
+    select b.name, b.pinned, t.typbasetype from base b join pg_type t on t.oid = b.oid and t.typtype = 'd'
+  )
+  select coalesce(
+    'its filter cannot be evaluated, so all writes fail: ' || string_agg(case
+        when b.oid is null then format('column %I is gone', b.name)
+        when starts_with(b.pinned, 'enum{') then case when t.typtype <> 'e' then format('column %I was of an enum and is of type %s', b.name, format_type(b.oid, -1)) end
+        when b.oid is distinct from to_regtype(b.pinned) then format('column %I was of type %s and is of type %s', b.name, b.pinned, format_type(b.oid, -1)) end, ', ' order by b.name),
+    'its filter names what is no longer a value of an enum: ' || string_agg(format('%L of column %I', l.label, b.name), ', ' order by b.name, l.label) filter (where l.label is not null))
+  from base b
+  left join pg_type t on t.oid = b.oid
+  left join lateral unnest(case when starts_with(b.pinned, 'enum{') and t.typtype = 'e' then substr(b.pinned, 5)::text[] end) l (label)
+    on not exists (select from pg_enum e where e.enumtypid = t.oid and e.enumlabel = l.label)
+  where t.typtype is distinct from 'd'
 $$;
-comment on function rowferry._filter_problem(rowferry.entities) is 'Why an entity''s filter can be evaluated no longer.';
+comment on function rowferry._filter_problem(rowferry.entities) is 'What has become wrong with an entity''s filter.';
 revoke all on function rowferry._filter_problem(rowferry.entities) from public;

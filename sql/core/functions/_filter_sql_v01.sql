@@ -2,14 +2,15 @@
 -- not qualified: hence a FROM item in which they are the only ones.
 create or replace function rowferry._filter_sql(
   p_entity rowferry.entities,
-  p_row text
+  p_row text,
+  p_unaltered boolean default false
 )
 returns text
 language sql
-immutable
+stable
 set search_path = pg_catalog, pg_temp
 as $$
-  select format('coalesce((select %s from (select %s.*) f), false)', p_entity.filter, p_row) where p_entity.filter is not null
+  select format('coalesce((select %s from (select %s) f), false)', p_entity.filter, rowferry._pinned_sql(p_entity, p_row, p_unaltered)) where p_entity.filter is not null
 $$;
-comment on function rowferry._filter_sql(rowferry.entities, text) is 'SQL condition for the rows of an entity''s table that are kept in sync.';
-revoke all on function rowferry._filter_sql(rowferry.entities, text) from public;
+comment on function rowferry._filter_sql(rowferry.entities, text, boolean) is 'SQL condition for the rows of an entity''s table that are kept in sync.';
+revoke all on function rowferry._filter_sql(rowferry.entities, text, boolean) from public;

@@ -17,7 +17,7 @@ as $$
   left join pg_class c on c.oid = e.relation
   cross join lateral rowferry._entity_functions(e) f
   join pg_proc p on p.pronamespace = 'rowferry'::regnamespace and p.proname = f.name
-    and case when f.takes_row then p.proargtypes = c.reltype::text::oidvector else p.oid = to_regprocedure('rowferry.' || f.signature) end
+    and p.oid = to_regprocedure('rowferry.' || f.signature)
   cross join lateral (
     select case when f.of_table_owner then c.relowner else r.id end, case when f.of_table_owner then r.id else c.relowner end
     from (select 'rowferry_owner'::regrole::oid) r (id)) o (belongs_to, caller)

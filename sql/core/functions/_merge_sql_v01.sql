@@ -18,6 +18,7 @@ declare
   v_values text;
   v_record_id constant text := rowferry._record_id_sql(p_entity, 't');
   v_within text;
+  v_find_within text := '';
 begin
   if p_entity.conflict_rule not like 'merge:%' or not rowferry._is_arbiter(p_entity.peer) then
     return;
@@ -32,11 +33,12 @@ begin
   into v_from, v_join, v_values
   from rowferry._entity_columns(p_entity) c;
   if p_entity.filter is not null then
-    v_within := (
-      select format(' where exists (select from %s r where %s and rowferry.%I(r.*))', p_entity.relation,
-        string_agg(format('r.%I operator(pg_catalog.=) k.k%s', c.local, c.key_position), ' and ' order by c.key_position), rowferry._object_name('within_', p_entity.name))
-      from rowferry._entity_columns(p_entity) c
-      where c.key_position is not null);
+    -- Looked for without users' schemas in the path, whose operators might be taken for those of the filter.
+    v_find_within := format($f$  perform pg_catalog.set_config('search_path', 'pg_catalog, pg_temp', true);
+  v_within := array(select %s from %s t join %s on %s where %s);
+  perform pg_catalog.set_config('search_path', %L, true);
+$f$, v_record_id, p_entity.relation, rowferry._keys_sql(p_entity, '$1'), v_join, rowferry._filter_sql(p_entity, 't'), v_path);
+    v_within := format(' where %s operator(pg_catalog.=) any ($4)', v_record_id);
   end if;
 
   return next format($f$create or replace function rowferry.%1$I(
@@ -60,10 +62,10 @@ set lc_monetary = 'C'
 set xmloption = 'content'
 set array_nulls = on
 as $rowferry$
-begin
-%3$s  execute %4$s
+%5$sbegin
+%3$s%6$s  execute %4$s
   into o_keys, o_columns, o_moved
-  using $1, $2, $3;
+  using $1, $2, $3%7$s;
 end
 $rowferry$$f$,
     rowferry._object_name('merge_', p_entity.name), v_path, v_owner_check,
@@ -87,7 +89,8 @@ $rowferry$$f$,
     pg_catalog.array_agg(x.record_id) filter (where %3$s operator(pg_catalog.<>) x.record_id)
   from merged x
   cross join lateral (select (x.image).*) t
-  where not x.image is null$f$, replace(v_from, ') u (', ', pg_catalog.unnest($2)) u ('), v_values, v_record_id)));
+  where not x.image is null$f$, replace(v_from, ') u (', ', pg_catalog.unnest($2)) u ('), v_values, v_record_id)),
+    case when v_within is null then '' else E'#variable_conflict use_column\ndeclare\n  v_within text[];\n' end, v_find_within, case when v_within is null then '' else ', v_within' end);
 end
 $function$;
 comment on function rowferry._merge_sql(rowferry.entities) is 'DDL of the function that merges rows which both sides changed.';

@@ -128,7 +128,7 @@ begin
     raise exception using errcode = 'RF010', message = 'p_columns must name columns of the table or of its outbound view, each once',
       detail = case when v_names is null then 'A column stands twice, or there is none.'
         else format('%s has no such column, or it is generated: %s.', v_shape, v_names) end,
-      hint = 'Give a map from entity column to column, or an array of columns; \d shows the table.';
+      hint = E'Give a map from entity column to column, or an array of columns; \\d shows the table.';
   end if;
   select array_agg(m.key order by m.key collate "C"), array_agg(m.value order by m.key collate "C")
   into v_entity.columns, v_entity.local_columns
@@ -142,7 +142,7 @@ begin
   end if;
   select string_agg(format('%s %s', c.local, c.type), ', ') into v_names
   from rowferry._entity_columns(v_entity) c
-  where regexp_replace(c.type, '(\[\])+$', '') in ('oid', 'oidvector', 'xid', 'cid', 'tid', 'regproc', 'regprocedure', 'regoper', 'regoperator', 'regclass', 'regcollation', 'regtype',
+  where regexp_replace(c.type, E'(\\[\\])+$', '') in ('oid', 'oidvector', 'xid', 'cid', 'tid', 'regproc', 'regprocedure', 'regoper', 'regoperator', 'regclass', 'regcollation', 'regtype',
     'regrole', 'regnamespace', 'regconfig', 'regdictionary', 'pg_snapshot', 'txid_snapshot', 'xid8');
   if v_names is not null then
     raise exception using errcode = 'RF010', message = 'a column holds what has a meaning in this database only',

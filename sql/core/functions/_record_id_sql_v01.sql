@@ -20,9 +20,9 @@ as $$
         when 'boolean' then 'case when pg_catalog.concat(%s) operator(pg_catalog.=) ''t'' then ''true'' else ''false'' end'
         else 'pg_catalog.concat(%s)' end,
         case when not p_unaltered then format('%s.%I', p_alias, c.local)
-          -- By the base type, since the schema of a domain or an enum may be closed to capture; a cast of a domain is never called.
+          -- By the base type, since the schema of a domain or an enum may be closed to capture; no cast is called, since the null beside a domain's value has no type.
           when b.typtype = 'e' then format('pg_catalog.enum_out(%s.%I)', p_alias, c.local)
-          when t.typtype = 'd' then format('rowferry._unaltered(coalesce(%s.%I, null::pg_catalog.%I), null::pg_catalog.%3$I)', p_alias, c.local, b.typname)
+          when t.typtype = 'd' then format('rowferry._unaltered(coalesce(%s.%I, null), null::pg_catalog.%I)', p_alias, c.local, b.typname)
           else format('rowferry._unaltered(%s.%I, null::pg_catalog.%I)', p_alias, c.local, b.typname) end) as text
     from rowferry._entity_columns(p_entity) c
     join pg_attribute a on a.attrelid = p_entity.relation and a.attname = c.local

@@ -11,7 +11,7 @@ as $$
     select format('pid %s', a.pid) || coalesce(' of ' || a.usename, '') || coalesce(' on ' || host(a.client_addr), '')
       || coalesce(', ' || nullif(a.application_name, ''), '') || coalesce(', ' || a.state, '')
       || case when a.backend_type is null then ' (grant pg_read_all_stats to rowferry_owner; shows since when and its statement)'
-        else coalesce(': ' || nullif(left(regexp_replace(a.query, '\s+', ' ', 'g'), 60), ''), '') end
+        else coalesce(': ' || nullif(left(regexp_replace(a.query, E'\\s+', ' ', 'g'), 60), ''), '') end
     from pg_stat_activity a
     where a.pid = p_pid), format('pid %s, gone since', p_pid))
 $$;

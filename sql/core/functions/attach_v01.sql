@@ -22,10 +22,16 @@ returns setof text
 language plpgsql
 set search_path = pg_catalog, pg_temp
 set quote_all_identifiers = off
+set standard_conforming_strings = on
+set transform_null_equals = off
+set array_nulls = on
+set plpgsql.extra_errors = none
 set lock_timeout = '5s'
 as $$
 declare
   v_entity rowferry.entities;
+  v_given text;
+  v_kept record;
   v_statement text;
   v_statements text[];
   v_warning text := rowferry._server_warning(current_setting('server_version_num')::integer);
@@ -35,7 +41,10 @@ begin
   end if;
   select e.* into v_entity from rowferry.entities e where e.relation = p_table and e.name = coalesce(p_entity, e.name);
   if found then
-    if not (p_filter is null or rowferry._check_filter(p_table, p_filter) is not distinct from v_entity.filter)
+    -- Proved again, with the types that its columns have now.
+    v_given := (rowferry._check_filter(p_table, p_filter)).o_filter;
+    v_kept := rowferry._check_filter(p_table, v_entity.filter, p_kept => true);
+    if not (p_filter is null or v_given is not distinct from v_kept.o_filter)
       or exists (
         select from (values (p_peer, null, v_entity.peer), (p_conflict_rule, 'newest', v_entity.conflict_rule), (p_orphan_rule, 'hold', v_entity.orphan_rule),
           (p_truncate, 'refuse', v_entity.truncate_rule), (p_direction, 'both', v_entity.direction), (p_filter_left, 'delete', v_entity.filter_left),
@@ -44,7 +53,14 @@ begin
       raise exception using errcode = 'RF011', message = 'already attached, and otherwise', detail = format('Entity %s is table %s.', v_entity.name, p_table),
         hint = format('To change it, select rowferry.detach(%L); and attach it again; rules also by select rowferry.set_rules(%1$L, ..).', v_entity.name);
     end if;
-    v_statements := array(select rowferry._triggers_sql(v_entity, p_guard_only => true) union all select rowferry._refresh_sql(v_entity));
+    if v_kept is distinct from row(v_entity.filter, v_entity.filter_columns, v_entity.filter_types) then
+      v_entity.filter := v_kept.o_filter;
+      v_entity.filter_columns := v_kept.o_columns;
+      v_entity.filter_types := v_kept.o_types;
+      v_statements := array[format('update rowferry.entities set filter = %L, filter_columns = %L, filter_types = %L where id = %s', v_entity.filter, v_entity.filter_columns,
+        v_entity.filter_types, v_entity.id)];
+    end if;
+    v_statements := v_statements || array(select rowferry._triggers_sql(v_entity, p_guard_only => true) union all select rowferry._refresh_sql(v_entity));
   end if;
   if v_statements is null or v_statements = '{}' then
     v_entity := rowferry._plan_entity(p_table, p_entity, p_columns, p_key, p_peer, p_outbound);
@@ -57,7 +73,10 @@ begin
     v_entity.orphan_rule := p_orphan_rule;
     v_entity.truncate_rule := p_truncate;
     v_entity.direction := p_direction;
-    v_entity.filter := rowferry._check_filter(p_table, p_filter);
+    v_kept := rowferry._check_filter(p_table, p_filter);
+    v_entity.filter := v_kept.o_filter;
+    v_entity.filter_columns := v_kept.o_columns;
+    v_entity.filter_types := v_kept.o_types;
     v_entity.filter_left := p_filter_left;
     v_entity.inbound := p_inbound;
     v_entity.on_apply := p_on_apply;

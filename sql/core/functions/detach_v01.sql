@@ -7,6 +7,7 @@ create or replace function rowferry.detach(
 returns setof text
 language plpgsql
 set search_path = pg_catalog, pg_temp
+set plpgsql.extra_errors = none
 set lock_timeout = '5s'
 as $$
 declare

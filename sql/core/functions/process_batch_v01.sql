@@ -39,6 +39,7 @@ set bytea_output = 'hex'
 set lc_monetary = 'C'
 set xmloption = 'content'
 set array_nulls = on
+set plpgsql.extra_errors = none
 set lock_timeout = '100ms'
 set jit = off
 set plan_cache_mode = force_generic_plan  -- planning for an array of 20,000 keys takes longer than finding them
@@ -82,7 +83,7 @@ begin
     return;
   end if;
   -- A person's dry run is a call of the present courier.
-  v_token := coalesce(regexp_match(p_token, '^(\d{1,15})-(\w{1,64})$'), case when p_token is null then array[v_link.token_number::text, v_link.token_random] end);
+  v_token := coalesce(regexp_match(p_token, E'^(\\d{1,15})-(\\w{1,64})$'), case when p_token is null then array[v_link.token_number::text, v_link.token_random] end);
   if v_token is null then
     raise exception using errcode = 'RF003', message = 'a token is a number, a dash and a random word',
       hint = 'The worker makes it: 1 + the highest number on both nodes, which process_batch() without a token returns.';

@@ -8,7 +8,7 @@ begin
   where d.refclassid = 'pg_namespace'::regclass and d.refobjid = 'rowferry'::regnamespace and d.deptype = 'n'
     and not exists (
       select from pg_catalog.pg_class c
-      where d.classid = 'pg_class'::regclass and c.oid = d.objid and (c.relname in ('node', 'migration_log') or c.relname like 'alembic\_version\_%')
+      where d.classid = 'pg_class'::regclass and c.oid = d.objid and (c.relname in ('node', 'migration_log') or c.relname like E'alembic\\_version\\_%')
     );
   if v_left is not null then
     raise exception using errcode = 'RF035', message = 'the schema rowferry holds objects that no revision made',

@@ -77,6 +77,8 @@ create table rowferry.entities (
   orphan_rule text not null default 'hold',
   direction text not null default 'both',
   filter text,
+  filter_columns text[],
+  filter_types text[],
   filter_left text not null default 'delete',
   outbound text,
   inbound text,
@@ -102,6 +104,8 @@ comment on column rowferry.entities.conflict_rule is 'What decides a conflict: n
 comment on column rowferry.entities.orphan_rule is 'What becomes of a row whose parent the other node deleted meanwhile: hold, drop (the row goes) or revive (the parent comes back). Both nodes must agree.';
 comment on column rowferry.entities.direction is 'Which way rows go: both, send (this node''s rows only) or receive (the peer''s rows only).';
 comment on column rowferry.entities.filter is 'Condition on the table''s columns, as SQL; only rows for which it is true are kept in sync. Null: all.';
+comment on column rowferry.entities.filter_columns is 'Columns of the table that the filter uses.';
+comment on column rowferry.entities.filter_types is 'Type of PostgreSQL''s own in which the filter sees each of them; for an enum, which it sees as text, enum and those values that it names.';
 comment on column rowferry.entities.filter_left is 'What becomes of the peer''s row when the row here leaves the filter: delete or keep.';
 comment on column rowferry.entities.outbound is 'View of the user''s, schema and name, whose columns travel in place of the table''s; null: the table''s.';
 comment on column rowferry.entities.inbound is 'Function of the user''s, schema and name, that turns rows received into rows of the table; null: they are such.';

@@ -10,7 +10,7 @@ from rowferry.backfills b
 join rowferry.entities e on e.id = b.entity_id
 cross join lateral (select rowferry._estimated_rows(e.relation) as estimated_rows) r
 order by b.requested_at;
-comment on view rowferry.backfill_progress is 'How far each backfill is; \watch shows it going.';
+comment on view rowferry.backfill_progress is E'How far each backfill is; \\watch shows it going.';
 comment on column rowferry.backfill_progress.entity is 'What is sent.';
 comment on column rowferry.backfill_progress.peer is 'To whom.';
 comment on column rowferry.backfill_progress.state is 'queued (or waits for the tables it refers to), sending, held (the entity as a whole), finished.';

@@ -1,0 +1,18 @@
+-- The FROM item of those rows of another one, which has the columns of an entity's table, that are in the filter; that other one itself where there is none. The planner
+-- sees through it, to an index on a filter's column too.
+create or replace function rowferry._filtered_sql(
+  p_entity rowferry.entities,
+  p_rows text,
+  p_unaltered boolean default false
+)
+returns text
+language sql
+stable
+set search_path = pg_catalog, pg_temp
+as $$
+  select case when p_entity.filter is null then p_rows
+    else format('(select r.* from %s r cross join lateral (select %s from (select %s) f) w (is_within) where w.is_within)', p_rows, p_entity.filter,
+      rowferry._pinned_sql(p_entity, 'r', p_unaltered)) end
+$$;
+comment on function rowferry._filtered_sql(rowferry.entities, text, boolean) is 'FROM item of those rows that are in an entity''s filter.';
+revoke all on function rowferry._filtered_sql(rowferry.entities, text, boolean) from public;

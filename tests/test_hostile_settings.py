@@ -1,0 +1,146 @@
+"""Settings of a database, a role or a session change neither what is captured nor what a filter means, and batches move."""
+
+import subprocess
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from harness import REPO, Node, Nodes, alembic
+from harness.exchange import rows, waiting
+from harness.literals import ambiguous_literals
+from harness.roles import role
+from harness.worker import PROGRAM
+
+SETTINGS = {
+    "standard_conforming_strings": "off",
+    "backslash_quote": "off",
+    "escape_string_warning": "off",
+    "transform_null_equals": "on",
+    "quote_all_identifiers": "on",
+    "array_nulls": "off",
+    "datestyle": "'SQL, DMY'",
+    "intervalstyle": "sql_standard",
+    "timezone": "'Asia/Kathmandu'",
+    "extra_float_digits": "-15",
+    "bytea_output": "escape",
+    "xmloption": "document",
+    "search_path": "hostile, public",
+    "default_transaction_deferrable": "on",
+    "row_security": "off",
+    "check_function_bodies": "off",
+    "enable_seqscan": "off",
+    "plpgsql.extra_errors": "'all'",
+    "plpgsql.extra_warnings": "'all'",
+    "client_min_messages": "error",
+}
+FILTER = r"path like 'C:\\%' and tag is distinct from 'it''s \ ' and kind = any ('{a,NULL,b}')"
+TABLE = """
+create table files (id integer primary key, path text, tag text, kind text,
+  at timestamptz, d date, i interval, b bytea, f float8)"""
+ROW = "insert into files values ({}, 'C:' || chr(92) || 'x', {}, 'a', '2020-02-03 04:05Z', '2020-02-03', '-1 day', '{{7}}', 1.1)"
+
+
+def hostile(what: str) -> str:
+    return "; ".join(f"alter {what} set {name} = {value}" for name, value in SETTINGS.items())
+
+
+def as_user(node: Node, name: str) -> Node:
+    """The node as this role sees it that logs in, with its own settings."""
+    return replace(node, server=_Login(node.server, name), _connections=[])  # type: ignore[arg-type]
+
+
+class _Login:
+    """The server, whose connections are of another role."""
+
+    def __init__(self, server: Any, user: str) -> None:
+        self._server, self._user = server, user
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._server, name)
+
+    def conninfo(self, database: str) -> str:
+        return str(self._server.conninfo(database, self._user, self._user))
+
+
+def run_once(nodes: Nodes) -> None:
+    done = subprocess.run([PROGRAM, "run", "--once"], env=nodes.env, cwd=REPO, capture_output=True, text=True, timeout=90)
+    assert done.returncode == 0, done.stderr
+
+
+@pytest.mark.parametrize("how", ["database", "roles"])
+def test_hostile_settings_neither_silence_capture_nor_break_a_batch_nor_change_a_filter(blank: Nodes, how: str) -> None:
+    if how == "database":
+        for node in blank:
+            node.sql(hostile(f"database {node.database}"))
+    alembic(blank.env, "upgrade", "head")
+    users, workers = {}, []
+    for node in blank:
+        user, worker = role(node), role(node)
+        users[node.name] = as_user(node, user)
+        workers.append(as_user(node, worker))
+        for name in (user, worker):
+            node.sql(f"alter role {name} login password '{name}'")
+            if how == "roles":
+                node.sql(hostile(f"role {name}"))
+        node.sql(f"grant rowferry_worker, rowferry_viewer to {worker}; grant create on schema public to {user}")
+        users[node.name].sql(TABLE)
+        node.sql("select rowferry.attach('public.files', p_filter => %s)", [FILTER])
+        assert "array_nulls=on" in str(node.sql("select proconfig from pg_proc where proname = 'capture_files'"))
+    users["crm"].sql("; ".join(ROW.format(i, "null") for i in (1, 2)))
+    users["crm"].sql("insert into files values (3, 'D:' || chr(92) || 'x', null, 'a'), (4, 'C:' || chr(92), null, 'NULL')")
+    users["crm"].sql("insert into files values (5, 'C:' || chr(92), 'it''s ' || chr(92) || ' ', 'a')")
+    assert waiting(blank.crm) == ["insert files 1", "insert files 2"]
+    run_once(Nodes(*workers))
+    users["billing"].sql("update files set tag = 'seen' where id = 1")
+    users["billing"].sql("delete from files where id = 2")
+    run_once(Nodes(*workers))
+    for node in blank:
+        assert waiting(node) == []
+    there = rows(blank.billing, "select * from public.files")
+    assert rows(blank.crm, "select * from public.files where id < 3") == there
+    assert len(there) == 1
+    blank.crm.sql("select rowferry.backfill('files'); select rowferry.compare('files')")
+    run_once(Nodes(*workers))
+    assert [run["state"] for run in blank.crm.sql("select state from rowferry.compare_runs")] == ["finished"]
+    for node in workers:
+        node.sql("select * from rowferry.why_stuck()")
+        assert [row["problem"] for row in node.sql("select * from rowferry.check()") if "filter" in row["problem"]] == []
+    for node in blank:
+        node.sql("select rowferry.detach('files', p_force => true)")
+
+
+@pytest.mark.parametrize("value", ["on", "off"])
+def test_a_filter_is_read_alike_whatever_the_session_that_attaches_takes_a_backslash_for(nodes: Nodes, value: str) -> None:
+    nodes.crm.sql(TABLE)
+    with nodes.crm.connect() as connection:
+        connection.execute(f"set standard_conforming_strings = {value}")
+        connection.execute("set transform_null_equals = on")
+        connection.execute("select rowferry.attach('files', p_filter => $$ path like 'a\\\\b%' or tag = null $$)")
+    nodes.crm.sql("insert into files (id, path) values (1, 'a' || chr(92) || 'b'), (2, 'ab'), (3, null)")
+    assert waiting(nodes.crm) == ["insert files 1"]
+
+
+def test_no_literal_of_a_function_means_another_text_where_a_backslash_escapes(nodes: Nodes) -> None:
+    """In the release's files and in what attach() makes: a backslash stands in E'..' only, and quotes none in there."""
+    nodes.crm.sql(TABLE)
+    nodes.crm.sql("select rowferry.attach('files', p_filter => %s, p_truncate => 'propagate')", [FILTER])
+    bodies = nodes.crm.sql("""
+        select p.proname as name, p.prosrc as body from pg_proc p
+        where p.pronamespace = 'rowferry'::regnamespace and strpos(p.prosrc, chr(92)) > 0""")
+    assert len(bodies) > 10
+    files = {path.name: path.read_text() for path in (REPO / "sql" / "core").rglob("*.sql")}
+    texts = files | {row["name"]: row["body"] for row in bodies}
+    assert [(name, literal) for name, text in texts.items() for literal in ambiguous_literals(text)] == []
+
+
+@pytest.mark.parametrize("text", [r"select '\d'", r"do $$ begin perform 'a\b'; end $$", r"select E'\''", r"select U&'\0061'"])
+def test_a_literal_that_sessions_read_differently_is_found(text: str) -> None:
+    assert len(list(ambiguous_literals(text))) == 1
+
+
+@pytest.mark.parametrize(
+    "text", [r"""select E'\\d', 'a''b', "a\b" -- '\d'""", r"select /* '\d' */ 'a'", r"do $$ select E'it''s \n' $$"]
+)
+def test_a_literal_that_all_sessions_read_alike_is_none(text: str) -> None:
+    assert list(ambiguous_literals(text)) == []
