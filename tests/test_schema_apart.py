@@ -135,7 +135,7 @@ APART = {
         "'abc'",
         "'abcd'",
         "22003",
-        "a value does not fit its column on this node without loss",
+        "a value does not fit its column on the other node without loss",
         "alter table notes alter v type varchar; select rowferry.attach('notes')",
     ),
     "a domain that allows less": (
