@@ -84,7 +84,8 @@ OWN = """create type mood as enum ('sad', 'ok'); create type less as enum ('ok')
     create domain rough as real; create type floats as range (subtype = float8); create type reals as range (subtype = real);
     create type place as (street text, city text); create type ecalp as (city text, street text);
     create type named as (street text, town text); create type typed as (street text, city varchar(9));
-    create type home as (p place); create type ohme as (p ecalp); create domain place_of as place; create domain ecalp_of as ecalp"""
+    create type home as (p place); create type ohme as (p ecalp); 
+    create domain place_of as place; create domain ecalp_of as ecalp"""
 
 
 def attach(nodes: Nodes, crm: str, billing: str) -> None:
@@ -245,7 +246,8 @@ def test_a_composite_type_that_is_altered_later_is_seen(nodes: Nodes) -> None:
 
 @pytest.mark.case(57)
 @pytest.mark.parametrize("crm, billing, same", [
-    ("text", "name", False), ("name", "name", True), ("text", "varchar(9)", True), ("text", "char(9)", False), ("text", "mood", True),
+    ("text", "name", False), ("name", "name", True), ("text", "varchar(9)", True), ("text", "char(9)", False),
+    ("text", "mood", True),
     ("bigint", "numeric", True), ("text", '"char"', False), ("timestamp", "timestamptz", False), ("timestamptz", "date", False),
     ("inet", "cidr", False), ("text", "uuid", False),
 ])  # fmt: skip
@@ -263,7 +265,8 @@ def test_keys_of_two_types_must_have_one_text(nodes: Nodes, crm: str, billing: s
 
 @pytest.mark.case(57)
 @pytest.mark.parametrize("crm, billing, values", [
-    ("numeric", "numeric(6,2)", ["1.001", "1.002"]), ("text", "varchar(3)", ["'abc'", "'abc '"]), ("timestamp", "timestamp(0)", ["'2026-01-01'", "'2026-01-01 00:00:00.4'"]),
+    ("numeric", "numeric(6,2)", ["1.001", "1.002"]), ("text", "varchar(3)", ["'abc'", "'abc '"]), 
+    ("timestamp", "timestamp(0)", ["'2026-01-01'", "'2026-01-01 00:00:00.4'"]),
     ("numeric", "int", ["1", "1.2"]), ("char(5)", "char(3)", ["'abc'", "'abcd'"]),
 ])  # fmt: skip
 def test_two_keys_never_become_one_where_keys_are_narrower(nodes: Nodes, crm: str, billing: str, values: list[str]) -> None:
@@ -319,7 +322,8 @@ def test_an_identity_column_that_is_no_key_and_is_set_anew_is_held_until_it_can_
 def test_rows_of_one_key_with_identity_values_of_each_nodes_own_do_not_differ_in_silence(nodes: Nodes) -> None:
     for node in nodes:
         node.sql(
-            "create table notes (id int primary key, seq int generated always as identity, v text); select rowferry.attach('notes')"
+            "create table notes (id int primary key, seq int generated always as identity, v text);"
+            " select rowferry.attach('notes')"
         )
     nodes.crm.sql("insert into notes (id, v) values (7, 'other'), (1, 'of crm')")
     nodes.billing.sql("insert into notes (id, v) values (1, 'of billing')")
@@ -333,9 +337,9 @@ def test_an_envelope_without_types_or_with_too_few_is_refused(nodes: Nodes) -> N
     """Its digest is right: whoever may call process_batch() can make one."""
     for node in nodes:
         node.sql("create table notes (id int primary key, v text); select rowferry.attach('notes')")
-    made = """select rowferry._decode(rowferry._encode('{"from": "crm", "to": "billing", "token": "1-a", "generation": 1, "received": 0, "retired": 0,
-        "top": 1, "built": 1, "target_ms": 1, "acks": []}', array[row('notes', '{id,v}', '{1}', null, null, '{1}', '{1}', array[now()], null, '{"{1}","{a}"}',
-        null, '{id,number}', '{newest,hold}', false, %s)::rowferry._section]))"""
+    made = """select rowferry._decode(rowferry._encode('{"from": "crm", "to": "billing", "token": "1-a", "generation": 1, "received": 0,
+        "retired": 0, "top": 1, "built": 1, "target_ms": 1, "acks": []}', array[row('notes', '{id,v}', '{1}', null, null, '{1}', '{1}',
+        array[now()], null, '{"{1}","{a}"}', null, '{id,number}', '{newest,hold}', false, %s)::rowferry._section]))"""
     nodes.crm.sql(made % "'{integer,text}'")
     for types in ("null", "'{integer}'", "'{integer,null}'", "'{}'"):
         with pytest.raises(psycopg.Error) as refused, nodes.crm.connect() as connection:
@@ -357,10 +361,10 @@ def test_a_type_that_the_sender_makes_up_runs_nothing_and_ends_nothing(nodes: No
         "row(x)",
         "pg_ndistinct",
     ):
+        literal = "'" + spelled.replace("'", "''") + "'"
         nodes.crm.sql(
-            """create or replace function rowferry._column_types(p_entity rowferry.entities) returns text[] language sql stable
-            set search_path = pg_catalog, pg_temp as $$ select array['text', 'text', %s] $$""",
-            [spelled],
+            "create or replace function rowferry._column_types(p_entity rowferry.entities) returns text[] language sql stable"
+            f" set search_path = pg_catalog, pg_temp as $$ select array['text', 'text', {literal}] $$"
         )
         nodes.crm.sql("insert into notes values (gen_random_uuid()::text, 'x')")
         sync(*nodes)
