@@ -437,7 +437,7 @@ def test_what_differs_is_found_behind_other_names_of_tables_and_columns(nodes: N
     sync(*nodes)
     assert said(nodes.billing) == [
         "warning public.customers: column title is character varying(5) here and text on crm (public.accounts.name): "
-        "a value that does not fit is refused",
+        "a value that does not read back is held",
         "warning public.customers_customer_id_seq: public.accounts_id_seq on crm can draw the same values for "
         "public.customers.customer_id: rows with one key would be taken for one record",
     ]

@@ -27,6 +27,8 @@ declare
   v_attempt record;
   v_left jsonb := '[]';
   v_apart jsonb;
+  v_positions integer[];
+  v_unaltered record;
   v_patient boolean := rowferry._patient();
   v_locked boolean := false;
   v_created boolean;
@@ -51,6 +53,17 @@ begin
     if v_apart is not null then
       o_refusals := o_refusals || v_apart;
       v_left := v_left || rowferry._left_entries(p_sections[v_index], '{"apart": true}');
+      continue;
+    end if;
+    v_positions := case when (p_sections[v_index]).keys is not null then rowferry._differing_types((p_sections[v_index]).entity, (p_sections[v_index]).types) end;
+    if v_positions is not null then
+      -- Before anything is decided or written: a value that this node's types would alter is no news of the peer's.
+      select * into v_unaltered from rowferry._leave_altered(p_sections[v_index], v_positions);
+      v_left := v_left || v_unaltered.o_left;
+      v_section := v_unaltered.o_section;
+      if coalesce(v_section.keys, v_section.gone, v_section.asked) is not null then
+        v_sections := v_sections || case when v_section.event_hops is null then array[v_section] else rowferry._by_hops(v_section) end;
+      end if;
     elsif (p_sections[v_index]).event_hops is null then
       v_sections := v_sections || p_sections[v_index];
     else

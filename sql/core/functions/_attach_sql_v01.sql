@@ -14,11 +14,31 @@ declare
   v_lend boolean := not has_schema_privilege(v_owner_id, 'rowferry', 'create');
 begin
   return next format('select setval(''rowferry.entity_ids'', %s)', p_entity.id);
-  return next format('insert into rowferry.entities (id, name, peer, relation, key_columns, key_types, columns, local_columns, conflict_rule, orphan_rule, truncate_rule,' || E'\n'
-    || '  direction, filter, filter_columns, filter_types, filter_left, outbound, inbound, on_apply)' || E'\n'
-    || 'values (%s, %L, %L, %L, %L, %L, %L, %L, %L, %L, %L, %L, %L, %L, %L, %L, %L, %L, %L)', p_entity.id, p_entity.name, p_entity.peer, p_entity.relation::text,
-    p_entity.key_columns, p_entity.key_types, p_entity.columns, p_entity.local_columns, p_entity.conflict_rule, p_entity.orphan_rule, p_entity.truncate_rule,
-    p_entity.direction, p_entity.filter, p_entity.filter_columns, p_entity.filter_types, p_entity.filter_left, p_entity.outbound, p_entity.inbound, p_entity.on_apply);
+  -- One line a column, in the order of the table.
+  return next (
+    select format(E'insert into rowferry.entities (%s)\nvalues (%s)', string_agg(c.name, ', ' order by c.ord), string_agg(quote_nullable(c.value), ', ' order by c.ord))
+    from (values
+      (1, 'id', p_entity.id::text),
+      (2, 'name', p_entity.name),
+      (3, 'peer', p_entity.peer),
+      (4, 'relation', p_entity.relation::text),
+      (5, 'key_columns', p_entity.key_columns::text),
+      (6, 'key_types', p_entity.key_types::text),
+      (7, 'columns', p_entity.columns::text),
+      (8, 'local_columns', p_entity.local_columns::text),
+      (9, 'column_types', p_entity.column_types::text),
+      (10, 'conflict_rule', p_entity.conflict_rule),
+      (11, 'orphan_rule', p_entity.orphan_rule),
+      (12, 'truncate_rule', p_entity.truncate_rule),
+      (13, 'direction', p_entity.direction),
+      (14, 'filter', p_entity.filter),
+      (15, 'filter_columns', p_entity.filter_columns::text),
+      (16, 'filter_types', p_entity.filter_types::text),
+      (17, 'filter_left', p_entity.filter_left),
+      (18, 'outbound', p_entity.outbound),
+      (19, 'inbound', p_entity.inbound),
+      (20, 'on_apply', p_entity.on_apply)
+    ) c (ord, name, value));
   if p_entity.direction <> 'receive' then
     return next rowferry._capture_sql(p_entity);
     return next format('alter function rowferry.%I() owner to rowferry_owner', rowferry._object_name('capture_', p_entity.name));
@@ -29,6 +49,7 @@ begin
   return next rowferry._read_sql(p_entity);
   return next rowferry._hash_sql(p_entity);
   return query select rowferry._apply_sql(p_entity);
+  return next rowferry._altered_sql(p_entity);
   return next rowferry._differing_sql(p_entity);
   return next rowferry._finish_sql(p_entity);
   return next rowferry._keys_function_sql(p_entity);

@@ -139,7 +139,7 @@ begin
   from columns c
   where c.mine is null or c.theirs is null
   union all
-  select 'warning', c.relation, format('column %s is %s here and %s on %s (%s): a value that does not fit is refused', c.mine ->> 'local', c.mine ->> 'type', c.theirs ->> 'type', p_peer,
+  select 'warning', c.relation, format('column %s is %s here and %s on %s (%s): a value that does not read back is held', c.mine ->> 'local', c.mine ->> 'type', c.theirs ->> 'type', p_peer,
       c.their_relation || '.' || (c.theirs ->> 'local')),
     'Give both columns one type: alter table .. alter column .. type ..; then attach it again.'
   from columns c

@@ -93,7 +93,8 @@ begin
       v_section := row(v_description ->> 'entity', array(select jsonb_array_elements_text(v_description -> 'columns')),
         v_parts[1]::text[], v_parts[2]::text[], v_parts[3]::text[], coalesce(v_parts[4], v_parts[1])::text[], v_parts[5]::bigint[],
         array(select to_timestamp(s) from unnest(v_parts[6]::float8[]) s), v_parts[7]::smallint[], v_values, null, array(select jsonb_array_elements_text(v_description -> 'key')),
-        array(select jsonb_array_elements_text(v_description -> 'rules')), (v_description ->> 'created')::boolean);
+        array(select jsonb_array_elements_text(v_description -> 'rules')), (v_description ->> 'created')::boolean,
+        array(select jsonb_array_elements_text(v_description -> 'types')));
       -- One id stands for consecutive ones from there, one stamp for all.
       if cardinality(v_section.event_ids) = 1 then
         v_section.event_ids := array(select v_section.event_ids[1] + n from generate_series(0, cardinality(v_section.event_keys) - 1) n);
@@ -102,6 +103,7 @@ begin
         v_section.event_stamps := array_fill(v_section.event_stamps[1], array[cardinality(v_section.event_keys)]);
       end if;
       if v_section.entity is null or cardinality(v_section.column_values) is distinct from cardinality(v_section.columns)
+        or cardinality(v_section.types) is distinct from cardinality(v_section.columns) or array_position(v_section.types, null) is not null
         or v_section.keys is not null and array_position(v_section.column_values, null) is not null
         or cardinality(v_section.event_ids) is distinct from cardinality(v_section.event_keys)
         or cardinality(v_section.event_stamps) is distinct from cardinality(v_section.event_keys)

@@ -44,7 +44,7 @@ begin
     select v_bytes || coalesce(jsonb_agg(coalesce(octet_length(p.part), -1)), '[]'), string_agg(p.part, '') into v_bytes, v_values
     from (select unnest(v_section.column_values) as part offset 0) p;
     v_descriptions := v_descriptions || jsonb_build_object('entity', v_section.entity, 'columns', v_section.columns, 'key', v_section.key, 'rules', v_section.rules,
-      'created', v_section.created, 'bytes', v_bytes);
+      'created', v_section.created, 'types', v_section.types, 'bytes', v_bytes);
     v_body := v_body || coalesce(v_part, '') || coalesce(v_values, '');
   end loop;
   v_header := (p_header || jsonb_build_object('sections', v_descriptions))::text;

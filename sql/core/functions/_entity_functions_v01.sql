@@ -21,6 +21,7 @@ as $$
     ('apply_', 'text[], boolean', 'Inserts or updates rows of %s as the other node has them.'),
     ('delete_', 'text[]', 'Deletes rows of %s that the other node has no more.'),
     ('lock_', 'text[]', 'Locks rows of %s; returns the keys of those that somebody else has locked.'),
+    ('altered_', 'text[], text[], integer[], regtype[], boolean', 'Which of some rows of %s would be altered by this node''s types.'),
     ('differing_', 'text[], text[]', 'Keys of rows of %s that are not stored as they were sent.'),
     ('finish_', '', 'Checks and fires what is deferred on %s, with the rights of its owner.'),
     ('keys_', 'text, integer', 'Next keys of %s in their order, for backfill.'),

@@ -52,12 +52,7 @@ begin
         from rowferry._entity_columns(v_entity) c
         join pg_attribute a on a.attrelid = rowferry._shape(v_entity) and a.attname = c.local
         left join pg_collation o on o.oid = a.attcollation
-        cross join lateral (
-          -- The same type may stand in another schema there.
-          select case when y.typtype = 'e' then y.typname || '(' || (select string_agg(n.enumlabel, ', ' order by n.enumsortorder) from pg_enum n where n.enumtypid = y.oid) || ')'
-            when y.typnamespace <> 'pg_catalog'::regnamespace then y.typname::text else c.full_type end
-          from (values (to_regtype(c.type))) b (type)
-          left join pg_type y on y.oid = b.type) t (spelled)),
+        cross join lateral (select rowferry._type_spelled(a.atttypid, a.atttypmod, true)) t (spelled)),
       'uniques', (
         select jsonb_agg(jsonb_build_object('name', i.indexrelid::regclass::text, 'columns', u.columns, 'where', pg_get_expr(i.indpred, i.indrelid),
           'expressions', pg_get_expr(i.indexprs, i.indrelid)) order by u.columns, i.indexrelid)

@@ -187,10 +187,11 @@ begin
       detail = format('%s: %s.', p_table, v_names),
       hint = 'Two spellings of one key would be two records; use a key of another type, or one that is derived from it.';
   end if;
+  v_entity.column_types := rowferry._column_types(v_entity);
   -- Never the number of an entity that has left something behind.
   select array_agg(case
       when c.type in ('smallint', 'integer', 'bigint', 'numeric') then 'number'
-      when c.type in ('text', 'character varying', 'name') then 'text'
+      when c.type in ('text', 'character varying') then 'text'
       when exists (select from pg_type t where t.oid = to_regtype(c.type) and t.typtype = 'e') then 'text'
       else c.type end order by c.key_position)
   into v_entity.key_types

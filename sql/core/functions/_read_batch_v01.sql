@@ -121,7 +121,7 @@ begin
       end if;
       -- What was refused before is a section of its own: it is refused again more often than not, and is not to delay the others.
       v_section := row(v_entity.name, v_entity.columns, null, null, null, v_event_keys, v_event_ids, v_event_stamps, v_event_hops, null, null,
-        v_entity.key_columns || v_entity.key_types, array[v_entity.conflict_rule, v_entity.orphan_rule], v_created);
+        v_entity.key_columns || v_entity.key_types, array[v_entity.conflict_rule, v_entity.orphan_rule], v_created, rowferry._column_types(v_entity));
       -- One column is looked for in an index, where it does not matter how often.
       v_keys := case when cardinality(v_entity.key_columns) = 1 then v_event_keys else array(select distinct k from unnest(v_event_keys) k) end;
       if v_parents is distinct from false then

@@ -73,6 +73,7 @@ create table rowferry.entities (
   key_types text[] not null,
   columns text[] not null,
   local_columns text[] not null,
+  column_types text[] not null,
   conflict_rule text not null default 'newest',
   orphan_rule text not null default 'hold',
   direction text not null default 'both',
@@ -100,6 +101,7 @@ comment on column rowferry.entities.key_columns is 'Entity columns that make the
 comment on column rowferry.entities.key_types is 'How the text of each of them is spelled: a type, or number or text for types that spell alike. Both nodes must agree.';
 comment on column rowferry.entities.columns is 'Entity columns that travel, sorted by name.';
 comment on column rowferry.entities.local_columns is 'Column of the table, or of the outbound view, behind each of them.';
+comment on column rowferry.entities.column_types is 'Type of each of them for which the generated functions were made, as both nodes spell it.';
 comment on column rowferry.entities.conflict_rule is 'What decides a conflict: newest, node:name or merge:schema.function. Both nodes must agree.';
 comment on column rowferry.entities.orphan_rule is 'What becomes of a row whose parent the other node deleted meanwhile: hold, drop (the row goes) or revive (the parent comes back). Both nodes must agree.';
 comment on column rowferry.entities.direction is 'Which way rows go: both, send (this node''s rows only) or receive (the peer''s rows only).';
@@ -320,6 +322,7 @@ create type rowferry._section as (
   hops smallint,
   key text[],
   rules text[],
-  created boolean
+  created boolean,
+  types text[]
 );
-comment on type rowferry._section is 'Rows of one entity inside an envelope: keys of rows that exist with the literal of one array per column in column_values, keys of rows that are gone, keys that are only asked for, the events behind them, how often these rows went back and forth, the columns and types of the key, the rules for conflicts and orphans, and whether each of its events is an insert, so that it may be tried as one.';
+comment on type rowferry._section is 'Rows of one entity inside an envelope: keys of rows that exist with the literal of one array per column in column_values, keys of rows that are gone, keys that are only asked for, the events behind them, how often these rows went back and forth, the columns and types of the key, the rules for conflicts and orphans, whether each of its events is an insert, so that it may be tried as one, and the type of each column on the node that sends.';

@@ -28,6 +28,10 @@ drop function rowferry._apply_batch(text, int8multirange, rowferry._section[], i
 drop function rowferry._apply_parts(text, rowferry._section[], int8multirange, int8multirange, text);
 drop function rowferry._orphan(text, rowferry._section, int8multirange, text, text);
 drop function rowferry._leave_locked(rowferry._section[]);
+drop function rowferry._leave_altered(rowferry._section, integer[]);
+drop function rowferry._altered_entries(rowferry.entities, rowferry._section, text[], text[], integer[]);
+drop function rowferry._known_type(text);
+drop function rowferry._differing_types(text, text[]);
 drop function rowferry._schema_apart(text, rowferry._section);
 drop function rowferry._by_hops(rowferry._section);
 drop function rowferry._apply_attempt(text, rowferry._section[], int8multirange, int8multirange, boolean, integer);
