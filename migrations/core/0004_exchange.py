@@ -79,6 +79,7 @@ def upgrade() -> None:
             "functions/_counts_v01.sql",
             "functions/_exchange_v01.sql",
             "functions/process_batch_v01.sql",
+            "revisions/rights.sql",
             "revisions/as_runner.sql",
         ]
     )
