@@ -6,9 +6,9 @@ reads the version table: a view of that name, or a trigger on it, would run with
 
 from __future__ import annotations
 
-# Where no revision of core is applied, or only a forged row says so, nothing may be in the schema but what a downgrade to base leaves.
-# Where one is applied, all belongs to rowferry_owner, but for functions that attach() made. The version tables and the log have nothing
-# on them that acts when they are read or written.
+# Where no revision of core is applied, or only a forged row says so, nothing may be in the schema but what a downgrade to base
+# leaves. Where one is applied, all belongs to rowferry_owner, but for functions that attach() made. The version tables and the log
+# have nothing on them that acts when they are read or written.
 CHECK = """
   declare
     v_path constant text := pg_catalog.current_setting('search_path');
@@ -40,7 +40,8 @@ CHECK = """
         union all
         select 'pg_policy'::regclass, p.oid from pg_policy p where p.polrelid = any (v_kept)
         union all
-        select 'pg_constraint'::regclass, o.oid from pg_constraint o where o.contype in ('c', 'f', 't', 'x') and (o.conrelid = any (v_kept) or o.confrelid = any (v_kept))
+        select 'pg_constraint'::regclass, o.oid from pg_constraint o
+        where o.contype in ('c', 'f', 't', 'x') and (o.conrelid = any (v_kept) or o.confrelid = any (v_kept))
         union all
         select 'pg_class'::regclass, h.inhrelid from pg_inherits h where h.inhparent = any (v_kept)
         union all
@@ -59,9 +60,12 @@ CHECK = """
         v_installed := true;  -- what follows is refused by PostgreSQL
       end if;
       if v_installed and exists (
-        select from pg_proc p where p.pronamespace = v_schema and p.proname = '_entity_functions' and p.proowner = v_rowferry_owner and has_function_privilege(p.oid, 'execute')
+        select from pg_proc p
+        where p.pronamespace = v_schema and p.proname = '_entity_functions' and p.proowner = v_rowferry_owner
+          and has_function_privilege(p.oid, 'execute')
       ) then
-        execute 'select array_agg(f.name) from rowferry.entities e cross join lateral rowferry._entity_functions(e) f' into v_generated;
+        execute 'select array_agg(f.name) from rowferry.entities e cross join lateral rowferry._entity_functions(e) f'
+          into v_generated;
       end if;
     end if;
     v_objects := v_traps || array(
@@ -70,7 +74,8 @@ CHECK = """
         -- What belongs to the first superuser has no row there.
         select d.classid, d.objid, coalesce((
           select s.refobjid from pg_shdepend s
-          where s.dbid = (select b.oid from pg_database b where b.datname = current_database()) and s.classid = d.classid and s.objid = d.objid and s.objsubid = 0
+          where s.dbid = (select b.oid from pg_database b where b.datname = current_database())
+            and s.classid = d.classid and s.objid = d.objid and s.objsubid = 0
             and s.refclassid = 'pg_authid'::regclass and s.deptype = 'o'), 10) as owner
         from pg_depend d
         where d.refclassid = 'pg_namespace'::regclass and d.refobjid = v_schema and d.deptype = 'n'
@@ -84,12 +89,13 @@ CHECK = """
       raise exception using errcode = 'RF035', message = 'the schema rowferry holds objects that no revision made',
         detail = format('The schema belongs to %s. In it: %s%s.', quote_ident(v_owner), array_to_string(v_objects[:10], ', '),
           case when cardinality(v_objects) > 10 then format(' and %s more', cardinality(v_objects) - 10) else '' end),
-        hint = case when v_installed then 'Nothing was changed. Find out who made them and why, then drop them or move them to another schema: alter .. set schema ..;'
-          else 'Nothing was changed. Find out who made them and why; if nobody needs them: drop schema rowferry cascade;' end;
+        hint = 'Nothing was changed. Find out who made them and why, then ' || case when v_installed
+          then 'drop them or move them to another schema: alter .. set schema ..;'
+          else 'drop them, or all of it: drop schema rowferry cascade;' end;
     end if;
     if v_owner not in ('rowferry_owner', current_user) then
       raise exception using errcode = 'RF033', message = 'the schema rowferry belongs to somebody else',
-        detail = format('It belongs to %s, who could put into it what would then pass for rowferry''s; it is empty.', quote_ident(v_owner)),
+        detail = format('It belongs to %s, who could put into it what then passes for rowferry''s.', quote_ident(v_owner)),
         hint = 'Nothing was changed. Find out who made it and why; if nobody needs it: drop schema rowferry;';
     end if;
     perform pg_catalog.set_config('search_path', v_path, true);
@@ -111,20 +117,22 @@ CREATE = """
     for v_grantee in
       select distinct case a.grantee when 0 then 'public' else quote_ident(pg_get_userbyid(a.grantee)) end
       from pg_namespace n cross join lateral aclexplode(n.nspacl) a
-      where n.nspname = 'rowferry' and a.grantee <> n.nspowner and a.privilege_type = 'CREATE' and pg_has_role(n.nspowner, 'usage')
+      where n.nspname = 'rowferry' and a.grantee <> n.nspowner and a.privilege_type = 'CREATE'
+        and pg_has_role(n.nspowner, 'usage')
     loop
       execute format('revoke all on schema rowferry from %s cascade', v_grantee);
     end loop;
   end;"""
 
-# In each step's transaction: the version tables belong to rowferry_owner, so that each of its members may migrate, and nobody else has
-# rights on them, whatever default privileges gave.
+# In each step's transaction: the version tables belong to rowferry_owner, so that each of its members may migrate, and nobody
+# else has rights on them, whatever default privileges gave.
 OWN_VERSION_TABLES = """do $rowferry$
 declare
   v_statement text;
 begin
   if exists (
-    select from pg_catalog.pg_namespace n where n.nspname = 'rowferry' and pg_catalog.pg_get_userbyid(n.nspowner) = 'rowferry_owner'
+    select from pg_catalog.pg_namespace n
+    where n.nspname = 'rowferry' and pg_catalog.pg_get_userbyid(n.nspowner) = 'rowferry_owner'
       and pg_catalog.pg_has_role(n.nspowner, 'usage')
   ) then
     for v_statement in

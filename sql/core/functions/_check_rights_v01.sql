@@ -13,14 +13,14 @@ stable
 set search_path = pg_catalog, pg_temp
 as $$
   -- From PostgreSQL 16 on whoever makes a role becomes a member that may grant it and no more, or gives herself the rest: that makes no worker's login.
-  with recursive members (role, member, by_herself) as (
-    select m.roleid, m.member, m.grantor = m.member
+  with recursive members (role, member) as (
+    select m.roleid, m.member
     from pg_auth_members m cross join lateral to_jsonb(m) o (options)
-    where coalesce((o.options ->> 'inherit_option')::boolean, true) or coalesce((o.options ->> 'set_option')::boolean, true)
+    where m.grantor <> m.member and (coalesce((o.options ->> 'inherit_option')::boolean, true) or coalesce((o.options ->> 'set_option')::boolean, true))
   ), workers (id, login, super, name) as (
     select m.member, r.rolcanlogin, r.rolsuper, r.rolname
     from members m join pg_roles r on r.oid = m.member
-    where m.role = 'rowferry_worker'::regrole and not m.by_herself
+    where m.role = 'rowferry_worker'::regrole
     union
     select m.member, r.rolcanlogin, r.rolsuper, r.rolname
     from workers w join members m on m.role = w.id join pg_roles r on r.oid = m.member
