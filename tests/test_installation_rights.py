@@ -7,12 +7,13 @@ from typing import Any
 import psycopg
 import pytest
 
-from harness import Node, Nodes
+from harness import Node, Nodes, wait_until
 from harness.migrations import alembic, dump, psql, succeed
 from harness.roles import role
 
 pytestmark = pytest.mark.smoke
 
+FREE = "select pg_try_advisory_lock(hashtextextended('rowferry migrations', 0)) as free"
 VERSION_TABLE = "create table rowferry.alembic_version_core (version_num varchar(32) primary key)"
 OURS = f"""
     reset role; {VERSION_TABLE}; alter table rowferry.alembic_version_core owner to rowferry_owner;
@@ -100,7 +101,8 @@ ACLS = """
     select o.object, case a.grantee when 0 then 'public' else pg_get_userbyid(a.grantee)::text end as role,
       a.privilege_type as privilege, a.is_grantable and a.grantee <> o.owner as grantable
     from (
-      select 'schema' as object, nspowner, coalesce(nspacl, acldefault('n', nspowner)) from pg_namespace where nspname = 'rowferry'
+      select 'schema' as object, nspowner, coalesce(nspacl, acldefault('n', nspowner))
+      from pg_namespace where nspname = 'rowferry'
       union all
       select relname::text, relowner, coalesce(relacl, acldefault(case relkind when 'S' then 's' else 'r' end::"char", relowner))
       from pg_class where relnamespace = 'rowferry'::regnamespace and relkind in ('r', 'v', 'S')
@@ -156,6 +158,7 @@ def test_what_was_in_the_schema_before_is_refused_and_named(blank: Nodes, intrud
         assert (code, "ERROR RF035: the schema rowferry holds" in err, named in err) == (1, True, True), err
     script = succeed(blank, "-x", "node=billing", "upgrade", "head", "--sql")
     for stop in (True, False):
+        wait_until(lambda: blank.billing.sql(FREE)[0]["free"], 10, "the session of the psql before has ended")
         _, errors = psql(blank.billing, script, stop)
         assert "the schema rowferry holds objects that no revision made" in errors and named in errors
     assert [dump(node) for node in blank] == untouched
