@@ -7,8 +7,8 @@ reads the version table: a view of that name, or a trigger on it, would run with
 from __future__ import annotations
 
 # Where no revision of core is applied, or only a forged row says so, nothing may be in the schema but what a downgrade to
-# base leaves. Where one is applied, all belongs to rowferry_owner, but for functions that attach() made. The version tables and the log
-# have nothing on them that acts when they are read or written.
+# base leaves. Where one is applied, all belongs to rowferry_owner, but for functions that attach() made. The version tables and
+# the log have nothing on them that acts when they are read or written.
 CHECK = """
   declare
     v_path constant text := pg_catalog.current_setting('search_path');
