@@ -265,10 +265,11 @@ def run(node: Node, nodes: Sequence[Node]) -> None:
     def connect() -> psycopg.Connection[Any]:
         connection = node.connect(autocommit=True, application_name="rowferry migrations")
         connection.add_notice_handler(lambda notice: log.info("%s: %s", notice.severity, notice.message_primary))
+        connection.execute(PIN)
         connection.execute(f"do $$ begin {schema.CHECK} end $$")
         connection.execute("select set_config('lock_timeout', %s, false)", [option("lock_timeout")])
-        if option("lineage") == "core":
-            connection.execute(PIN)
+        if option("lineage") != "core":
+            connection.execute("reset search_path")
         if forced():
             connection.execute(f"set {FORCE} = 'on'")
         with contextlib.suppress(psycopg.Error):  # not on every platform
@@ -333,9 +334,10 @@ def print_script(node: Node, nodes: Sequence[Node]) -> None:
         "-- It checks where it starts and keeps other migrations out. Each revision is a transaction, which checks again."
     )
     context.static_output("set client_encoding = 'UTF8';")
-    if option("lineage") == "core":
-        context.static_output(f"{PIN};")
+    context.static_output(f"{PIN};")
     context.static_output(opening(heads, script))
+    if option("lineage") != "core":
+        context.static_output("reset search_path;")
     context.static_output(f"set lock_timeout = '{option('lock_timeout')}';")
     if forced():
         context.static_output(f"set {FORCE} = 'on';")

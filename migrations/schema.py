@@ -1,7 +1,8 @@
 """The schema rowferry before anything of ours is done in it: whether what is there is ours, and who else has rights on it.
 
-Parts of PL/pgSQL blocks, which look at nothing that somebody else may have made before it is known whose it is. Alembic itself
-reads the version table: a view of that name, or a trigger on it, would run with the rights of whoever migrates.
+Parts of PL/pgSQL blocks, run with search_path pinned. They look at nothing that somebody else may have made before it is known
+whose it is: Alembic itself reads the version table, and a view of that name, or a trigger on it, would run with the rights of
+whoever migrates.
 """
 
 from __future__ import annotations
@@ -11,7 +12,6 @@ from __future__ import annotations
 # the log have nothing on them that acts when they are read or written.
 CHECK = """
   declare
-    v_path constant text := pg_catalog.current_setting('search_path');
     v_schema oid;
     v_owner text;
     v_rowferry_owner oid;
@@ -22,7 +22,6 @@ CHECK = """
     v_installed boolean := false;
     v_generated text[] := '{}';
   begin
-    perform pg_catalog.set_config('search_path', 'pg_catalog, pg_temp', true);
     v_schema := to_regnamespace('rowferry');
     v_rowferry_owner := (select r.oid from pg_roles r where r.rolname = 'rowferry_owner');
     v_user := (select r.oid from pg_roles r where r.rolname = current_user);
@@ -98,7 +97,6 @@ CHECK = """
         detail = format('It belongs to %s, who could put into it what then passes for rowferry''s.', quote_ident(v_owner)),
         hint = 'Nothing was changed. Find out who made it and why; if nobody needs it: drop schema rowferry;';
     end if;
-    perform pg_catalog.set_config('search_path', v_path, true);
   end;"""
 
 # Whoever has been given rights by default privileges could make things in the schema before the first revision closes it.
