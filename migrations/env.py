@@ -29,7 +29,7 @@ from sqlalchemy.exc import DBAPIError
 from sqlalchemy.pool import NullPool
 
 from rowferry.config import ConfigError, Node, NodeUnreachable, pick, read_nodes
-from rowferry.migrations import sqlfile
+from rowferry.migrations import schema, sqlfile
 
 config = context.config
 log = logging.getLogger("rowferry.migrations")
@@ -44,15 +44,6 @@ LOCK_HOLDER = f"""
     where l.locktype = 'advisory' and l.objsubid = 1 and l.granted
       and l.database = (select oid from pg_database where datname = current_database())
       and (l.classid::bigint << 32) | l.objid::bigint = {LOCK_KEY}"""
-CREATE_SCHEMA = """
-  if to_regnamespace('rowferry') is null then
-    begin
-      create schema rowferry;
-    exception when insufficient_privilege then
-      raise exception using errcode = 'RF033', message = 'the migrating user may not create the schema rowferry',
-        hint = format('As the owner of the database run: grant create on database %I to %I;', current_database(), current_user);
-    end;
-  end if;"""
 LOG = """do $rowferry$
 begin
   if to_regclass('rowferry.migration_log') is not null then
@@ -198,6 +189,7 @@ def verify_and_log(*, step: Any, **_: Any) -> None:
     where = (", ".join(step.destination_revision_ids) or "base", "") if step.is_stamp else (script.revision, script.doc)
     values = (option("lineage"), *where, direction, importlib.metadata.version("rowferry"))
     sqlfile.execute(LOG.format(*(value.replace("'", "''") for value in values)))
+    sqlfile.execute(schema.OWN_VERSION_TABLES)
 
 
 def writes() -> bool:
@@ -234,7 +226,7 @@ def migrate(node: Node, nodes: Sequence[Node]) -> None:
         return
     deadline = time.monotonic() + float(option("lock_wait"))
     with advisory_lock(node, deadline) as holder:
-        holder.execute(f"do $$ begin {CREATE_SCHEMA} end $$")
+        holder.execute(f"do $$ begin {schema.CHECK}{schema.CREATE} end $$")
         while True:
             try:
                 return run(node, nodes)
@@ -273,9 +265,11 @@ def run(node: Node, nodes: Sequence[Node]) -> None:
     def connect() -> psycopg.Connection[Any]:
         connection = node.connect(autocommit=True, application_name="rowferry migrations")
         connection.add_notice_handler(lambda notice: log.info("%s: %s", notice.severity, notice.message_primary))
+        connection.execute(PIN)
+        connection.execute(f"do $$ begin {schema.CHECK} end $$")
         connection.execute("select set_config('lock_timeout', %s, false)", [option("lock_timeout")])
-        if option("lineage") == "core":
-            connection.execute(PIN)
+        if option("lineage") != "core":
+            connection.execute("reset search_path")
         if forced():
             connection.execute(f"set {FORCE} = 'on'")
         with contextlib.suppress(psycopg.Error):  # not on every platform
@@ -340,9 +334,10 @@ def print_script(node: Node, nodes: Sequence[Node]) -> None:
         "-- It checks where it starts and keeps other migrations out. Each revision is a transaction, which checks again."
     )
     context.static_output("set client_encoding = 'UTF8';")
-    if option("lineage") == "core":
-        context.static_output(f"{PIN};")
+    context.static_output(f"{PIN};")
     context.static_output(opening(heads, script))
+    if option("lineage") != "core":
+        context.static_output("reset search_path;")
     context.static_output(f"set lock_timeout = '{option('lock_timeout')}';")
     if forced():
         context.static_output(f"set {FORCE} = 'on';")
@@ -369,7 +364,7 @@ def print_script(node: Node, nodes: Sequence[Node]) -> None:
 
 
 def opening(heads: Sequence[str], script: str) -> str:
-    """The script's first statement: takes the lock, checks the version, creates the schema, and lets the rest go on.
+    """The script's first statement: takes the lock, checks schema and version, creates the schema, and lets the rest go on.
 
     The lock is the session's, since a transaction's would leave the gaps between revisions without one. The mark, a setting,
     is gone if anything here fails, so that nothing runs when psql is told to go on after an error.
@@ -384,7 +379,7 @@ begin
   if not pg_try_advisory_lock({LOCK_KEY}) then
     raise exception using errcode = 'RF036', message = 'another migration of this database is running',
       hint = 'Wait for it to end, then run this script again.';
-  end if;{check_version(table, heads)}{CREATE_SCHEMA}{drop}
+  end if;{schema.CHECK}{check_version(table, heads)}{schema.CREATE}{drop}
   perform set_config('{MARK}', '{script}', false);
 end
 $rowferry$;"""

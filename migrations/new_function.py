@@ -32,6 +32,7 @@ def upgrade() -> None:
             "revisions/as_owner.sql",
             "functions/{new}",
             "functions/{new_version}",
+            "revisions/rights.sql",
             "revisions/note_release.sql",
             "revisions/as_runner.sql",
         ]
@@ -44,6 +45,7 @@ def downgrade() -> None:
             "revisions/as_owner.sql",
             "functions/{old}",
             "functions/{old_version}",
+            "revisions/rights.sql",
             "revisions/note_release.sql",
             "revisions/as_runner.sql",
         ]

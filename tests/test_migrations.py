@@ -125,6 +125,9 @@ def test_a_statement_in_a_revision_itself_keeps_its_percent_sign_in_a_script(bla
 RECORD_NAMES = """create table public.named (name text, peers text[]);
 create function rowferry.configure_node(p_name text, p_peers text[]) returns void
 language sql as $$ insert into public.named values (p_name, p_peers) $$;
+do $$ begin create role rowferry_owner; exception when duplicate_object or unique_violation then null; end $$;
+alter function rowferry.configure_node owner to rowferry_owner;
+alter schema rowferry owner to rowferry_owner;
 """
 
 

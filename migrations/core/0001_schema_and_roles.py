@@ -7,7 +7,7 @@ down_revision = None
 
 
 def upgrade() -> None:
-    sqlfile.run("revisions/0001_schema_and_roles.up.sql")
+    sqlfile.run_all(["revisions/0001_schema_and_roles.up.sql", "revisions/rights.sql"])
 
 
 def downgrade() -> None:

@@ -14,6 +14,7 @@ def upgrade() -> None:
             "functions/_now_v01.sql",
             "functions/_identity_v01.sql",
             "functions/configure_node_v01.sql",
+            "revisions/rights.sql",
             "revisions/as_runner.sql",
         ]
     )

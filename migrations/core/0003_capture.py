@@ -64,6 +64,7 @@ def upgrade() -> None:
             "functions/attach_v01.sql",
             "functions/set_rules_v01.sql",
             "functions/detach_v01.sql",
+            "revisions/rights.sql",
             "revisions/as_runner.sql",
         ]
     )

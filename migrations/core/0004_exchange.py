@@ -85,6 +85,7 @@ def upgrade() -> None:
             "functions/_clock_went_back_v01.sql",
             "functions/_exchange_v01.sql",
             "functions/process_batch_v01.sql",
+            "revisions/rights.sql",
             "revisions/as_runner.sql",
         ]
     )

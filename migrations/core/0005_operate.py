@@ -24,6 +24,7 @@ def upgrade() -> None:
             "functions/resync_v01.sql",
             "functions/let_loser_win_v01.sql",
             "revisions/0005_operate.up.sql",
+            "revisions/rights.sql",
             "revisions/as_runner.sql",
         ]
     )

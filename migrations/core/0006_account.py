@@ -14,6 +14,7 @@ def upgrade() -> None:
             "functions/_effect_v01.sql",
             "functions/_log_batch_v01.sql",
             "revisions/0006_account.up.sql",
+            "revisions/rights.sql",
             "revisions/as_runner.sql",
         ]
     )

@@ -22,6 +22,7 @@ def upgrade() -> None:
             "functions/skip_deletes_v01.sql",
             "functions/set_breaker_v01.sql",
             "revisions/0007_act.up.sql",
+            "revisions/rights.sql",
             "revisions/as_runner.sql",
         ]
     )

@@ -31,7 +31,7 @@ def upgrade() -> None:
             "views/differences_v01.sql",
             "views/compare_report_v01.sql",
             "views/backfill_progress_v01.sql",
-            "revisions/0008_compare.up.sql",
+            "revisions/rights.sql",
             "revisions/as_runner.sql",
         ]
     )

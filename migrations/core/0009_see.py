@@ -21,7 +21,7 @@ def upgrade() -> None:
             "functions/_waits_for_v01.sql",
             "functions/row_status_v01.sql",
             "views/status_v01.sql",
-            "revisions/0009_see.up.sql",
+            "revisions/rights.sql",
             "revisions/as_runner.sql",
         ]
     )

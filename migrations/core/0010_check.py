@@ -27,7 +27,7 @@ def upgrade() -> None:
             "functions/drift_v01.sql",
             "functions/_staggering_v01.sql",
             "functions/stagger_sequence_v01.sql",
-            "revisions/0010_check_rights.up.sql",
+            "revisions/rights.sql",
             "revisions/note_release.sql",
             "revisions/as_runner.sql",
         ]

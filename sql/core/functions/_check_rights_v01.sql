@@ -12,13 +12,18 @@ language sql
 stable
 set search_path = pg_catalog, pg_temp
 as $$
-  with recursive workers (id, login, super, name) as (
+  -- From PostgreSQL 16 on whoever makes a role becomes a member that may grant it and no more, or gives herself the rest: that makes no worker's login.
+  with recursive members (role, member) as (
+    select m.roleid, m.member
+    from pg_auth_members m cross join lateral to_jsonb(m) o (options)
+    where m.grantor <> m.member and (coalesce((o.options ->> 'inherit_option')::boolean, true) or coalesce((o.options ->> 'set_option')::boolean, true))
+  ), workers (id, login, super, name) as (
     select m.member, r.rolcanlogin, r.rolsuper, r.rolname
-    from pg_auth_members m join pg_roles r on r.oid = m.member
-    where m.roleid = 'rowferry_worker'::regrole
+    from members m join pg_roles r on r.oid = m.member
+    where m.role = 'rowferry_worker'::regrole
     union
     select m.member, r.rolcanlogin, r.rolsuper, r.rolname
-    from workers w join pg_auth_members m on m.roleid = w.id join pg_roles r on r.oid = m.member
+    from workers w join members m on m.role = w.id join pg_roles r on r.oid = m.member
   ), generated as (
     select g.*, p.oid::regprocedure::text as signature, p.proowner, pg_get_userbyid(g.belongs_to) as owner_name, pg_get_userbyid(g.caller) as caller_name
     from rowferry.entities e
@@ -74,7 +79,7 @@ as $$
   select 'warning', format('role %I', w.name), 'the worker''s login may do more than call process_batch()',
     case when w.super then format('alter role %I nosuperuser;', w.name) else format('revoke rowferry_owner from %I; or give the worker a login of its own.', w.name) end
   from workers w
-  where w.login and (w.super or pg_has_role(w.id, 'rowferry_owner', 'member'))
+  where w.login and (w.super or pg_has_role(w.id, 'rowferry_owner', case when current_setting('server_version_num')::integer >= 160000 then 'usage, set' else 'member' end))
   union all
   select 'warning', format('role %I', r.rolname), 'the worker that is at work has connected as a superuser',
     'Give it a login of its own: create role rowferry_courier login in role rowferry_worker; and put it into the connection string.'

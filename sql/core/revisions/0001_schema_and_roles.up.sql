@@ -103,8 +103,6 @@ exception when insufficient_privilege then
 end
 $$;
 comment on schema rowferry is 'rowferry keeps records of two databases equal, in both directions.';
-revoke all on schema rowferry from public;
-grant usage on schema rowferry to rowferry_worker, rowferry_viewer, rowferry_operator;
 
 -- Written by alembic after each step, also of the site's revisions; it outlives a downgrade, as a log should.
 do $$
@@ -124,7 +122,6 @@ begin
 end
 $$;
 alter table rowferry.migration_log owner to rowferry_owner;
-grant select on rowferry.migration_log to rowferry_viewer;
 comment on table rowferry.migration_log is 'Which revision was applied or taken back, when, by whom: a row per step.';
 comment on column rowferry.migration_log.ran_at is 'When.';
 comment on column rowferry.migration_log.ran_by is 'The login.';

@@ -47,5 +47,3 @@ comment on column rowferry.traffic.batches is 'Batches with records of this enti
 comment on column rowferry.traffic.records is 'Records that were taken, deletes included.';
 comment on column rowferry.traffic.deletes is 'Records that were deleted.';
 comment on column rowferry.traffic.refused is 'Refusals; one record that is refused five times counts five.';
-
-grant select on rowferry.batches, rowferry.traffic to rowferry_viewer;

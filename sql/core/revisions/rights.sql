@@ -1,0 +1,87 @@
+-- Who may do what in the schema: these rights and no others. It comes last in each revision of core, since default privileges of whoever installs, or of
+-- rowferry_owner, give rights on what has just been made. What a later revision makes is not there yet and left out; the functions that attach() made are
+-- the affair of attach().
+do $$
+declare
+  v_generated oid[] := '{}';
+  v_owners text[] := '{}';
+  v_statement text;
+begin
+  if exists (select from pg_catalog.pg_proc p where p.pronamespace = 'rowferry'::regnamespace and p.proname = '_entity_functions') then
+    select coalesce(array_agg(p.oid), '{}') into v_generated
+    from rowferry.entities e
+    cross join lateral rowferry._entity_functions(e) f
+    join pg_catalog.pg_proc p on p.pronamespace = 'rowferry'::regnamespace and p.proname = f.name;
+    -- An owner whose table gets a new partition makes a trigger of this function.
+    select coalesce(array_agg(distinct pg_get_userbyid(c.relowner)::text), '{}') into v_owners
+    from rowferry.entities e join pg_catalog.pg_class c on c.oid = e.relation;
+  end if;
+  -- First what is too much goes, with all that was granted on by others; then what is missing comes.
+  for v_step in 1..2 loop
+    for v_statement in
+      with wanted (role, rights, kind, names) as (
+        values
+          ('rowferry_worker', 'USAGE', 'schema', array['rowferry']),
+          ('rowferry_viewer', 'USAGE', 'schema', array['rowferry']),
+          ('rowferry_operator', 'USAGE', 'schema', array['rowferry']),
+          ('rowferry_viewer', 'SELECT', 'table', array['migration_log', 'entities', 'backfills', 'skips', 'conflicts', 'batches', 'traffic', 'breakers', 'peer_facts',
+            'sync_events', 'compare_runs', 'compare_report', 'differences', 'backfill_progress', 'status']),
+          ('rowferry_operator', 'DELETE', 'table', array['sync_events']),
+          ('rowferry_worker', 'EXECUTE', 'function', array['process_batch(text,text,bytea,integer,jsonb,boolean)']),
+          ('rowferry_viewer', 'EXECUTE', 'function', array['version()', 'check(text)', 'drift()', 'why_stuck(text)', 'row_status(text,text)', '_estimated_rows(regclass)',
+            '_uncaptured(text)', '_lock_holder(bigint)', '_courier_lock(text,text)', '_rate(text)']),
+          ('rowferry_operator', 'EXECUTE', 'function', array['skip(bigint,text)', 'retry(bigint)', 'retry(text)', 'pause(text,text)', 'resume(text,text)',
+            'backfill(text,integer)', 'resync(text)', 'let_loser_win(bigint)', 'replay(text,text[])', 'approve(text)', 'skip_deletes(text,text)',
+            'set_breaker(text,real,integer)', 'compare(text)', 'repair(text,text,boolean,bigint)', 'first_contact(text,text,text,text,text)',
+            'stagger_sequence(regclass,integer,integer)', '_staggering(regclass)'])
+        union all
+        select o.role, 'EXECUTE', 'function', array['_refuse_truncate()'] from unnest(v_owners) o (role)
+      ), objects (kind, id, name, owner, acl) as (
+        select 'schema', n.oid, 'schema rowferry', n.nspowner, coalesce(n.nspacl, acldefault('n', n.nspowner))
+        from pg_catalog.pg_namespace n where n.nspname = 'rowferry'
+        union all
+        select 'table', c.oid, format('%s rowferry.%I', case c.relkind when 'S' then 'sequence' else 'table' end, c.relname), c.relowner,
+          coalesce(c.relacl, acldefault(case c.relkind when 'S' then 's' else 'r' end::"char", c.relowner))
+        from pg_catalog.pg_class c where c.relnamespace = 'rowferry'::regnamespace and c.relkind in ('r', 'p', 'v', 'm', 'S', 'f')
+        union all
+        select 'function', p.oid, format('routine %s', p.oid::regprocedure), p.proowner, coalesce(p.proacl, acldefault('f', p.proowner))
+        from pg_catalog.pg_proc p where p.pronamespace = 'rowferry'::regnamespace and p.oid <> all (v_generated)
+        union all
+        -- The types of tables and arrays have no rights of their own.
+        select 'type', t.oid, format('type %s', t.oid::regtype), t.typowner, coalesce(t.typacl, acldefault('T', t.typowner))
+        from pg_catalog.pg_type t left join pg_catalog.pg_class c on c.oid = t.typrelid
+        where t.typnamespace = 'rowferry'::regnamespace and t.typtype in ('c', 'd', 'e', 'r') and coalesce(c.relkind, 'c') = 'c'
+      ), found (kind, id, name, owner, role, privilege, fits) as (
+        select o.kind, o.id, o.name, o.owner, a.grantee, a.privilege_type, not a.is_grantable
+        from objects o cross join lateral aclexplode(o.acl) a
+        union all
+        select o.kind, o.id, o.name, o.owner, x.grantee, x.privilege_type, false
+        from objects o
+        join pg_catalog.pg_attribute a on o.kind = 'table' and a.attrelid = o.id
+        cross join lateral aclexplode(a.attacl) x
+      ), listed (kind, id, role, privilege) as (
+        select w.kind, case w.kind when 'schema' then to_regnamespace(n.name)::oid when 'table' then to_regclass('rowferry.' || n.name)::oid
+            else to_regprocedure('rowferry.' || n.name)::oid end, r.oid, w.rights
+        from wanted w cross join lateral unnest(w.names) n (name) join pg_catalog.pg_roles r on r.rolname = w.role
+        union all
+        select o.kind, o.id, o.owner, a.privilege_type
+        from objects o cross join lateral aclexplode(acldefault(case when o.kind = 'schema' then 'n' when o.kind = 'function' then 'f' when o.kind = 'type' then 'T'
+          when o.name ^@ 'sequence ' then 's' else 'r' end::"char", o.owner)) a
+        where a.grantee = o.owner
+      )
+      select distinct format('revoke all on %s from %s cascade', f.name, case f.role when 0 then 'public' else quote_ident(pg_get_userbyid(f.role)) end)
+      from found f
+      where v_step = 1 and f.role <> f.owner and pg_has_role(f.owner, 'usage')
+        and not (f.fits and exists (select from listed l where l.kind = f.kind and l.id = f.id and l.role = f.role and l.privilege = f.privilege))
+      union all
+      select format('grant %s on %s to %s', string_agg(l.privilege, ', '), o.name, quote_ident(pg_get_userbyid(l.role)))
+      from listed l join objects o on o.kind = l.kind and o.id = l.id
+      where v_step = 2 and pg_has_role(o.owner, 'usage')
+        and not exists (select from found f where f.kind = l.kind and f.id = l.id and f.role = l.role and f.privilege = l.privilege)
+      group by o.name, l.role
+    loop
+      execute v_statement;
+    end loop;
+  end loop;
+end
+$$;
