@@ -17,6 +17,59 @@ os.environ.setdefault("HYPOTHESIS_STORAGE_DIRECTORY", str(REPO / ".pytest_cache"
 SETTINGS = {"fsync": "off", "max_connections": "60", "deadlock_timeout": "1s", "shared_buffers": "32MB"}
 NUMBERS = itertools.count(1)
 
+# What CI runs where: the whole suite on one version of PostgreSQL; on a second one all but the files of ANY_VERSION;
+# on the others the tests of rights beside the smoke tests.
+# Processes, networks, packages and pages do not depend on the version of the server.
+ANY_VERSION = [
+    "choosing_nodes",
+    "chinook",
+    "demo",
+    "embedded",
+    "faults",
+    "guarantees",
+    "large_rows",
+    "lint_sql",
+    "model",
+    "monitoring",
+    "network",
+    "package",
+    "pgbench",
+    "plain_tcp",
+    "pooler",
+    "progress",
+    "runbook",
+    "service",
+    "tls",
+    "with_your_alembic",
+    "worker",
+]
+SECURITY = [
+    "attach_rights",
+    "attached_table",
+    "capture_rights",
+    "catalog",
+    "deferred_triggers",
+    "filter_pinned",
+    "hostile_settings",
+    "installation_rights",
+    "readers_rights",
+    "rights",
+    "security",
+    "strangers_locks",
+    "table_shape",
+    "workers_login",
+]
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Mark each test by its file, so that the two lists above are the only place that says it."""
+    for item in items:
+        subject = item.path.stem.removeprefix("test_")
+        if subject in ANY_VERSION:
+            item.add_marker(pytest.mark.any_version)
+        if subject in SECURITY:
+            item.add_marker(pytest.mark.security)
+
 
 class Servers(NamedTuple):
     """The server of each node."""

@@ -9,8 +9,6 @@ from harness import REPO, Nodes
 from harness.comparing import compared, differences, found, unseen
 from harness.exchange import rows, sync, waiting
 
-pytestmark = pytest.mark.smoke
-
 DEFERRABLE = " unique deferrable initially deferred"
 PEOPLE = (
     f"create table people (id integer primary key, first text not null, last text not null, email text{DEFERRABLE}, notes text)"
