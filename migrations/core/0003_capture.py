@@ -12,6 +12,7 @@ def upgrade() -> None:
             "revisions/as_owner.sql",
             "functions/_object_name_v01.sql",
             "functions/_definer_check_sql_v01.sql",
+            "functions/_read_only_sql_v01.sql",
             "functions/_schema_and_name_v01.sql",
             "functions/_users_function_v01.sql",
             "functions/_shape_v01.sql",

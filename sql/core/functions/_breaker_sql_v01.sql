@@ -9,7 +9,7 @@ stable
 set search_path = pg_catalog, pg_temp
 as $function$
 declare
-  v_check text := rowferry._definer_check_sql(p_entity);
+  v_check text := rowferry._read_only_sql(p_entity);
 begin
   return next format($f$create or replace function rowferry.%1$I()
 returns bigint
@@ -32,6 +32,9 @@ begin
   -- What the planner expects of the table's size, its statistics and the filter.
   execute %5$L into v_plan;
   return (v_plan #>> '{0,Plan,Plan Rows}')::float8::bigint;
+exception
+  when sqlstate 'RF102' then
+    raise;  -- only a block with handlers is a subtransaction
 end
 $rowferry$$f$, rowferry._object_name('count_', p_entity.name), p_entity.relation::text, v_check, rowferry._source_sql(p_entity),
     format('explain (format json) select from %s t', rowferry._source_sql(p_entity)));
@@ -55,6 +58,9 @@ set array_nulls = on
 as $rowferry$
 begin
 %3$s  return query execute format(%2$L, p_relation);
+exception
+  when sqlstate 'RF102' then
+    raise;  -- only a block with handlers is a subtransaction
 end
 $rowferry$$f$, rowferry._object_name('emptied_', p_entity.name),
     'select ' || replace(rowferry._record_id_sql(p_entity, 't'), '%', '%%') || ' from only %s t' || coalesce(' where ' || replace(rowferry._filter_sql(p_entity, 't'), '%', '%%'), ''), v_check);

@@ -37,8 +37,11 @@ begin
     ) d (ord, stored, sent, missing) using (ord)
     where d.missing or d.stored *<> d.sent
   );
+exception
+  when sqlstate 'RF102' then
+    raise;  -- only a block with handlers is a subtransaction
 end
-$rowferry$$f$, rowferry._object_name('differing_', p_entity.name), rowferry._definer_check_sql(p_entity),
+$rowferry$$f$, rowferry._object_name('differing_', p_entity.name), rowferry._read_only_sql(p_entity),
     string_agg(format('t.%I::%s', c.local, c.type), ', ' order by c.position),
     string_agg(format('%s::%s', c.value, c.full_type), ', ' order by c.position),
     min(c.local) filter (where c.key_position = 1),

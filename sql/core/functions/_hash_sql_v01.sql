@@ -56,6 +56,9 @@ begin
   select array_agg(%2$s), array_agg(case when $3 then hashtextextended(array[%5$s]::text collate "C", 0) end)
   into o_keys, o_hashes
   from %4$s;
+exception
+  when sqlstate 'RF102' then
+    raise;  -- only a block with handlers is a subtransaction
 end
 $rowferry$$f$,
     rowferry._object_name('hash_', p_entity.name), rowferry._record_id_sql(p_entity, 't'), v_parts.o_size, v_parts.o_rows, v_values, v_parts.o_check);

@@ -9,7 +9,7 @@ stable
 set search_path = pg_catalog, pg_temp
 as $function$
 declare
-  v_owner_check text := rowferry._definer_check_sql(p_entity);
+  v_owner_check text := rowferry._read_only_sql(p_entity);
   v_from text;
   v_missing text;
 begin
@@ -56,7 +56,10 @@ set xmloption = 'content'
 set array_nulls = on
 as $rowferry$
 begin
-%2$s%3$send
+%2$s%3$sexception
+  when sqlstate 'RF102' then
+    raise;  -- only a block with handlers is a subtransaction
+end
 $rowferry$$f$,
     rowferry._object_name('lacking_', p_entity.name), v_owner_check,
     case when v_missing is null then '' else format($f$  select array_agg(l.record_id), array_agg(l.lacking)

@@ -9,7 +9,7 @@ stable
 set search_path = pg_catalog, pg_temp
 as $function$
 declare
-  v_owner_check text := rowferry._definer_check_sql(p_entity);
+  v_owner_check text := rowferry._read_only_sql(p_entity);
   v_path text := (select concat_ws(', ', quote_ident(n.nspname), case when n.nspname <> 'public' then 'public' end, 'pg_temp')
     from pg_class c join pg_namespace n on n.oid = c.relnamespace where c.oid = p_entity.relation);
   v_names text[];
@@ -66,6 +66,9 @@ as $rowferry$
 %3$s%6$s  execute %4$s
   into o_keys, o_columns, o_moved
   using $1, $2, $3%7$s;
+exception
+  when sqlstate 'RF102' then
+    raise;  -- only a block with handlers is a subtransaction
 end
 $rowferry$$f$,
     rowferry._object_name('merge_', p_entity.name), v_path, v_owner_check,

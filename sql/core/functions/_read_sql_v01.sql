@@ -68,6 +68,9 @@ begin
   into o_keys, o_columns
   from %4$s;
   o_length := (select sum(octet_length(o_columns[i])) from generate_subscripts(o_columns, 1) i);
+exception
+  when sqlstate 'RF102' then
+    raise;  -- only a block with handlers is a subtransaction
 end
 $rowferry$$f$,
     rowferry._object_name('read_', p_entity.name), rowferry._record_id_sql(p_entity, 't'),

@@ -31,7 +31,7 @@ begin
     format(' t join %s on %s', rowferry._keys_sql(p_entity, '$1'), v_join));
   o_rows := rowferry._source_sql(p_entity) || v_found;
   o_table_rows := p_entity.relation::text || v_found;
-  o_check := rowferry._definer_check_sql(p_entity);
+  o_check := rowferry._read_only_sql(p_entity);
   if p_entity.outbound is not null then
     o_check := o_check || format($f$  if exists (select from (select t.* from %1$s%2$s) t where not exists (select from %3$s o where %4$s)) then
     raise exception using errcode = 'RF013', message = 'the outbound view leaves out a row of the table', hint = %5$L;

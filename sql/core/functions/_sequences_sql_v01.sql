@@ -44,9 +44,12 @@ begin
       'least', v_sequence.seqmin, 'most', v_sequence.seqmax, 'cycle', v_sequence.seqcycle));
   end loop;
   return v_all;
+exception
+  when sqlstate 'RF102' then
+    raise;  -- only a block with handlers is a subtransaction
 end
 $rowferry$$f$, rowferry._object_name('sequences_', p_entity.name),
-    rowferry._definer_check_sql(p_entity), p_entity.relation)
+    rowferry._read_only_sql(p_entity), p_entity.relation)
 $function$;
 comment on function rowferry._sequences_sql(rowferry.entities) is 'DDL of the function that says where the sequences of an entity''s table stand.';
 revoke all on function rowferry._sequences_sql(rowferry.entities) from public;

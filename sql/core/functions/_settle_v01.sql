@@ -49,6 +49,7 @@ begin
     return;
   end if;
   execute format('select rowferry.%I($1)', rowferry._object_name('lock_', v_entity.name)) into o_busy using v_keys;
+  perform rowferry._finish_lock(v_entity.name);
   if o_busy is not null then
     o_section := rowferry._section_part(o_section, o_busy, false);
     v_keys := array(select k from unnest(v_keys) k where k not in (select unnest(o_busy)));

@@ -1,4 +1,5 @@
 -- Turns a conflict round: writes the loser's row here as an ordinary change of this node, which then travels like any other. Returns the row before and after.
+-- Before PostgreSQL 18 what the row's triggers deferred is done at once, with the rights of the table's owner; so the transaction may have written nothing but by this function.
 create or replace function rowferry.let_loser_win(
   p_id bigint
 )
@@ -24,8 +25,10 @@ as $$
 declare
   v_conflict rowferry.conflicts;
   v_entity rowferry.entities;
+  v_section rowferry._section;
   v_read record;
 begin
+  perform rowferry._begin_deferred();
   select c.* into v_conflict from rowferry.conflicts c where c.id = p_id;
   if not found then
     raise exception using errcode = 'RF008', message = 'no such conflict', detail = format('Conflict %s.', p_id),
@@ -50,6 +53,14 @@ begin
   else
     execute format('select rowferry.%I($1, false)', rowferry._object_name('apply_', v_entity.name))
     using array(select array[v_conflict.loser_row ->> c.name]::text from unnest(v_entity.columns) with ordinality c (name, ord) order by c.ord);
+  end if;
+  if current_setting('server_version_num')::integer < 180000 then
+    v_section.entity := v_entity.name;
+    perform rowferry._finish(array[v_section]);
+    -- Of earlier transactions; nobody else needs them.
+    delete from rowferry.applying a
+    where a.ctid = any (array(select s.ctid from rowferry.applying s where s.transaction_id <> pg_current_xact_id() for update skip locked));
+    update rowferry.applying a set hops = 0 where a.transaction_id = pg_current_xact_id() and a.entity_id = -1;  -- the last command: see _begin_deferred()
   end if;
   execute format('select * from rowferry.%I($1, null)', rowferry._object_name('read_', v_entity.name)) into v_read using array[v_conflict.record_id];
   row_after := (select r."row" from rowferry._rows(v_entity.columns, v_read.o_keys, v_read.o_columns) r);

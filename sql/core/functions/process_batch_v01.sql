@@ -58,6 +58,9 @@ begin
       detail = format('The transaction is %s.', current_setting('transaction_isolation')),
       hint = 'begin isolation level read committed;';
   end if;
+  if p_envelope is not null then
+    perform rowferry._begin_deferred();
+  end if;
   if not exists (select from rowferry.node) then
     raise exception using errcode = 'RF006', message = 'this database has no name yet',
       hint = 'Run alembic upgrade head with alembic.ini; it names the node and its peers.';

@@ -50,5 +50,6 @@ drop function rowferry._entity_columns(rowferry.entities);
 drop function rowferry._shape(rowferry.entities);
 drop function rowferry._users_function(text, oidvector);
 drop function rowferry._schema_and_name(text);
+drop function rowferry._read_only_sql(rowferry.entities);
 drop function rowferry._definer_check_sql(rowferry.entities);
 drop function rowferry._object_name(text, text, text);

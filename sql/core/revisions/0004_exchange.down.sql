@@ -38,7 +38,10 @@ drop function rowferry._apply_attempt(text, rowferry._section[], int8multirange,
 drop function rowferry._with_rows(jsonb);
 drop function rowferry._lost_in_cascade(text, bigint, int8multirange);
 drop function rowferry._note_differing(rowferry._section);
+drop function rowferry._begin_deferred();
+drop function rowferry._finish_lock(text);
 drop function rowferry._finish(rowferry._section[]);
+drop function rowferry._deferrable_temporary();
 drop function rowferry._may_differ(text[]);
 drop function rowferry._write_sections(rowferry._section[], boolean);
 drop function rowferry._settle(text, rowferry._section, int8multirange, int8multirange);
