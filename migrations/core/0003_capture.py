@@ -15,6 +15,7 @@ def upgrade() -> None:
             "functions/_schema_and_name_v01.sql",
             "functions/_users_function_v01.sql",
             "functions/_shape_v01.sql",
+            "functions/_base_type_v01.sql",
             "functions/_entity_columns_v01.sql",
             "functions/_captured_columns_v01.sql",
             "functions/_inbound_columns_v01.sql",

@@ -3,6 +3,7 @@ create or replace function rowferry._note_release()
 returns bigint
 language sql
 set search_path = pg_catalog, pg_temp
+set quote_all_identifiers = off
 as $$
   with gone as (
     delete from rowferry.released r where to_regprocedure(r.function) is null

@@ -22,6 +22,7 @@ returns setof text
 language plpgsql
 set search_path = pg_catalog, pg_temp
 set quote_all_identifiers = off
+set jit = off
 set lock_timeout = '5s'
 as $$
 declare

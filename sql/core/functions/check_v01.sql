@@ -13,6 +13,8 @@ language sql
 stable
 security definer
 set search_path = pg_catalog, pg_temp
+set quote_all_identifiers = off
+set jit = off  -- its many small queries would be compiled for longer than they run
 as $$
   with peers as materialized (
     select l.peer from rowferry.links l where p_peer is null or l.peer = (rowferry._link(p_peer)).peer

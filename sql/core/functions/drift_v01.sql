@@ -9,6 +9,8 @@ language sql
 stable
 security definer
 set search_path = pg_catalog, pg_temp
+set quote_all_identifiers = off
+set jit = off
 as $$
   select distinct on (c.object, c.problem) c.object, c.problem, c.fix
   from (
