@@ -32,6 +32,39 @@ CHANGES = {
     "a generated function's owner": "alter function rowferry.lock_notes(text[]) owner to rowferry_owner",
     "a generated function open to all": "grant execute on function rowferry.apply_notes(text[], boolean) to public",
     "a generated function dropped": "drop function rowferry.differing_notes(text[], text[])",
+    "one of two functions of a name": "alter function rowferry.retry(text) set search_path = public",
+    "an index dropped": "drop index rowferry.events_of_record",
+    "an index made otherwise": """drop index rowferry.events_of_record;
+        create index events_of_record on rowferry.events (entity_id, record_id)""",
+    "an index invalid": "update pg_index set indisvalid = false where indexrelid = 'rowferry.events_of_record'::regclass",
+    "a table unlogged": "alter table rowferry.held_events set unlogged",
+    "a table that hides its rows": "alter table rowferry.links enable row level security, force row level security",
+    "foreign keys that are not checked": "alter table rowferry.traffic disable trigger all",
+    "a primary key dropped": "alter table rowferry.held_events drop constraint held_events_pkey",
+    "a foreign key dropped": "alter table rowferry.batches drop constraint batches_peer_fkey",
+    "a unique constraint deferred": """alter table rowferry.entities drop constraint entities_name_key,
+        add constraint entities_name_key unique (name) deferrable""",
+    "a constraint made": "alter table rowferry.events add constraint mine check (record_id <> '')",
+    "a column that may be null": "alter table rowferry.events alter changed_at drop not null",
+    "a column's type": "alter table rowferry.skips alter reason type varchar(6)",
+    "a column's default": "alter table rowferry.links alter batch_limit set default 1",
+    "a column dropped": "alter table rowferry.skips drop column image",
+    "the trigger of a view dropped": "drop trigger sync_events_delete on rowferry.sync_events",
+    "a trigger made": """create trigger mine before insert on rowferry.events for each row
+        execute function suppress_redundant_updates_trigger()""",
+    "a rule made": "create rule mine as on delete to rowferry.events do instead nothing",
+    "a sequence cached": "alter sequence rowferry.events_id_seq cache 100",
+    "a sequence that cycles": "alter sequence rowferry.events_id_seq maxvalue 1000000 cycle",
+    "a sequence in steps": "alter sequence rowferry.events_id_seq increment 2",
+    "a sequence of nobody": "alter table rowferry.events alter id drop identity",
+    "a sequence set back": "update rowferry.links set horizon_id = 700; select setval('rowferry.events_id_seq', 3)",
+    "a sequence of entities": "alter sequence rowferry.entity_ids owned by rowferry.entities.id",
+    "a view replaced": """do $$ begin execute format(
+        'create or replace view rowferry.backfill_progress as select * from (%s) v where false', rtrim(pg_get_viewdef('rowferry.backfill_progress'), ';')); end $$""",
+    "a view dropped": "drop view rowferry.backfill_progress",
+    "a view with other rights": "alter view rowferry.sync_events set (security_barrier = true)",
+    "a view's owner": "alter view rowferry.sync_events owner to postgres",
+    "a table's owner": "alter table rowferry.events owner to postgres",
 }
 
 
@@ -45,8 +78,13 @@ def attached(nodes: Nodes) -> Nodes:
 
 def heal(node: Node, fix: str) -> None:
     """Do what the line says: in psql, or, where it is a command, as a member of rowferry_owner."""
-    command = re.fullmatch(r"psql -f (sql/core/functions/\w+\.sql)  -- as a member of rowferry_owner", fix)
-    node.psql(f"set role rowferry_owner;\n\\i {command[1]}\n" if command else fix)
+    command = re.fullmatch(
+        r"psql -f (sql/core/(?:functions|views)/\w+\.sql)((?: -c '[^']+')*)  -- as a member of rowferry_owner", fix
+    )
+    if command:
+        statements = "".join(f"{statement};\n" for statement in re.findall(r"-c '([^']+)'", command[2]))
+        fix = f"set role rowferry_owner;\n\\i {command[1]}\n{statements}"
+    node.psql(fix)
 
 
 @pytest.mark.parametrize("change", CHANGES, ids=str)
@@ -59,6 +97,33 @@ def test_each_change_is_named_and_healed_by_the_line_beside_it(attached: Nodes, 
     assert {(row["object"], row["problem"]) for row in found} <= checked
     heal(node, found[0]["fix"])
     assert node.sql("select * from rowferry.drift()") == []
+
+
+def test_a_view_that_is_made_again_can_be_read_by_those_who_could(attached: Nodes) -> None:
+    node = attached.crm
+    node.sql("drop view rowferry.backfill_progress")
+    heal(node, node.sql("select * from rowferry.drift()")[0]["fix"])
+    assert node.sql("set role rowferry_viewer; select * from rowferry.backfill_progress") == []
+
+
+def test_ids_go_on_beyond_those_that_were_given_out(attached: Nodes) -> None:
+    node = attached.crm
+    node.sql("insert into notes select n from generate_series(1, 20) n")
+    node.sql("alter table rowferry.events alter id drop identity")
+    [line] = node.sql("select * from rowferry.drift()")
+    heal(node, line["fix"])
+    node.sql("insert into notes values (21)")
+    assert node.sql("select max(id) > 1000020 as beyond from rowferry.events") == [{"beyond": True}]
+
+
+def test_what_was_noted_by_another_major_version_is_compared_but_for_the_text_of_views(attached: Nodes) -> None:
+    node = attached.crm
+    node.sql(
+        "update rowferry.released_objects set server = server - 1, definition = case kind when 'view' then 'other' else definition end"
+    )
+    assert node.sql("select * from rowferry.drift()") == []
+    node.sql("drop index rowferry.events_of_record; drop view rowferry.backfill_progress")
+    assert len(node.sql("select * from rowferry.drift()")) == 2
 
 
 def test_what_is_attached_and_granted_is_no_drift(attached: Nodes) -> None:

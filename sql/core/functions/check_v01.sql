@@ -23,6 +23,8 @@ as $$
   from (
     select s.* from rowferry._check_server() s
     union all
+    select w.* from rowferry._check_own() w
+    union all
     select c.* from peers p cross join lateral rowferry._check_capture(p.peer) c
     union all
     select f.* from peers p cross join lateral rowferry._check_functions(p.peer) f
