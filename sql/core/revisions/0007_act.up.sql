@@ -40,5 +40,5 @@ alter table rowferry.skips add column image jsonb;
 comment on column rowferry.skips.image is 'The row as it was here when it was given up, each value as its type prints it; null: it was gone, could not be read, or an orphan rule gave it up (then conflicts has it).';
 
 grant execute on function rowferry.retry(text), rowferry.replay(text, text[]), rowferry.approve(text), rowferry.skip_deletes(text, text),
-  rowferry.set_breaker(text, real, integer) to rowferry_operator;
+  rowferry.set_breaker(text, real, integer), rowferry.set_retention(interval) to rowferry_operator;
 grant select on rowferry.breakers to rowferry_viewer;
