@@ -6,7 +6,7 @@ import subprocess
 
 import pytest
 
-from harness import REPO, Node, Nodes
+from harness import REPO, Node, Nodes, alembic
 from harness.worker import PROGRAM
 
 CHANGES = {
@@ -60,7 +60,8 @@ CHANGES = {
     "a sequence set back": "update rowferry.links set horizon_id = 700; select setval('rowferry.events_id_seq', 3)",
     "a sequence of entities": "alter sequence rowferry.entity_ids owned by rowferry.entities.id",
     "a view replaced": """do $$ begin execute format(
-        'create or replace view rowferry.backfill_progress as select * from (%s) v where false', rtrim(pg_get_viewdef('rowferry.backfill_progress'), ';')); end $$""",
+        'create or replace view rowferry.backfill_progress as select * from (%s) v where false',
+        rtrim(pg_get_viewdef('rowferry.backfill_progress'), ';')); end $$""",
     "a view dropped": "drop view rowferry.backfill_progress",
     "a view with other rights": "alter view rowferry.sync_events set (security_barrier = true)",
     "a view's owner": "alter view rowferry.sync_events owner to postgres",
@@ -119,7 +120,8 @@ def test_ids_go_on_beyond_those_that_were_given_out(attached: Nodes) -> None:
 def test_what_was_noted_by_another_major_version_is_compared_but_for_the_text_of_views(attached: Nodes) -> None:
     node = attached.crm
     node.sql(
-        "update rowferry.released_objects set server = server - 1, definition = case kind when 'view' then 'other' else definition end"
+        """update rowferry.released_objects
+        set server = server - 1, definition = case kind when 'view' then 'other' else definition end"""
     )
     assert node.sql("select * from rowferry.drift()") == []
     node.sql("drop index rowferry.events_of_record; drop view rowferry.backfill_progress")
@@ -152,3 +154,38 @@ def test_the_command_names_the_node_and_the_line_and_says_by_its_exit_code(attac
     )
     code, text = run("--json")
     assert (code, [row["node"] for row in json.loads(text)]) == (1, ["billing"])
+
+
+SETTINGS = {
+    "quote_all_identifiers": "on",
+    "plpgsql.extra_errors": "all",
+    "plpgsql.extra_warnings": "all",
+    "search_path": "app, rowferry, public",
+    "DateStyle": "SQL, DMY",
+    "IntervalStyle": "iso_8601",
+    "TimeZone": "Asia/Tokyo",
+    "standard_conforming_strings": "off",
+    "extra_float_digits": "-3",
+}
+
+
+@pytest.mark.parametrize("when", ["before it was installed", "since it was installed"])
+def test_no_setting_of_a_database_looks_like_a_change(blank: Nodes, when: str) -> None:
+    def settings(change: str) -> None:
+        for node in blank:
+            for name, value in SETTINGS.items():
+                node.sql(change.format(database=node.database, name=name, value=value if name == "search_path" else f"'{value}'"))
+            node.close()
+
+    if when.startswith("before"):
+        settings("alter database {database} set {name} = {value}")
+    alembic(blank.env, "upgrade", "head")
+    node = blank.crm
+    node.sql("""create schema app; create table public.notes (id integer primary key, "Text" text default 'now', at interval);
+        select rowferry.attach('public.notes')""")
+    assert node.sql("select * from rowferry.drift()") == []
+    settings("alter database {database} " + ("reset {name}" if when.startswith("before") else "set {name} = {value}"))
+    assert node.sql("select * from rowferry.drift()") == []
+    assert node.sql("select * from rowferry.check() where severity <> 'info' and object <> 'server'") == []
+    node.sql("select rowferry.detach('notes', true)")
+    assert node.sql("select * from rowferry.drift()") == []
