@@ -164,7 +164,6 @@ SETTINGS = {
     "DateStyle": "SQL, DMY",
     "IntervalStyle": "iso_8601",
     "TimeZone": "Asia/Tokyo",
-    "standard_conforming_strings": "off",
     "extra_float_digits": "-3",
 }
 

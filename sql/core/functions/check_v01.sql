@@ -14,6 +14,7 @@ stable
 security definer
 set search_path = pg_catalog, pg_temp
 set quote_all_identifiers = off
+set standard_conforming_strings = on
 set jit = off  -- its many small queries would be compiled for longer than they run
 as $$
   with peers as materialized (

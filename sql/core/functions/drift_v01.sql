@@ -10,6 +10,7 @@ stable
 security definer
 set search_path = pg_catalog, pg_temp
 set quote_all_identifiers = off
+set standard_conforming_strings = on
 set jit = off
 as $$
   select distinct on (c.object, c.problem) c.object, c.problem, c.fix
