@@ -6,7 +6,7 @@ import subprocess
 
 import pytest
 
-from harness import REPO, Node, Nodes
+from harness import REPO, Node, Nodes, alembic
 from harness.worker import PROGRAM
 
 CHANGES = {
@@ -32,6 +32,40 @@ CHANGES = {
     "a generated function's owner": "alter function rowferry.lock_notes(text[]) owner to rowferry_owner",
     "a generated function open to all": "grant execute on function rowferry.apply_notes(text[], boolean) to public",
     "a generated function dropped": "drop function rowferry.differing_notes(text[], text[])",
+    "one of two functions of a name": "alter function rowferry.retry(text) set search_path = public",
+    "an index dropped": "drop index rowferry.events_of_record",
+    "an index made otherwise": """drop index rowferry.events_of_record;
+        create index events_of_record on rowferry.events (entity_id, record_id)""",
+    "an index invalid": "update pg_index set indisvalid = false where indexrelid = 'rowferry.events_of_record'::regclass",
+    "a table unlogged": "alter table rowferry.held_events set unlogged",
+    "a table that hides its rows": "alter table rowferry.links enable row level security, force row level security",
+    "foreign keys that are not checked": "alter table rowferry.traffic disable trigger all",
+    "a primary key dropped": "alter table rowferry.held_events drop constraint held_events_pkey",
+    "a foreign key dropped": "alter table rowferry.batches drop constraint batches_peer_fkey",
+    "a unique constraint deferred": """alter table rowferry.entities drop constraint entities_name_key,
+        add constraint entities_name_key unique (name) deferrable""",
+    "a constraint made": "alter table rowferry.events add constraint mine check (record_id <> '')",
+    "a column that may be null": "alter table rowferry.events alter changed_at drop not null",
+    "a column's type": "alter table rowferry.skips alter reason type varchar(6)",
+    "a column's default": "alter table rowferry.links alter batch_limit set default 1",
+    "a column dropped": "alter table rowferry.skips drop column image",
+    "the trigger of a view dropped": "drop trigger sync_events_delete on rowferry.sync_events",
+    "a trigger made": """create trigger mine before insert on rowferry.events for each row
+        execute function suppress_redundant_updates_trigger()""",
+    "a rule made": "create rule mine as on delete to rowferry.events do instead nothing",
+    "a sequence cached": "alter sequence rowferry.events_id_seq cache 100",
+    "a sequence that cycles": "alter sequence rowferry.events_id_seq maxvalue 1000000 cycle",
+    "a sequence in steps": "alter sequence rowferry.events_id_seq increment 2",
+    "a sequence of nobody": "alter table rowferry.events alter id drop identity",
+    "a sequence set back": "update rowferry.links set horizon_id = 700; select setval('rowferry.events_id_seq', 3)",
+    "a sequence of entities": "alter sequence rowferry.entity_ids owned by rowferry.entities.id",
+    "a view replaced": """do $$ begin execute format(
+        'create or replace view rowferry.backfill_progress as select * from (%s) v where false',
+        rtrim(pg_get_viewdef('rowferry.backfill_progress'), ';')); end $$""",
+    "a view dropped": "drop view rowferry.backfill_progress",
+    "a view with other rights": "alter view rowferry.sync_events set (security_barrier = true)",
+    "a view's owner": "alter view rowferry.sync_events owner to postgres",
+    "a table's owner": "alter table rowferry.events owner to postgres",
 }
 
 
@@ -45,8 +79,13 @@ def attached(nodes: Nodes) -> Nodes:
 
 def heal(node: Node, fix: str) -> None:
     """Do what the line says: in psql, or, where it is a command, as a member of rowferry_owner."""
-    command = re.fullmatch(r"psql -f (sql/core/functions/\w+\.sql)  -- as a member of rowferry_owner", fix)
-    node.psql(f"set role rowferry_owner;\n\\i {command[1]}\n" if command else fix)
+    command = re.fullmatch(
+        r"psql -f (sql/core/(?:functions|views)/\w+\.sql)((?: -c '[^']+')*)  -- as a member of rowferry_owner", fix
+    )
+    if command:
+        statements = "".join(f"{statement};\n" for statement in re.findall(r"-c '([^']+)'", command[2]))
+        fix = f"set role rowferry_owner;\n\\i {command[1]}\n{statements}"
+    node.psql(fix)
 
 
 @pytest.mark.parametrize("change", CHANGES, ids=str)
@@ -59,6 +98,34 @@ def test_each_change_is_named_and_healed_by_the_line_beside_it(attached: Nodes, 
     assert {(row["object"], row["problem"]) for row in found} <= checked
     heal(node, found[0]["fix"])
     assert node.sql("select * from rowferry.drift()") == []
+
+
+def test_a_view_that_is_made_again_can_be_read_by_those_who_could(attached: Nodes) -> None:
+    node = attached.crm
+    node.sql("drop view rowferry.backfill_progress")
+    heal(node, node.sql("select * from rowferry.drift()")[0]["fix"])
+    assert node.sql("set role rowferry_viewer; select * from rowferry.backfill_progress") == []
+
+
+def test_ids_go_on_beyond_those_that_were_given_out(attached: Nodes) -> None:
+    node = attached.crm
+    node.sql("insert into notes select n from generate_series(1, 20) n")
+    node.sql("alter table rowferry.events alter id drop identity")
+    [line] = node.sql("select * from rowferry.drift()")
+    heal(node, line["fix"])
+    node.sql("insert into notes values (21)")
+    assert node.sql("select max(id) > 1000020 as beyond from rowferry.events") == [{"beyond": True}]
+
+
+def test_what_was_noted_by_another_major_version_is_compared_but_for_the_text_of_views(attached: Nodes) -> None:
+    node = attached.crm
+    node.sql(
+        """update rowferry.released_objects
+        set server = server - 1, definition = case kind when 'view' then 'other' else definition end"""
+    )
+    assert node.sql("select * from rowferry.drift()") == []
+    node.sql("drop index rowferry.events_of_record; drop view rowferry.backfill_progress")
+    assert len(node.sql("select * from rowferry.drift()")) == 2
 
 
 def test_what_is_attached_and_granted_is_no_drift(attached: Nodes) -> None:
@@ -87,3 +154,37 @@ def test_the_command_names_the_node_and_the_line_and_says_by_its_exit_code(attac
     )
     code, text = run("--json")
     assert (code, [row["node"] for row in json.loads(text)]) == (1, ["billing"])
+
+
+SETTINGS = {
+    "quote_all_identifiers": "on",
+    "plpgsql.extra_errors": "all",
+    "plpgsql.extra_warnings": "all",
+    "search_path": "app, rowferry, public",
+    "DateStyle": "SQL, DMY",
+    "IntervalStyle": "iso_8601",
+    "TimeZone": "Asia/Tokyo",
+    "extra_float_digits": "-3",
+}
+
+
+@pytest.mark.parametrize("when", ["before it was installed", "since it was installed"])
+def test_no_setting_of_a_database_looks_like_a_change(blank: Nodes, when: str) -> None:
+    def settings(change: str) -> None:
+        for node in blank:
+            for name, value in SETTINGS.items():
+                node.sql(change.format(database=node.database, name=name, value=value if name == "search_path" else f"'{value}'"))
+            node.close()
+
+    if when.startswith("before"):
+        settings("alter database {database} set {name} = {value}")
+    alembic(blank.env, "upgrade", "head")
+    node = blank.crm
+    node.sql("""create schema app; create table public.notes (id integer primary key, "Text" text default 'now', at interval);
+        select rowferry.attach('public.notes')""")
+    assert node.sql("select * from rowferry.drift()") == []
+    settings("alter database {database} " + ("reset {name}" if when.startswith("before") else "set {name} = {value}"))
+    assert node.sql("select * from rowferry.drift()") == []
+    assert node.sql("select * from rowferry.check() where severity <> 'info' and object <> 'server'") == []
+    node.sql("select rowferry.detach('notes', true)")
+    assert node.sql("select * from rowferry.drift()") == []

@@ -22,10 +22,13 @@ from psycopg.rows import dict_row
 
 from rowferry import logs, project, sql
 from rowferry.config import ConfigError, Node, NodeUnreachable, read_nodes
-from rowferry.connection import Error, connect, describe
+from rowferry.connection import Error, connect, describe, wait_at_most
 from rowferry.loop import Courier
 
 Cursor = psycopg.Cursor[dict[str, Any]]
+
+# All functions of some thousand tables may be compared meanwhile.
+DRIFT_SECONDS = 600.0
 
 UNWELL = {"stuck", "held", "stopped", "paused"}
 
@@ -128,7 +131,7 @@ def drift(options: argparse.Namespace) -> int:
     """rowferry.drift() of each node: the object, what was done to it, and below it the line that heals it in psql."""
     rows: list[dict[str, Any]] = []
     codes = [0]
-    for node, found in ask(options.config, lambda cursor: cursor.execute(sql.DRIFT).fetchall()):
+    for node, found in ask(options.config, read_drift):
         if isinstance(found, Error):
             codes.append(found.code)
         else:
@@ -167,6 +170,11 @@ def ask(
             yield node, said
         else:
             yield node, answer
+
+
+def read_drift(cursor: Cursor) -> list[dict[str, Any]]:
+    wait_at_most(cursor.connection, DRIFT_SECONDS)
+    return cursor.execute(sql.DRIFT).fetchall()
 
 
 def read_status(cursor: Cursor) -> list[dict[str, Any]]:

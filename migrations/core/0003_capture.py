@@ -16,6 +16,7 @@ def upgrade() -> None:
             "functions/_schema_and_name_v01.sql",
             "functions/_users_function_v01.sql",
             "functions/_shape_v01.sql",
+            "functions/_base_type_v01.sql",
             "functions/_entity_columns_v01.sql",
             "functions/_type_spelled_v01.sql",
             "functions/_column_types_v01.sql",

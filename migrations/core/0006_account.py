@@ -12,6 +12,8 @@ def upgrade() -> None:
             "revisions/as_owner.sql",
             "functions/_id_count_v01.sql",
             "functions/_effect_v01.sql",
+            "functions/_prune_logs_v01.sql",
+            "functions/set_retention_v01.sql",
             "functions/_log_batch_v01.sql",
             "revisions/0006_account.up.sql",
             "revisions/rights.sql",

@@ -4,11 +4,12 @@ create or replace function rowferry._captured_columns(
   p_entity rowferry.entities
 )
 returns text[]
-language sql
+language plpgsql
 stable
 set search_path = pg_catalog, pg_temp
 as $$
-  select case when p_entity.outbound is null then p_entity.local_columns
+begin
+  return case when p_entity.outbound is null then p_entity.local_columns
     else array(
       with used as (
         select a.attnum, a.attgenerated
@@ -27,7 +28,8 @@ as $$
         -- Until PostgreSQL 14 the column itself depends on them, later its expression.
         join pg_depend d on (d.classid, d.objid, d.objsubid) in (('pg_attrdef'::regclass, f.oid, 0), ('pg_class'::regclass, f.adrelid, f.adnum))
           and d.refclassid = 'pg_class'::regclass and d.refobjid = a.attrelid and d.refobjsubid = a.attnum))
-      order by a.attname collate "C") end
+      order by a.attname collate "C") end;
+end
 $$;
 comment on function rowferry._captured_columns(rowferry.entities) is 'Columns of an entity''s table whose change travels.';
 revoke all on function rowferry._captured_columns(rowferry.entities) from public;

@@ -13,7 +13,9 @@ stable
 set search_path = pg_catalog, pg_temp
 as $$
   select 'error', r.function, case when p.oid is null then 'this function of the release is gone' else 'this function is not what the release made of it' end,
-    format('psql -f sql/core/functions/%s_v01.sql  -- as a member of rowferry_owner', btrim(split_part(split_part(r.function, '(', 1), '.', 2), '"'))
+    format('psql -f sql/core/functions/%s_v01.sql  -- as a member of rowferry_owner',
+      -- Two functions of one name have a file each.
+      case r.function when 'rowferry.retry(text)' then 'retry_entity' else substring(r.function from '^(?:rowferry[.])?"?([[:alnum:]_]+)') end)
   from rowferry.released r
   left join pg_proc p on p.oid = to_regprocedure(r.function)
   where p.oid is null or r.digest <> rowferry._function_digest(p.oid)

@@ -24,10 +24,10 @@ as $$
     union
     select m.member, r.rolcanlogin, r.rolsuper, r.rolname
     from workers w join members m on m.role = w.id join pg_roles r on r.oid = m.member
-  ), generated as (
+  ), generated as materialized (
     select g.*, p.oid::regprocedure::text as signature, p.proowner, pg_get_userbyid(g.belongs_to) as owner_name, pg_get_userbyid(g.caller) as caller_name
     from rowferry.entities e
-    cross join lateral rowferry._generated_functions(e.name) g
+    join rowferry._generated_functions() g on g.entity = e.name
     join pg_proc p on p.oid = g.function
     where e.peer = coalesce(p_peer, e.peer)
   )

@@ -16,18 +16,16 @@ returns table (
   in_unique boolean,
   insert_only boolean
 )
-language sql
+language plpgsql
 stable
 set search_path = pg_catalog, pg_temp
 as $$
-  with recursive base (attnum, oid, typmod) as (
-    select a.attnum, a.atttypid, a.atttypmod
-    from pg_attribute a
-    where a.attrelid = rowferry._shape(p_entity) and a.attnum > 0 and not a.attisdropped
-    union all
-    select b.attnum, t.typbasetype, case when b.typmod >= 0 then b.typmod else t.typtypmod end
-    from base b join pg_type t on t.oid = b.oid and t.typtype = 'd'
-  )
+#variable_conflict use_column
+declare
+  -- The generators ask again and again: in PL/pgSQL the query is planned once a session.
+  v_shape constant oid := case when p_entity.outbound is null then p_entity.relation else rowferry._shape(p_entity) end;
+begin
+  return query
   select c.ord::integer, c.name, c.local,
     array_position(p_entity.key_columns, c.name),
     format_type(t.oid, -1),
@@ -41,12 +39,15 @@ as $$
     ),
     a.attidentity = 'a'
   from unnest(p_entity.columns, p_entity.local_columns) with ordinality c (name, local, ord)
-  join pg_attribute a on a.attrelid = rowferry._shape(p_entity) and a.attname = c.local and not a.attisdropped
-  join base b on b.attnum = a.attnum
+  join pg_attribute a on a.attrelid = v_shape and a.attname = c.local and not a.attisdropped
+  join pg_type s on s.oid = a.atttypid
+  cross join lateral rowferry._base_type(case when s.typtype = 'd' then s.oid end, a.atttypmod) d
+  cross join lateral (values (coalesce(d.o_type, s.oid), case when d.o_type is null then a.atttypmod else d.o_typmod end)) b (oid, typmod)
   join pg_type t on t.oid = b.oid and t.typtype <> 'd'
   join pg_proc o on o.oid = t.typoutput
   join pg_namespace n on n.oid = o.pronamespace
-  order by c.ord
+  order by c.ord;
+end
 $$;
 comment on function rowferry._entity_columns(rowferry.entities) is 'Travelling columns of an entity with what the generated functions need to know of each.';
 revoke all on function rowferry._entity_columns(rowferry.entities) from public;

@@ -12,7 +12,7 @@ language sql
 stable
 set search_path = pg_catalog, pg_temp
 as $$
-  select rowferry._object_name(f.prefix, p_entity.name), format('%I(%s)', rowferry._object_name(f.prefix, p_entity.name), f.arguments), f.prefix <> 'capture_',
+  select n.name, format('%I(%s)', n.name, f.arguments), f.prefix <> 'capture_',
     format(f.comment, p_entity.relation)
   from (values
     ('capture_', '', 'Writes an event for each change of a row of %s.'),
@@ -31,6 +31,7 @@ as $$
     ('sequences_', '', 'Where the sequences stand that feed columns of %s.'),
     ('merge_', 'text[], text[], text[]', 'Merges rows of %s that both nodes changed.')
   ) f (prefix, arguments, comment)
+  cross join lateral (select rowferry._object_name(f.prefix, p_entity.name) offset 0) n (name)
   where case f.prefix
     when 'merge_' then p_entity.conflict_rule like 'merge:%' and rowferry._is_arbiter(p_entity.peer)
     when 'capture_' then p_entity.direction <> 'receive'

@@ -60,7 +60,7 @@ begin
         cross join lateral (
           select array_agg(coalesce(c.name, a.attname) order by coalesce(c.name, a.attname) collate "C")
           from pg_attribute a
-          left join rowferry._entity_columns(v_entity) c on c.local = a.attname
+          left join unnest(v_entity.columns, v_entity.local_columns) c (name, local) on c.local = a.attname
           where a.attrelid = i.indrelid and a.attnum = any (i.indkey[0:i.indnkeyatts - 1])) u (columns)
         where i.indrelid = v_entity.relation and i.indisunique and (u.columns <> v_entity.key_columns or i.indpred is not null or i.indexprs is not null)),
       'foreign_keys', (
@@ -71,7 +71,7 @@ begin
         cross join lateral (
           select array_agg(coalesce(c.name, a.attname) order by coalesce(c.name, a.attname) collate "C")
           from pg_attribute a
-          left join rowferry._entity_columns(v_entity) c on c.local = a.attname
+          left join unnest(v_entity.columns, v_entity.local_columns) c (name, local) on c.local = a.attname
           where a.attrelid = f.conrelid and a.attnum = any (f.conkey)) k (columns)
         where f.conrelid = v_entity.relation and f.contype = 'f'),
       'triggers', (

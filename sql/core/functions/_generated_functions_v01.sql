@@ -6,13 +6,14 @@ create or replace function rowferry._generated_functions(
 returns table (
   function oid,
   belongs_to oid,
-  caller oid
+  caller oid,
+  entity text
 )
 language sql
 stable
 set search_path = pg_catalog, pg_temp
 as $$
-  select p.oid, o.belongs_to, o.caller
+  select p.oid, o.belongs_to, o.caller, e.name
   from rowferry.entities e
   left join pg_class c on c.oid = e.relation
   cross join lateral rowferry._entity_functions(e) f

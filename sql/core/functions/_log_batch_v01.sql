@@ -1,4 +1,4 @@
--- Notes a batch in batches and in traffic: one statement for each, however many rows it held. Now and then the oldest of both is removed.
+-- Notes a batch in batches and in traffic: one statement for each, however many rows it held. Now and then the oldest of both is removed, and with each batch a few of the oldest conflicts and skips.
 create or replace function rowferry._log_batch(
   p_peer text,
   p_direction text,
@@ -31,6 +31,7 @@ begin
   from jsonb_each(p_effect) e (entity, counts)
   on conflict (peer, entity, direction, hour) do update
   set batches = t.batches + 1, records = t.records + excluded.records, deletes = t.deletes + excluded.deletes, refused = t.refused + excluded.refused;
+  perform rowferry._prune_logs();
   if v_id % 1000 = 0 then
     delete from rowferry.batches b where b.id <= v_id - c_most_batches;
     delete from rowferry.traffic t where t.hour < v_now - c_longest;

@@ -5,14 +5,16 @@ create or replace function rowferry._object_name(
   p_suffix text default ''
 )
 returns text
-language sql
+language plpgsql
 immutable
 set search_path = pg_catalog, pg_temp
 as $$
-  select case
+begin
+  return case
     when octet_length(p_prefix || p_entity || p_suffix) <= 63 then p_prefix || p_entity || p_suffix
     else p_prefix || left(p_entity, 8) || '_' || left(md5(p_entity), 16) || p_suffix
-  end
+  end;
+end
 $$;
 comment on function rowferry._object_name(text, text, text) is 'Name of a generated object of an entity.';
 revoke all on function rowferry._object_name(text, text, text) from public;

@@ -7,10 +7,12 @@ create or replace function rowferry._record_id_sql(
   p_unaltered boolean default false
 )
 returns text
-language sql
+language plpgsql
 stable
 set search_path = pg_catalog, pg_temp
 as $$
+begin
+  return (
   select case when count(*) = 1 then min(k.text) else 'array[' || string_agg(k.text, ', ' order by k.key_position) || ']::pg_catalog.text' end
   from (
     select c.key_position,
@@ -29,7 +31,8 @@ as $$
     join pg_type t on t.oid = a.atttypid
     join pg_type b on b.oid = to_regtype(c.type)
     where c.key_position is not null
-  ) k
+  ) k);
+end
 $$;
 comment on function rowferry._record_id_sql(rowferry.entities, text, boolean) is 'SQL expression for the record_id of a row.';
 revoke all on function rowferry._record_id_sql(rowferry.entities, text, boolean) from public;

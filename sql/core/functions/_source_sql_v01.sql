@@ -3,17 +3,19 @@ create or replace function rowferry._source_sql(
   p_entity rowferry.entities
 )
 returns text
-language sql
+language plpgsql
 stable
 set search_path = pg_catalog, pg_temp
 as $$
-  select case
+begin
+  return case
     when p_entity.filter is null then rowferry._shape(p_entity)::text
     when p_entity.outbound is null then rowferry._filtered_sql(p_entity, p_entity.relation::text)
     else (
       select format('(select o.* from %s o where (%s) in (select %s from %s i))', rowferry._shape(p_entity), string_agg(format('o.%I', k.name), ', '),
         string_agg(format('i.%I', k.name), ', '), rowferry._filtered_sql(p_entity, p_entity.relation::text))
-      from (select p_entity.local_columns[array_position(p_entity.columns, c)] from unnest(p_entity.key_columns) c) k (name)) end
+      from (select p_entity.local_columns[array_position(p_entity.columns, c)] from unnest(p_entity.key_columns) c) k (name)) end;
+end
 $$;
 comment on function rowferry._source_sql(rowferry.entities) is 'FROM item that an entity''s rows are read from.';
 revoke all on function rowferry._source_sql(rowferry.entities) from public;

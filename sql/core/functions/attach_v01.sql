@@ -26,6 +26,7 @@ set standard_conforming_strings = on
 set transform_null_equals = off
 set array_nulls = on
 set plpgsql.extra_errors = none
+set jit = off
 set lock_timeout = '5s'
 as $$
 declare

@@ -13,6 +13,9 @@ language sql
 stable
 security definer
 set search_path = pg_catalog, pg_temp
+set quote_all_identifiers = off
+set standard_conforming_strings = on
+set jit = off  -- its many small queries would be compiled for longer than they run
 as $$
   with peers as materialized (
     select l.peer from rowferry.links l where p_peer is null or l.peer = (rowferry._link(p_peer)).peer
@@ -20,6 +23,8 @@ as $$
   select distinct on (array_position(array['error', 'warning', 'info'], c.severity), c.object, c.problem) c.severity, c.object, c.problem, c.fix
   from (
     select s.* from rowferry._check_server() s
+    union all
+    select w.* from rowferry._check_own() w
     union all
     select c.* from peers p cross join lateral rowferry._check_capture(p.peer) c
     union all

@@ -8,6 +8,7 @@ returns setof text
 language plpgsql
 set search_path = pg_catalog, pg_temp
 set plpgsql.extra_errors = none
+set quote_all_identifiers = off
 set lock_timeout = '5s'
 as $$
 declare

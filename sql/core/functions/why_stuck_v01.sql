@@ -14,6 +14,8 @@ language plpgsql
 stable
 security definer
 set search_path = pg_catalog, pg_temp
+set quote_all_identifiers = off
+set jit = off
 set lock_timeout = '2s'
 as $$
 #variable_conflict use_column

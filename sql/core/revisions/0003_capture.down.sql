@@ -47,6 +47,7 @@ drop function rowferry._captured_columns(rowferry.entities);
 drop function rowferry._column_types(rowferry.entities);
 drop function rowferry._type_spelled(oid, integer, boolean);
 drop function rowferry._entity_columns(rowferry.entities);
+drop function rowferry._base_type(oid, integer);
 drop function rowferry._shape(rowferry.entities);
 drop function rowferry._users_function(text, oidvector);
 drop function rowferry._schema_and_name(text);

@@ -1,6 +1,10 @@
 drop function rowferry._log_batch(text, text, bigint, uuid, bigint, jsonb, integer, integer);
 drop function rowferry._effect(rowferry._section[], int8multirange, int8multirange, jsonb);
 drop function rowferry._id_count(int8multirange);
+drop function rowferry.set_retention(interval);
+drop function rowferry._prune_logs();
+drop index rowferry.skips_done;
+alter table rowferry.node drop column retention;
 drop table rowferry.traffic;
 drop table rowferry.batches;
 alter table rowferry.taken_batches drop column effect;

@@ -47,3 +47,8 @@ comment on column rowferry.traffic.batches is 'Batches with records of this enti
 comment on column rowferry.traffic.records is 'Records that were taken, deletes included.';
 comment on column rowferry.traffic.deletes is 'Records that were deleted.';
 comment on column rowferry.traffic.refused is 'Refusals; one record that is refused five times counts five.';
+
+alter table rowferry.node add column retention interval default '90 days';
+comment on column rowferry.node.retention is 'For how long decided conflicts and closed skips are kept; null: for ever. Set by set_retention().';
+create index skips_done on rowferry.skips (done_at) where done_at is not null;
+

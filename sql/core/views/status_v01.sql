@@ -49,7 +49,8 @@ from (
       l.courier_error ->> 'node', l.courier_error ->> 'message') as error,
     rowferry._lock_holder(rowferry._courier_lock(n.name, l.peer)) is not null as at_work
   from rowferry.links l
-  cross join rowferry.node n
+  -- Said to be one row, so that the planner expects no work that would be worth compiling.
+  cross join (select n.name from rowferry.node n limit 1) n
   cross join lateral (
     select count(*) as pending, count(*) filter (where (h.event_id is not null or e.held_attempts > 0)
       and not exists (select from rowferry.skips s where s.done_at is null and s.entity_id = v.entity_id and s.record_id = v.record_id and v.id <@ s.ids)) as held,
