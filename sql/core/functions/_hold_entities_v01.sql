@@ -19,7 +19,7 @@ as $$
     r ->> 'sqlstate', r ->> 'message', r ->> 'hint', rowferry._now(), rowferry._now(), (r ->> 'patience')::integer
   from jsonb_array_elements(p_refusals) r
   join rowferry.entities n on n.name = r ->> 'entity'
-  join rowferry.events e on e.entity_id = n.id and e.record_id = r ->> 'record_id'
+  join rowferry.events e on e.entity_id = n.id and rowferry._index_key(e.record_id) = rowferry._index_key(r ->> 'record_id')
   where r ? 'here'
   on conflict (event_id) do update
   set attempts = h.attempts + excluded.attempts, patience = coalesce(excluded.patience, h.patience),

@@ -39,7 +39,7 @@ begin
     coalesce(r.refusal ->> 'hint', case when r.refusal ? 'waiting' then 'Look there why its change is held: select * from rowferry.sync_events;' end), v_now, v_now
   from jsonb_array_elements(p_refusals) r (refusal)
   join rowferry.entities n on n.name = r.refusal ->> 'entity'
-  cross join lateral (select * from rowferry.events v where v.entity_id = n.id and v.record_id = r.refusal ->> 'record_id' offset 0) e
+  cross join lateral (select * from rowferry.events v where v.entity_id = n.id and rowferry._index_key(v.record_id) = rowferry._index_key(r.refusal ->> 'record_id') offset 0) e
   where e.id <@ p_batch.ids and not r.refusal ? 'give_up' and (p_hold_lacking or coalesce(r.refusal ->> 'sqlstate', '') not in ('23503', '23505', '23P01'))
   on conflict (event_id) do update
   set attempts = h.attempts + case when excluded.sqlstate = 'RF023' and h.first_at < v_now - interval '10 s' then 1 else excluded.attempts end,
@@ -54,9 +54,9 @@ begin
     min(r.refusal ->> 'message'), v_now, 'orphan rule ' || (r.refusal ->> 'give_up')
   from jsonb_array_elements(p_refusals) r (refusal)
   join rowferry.entities n on n.name = r.refusal ->> 'entity'
-  cross join lateral (select * from rowferry.events v where v.entity_id = n.id and v.record_id = r.refusal ->> 'record_id' offset 0) e
+  cross join lateral (select * from rowferry.events v where v.entity_id = n.id and rowferry._index_key(v.record_id) = rowferry._index_key(r.refusal ->> 'record_id') offset 0) e
   where e.event_type <> 'q' and r.refusal ? 'give_up' and not exists (select from rowferry.skips s
-    where s.done_at is null and s.entity_id = e.entity_id and s.record_id = e.record_id and e.id <@ s.ids)
+    where s.done_at is null and s.entity_id = e.entity_id and rowferry._index_key(s.record_id) = rowferry._index_key(e.record_id) and e.id <@ s.ids)
   group by n.id, n.name, e.record_id, r.refusal ->> 'give_up'
   having bool_and(e.id <@ p_batch.ids);
   return exists (select from jsonb_array_elements(p_refusals) r where r ->> 'sqlstate' in ('23503', '23505', '23P01') and not r ? 'give_up');

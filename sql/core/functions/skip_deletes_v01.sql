@@ -42,7 +42,7 @@ begin
     from rowferry.events e
     join gone g on g.record_id = e.record_id
     where e.entity_id = v_entity.id and e.event_type <> 'q' and e.id <@ v_seen
-      and not exists (select from rowferry.skips s where s.done_at is null and s.entity_id = e.entity_id and s.record_id = e.record_id and e.id <@ s.ids)
+      and not exists (select from rowferry.skips s where s.done_at is null and s.entity_id = e.entity_id and rowferry._index_key(s.record_id) = rowferry._index_key(e.record_id) and e.id <@ s.ids)
     group by e.record_id
     returning id, record_id, ids, done_at
   ), asked as (

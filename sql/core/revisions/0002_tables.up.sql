@@ -122,7 +122,7 @@ create table rowferry.events (
 );
 -- By the statistics of an empty queue each index would do for any search, and a plan lives longer than that. So only one of the two fits a search (id + 0), and
 -- records, of which many are looked for at once, come first, since before PostgreSQL 17 a planner may leave out such a list where it is not.
-create index events_of_record on rowferry.events (record_id, entity_id, (id + 0));
+create index events_of_record on rowferry.events (rowferry._index_key(record_id), entity_id, (id + 0));
 alter table rowferry.events set (autovacuum_vacuum_scale_factor = 0, autovacuum_vacuum_threshold = 10000,
   autovacuum_analyze_scale_factor = 0, autovacuum_analyze_threshold = 100000);
 comment on table rowferry.events is 'Pending changes, append-only: written by triggers in the transaction of the change, removed when the peer has taken them. People read the view sync_events.';
@@ -146,7 +146,7 @@ create table rowferry.held_events (
   last_at timestamptz not null,
   patience integer
 );
-create index held_events_of_record on rowferry.held_events (entity_id, record_id);
+create index held_events_of_record on rowferry.held_events (entity_id, rowferry._index_key(record_id));
 create index held_events_due on rowferry.held_events (not_before, event_id);
 create index held_events_alone on rowferry.held_events (not_before) where patience is not null;
 comment on table rowferry.held_events is 'Events set aside after the peer refused their row, or found it locked (attempts = 0), or because the row is large and travels alone (patience), until not_before.';
@@ -252,7 +252,8 @@ create table rowferry.skips (
   requested_by text not null,
   done_at timestamptz
 );
-create index skips_open on rowferry.skips (entity_id, record_id) where done_at is null;
+create index skips_open on rowferry.skips (entity_id, rowferry._index_key(record_id)) where done_at is null;
+create index skips_in_order on rowferry.skips (peer, id) where done_at is null;
 comment on table rowferry.skips is 'Log of changes given up by a person: the events became a question, and the peer answers with its own row.';
 comment on column rowferry.skips.id is 'Number of the skip.';
 comment on column rowferry.skips.peer is 'The peer that did not get the change.';
@@ -271,7 +272,7 @@ create table rowferry.conflicts (
   conflict_key text not null unique,
   peer text not null,
   entity text not null,
-  record_id text not null,
+  record_id text collate "C" not null,
   winner text not null,
   rule text not null,
   winner_row jsonb,
@@ -282,6 +283,7 @@ create table rowferry.conflicts (
   decided_at timestamptz not null,
   decided_by text not null
 );
+create index conflicts_of_record on rowferry.conflicts (entity, rowferry._index_key(record_id), id);
 comment on table rowferry.conflicts is 'Conflicts that were decided, with both rows; each of the two nodes holds every one of them.';
 comment on column rowferry.conflicts.id is 'Number on this node.';
 comment on column rowferry.conflicts.conflict_key is 'The same on both nodes: entity, record and the two stamps that were compared.';

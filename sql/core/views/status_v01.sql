@@ -49,7 +49,7 @@ from (
   cross join rowferry.node n
   cross join lateral (
     select count(*) as pending, count(*) filter (where (h.event_id is not null or e.held_attempts > 0)
-      and not exists (select from rowferry.skips s where s.done_at is null and s.entity_id = v.entity_id and s.record_id = v.record_id and v.id <@ s.ids)) as held, min(v.changed_at) as oldest_at
+      and not exists (select from rowferry.skips s where s.done_at is null and s.entity_id = v.entity_id and rowferry._index_key(s.record_id) = rowferry._index_key(v.record_id) and v.id <@ s.ids)) as held, min(v.changed_at) as oldest_at
     from rowferry.events v
     join rowferry.entities e on e.id = v.entity_id and e.peer = l.peer
     left join rowferry.held_events h on h.event_id = v.id and h.attempts > 0
