@@ -48,7 +48,7 @@ begin
       group by n.name, f.record_id);
   end if;
   if v_waits = '{}' then
-    if rowferry._lock_holder(rowferry._courier_lock((select n.name from rowferry.node n), p_entity.peer)) is null then
+    if rowferry._courier_at_work((select n.name from rowferry.node n), p_entity.peer) is null then
       v_waits := v_waits || 'a courier, none is at work: rowferry run'::text;
     end if;
     v_before := (select count(*) from (select from rowferry.events e where e.id >= v_link.first_id and e.id < p_event_id limit 10000) e);

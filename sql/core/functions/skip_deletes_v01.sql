@@ -23,7 +23,7 @@ declare
   v_seen int8multirange;
 begin
   -- No exchange may build from what is replaced here.
-  perform pg_advisory_xact_lock(hashtextextended('rowferry link ' || v_entity.peer, 0));
+  perform rowferry._link_lock(v_entity.peer, true);
   -- A row that a user makes again after this look is a change of his, newer than the answer to the question.
   select array_agg(distinct e.record_id) filter (where e.event_type = 'd'), range_agg(int8range(e.id, e.id, '[]')) into v_keys, v_seen
   from rowferry.events e

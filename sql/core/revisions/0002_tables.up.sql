@@ -3,8 +3,8 @@
 -- taken_batches; a refused row waits in held_events; links holds the numbers of each exchange.
 create table rowferry.links (
   peer text primary key,
-  generation integer not null default 1,
-  peer_generation integer not null default 0,
+  generation bigint not null default 1,
+  peer_generation bigint not null default 0,
   token_number bigint not null default 0,
   token_random text not null default '',
   ready boolean not null default false,
@@ -29,7 +29,9 @@ create table rowferry.links (
   courier jsonb,
   courier_error jsonb,
   warning text,
-  clock_difference interval
+  clock_difference interval,
+  unlocked bigint not null default 0,
+  users_timeout interval
 );
 comment on table rowferry.links is 'What this node keeps about each peer: the numbers of the exchange, its token, whether it is paused or stopped.';
 comment on column rowferry.links.peer is 'Name of the other node.';
@@ -58,6 +60,8 @@ comment on column rowferry.links.opened_at is 'When the present courier opened i
 comment on column rowferry.links.last_exchange_at is 'Last exchange in which a batch was applied here or acknowledged by the peer; an idle poll writes nothing.';
 comment on column rowferry.links.courier is 'Host and process id of the courier that opened the exchange.';
 comment on column rowferry.links.courier_error is 'Last error that the courier reported about the peer; null once an exchange has moved.';
+comment on column rowferry.links.unlocked is 'Calls that went without the advisory lock of the link, since a stranger held it; another call that ran meanwhile finds it changed and is rolled back.';
+comment on column rowferry.links.users_timeout is 'Shortest deadlock_timeout that a role or a database has of its own, as of the opening: who waits for longer looks for deadlocks. Null: none has one.';
 comment on column rowferry.links.clock_difference is 'Clock of the peer minus that of this node, when the peer last told it; the time that the envelope took is in it.';
 comment on column rowferry.links.warning is 'What was noticed but does not stop the link, such as a failover of the peer.';
 

@@ -4,7 +4,7 @@ select s.peer,
   case
     when s.stopped_at is not null then 'stopped'
     when s.paused_at is not null then 'paused'
-    when s.uncaptured is not null then 'stuck'
+    when s.uncaptured is not null or s.token_number >= 999999999999999 then 'stuck'
     when s.waiting and s.quiet > s.patience then 'stuck'
     when s.held > 0 or s.waits is not null then 'held'
     when s.waiting then 'moving'
@@ -14,11 +14,13 @@ select s.peer,
   case when s.at_work then nullif(concat_ws(', ', s.courier ->> 'host', 'pid ' || (s.courier ->> 'pid')), '') end as courier,
   case when s.at_work then date_trunc('second', s.opened_at) end as since,
   s.clock_difference,
-  case
+  nullif(concat_ws('; ', case
     when s.stopped_at is not null then s.stopped_reason
     when s.paused_at is not null then format('paused by %s since %s', s.paused_by, to_char(s.paused_at, 'YYYY-MM-DD HH24:MI:SS'))
     when s.uncaptured is not null then s.uncaptured
+    when s.token_number >= 999999999999999 then 'the number of its token has reached its end, no courier can open any more: select * from rowferry.resync()'
     when s.waiting and s.quiet > s.patience then case
+      when s.holder is not null then s.holder
       when s.courier_error is not null then s.error
       when not s.at_work then 'no courier is at work: start rowferry run'
       else format('nothing has moved for %s: select * from rowferry.why_stuck()', date_trunc('second', s.quiet)) end
@@ -27,7 +29,7 @@ select s.peer,
       case s.held when 1 then 'event' else 'events' end, s.peer)
     when s.courier_error is not null then s.error
     else s.warning
-  end as reason
+  end, s.stranger), '') as reason
 from (
   select l.*, rowferry._uncaptured(l.peer) as uncaptured, q.pending, q.held, date_trunc('second', clock_timestamp() - q.oldest_at) as oldest,
     q.pending > q.held or exists (
@@ -44,7 +46,13 @@ from (
       from rowferry.entities e where e.peer = l.peer and e.held_until = 'infinity') as waits,
     format(case when l.courier_error ->> 'sqlstate' ~ '^(08|57P)' then '%s is out of reach: %s' else '%s answered: %s' end,
       l.courier_error ->> 'node', l.courier_error ->> 'message') as error,
-    rowferry._lock_holder(rowferry._courier_lock(n.name, l.peer)) is not null as at_work
+    rowferry._courier_at_work(n.name, l.peer) is not null as at_work,
+    (select format('%s holds the lock of the link: %s', h.o_object, h.o_next) from rowferry._lock_holders(rowferry._link_key(l.peer)) h
+      where not h.o_stranger and h.o_pid is distinct from rowferry._courier_at_work(n.name, l.peer) limit 1) as holder,
+    (select format('%s may do nothing here and holds a lock of rowferry''s, which is gone without: %s', h.o_object, h.o_next)
+      from unnest(array[rowferry._link_key(l.peer), rowferry._courier_lock(n.name, l.peer)]) k
+      cross join lateral rowferry._lock_holders(k) h
+      where h.o_stranger limit 1) as stranger
   from rowferry.links l
   cross join rowferry.node n
   cross join lateral (
