@@ -35,6 +35,7 @@ FIRST_PAUSE, LONGEST_PAUSE = 0.1, 10.0  # after errors
 FIRST_POLL, POLLS = 0.0005, 8  # when nothing moves: an eighth of the time since something did, up to the interval
 BUSY_PAUSE, BUSY_SECONDS = 0.02, 10.0  # another call for the link is at work: what an earlier worker left behind, or a person
 USUAL_LIMIT, MOST_EVENTS = 20000, 100000  # events in a batch: process_batch()'s own bound, and that while rows need each other
+LAST_TOKEN = 999_999_999_999_999  # what process_batch() takes; rowferry.resync() begins again
 STALL_SECONDS = 2.0  # without a number moving although work is due: then open anew
 ONCE_SECONDS = 10.0  # how long `run --once` bears that nothing arrives
 ONCE_ROUNDS = 5  # open, build, apply, acknowledge, retire: held events that were due have had their turn, however busy users are
@@ -89,6 +90,7 @@ class Courier:
         self.said = ""
         self.progress = Progress()
         self.supervisor = Supervisor()
+        self.strangers: set[str] = set()  # who was found to hold the lock without being a courier
         self.far: dict[str, Any] = {}  # what each node last said of its backfills and comparisons
 
     def run(self) -> int:
@@ -166,6 +168,10 @@ class Courier:
     def token(self, sides: Sequence[Side]) -> str:
         """A token greater than each node's own, and the connections made ready for calls with it."""
         self.read(sides)
+        for side in sides:
+            if int(side.row.token.partition("-")[0]) >= LAST_TOKEN:
+                message = "the number of its token has reached its end, no courier can open any more"
+                raise Trouble([Error(side.node.name, "RF003", message, "there: select * from rowferry.resync();")])
         self.limit(sides, max(side.row.patience for side in sides))  # what is told at once may be large
         number = 1 + max(int(side.row.token.partition("-")[0]) for side in sides)
         return f"{number}-{secrets.token_hex(8)}"
@@ -195,9 +201,16 @@ class Courier:
         names = [node.name for node in self.nodes]
         for position, side in enumerate(sides):
             [row] = self.together(lambda side: side.connection.execute(sql.TRY_LOCK, names).fetchone(), [side])
-            if not row[0]:
-                self.together(lambda side: side.connection.execute(sql.UNLOCK, names), sides[:position])
+            if row[0] is None:
+                continue
+            courier, strangers, _ = row[0]
+            if courier or not strangers:
+                self.together(lambda side: side.connection.execute(sql.UNLOCK), sides[:position])
                 return side.node.name
+            message = f"{side.node.name}: {strangers} holds the courier's lock without the right to be one, going on without it"
+            if message not in self.strangers:
+                self.strangers.add(message)
+                log.warning("%s. Hint: select rowferry.why_stuck() there names who to end", message)
         return None
 
     def exchange(self, sides: Sequence[Side], token: str) -> int | None:

@@ -10,6 +10,8 @@ def upgrade() -> None:
     sqlfile.run_all(
         [
             "revisions/as_owner.sql",
+            "functions/_index_key_v01.sql",
+            "functions/_index_keys_v01.sql",
             "revisions/0002_tables.up.sql",
             "functions/_now_v01.sql",
             "functions/_identity_v01.sql",

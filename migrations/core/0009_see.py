@@ -12,6 +12,7 @@ def upgrade() -> None:
             "revisions/as_owner.sql",
             "functions/_uncaptured_v01.sql",
             "functions/_courier_lock_v01.sql",
+            "functions/_courier_at_work_v01.sql",
             "functions/_rate_v01.sql",
             "functions/_seen_at_v01.sql",
             "functions/_session_v01.sql",

@@ -27,8 +27,8 @@ MUTANTS = {
         (
             (
                 "_own_events",
-                "where e.record_id = any (p_keys)",
-                "where false and e.record_id = any (p_keys)",
+                "where rowferry._index_key(e.record_id) = any (rowferry._index_keys(p_keys))",
+                "where false and rowferry._index_key(e.record_id) = any (rowferry._index_keys(p_keys))",
             ),
         )
     ),

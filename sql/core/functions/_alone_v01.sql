@@ -20,7 +20,7 @@ as $$
     select exists (select from rowferry.built_batches b where b.peer = p_peer and b.in_flight and h.event_id <@ b.ids)) f (flying)
   cross join (select extract(epoch from current_setting('statement_timeout')::interval)) t (limited)
   where h.patience is not null and (f.flying or h.not_before <= rowferry._now())
-    and not exists (select from rowferry.skips s where s.done_at is null and s.entity_id = h.entity_id and s.record_id = h.record_id)
+    and not exists (select from rowferry.skips s where s.done_at is null and s.entity_id = h.entity_id and rowferry._index_key(s.record_id) = rowferry._index_key(h.record_id))
   order by f.flying desc, h.not_before, h.event_id
   limit 1
 $$;

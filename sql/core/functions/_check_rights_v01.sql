@@ -84,7 +84,7 @@ as $$
   select 'warning', format('role %I', r.rolname), 'the worker that is at work has connected as a superuser',
     'Give it a login of its own: create role rowferry_courier login in role rowferry_worker; and put it into the connection string.'
   from rowferry.node n
-  join pg_stat_activity a on a.pid = rowferry._lock_holder(rowferry._courier_lock(n.name, p_peer))
+  join pg_stat_activity a on a.pid = rowferry._courier_at_work(n.name, p_peer)
   join pg_roles r on r.oid = a.usesysid
   where r.rolsuper
 $$;

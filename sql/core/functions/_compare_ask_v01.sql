@@ -62,8 +62,8 @@ begin
   if v_run.phase = 'again' and v_question is null then
     v_keys := array(
       select d.record_id from rowferry.compared_records d
-      where d.run_id = v_run.id and d.kind = 'pending' and d.note is null and (v_run.walked_to is null or d.record_id > v_run.walked_to)
-      order by d.record_id limit v_run.chunk);
+      where d.run_id = v_run.id and d.kind = 'pending' and d.note is null and (v_run.walked_to is null or d.record_key > rowferry._index_key(v_run.walked_to))
+      order by d.record_key limit v_run.chunk);
     if v_keys <> '{}' then
       select * into v_seen from rowferry._compared(v_entity, v_keys, null, null, c_bytes, true);
       v_seen.o_left_out := v_seen.o_left_out || v_seen.o_cut;

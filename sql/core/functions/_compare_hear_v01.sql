@@ -47,8 +47,8 @@ begin
     -- What is known now is listed no more as pending.
     with known as (
       delete from rowferry.compared_records d
-      where d.run_id = v_run.id and d.kind = 'pending' and d.note is null and (v_run.walked_to is null or d.record_id > v_run.walked_to)
-        and d.record_id <= v_told ->> 'last' collate "C" and d.record_id not in (select unnest(v_left_out))
+      where d.run_id = v_run.id and d.kind = 'pending' and d.note is null and (v_run.walked_to is null or d.record_key > rowferry._index_key(v_run.walked_to))
+        and d.record_key <= rowferry._index_key(v_told ->> 'last') and d.record_id not in (select unnest(v_left_out))
       returning d.record_id
     )
     select count(*) into v_count from known;

@@ -23,7 +23,7 @@ begin
     select p_run_id, k.key, p_kind, k.here, k.there, p_note, rowferry._now()
     from unnest(p_keys, p_hashes_here, p_hashes_there) k (key, here, there)
     limit greatest(p_room, 0)
-    on conflict (run_id, record_id) do update
+    on conflict (run_id, record_key) do update
     set kind = excluded.kind, hash_here = excluded.hash_here, hash_there = excluded.hash_there, note = excluded.note, found_at = excluded.found_at
     where excluded.kind <> 'pending'
     returning xmax = 0 as new

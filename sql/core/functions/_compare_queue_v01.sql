@@ -13,7 +13,7 @@ as $$
   with chosen as (
     update rowferry.compared_records d
     set chosen = case when d.record_id in (select unnest(p_there)) then 'there' else 'here' end
-    where d.run_id = p_run_id and d.record_id = any (p_keys)
+    where d.run_id = p_run_id and d.record_key = any (rowferry._index_keys(p_keys))
     returning d.record_id, d.chosen
   ), queued as (
     insert into rowferry.events (changed_at, entity_id, event_type, record_id)
@@ -23,7 +23,7 @@ as $$
   )
   update rowferry.comparisons c
   set resolved = c.resolved + q.events, first_event_id = q.first_id, last_event_id = q.last_id,
-    walked_to = (select max(k collate "C") from unnest(p_keys) k), step = c.step + 1, sent_at = null, unanswered = 0
+    walked_to = (select k from unnest(p_keys) k order by rowferry._index_key(k) collate "C" desc limit 1), step = c.step + 1, sent_at = null, unanswered = 0
   from (select count(*) as events, min(id) as first_id, max(id) as last_id from queued) q
   where c.id = p_run_id
 $$;

@@ -30,8 +30,8 @@ begin
       select d.record_id, case d.kind when 'only_here' then p_run.only_here_choice when 'only_there' then p_run.only_there_choice
         when 'different' then p_run.different_choice end as choice
       from rowferry.compared_records d
-      where d.run_id = p_run.id and (p_run.walked_to is null or d.record_id > p_run.walked_to)
-      order by d.record_id
+      where d.run_id = p_run.id and (p_run.walked_to is null or d.record_key > rowferry._index_key(p_run.walked_to))
+      order by d.record_key
     ) c
     where c.choice is not null
     -- Rows that may refer to each other go together.

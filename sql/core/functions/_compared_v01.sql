@@ -35,7 +35,7 @@ begin
     o_last := p_keys[o_walked];
   end if;
   o_left_out := coalesce((
-    select array_agg(distinct e.record_id) from rowferry.events e where e.record_id = any (p_keys) and e.entity_id = p_entity.id), '{}');
+    select array_agg(distinct e.record_id) from rowferry.events e where rowferry._index_key(e.record_id) = any (rowferry._index_keys(p_keys)) and e.entity_id = p_entity.id), '{}');
   if p_hash or o_walked is not null then
     p_keys := array(select k from unnest(p_keys) k where k not in (select unnest(o_left_out)));
   end if;

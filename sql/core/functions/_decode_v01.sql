@@ -56,9 +56,10 @@ begin
     v_at := v_at + v_line[3]::integer;
     -- What every envelope has, and each value of its type. The digest only tells that it was not altered, not who made it.
     if jsonb_typeof(o_header) <> 'object' or (o_header ->> 'from') is null or (o_header ->> 'to') is null or (o_header ->> 'token') is null
-      or (o_header ->> 'generation')::integer is null or (o_header ->> 'received')::bigint is null or (o_header ->> 'retired')::bigint is null
+      or (o_header ->> 'generation')::bigint is null or (o_header ->> 'received')::bigint is null or (o_header ->> 'retired')::bigint is null
       or (o_header ->> 'top')::bigint is null or (o_header ->> 'built')::bigint is null or (o_header ->> 'target_ms')::integer is null
       or coalesce(jsonb_typeof(o_header -> 'hush'), 'boolean') <> 'boolean'
+      or jsonb_typeof(o_header -> 'identity') is distinct from 'object' or length(o_header ->> 'identity') > 1000
       or jsonb_typeof(o_header -> 'acks') is distinct from 'array' or jsonb_typeof(o_header -> 'sections') is distinct from 'array'
       or (o_header ->> 'received_tag')::uuid is null and (o_header ->> 'received')::bigint > 0
       or (o_header ->> 'number')::bigint is not null and ((o_header ->> 'tag')::uuid is null or (o_header ->> 'ids')::int8multirange is null)

@@ -43,6 +43,7 @@ declare
   v_compare jsonb;  -- what the peer says of comparisons, where this is its newest envelope
   v_left int8multirange := '{}';  -- what has left in this call: no search walks past it
   v_aside record;
+  v_generation bigint;  -- the envelope's
 begin
   select null::bigint as o_from into v_aside;
   applied := 0;
@@ -72,19 +73,23 @@ begin
       elsif v_header ->> 'token' is distinct from p_token_number || '-' || p_token_random then
         status := 'superseded';
         reason := 'the envelope is of another courier';
-      elsif (v_header ->> 'generation')::integer > v_link.generation then
-        v_link := rowferry._new_generation(v_link, (v_header ->> 'generation')::integer);
+      else
+        v_generation := (v_header ->> 'generation')::bigint;
+        if v_generation > v_link.generation then
+          -- At most a million at once, so that no envelope leaves the next resync() without a number. A node that is further behind comes nearer with each envelope.
+          v_link := rowferry._new_generation(v_link, least(v_generation, greatest(v_link.generation, v_link.peer_generation) + 1000000));
+        end if;
       end if;
     end if;
   end if;
   if status is null and greatest(v_link.opened_at, v_link.last_exchange_at) > rowferry._now() + interval '2 s' then
     v_link := rowferry._clock_went_back(v_link);
   end if;
-  if status is null and v_link.stopped_at is null and v_header is not null then
+  if status is null and v_link.stopped_at is null and v_generation <= v_link.generation then
     v_link.stopped_reason := rowferry._check_memory(v_link, v_header);
     if v_link.stopped_reason is not null then
       v_link.stopped_at := rowferry._now();
-    elsif (v_header ->> 'generation')::integer = v_link.generation
+    elsif v_generation = v_link.generation
       and coalesce((v_header ->> 'number')::bigint, 0) <= v_link.received + 1 then
       v_link := rowferry._meet(v_link, v_header);
       if v_header ? 'facts' then
@@ -92,7 +97,7 @@ begin
       end if;
       if (v_header ->> 'number')::bigint = v_link.received + 1 then
         -- What users' tables and triggers need is planned as elsewhere, unless a plan for each value would copy a large value, again and again.
-        if octet_length(p_envelope) <= 4194304 and not rowferry._patient() then
+        if octet_length(p_envelope) <= 4194304 and not rowferry._patient(false) then
           perform set_config('plan_cache_mode', 'auto', true);
         end if;
         select * into v_heard from rowferry._take(v_link, v_header, v_sections);
@@ -139,7 +144,7 @@ begin
       v_link.last_exchange_at := rowferry._now();
       v_link.courier_error := null;
     end if;
-    perform rowferry._save_link(v_link);
+    perform rowferry._save_link(v_link, v_before);
   end if;
   if v_aside.o_from is not null then
     v_left := v_left + int8multirange(int8range(v_aside.o_from, null));

@@ -20,7 +20,7 @@ as $$
       and e.entity_id operator(pg_catalog.+) 0 operator(pg_catalog.=) any (p_entity_ids)
       and not (p_held and exists (select from rowferry.held_events h where h.event_id operator(pg_catalog.=) e.id))
       and not (p_skips and exists (select from rowferry.skips s
-        where s.done_at is null and s.entity_id operator(pg_catalog.=) e.entity_id and s.record_id operator(pg_catalog.=) e.record_id
+        where s.done_at is null and s.entity_id operator(pg_catalog.=) e.entity_id and rowferry._index_key(s.record_id) operator(pg_catalog.=) rowferry._index_key(e.record_id)
           and e.id operator(pg_catalog.<@) s.ids))
     order by e.id
     limit p_limit

@@ -11,7 +11,7 @@ as $$
   update rowferry.entities n
   set held_attempts = n.held_attempts + 1, held_here = r ? 'here',
     held_until = rowferry._now() + least(power(2, least(n.held_attempts, 10)), 15) * interval '1 s',
-    held_sqlstate = r ->> 'sqlstate', held_error = r ->> 'message', held_hint = r ->> 'hint'
+    held_sqlstate = r ->> 'sqlstate', held_error = left(r ->> 'message', 10000), held_hint = left(r ->> 'hint', 10000)
   from jsonb_array_elements(p_refusals) r
   where n.name = r ->> 'entity' and not r ? 'record_id' and n.held_until is distinct from 'infinity';  -- what waits for a person here goes on waiting
   insert into rowferry.held_events as h (event_id, entity_id, record_id, attempts, not_before, sqlstate, last_error, hint, first_at, last_at, patience, here)
@@ -19,7 +19,7 @@ as $$
     r ->> 'sqlstate', r ->> 'message', r ->> 'hint', rowferry._now(), rowferry._now(), (r ->> 'patience')::integer, true
   from jsonb_array_elements(p_refusals) r
   join rowferry.entities n on n.name = r ->> 'entity'
-  join rowferry.events e on e.entity_id = n.id and e.record_id = r ->> 'record_id'
+  join rowferry.events e on e.entity_id = n.id and rowferry._index_key(e.record_id) = rowferry._index_key(r ->> 'record_id')
   where r ? 'here'
   on conflict (event_id) do update
   set attempts = h.attempts + excluded.attempts, patience = coalesce(excluded.patience, h.patience),

@@ -29,7 +29,7 @@ begin
     left join rowferry.held_events h on h.event_id = e.id
     where (h.event_id is null or h.not_before <= v_now and h.patience is null)
       and not exists (select from rowferry.built_batches b where b.peer = p_peer and b.in_flight and e.id <@ b.ids)
-      and not exists (select from rowferry.skips s where s.done_at is null and s.entity_id = e.entity_id and s.record_id = e.record_id)
+      and not exists (select from rowferry.skips s where s.done_at is null and s.entity_id = e.entity_id and rowferry._index_key(s.record_id) = rowferry._index_key(e.record_id))
     order by h.event_id is not null, h.not_before, e.id
     limit 1;
   end if;
@@ -37,7 +37,7 @@ begin
     return false;
   end if;
   perform rowferry._hold_late(
-    array(select e.id from rowferry.events e where e.entity_id = v_event.entity_id and e.record_id = v_event.record_id),
+    array(select e.id from rowferry.events e where e.entity_id = v_event.entity_id and rowferry._index_key(e.record_id) = rowferry._index_key(v_event.record_id)),
     true,
     'this node ran out of time reading this row alone',
     'A row of many MB needs time: raise deadlock_timeout on both nodes and start the worker again; then select rowferry.retry(id); or give the change up: select rowferry.skip(id, reason);');

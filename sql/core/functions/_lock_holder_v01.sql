@@ -1,4 +1,4 @@
--- The server process that holds an advisory lock of this database; null: none does.
+-- The server process that holds an advisory lock of this database, other than a stranger's; null: none does.
 create or replace function rowferry._lock_holder(
   p_key bigint
 )
@@ -6,13 +6,6 @@ returns integer
 language sql
 stable
 set search_path = pg_catalog, pg_temp
-as $$
-  select k.pid
-  from pg_locks k
-  where k.locktype = 'advisory' and k.granted and k.objsubid = 1
-    and k.database = (select d.oid from pg_database d where d.datname = current_database())
-    and (k.classid::bigint << 32 | k.objid::bigint) = p_key
-  limit 1
-$$;
+as $$ select h.o_pid from rowferry._lock_holders(p_key) h where not h.o_stranger limit 1 $$;
 comment on function rowferry._lock_holder(bigint) is 'The server process that holds an advisory lock of this database.';
 revoke all on function rowferry._lock_holder(bigint) from public;

@@ -25,9 +25,10 @@ begin
     coalesce(sum((e.counts ->> 'refused')::bigint), 0), p_conflicts, p_ms, v_now
   from jsonb_each(p_effect) e (entity, counts)
   returning id into v_id;
+  -- The peer's numbers, within what sums can bear.
   insert into rowferry.traffic as t (peer, entity, direction, hour, batches, records, deletes, refused)
-  select p_peer, e.entity, p_direction, date_trunc('hour', v_now), 1, (e.counts ->> 'records')::bigint, (e.counts ->> 'deletes')::bigint,
-    (e.counts ->> 'refused')::bigint
+  select p_peer, e.entity, p_direction, date_trunc('hour', v_now), 1, greatest(0, least((e.counts ->> 'records')::bigint, 1000000000)),
+    greatest(0, least((e.counts ->> 'deletes')::bigint, 1000000000)), greatest(0, least((e.counts ->> 'refused')::bigint, 1000000000))
   from jsonb_each(p_effect) e (entity, counts)
   on conflict (peer, entity, direction, hour) do update
   set batches = t.batches + 1, records = t.records + excluded.records, deletes = t.deletes + excluded.deletes, refused = t.refused + excluded.refused;

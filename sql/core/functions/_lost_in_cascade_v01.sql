@@ -21,7 +21,7 @@ as $$
     select n.name, c.record_id, max(rowferry._stamp(o)) as stamp
     from rowferry.events c
     join rowferry.entities n on n.id = c.entity_id
-    join rowferry.events o on o.entity_id = c.entity_id and o.record_id = c.record_id
+    join rowferry.events o on o.entity_id = c.entity_id and rowferry._index_key(o.record_id) = rowferry._index_key(c.record_id)
     where c.id > p_after and c.hops > 0 and c.event_type = 'd'
       and o.id <> c.id and o.hops = 0 and o.event_type in ('i', 'u') and not o.id <@ p_heard
     group by n.name, c.record_id

@@ -8,7 +8,7 @@ language plpgsql
 set search_path = pg_catalog, pg_temp
 as $$
 begin
-  p_link.peer_generation := (p_header ->> 'generation')::integer;
+  p_link.peer_generation := (p_header ->> 'generation')::bigint;
   if p_link.peer_identity is not null and p_link.peer_identity ->> 'timeline' <> p_header #>> '{identity,timeline}' then
     p_link.warning := format('%s was promoted from a standby: its timeline went from %s to %s', p_link.peer,
       p_link.peer_identity ->> 'timeline', p_header #>> '{identity,timeline}');

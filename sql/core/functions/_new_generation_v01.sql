@@ -1,7 +1,7 @@
 -- A link as it is at the start of a generation: all numbers at zero, the memory of batches gone, the events kept.
 create or replace function rowferry._new_generation(
   p_link rowferry.links,
-  p_generation integer
+  p_generation bigint
 )
 returns rowferry.links
 language plpgsql
@@ -28,5 +28,5 @@ begin
   return p_link;
 end
 $$;
-comment on function rowferry._new_generation(rowferry.links, integer) is 'A link as it is at the start of a generation.';
-revoke all on function rowferry._new_generation(rowferry.links, integer) from public;
+comment on function rowferry._new_generation(rowferry.links, bigint) is 'A link as it is at the start of a generation.';
+revoke all on function rowferry._new_generation(rowferry.links, bigint) from public;

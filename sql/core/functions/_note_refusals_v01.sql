@@ -29,17 +29,18 @@ begin
   if p_refusals = '[]' then
     return false;
   end if;
-  perform rowferry._hold_entities(p_refusals);
+  -- Which of this node's records travel alone is for this node to say.
+  perform rowferry._hold_entities((select jsonb_agg(r - 'here' - 'patience') from jsonb_array_elements(p_refusals) r));
   insert into rowferry.held_events as h (event_id, entity_id, record_id, attempts, not_before, sqlstate, last_error, hint, first_at, last_at)
   select distinct on (e.id) e.id, e.entity_id, e.record_id, case when r.refusal ? 'sqlstate' then 1 else 0 end,
     v_now + case when r.refusal ? 'sqlstate' then interval '1 s' else interval '0.25 s' end,
     coalesce(r.refusal ->> 'sqlstate', case when r.refusal ? 'waiting' then 'RF023' else '55P03' end),
-    coalesce(r.refusal ->> 'message', case when r.refusal ? 'waiting' then 'this node is to merge both rows, and the other one''s has not come'
+    coalesce(left(r.refusal ->> 'message', 10000), case when r.refusal ? 'waiting' then 'this node is to merge both rows, and the other one''s has not come'
       else 'the row is locked on the other node' end),
-    coalesce(r.refusal ->> 'hint', case when r.refusal ? 'waiting' then 'Look there why its change is held: select * from rowferry.sync_events;' end), v_now, v_now
+    coalesce(left(r.refusal ->> 'hint', 10000), case when r.refusal ? 'waiting' then 'Look there why its change is held: select * from rowferry.sync_events;' end), v_now, v_now
   from jsonb_array_elements(p_refusals) r (refusal)
   join rowferry.entities n on n.name = r.refusal ->> 'entity'
-  cross join lateral (select * from rowferry.events v where v.entity_id = n.id and v.record_id = r.refusal ->> 'record_id' offset 0) e
+  cross join lateral (select * from rowferry.events v where v.entity_id = n.id and rowferry._index_key(v.record_id) = rowferry._index_key(r.refusal ->> 'record_id') offset 0) e
   where e.id <@ p_batch.ids and not r.refusal ? 'give_up' and (p_hold_lacking or coalesce(r.refusal ->> 'sqlstate', '') not in ('23503', '23505', '23P01'))
   on conflict (event_id) do update
   set attempts = h.attempts + case when excluded.sqlstate = 'RF023' and h.first_at < v_now - interval '10 s' then 1 else excluded.attempts end,
@@ -54,9 +55,9 @@ begin
     min(r.refusal ->> 'message'), v_now, 'orphan rule ' || (r.refusal ->> 'give_up')
   from jsonb_array_elements(p_refusals) r (refusal)
   join rowferry.entities n on n.name = r.refusal ->> 'entity'
-  cross join lateral (select * from rowferry.events v where v.entity_id = n.id and v.record_id = r.refusal ->> 'record_id' offset 0) e
+  cross join lateral (select * from rowferry.events v where v.entity_id = n.id and rowferry._index_key(v.record_id) = rowferry._index_key(r.refusal ->> 'record_id') offset 0) e
   where e.event_type <> 'q' and r.refusal ? 'give_up' and not exists (select from rowferry.skips s
-    where s.done_at is null and s.entity_id = e.entity_id and s.record_id = e.record_id and e.id <@ s.ids)
+    where s.done_at is null and s.entity_id = e.entity_id and rowferry._index_key(s.record_id) = rowferry._index_key(e.record_id) and e.id <@ s.ids)
   group by n.id, n.name, e.record_id, r.refusal ->> 'give_up'
   having bool_and(e.id <@ p_batch.ids);
   return exists (select from jsonb_array_elements(p_refusals) r where r ->> 'sqlstate' in ('23503', '23505', '23P01') and not r ? 'give_up');

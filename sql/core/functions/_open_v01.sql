@@ -37,8 +37,12 @@ begin
   p_link.top := p_link.acked;
   p_link.facts_to := null;
   p_link.opened_at := rowferry._now();
-  p_link.courier := p_courier - 'error';
-  p_link.courier_error := p_courier -> 'error';
+  -- Of what it says of itself, what is shown, and no more than fits a line: the row is read with each call.
+  p_link.courier := nullif(jsonb_strip_nulls(jsonb_build_object('host', left(p_courier ->> 'host', 255),
+    'pid', case when jsonb_typeof(p_courier -> 'pid') = 'number' and length(p_courier ->> 'pid') < 20 then p_courier -> 'pid' end)), '{}');
+  p_link.courier_error := case when jsonb_typeof(p_courier -> 'error') = 'object' then jsonb_build_object('node', left(p_courier #>> '{error,node}', 255),
+    'sqlstate', left(p_courier #>> '{error,sqlstate}', 5), 'message', left(p_courier #>> '{error,message}', 2000)) end;
+  p_link.users_timeout := rowferry._users_timeout();
   if exists (select from rowferry.node n where n.system_identifier <> v_identity ->> 'system' or n.database_oid::text <> v_identity ->> 'database') then
     p_link.stopped_at := coalesce(p_link.stopped_at, rowferry._now());
     p_link.stopped_reason := 'this database is not the one that was configured: restored, copied or upgraded by dump. If it is to take that one''s '

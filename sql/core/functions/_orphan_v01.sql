@@ -38,7 +38,7 @@ begin
       select n.name, p.record_id, max(rowferry._stamp(v)) as stamp
       from rowferry._parents(p_section) p
       join rowferry.entities n on n.id = p.entity_id
-      join rowferry.events v on v.entity_id = p.entity_id and v.record_id = p.record_id
+      join rowferry.events v on v.entity_id = p.entity_id and rowferry._index_key(v.record_id) = rowferry._index_key(p.record_id)
       where v.event_type <> 'q' and not v.id <@ p_heard
       group by n.name, p.record_id
     loop
@@ -59,7 +59,7 @@ begin
         where n.name = p_section.entity and p.record_id = v_record_id) then
       o_give_up := 'revive';
       v_here := (select max(rowferry._stamp(v)) from rowferry.events v
-        where v.entity_id = v_child.id and v.record_id = any (v_read.o_keys) and not v.id <@ p_heard);
+        where v.entity_id = v_child.id and rowferry._index_key(v.record_id) = any (rowferry._index_keys(v_read.o_keys)) and not v.id <@ p_heard);
     end if;
   end if;
   if o_give_up is null then

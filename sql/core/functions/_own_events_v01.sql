@@ -20,7 +20,7 @@ begin
   return (
     select array_agg(distinct e.record_id)
     from rowferry.events e
-    where e.record_id = any (p_keys) and e.entity_id = p_entity_id and e.event_type <> 'q' and not e.id <@ p_heard and not e.id <@ p_decided
+    where rowferry._index_key(e.record_id) = any (rowferry._index_keys(p_keys)) and e.entity_id = p_entity_id and e.event_type <> 'q' and not e.id <@ p_heard and not e.id <@ p_decided
   );
 end
 $$;

@@ -108,7 +108,7 @@ begin
         from (
           select e.record_id, e.id, e.event_type, case when e.event_type = 'a' then -1 else e.hops end::smallint as hops, rowferry._stamp(e) as stamp
           from rowferry.events e
-          where e.entity_id = v_entity.id and e.record_id = any (v_group.o_keys) and e.id + 0 >= v_lowest
+          where e.entity_id = v_entity.id and rowferry._index_key(e.record_id) = any (rowferry._index_keys(v_group.o_keys)) and e.id + 0 >= v_lowest
           limit p_most_events
         ) f
         order by f.id
@@ -214,9 +214,9 @@ begin
       from unnest(o_sections[v_round_sections + 1:]) s
       cross join lateral rowferry._parents(s) f
       where f.entity_id in (select n.id from rowferry.entities n where n.peer = p_peer and (n.held_until is null or n.held_until <= rowferry._now()))
-        and exists (select from rowferry.events e where e.entity_id = f.entity_id and e.record_id = f.record_id)
+        and exists (select from rowferry.events e where e.entity_id = f.entity_id and rowferry._index_key(e.record_id) = rowferry._index_key(f.record_id))
         and not exists (select from rowferry.held_events h
-          where h.entity_id = f.entity_id and h.record_id = f.record_id and h.patience is not null)
+          where h.entity_id = f.entity_id and rowferry._index_key(h.record_id) = rowferry._index_key(f.record_id) and h.patience is not null)
         and (f.entity_id, f.record_id) not in (select * from unnest(v_seen_ids, v_seen_records))
     ) p;
     exit when v_parent_ids is null;

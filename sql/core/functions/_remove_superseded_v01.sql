@@ -20,9 +20,9 @@ begin
       from rowferry.events e where e.id = any (p_ids)
       group by e.entity_id, e.record_id
     ) r
-    where r.first_type <> 'i' and k.event_type = 'i' and k.record_id = r.record_id and k.entity_id = r.entity_id and k.id + 0 = (
+    where r.first_type <> 'i' and k.event_type = 'i' and rowferry._index_key(k.record_id) = rowferry._index_key(r.record_id) and k.entity_id = r.entity_id and k.id + 0 = (
       select n.id + 0 from rowferry.events n
-      where n.record_id = r.record_id and n.entity_id = r.entity_id and n.id + 0 > r.last_id order by n.id + 0 limit 1);
+      where rowferry._index_key(n.record_id) = rowferry._index_key(r.record_id) and n.entity_id = r.entity_id and n.id + 0 > r.last_id order by n.id + 0 limit 1);
   end if;
   delete from rowferry.events e where e.id = any (p_ids);
 end

@@ -79,7 +79,7 @@ begin
     from (
       select e.record_id, max(rowferry._stamp(e)) as mine, array_agg(e.id) as event_ids
       from rowferry.events e
-      where e.entity_id = v_entity.id and e.record_id = any (v_keys) and e.event_type <> 'q' and not e.id <@ p_heard
+      where e.entity_id = v_entity.id and rowferry._index_key(e.record_id) = any (rowferry._index_keys(v_keys)) and e.event_type <> 'q' and not e.id <@ p_heard
       group by e.record_id
     ) m
     join (

@@ -75,7 +75,7 @@ begin
           from rowferry.events e
           where e.id >= lower(r) and e.id < upper(r) and e.entity_id = v_entity.id and e.event_type in ('d', 'i') and e.hops = 0 and not e.id <@ v_flying
             and not (v_skips and exists (select from rowferry.skips s
-              where s.done_at is null and s.entity_id = e.entity_id and s.record_id = e.record_id and e.id <@ s.ids))
+              where s.done_at is null and s.entity_id = e.entity_id and rowferry._index_key(s.record_id) = rowferry._index_key(e.record_id) and e.id <@ s.ids))
           offset 0) e
         group by e.record_id
       ) k;

@@ -18,7 +18,7 @@ declare
   v_before bigint;
 begin
   select b.* into v_batch from rowferry.built_batches b where b.peer = p_entity.peer and b.in_flight and p_event_id <@ b.ids order by b.number limit 1;
-  select h.* into v_held from rowferry.held_events h where h.entity_id = p_entity.id and h.record_id = p_record_id order by h.not_before desc limit 1;
+  select h.* into v_held from rowferry.held_events h where h.entity_id = p_entity.id and rowferry._index_key(h.record_id) = rowferry._index_key(p_record_id) order by h.not_before desc limit 1;
   if v_link.stopped_at is not null then
     v_waits := v_waits || format('the link, stopped since %s: %s', date_trunc('second', v_link.stopped_at), v_link.stopped_reason);
   end if;
@@ -43,12 +43,12 @@ begin
         case when bool_or(h.attempts > 0) then 'which is held' else 'which waits too' end, n.name, f.record_id)
       from rowferry._parents(p_row) f
       join rowferry.entities n on n.id = f.entity_id
-      join rowferry.events e on e.entity_id = f.entity_id and e.record_id = f.record_id
+      join rowferry.events e on e.entity_id = f.entity_id and rowferry._index_key(e.record_id) = rowferry._index_key(f.record_id)
       left join rowferry.held_events h on h.event_id = e.id
       group by n.name, f.record_id);
   end if;
   if v_waits = '{}' then
-    if rowferry._lock_holder(rowferry._courier_lock((select n.name from rowferry.node n), p_entity.peer)) is null then
+    if rowferry._courier_at_work((select n.name from rowferry.node n), p_entity.peer) is null then
       v_waits := v_waits || 'a courier, none is at work: rowferry run'::text;
     end if;
     v_before := (select count(*) from (select from rowferry.events e where e.id >= v_link.first_id and e.id < p_event_id limit 10000) e);

@@ -49,6 +49,7 @@ declare
   v_token text[];
   v_result record;
   v_refusal jsonb;
+  v_holder text;
 begin
   if pg_trigger_depth() > 0 then
     raise exception using errcode = '42501', message = 'process_batch is not for triggers', hint = 'It is for the courier alone.';
@@ -89,23 +90,25 @@ begin
   v_token := coalesce(regexp_match(p_token, E'^(\\d{1,15})-(\\w{1,64})$'), case when p_token is null then array[v_link.token_number::text, v_link.token_random] end);
   if v_token is null then
     raise exception using errcode = 'RF003', message = 'a token is a number, a dash and a random word',
-      hint = 'The worker makes it: 1 + the highest number on both nodes, which process_batch() without a token returns.';
+      hint = 'The worker makes it: 1 + the highest number on both nodes, which process_batch() without a token returns. Where that has 15 digits and is near its end: '
+        || 'select * from rowferry.resync();';
   end if;
 
   -- What leaves this node, or is acknowledged by it, survives its crash. A SET clause would end before the commit.
   if current_setting('synchronous_commit') in ('off', 'local') then
     perform set_config('synchronous_commit', 'on', true);
   end if;
-  if not pg_try_advisory_xact_lock(hashtextextended('rowferry link ' || p_peer, 0)) then
+  v_holder := rowferry._link_lock(p_peer, false);
+  if v_holder is not null then
     return query
     select 'busy', null::bytea, 0, 0, 0, 0, 0, c.pending, c.held, c.next_id, c.last_id, c.backfilling, c.patience, null::text, rowferry.version(),
-      'another call for this link is at work, pid ' || coalesce(rowferry._lock_holder(hashtextextended('rowferry link ' || p_peer, 0))::text, 'gone since'), null::jsonb
+      'another call for this link is at work, ' || v_holder, null::jsonb
     from rowferry._counts(p_peer, 10000) c;
     return;
   end if;
   -- It does not wait itself for what a user may hold who waits for it.
   if rowferry._patient() then
-    perform set_config('lock_timeout', '2ms', true);
+    perform set_config('lock_timeout', case when (select min(l.users_timeout) from rowferry.links l) < interval '4 ms' then '1ms' else '2ms' end, true);
   end if;
   if p_dry_run then
     begin

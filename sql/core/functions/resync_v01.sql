@@ -5,7 +5,7 @@ create or replace function rowferry.resync(
 )
 returns table (
   peer text,
-  generation integer,
+  generation bigint,
   was_stopped_for text,
   pending bigint
 )
@@ -16,16 +16,20 @@ as $$
 #variable_conflict use_column
 declare
   v_link rowferry.links := rowferry._link(p_peer);
+  v_before rowferry.links;
   v_identity jsonb := rowferry._identity();
 begin
-  perform pg_advisory_xact_lock(hashtextextended('rowferry link ' || v_link.peer, 0));
+  perform rowferry._link_lock(v_link.peer, true);
   v_link := rowferry._link(p_peer);
+  v_before := v_link;
   was_stopped_for := v_link.stopped_reason;
   v_link := rowferry._new_generation(v_link, greatest(v_link.generation, v_link.peer_generation) + 1);
-  -- The exchange of a courier at work is over: it opens anew, and the peer hears of it.
-  v_link.token_number := v_link.token_number + 1;
+  -- The exchange of a courier at work is over: it opens anew, and the peer hears of it. A number near its end, of 15 digits, begins again: whoever may call process_batch() can
+  -- take it there. Tokens order the couriers of one generation only (R3): an envelope counts only if its generation is the link's, and none of the new one exists before a
+  -- courier has opened it. So one of before that comes late with a higher token opens, as any other does, and finds nothing of its own; R13 is compared within a generation.
+  v_link.token_number := case when v_link.token_number < 900000000000000 then v_link.token_number + 1 else 0 end;
   v_link.token_random := '';
-  perform rowferry._save_link(v_link);
+  perform rowferry._save_link(v_link, v_before);
   update rowferry.node n set system_identifier = v_identity ->> 'system', database_oid = (v_identity ->> 'database')::oid;
   peer := v_link.peer;
   generation := v_link.generation;

@@ -35,7 +35,7 @@ begin
   with due as (
     update rowferry.held_events h set not_before = rowferry._now()
     from rowferry.held_events w
-    where w.event_id = p_id and h.entity_id = w.entity_id and h.record_id = w.record_id
+    where w.event_id = p_id and h.entity_id = w.entity_id and rowferry._index_key(h.record_id) = rowferry._index_key(w.record_id)
     returning h.event_id, h.entity_id, h.record_id, h.attempts, h.last_error
   )
   select d.event_id, e.name, d.record_id, d.attempts, d.last_error from due d join rowferry.entities e on e.id = d.entity_id;

@@ -37,14 +37,14 @@ begin
   record_id := v_row.o_record_id;
   execute format('select o_hashes[1] from rowferry.%I($1, null, true)', rowferry._object_name('hash_', v_entity.name)) into hash using array[p_record_id];
   select count(*) as pending, min(e.id) as id, coalesce(bool_or(e.event_type = 'q'), false)
-      or exists (select from rowferry.skips s where s.done_at is null and s.entity_id = v_entity.id and s.record_id = v_row.o_record_id) as asked,
+      or exists (select from rowferry.skips s where s.done_at is null and s.entity_id = v_entity.id and rowferry._index_key(s.record_id) = rowferry._index_key(v_row.o_record_id)) as asked,
     greatest(max(h.attempts), case when count(*) > 0 then v_entity.held_attempts end) as attempts,
     coalesce(bool_or(h.sqlstate = 'RF023'), false) as merges,
     case when count(*) > 0 then coalesce(v_entity.held_error, (array_agg(h.last_error order by h.last_at desc nulls last))[1]) end as error
   into v_waits
   from rowferry.events e
   left join rowferry.held_events h on h.event_id = e.id
-  where e.entity_id = v_entity.id and e.record_id = v_row.o_record_id;
+  where e.entity_id = v_entity.id and rowferry._index_key(e.record_id) = rowferry._index_key(v_row.o_record_id);
   v_told := exists (select from rowferry.taken_batches t
     where t.peer = v_entity.peer and t.conflicts @> jsonb_build_array(jsonb_build_object('entity', v_entity.name, 'record_id', v_row.o_record_id)));
   pending := v_waits.pending;
@@ -53,7 +53,7 @@ begin
   last_conflict := (
     select format('%s: %s won by rule %s, conflict %s', to_char(c.decided_at, 'YYYY-MM-DD HH24:MI:SS'), c.winner, c.rule, c.id)
     from rowferry.conflicts c
-    where c.entity = v_entity.name and c.record_id = v_row.o_record_id
+    where c.entity = v_entity.name and rowferry._index_key(c.record_id) = rowferry._index_key(v_row.o_record_id)
     order by c.id desc limit 1);
   state := case
     when v_waits.merges or v_told then 'in conflict'

@@ -21,7 +21,7 @@ declare
   v_statement text;
 begin
   -- No exchange may see the old rule at its start and the new one at its end.
-  perform pg_advisory_xact_lock(hashtextextended('rowferry link ' || e.peer, 0)) from rowferry.entities e where e.name = p_entity;
+  perform rowferry._link_lock(e.peer, true) from rowferry.entities e where e.name = p_entity;
   lock table rowferry.entities in share row exclusive mode;
   select e.* into v_entity from rowferry.entities e where e.name = p_entity;
   if not found then

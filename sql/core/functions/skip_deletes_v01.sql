@@ -23,7 +23,7 @@ declare
   v_seen int8multirange;
 begin
   -- No exchange may build from what is replaced here.
-  perform pg_advisory_xact_lock(hashtextextended('rowferry link ' || v_entity.peer, 0));
+  perform rowferry._link_lock(v_entity.peer, true);
   -- A row that a user makes again after this look is a change of his, newer than the answer to the question.
   select array_agg(distinct e.record_id) filter (where e.event_type = 'd'), range_agg(int8range(e.id, e.id, '[]')) into v_keys, v_seen
   from rowferry.events e
@@ -42,7 +42,7 @@ begin
     from rowferry.events e
     join gone g on g.record_id = e.record_id
     where e.entity_id = v_entity.id and e.event_type <> 'q' and e.id <@ v_seen
-      and not exists (select from rowferry.skips s where s.done_at is null and s.entity_id = e.entity_id and s.record_id = e.record_id and e.id <@ s.ids)
+      and not exists (select from rowferry.skips s where s.done_at is null and s.entity_id = e.entity_id and rowferry._index_key(s.record_id) = rowferry._index_key(e.record_id) and e.id <@ s.ids)
     group by e.record_id
     returning id, record_id, ids, done_at
   ), asked as (

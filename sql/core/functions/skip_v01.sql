@@ -32,8 +32,8 @@ begin
   select range_agg(int8range(e.id, e.id, '[]')), count(*), max(h.last_error) into v_ids, events, v_error
   from rowferry.events e
   left join rowferry.held_events h on h.event_id = e.id
-  where e.entity_id = v_event.entity_id and e.record_id = v_event.record_id and e.event_type <> 'q'
-    and not exists (select from rowferry.skips s where s.done_at is null and s.entity_id = e.entity_id and s.record_id = e.record_id and e.id <@ s.ids);
+  where e.entity_id = v_event.entity_id and rowferry._index_key(e.record_id) = rowferry._index_key(v_event.record_id) and e.event_type <> 'q'
+    and not exists (select from rowferry.skips s where s.done_at is null and s.entity_id = e.entity_id and rowferry._index_key(s.record_id) = rowferry._index_key(e.record_id) and e.id <@ s.ids);
   entity := v_entity.name;
   record_id := v_event.record_id;
   if v_ids is null then

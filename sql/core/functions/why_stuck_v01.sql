@@ -27,7 +27,7 @@ declare
   v_own oid[] := array(select c.oid from pg_class c where c.relnamespace = 'rowferry'::regnamespace and c.relkind = 'r');
   v_node text;
   v_courier integer;
-  v_holder integer;
+  v_holder record;
   v_due boolean;  -- work waits that is neither held nor skipped
   v_due_since timestamptz;
   v_quiet boolean;
@@ -49,8 +49,8 @@ begin
   end if;
   for v_link in select l.* from rowferry.links l where p_peer is null or l.peer = p_peer order by l.peer loop
     v_named := false;
-    v_courier := rowferry._lock_holder(rowferry._courier_lock(v_node, v_link.peer));
-    v_holder := rowferry._lock_holder(hashtextextended('rowferry link ' || v_link.peer, 0));
+    v_courier := rowferry._courier_at_work(v_node, v_link.peer);
+    select h.* into v_holder from rowferry._lock_holders(rowferry._link_key(v_link.peer)) h where not h.o_stranger limit 1;
     select * into v_counts from rowferry._counts(v_link.peer, 10000);
     v_due_since := coalesce((select e.changed_at from rowferry.events e where e.id = v_counts.next_id),
       (select min(b.requested_at) from rowferry.backfills b join rowferry.entities e on e.id = b.entity_id
@@ -89,16 +89,29 @@ begin
           v_due_since, 'link to ' || v_link.peer, 'rowferry run  -- if one runs, it may wait for a lock of the other node: ask there too'::text;
         v_named := true;
       end if;
-      if v_holder is not null then
-        select coalesce(a.xact_start, rowferry._seen_at(coalesce(a.backend_xid, a.backend_xmin))) into v_since from pg_stat_activity a where a.pid = v_holder;
+      if v_link.token_number >= 999999999999999 then
+        return query select 'error', 'the number of its token has reached its end, no courier can open any more', v_link.opened_at, 'link to ' || v_link.peer,
+          'select * from rowferry.resync();  -- and look who else has the role rowferry_worker: no courier comes so far'::text;
+        v_named := true;
+      end if;
+      if v_holder.o_object is not null then
+        select coalesce(a.xact_start, rowferry._seen_at(coalesce(a.backend_xid, a.backend_xmin))) into v_since from pg_stat_activity a where a.pid = v_holder.o_pid;
         if v_since < v_now - c_soon * v_counts.patience or v_since is null and v_quiet then
           return query select 'error', 'the lock of the link is held by a transaction that does not end'
-              || coalesce('; it waits for pid ' || nullif(array_to_string(pg_blocking_pids(v_holder), ', pid '), ''), ''),
-            v_since, rowferry._session(v_holder), format('select pg_terminate_backend(%s);', v_holder);
+              || coalesce('; it waits for pid ' || nullif(array_to_string(pg_blocking_pids(v_holder.o_pid), ', pid '), ''), ''),
+            v_since, coalesce(rowferry._session(v_holder.o_pid), v_holder.o_object), v_holder.o_next;
           v_named := true;
         end if;
       end if;
     end if;
+
+    -- It keeps nothing still.
+    return query
+    select 'info', case k.place when 1 then 'a role that may do nothing here holds the lock of the link, which is gone without'
+        else 'a role that may do nothing here holds the lock of the courier, which is gone without' end, null::timestamptz, h.o_object, h.o_next
+    from unnest(array[rowferry._link_key(v_link.peer), rowferry._courier_lock(v_node, v_link.peer)]) with ordinality k (key, place)
+    cross join lateral rowferry._lock_holders(k.key) h
+    where h.o_stranger;
 
     -- Tables that this node cannot read or write, and its own.
     v_tables := v_own || array(
@@ -171,7 +184,7 @@ begin
     from (
       select k.o_object, k.o_next, coalesce(k.o_began_at, rowferry._seen_at(k.o_xid)) as since, bool_or(k.o_relation = 'rowferry.events'::regclass) as events
       from rowferry._locks(array['rowferry.events'::regclass, 'rowferry.links'::regclass], array['RowExclusiveLock']) k
-      where (k.o_pid = v_holder) is not true
+      where (k.o_pid = v_holder.o_pid) is not true
       group by 1, 2, 3
     ) u
     where coalesce(u.since < v_now - c_soon, not exists (select from rowferry.batches b where b.peer = v_link.peer and b.at > v_now - c_soon))

@@ -6,4 +6,6 @@ drop sequence rowferry.entity_ids;
 drop table rowferry.links;
 drop function rowferry.configure_node(text, text[]);
 drop function rowferry._identity();
+drop function rowferry._index_keys(text[]);
+drop function rowferry._index_key(text);
 drop function rowferry._now();

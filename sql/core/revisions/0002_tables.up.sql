@@ -3,8 +3,8 @@
 -- taken_batches; a refused row waits in held_events; links holds the numbers of each exchange.
 create table rowferry.links (
   peer text primary key,
-  generation integer not null default 1,
-  peer_generation integer not null default 0,
+  generation bigint not null default 1,
+  peer_generation bigint not null default 0,
   token_number bigint not null default 0,
   token_random text not null default '',
   ready boolean not null default false,
@@ -29,7 +29,9 @@ create table rowferry.links (
   courier jsonb,
   courier_error jsonb,
   warning text,
-  clock_difference interval
+  clock_difference interval,
+  unlocked bigint not null default 0,
+  users_timeout interval
 );
 comment on table rowferry.links is 'What this node keeps about each peer: the numbers of the exchange, its token, whether it is paused or stopped.';
 comment on column rowferry.links.peer is 'Name of the other node.';
@@ -58,6 +60,8 @@ comment on column rowferry.links.opened_at is 'When the present courier opened i
 comment on column rowferry.links.last_exchange_at is 'Last exchange in which a batch was applied here or acknowledged by the peer; an idle poll writes nothing.';
 comment on column rowferry.links.courier is 'Host and process id of the courier that opened the exchange.';
 comment on column rowferry.links.courier_error is 'Last error that the courier reported about the peer; null once an exchange has moved.';
+comment on column rowferry.links.unlocked is 'Calls that went without the advisory lock of the link, since a stranger held it; another call that ran meanwhile finds it changed and is rolled back.';
+comment on column rowferry.links.users_timeout is 'Shortest deadlock_timeout that a role or a database has of its own, as of the opening: who waits for longer looks for deadlocks. Null: none has one.';
 comment on column rowferry.links.clock_difference is 'Clock of the peer minus that of this node, when the peer last told it; the time that the envelope took is in it.';
 comment on column rowferry.links.warning is 'What was noticed but does not stop the link, such as a failover of the peer.';
 
@@ -130,7 +134,7 @@ create table rowferry.events (
 );
 -- By the statistics of an empty queue each index would do for any search, and a plan lives longer than that. So only one of the two fits a search (id + 0), and
 -- records, of which many are looked for at once, come first, since before PostgreSQL 17 a planner may leave out such a list where it is not.
-create index events_of_record on rowferry.events (record_id, entity_id, (id + 0));
+create index events_of_record on rowferry.events (rowferry._index_key(record_id), entity_id, (id + 0));
 alter table rowferry.events set (autovacuum_vacuum_scale_factor = 0, autovacuum_vacuum_threshold = 10000,
   autovacuum_analyze_scale_factor = 0, autovacuum_analyze_threshold = 100000);
 comment on table rowferry.events is 'Pending changes, append-only: written by triggers in the transaction of the change, removed when the peer has taken them. People read the view sync_events.';
@@ -155,7 +159,7 @@ create table rowferry.held_events (
   patience integer,
   here boolean not null default false
 );
-create index held_events_of_record on rowferry.held_events (entity_id, record_id);
+create index held_events_of_record on rowferry.held_events (entity_id, rowferry._index_key(record_id));
 create index held_events_due on rowferry.held_events (not_before, event_id);
 create index held_events_alone on rowferry.held_events (not_before) where patience is not null;
 comment on table rowferry.held_events is 'Events set aside after the peer refused their row, or found it locked (attempts = 0), or because the row is large and travels alone (patience), until not_before.';
@@ -262,7 +266,8 @@ create table rowferry.skips (
   requested_by text not null,
   done_at timestamptz
 );
-create index skips_open on rowferry.skips (entity_id, record_id) where done_at is null;
+create index skips_open on rowferry.skips (entity_id, rowferry._index_key(record_id)) where done_at is null;
+create index skips_in_order on rowferry.skips (peer, id) where done_at is null;
 comment on table rowferry.skips is 'Log of changes given up by a person: the events became a question, and the peer answers with its own row.';
 comment on column rowferry.skips.id is 'Number of the skip.';
 comment on column rowferry.skips.peer is 'The peer that did not get the change.';
@@ -281,7 +286,7 @@ create table rowferry.conflicts (
   conflict_key text not null unique,
   peer text not null,
   entity text not null,
-  record_id text not null,
+  record_id text collate "C" not null,
   winner text not null,
   rule text not null,
   winner_row jsonb,
@@ -292,6 +297,7 @@ create table rowferry.conflicts (
   decided_at timestamptz not null,
   decided_by text not null
 );
+create index conflicts_of_record on rowferry.conflicts (entity, rowferry._index_key(record_id), id);
 comment on table rowferry.conflicts is 'Conflicts that were decided, with both rows; each of the two nodes holds every one of them.';
 comment on column rowferry.conflicts.id is 'Number on this node.';
 comment on column rowferry.conflicts.conflict_key is 'The same on both nodes: entity, record and the two stamps that were compared.';

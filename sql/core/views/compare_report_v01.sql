@@ -6,7 +6,7 @@ cross join lateral (values (1, 'same', c.same), (2, 'different', c.different), (
   (5, 'pending', c.pending)) k (place, kind, records)
 cross join lateral (
   select array_agg(d.record_id) as sample
-  from (select d.record_id from rowferry.compared_records d where d.run_id = c.id and d.kind = k.kind order by d.record_id limit 5) d
+  from (select d.record_id from rowferry.compared_records d where d.run_id = c.id and d.kind = k.kind order by d.record_key limit 5) d
 ) s
 order by c.id desc, k.place;
 comment on view rowferry.compare_report is 'Comparisons as reports, newest first: one row for each kind of finding.';

@@ -4,7 +4,7 @@ select s.peer,
   case
     when s.stopped_at is not null then 'stopped'
     when s.paused_at is not null then 'paused'
-    when s.uncaptured is not null then 'stuck'
+    when s.uncaptured is not null or s.token_number >= 999999999999999 then 'stuck'
     when s.waiting and s.quiet > s.patience then 'stuck'
     when s.held > 0 or s.waits is not null then 'held'
     when s.waiting and (s.courier_error is not null or not s.at_work or not s.free) then 'waiting'
@@ -15,11 +15,13 @@ select s.peer,
   case when s.at_work then nullif(concat_ws(', ', s.courier ->> 'host', 'pid ' || (s.courier ->> 'pid')), '') end as courier,
   case when s.at_work then date_trunc('second', s.opened_at) end as since,
   s.clock_difference,
-  case
+  nullif(concat_ws('; ', case
     when s.stopped_at is not null then s.stopped_reason
     when s.paused_at is not null then format('paused by %s since %s', s.paused_by, to_char(s.paused_at, 'YYYY-MM-DD HH24:MI:SS'))
     when s.uncaptured is not null then s.uncaptured
+    when s.token_number >= 999999999999999 then 'the number of its token has reached its end, no courier can open any more: select * from rowferry.resync()'
     when s.waiting and s.quiet > s.patience then case
+      when s.holder is not null then s.holder
       when s.courier_error is not null then s.error
       when not s.at_work then 'no courier is at work: start rowferry run'
       else format('nothing has moved for %s: select * from rowferry.why_stuck()', date_trunc('second', s.quiet)) end
@@ -30,7 +32,7 @@ select s.peer,
     when s.waiting and not s.at_work then 'no courier is at work: start rowferry run'
     when s.waiting and not s.free then 'what is pending is tried again later: select id, entity, record_id, not_before, last_error from rowferry.sync_events'
     else s.warning
-  end as reason
+  end, s.stranger), '') as reason
 from (
   select l.*, rowferry._uncaptured(l.peer) as uncaptured, q.pending, q.held, q.held_here, q.free, date_trunc('second', clock_timestamp() - q.oldest_at) as oldest,
     q.pending > q.held or exists (
@@ -47,13 +49,20 @@ from (
       from rowferry.entities e where e.peer = l.peer and e.held_until = 'infinity') as waits,
     format(case when l.courier_error ->> 'sqlstate' ~ '^(08|57P)' then '%s is out of reach: %s' else '%s answered: %s' end,
       l.courier_error ->> 'node', l.courier_error ->> 'message') as error,
-    rowferry._lock_holder(rowferry._courier_lock(n.name, l.peer)) is not null as at_work
+    rowferry._courier_at_work(n.name, l.peer) is not null as at_work,
+    (select format('%s holds the lock of the link: %s', h.o_object, h.o_next) from rowferry._lock_holders(rowferry._link_key(l.peer)) h
+      where not h.o_stranger and h.o_pid is distinct from rowferry._courier_at_work(n.name, l.peer) limit 1) as holder,
+    (select format('%s may do nothing here and holds a lock of rowferry''s, which is gone without: %s', h.o_object, h.o_next)
+      from unnest(array[rowferry._link_key(l.peer), rowferry._courier_lock(n.name, l.peer)]) k
+      cross join lateral rowferry._lock_holders(k) h
+      where h.o_stranger limit 1) as stranger
   from rowferry.links l
   -- Said to be one row, so that the planner expects no work that would be worth compiling.
   cross join (select n.name from rowferry.node n limit 1) n
   cross join lateral (
     select count(*) as pending, count(*) filter (where (h.event_id is not null or e.held_attempts > 0)
-      and not exists (select from rowferry.skips s where s.done_at is null and s.entity_id = v.entity_id and s.record_id = v.record_id and v.id <@ s.ids)) as held,
+      and not exists (select from rowferry.skips s
+        where s.done_at is null and s.entity_id = v.entity_id and rowferry._index_key(s.record_id) = rowferry._index_key(v.record_id) and v.id <@ s.ids)) as held,
       count(*) filter (where h.here or e.held_attempts > 0 and e.held_here) as held_here,
       coalesce(bool_or(e.held_attempts = 0 and (w.event_id is null or w.not_before <= clock_timestamp())), false)
         or exists (select from rowferry.backfills b join rowferry.entities n on n.id = b.entity_id

@@ -10,7 +10,7 @@ join rowferry.entities e on e.id = v.entity_id
 left join rowferry.held_events h on h.event_id = v.id
 where not exists (
   select from rowferry.skips s
-  where s.done_at is null and s.entity_id = v.entity_id and s.record_id = v.record_id and v.id <@ s.ids
+  where s.done_at is null and s.entity_id = v.entity_id and rowferry._index_key(s.record_id) = rowferry._index_key(v.record_id) and v.id <@ s.ids
 )
 order by v.id;
 comment on view rowferry.sync_events is 'Pending changes, oldest first by id. delete from sync_events where id = .. gives one up, as skip(id) does.';
