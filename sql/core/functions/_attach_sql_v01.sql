@@ -14,10 +14,10 @@ declare
   v_lend boolean := not has_schema_privilege(v_owner_id, 'rowferry', 'create');
 begin
   return next format('select setval(''rowferry.entity_ids'', %s)', p_entity.id);
-  return next format('insert into rowferry.entities (id, name, peer, relation, key_columns, key_types, columns, local_columns, conflict_rule, orphan_rule, truncate_rule,' || E'\n'
+  return next format('insert into rowferry.entities (id, name, peer, relation, relation_name, relation_oid, key_columns, key_types, columns, local_columns, conflict_rule, orphan_rule, truncate_rule,' || E'\n'
     || '  direction, filter, filter_left, outbound, inbound, on_apply)' || E'\n'
-    || 'values (%s, %L, %L, %L, %L, %L, %L, %L, %L, %L, %L, %L, %L, %L, %L, %L, %L)', p_entity.id, p_entity.name, p_entity.peer, p_entity.relation::text,
-    p_entity.key_columns, p_entity.key_types, p_entity.columns, p_entity.local_columns, p_entity.conflict_rule, p_entity.orphan_rule, p_entity.truncate_rule,
+    || 'values (%s, %L, %L, %L, %L, %s, %L, %L, %L, %L, %L, %L, %L, %L, %L, %L, %L, %L, %L)', p_entity.id, p_entity.name, p_entity.peer, p_entity.relation::text,
+    p_entity.relation_name, p_entity.relation_oid, p_entity.key_columns, p_entity.key_types, p_entity.columns, p_entity.local_columns, p_entity.conflict_rule, p_entity.orphan_rule, p_entity.truncate_rule,
     p_entity.direction, p_entity.filter, p_entity.filter_left, p_entity.outbound, p_entity.inbound, p_entity.on_apply);
   if p_entity.direction <> 'receive' then
     return next rowferry._capture_sql(p_entity);

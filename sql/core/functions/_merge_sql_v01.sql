@@ -9,7 +9,7 @@ stable
 set search_path = pg_catalog, pg_temp
 as $function$
 declare
-  v_owner_check text := rowferry._definer_check_sql(p_entity);
+  v_owner_check text := rowferry._definer_check_sql(p_entity) || rowferry._users_check_sql(p_entity, substring(p_entity.conflict_rule from '^merge:(.+)$'), true);
   v_path text := (select concat_ws(', ', quote_ident(n.nspname), case when n.nspname <> 'public' then 'public' end, 'pg_temp')
     from pg_class c join pg_namespace n on n.oid = c.relnamespace where c.oid = p_entity.relation);
   v_names text[];
@@ -33,7 +33,7 @@ begin
   from rowferry._entity_columns(p_entity) c;
   if p_entity.filter is not null then
     v_within := (
-      select format(' where exists (select from %s r where %s and rowferry.%I(r.*))', p_entity.relation,
+      select format(' where exists (select from %s r where %s and rowferry.%I(r.*))', rowferry._only_sql(p_entity),
         string_agg(format('r.%I operator(pg_catalog.=) k.k%s', c.local, c.key_position), ' and ' order by c.key_position), rowferry._object_name('within_', p_entity.name))
       from rowferry._entity_columns(p_entity) c
       where c.key_position is not null);
@@ -77,7 +77,7 @@ $rowferry$$f$,
       from %4$s t join %5$s on %6$s%7$s
     ) m on m.record_id operator(pg_catalog.=) r.record_id
     left join (
-      select u.record_id, $f$, v_names[1], v_names[2], v_record_id, rowferry._shape(p_entity), rowferry._keys_sql(p_entity, '$1'), v_join, v_within),
+      select u.record_id, $f$, v_names[1], v_names[2], v_record_id, rowferry._only_sql(p_entity, true), rowferry._keys_sql(p_entity, '$1'), v_join, v_within),
     format($f$ as image
       from rows from (%1$s, record_id)
     ) o on o.record_id operator(pg_catalog.=) r.record_id

@@ -8,11 +8,11 @@ stable
 set search_path = pg_catalog, pg_temp
 as $$
   select case
-    when p_entity.filter is null then rowferry._shape(p_entity)::text
-    when p_entity.outbound is null then format('(select * from %s where %s)', p_entity.relation, p_entity.filter)
+    when p_entity.filter is null then rowferry._only_sql(p_entity, true)
+    when p_entity.outbound is null then format('(select * from %s where %s)', rowferry._only_sql(p_entity), p_entity.filter)
     else (
       select format('(select o.* from %s o where (%s) in (select %s from %s where %s))', rowferry._shape(p_entity), string_agg(format('o.%I', k.name), ', '),
-        string_agg(quote_ident(k.name), ', '), p_entity.relation, p_entity.filter)
+        string_agg(quote_ident(k.name), ', '), rowferry._only_sql(p_entity), p_entity.filter)
       from (select p_entity.local_columns[array_position(p_entity.columns, c)] from unnest(p_entity.key_columns) c) k (name)) end
 $$;
 comment on function rowferry._source_sql(rowferry.entities) is 'FROM item that an entity''s rows are read from.';
