@@ -58,7 +58,7 @@ begin
   end if;
   if v_other is not null then
     -- What both sides lack of each other is found by a comparison, and comes by whose rows are to stay: those of this table, and none is lost.
-    o_fix := format('select rowferry.detach(%L, p_force => true); %s select * from rowferry.first_contact(%1$L);  -- once compare_runs says finished: select * from rowferry.first_contact(%1$L, %s);',
+    o_fix := format('select rowferry.detach(%1$L, p_force => true); %2$s select * from rowferry.first_contact(%1$L);  -- once compare_runs says finished: select * from rowferry.first_contact(%1$L, %3$s);',
       p_entity.name, rowferry._attach_call(p_entity, v_other), case p_entity.direction
         when 'send' then $h$p_only_here => 'here', p_only_there => 'here', p_different => 'here'$h$
         when 'receive' then $h$p_only_there => 'there', p_different => 'there'$h$
