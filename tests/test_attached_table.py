@@ -1,18 +1,16 @@
-"""The table that is kept in sync is the one that was attached: never another one that has got its name, and what is said of it can be typed.
+"""The table that is kept in sync is the one that was attached, and never another one that has got its name.
 
 Names are given away by whoever owns a schema, on purpose or when a table is rebuilt.
 """
 
-from typing import Any
-
 import psycopg
 import pytest
+from test_schema_apart import CLOCK, let_pass
 
 from harness import Nodes
 from harness.exchange import rows, sync, waiting
 from harness.nodes import Node
 from harness.roles import role
-from test_schema_apart import CLOCK, let_pass
 
 VISITS = "create table public.visits (id int primary key, name text)"
 SWAP = """
@@ -25,7 +23,8 @@ SPY = """
     grant all on {schema}.accounts to public;
     create function {schema}.spy() returns trigger language plpgsql as $$
     begin raise exception using errcode = 'P0001', message = 'ran as ' || current_user; end $$;
-    create trigger spy before insert or update or delete on {schema}.accounts for each statement execute function {schema}.spy();"""
+    create trigger spy before insert or update or delete on {schema}.accounts
+      for each statement execute function {schema}.spy();"""
 
 
 @pytest.fixture
@@ -33,7 +32,8 @@ def visits(nodes: Nodes) -> Nodes:
     """Two nodes with a clock that let_pass() moves; the tables visits and tags are in sync, and visits has two rows."""
     for node in nodes:
         node.sql(
-            f"{CLOCK}; {VISITS}; create table tags (id int primary key); select rowferry.attach('visits'), rowferry.attach('tags')"
+            f"{CLOCK}; {VISITS}; create table tags (id int primary key);"
+            " select rowferry.attach('visits'), rowferry.attach('tags')"
         )
     nodes.crm.sql("insert into visits values (1, 'a'), (2, 'b')")
     sync(*nodes)
@@ -164,12 +164,15 @@ def test_what_is_proposed_has_the_options_of_the_entity(nodes: Nodes) -> None:
     for node, direction in zip(nodes, ("send", "receive"), strict=True):
         node.sql(
             "create table visits (id int, part int unique not null, title text, own text, primary key (id, part));"
-            """ select rowferry.attach('visits', 'guests', '{"part": "part", "name": "title"}', '{part}', p_filter => 'part > 0', """
-            f"p_filter_left => 'keep', p_direction => '{direction}'); select rowferry.set_breaker('guests', null, 5)"
+            """ select rowferry.attach('visits', 'guests', '{"part": "part", "name": "title"}', '{part}', """
+            f"p_filter => 'part > 0', p_filter_left => 'keep', p_direction => '{direction}'); select rowferry.set_breaker('guests', null, 5)"
         )
     nodes.crm.sql("insert into visits values (1, 1, 'a', 'x')")
     sync(*nodes)
-    kept = "select key_columns, columns, local_columns, direction, filter, filter_left, breaker_share, breaker_rows from rowferry.entities"
+    kept = (
+        "select key_columns, columns, local_columns, direction, filter, filter_left, breaker_share, breaker_rows"
+        " from rowferry.entities"
+    )
     before = nodes.crm.sql(kept)
     nodes.crm.sql(SWAP + "; insert into visits values (2, 2, 'b', 'y')")
     first, _, _ = proposal(nodes.crm, "does not travel").partition("  -- ")
@@ -188,7 +191,8 @@ def test_whoever_owns_the_schema_runs_nothing_with_the_rights_of_the_tables_owne
         holder, owner = role(each), role(each)
         holders[each.name] = holder
         each.sql(
-            f"create schema app authorization {holder}; grant all on schema app to {owner}; create table tags (id int primary key);"
+            f"create schema app authorization {holder}; grant all on schema app to {owner};"
+            " create table tags (id int primary key);"
             "create table app.accounts (id int primary key, name text); select rowferry.attach('tags')"
         )
         if not superuser:
@@ -219,7 +223,8 @@ def test_a_view_and_a_function_of_another_role_are_not_used(nodes: Nodes) -> Non
     owner, holder = role(nodes.crm), role(nodes.crm)
     nodes.crm.sql(
         f"create schema app authorization {holder}; grant all on schema app to {owner}; grant usage on schema public to {owner};"
-        f" grant create on schema public to {owner}; set role {owner}; create table public.people (id int primary key, name text);"
+        f" grant create on schema public to {owner}; set role {owner};"
+        " create table public.people (id int primary key, name text);"
         " create view app.people_out as select id, name as called from public.people;"
         " create function app.people_in(p_rows app.people_out[]) returns table (id int, name text) language sql as"
         " 'select r.id, r.called from unnest(p_rows) r'; reset role;"
@@ -241,7 +246,8 @@ def test_a_view_and_a_function_of_another_role_are_not_used(nodes: Nodes) -> Non
     assert rows(nodes.crm, "select * from people") == ["(1,a)"]
     nodes.crm.sql("insert into people values (3, 'c')")
     nodes.crm.sql(
-        f"set role {holder}; drop view app.people_out cascade; create view app.people_out as select 3 as id, current_user::text as called;"
+        f"set role {holder}; drop view app.people_out cascade;"
+        " create view app.people_out as select 3 as id, current_user::text as called;"
         " grant select on app.people_out to public"
     )
     sync(*nodes)
@@ -264,7 +270,8 @@ def test_a_function_that_was_dropped_and_made_again_by_its_owner_goes_on(nodes: 
     make = "create function public.merged(mine notes, theirs notes) returns notes language sql as 'select theirs'"
     for node in nodes:
         node.sql(
-            f"create table notes (id int primary key, v text); {make}; select rowferry.attach('notes', p_conflict_rule => 'merge:public.merged')"
+            f"create table notes (id int primary key, v text); {make};"
+            " select rowferry.attach('notes', p_conflict_rule => 'merge:public.merged')"
         )
         node.sql(f"drop function public.merged; {make}")
         node.sql(f"insert into notes values (1, '{node.name}')")

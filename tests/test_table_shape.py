@@ -1,12 +1,12 @@
-"""The shape of an attached table is looked at all the time: what escapes capture is named within one round, and a reader reads only its own table."""
+"""What escapes capture for the shape of its table is named within one round, and a reader reads only its own table."""
 
 import psycopg
 import pytest
+from test_attached_table import do_as_told, is_well, proposal, state
+from test_schema_apart import CLOCK
 
 from harness import Nodes
 from harness.exchange import rows, sync, waiting
-from test_attached_table import do_as_told, is_well, proposal, state
-from test_schema_apart import CLOCK
 
 CAPTURE = "rowferry_capture_update"
 
@@ -23,7 +23,8 @@ def visits(nodes: Nodes) -> Nodes:
 
 def test_rows_of_a_table_that_inherits_are_not_read_and_the_table_is_named(visits: Nodes) -> None:
     visits.crm.sql(
-        "create table kid () inherits (visits); insert into kid values (1, 'of the kid'), (7, 'x'); update only visits set name = 'c'"
+        "create table kid () inherits (visits); insert into kid values (1, 'of the kid'), (7, 'x');"
+        " update only visits set name = 'c'"
     )
     sync(*visits)
     fix = proposal(visits.crm, "public.kid inherits from it")
@@ -50,7 +51,8 @@ def test_a_table_that_became_a_partition_is_named_and_its_parent_comes_in_sync_a
     nodes.crm.sql(
         "create table visits_all (like visits) partition by range (at); alter table visits_all add primary key (id, at);"
         " alter table visits_all attach partition visits default;"
-        " insert into visits_all values (2, '2026-01-02', 'through the parent'); update visits_all set name = 'changed' where id = 1"
+        " insert into visits_all values (2, '2026-01-02', 'through the parent');"
+        " update visits_all set name = 'changed' where id = 1"
     )
     nodes.billing.sql("insert into visits values (3, '2026-01-03', 'from billing')")
     sync(*nodes)
@@ -72,7 +74,8 @@ def test_a_table_that_came_to_inherit_from_another_is_named(visits: Nodes) -> No
 @pytest.mark.parametrize(
     "trigger",
     [
-        "after update on visits referencing old table as old_rows new table as new_rows for each statement execute function public.nothing()",
+        "after update on visits referencing old table as old_rows new table as new_rows for each statement"
+        " execute function public.nothing()",
         "after update on visits referencing old table as old_rows new table as new_rows for each statement"
         " when (current_user <> 'somebody') execute function rowferry.capture_visits()",
         "after insert on visits referencing new table as new_rows for each statement execute function rowferry.capture_visits()",
@@ -82,7 +85,8 @@ def test_a_table_that_came_to_inherit_from_another_is_named(visits: Nodes) -> No
 def test_a_capture_trigger_that_is_another_one_is_named(visits: Nodes, trigger: str) -> None:
     visits.crm.sql(
         "create function public.nothing() returns trigger language plpgsql as 'begin return null; end';"
-        f" drop trigger {CAPTURE} on visits; create trigger {CAPTURE} {trigger}; alter table visits enable always trigger {CAPTURE}"
+        f" drop trigger {CAPTURE} on visits; create trigger {CAPTURE} {trigger};"
+        f" alter table visits enable always trigger {CAPTURE}"
     )
     found, reason = state(visits.crm)
     assert (found, f"its trigger {CAPTURE} was altered" in reason) == ("stuck", True), reason
@@ -123,7 +127,8 @@ def test_a_trigger_is_rowferrys_by_what_it_calls_and_not_by_its_name(nodes: Node
 
 def test_a_trigger_of_a_users_with_a_name_that_attach_needs_is_refused_with_a_way_out(nodes: Nodes) -> None:
     nodes.crm.sql(
-        "create table notes (id int primary key); create function nothing() returns trigger language plpgsql as 'begin return null; end';"
+        "create table notes (id int primary key);"
+        " create function nothing() returns trigger language plpgsql as 'begin return null; end';"
         " create trigger rowferry_truncate after delete on notes for each row execute function nothing()"
     )
     with pytest.raises(psycopg.Error, match="a trigger of yours has a name that rowferry gives to its own") as caught:
