@@ -85,7 +85,7 @@ def test_check_names_a_handler_that_is_gone_and_one_that_may_not_be_called(nodes
     assert "there is no such function that applies rows" in found["problem"]
     nodes.crm.sql("insert into notes values (1, 'one', 1, null)")
     sync(*nodes)
-    assert waiting(nodes.crm) == ["insert notes 1 42883"]
+    assert waiting(nodes.crm) == ["insert notes 1 RF039"]
 
 
 def test_what_the_handler_writes_otherwise_goes_back_to_the_peer(nodes: Nodes) -> None:

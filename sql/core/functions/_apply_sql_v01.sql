@@ -14,6 +14,9 @@ declare
     || E'set datestyle = ''ISO, YMD''\nset intervalstyle = ''postgres''\nset timezone = ''UTC''\nset extra_float_digits = 1\n'
     || E'set bytea_output = ''hex''\nset lc_monetary = ''C''\nset xmloption = ''content''\nset array_nulls = on\nas $rowferry$\n#variable_conflict use_column\n';
   v_check text := rowferry._definer_check_sql(p_entity);
+  -- Looked at again after the write: whoever gave the name to another table meanwhile has all of it undone.
+  v_after constant text := rowferry._means_sql('table', p_entity.relation::text, p_entity.relation::oid::text);
+  v_only constant text := rowferry._only_sql(p_entity);
   v_path text;
   v_keys_from text := rowferry._keys_sql(p_entity, '$1');
   v_keys_join text;
@@ -98,7 +101,7 @@ begin
     raise exception using errcode = '23514', message = 'the row is outside of the filter of the other node',
       hint = %L;
   end if;
-%s$f$, p_entity.relation, v_from, v_key_join, v_within, format('There only rows of %s with %s are kept in sync: change the row, here or there, or give the change up: select rowferry.skip(id, reason);',
+%s$f$, v_only, v_from, v_key_join, v_within, format('There only rows of %s with %s are kept in sync: change the row, here or there, or give the change up: select rowferry.skip(id, reason);',
     p_entity.relation, p_entity.filter), v_unpin) end;
 
   select format('On both nodes: %s select rowferry.attach(%L); then here: select rowferry.retry(id);',
@@ -120,11 +123,11 @@ $f$, p_entity.relation, v_inserted, v_selected, v_from, v_keys,
   insert into %1$s (%2$s) overriding system value
   select %3$s
   from %4$s
-  where not exists (select from %1$s t where %5$s);
+  where not exists (select from %7$s t where %5$s);
 $f$, p_entity.relation, v_inserted, v_selected, v_from, v_key_join,
     case when v_set is not null then
       format(E'\n  update %s t set %s\n  from %s\n  where %s and row(%s)::record operator(pg_catalog.*<>) row(%s)::record;',
-        p_entity.relation, v_set_sent, v_from, v_key_join, v_old, v_plain_sent) end)
+        v_only, v_set_sent, v_from, v_key_join, v_old, v_plain_sent) end, v_only)
   end;
 
   if v_handler is not null then
@@ -137,7 +140,7 @@ $f$, p_entity.relation, v_inserted, v_selected, v_from, v_key_join,
       hint = %L;
   end if;
 $f$, rowferry._rows_of_sql(p_entity, format('select %I.%I(array(select ', v_handler[1], v_handler[2]), format(' from %s))', v_from)),
-      v_from, p_entity.relation, v_key_join,
+      v_from, v_only, v_key_join,
       format('There %s must leave a row of %s for each that it was given.', p_entity.on_apply, p_entity.relation));
   elsif p_entity.inbound is not null then
     select format('(select %s) u', string_agg(format('pg_catalog.unnest(($1[%s])::%s[]) as c%1$s', c.position, case when c.typed then c.type else 'text' end), ', ' order by c.position)),
@@ -169,7 +172,7 @@ $f$, v_sent_keys, v_sent_keys_from,
 )
 returns void
 %2$s%14$sbegin
-%6$s%13$s%3$s%12$s%11$s%4$s%5$s%11$send
+%6$s%13$s%3$s%12$s%11$s%4$s%5$s%11$s%15$send
 $rowferry$$f$,
     rowferry._object_name('apply_', p_entity.name), format(v_head, v_path),
     case when v_lossy is null then '' else format($f$  if exists (select from %s where %s) then
@@ -183,22 +186,22 @@ $f$, v_lossy_from, v_lossy, format('Give the column there the type that it has h
     raise exception using errcode = '428C9', message = 'a column that is always generated as identity on the other node cannot be updated there',
       hint = %L;
   end if;
-$f$, p_entity.relation, v_from, v_key_join, v_fixed, v_fixed_hint) end ||
+$f$, v_only, v_from, v_key_join, v_fixed, v_fixed_hint) end ||
     -- Setting a unique column locks out children of the row, even where its value stays: only where it changes. A key of which one
     -- value has two spellings (1.0 and 1.00) takes the one that was sent.
     case when v_moved_set is null or v_handler is not null then '' else format($f$  update %s t set %s
   from %s
   where %s and row(%s)::record operator(pg_catalog.*<>) row(%s)::record;
-$f$, p_entity.relation, v_moved_set, v_from, v_key_join, v_moved_old, v_moved_new) end,
-    ltrim(v_write, E'\n'), v_check, p_entity.relation, v_inserted, v_selected, v_from, v_outside,
+$f$, v_only, v_moved_set, v_from, v_key_join, v_moved_old, v_moved_new) end,
+    ltrim(v_write, E'\n'), v_check || rowferry._users_check_sql(p_entity, coalesce(p_entity.inbound, p_entity.on_apply)), p_entity.relation, v_inserted, v_selected, v_from, v_outside,
     case when v_handler is null then format($f$  -- All of them new: if one is not, the whole is tried again as rows that may be there.
   if $2 then
     insert into %1$s (%2$s) overriding system value
     select %3$s
     from %4$s;
-%5$s    return;
+%5$s%6$s    return;
   end if;
-$f$, p_entity.relation, v_inserted, v_selected, v_from, v_outside) end, v_inbound, case when v_inbound <> '' then E'declare\n  v_sent text[];\n' else '' end);
+$f$, p_entity.relation, v_inserted, v_selected, v_from, v_outside, v_after) end, v_inbound, case when v_inbound <> '' then E'declare\n  v_sent text[];\n' else '' end, v_after);
 
   return next format($f$create or replace function rowferry.%1$I(
   p_keys text[]
@@ -206,19 +209,19 @@ $f$, p_entity.relation, v_inserted, v_selected, v_from, v_outside) end, v_inboun
 returns void
 %2$sbegin
 %4$s%5$s  execute %3$L using $1;
-end
+%6$send
 $rowferry$$f$,
     rowferry._object_name('delete_', p_entity.name), format(v_head, v_path),
     -- A key of one column is found in one scan of its index. Planned each time, since the table may have been small the last time; but without a look at each value.
     'delete from ' || coalesce((
-        select format('%s t where t.%I operator(pg_catalog.=) any (array(select pg_catalog.unnest($1::%s[])))', p_entity.relation, c.local, c.type)
+        select format('%s t where t.%I operator(pg_catalog.=) any (array(select pg_catalog.unnest($1::%s[])))', v_only, c.local, c.type)
         from rowferry._entity_columns(p_entity) c
         where c.key_position is not null and cardinality(p_entity.key_columns) = 1),
-      format('%s t using %s where %s', p_entity.relation, v_keys_from, v_keys_join)), v_check,
+      format('%s t using %s where %s', v_only, v_keys_from, v_keys_join)), v_check,
     -- What is outside of the filter stays, and what is within can leave it no more.
     case when v_within is null then '' else v_pin || format(E'  execute %L into $1 using $1;\n',
-      format('select array(select %s from %s t join %s on %s where %s for update of t)', rowferry._record_id_sql(p_entity, 't'), p_entity.relation, v_keys_from, v_keys_join, v_within))
-      || v_unpin end);
+      format('select array(select %s from %s t join %s on %s where %s for update of t)', rowferry._record_id_sql(p_entity, 't'), v_only, v_keys_from, v_keys_join, v_within))
+      || v_unpin end, v_after);
 
   return next format($f$create or replace function rowferry.%1$I(
   p_keys text[]
@@ -236,7 +239,7 @@ begin
   );
 end
 $rowferry$$f$,
-    rowferry._object_name('lock_', p_entity.name), format(v_head, 'pg_catalog, pg_temp'), rowferry._record_id_sql(p_entity, 't'), p_entity.relation,
+    rowferry._object_name('lock_', p_entity.name), format(v_head, 'pg_catalog, pg_temp'), rowferry._record_id_sql(p_entity, 't'), v_only,
     v_keys_from, v_keys_join, v_check);
 end
 $function$;

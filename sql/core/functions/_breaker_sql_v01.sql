@@ -10,6 +10,7 @@ set search_path = pg_catalog, pg_temp
 as $function$
 declare
   v_check text := rowferry._read_only_sql(p_entity);
+  v_source text := rowferry._source_sql(p_entity);
 begin
   return next format($f$create or replace function rowferry.%1$I()
 returns bigint
@@ -36,8 +37,8 @@ exception
   when sqlstate 'RF102' then
     raise;  -- only a block with handlers is a subtransaction
 end
-$rowferry$$f$, rowferry._object_name('count_', p_entity.name), p_entity.relation::text, v_check, rowferry._source_sql(p_entity),
-    format('explain (format json) select from %s t', rowferry._source_sql(p_entity)));
+$rowferry$$f$, rowferry._object_name('count_', p_entity.name), p_entity.relation::oid::text, v_check || rowferry._users_check_sql(p_entity), v_source,
+    format('explain (format json) select from %s t', v_source));
   return next format($f$create or replace function rowferry.%1$I(
   p_relation regclass
 )

@@ -31,6 +31,7 @@ as $$
   from rowferry.entities e
   cross join lateral rowferry._differing_functions(e) d
   where e.peer = coalesce(p_peer, e.peer) and exists (select from pg_class c where c.oid = e.relation)
+    and not (rowferry._table_apart(e)).o_unusable  -- then _check_tables has the way out
   union all
   select 'error', e.relation::text, h.o_problem, h.o_fix
   from rowferry.entities e

@@ -12,9 +12,10 @@ language sql
 stable
 set search_path = pg_catalog, pg_temp
 as $$
-  select 'error', format('entity %s', e.name), 'its table was dropped', format('select rowferry.detach(%L, p_force => true); on both nodes, or make the table again and attach it.', e.name)
+  select 'error', case when exists (select from pg_class c where c.oid = e.relation) then e.relation::text else format('entity %s', e.name) end, a.o_problem, a.o_fix
   from rowferry.entities e
-  where e.peer = p_peer and not exists (select from pg_class c where c.oid = e.relation)
+  cross join lateral rowferry._table_apart(e) a
+  where e.peer = p_peer and a.o_problem is not null and (a.o_unusable or e.direction <> 'receive')
   union all
   select 'error', c.oid::regclass::text, 'it forces row-level security on its owner, who would not see all rows', format('alter table %s no force row level security;', c.oid::regclass)
   from rowferry.entities e

@@ -20,6 +20,8 @@ as $$
   left join pg_proc p on p.pronamespace = 'rowferry'::regnamespace and p.proname = d.function
   where (select count(*) from rowferry._entity_columns(p_entity)) = cardinality(p_entity.columns)
     and (p_entity.inbound is null or exists (select from rowferry._inbound_columns(p_entity)))
+    and (p_entity.on_apply is null or rowferry._users_owner(p_entity, p_entity.on_apply) is not null)
+    and (d.function <> rowferry._object_name('merge_', p_entity.name) or rowferry._users_owner(p_entity, substring(p_entity.conflict_rule from '^merge:(.+)$'), true) is not null)
     and (p.oid is null or p.prosrc <> split_part(d.ddl, '$rowferry$', 2) or not p.prosecdef or (p.provolatile = 's') <> (d.head ~ E'\\nstable\\n')
       or array(select lower(split_part(c, '=', 1)) || substr(c, strpos(c, '=')) as c from unnest(p.proconfig) c order by 1)
         <> array(select s[1] || '=' || replace(regexp_replace(s[2], '  --.*$', ''), '''', '') from regexp_matches(d.head, E'\\nset (\\w+) = ([^\\n]+)', 'g') s order by 1)

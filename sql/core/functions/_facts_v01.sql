@@ -31,7 +31,7 @@ begin
     end if;
     v_function := format('rowferry.%I()', rowferry._object_name('sequences_', v_entity.name));
     v_sequences := null;
-    if to_regprocedure(v_function) is not null then
+    if to_regprocedure(v_function) is not null and not (rowferry._table_apart(v_entity)).o_unusable then
       begin
         execute 'select ' || v_function into v_sequences;
       exception
@@ -79,7 +79,7 @@ begin
           concat_ws(' or ', case when t.tgtype & 4 > 0 then 'insert' end, case when t.tgtype & 16 > 0 then 'update' end, case when t.tgtype & 8 > 0 then 'delete' end),
           case when t.tgtype & 1 > 0 then 'for each row' else 'for each statement' end))
         from pg_trigger t
-        where t.tgrelid = v_entity.relation and not t.tgisinternal and t.tgname not like E'rowferry\\_%' and t.tgenabled in ('O', 'A') and t.tgtype & 28 > 0)));
+        where t.tgrelid = v_entity.relation and not t.tgisinternal and not exists (select from pg_proc p where p.oid = t.tgfoid and p.pronamespace = 'rowferry'::regnamespace) and t.tgenabled in ('O', 'A') and t.tgtype & 28 > 0)));
   end loop;
   return jsonb_strip_nulls(jsonb_build_object('after', p_after, 'last', v_last, 'clock', extract(epoch from rowferry._now()), 'server', current_setting('server_version_num')::integer,
     'encoding', getdatabaseencoding(), 'entities', v_entities,
@@ -89,7 +89,7 @@ begin
         'provider', coalesce(j ->> 'datlocprovider', 'c'), 'version', j ->> 'datcollversion')
       from (select to_jsonb(d) from pg_database d where d.datname = current_database()) d (j))));
 exception
-  when lock_not_available or undefined_table or undefined_column or undefined_object or insufficient_privilege then
+  when lock_not_available or undefined_table or undefined_column or undefined_object or insufficient_privilege or sqlstate 'RF039' then
     return null;
 end
 $$;

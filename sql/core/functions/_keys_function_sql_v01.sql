@@ -53,7 +53,7 @@ $rowferry$$f$,
     rowferry._object_name('keys_', p_entity.name), rowferry._record_id_sql(p_entity, 't'), rowferry._source_sql(p_entity),
     string_agg(format('t.%I', c.local), ', ' order by i.place),
     string_agg('k.k' || c.key_position, ', ' order by i.place), rowferry._keys_sql(p_entity, 'array[$1]'),
-    rowferry._read_only_sql(p_entity))
+    rowferry._read_only_sql(p_entity) || rowferry._users_check_sql(p_entity))
   from (
     select c.*, a.attnum
     from rowferry._entity_columns(p_entity) c

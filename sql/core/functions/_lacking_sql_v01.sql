@@ -13,6 +13,12 @@ declare
   v_from text;
   v_missing text;
 begin
+  -- A parent's table of this name may be a view of somebody else's by now.
+  v_owner_check := v_owner_check || coalesce((
+    select string_agg(distinct rowferry._means_sql('table', f.confrelid::regclass::text, f.confrelid::text), '')
+    from pg_constraint f
+    where f.conrelid = p_entity.relation and f.contype = 'f' and f.confrelid <> f.conrelid
+      and has_schema_privilege((select t.relowner from pg_class t where t.oid = p_entity.relation), (select t.relnamespace from pg_class t where t.oid = f.confrelid), 'usage')), '');
   select string_agg(format('pg_catalog.unnest(($1[%s])::%s[])', c.position, case when c.typed then c.type else 'text' end), ', ' order by c.position)
       || ', pg_catalog.unnest($2)) u (' || string_agg('c' || c.position, ', ' order by c.position) || ', record_id)'
   into v_from

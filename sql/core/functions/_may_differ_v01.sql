@@ -19,7 +19,7 @@ begin
     from rowferry.entities e
     join pg_class c on c.oid = e.relation
     where e.name = any (p_entities) and (c.relkind <> 'r' or c.relhasrules or c.relchecks > 0
-      or exists (select from pg_trigger t where t.tgrelid = c.oid and (t.tgisinternal or t.tgname not like E'rowferry\\_%'))
+      or exists (select from pg_trigger t where t.tgrelid = c.oid and (t.tgisinternal or not exists (select from pg_proc p where p.oid = t.tgfoid and p.pronamespace = 'rowferry'::regnamespace)))
       or exists (select from pg_attrdef a where a.adrelid = c.oid)
       or exists (select from pg_index x where x.indrelid = c.oid and (x.indexprs is not null or x.indpred is not null)))) then
     return false;
@@ -39,7 +39,7 @@ begin
       ) r (relation)
     )
     select exists (
-        select from written w join pg_trigger t on t.tgrelid = w.relation where not t.tgisinternal and t.tgname not like E'rowferry\\_%'
+        select from written w join pg_trigger t on t.tgrelid = w.relation where not t.tgisinternal and not exists (select from pg_proc p where p.oid = t.tgfoid and p.pronamespace = 'rowferry'::regnamespace)
       ) or exists (
         select from written w join pg_class c on c.oid = w.relation where c.relhasrules
       ) or exists (

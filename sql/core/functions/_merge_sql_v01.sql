@@ -9,7 +9,7 @@ stable
 set search_path = pg_catalog, pg_temp
 as $function$
 declare
-  v_owner_check text := rowferry._read_only_sql(p_entity);
+  v_owner_check text := rowferry._read_only_sql(p_entity) || rowferry._users_check_sql(p_entity, substring(p_entity.conflict_rule from '^merge:(.+)$'), true);
   v_path text := (select concat_ws(', ', quote_ident(n.nspname), case when n.nspname <> 'public' then 'public' end, 'pg_temp')
     from pg_class c join pg_namespace n on n.oid = c.relnamespace where c.oid = p_entity.relation);
   v_names text[];
@@ -37,7 +37,7 @@ begin
     v_find_within := format($f$  perform pg_catalog.set_config('search_path', 'pg_catalog, pg_temp', true);
   v_within := array(select %s from %s t join %s on %s where %s);
   perform pg_catalog.set_config('search_path', %L, true);
-$f$, v_record_id, p_entity.relation, rowferry._keys_sql(p_entity, '$1'), v_join, rowferry._filter_sql(p_entity, 't'), v_path);
+$f$, v_record_id, rowferry._only_sql(p_entity), rowferry._keys_sql(p_entity, '$1'), v_join, rowferry._filter_sql(p_entity, 't'), v_path);
     v_within := format(' where %s operator(pg_catalog.=) any ($4)', v_record_id);
   end if;
 
@@ -82,7 +82,7 @@ $rowferry$$f$,
       from %4$s t join %5$s on %6$s%7$s
     ) m on m.record_id operator(pg_catalog.=) r.record_id
     left join (
-      select u.record_id, $f$, v_names[1], v_names[2], v_record_id, rowferry._shape(p_entity), rowferry._keys_sql(p_entity, '$1'), v_join, v_within),
+      select u.record_id, $f$, v_names[1], v_names[2], v_record_id, rowferry._only_sql(p_entity, true), rowferry._keys_sql(p_entity, '$1'), v_join, v_within),
     format($f$ as image
       from rows from (%1$s, record_id)
     ) o on o.record_id operator(pg_catalog.=) r.record_id

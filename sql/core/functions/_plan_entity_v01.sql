@@ -90,6 +90,8 @@ begin
 
   -- the name
   v_entity.relation := p_table;
+  v_entity.relation_name := p_table::text;
+  v_entity.relation_oid := p_table;
   v_entity.name := coalesce(p_entity, v_table.relname);
   if v_entity.name = '' or octet_length(v_entity.name) > 63 then
     raise exception using errcode = 'RF010', message = 'an entity''s name has 1 to 63 bytes',

@@ -17,6 +17,7 @@ declare
   v_state text;
   v_context text;
   v_message text;
+  v_apart record;
 begin
   for v_backfill in
     select b.*, e.name
@@ -47,9 +48,11 @@ begin
         if rowferry._is_transient(v_state, v_context) and left(v_state, 2) not in ('53', '58') then
           raise;
         end if;
-        perform rowferry._hold_entities(jsonb_build_array(jsonb_build_object('entity', v_backfill.name, 'here', true, 'sqlstate', 'RF020',
-          'message', format('its table on this node cannot be read: %s (%s)', v_message, v_state),
-          'hint', 'The table was altered: alter it back, or select rowferry.detach(name, p_force => true), attach and backfill it again.')));
+        select a.* into v_apart from rowferry.entities e cross join lateral rowferry._table_apart(e) a where e.id = v_backfill.entity_id;
+        perform rowferry._hold_entities(jsonb_build_array(jsonb_build_object('entity', v_backfill.name, 'here', true, 'sqlstate', case v_state when 'RF039' then 'RF039' else 'RF020' end,
+          'message', case when v_apart.o_unusable then v_apart.o_problem else format('its table on this node cannot be read: %s (%s)', v_message, v_state) end,
+          'hint', case when v_apart.o_unusable then v_apart.o_fix when v_state = 'RF039' then 'It says what to type: select * from rowferry.check();'
+            else 'The table was altered: alter it back, or select rowferry.detach(name, p_force => true), attach and backfill it again.' end)));
         continue;
     end;
     if v_keys is null then

@@ -68,6 +68,7 @@ declare
   v_state text;
   v_context text;
   v_message text;
+  v_apart record;
   v_bytes bigint := c_bytes;
   v_total bigint := 0;
 begin
@@ -152,9 +153,10 @@ begin
             raise;
           end if;
           o_whole := false;
-          o_unreadable := o_unreadable || jsonb_build_object('entity', v_entity.name, 'here', true, 'sqlstate', 'RF020',
-            'message', format('its table on this node cannot be read: %s (%s)', v_message, v_state),
-            'hint', case when v_entity.outbound is not null then format('Mend the view %s or what it calls; nothing is lost meanwhile. See select * from rowferry.check();', v_entity.outbound)
+          select * into v_apart from rowferry._table_apart(v_entity);
+          o_unreadable := o_unreadable || jsonb_build_object('entity', v_entity.name, 'here', true, 'sqlstate', case v_state when 'RF039' then 'RF039' else 'RF020' end,
+            'message', case when v_apart.o_unusable then v_apart.o_problem else format('its table on this node cannot be read: %s (%s)', v_message, v_state) end,
+            'hint', case when v_apart.o_unusable then v_apart.o_fix when v_state = 'RF039' then 'It says what to type: select * from rowferry.check();' when v_entity.outbound is not null then format('Mend the view %s or what it calls; nothing is lost meanwhile. See select * from rowferry.check();', v_entity.outbound)
               else 'The table was altered: alter it back, or select rowferry.detach(name, p_force => true), attach and backfill it again.' end);
           continue;
       end;

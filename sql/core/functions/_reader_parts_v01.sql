@@ -30,13 +30,13 @@ begin
       where c.key_position is not null and cardinality(p_entity.key_columns) = 1),
     format(' t join %s on %s', rowferry._keys_sql(p_entity, '$1'), v_join));
   o_rows := rowferry._source_sql(p_entity) || v_found;
-  o_table_rows := p_entity.relation::text || v_found;
-  o_check := rowferry._read_only_sql(p_entity);
+  o_table_rows := rowferry._only_sql(p_entity) || v_found;
+  o_check := rowferry._read_only_sql(p_entity) || rowferry._users_check_sql(p_entity);
   if p_entity.outbound is not null then
     o_check := o_check || format($f$  if exists (select from (select t.* from %1$s%2$s) t where not exists (select from %3$s o where %4$s)) then
     raise exception using errcode = 'RF013', message = 'the outbound view leaves out a row of the table', hint = %5$L;
   end if;
-$f$, rowferry._filtered_sql(p_entity, p_entity.relation::text), v_found, rowferry._shape(p_entity),
+$f$, rowferry._filtered_sql(p_entity, rowferry._only_sql(p_entity)), v_found, rowferry._shape(p_entity),
       (select string_agg(format('o.%I operator(pg_catalog.=) t.%1$I', c.local), ' and ') from rowferry._entity_columns(p_entity) c where c.key_position is not null),
       format('It gives one row for each row of %s: take its condition or join out of %s, and see select * from rowferry.check();', p_entity.relation, p_entity.outbound));
   end if;

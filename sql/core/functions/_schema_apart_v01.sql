@@ -10,7 +10,12 @@ set search_path = pg_catalog, pg_temp
 as $$
 declare
   v_entity rowferry.entities := (select e from rowferry.entities e where e.name = p_section.entity and e.peer = p_peer);
+  v_apart record;
+  v_lacks text;
 begin
+  if v_entity.id is not null then
+    select * into v_apart from rowferry._table_apart(v_entity);
+  end if;
   if v_entity.id is null then
     return jsonb_build_object('entity', p_section.entity, 'sqlstate', 'RF020', 'message', 'the other node has no such entity',
       'hint', 'Attach its table there under this name; delivery then goes on by itself.');
@@ -20,9 +25,8 @@ begin
   elsif v_entity.paused_at is not null then
     return jsonb_build_object('entity', p_section.entity, 'sqlstate', 'RF027', 'message', format('paused on the other node by %s', v_entity.paused_by),
       'hint', format('There: select * from rowferry.resume(p_entity => %L);', v_entity.name));
-  elsif not exists (select from pg_class c where c.oid = v_entity.relation) then
-    return jsonb_build_object('entity', p_section.entity, 'sqlstate', 'RF020', 'message', 'the table of this entity was dropped on the other node',
-      'hint', 'Detach it on both nodes, or make it again there and attach it.');
+  elsif v_apart.o_unusable then
+    return jsonb_build_object('entity', p_section.entity, 'sqlstate', 'RF039', 'message', 'on the other node ' || v_apart.o_problem, 'hint', 'There: ' || v_apart.o_fix);
   elsif v_entity.columns <> p_section.columns then
     return jsonb_build_object('entity', p_section.entity, 'sqlstate', 'RF020', 'message', format('the columns differ: %s', (
         select string_agg(case when s.name is null then format('%s is not sent', e.name) else format('%s is not known there', s.name) end, ', ')
@@ -38,6 +42,26 @@ begin
     return jsonb_build_object('entity', p_section.entity, 'sqlstate', 'RF020', 'message', format('the rules differ: %s here, %s there',
         array_to_string(p_section.rules, ' and '), concat_ws(' and ', v_entity.conflict_rule, v_entity.orphan_rule)),
       'hint', 'Give both nodes the same: select rowferry.set_rules(entity, conflict rule, orphan rule); delivery then goes on by itself.');
+  end if;
+  -- What no row of it could pass.
+  v_lacks := (
+    select case
+      when not has_schema_privilege(c.relowner, c.relnamespace, 'usage') then format('its owner %I may not use schema %s', pg_get_userbyid(c.relowner), c.relnamespace::regnamespace)
+      when c.relforcerowsecurity and not r.rolbypassrls and not r.rolsuper then 'row-level security would hide rows from its owner'
+      when not has_any_column_privilege(c.relowner, c.oid, 'select') or v_entity.on_apply is null and v_entity.direction <> 'send'
+        and not (has_any_column_privilege(c.relowner, c.oid, 'insert') and has_any_column_privilege(c.relowner, c.oid, 'update'))
+        then format('its owner %I has given up rights on it', pg_get_userbyid(c.relowner))
+      else (
+        select format('it has no column %s', string_agg(l.name, ', '))
+        from unnest(v_entity.local_columns) l (name)
+        where v_entity.outbound is null and not exists (select from pg_attribute a where a.attrelid = c.oid and a.attname = l.name and not a.attisdropped)
+        having count(*) > 0) end
+    from pg_class c
+    join pg_roles r on r.oid = c.relowner
+    where c.oid = v_entity.relation);
+  if v_lacks is not null then
+    return jsonb_build_object('entity', p_section.entity, 'sqlstate', 'RF020', 'message', format('the table on the other node cannot be written: %s', v_lacks),
+      'hint', 'It says there what to type: select * from rowferry.check(); delivery then goes on by itself.');
   end if;
   return null;
 end

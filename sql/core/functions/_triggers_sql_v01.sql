@@ -36,7 +36,7 @@ begin
   for v_trigger in
     select r.relid::regclass as relation
     from (select t.relid from pg_partition_tree(p_entity.relation) t union select p_entity.relation) r
-    where not exists (select from pg_trigger t where t.tgrelid = r.relid and t.tgname = 'rowferry_truncate')
+    where not exists (select from pg_trigger t where t.tgrelid = r.relid and t.tgname = 'rowferry_truncate' and t.tgfoid = 'rowferry._refuse_truncate()'::regprocedure)
     order by r.relid
   loop
     return next format(E'create trigger rowferry_truncate\nbefore truncate on %s\nfor each statement execute function rowferry._refuse_truncate()', v_trigger.relation);

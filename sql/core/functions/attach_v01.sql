@@ -61,7 +61,10 @@ begin
       v_statements := array[format('update rowferry.entities set filter = %L, filter_columns = %L, filter_types = %L where id = %s', v_entity.filter, v_entity.filter_columns,
         v_entity.filter_types, v_entity.id)];
     end if;
-    v_statements := v_statements || array(select rowferry._triggers_sql(v_entity, p_guard_only => true) union all select rowferry._refresh_sql(v_entity));
+    v_statements := v_statements || array(
+      select format('update rowferry.entities set relation_name = %L, relation_oid = %s where id = %s', p_table::text, p_table::oid, v_entity.id)
+      where (v_entity.relation_name, v_entity.relation_oid) is distinct from (p_table::text, p_table::oid)
+      union all select rowferry._triggers_sql(v_entity, p_guard_only => true) union all select rowferry._refresh_sql(v_entity));
   end if;
   if v_statements is null or v_statements = '{}' then
     v_entity := rowferry._plan_entity(p_table, p_entity, p_columns, p_key, p_peer, p_outbound);
@@ -82,6 +85,7 @@ begin
     v_entity.inbound := p_inbound;
     v_entity.on_apply := p_on_apply;
     perform rowferry._check_rules(v_entity);
+    perform rowferry._check_trigger_names(v_entity);
     v_statements := array(select rowferry._attach_sql(v_entity));
   end if;
   foreach v_statement in array v_statements loop

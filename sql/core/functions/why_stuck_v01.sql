@@ -32,7 +32,6 @@ declare
   v_due_since timestamptz;
   v_quiet boolean;
   v_tables oid[];
-  v_text text;
   v_since timestamptz;
   v_named boolean;  -- whether a cause has been
 begin
@@ -70,12 +69,10 @@ begin
       return query select 'error', 'paused by ' || v_link.paused_by, v_link.paused_at, 'link to ' || v_link.peer, format('select * from rowferry.resume(%L);', v_link.peer);
       v_named := true;
     end if;
-    v_text := rowferry._uncaptured(v_link.peer);
-    if v_text is not null then
-      return query select 'error', p[1], null::timestamptz, 'trigger', p[2] || ';'
-      from regexp_match(v_text, '^(.* is (?:gone|disabled)): (.*)$') p;
-      v_named := true;
-    end if;
+    return query
+    select 'error', u.problem, null::timestamptz, u.object, u.fix || case when u.object = 'trigger' then ';' else '' end
+    from rowferry._uncaptured(v_link.peer) u;
+    v_named := v_named or found;
     if v_link.stopped_at is null and v_link.paused_at is null then
       if v_link.courier_error is not null then
         return query select 'error',

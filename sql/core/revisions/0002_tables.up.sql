@@ -73,6 +73,8 @@ create table rowferry.entities (
   name text not null unique,
   peer text not null references rowferry.links,
   relation regclass not null unique,
+  relation_name text not null,
+  relation_oid oid not null,
   key_columns text[] not null,
   key_types text[] not null,
   columns text[] not null,
@@ -101,6 +103,8 @@ comment on column rowferry.entities.id is 'Short name of the entity in events.';
 comment on column rowferry.entities.name is 'Name that both nodes use for this kind of record.';
 comment on column rowferry.entities.peer is 'The node it is kept in sync with.';
 comment on column rowferry.entities.relation is 'The table on this node.';
+comment on column rowferry.entities.relation_name is 'The name, with its schema, under which attach() last found the table: that of its functions. If it means another table now, or none, the entity is held.';
+comment on column rowferry.entities.relation_oid is 'The number by which these functions know the table; a restored dump gives it another.';
 comment on column rowferry.entities.key_columns is 'Entity columns that make the key, sorted by name; record_id holds them in this order.';
 comment on column rowferry.entities.key_types is 'How the text of each of them is spelled: a type, or number or text for types that spell alike. Both nodes must agree.';
 comment on column rowferry.entities.columns is 'Entity columns that travel, sorted by name.';

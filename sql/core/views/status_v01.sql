@@ -34,7 +34,8 @@ select s.peer,
     else s.warning
   end, s.stranger), '') as reason
 from (
-  select l.*, rowferry._uncaptured(l.peer) as uncaptured, q.pending, q.held, q.held_here, q.free, date_trunc('second', clock_timestamp() - q.oldest_at) as oldest,
+  select l.*, (select u.problem || ': ' || u.fix from rowferry._uncaptured(l.peer) u limit 1) as uncaptured, q.pending, q.held, q.held_here, q.free,
+    date_trunc('second', clock_timestamp() - q.oldest_at) as oldest,
     q.pending > q.held or exists (
       select from rowferry.backfills b join rowferry.entities e on e.id = b.entity_id where e.peer = l.peer and b.finished_at is null
         and e.held_until is distinct from 'infinity') as waiting,
@@ -76,7 +77,7 @@ from (
 ) s;
 comment on view rowferry.status is 'Where each link stands, one row per peer. Start here.';
 comment on column rowferry.status.peer is 'The other node.';
-comment on column rowferry.status.state is 'moving, idle, waiting (work is pending that nobody carries, or that is tried again later; reason says why), paused, held (some rows are refused, or an entity is paused or waits for approve(); all others move), stuck (work waits and nothing has moved for a minute, or a table is not captured any more), stopped (by the memory check).';
+comment on column rowferry.status.state is 'moving, idle, waiting (work is pending that nobody carries, or that is tried again later; reason says why), paused, held (some rows are refused, or an entity is paused or waits for approve(); all others move), stuck (work waits and nothing has moved for a minute, or a table is not captured any more, or is another one by now), stopped (by the memory check).';
 comment on column rowferry.status.pending is 'Events that wait, the held ones included.';
 comment on column rowferry.status.held is 'Events set aside because the peer refused their row, without those that a person has given up.';
 comment on column rowferry.status.oldest is 'Age of the oldest event that waits.';
