@@ -165,7 +165,8 @@ def test_what_is_proposed_has_the_options_of_the_entity(nodes: Nodes) -> None:
         node.sql(
             "create table visits (id int, part int unique not null, title text, own text, primary key (id, part));"
             """ select rowferry.attach('visits', 'guests', '{"part": "part", "name": "title"}', '{part}', """
-            f"p_filter => 'part > 0', p_filter_left => 'keep', p_direction => '{direction}'); select rowferry.set_breaker('guests', null, 5)"
+            f"p_filter => 'part > 0', p_filter_left => 'keep', p_direction => '{direction}');"
+            " select rowferry.set_breaker('guests', null, 5)"
         )
     nodes.crm.sql("insert into visits values (1, 1, 'a', 'x')")
     sync(*nodes)
