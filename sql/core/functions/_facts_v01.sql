@@ -48,7 +48,7 @@ begin
       'rules', (select jsonb_object_agg(r.key, r.value) from jsonb_each_text(to_jsonb(v_entity)) r where r.key in ('conflict_rule', 'orphan_rule')),
       'columns', (
         select jsonb_object_agg(c.name, jsonb_build_object('local', c.local, 'type', t.spelled, 'collation', o.collname, 'required', case when v_entity.outbound is null then a.attnotnull end,
-          'sequence', v_sequences -> c.local))
+          'sequence', (v_sequences -> c.local) - 'used'))
         from rowferry._entity_columns(v_entity) c
         join pg_attribute a on a.attrelid = rowferry._shape(v_entity) and a.attname = c.local
         left join pg_collation o on o.oid = a.attcollation

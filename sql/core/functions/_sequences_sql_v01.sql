@@ -1,5 +1,5 @@
 -- The function that says where the sequences stand which feed an entity's columns, as DDL. It runs with the rights of the table's owner, who may read them, and
--- reads them as tables: a session that has called nextval() is not kept waiting, nor is this one.
+-- reads them as tables: a session that has called nextval() is not kept waiting, nor is this one. used: the largest value in the column, where an index begins with it.
 create or replace function rowferry._sequences_sql(
   p_entity rowferry.entities
 )
@@ -19,6 +19,7 @@ declare
   v_sequence record;
   v_last bigint;
   v_called boolean;
+  v_used numeric;
   v_all jsonb := '{}';
 begin
 %2$s  for v_sequence in
@@ -39,8 +40,17 @@ begin
     where has_sequence_privilege(s.seqrelid, 'select')
   loop
     execute format('select last_value, is_called from %%s', v_sequence.seqrelid::regclass) into v_last, v_called;
+    v_used := null;
+    if exists (
+      select from pg_attribute a
+      join pg_type t on t.oid = a.atttypid
+      join pg_index i on i.indrelid = a.attrelid and i.indkey[0] = a.attnum and i.indisvalid and i.indpred is null
+      where a.attrelid = %3$L::regclass and a.attname = v_sequence.local
+        and case when t.typtype = 'd' then t.typbasetype else t.oid end in ('smallint'::regtype, 'integer'::regtype, 'bigint'::regtype, 'numeric'::regtype)) then
+      execute format('select max(%%I)::numeric from %3$s', v_sequence.local) into v_used;
+    end if;
     v_all := v_all || jsonb_build_object(v_sequence.local, jsonb_build_object('name', v_sequence.seqrelid::regclass::text,
-      'next', v_last + case when v_called then v_sequence.seqincrement else 0 end::numeric, 'increment', v_sequence.seqincrement,
+      'used', v_used, 'next', v_last + case when v_called then v_sequence.seqincrement else 0 end::numeric, 'increment', v_sequence.seqincrement,
       'least', v_sequence.seqmin, 'most', v_sequence.seqmax, 'cycle', v_sequence.seqcycle));
   end loop;
   return v_all;

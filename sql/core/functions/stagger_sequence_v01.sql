@@ -1,5 +1,5 @@
 -- Makes a sequence draw only values that no other node draws: every p_nodes-th, on from the node's number (in the order of the nodes' names: billing 1, 3, 5.., crm 2, 4, 6..). It goes on
--- beyond all that is known to be used on both nodes. Runs with the caller's rights, who must own the sequence. Do it on both nodes, one right after the other: until then the
+-- beyond all that is known to be used on both nodes, in tables that are kept in sync. Runs with the caller's rights, who must own the sequence. Do it on both nodes, one right after the other: until then the
 -- other one can draw the values that this one goes on with.
 create or replace function rowferry.stagger_sequence(
   p_sequence regclass,
@@ -20,11 +20,8 @@ as $$
 declare
   v_sequence pg_sequence := (select s from pg_sequence s where s.seqrelid = p_sequence);
   v_known record;
-  v_column record;
   v_last bigint;
-  v_called boolean;
   v_beyond numeric;
-  v_used numeric;
 begin
   select * into v_known from rowferry._staggering(p_sequence);
   p_node_number := coalesce(p_node_number, v_known.o_node_number);
@@ -38,22 +35,13 @@ begin
   end if;
   -- From here on nobody draws a value until the end of the transaction.
   execute format('alter sequence %s increment by %s', p_sequence, p_nodes);
-  execute format('select last_value, is_called from %s', p_sequence) into v_last, v_called;
+  select * into v_known from rowferry._staggering(p_sequence);
+  -- By its oid: to read it by name could be to read a view that came in its place.
+  v_last := pg_sequence_last_value(p_sequence);
   increment_before := v_sequence.seqincrement;
-  next_before := v_last + case when v_called then v_sequence.seqincrement else 0 end;
-  v_beyond := greatest(next_before, v_known.o_peer_next, v_sequence.seqmin);
+  next_before := case when v_last is null then nextval(p_sequence) else v_last + v_sequence.seqincrement end;
   -- Rows of the peer hold values that it drew.
-  for v_column in
-    select distinct a.attrelid::regclass as relation, a.attname
-    from pg_attribute a
-    left join pg_attrdef f on f.adrelid = a.attrelid and f.adnum = a.attnum
-    join pg_depend d on d.classid = 'pg_class'::regclass and d.objid = p_sequence and d.refclassid = 'pg_class'::regclass and d.refobjid = a.attrelid
-        and d.refobjsubid = a.attnum and d.deptype in ('a', 'i')
-      or d.classid = 'pg_attrdef'::regclass and d.objid = f.oid and d.refclassid = 'pg_class'::regclass and d.refobjid = p_sequence
-  loop
-    execute format('select max(%I)::numeric + 1 from %s', v_column.attname, v_column.relation) into v_used;
-    v_beyond := greatest(v_beyond, v_used);
-  end loop;
+  v_beyond := greatest(next_before, v_known.o_peer_next, v_known.o_used + 1, v_sequence.seqmin);
   next_value := v_beyond + mod(mod(p_node_number - v_beyond, p_nodes) + p_nodes, p_nodes);
   execute format('alter sequence %s restart with %s', p_sequence, next_value);
   sequence := p_sequence;
