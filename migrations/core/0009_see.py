@@ -14,6 +14,7 @@ def upgrade() -> None:
             "functions/_courier_lock_v01.sql",
             "functions/_courier_at_work_v01.sql",
             "functions/_rate_v01.sql",
+            "functions/_waiting_v01.sql",
             "functions/_seen_at_v01.sql",
             "functions/_session_v01.sql",
             "functions/_locks_v01.sql",

@@ -17,12 +17,12 @@ as $$
   from rowferry.entities e
   left join pg_class c on c.oid = e.relation
   cross join lateral rowferry._entity_functions(e) f
-  join pg_proc p on p.pronamespace = 'rowferry'::regnamespace and p.proname = f.name
-    and p.oid = to_regprocedure('rowferry.' || f.signature)
+  -- Each is looked up by its name: statistics from before attach() know of a few functions, and a plan for a few would compare all with all.
+  cross join lateral (select to_regprocedure('rowferry.' || f.signature) offset 0) p (oid)
   cross join lateral (
     select case when f.of_table_owner then c.relowner else r.id end, case when f.of_table_owner then r.id else c.relowner end
     from (select 'rowferry_owner'::regrole::oid) r (id)) o (belongs_to, caller)
-  where e.name = coalesce(p_entity, e.name)
+  where e.name = coalesce(p_entity, e.name) and p.oid is not null
 $$;
 comment on function rowferry._generated_functions(text) is 'Functions that attach() made, whom they belong to and who calls them.';
 revoke all on function rowferry._generated_functions(text) from public;

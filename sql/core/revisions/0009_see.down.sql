@@ -6,6 +6,7 @@ drop function rowferry._kept_by();
 drop function rowferry._locks(oid[], text[]);
 drop function rowferry._session(integer);
 drop function rowferry._seen_at(xid);
+drop function rowferry._waiting(text);
 drop function rowferry._rate(text);
 drop function rowferry._courier_at_work(text, text);
 drop function rowferry._courier_lock(text, text);

@@ -29,7 +29,7 @@ begin
           ('rowferry_operator', 'DELETE', 'table', array['sync_events']),
           ('rowferry_worker', 'EXECUTE', 'function', array['process_batch(text,text,bytea,integer,jsonb,boolean)']),
           ('rowferry_viewer', 'EXECUTE', 'function', array['version()', 'check(text)', 'drift()', 'why_stuck(text)', 'row_status(text,text)', '_estimated_rows(regclass)',
-            '_uncaptured(text)', '_lock_holder(bigint)', '_lock_holders(bigint)', '_link_key(text)', '_courier_lock(text,text)', '_courier_at_work(text,text)', '_rate(text)',
+            '_uncaptured(text)', '_lock_holder(bigint)', '_lock_holders(bigint)', '_link_key(text)', '_courier_lock(text,text)', '_courier_at_work(text,text)', '_rate(text)', '_waiting(text)',
             '_index_key(text)']),
           ('rowferry_operator', 'EXECUTE', 'function', array['skip(bigint,text)', 'retry(bigint)', 'retry(text)', 'pause(text,text)', 'resume(text,text)',
             'backfill(text,integer)', 'resync(text)', 'let_loser_win(bigint)', 'replay(text,text[])', 'approve(text)', 'skip_deletes(text,text)',

@@ -60,20 +60,7 @@ from (
   from rowferry.links l
   -- Said to be one row, so that the planner expects no work that would be worth compiling.
   cross join (select n.name from rowferry.node n limit 1) n
-  cross join lateral (
-    select count(*) as pending, count(*) filter (where (h.event_id is not null or e.held_attempts > 0)
-      and not exists (select from rowferry.skips s
-        where s.done_at is null and s.entity_id = v.entity_id and rowferry._index_key(s.record_id) = rowferry._index_key(v.record_id) and v.id <@ s.ids)) as held,
-      count(*) filter (where h.here or e.held_attempts > 0 and e.held_here) as held_here,
-      coalesce(bool_or(e.held_attempts = 0 and (w.event_id is null or w.not_before <= clock_timestamp())), false)
-        or exists (select from rowferry.backfills b join rowferry.entities n on n.id = b.entity_id
-          where n.peer = l.peer and b.finished_at is null and n.held_attempts = 0) as free,
-      min(v.changed_at) as oldest_at
-    from rowferry.events v
-    join rowferry.entities e on e.id = v.entity_id and e.peer = l.peer
-    left join rowferry.held_events w on w.event_id = v.id
-    left join rowferry.held_events h on h.event_id = v.id and h.attempts > 0
-  ) q
+  cross join lateral rowferry._waiting(l.peer) q (pending, held, held_here, free, oldest_at)
 ) s;
 comment on view rowferry.status is 'Where each link stands, one row per peer. Start here.';
 comment on column rowferry.status.peer is 'The other node.';
