@@ -75,10 +75,10 @@ def test_keys_that_begin_alike_are_told_apart(alike: Nodes) -> None:
 
 def test_a_comparison_and_its_repair_go_through_long_keys(alike: Nodes) -> None:
     with alike.billing.connect() as unseen:
-        names = unseen.execute("select tgname from pg_trigger where tgrelid = 'files'::regclass and not tgisinternal").fetchall()
+        names = [row[0] for row in unseen.execute("select tgname from pg_trigger where tgrelid = 'files'::regclass and not tgisinternal")]
         for change in ("disable", "enable always"):
-            for row in names:
-                unseen.execute(f"alter table files {change} trigger {row['tgname']}")  # type: ignore[call-overload]
+            for name in names:
+                unseen.execute(f"alter table files {change} trigger {name}")  # type: ignore[call-overload]
             if change == "disable":
                 unseen.execute("update files set n = n + 1 where n > 2; delete from files where n = 1")
     alike.crm.sql("select rowferry.compare('files')")

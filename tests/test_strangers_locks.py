@@ -98,21 +98,20 @@ def test_of_two_calls_without_the_lock_one_is_busy(notes: Nodes, stranger: tuple
         build = Meanwhile(lambda: courier.call(notes.crm, hello))
         wait_for_lock(notes.crm, courier.connections["crm"], "advisory")
         other = notes.crm.connect()
-        [answer] = other.execute("select status, reason from rowferry.process_batch(p_token => %s)", [courier.token]).fetchall()
-        assert answer["status"] == "busy" and stranger[0] in answer["reason"]
+        [(status, reason)] = other.execute("select status, reason from rowferry.process_batch(p_token => %s)", [courier.token]).fetchall()
+        assert status == "busy" and stranger[0] in reason
         open_gate()
         assert build.result()["sent"] == 1
 
 
-def test_a_call_that_ran_beside_one_without_the_lock_changes_nothing(notes: Nodes, stranger: tuple[str, psycopg.Connection[Any]]) -> None:
+def test_a_call_that_ran_beside_one_without_the_lock_changes_nothing(notes: Nodes) -> None:
     """It took the lock in a moment when the stranger had let go; the other one had begun before."""
     install_gate(notes.crm, "read_notes")
-    notes.crm.sql("insert into notes values (1, 'a')")
     courier = Courier(notes)
-    hello = courier.call(notes.billing)["envelope"]
-    courier.call(notes.crm)
+    _, billing = courier.meet(notes)
+    notes.crm.sql("insert into notes values (1, 'a')")
     with closed(notes.crm) as open_gate:
-        build = Meanwhile(lambda: courier.call(notes.crm, hello))
+        build = Meanwhile(lambda: courier.call(notes.crm, billing))
         wait_for_lock(notes.crm, courier.connections["crm"], "advisory")
         notes.crm.sql("update rowferry.links set unlocked = unlocked + 1")  # as such a call does
         open_gate()
