@@ -18,7 +18,7 @@ as $$
       from pg_roles r
       cross join unnest(array['rowferry.process_batch(text, text, bytea, integer, jsonb, boolean)', 'rowferry.resync(text)', 'rowferry.skip_deletes(text, text)']) f
       where pg_has_role(w.role, r.oid, 'member') and has_function_privilege(r.oid, to_regprocedure(f), 'execute')),
-    coalesce(format('prepared transaction %s of %s', p.gid, p.owner), format('pid %s', k.pid) || coalesce(' of ' || a.usename, '') || coalesce(', ' || nullif(a.application_name, ''), '')),
+    coalesce('prepared transaction ' || p.gid || ' of ' || p.owner, format('pid %s', k.pid) || coalesce(' of ' || a.usename, '') || coalesce(', ' || nullif(a.application_name, ''), '')),
     coalesce('rollback prepared ' || quote_literal(p.gid) || ';', format('select pg_terminate_backend(%s);', k.pid))
   from pg_locks k
   left join pg_stat_activity a on a.pid = k.pid
