@@ -32,6 +32,7 @@ def test_what_touches_a_table_belongs_to_its_owner_and_capture_to_rowferry(crm: 
         "differing_items": owner,
         "keys_items": owner,
         "lacking_items": owner,
+        "altered_items": owner,
         "sequences_items": owner,
         "lock_items": owner,
         "read_items": owner,

@@ -216,11 +216,6 @@ def test_a_key_is_written_the_same_whatever_the_session_is_set_to(crm: Node, par
         crm.sql(f"select rowferry.attach('{table}')")
         assert captured(crm, HOSTILE, f"insert into {table} values ({literal}, 1)") == [f"i {expected}"], kind
         assert captured(crm, HOSTILE, f"update {table} set v = 2") == [f"u {expected}"], kind
-        for settings in ("", HOSTILE):
-            with crm.connect() as connection:
-                connection.execute(settings or "select 1")
-                view = f"select (present_row).id = key_id from rowferry.{table}_events"
-                assert connection.execute(view).fetchall() == [(True,)], kind
         assert captured(crm, HOSTILE, f"delete from {table} where v = 2") == [f"d {expected}"], kind
 
 

@@ -338,7 +338,7 @@ def test_an_envelope_without_types_or_with_too_few_is_refused(nodes: Nodes) -> N
     for node in nodes:
         node.sql("create table notes (id int primary key, v text); select rowferry.attach('notes')")
     made = """select rowferry._decode(rowferry._encode('{"from": "crm", "to": "billing", "token": "1-a", "generation": 1,
-        "received": 0,
+        "received": 0, "identity": {},
         "retired": 0, "top": 1, "built": 1, "target_ms": 1, "acks": []}', array[row('notes', '{id,v}', '{1}',
         null, null, '{1}', '{1}',
         array[now()], null, '{"{1}","{a}"}', null, '{id,number}', '{newest,hold}', false, %s)::rowferry._section]))"""

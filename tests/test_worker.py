@@ -539,7 +539,7 @@ def test_once_gives_up_when_nothing_moves(rowferry: Command, nodes: Nodes) -> No
 def test_status_as_json(rowferry: Command, nodes: Nodes) -> None:
     insert(nodes.crm, 1, 3)
     crm, billing = json.loads(rowferry("status", "--json"))
-    assert (crm["node"], crm["peer"], crm["state"], crm["pending"]) == ("crm", "billing", "moving", 3)
+    assert (crm["node"], crm["peer"], crm["state"], crm["pending"]) == ("crm", "billing", "waiting", 3)
     assert crm["oldest"] >= 0
     assert (billing["node"], billing["state"], billing["pending"]) == ("billing", "idle", 0)
 

@@ -127,7 +127,7 @@ begin
           o_busy := '[]';
           o_conflicts := '[]';
           o_error := jsonb_build_object('sqlstate', v_state, 'message', v_message, 'detail', v_detail, 'hint', v_hint, 'schema', v_schema, 'table', v_table,
-            'resource', rowferry._is_transient(v_state, v_context), 'whole', left(v_state, 2) = '42' and v_state <> '42501' and not rowferry._in_users_code(v_context));
+            'resource', rowferry._is_transient(v_state, v_context), 'whole', v_state in ('42P01', '42703', '42704', '42804', '42846', '42883', 'RF039') and not rowferry._in_users_code(v_context));
           return;
         end if;
     end;

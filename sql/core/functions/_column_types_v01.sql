@@ -7,6 +7,7 @@ returns text[]
 language sql
 stable
 set search_path = pg_catalog, pg_temp
+set quote_all_identifiers = off
 as $$
   select array_agg(case
       when t.typnamespace = 'pg_catalog'::regnamespace and t.typtype <> 'c' then format_type(a.atttypid, greatest(a.atttypmod, -1))

@@ -40,8 +40,15 @@ begin
     union all
     -- A row trigger has a copy in each partition.
     select g.tgrelid::regclass, g.oid, g.tgenabled, g.tgfoid, g.tgtype, g.tgqual, g.tgattr, g.tgoldtable, g.tgnewtable
-    from pg_partition_tree(case w.kind when 'p' then e.relation end) p
-    join pg_trigger g on g.tgrelid = p.relid and g.tgname = w.name and p.level > 0
+    from (
+      -- Not pg_partition_tree(), which waits for a partition that somebody has locked.
+      with recursive parts (relid) as (
+        select i.inhrelid from pg_inherits i where i.inhparent = e.relation and w.kind = 'p'
+        union all
+        select i.inhrelid from parts p join pg_inherits i on i.inhparent = p.relid
+      )
+      select p.relid from parts p) p
+    join pg_trigger g on g.tgrelid = p.relid and g.tgname = w.name
   ) t
   where e.peer = p_peer and e.direction <> 'receive'
     and (t.tgenabled, t.tgfoid::bigint, t.tgtype, t.tgqual::text, t.tgattr::text, t.tgoldtable::text, t.tgnewtable::text) is distinct from
