@@ -94,6 +94,7 @@ def tags_flow(nodes: Nodes) -> None:
     assert rows(nodes.crm, "select * from tags") == rows(nodes.billing, "select * from tags")
 
 
+@pytest.mark.case(115)
 @pytest.mark.parametrize("how", [SWAP, DROP], ids=["swapped", "dropped and made again"])
 def test_a_table_that_was_rebuilt_is_held_by_name_and_comes_together_as_told(visits: Nodes, how: str) -> None:
     visits.crm.sql("update visits set name = 'c' where id = 2")
@@ -182,6 +183,7 @@ def test_what_is_proposed_has_the_options_of_the_entity(nodes: Nodes) -> None:
     assert nodes.crm.sql("select relation::text as name from rowferry.entities") == [{"name": "visits"}]
 
 
+@pytest.mark.case(123)
 @pytest.mark.parametrize("superuser", [False, True], ids=["a plain owner's table", "a superuser's table"])
 @pytest.mark.parametrize("side", ["crm", "billing"])
 def test_whoever_owns_the_schema_runs_nothing_with_the_rights_of_the_tables_owner(

@@ -35,6 +35,7 @@ def seen(node: Node) -> list[str]:
     return rows(node, "select who from m.seen where who = 'rowferry_owner'")
 
 
+@pytest.mark.case(122)
 @pytest.mark.parametrize("partitioned", [False, True], ids=["table", "partitioned"])
 @pytest.mark.parametrize(
     ("type", "filter", "make", "base", "spelled", "using"),
@@ -76,6 +77,7 @@ def test_a_cast_of_the_owners_never_runs_with_rowferrys_rights(
     assert seen(nodes.crm) == []
 
 
+@pytest.mark.case(122)
 def test_a_check_of_a_domain_never_runs_with_rowferrys_rights(nodes: Nodes) -> None:
     owner = theirs(nodes.crm)
     with as_role(nodes.crm, owner) as connection:

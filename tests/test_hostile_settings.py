@@ -68,6 +68,7 @@ def run_once(nodes: Nodes) -> None:
     assert done.returncode == 0, done.stderr
 
 
+@pytest.mark.case(118, 127)
 @pytest.mark.parametrize("how", ["database", "roles"])
 def test_hostile_settings_neither_silence_capture_nor_break_a_batch_nor_change_a_filter(blank: Nodes, how: str) -> None:
     if how == "database":

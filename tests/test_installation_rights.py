@@ -147,6 +147,7 @@ def intruder(blank: Nodes, templates: Nodes) -> str:
     return name
 
 
+@pytest.mark.case(126)
 @pytest.mark.parametrize("before", BEFORE)
 def test_what_was_in_the_schema_before_is_refused_and_named(blank: Nodes, intruder: str, before: str) -> None:
     made, named = (text.replace("{i}", intruder) for text in BEFORE[before])
@@ -264,6 +265,7 @@ def acls(node: Node, installer: str) -> list[dict[str, Any]]:
     return [{**row, "role": "installer" if row["role"] == installer else row["role"]} for row in node.sql(ACLS)]
 
 
+@pytest.mark.case(118)
 @pytest.mark.parametrize("defaults", [GENEROUS, STINGY], ids=["generous", "stingy"])
 def test_default_privileges_change_nobodys_rights(blank: Nodes, nodes: Nodes, defaults: str) -> None:
     (usual, usual_env), (name, env) = login(nodes), login(blank)

@@ -20,6 +20,7 @@ KEYS = {
 }
 
 
+@pytest.mark.case(116)
 @pytest.mark.parametrize("kind", KEYS)
 def test_a_key_that_the_table_takes_is_captured_and_arrives(nodes: Nodes, kind: str) -> None:
     column, key = KEYS[kind]
@@ -42,7 +43,9 @@ def test_a_key_that_the_table_takes_is_captured_and_arrives(nodes: Nodes, kind: 
 
 def test_parts_of_a_key_that_grow_by_quoting_are_captured(nodes: Nodes) -> None:
     for node in nodes:
-        node.sql("create table files (volume text, path text, n integer, primary key (volume, path)); select rowferry.attach('files')")
+        node.sql(
+            "create table files (volume text, path text, n integer, primary key (volume, path)); select rowferry.attach('files')"
+        )
     nodes.crm.sql(r"""insert into files select repeat('"', 600) || g, repeat(E'\\', 1200), 1 from generate_series(1, 3) g""")
     sync(*nodes)
     assert len(assert_equal(nodes, "files")) == 3
@@ -66,7 +69,10 @@ def test_keys_that_begin_alike_are_told_apart(alike: Nodes) -> None:
     alike.crm.sql("update files set n = 10 * n")
     alike.billing.sql("update files set n = 13 where k like '%4'")
     sync(*alike)
-    assert {row["record"] for row in alike.billing.sql("select right(record_id, 1) as record from rowferry.sync_events where attempts > 0")} == {"4"}
+    assert {
+        row["record"]
+        for row in alike.billing.sql("select right(record_id, 1) as record from rowferry.sync_events where attempts > 0")
+    } == {"4"}
     alike.billing.sql("delete from rowferry.sync_events where attempts > 0")
     sync(*alike)
     assert len(assert_equal(alike, "files")) == 6
@@ -75,7 +81,10 @@ def test_keys_that_begin_alike_are_told_apart(alike: Nodes) -> None:
 
 def test_a_comparison_and_its_repair_go_through_long_keys(alike: Nodes) -> None:
     with alike.billing.connect() as unseen:
-        names = [row[0] for row in unseen.execute("select tgname from pg_trigger where tgrelid = 'files'::regclass and not tgisinternal")]
+        names = [
+            row[0]
+            for row in unseen.execute("select tgname from pg_trigger where tgrelid = 'files'::regclass and not tgisinternal")
+        ]
         for change in ("disable", "enable always"):
             for name in names:
                 unseen.execute(f"alter table files {change} trigger {name}")  # type: ignore[call-overload]
@@ -96,12 +105,13 @@ GIVEN_UP = "delete from rowferry.sync_events where record_id = '8'"
 
 @pytest.mark.parametrize("query", [LOOKED, GIVEN_UP])
 def test_a_long_log_is_not_read_for_one_record(nodes: Nodes, query: str) -> None:
-    """Of 200,000 conflicts and as many skips that are done, neither row_status() nor a delete from sync_events reads more than it needs."""
+    """Of 200,000 conflicts and as many closed skips, row_status() and a delete from sync_events read no more than they need."""
     for node in nodes:
         node.sql("create table files (id integer primary key, n integer); select rowferry.attach('files')")
     nodes.crm.sql("insert into files select g, 0 from generate_series(1, 10) g")
     nodes.crm.sql(
-        "insert into rowferry.conflicts (conflict_key, peer, entity, record_id, winner, rule, winner_changed_at, loser_changed_at, decided_at, decided_by)"
+        "insert into rowferry.conflicts (conflict_key, peer, entity, record_id, winner, rule,"
+        " winner_changed_at, loser_changed_at, decided_at, decided_by)"
         " select g, 'billing', 'files', 1000 + g, 'crm', 'newest', now(), now(), now(), 'crm' from generate_series(1, 200000) g;"
         "insert into rowferry.skips (peer, entity_id, entity, record_id, ids, requested_at, requested_by, done_at)"
         " select 'billing', 1, 'files', 1000 + g, '{}', now(), 'me', now() from generate_series(1, 200000) g;"
@@ -130,7 +140,8 @@ def read(node: Node) -> int:
 
 def test_two_records_never_have_the_same_key_of_an_index(nodes: Nodes) -> None:
     keys: list[Any] = nodes.crm.sql(
-        "select count(*) as keys, count(distinct rowferry._index_key(k)) as different, max(octet_length(rowferry._index_key(k))) as longest"
+        "select count(*) as keys, count(distinct rowferry._index_key(k)) as different,"
+        " max(octet_length(rowferry._index_key(k))) as longest"
         r" from (select distinct k from (select repeat(c, n) || e as k from unnest(array['a', chr(128512), E'\\', '\"', ' ']) c,"
         r" generate_series(240, 1100, 5) n, unnest(array['', ' ', '  ', E'\\', E'\\\\']) e"
         " union select rowferry._index_key(repeat('a', n)) from generate_series(990, 1010) n) s (k)) d"

@@ -187,6 +187,7 @@ def test_a_node_upgraded_by_dump_and_restore_stops_until_it_is_told_that_it_is_t
         stops(pair, "upgraded by dump")
         assert waiting(pair.crm) == ["insert notes 6"]
         resync_as_told(pair)
+        pair.crm.sql("select rowferry.attach(relation, name) from rowferry.entities")  # its tables have other numbers there
         pair.crm.sql("insert into notes values (7, 'after')")
         pair.billing.sql("update notes set body = 'billing' where id = 1")
         sync(*pair)

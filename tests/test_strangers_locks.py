@@ -1,4 +1,5 @@
-"""Any login may take any advisory lock: one that may do nothing here keeps nothing still, and whoever does is named with what to type."""
+"""Any login may take any advisory lock: one that may do nothing here keeps nothing still, and whoever does is named
+with what to type."""
 
 import threading
 from collections.abc import Iterator
@@ -59,13 +60,19 @@ def test_rows_arrive_while_a_role_without_rights_holds_the_locks(
     with worker(notes, log, "--interval", "0.1"):
         notes.crm.sql("insert into notes values (1, 'a')")
         notes.billing.sql("insert into notes values (2, 'b')")
-        wait_until(lambda: len(rows(notes.billing, "select * from notes")) == len(rows(notes.crm, "select * from notes")) == 3, 30, "they arrive")
+        wait_until(
+            lambda: len(rows(notes.billing, "select * from notes")) == len(rows(notes.crm, "select * from notes")) == 3,
+            30,
+            "they arrive",
+        )
         notes.crm.sql("insert into notes values (3, 'c')")
         [status] = notes.crm.sql("select reason, courier from rowferry.status")
         assert f"pid {pid} of {name}" in status["reason"] and f"select pg_terminate_backend({pid});" in status["reason"]
         assert status["courier"] is not None
         why = notes.crm.sql("select cause, object, type_next from rowferry.why_stuck()")
-        assert {(row["object"].split(",")[0], row["type_next"]) for row in why} == {(f"pid {pid} of {name}", f"select pg_terminate_backend({pid});")}
+        assert {(row["object"].split(",")[0], row["type_next"]) for row in why} == {
+            (f"pid {pid} of {name}", f"select pg_terminate_backend({pid});")
+        }
     said = [line for line in log.read_text().splitlines() if "holds the courier's lock" in line]
     assert len(said) == (1 if COURIER in keys else 0) and all(f"pid {pid} of {name}" in line for line in said)
 
@@ -74,7 +81,9 @@ def test_the_lock_of_a_stranger_makes_no_courier(notes: Nodes, stranger: tuple[s
     stranger[1].execute(f"select pg_advisory_lock({COURIER})")  # type: ignore[call-overload]
     notes.crm.sql("insert into notes values (1, 'a')")
     assert notes.crm.sql("select courier from rowferry.status") == [{"courier": None}]
-    assert notes.crm.sql("select severity from rowferry.why_stuck() where cause ~ 'no courier is at work'") == [{"severity": "error"}]
+    assert notes.crm.sql("select severity from rowferry.why_stuck() where cause ~ 'no courier is at work'") == [
+        {"severity": "error"}
+    ]
 
 
 def test_people_act_while_a_stranger_holds_the_lock(notes: Nodes, stranger: tuple[str, psycopg.Connection[Any]]) -> None:
@@ -98,7 +107,9 @@ def test_of_two_calls_without_the_lock_one_is_busy(notes: Nodes, stranger: tuple
         build = Meanwhile(lambda: courier.call(notes.crm, hello))
         wait_for_lock(notes.crm, courier.connections["crm"], "advisory")
         other = notes.crm.connect()
-        [(status, reason)] = other.execute("select status, reason from rowferry.process_batch(p_token => %s)", [courier.token]).fetchall()
+        [(status, reason)] = other.execute(
+            "select status, reason from rowferry.process_batch(p_token => %s)", [courier.token]
+        ).fetchall()
         assert status == "busy" and stranger[0] in reason
         open_gate()
         assert build.result()["sent"] == 1
@@ -135,7 +146,11 @@ def test_who_may_call_holds_the_link_and_is_named(notes: Nodes, membership: str)
         notes.crm.sql("insert into notes values (1, 'a'); update rowferry.events set changed_at = now() - interval '2 min'")
         notes.crm.sql("update rowferry.links set last_exchange_at = now() - interval '2 min'")
         [status] = notes.crm.sql("select state, reason from rowferry.status")
-        assert status["state"] == "stuck" and f"pid {pid} of {name}" in status["reason"] and f"pg_terminate_backend({pid})" in status["reason"]
+        assert (
+            status["state"] == "stuck"
+            and f"pid {pid} of {name}" in status["reason"]
+            and f"pg_terminate_backend({pid})" in status["reason"]
+        )
         [why] = notes.crm.sql("select object, type_next from rowferry.why_stuck() where cause ~ 'lock of the link'")
         assert f"pid {pid} of {name}" in why["object"] and why["type_next"] == f"select pg_terminate_backend({pid});"
         with pytest.raises(psycopg.Error) as caught:

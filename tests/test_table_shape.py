@@ -21,6 +21,7 @@ def visits(nodes: Nodes) -> Nodes:
     return nodes
 
 
+@pytest.mark.case(115)
 def test_rows_of_a_table_that_inherits_are_not_read_and_the_table_is_named(visits: Nodes) -> None:
     visits.crm.sql(
         "create table kid () inherits (visits); insert into kid values (1, 'of the kid'), (7, 'x');"
@@ -41,6 +42,7 @@ def test_rows_of_a_table_that_inherits_are_not_read_and_the_table_is_named(visit
     is_well(visits)
 
 
+@pytest.mark.case(115)
 def test_a_table_that_became_a_partition_is_named_and_its_parent_comes_in_sync_as_told(nodes: Nodes) -> None:
     for node in nodes:
         node.sql(

@@ -105,6 +105,7 @@ def values_of(node: Node, condition: str = "true") -> list[str]:
     return rows(node, f"select id, v from notes where {condition}")
 
 
+@pytest.mark.case(129)
 @pytest.mark.case(53, 57)
 @pytest.mark.parametrize("pair", PAIRS)
 def test_a_value_arrives_and_never_comes_back_altered_or_is_held_with_both_types(nodes: Nodes, pair: str) -> None:

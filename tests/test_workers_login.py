@@ -1,4 +1,5 @@
-"""The worker's login may call process_batch() with anything: what it breaks, it breaks until resync(), and what it leaves behind is small."""
+"""The worker's login may call process_batch() with anything: what it breaks, it breaks until resync(), and what it
+leaves behind is small."""
 
 import json
 import secrets
@@ -53,6 +54,7 @@ def goes_on(nodes: Nodes) -> None:
     assert nodes.crm.sql("select state, pending from rowferry.status") == [{"state": "idle", "pending": 0}]
 
 
+@pytest.mark.case(128)
 @pytest.mark.parametrize("on", ["crm", "both"])
 def test_the_last_token_is_named_and_resync_begins_again(notes: Nodes, tmp_path: Path, on: str) -> None:
     for node in notes if on == "both" else [notes.crm]:
@@ -104,7 +106,14 @@ def acknowledged(**values: Any) -> Callable[[dict[str, Any], list[bytes | None]]
     return change
 
 
-LATE = {"entity": "notes", "record_id": "1", "sqlstate": "57014", "message": "x" * 1_000_000, "here": True, "patience": 2_147_483_647}
+LATE = {
+    "entity": "notes",
+    "record_id": "1",
+    "sqlstate": "57014",
+    "message": "x" * 1_000_000,
+    "here": True,
+    "patience": 2_147_483_647,
+}
 EFFECT = {"notes": {"records": HUGE, "deletes": HUGE, "refused": HUGE}}
 FORGED = {
     "a generation far ahead": field("generation", value=HUGE),
@@ -124,6 +133,7 @@ FORGED = {
 }
 
 
+@pytest.mark.case(128)
 @pytest.mark.parametrize("name", FORGED)
 def test_no_forged_envelope_ends_the_link_for_good(notes: Nodes, name: str) -> None:
     for _ in range(3):  # what one such envelope leaves behind meets the next
@@ -154,7 +164,9 @@ def test_a_node_whose_generation_was_driven_ahead_is_caught_up_with(notes: Nodes
         header = json.loads(rest[:size]) | {"generation": HUGE}
         answer = courier.call(notes.crm, seal(notes.billing, json.dumps(header).encode(), rest[size:]))
         assert answer["applied"] == 0
-        assert notes.crm.sql("select generation, stopped_at from rowferry.links") == [{"generation": 1 + ahead * 1_000_000, "stopped_at": None}]
+        assert notes.crm.sql("select generation, stopped_at from rowferry.links") == [
+            {"generation": 1 + ahead * 1_000_000, "stopped_at": None}
+        ]
     notes.billing.sql("insert into notes values (7, 'of billing')")
     sync(*notes)
     assert [node.sql("select generation from rowferry.links") for node in notes] == [[{"generation": 3_000_001}]] * 2
@@ -163,7 +175,12 @@ def test_a_node_whose_generation_was_driven_ahead_is_caught_up_with(notes: Nodes
 
 
 def test_of_what_a_courier_says_of_itself_a_line_is_kept(notes: Nodes) -> None:
-    said = {"host": "h" * 1_000_000, "pid": [1], "more": "x" * 10_000_000, "error": {"node": "n", "sqlstate": "x" * 999, "message": "m" * 1_000_000}}
+    said = {
+        "host": "h" * 1_000_000,
+        "pid": [1],
+        "more": "x" * 10_000_000,
+        "error": {"node": "n", "sqlstate": "x" * 999, "message": "m" * 1_000_000},
+    }
     call(notes.crm, "900-a", courier=json.dumps(said))
     [kept] = notes.crm.sql("select length(courier::text) + length(courier_error::text) as length from rowferry.links")
     assert kept["length"] < 3000

@@ -1,18 +1,20 @@
 """All SQL that Python runs."""
 
-# Of the two nodes' names, the smaller first; rowferry._courier_lock() computes the same key to show who is at work. Never blocks. Null: it has
-# been taken. Else the session that has it, and the strangers that do: anybody may take any advisory lock, so one of a role that may not call
-# process_batch() makes no courier. Where only such have it, the lock beside it, shared, tells that a courier is at work.
+# Of the two nodes' names, the smaller first; rowferry._courier_lock() computes the same key to show who is at work. Never blocks.
+# Null: it has been taken. Else the session that has it, and the strangers that do: anybody may take any advisory lock, so one of
+# a role that may not call process_batch() makes no courier. Where only such have it, the lock beside it, shared, tells that a
+# courier is at work.
 TRY_LOCK = """
 select case when pg_try_advisory_lock(k.key) then null else (
   select array[min(h.session) filter (where not h.stranger), string_agg(h.session, ', ') filter (where h.stranger),
     case when bool_and(h.stranger) then pg_try_advisory_lock_shared(k.key # 1)::text end]
   from (
-    select coalesce(format('pid %%s of %%s', a.pid, a.usename), 'a prepared transaction') as session, a.usesysid is not null and not exists (
-      select
-      from pg_roles r
-      where pg_has_role(a.usesysid, r.oid, 'member')
-        and has_function_privilege(r.oid, 'rowferry.process_batch(text, text, bytea, integer, jsonb, boolean)', 'execute')) as stranger
+    select coalesce(format('pid %%s of %%s', a.pid, a.usename), 'a prepared transaction') as session,
+      a.usesysid is not null and not exists (
+        select
+        from pg_roles r
+        where pg_has_role(a.usesysid, r.oid, 'member') and has_function_privilege(
+          r.oid, 'rowferry.process_batch(text, text, bytea, integer, jsonb, boolean)', 'execute')) as stranger
     from pg_locks l
     left join pg_stat_activity a on a.pid = l.pid
     where l.locktype = 'advisory' and l.granted and l.objsubid = 1 and l.pid is distinct from pg_backend_pid()
