@@ -1,4 +1,5 @@
-"""A deferred trigger has the rights of its table's owner, whatever it defers again: before PostgreSQL 18 it would have those of whoever makes it fire."""
+"""A deferred trigger has the rights of its table's owner, whatever it defers again: before PostgreSQL 18 it would
+have those of whoever makes it fire."""
 
 from __future__ import annotations
 
@@ -30,7 +31,8 @@ def owned(node: Node, schema: str) -> str:
 def attached(nodes: Nodes, schema: str) -> str:
     """The same table on both nodes; the owner of billing's."""
     nodes.crm.sql(
-        f"create schema {schema}; create table {schema}.t (id integer primary key, v text); select rowferry.attach('{schema}.t', '{schema}_t')"
+        f"create schema {schema}; create table {schema}.t (id integer primary key, v text);"
+        f" select rowferry.attach('{schema}.t', '{schema}_t')"
     )
     owner = owned(nodes.billing, schema)
     nodes.billing.sql(f"select rowferry.attach('{schema}.t', '{schema}_t')")
@@ -41,10 +43,12 @@ def requeue(node: Node, schema: str, owner: str, again: str = "set constraints a
     """A deferred trigger of the table that writes a row whose trigger is deferred once more."""
     node.sql(f"""
         set role {owner};
-        create constraint trigger later after insert on {schema}.bounce deferrable initially deferred for each row execute function {schema}.note();
+        create constraint trigger later after insert on {schema}.bounce
+          deferrable initially deferred for each row execute function {schema}.note();
         create function {schema}.requeue() returns trigger language plpgsql as $$
         begin {again}; insert into {schema}.bounce values (1); return null; end $$;
-        create constraint trigger first after insert or update on {schema}.t deferrable initially deferred for each row execute function {schema}.requeue()""")
+        create constraint trigger first after insert or update on {schema}.t
+          deferrable initially deferred for each row execute function {schema}.requeue()""")
 
 
 def seen(node: Node, schema: str) -> list[str]:
@@ -80,11 +84,13 @@ def test_a_deferred_exclusion_constraint_evaluates_its_function_as_the_tables_ow
     nodes.billing.sql(f"""
         set role {owner};
         create function m.tell() returns void language plpgsql as $$ begin insert into m.seen values (current_user); end $$;
-        create function m.same(integer) returns integer immutable language plpgsql as $$ begin perform m.tell(); return $1; end $$;
+        create function m.same(integer) returns integer immutable
+          language plpgsql as $$ begin perform m.tell(); return $1; end $$;
         alter table m.bounce add constraint once exclude using btree (m.same(n) with =) deferrable initially deferred;
         create function m.requeue() returns trigger language plpgsql as $$
         begin set constraints all deferred; insert into m.bounce values (1), (1); delete from m.bounce; return null; end $$;
-        create constraint trigger first after insert on m.t deferrable initially deferred for each row execute function m.requeue()""")
+        create constraint trigger first after insert on m.t
+          deferrable initially deferred for each row execute function m.requeue()""")
     nodes.crm.sql("insert into m.t values (1, 'a')")
     sync(*nodes)
     assert seen(nodes.billing, "m") == [owner]
@@ -93,7 +99,8 @@ def test_a_deferred_exclusion_constraint_evaluates_its_function_as_the_tables_ow
 def test_a_deferred_foreign_key_is_checked_and_nothing_else_is_done_again(nodes: Nodes) -> None:
     for node in nodes:
         node.sql(
-            "create table parents (id integer primary key); create table kids (id integer primary key, p integer references parents deferrable initially deferred)"
+            "create table parents (id integer primary key);"
+            " create table kids (id integer primary key, p integer references parents deferrable initially deferred)"
         )
         node.sql("select rowferry.attach('parents'); select rowferry.attach('kids')")
     nodes.crm.sql("begin; insert into kids values (1, 1); insert into parents values (1); commit")
@@ -108,8 +115,10 @@ def test_triggers_that_defer_each_other_without_end_hold_the_row(nodes: Nodes) -
         set role {owner};
         create function m.again() returns trigger language plpgsql as $$
         begin set constraints all deferred; insert into m.bounce values (1); return null; end $$;
-        create constraint trigger again after insert on m.bounce deferrable initially deferred for each row execute function m.again();
-        create constraint trigger again after insert on m.t deferrable initially deferred for each row when (new.id = 1) execute function m.again()""")
+        create constraint trigger again after insert on m.bounce
+          deferrable initially deferred for each row execute function m.again();
+        create constraint trigger again after insert on m.t
+          deferrable initially deferred for each row when (new.id = 1) execute function m.again()""")
     nodes.crm.sql("insert into m.t values (1, 'bad'), (2, 'good')")
     sync(*nodes)
     assert waiting(nodes.crm) == ["insert m_t 1 RF040"]
@@ -125,7 +134,8 @@ def test_a_temporary_table_that_could_defer_is_not_left_in_the_workers_session(n
         create function m.leave() returns trigger language plpgsql as $$
         begin
           create temporary table left_behind (n integer);
-          create constraint trigger later after insert on left_behind deferrable initially deferred for each row execute function m.note();
+          create constraint trigger later after insert on left_behind
+            deferrable initially deferred for each row execute function m.note();
           return null;
         end $$;
         create trigger leave after insert on m.t for each row when (new.id = 1) execute function m.leave()""")
@@ -177,8 +187,10 @@ def test_let_loser_win_never_fires_what_its_caller_deferred_before(nodes: Nodes)
         connection.execute("""
             create table o.seen (who text); grant usage on schema o to public; grant insert on o.seen to public;
             create table o.mine (n integer);
-            create function o.note() returns trigger language plpgsql as $$ begin insert into o.seen values (current_user); return null; end $$;
-            create constraint trigger later after insert on o.mine deferrable initially deferred for each row execute function o.note()""")
+            create function o.note() returns trigger
+              language plpgsql as $$ begin insert into o.seen values (current_user); return null; end $$;
+            create constraint trigger later after insert on o.mine
+              deferrable initially deferred for each row execute function o.note()""")
     first, second = (row["id"] for row in nodes.billing.sql("select id from rowferry.conflicts order by id"))
     write = "insert into o.mine values (1)"
     for before in (write, f"select rowferry.let_loser_win({first}); {write}"):

@@ -13,7 +13,7 @@ SETTINGS = {
     "alter role {role} set deadlock_timeout = '5ms'": "5 milliseconds",
     "alter role {role} in database {database} set deadlock_timeout = 7": "7 milliseconds",
     "alter database {database} set deadlock_timeout = '0.5s'": "500 milliseconds",
-    "alter database {database} set deadlock_timeout = '2500us'": "3 milliseconds",
+    "alter database {database} set deadlock_timeout = '2500us'": "2500 microseconds",
 }
 
 
