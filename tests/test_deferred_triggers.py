@@ -60,6 +60,7 @@ def before_18(node: Node) -> None:
         pytest.skip("from PostgreSQL 18 on a deferred trigger has the rights of who queued it")
 
 
+@pytest.mark.case(124)
 @pytest.mark.parametrize("again", ["set constraints all deferred", "set constraints m.later deferred"])
 def test_what_a_deferred_trigger_defers_again_runs_with_the_rights_of_the_tables_owner(nodes: Nodes, again: str) -> None:
     owner = attached(nodes, "m")
@@ -157,6 +158,7 @@ def conflicts(nodes: Nodes, schema: str) -> str:
     return owner
 
 
+@pytest.mark.case(124)
 def test_what_let_loser_win_defers_runs_with_the_rights_of_the_tables_owner(nodes: Nodes) -> None:
     owner = conflicts(nodes, "m")
     turned = nodes.billing.sql(

@@ -59,6 +59,7 @@ def unharmed(node: Node, owner: str) -> None:
     assert node.sql("select rolsuper from pg_roles where rolname = %s", [owner]) == [{"rolsuper": False}]
 
 
+@pytest.mark.case(125)
 def test_a_superuser_may_call_everything_on_the_table_of_a_hostile_owner(nodes: Nodes) -> None:
     owner = hostile(nodes.crm)
     nodes.billing.sql("""

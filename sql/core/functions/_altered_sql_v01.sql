@@ -55,13 +55,13 @@ begin
   cross join lateral (
     select format('textin(%%I.%%I(s%%s::%%s::%%s))', n.nspname, o.proname, p.position, c_types[p.position], format_type(a.atttypid, a.atttypmod)), format_type(p.sent, -1)) w (printed, type);
   if v_cases is not null then
-    execute format('select array_agg(a.key), array_agg(a.position) from (select u.key, case %%s end from (select unnest($2) as key, %%s offset 0) u) a (key, position) where a.position is not null',
+    execute format('select array_agg(a.key), array_agg(a.place) from (select u.key, case %%s end from (select unnest($2) as key, %%s offset 0) u) a (key, place) where a.place is not null',
       v_cases, v_values)
     into o_keys, o_positions using $1, $2;
   end if;
 end
 $rowferry$$f$, rowferry._object_name('altered_', p_entity.name), rowferry._definer_check_sql(p_entity),
-    array_agg(c.local order by c.position), array_agg(c.full_type order by c.position), rowferry._shape(p_entity)::text)
+    array_agg(c.local order by c.place), array_agg(c.full_type order by c.place), rowferry._shape(p_entity)::text)
   from rowferry._entity_columns(p_entity) c
 $function$;
 comment on function rowferry._altered_sql(rowferry.entities) is 'DDL of the function that says which rows would be altered by this node''s types.';

@@ -57,31 +57,31 @@ begin
     from pg_class c join pg_namespace n on n.oid = c.relnamespace where c.oid = p_entity.relation);
   select
     -- Unnested in the select list, without a file in between; what the planner cannot see through is parsed once, and not for an estimate too.
-    '(select ' || string_agg(format('pg_catalog.unnest(a.c%s) as c%1$s', c.position), ', ' order by c.position) || ' from (select '
-      || string_agg(format('($1[%s])::%s[]', c.position, case when c.typed then c.type else 'text' end), ', ' order by c.position)
-      || ' offset 0) a (' || string_agg('c' || c.position, ', ' order by c.position) || ')) u',
+    '(select ' || string_agg(format('pg_catalog.unnest(a.c%s) as c%1$s', c.place), ', ' order by c.place) || ' from (select '
+      || string_agg(format('($1[%s])::%s[]', c.place, case when c.typed then c.type else 'text' end), ', ' order by c.place)
+      || ' offset 0) a (' || string_agg('c' || c.place, ', ' order by c.place) || ')) u',
     string_agg(format('t.%I operator(pg_catalog.=) %s', c.local, c.value), ' and ' order by c.key_position) filter (where c.key_position is not null),
     string_agg(format('t.%I operator(pg_catalog.=) k.k%s', c.local, c.key_position), ' and ' order by c.key_position) filter (where c.key_position is not null),
     string_agg(quote_ident(c.local), ', ' order by c.key_position) filter (where c.key_position is not null),
-    string_agg(format('%I = excluded.%1$I', c.local), ', ' order by c.position) filter (where c.plain),
-    string_agg(format('%I = %s', c.local, c.value), ', ' order by c.position) filter (where c.plain),
-    string_agg(format('t.%I', c.local), ', ' order by c.position) filter (where c.plain),
-    string_agg(format('excluded.%I', c.local), ', ' order by c.position) filter (where c.plain),
-    string_agg(format('%s::%s', c.value, c.full_type), ', ' order by c.position) filter (where c.plain),
-    string_agg(format('%I = %s', c.local, c.value), ', ' order by c.position) filter (where c.moving),
-    string_agg(format('t.%I::%s', c.local, c.type), ', ' order by c.position) filter (where c.moving),
-    string_agg(format('%s::%s', c.value, c.full_type), ', ' order by c.position) filter (where c.moving),
+    string_agg(format('%I = excluded.%1$I', c.local), ', ' order by c.place) filter (where c.plain),
+    string_agg(format('%I = %s', c.local, c.value), ', ' order by c.place) filter (where c.plain),
+    string_agg(format('t.%I', c.local), ', ' order by c.place) filter (where c.plain),
+    string_agg(format('excluded.%I', c.local), ', ' order by c.place) filter (where c.plain),
+    string_agg(format('%s::%s', c.value, c.full_type), ', ' order by c.place) filter (where c.plain),
+    string_agg(format('%I = %s', c.local, c.value), ', ' order by c.place) filter (where c.moving),
+    string_agg(format('t.%I::%s', c.local, c.type), ', ' order by c.place) filter (where c.moving),
+    string_agg(format('%s::%s', c.value, c.full_type), ', ' order by c.place) filter (where c.moving),
     string_agg(format(case when c.output like E'pg\\_catalog.%' then '%s operator(pg_catalog.<>) %1$s::%s'
-      else 'row(%s)::record operator(pg_catalog.*<>) row(%1$s::%s)::record' end, c.value, c.full_type), ' or ' order by c.position) filter (where c.lossy),
-    '(select ' || string_agg(format('pg_catalog.unnest(($1[%s])::%s[]) as c%1$s', c.position, case when c.typed then c.type else 'text' end), ', '
-      order by c.position) filter (where c.lossy) || ') u',
-    string_agg(format('%s is null or t.%I operator(pg_catalog.<>) %1$s', c.value, c.local), ' or ' order by c.position) filter (where c.insert_only and c.key_position is null),
-    string_agg(quote_ident(c.local), ', ' order by c.position),
-    string_agg(c.value, ', ' order by c.position)
+      else 'row(%s)::record operator(pg_catalog.*<>) row(%1$s::%s)::record' end, c.value, c.full_type), ' or ' order by c.place) filter (where c.lossy),
+    '(select ' || string_agg(format('pg_catalog.unnest(($1[%s])::%s[]) as c%1$s', c.place, case when c.typed then c.type else 'text' end), ', '
+      order by c.place) filter (where c.lossy) || ') u',
+    string_agg(format('%s is null or t.%I operator(pg_catalog.<>) %1$s', c.value, c.local), ' or ' order by c.place) filter (where c.insert_only and c.key_position is null),
+    string_agg(quote_ident(c.local), ', ' order by c.place),
+    string_agg(c.value, ', ' order by c.place)
   into v_from, v_key_join, v_keys_join, v_keys, v_set, v_set_sent, v_old, v_new, v_plain_sent,
     v_moved_set, v_moved_old, v_moved_new, v_lossy, v_lossy_from, v_fixed, v_inserted, v_selected
   from (
-    select e.*, format(case when e.typed then 'u.c%s' else 'u.c%s::%s' end, e.position, e.type) as value,
+    select e.*, format(case when e.typed then 'u.c%s' else 'u.c%s::%s' end, e.place, e.type) as value,
       e.key_position is null and not e.in_unique and not e.insert_only as plain,
       not e.insert_only and case when e.key_position is null then e.in_unique else e.type in ('numeric', 'bpchar') end as moving
     from rowferry._entity_columns(v_written) e
@@ -105,7 +105,7 @@ begin
     p_entity.relation, p_entity.filter), v_unpin) end;
 
   select format('On both nodes: %s select rowferry.attach(%L); then here: select rowferry.retry(id);',
-    string_agg(format('alter table %s alter column %I set generated by default;', p_entity.relation, c.local), ' ' order by c.position), p_entity.relation::text)
+    string_agg(format('alter table %s alter column %I set generated by default;', p_entity.relation, c.local), ' ' order by c.place), p_entity.relation::text)
   into v_fixed_hint
   from rowferry._entity_columns(v_written) c
   where c.insert_only and c.key_position is null;
@@ -143,14 +143,14 @@ $f$, rowferry._rows_of_sql(p_entity, format('select %I.%I(array(select ', v_hand
       v_from, v_only, v_key_join,
       format('There %s must leave a row of %s for each that it was given.', p_entity.on_apply, p_entity.relation));
   elsif p_entity.inbound is not null then
-    select format('(select %s) u', string_agg(format('pg_catalog.unnest(($1[%s])::%s[]) as c%1$s', c.position, case when c.typed then c.type else 'text' end), ', ' order by c.position)),
-      format('(select %s) u', string_agg(format('pg_catalog.unnest((v_sent[%s])::%s[]) as c%1$s', c.position, c.type), ', ' order by c.position) filter (where c.key_position is not null)),
-      string_agg('u.c' || c.position, ', ' order by c.key_position) filter (where c.key_position is not null)
+    select format('(select %s) u', string_agg(format('pg_catalog.unnest(($1[%s])::%s[]) as c%1$s', c.place, case when c.typed then c.type else 'text' end), ', ' order by c.place)),
+      format('(select %s) u', string_agg(format('pg_catalog.unnest((v_sent[%s])::%s[]) as c%1$s', c.place, c.type), ', ' order by c.place) filter (where c.key_position is not null)),
+      string_agg('u.c' || c.place, ', ' order by c.key_position) filter (where c.key_position is not null)
     into v_sent_from, v_sent_keys_from, v_sent_keys
     from rowferry._entity_columns(p_entity) c;
     select string_agg(case when c.typed then format('pg_catalog.array_agg(i.%I)::text', c.local)
-        else format('pg_catalog.array_agg(pg_catalog.textin(%s(i.%I)))::text', c.output, c.local) end, E',\n    ' order by c.position),
-      string_agg('u.c' || c.position, ', ' order by c.key_position) filter (where c.key_position is not null)
+        else format('pg_catalog.array_agg(pg_catalog.textin(%s(i.%I)))::text', c.output, c.local) end, E',\n    ' order by c.place),
+      string_agg('u.c' || c.place, ', ' order by c.key_position) filter (where c.key_position is not null)
     into v_values, v_written_keys
     from rowferry._entity_columns(v_written) c;
     -- What arrived becomes what is written; a record that the function leaves out would be taken for one that was deleted here.

@@ -42,15 +42,15 @@ exception
     raise;  -- only a block with handlers is a subtransaction
 end
 $rowferry$$f$, rowferry._object_name('differing_', p_entity.name), rowferry._read_only_sql(p_entity) || rowferry._users_check_sql(p_entity),
-    string_agg(format('t.%I::%s', c.local, c.type), ', ' order by c.position),
-    string_agg(format('%s::%s', c.value, c.full_type), ', ' order by c.position),
+    string_agg(format('t.%I::%s', c.local, c.type), ', ' order by c.place),
+    string_agg(format('%s::%s', c.value, c.full_type), ', ' order by c.place),
     min(c.local) filter (where c.key_position = 1),
-    string_agg(format('pg_catalog.unnest(($1[%s])::%s[])', c.position, case when c.typed then c.type else 'text' end), ', ' order by c.position),
-    string_agg('c' || c.position, ', ' order by c.position),
+    string_agg(format('pg_catalog.unnest(($1[%s])::%s[])', c.place, case when c.typed then c.type else 'text' end), ', ' order by c.place),
+    string_agg('c' || c.place, ', ' order by c.place),
     rowferry._only_sql(p_entity, true),
     string_agg(format('t.%I operator(pg_catalog.=) %s', c.local, c.value), ' and ' order by c.key_position) filter (where c.key_position is not null))
   from (
-    select e.*, format(case when e.typed then 'u.c%s' else 'u.c%s::%s' end, e.position, e.type) as value
+    select e.*, format(case when e.typed then 'u.c%s' else 'u.c%s::%s' end, e.place, e.type) as value
     from rowferry._entity_columns(p_entity) e
   ) c
 $function$;

@@ -4,7 +4,7 @@ create or replace function rowferry._entity_columns(
   p_entity rowferry.entities
 )
 returns table (
-  "position" integer,
+  place integer,
   name text,
   local text,
   key_position integer,

@@ -14,7 +14,7 @@ declare
   v_parts record;
 begin
   -- By the type's output function, never a cast; char(n) is padded to a length of each node's own.
-  select string_agg(format(case when c.type = 'bpchar' then 'rtrim(textin(%s(t.%I)))' else 'textin(%s(t.%I))' end, c.output, c.local), ', ' order by c.position)
+  select string_agg(format(case when c.type = 'bpchar' then 'rtrim(textin(%s(t.%I)))' else 'textin(%s(t.%I))' end, c.output, c.local), ', ' order by c.place)
   into v_values
   from rowferry._entity_columns(p_entity) c;
   select * into v_parts from rowferry._reader_parts(p_entity);

@@ -19,15 +19,15 @@ begin
     from pg_constraint f
     where f.conrelid = p_entity.relation and f.contype = 'f' and f.confrelid <> f.conrelid
       and has_schema_privilege((select t.relowner from pg_class t where t.oid = p_entity.relation), (select t.relnamespace from pg_class t where t.oid = f.confrelid), 'usage')), '');
-  select string_agg(format('pg_catalog.unnest(($1[%s])::%s[])', c.position, case when c.typed then c.type else 'text' end), ', ' order by c.position)
-      || ', pg_catalog.unnest($2)) u (' || string_agg('c' || c.position, ', ' order by c.position) || ', record_id)'
+  select string_agg(format('pg_catalog.unnest(($1[%s])::%s[])', c.place, case when c.typed then c.type else 'text' end), ', ' order by c.place)
+      || ', pg_catalog.unnest($2)) u (' || string_agg('c' || c.place, ', ' order by c.place) || ', record_id)'
   into v_from
   from rowferry._entity_columns(p_entity) c;
   select string_agg(k.condition, E'\n      ' order by k.conname) into v_missing
   from (
     select f.conname, format('when %s and not exists (select from %s p where %s) then %L',
-      string_agg(format('u.c%s is not null', c.position), ' and ' order by n.ord), f.confrelid::regclass,
-      string_agg(format('p.%I operator(%I.%s) u.c%s::%s', r.attname, s.nspname, o.oprname, c.position, format_type(l.atttypid, l.atttypmod)), ' and ' order by n.ord),
+      string_agg(format('u.c%s is not null', c.place), ' and ' order by n.ord), f.confrelid::regclass,
+      string_agg(format('p.%I operator(%I.%s) u.c%s::%s', r.attname, s.nspname, o.oprname, c.place, format_type(l.atttypid, l.atttypmod)), ' and ' order by n.ord),
       f.conname) as condition
     from pg_constraint f
     cross join lateral unnest(f.conkey, f.confkey, f.conpfeqop) with ordinality n (child, parent, operator, ord)
@@ -40,7 +40,7 @@ begin
       and has_table_privilege((select t.relowner from pg_class t where t.oid = p_entity.relation), f.confrelid, 'select')
       and has_schema_privilege((select t.relowner from pg_class t where t.oid = p_entity.relation), (select t.relnamespace from pg_class t where t.oid = f.confrelid), 'usage')
     group by f.oid, f.conname, f.confrelid
-    having bool_and(c.position is not null)
+    having bool_and(c.place is not null)
   ) k;
   return format($f$create or replace function rowferry.%1$I(
   p_columns text[],

@@ -25,11 +25,11 @@ begin
   end if;
   v_names := parse_ident(substring(p_entity.conflict_rule from 7));
   select
-    string_agg(format('pg_catalog.unnest(($3[%s])::%s[])', c.position, case when c.typed then c.type else 'text' end), ', ' order by c.position)
-      || ') u (' || string_agg('c' || c.position, ', ' order by c.position),
+    string_agg(format('pg_catalog.unnest(($3[%s])::%s[])', c.place, case when c.typed then c.type else 'text' end), ', ' order by c.place)
+      || ') u (' || string_agg('c' || c.place, ', ' order by c.place),
     string_agg(format('t.%I operator(pg_catalog.=) k.k%s', c.local, c.key_position), ' and ' order by c.key_position) filter (where c.key_position is not null),
     string_agg(case when c.typed then format('pg_catalog.array_agg(t.%I)::text', c.local)
-      else format('pg_catalog.array_agg(pg_catalog.textin(%s(t.%I)))::text', c.output, c.local) end, E',\n      ' order by c.position)
+      else format('pg_catalog.array_agg(pg_catalog.textin(%s(t.%I)))::text', c.output, c.local) end, E',\n      ' order by c.place)
   into v_from, v_join, v_values
   from rowferry._entity_columns(p_entity) c;
   if p_entity.filter is not null then

@@ -15,7 +15,7 @@ declare
   v_parts record;
 begin
   select string_agg(case when c.typed then format('array_agg(t.%I)::text', c.local)
-      else format('array_agg(textin(%s(t.%I)))::text', c.output, c.local) end, E',\n      ' order by c.position)
+      else format('array_agg(textin(%s(t.%I)))::text', c.output, c.local) end, E',\n      ' order by c.place)
   into v_values
   from rowferry._entity_columns(p_entity) c;
   select * into v_parts from rowferry._reader_parts(p_entity);

@@ -47,7 +47,7 @@ begin
       join pg_index i on i.indrelid = a.attrelid and i.indkey[0] = a.attnum and i.indisvalid and i.indpred is null
       where a.attrelid = %3$L::regclass and a.attname = v_sequence.local
         and case when t.typtype = 'd' then t.typbasetype else t.oid end in ('smallint'::regtype, 'integer'::regtype, 'bigint'::regtype, 'numeric'::regtype)) then
-      execute format('select max(%%I)::numeric from %3$s', v_sequence.local) into v_used;
+      execute format('select max(%%I)::numeric from %%s', v_sequence.local, %3$L::regclass) into v_used;
     end if;
     v_all := v_all || jsonb_build_object(v_sequence.local, jsonb_build_object('name', v_sequence.seqrelid::regclass::text,
       'used', v_used, 'next', v_last + case when v_called then v_sequence.seqincrement else 0 end::numeric, 'increment', v_sequence.seqincrement,
