@@ -20,9 +20,21 @@ from pglast.visitors import Visitor
 from pgspot.state import Counter, State
 
 # Made part of the statement that calls them, which a setting would prevent; every name in them is qualified.
-WITHOUT_SEARCH_PATH = {"_now", "_unaltered", "_stamp", "_free_events", "_fresh_records"}
+WITHOUT_SEARCH_PATH = {"_now", "_unaltered", "_stamp", "_free_events", "_fresh_records", "_index_key"}
 # What went wrong is passed on with its SQLSTATE; whatever it was, it may not end the call.
-CATCH_ALL = {"_apply_attempt", "_compare", "_leave_altered", "_queue_backfill", "_read_batch", "skip"}
+CATCH_ALL = {
+    "_apply_attempt",
+    "_apply_parts",
+    "_compare",
+    "_facts",
+    "_leave_altered",
+    "_leave_locked",
+    "_queue_backfill",
+    "_read_batch",
+    "_trip_breakers",
+    "_with_rows",
+    "skip",
+}
 # Their errors are caught by the functions themselves or end in the report of a comparison.
 CAUGHT = {"_decode", "_apply_attempt", "_compare_ask", "_compare_hear"}
 ERROR, SQLSTATE, MESSAGE, HINT = 21, 0, 1, 3  # of the parser's raise statements
