@@ -368,6 +368,34 @@ def test_a_mass_delete_behind_a_long_queue_waits(nodes: Nodes) -> None:
     assert (waits(nodes.crm), count(nodes.billing)) == (True, 120)
 
 
+@pytest.mark.parametrize("condition", ["", ", p_filter => 'part = 1', p_filter_left => 'keep'"])
+@pytest.mark.parametrize("at_once", [True, False])
+def test_a_large_table_is_counted_as_far_as_its_deletes_need(nodes: Nodes, condition: str, at_once: bool) -> None:
+    """Its statistics are of a table of three times the rows, and half of the rows are not in the filter."""
+    for node in nodes:
+        node.sql("create table notes (id integer primary key, part integer)")
+        node.sql("insert into notes select g, case when g <= 240000 then g % 2 else 1 end from generate_series(1, 720000) g")
+        node.sql("analyze notes; delete from notes where id > 240000")
+        node.sql(f"select rowferry.attach('notes'{condition})")
+    sync(*nodes)
+    nodes.crm.sql("delete from notes where id = 1")
+    sync(*nodes)
+    assert (nodes.crm.sql(HELD), count(nodes.billing)) == ([{"held_sqlstate": None, "held_error": None}], 239999)
+    last, step = (136000, 8000) if condition else (168000, 24000)
+    if at_once:
+        nodes.crm.sql(f"delete from notes where id <= {last}")
+        sync(*nodes)
+        assert (waits(nodes.crm), count(nodes.billing)) == (True, 239999)
+        return
+    for to in range(step, last + 1, step):
+        nodes.crm.sql(f"delete from notes where id <= {to}")
+        sync(*nodes)
+        if waits(nodes.crm):
+            break
+    assert waits(nodes.crm)
+    assert to > 120000 - step, "deletes of less than half of the rows wait"
+
+
 def test_parents_whose_cascade_would_take_what_waits_wait_too(nodes: Nodes) -> None:
     for node in nodes:
         node.sql("""

@@ -54,6 +54,8 @@ DYNAMIC = "cannot determinate a result of dynamic SQL"
 # A statement that was put together of DDL that rowferry has written itself, every name in it by %I or as regclass, or of a
 # condition that a DBA gave and that runs with nothing but his own rights (_check_filter).
 TEXT = {"_check_filter", "detach", "replay", "set_rules"}
+# A value is read by the types that the catalog names, whose names are quoted by %I or written by format_type().
+TYPES_AT_RUN_TIME = "altered_"
 # Rows for functions of a user's are put together of the columns that there are then, with types of the catalog (_rows_of_sql).
 ROW_AT_RUN_TIME = {"apply_handled", "apply_shaped", "merge_merged"}
 # Tables and columns that the function itself makes before it comes there.
@@ -67,8 +69,10 @@ GENERATED = ("apply_", "lacking_", "read_")
 def explained(finding: dict[str, Any], dynamic: set[str]) -> bool:
     name, message = finding["function"], finding["message"]
     if finding["level"] == "security":
-        return name in TEXT | ROW_AT_RUN_TIME
+        return name in TEXT | ROW_AT_RUN_TIME or name.startswith(TYPES_AT_RUN_TIME)
     if finding["level"] == "warning extra":
+        if (name, message) == ("_check_filter", 'never read variable "v_used"'):
+            return True  # it is read behind the place where the check goes no further
         unused = message.startswith(("unused parameter", "unmodified OUT variable")) and name.startswith(GENERATED)
         return unused or name in dynamic or message.startswith("composite OUT variable")
     if finding["sqlstate"] == "42804":  # '{}' and '5 s' in a declaration are read as the variable's type, and not as text

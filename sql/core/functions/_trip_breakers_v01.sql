@@ -1,7 +1,8 @@
 -- Holds entities of which more rows are about to be deleted on the peer than their breaker lets go, until approve(); true if there is one. p_deletes: entities of
 -- the batch just read with the number of their records that are gone in it; what was read is then not to be sent. Counted together are the deletes that
 -- wait, whatever batch they come in, and those that went since the breaker's window began, as far as the table got no new rows meanwhile. Counting is
--- left out where all events that wait could not be enough.
+-- left out where all events that wait could not be enough; and the table's rows are counted no further than what four times these deletes would need, since
+-- nothing that the catalog estimates is right for rows that have just been deleted, or for those of a filter.
 create or replace function rowferry._trip_breakers(
   p_peer text,
   p_first_id bigint,
@@ -19,6 +20,7 @@ as $$
 declare
   c_window constant interval := '1 hour';
   c_exact constant integer := 200000;  -- so many events are looked at record by record
+  c_rows constant integer := 100000;  -- so many rows are counted whatever the deletes
   v_last_id bigint := pg_sequence_last_value('rowferry.events_id_seq');
   v_now timestamptz := rowferry._now();
   v_skips boolean := exists (select from rowferry.skips s where s.done_at is null);
@@ -30,6 +32,7 @@ declare
   v_new bigint;
   v_ids int8multirange;
   v_deletes bigint;
+  v_most bigint;
   v_here bigint;
   v_rows bigint;
   v_tripped boolean := false;
@@ -89,8 +92,9 @@ begin
         where e.id >= lower(r) and e.id < upper(r) and e.entity_id = v_entity.id and e.event_type in ('d', 'i') and e.hops = 0 and not e.id <@ v_flying
         offset 0) e;
     end if;
+    v_most := greatest(c_rows, ceil(4 * (coalesce(v_breaker.deletes, 0) + v_deletes) / greatest(v_entity.breaker_share, 0.001)));
     begin
-      execute format('select rowferry.%I()', rowferry._object_name('count_', v_entity.name)) into v_here;
+      execute format('select rowferry.%I($1)', rowferry._object_name('count_', v_entity.name)) into v_here using v_most;
     exception
       -- A table that cannot be counted waits by itself, if rows of it are deleted; what a cascade would take of it cannot be judged.
       when others or assert_failure then
@@ -106,8 +110,14 @@ begin
         end if;
         continue;
     end;
-    v_rows := greatest(v_here - v_new + v_deletes, v_breaker.rows);
-    v_breaker.deletes := least(coalesce(v_breaker.deletes, 0), v_rows - v_here - v_deletes);
+    v_breaker.deletes := coalesce(v_breaker.deletes, 0);
+    if v_breaker.all_counted is not false then
+      v_rows := greatest(v_here - v_new + v_deletes, v_breaker.rows);
+      v_breaker.deletes := case when v_here < v_most then least(v_breaker.deletes, v_rows - v_here - v_deletes) else v_breaker.deletes end;
+    else
+      -- Before this the table was not counted to its end: nobody knows which of these deletes new rows have made up for.
+      v_rows := greatest(v_here - v_new + v_deletes + v_breaker.deletes, v_breaker.rows);
+    end if;
     if v_rows >= v_entity.breaker_rows and v_breaker.deletes + v_deletes > v_entity.breaker_share * v_rows then
       v_tripped := true;
       update rowferry.entities e
@@ -118,10 +128,10 @@ begin
           e.name)
       where e.id = v_entity.id;
     else
-      insert into rowferry.breakers as b (entity_id, since, rows, deletes)
-      values (v_entity.id, v_now, v_rows, greatest(0, v_breaker.deletes))
+      insert into rowferry.breakers as b (entity_id, since, rows, all_counted, deletes)
+      values (v_entity.id, v_now, v_rows, v_here < v_most, greatest(0, v_breaker.deletes))
       on conflict (entity_id) do update
-      set since = coalesce(v_breaker.since, excluded.since), rows = excluded.rows, deletes = excluded.deletes;
+      set since = coalesce(v_breaker.since, excluded.since), rows = excluded.rows, all_counted = excluded.all_counted, deletes = excluded.deletes;
     end if;
   end loop;
   -- Nor may the parents go whose rows would take those along that wait.
