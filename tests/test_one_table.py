@@ -188,3 +188,41 @@ def test_what_this_node_cannot_send_is_not_laid_to_the_peer(tables: Nodes) -> No
 def test_without_a_courier_nothing_is_said_to_move(tables: Nodes) -> None:
     tables.crm.sql("update t set v = '3' where id = 1")
     assert state(tables.crm) == "waiting: no courier is at work: start rowferry run"
+
+
+@pytest.mark.case(117)
+def test_a_record_whose_key_has_a_label_that_was_renamed_stops_no_other_of_its_table(tables: Nodes) -> None:
+    for node in tables:
+        node.sql("""
+          create type mood as enum ('good', 'fair', 'bad');
+          create table days (mood mood primary key, n integer);
+          select rowferry.attach('days')""")
+    tables.crm.sql("insert into days values ('good', 1), ('fair', 1), ('bad', 1)")
+    sync(*tables)
+    tables.crm.sql("update days set n = 2; delete from days where mood = 'bad'; alter type mood rename value 'good' to 'fine'")
+    others_flow(tables)
+    assert rows(tables.crm, "select record_id, sqlstate from rowferry.sync_events") == ["(good,22P02)"]
+    assert rows(tables.billing, "select * from days") == ["(fair,2)", "(good,1)"]
+    tables.crm.sql("alter type mood rename value 'fine' to 'good'; select rowferry.retry('days')")
+    sync(*tables)
+    for node in tables:
+        assert rows(node, "select * from days") == ["(fair,2)", "(good,2)"]
+
+
+@pytest.mark.parametrize(("bad", "held"), [(2, 2), (200, 0)])
+def test_a_few_records_that_cannot_be_read_are_held_and_of_many_the_table(tables: Nodes, bad: int, held: int) -> None:
+    for node in tables:
+        node.sql("""
+          create table shares (id integer primary key, total integer, parts integer);
+          create view shares_out as select id, total / parts as share from shares;
+          create function shares_in(p_rows shares_out[]) returns table (id integer, total integer, parts integer) language sql as
+            'select r.id, r.share, 1 from unnest(p_rows) r';
+          select rowferry.attach('shares', p_outbound => 'public.shares_out', p_inbound => 'public.shares_in')""")
+    tables.crm.sql(f"insert into shares select g, g, case when g <= {bad} then 0 else 1 end from generate_series(1, 300) g")
+    others_flow(tables)
+    refused = rows(tables.crm, "select record_id from rowferry.sync_events where sqlstate = '22012'")
+    assert (len(refused), len(rows(tables.billing, "select id from shares"))) == (held, 300 - bad if held else 0)
+    assert rows(tables.crm, "select held_sqlstate from rowferry.entities where name = 'shares'") == ["()" if held else "(RF020)"]
+    tables.crm.sql("update shares set parts = 1; select rowferry.retry('shares')")
+    sync(*tables)
+    assert len(rows(tables.billing, "select id from shares")) == 300

@@ -37,6 +37,7 @@ def upgrade() -> None:
             "functions/_has_parents_v01.sql",
             "functions/_fresh_records_v01.sql",
             "functions/_choose_records_v01.sql",
+            "functions/_unreadable_records_v01.sql",
             "functions/_read_batch_v01.sql",
             "functions/_mark_applying_v01.sql",
             "functions/_unmark_applying_v01.sql",

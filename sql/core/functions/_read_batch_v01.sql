@@ -69,6 +69,9 @@ declare
   v_context text;
   v_message text;
   v_apart record;
+  v_budget bigint;
+  v_bad jsonb;
+  v_readable text[];
   v_bytes bigint := c_bytes;
   v_total bigint := 0;
 begin
@@ -83,6 +86,7 @@ begin
   o_whole := true;
   loop
     v_round_sections := cardinality(o_sections);
+    <<groups>>
     for v_group in
       select c.* from rowferry._choose_records(p_peer, p_limit, p_alone, p_first_id, p_left) c where v_round = 0
       union all
@@ -140,26 +144,46 @@ begin
         v_keys := array(select k from unnest(v_keys) k where k not in (select unnest(v_section.asked)));
       end if;
 
-      begin
-        execute format('select * from rowferry.%I($1, $2)', rowferry._object_name('read_', v_entity.name)) into v_read
-        using v_keys, (select case when v_alone is not null then c_largest when c.relkind = 'p' or pg_relation_size(nullif(c.reltoastrelid, 0)) > 0 then v_bytes end
-          from pg_class c where c.oid = v_entity.relation);
-      exception
-        -- A table that was altered or dropped here stops no other.
-        when others or assert_failure then
-          get stacked diagnostics v_state = returned_sqlstate, v_context = pg_exception_context, v_message = message_text;
-          -- What this table alone lacks (a file, room for a sort) stops no other; it is tried again soon.
-          if rowferry._is_transient(v_state, v_context) and left(v_state, 2) not in ('53', '58') then
-            raise;
-          end if;
-          o_whole := false;
-          select * into v_apart from rowferry._table_apart(v_entity);
-          o_unreadable := o_unreadable || jsonb_build_object('entity', v_entity.name, 'here', true, 'sqlstate', case v_state when 'RF039' then 'RF039' else 'RF020' end,
-            'message', case when v_apart.o_unusable then v_apart.o_problem else format('its table on this node cannot be read: %s (%s)', v_message, v_state) end,
-            'hint', case when v_apart.o_unusable then v_apart.o_fix when v_state = 'RF039' then 'It says what to type: select * from rowferry.check();' when v_entity.outbound is not null then format('Mend the view %s or what it calls; nothing is lost meanwhile. See select * from rowferry.check();', v_entity.outbound)
-              else 'The table was altered: alter it back, or select rowferry.detach(name, p_force => true), attach and backfill it again.' end);
-          continue;
-      end;
+      v_budget := (
+        select case when v_alone is not null then c_largest when c.relkind = 'p' or pg_relation_size(nullif(c.reltoastrelid, 0)) > 0 then v_bytes end
+        from pg_class c where c.oid = v_entity.relation);
+      v_bad := null;
+      v_readable := null;
+      <<reading>>
+      loop
+        begin
+          execute format('select * from rowferry.%I($1, $2)', rowferry._object_name('read_', v_entity.name)) into v_read
+          using coalesce(v_readable, v_keys), v_budget;
+          exit reading;
+        exception
+          -- A table that was altered or dropped here stops no other.
+          when others or assert_failure then
+            get stacked diagnostics v_state = returned_sqlstate, v_context = pg_exception_context, v_message = message_text;
+            -- What this table alone lacks (a file, room for a sort) stops no other; it is tried again soon.
+            if rowferry._is_transient(v_state, v_context) and left(v_state, 2) not in ('53', '58') then
+              raise;
+            end if;
+            o_whole := false;
+            -- A few records that cannot be read (a label of an enum in the key that has another name now, a view that divides by zero) stop no other of the table.
+            if v_bad is null and left(v_state, 2) = '22' then
+              v_bad := rowferry._unreadable_records(v_entity, array(select distinct k from unnest(v_keys) k), v_budget);
+              if v_bad <> '[]' then
+                v_readable := array(select k from unnest(v_keys) k where k not in (select b ->> 'record_id' from jsonb_array_elements(v_bad) b));
+                continue reading;
+              end if;
+            end if;
+            select * into v_apart from rowferry._table_apart(v_entity);
+            o_unreadable := o_unreadable || jsonb_build_object('entity', v_entity.name, 'here', true, 'sqlstate', case v_state when 'RF039' then 'RF039' else 'RF020' end,
+              'message', case when v_apart.o_unusable then v_apart.o_problem else format('its table on this node cannot be read: %s (%s)', v_message, v_state) end,
+              'hint', case when v_apart.o_unusable then v_apart.o_fix when v_state = 'RF039' then 'It says what to type: select * from rowferry.check();' when v_entity.outbound is not null then format('Mend the view %s or what it calls; nothing is lost meanwhile. See select * from rowferry.check();', v_entity.outbound)
+                else 'The table was altered: alter it back, or select rowferry.detach(name, p_force => true), attach and backfill it again.' end);
+            continue groups;
+        end;
+      end loop;
+      if v_bad <> '[]' then
+        o_unreadable := o_unreadable || v_bad;
+        v_read.o_cut := v_read.o_cut || array(select b ->> 'record_id' from jsonb_array_elements(v_bad) b);
+      end if;
       v_section.keys := v_read.o_keys;
       v_section.column_values := v_read.o_columns;
       if v_read.o_large is not null then
