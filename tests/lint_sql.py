@@ -32,6 +32,7 @@ CATCH_ALL = {
     "_queue_backfill",
     "_read_batch",
     "_trip_breakers",
+    "_unreadable_records",
     "_with_rows",
     "skip",
 }

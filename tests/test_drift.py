@@ -165,6 +165,17 @@ SETTINGS = {
     "IntervalStyle": "iso_8601",
     "TimeZone": "Asia/Tokyo",
     "extra_float_digits": "-3",
+    "standard_conforming_strings": "off",
+    "escape_string_warning": "off",
+    "transform_null_equals": "on",
+    "array_nulls": "off",
+    "bytea_output": "escape",
+    "xmloption": "document",
+    "check_function_bodies": "off",
+    "default_transaction_isolation": "repeatable read",
+    "enable_indexscan": "off",
+    "from_collapse_limit": "1",
+    "geqo_threshold": "2",
 }
 
 
@@ -188,3 +199,13 @@ def test_no_setting_of_a_database_looks_like_a_change(blank: Nodes, when: str) -
     assert node.sql("select * from rowferry.check() where severity <> 'info' and object <> 'server'") == []
     node.sql("select rowferry.detach('notes', true)")
     assert node.sql("select * from rowferry.drift()") == []
+
+
+def test_no_role_that_a_database_sets_looks_like_a_change(nodes: Nodes) -> None:
+    node = nodes.crm
+    node.sql("create table public.notes (id integer primary key, body text); select rowferry.attach('public.notes')")
+    node.sql(f"alter database {node.database} set role = 'rowferry_owner'")
+    node.close()
+    assert node.sql("select current_user") == [{"current_user": "rowferry_owner"}]
+    assert node.sql("select * from rowferry.drift()") == []
+    assert node.sql("select * from rowferry.check() where severity <> 'info' and object <> 'server'") == []
