@@ -52,6 +52,7 @@ drop function rowferry._merge(rowferry.entities, text, rowferry._section, text[]
 drop function rowferry._section_with(rowferry._section, text[], text[], text[]);
 drop function rowferry._unmark_applying();
 drop function rowferry._mark_applying(text[], rowferry._section[]);
+drop function rowferry._unreadable_records(rowferry.entities, text[], bigint);
 drop function rowferry._read_batch(text, integer, boolean, bigint, int8multirange, boolean, integer);
 drop function rowferry._has_parents(text);
 drop function rowferry._fresh_records(integer[], int8multirange, boolean, boolean, integer, integer, integer);
