@@ -58,6 +58,9 @@ HOSTILE = [
     "Upper",
 ]
 COLUMNS = [
+    "p_most",
+    "p_relation",
+    "p_created",
     "record_id",
     "image",
     "k1",

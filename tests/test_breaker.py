@@ -233,16 +233,19 @@ def test_a_breaker_that_makes_no_sense_is_refused(nodes: Nodes, setting: str) ->
     refused_with("RF013", nodes.crm, f"select * from rowferry.set_breaker('notes', {setting})")
 
 
-def test_a_long_queue_is_judged_by_a_part_of_it(nodes: Nodes) -> None:
-    """Among two million ids the deletes are found; those of less than half the rows go."""
-    install(nodes, 3000)
-    far = "select setval('rowferry.events_id_seq', last_value + 1000000) from rowferry.events_id_seq"
-    for last, expected in ((1200, False), (1800, True)):
-        nodes.crm.sql(far)
-        nodes.crm.sql(f"delete from notes where id <= {last}")
-        nodes.crm.sql(f"{far}; insert into others values ({last})")
+def test_a_few_deletes_in_a_long_queue_are_counted(nodes: Nodes) -> None:
+    """Among 300,000 events of another table; deletes of no more than half the rows go."""
+    install(nodes, 120)
+    nodes.crm.sql("insert into others select generate_series(1, 150000)")
+    nodes.crm.sql("delete from notes where id <= 20")
+    nodes.crm.sql("insert into others select generate_series(150001, 300000)")
+    for last, expected in ((60, False), (80, True)):
+        nodes.crm.sql(f"delete from notes where id <= {last}; update rowferry.links set batch_limit = 1")
         courier = Courier(nodes)
-        courier.meet(nodes)
+        from_crm, _ = courier.meet(nodes)
+        for _ in range(4):  # the oldest record of each table first
+            from_crm = courier.call(nodes.billing, from_crm)["envelope"]
+            from_crm = courier.call(nodes.crm, from_crm)["envelope"]
         assert waits(nodes.crm) == expected
 
 
@@ -394,6 +397,37 @@ def test_a_large_table_is_counted_as_far_as_its_deletes_need(nodes: Nodes, condi
             break
     assert waits(nodes.crm)
     assert to > 120000 - step, "deletes of less than half of the rows wait"
+
+
+def test_new_rows_of_a_large_table_make_no_share_of_few_deletes(nodes: Nodes) -> None:
+    for node in nodes:
+        node.sql(TABLE)
+        node.sql("insert into notes select generate_series(1, 150000)")
+        node.sql(ATTACH)
+    sync(*nodes)
+    nodes.crm.sql("insert into notes select generate_series(200001, 295000); delete from notes where id <= 10000")
+    Courier(nodes).meet(nodes)
+    assert not waits(nodes.crm)
+
+
+def test_a_share_is_the_number_that_was_given(nodes: Nodes) -> None:
+    install(nodes)
+    nodes.crm.sql("select rowferry.set_breaker('notes', 0.7, 100); delete from notes where id <= 70")
+    sync(*nodes)
+    assert len(assert_equal(nodes)) == 30
+
+
+def test_deletes_whose_key_cannot_be_read_any_more_stop_no_skip_of_the_others(nodes: Nodes) -> None:
+    for node in nodes:
+        node.sql("create type kind as enum ('a', 'b'); create table notes (id integer, kind kind, primary key (id, kind)); select rowferry.attach('notes')")
+    nodes.crm.sql("insert into notes select g, case when g = 7 then 'b' else 'a' end::kind from generate_series(1, 100) g")
+    sync(*nodes)
+    nodes.crm.sql("delete from notes")
+    sync(*nodes)
+    nodes.crm.sql("alter type kind rename value 'b' to 'c'")
+    nodes.crm.sql("select * from rowferry.skip_deletes('notes', 'by mistake')")
+    sync(*nodes)
+    assert (count(nodes.crm), count(nodes.billing)) == (99, 100)
 
 
 def test_parents_whose_cascade_would_take_what_waits_wait_too(nodes: Nodes) -> None:

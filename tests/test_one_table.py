@@ -5,6 +5,7 @@ import pytest
 
 from harness import Node, Nodes
 from harness.clock import set_clocks, write_at
+from harness.courier import Courier
 from harness.exchange import rows, sync, waiting
 
 TABLES = """
@@ -203,14 +204,18 @@ def test_a_record_whose_key_has_a_label_that_was_renamed_stops_no_other_of_its_t
     others_flow(tables)
     assert rows(tables.crm, "select record_id, sqlstate from rowferry.sync_events") == ["(good,22P02)"]
     assert rows(tables.billing, "select * from days") == ["(fair,2)", "(good,1)"]
+    [status] = tables.crm.sql("select state, last_error from rowferry.row_status('days', 'good')")
+    assert status["state"] == "held" and "invalid input value" in status["last_error"]
     tables.crm.sql("alter type mood rename value 'fine' to 'good'; select rowferry.retry('days')")
     sync(*tables)
     for node in tables:
         assert rows(node, "select * from days") == ["(fair,2)", "(good,2)"]
 
 
-@pytest.mark.parametrize(("bad", "held"), [(2, 2), (200, 0)])
-def test_a_few_records_that_cannot_be_read_are_held_and_of_many_the_table(tables: Nodes, bad: int, held: int) -> None:
+@pytest.mark.parametrize(("bad", "count", "whole"), [(2, 300, False), (30, 20000, False), (300, 300, True)])
+def test_some_records_that_cannot_be_read_are_held_and_where_there_is_no_other_the_table(
+    tables: Nodes, bad: int, count: int, whole: bool
+) -> None:
     for node in tables:
         node.sql("""
           create table shares (id integer primary key, total integer, parts integer);
@@ -218,11 +223,27 @@ def test_a_few_records_that_cannot_be_read_are_held_and_of_many_the_table(tables
           create function shares_in(p_rows shares_out[]) returns table (id integer, total integer, parts integer) language sql as
             'select r.id, r.share, 1 from unnest(p_rows) r';
           select rowferry.attach('shares', p_outbound => 'public.shares_out', p_inbound => 'public.shares_in')""")
-    tables.crm.sql(f"insert into shares select g, g, case when g <= {bad} then 0 else 1 end from generate_series(1, 300) g")
+    every = count // bad
+    tables.crm.sql(f"insert into shares select g, g, case when g % {every} = 0 then 0 else 1 end from generate_series(1, {count}) g")
     others_flow(tables)
-    refused = rows(tables.crm, "select record_id from rowferry.sync_events where sqlstate = '22012'")
-    assert (len(refused), len(rows(tables.billing, "select id from shares"))) == (held, 300 - bad if held else 0)
-    assert rows(tables.crm, "select held_sqlstate from rowferry.entities where name = 'shares'") == ["()" if held else "(RF020)"]
-    tables.crm.sql("update shares set parts = 1; select rowferry.retry('shares')")
     sync(*tables)
-    assert len(rows(tables.billing, "select id from shares")) == 300
+    refused = rows(tables.crm, "select record_id from rowferry.sync_events where sqlstate = '22012'")
+    assert (len(refused), len(rows(tables.billing, "select id from shares"))) == ((0, 0) if whole else (bad, count - bad))
+    assert rows(tables.crm, "select held_sqlstate from rowferry.entities where name = 'shares'") == ["(RF020)" if whole else "()"]
+    tables.crm.sql("update shares set parts = 1 where parts = 0; select rowferry.retry('shares')")
+    sync(*tables)
+    assert len(rows(tables.billing, "select id from shares")) == count
+
+
+def test_a_wait_that_was_written_while_the_clock_was_ahead_and_a_courier_at_work_ends(tables: Nodes) -> None:
+    courier = Courier(tables)
+    courier.meet(tables)
+    set_clocks(tables)
+    tables.crm.sql("alter table t rename to elsewhere; delete from elsewhere where id = 2")
+    tables.crm.sql(f"alter database {tables.crm.database} set test.at = '31536000'")
+    courier.call(tables.crm)
+    assert rows(tables.crm, "select held_until > now() + interval '1 day' from rowferry.entities where name = 't'") == ["(t)"]
+    tables.crm.sql(f"alter database {tables.crm.database} reset test.at")
+    tables.crm.sql("alter table elsewhere rename to t")
+    sync(*tables)
+    assert rows(tables.billing, "select id from t") == ["(1)"]

@@ -210,7 +210,7 @@ class Courier:
             message = f"{side.node.name}: {strangers} holds the courier's lock without the right to be one, going on without it"
             if message not in self.strangers:
                 self.strangers.add(message)
-                log.warning("%s. Hint: select rowferry.why_stuck() there names who to end", message)
+                log.warning("%s. Hint: select * from rowferry.why_stuck(); there names who to end", message)
         return None
 
     def exchange(self, sides: Sequence[Side], token: str) -> int | None:

@@ -56,6 +56,7 @@ def upgrade() -> None:
             "functions/_rights_sql_v01.sql",
             "functions/_attach_call_v01.sql",
             "functions/_table_apart_v01.sql",
+            "functions/_unreadable_entity_v01.sql",
             "functions/_check_trigger_names_v01.sql",
             "functions/_plan_entity_v01.sql",
             "functions/_check_filter_v01.sql",

@@ -14,6 +14,7 @@ def upgrade() -> None:
             "functions/require_core_v01.sql",
             "functions/_in_users_code_v01.sql",
             "functions/_is_transient_v01.sql",
+            "functions/_stops_every_table_v01.sql",
             "functions/_stamp_v01.sql",
             "functions/_heard_ids_v01.sql",
             "functions/_rows_v01.sql",

@@ -121,7 +121,7 @@ begin
         get stacked diagnostics v_state = returned_sqlstate, v_context = pg_exception_context, v_message = message_text, v_detail = pg_exception_detail,
           v_hint = pg_exception_hint, v_schema = schema_name, v_table = table_name;
         -- Without room or a file it may be one table that lacks it: the caller finds out.
-        if rowferry._is_transient(v_state, v_context) and left(v_state, 2) not in ('53', '58') then
+        if rowferry._stops_every_table(v_state, v_context) then
           raise;
         elsif v_state <> 'RF100' or v_context not like 'PL/pgSQL function rowferry._apply_attempt(%' then
           o_busy := '[]';

@@ -24,7 +24,7 @@ set enable_seqscan = on
 as $rowferry$
 #variable_conflict use_column
 begin
-%2$s  return (select count(*) from (select from %3$s t limit p_most) l);
+%2$s  return (select count(*) from (select from %3$s t limit $1) l);
 exception
   when sqlstate 'RF102' then
     raise;  -- only a block with handlers is a subtransaction

@@ -38,8 +38,8 @@ as $$
   cross join lateral rowferry._handler_problem(e) h
   where e.peer = coalesce(p_peer, e.peer) and h.o_problem is not null and exists (select from pg_class c where c.oid = e.relation)
   union all
-  select 'error', e.relation::text, format('its filter cannot be evaluated, so all writes fail: %s', f.problem),
-    format('Change back what was altered; or select rowferry.detach(%L); and attach it with another filter.', e.name)
+  select 'error', e.relation::text, f.problem,
+    format('Change back what was altered; or attach it again, which proves the filter anew (%s); or select rowferry.detach(%L); and attach it with another filter.', rowferry._attach_call(e, e.relation), e.name)
   from rowferry.entities e
   cross join lateral (select rowferry._filter_problem(e)) f (problem)
   where e.peer = coalesce(p_peer, e.peer) and f.problem is not null and exists (select from pg_class c where c.oid = e.relation)

@@ -26,7 +26,7 @@ as $$
     ('finish_', '', 'Checks and fires what is deferred on %s, with the rights of its owner.'),
     ('keys_', 'text, integer', 'Next keys of %s in their order, for backfill.'),
     ('lacking_', 'text[], text[]', 'Which of some rows of %s have no parent on this node.'),
-    ('count_', 'bigint', 'How many rows of %s are kept in sync, counted so far at most.'),
+    ('count_', 'bigint', 'How many rows of %s are kept in sync, counted up to a given number.'),
     ('emptied_', 'regclass', 'Keys of the rows of %s, or of one partition of it, that are about to be truncated.'),
     ('sequences_', '', 'Where the sequences stand that feed columns of %s.'),
     ('merge_', 'text[], text[], text[]', 'Merges rows of %s that both nodes changed.')

@@ -82,7 +82,9 @@ begin
       end if;
     end if;
   end if;
-  if status is null and greatest(v_link.opened_at, v_link.last_exchange_at) > rowferry._now() + interval '2 s' then
+  if status is null and (greatest(v_link.opened_at, v_link.last_exchange_at) > rowferry._now() + interval '2 s'
+      or exists (select from rowferry.held_events h where h.not_before > rowferry._now() + interval '20 min' and h.not_before < 'infinity')
+      or exists (select from rowferry.entities e where e.held_until > rowferry._now() + interval '20 min' and e.held_until < 'infinity')) then
     v_link := rowferry._clock_went_back(v_link);
   end if;
   if status is null and v_link.stopped_at is null and v_generation <= v_link.generation then

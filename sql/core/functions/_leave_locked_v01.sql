@@ -26,7 +26,7 @@ begin
       -- A table that cannot be read at all is found out when its rows are written, and refused by itself.
       when others or assert_failure then
         get stacked diagnostics v_state = returned_sqlstate, v_context = pg_exception_context;
-        if rowferry._is_transient(v_state, v_context) then
+        if rowferry._stops_every_table(v_state, v_context) then
           raise;
         end if;
         v_busy := null;

@@ -23,6 +23,12 @@ begin
     else (select r."row" from rowferry._rows(p_entity.columns, v_read.o_keys, v_read.o_columns) r) end;
 exception
   when data_exception then
+    -- One that waits and cannot be read is held for that.
+    if exists (select from rowferry.events e where e.entity_id = p_entity.id and rowferry._index_key(e.record_id) = rowferry._index_key(p_record_id)) then
+      o_record_id := p_record_id;
+      o_row := to_jsonb(format('cannot be read: %s', sqlerrm));
+      return;
+    end if;
     raise exception using errcode = 'RF008', message = 'not a key of this entity', detail = format('%s: %s', p_entity.name, sqlerrm),
       hint = format('The text of %s; of several columns an array of texts in this order: ''{1,2}''.', array_to_string(p_entity.key_columns, ', '));
 end

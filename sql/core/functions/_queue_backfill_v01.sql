@@ -17,7 +17,7 @@ declare
   v_state text;
   v_context text;
   v_message text;
-  v_apart record;
+  v_entity rowferry.entities;
 begin
   for v_backfill in
     select b.*, e.name
@@ -45,14 +45,11 @@ begin
     exception
       when others or assert_failure then
         get stacked diagnostics v_state = returned_sqlstate, v_context = pg_exception_context, v_message = message_text;
-        if rowferry._is_transient(v_state, v_context) and left(v_state, 2) not in ('53', '58') then
+        if rowferry._stops_every_table(v_state, v_context) then
           raise;
         end if;
-        select a.* into v_apart from rowferry.entities e cross join lateral rowferry._table_apart(e) a where e.id = v_backfill.entity_id;
-        perform rowferry._hold_entities(jsonb_build_array(jsonb_build_object('entity', v_backfill.name, 'here', true, 'sqlstate', case v_state when 'RF039' then 'RF039' else 'RF020' end,
-          'message', case when v_apart.o_unusable then v_apart.o_problem else format('its table on this node cannot be read: %s (%s)', v_message, v_state) end,
-          'hint', case when v_apart.o_unusable then v_apart.o_fix when v_state = 'RF039' then 'It says what to type: select * from rowferry.check();'
-            else 'The table was altered: alter it back, or select rowferry.detach(name, p_force => true), attach and backfill it again.' end)));
+        select e.* into v_entity from rowferry.entities e where e.id = v_backfill.entity_id;
+        perform rowferry._hold_entities(jsonb_build_array(rowferry._unreadable_entity(v_entity, v_state, v_message)));
         continue;
     end;
     if v_keys is null then

@@ -68,10 +68,10 @@ declare
   v_state text;
   v_context text;
   v_message text;
-  v_apart record;
   v_budget bigint;
   v_bad jsonb;
   v_readable text[];
+  v_left_out text[];
   v_bytes bigint := c_bytes;
   v_total bigint := 0;
 begin
@@ -159,30 +159,26 @@ begin
           -- A table that was altered or dropped here stops no other.
           when others or assert_failure then
             get stacked diagnostics v_state = returned_sqlstate, v_context = pg_exception_context, v_message = message_text;
-            -- What this table alone lacks (a file, room for a sort) stops no other; it is tried again soon.
-            if rowferry._is_transient(v_state, v_context) and left(v_state, 2) not in ('53', '58') then
+            if rowferry._stops_every_table(v_state, v_context) then
               raise;
             end if;
             o_whole := false;
             -- A few records that cannot be read (a label of an enum in the key that has another name now, a view that divides by zero) stop no other of the table.
             if v_bad is null and left(v_state, 2) = '22' then
-              v_bad := rowferry._unreadable_records(v_entity, array(select distinct k from unnest(v_keys) k), v_budget);
+              select u.o_found, u.o_left || array(select b ->> 'record_id' from jsonb_array_elements(u.o_found) b) into v_bad, v_left_out
+              from rowferry._unreadable_records(v_entity, array(select distinct k from unnest(v_keys) k), v_budget) u;
               if v_bad <> '[]' then
-                v_readable := array(select k from unnest(v_keys) k where k not in (select b ->> 'record_id' from jsonb_array_elements(v_bad) b));
+                v_readable := array(select k from unnest(v_keys) k where k not in (select unnest(v_left_out)));
                 continue reading;
               end if;
             end if;
-            select * into v_apart from rowferry._table_apart(v_entity);
-            o_unreadable := o_unreadable || jsonb_build_object('entity', v_entity.name, 'here', true, 'sqlstate', case v_state when 'RF039' then 'RF039' else 'RF020' end,
-              'message', case when v_apart.o_unusable then v_apart.o_problem else format('its table on this node cannot be read: %s (%s)', v_message, v_state) end,
-              'hint', case when v_apart.o_unusable then v_apart.o_fix when v_state = 'RF039' then 'It says what to type: select * from rowferry.check();' when v_entity.outbound is not null then format('Mend the view %s or what it calls; nothing is lost meanwhile. See select * from rowferry.check();', v_entity.outbound)
-                else 'The table was altered: alter it back, or select rowferry.detach(name, p_force => true), attach and backfill it again.' end);
+            o_unreadable := o_unreadable || rowferry._unreadable_entity(v_entity, v_state, v_message);
             continue groups;
         end;
       end loop;
       if v_bad <> '[]' then
         o_unreadable := o_unreadable || v_bad;
-        v_read.o_cut := v_read.o_cut || array(select b ->> 'record_id' from jsonb_array_elements(v_bad) b);
+        v_read.o_cut := v_read.o_cut || v_left_out;
       end if;
       v_section.keys := v_read.o_keys;
       v_section.column_values := v_read.o_columns;

@@ -20,17 +20,21 @@ as $$
 declare
   c_window constant interval := '1 hour';
   c_exact constant integer := 200000;  -- so many events are looked at record by record
+  c_counted constant integer := 1000000;  -- so many deletes are counted
+  c_run constant integer := 50;  -- ids looked at in one scan where it is estimated
   c_rows constant integer := 100000;  -- so many rows are counted whatever the deletes
   v_last_id bigint := pg_sequence_last_value('rowferry.events_id_seq');
   v_now timestamptz := rowferry._now();
   v_skips boolean := exists (select from rowferry.skips s where s.done_at is null);
   v_entry record;
   v_entity rowferry.entities;
+  v_share numeric;  -- 0.7 as it prints: as real it is a little less
   v_breaker record;
   v_first_id bigint;
   v_flying int8multirange;
   v_new bigint;
   v_ids int8multirange;
+  v_every bigint;
   v_deletes bigint;
   v_most bigint;
   v_here bigint;
@@ -55,10 +59,11 @@ begin
   loop
     select e.* into v_entity from rowferry.entities e where e.id = v_entry.entity_id;
     continue when v_entity.breaker_share is null or v_entity.held_sqlstate = 'RF026';
+    v_share := v_entity.breaker_share;
     select b.* into v_breaker from rowferry.breakers b where b.entity_id = v_entity.id and b.since > v_now - c_window;
     v_first_id := greatest(p_first_id, v_entity.approved_to + 1);
     continue when v_first_id > v_last_id;
-    continue when v_breaker.deletes + v_last_id - v_first_id + 1 <= v_entity.breaker_share * greatest(v_breaker.rows, v_entity.breaker_rows);
+    continue when v_breaker.deletes + v_last_id - v_first_id + 1 <= v_share * greatest(v_breaker.rows, v_entity.breaker_rows);
 
     -- What is in flight has been counted, unless the window begins now.
     v_flying := coalesce((
@@ -66,7 +71,7 @@ begin
       where b.peer = p_peer and b.in_flight and v_breaker.entity_id is not null), '{}');
     v_ids := int8multirange(int8range(v_first_id, v_last_id, '[]')) - coalesce((
       select range_agg(i) from rowferry.waiting_runs w cross join lateral unnest(w.ids) i where w.entity_id <> v_entity.id), '{}');
-    if rowferry._id_count(v_ids) <= c_exact then
+    if (select count(*) from (select from rowferry.events e where e.id >= lower(v_ids) and e.id < upper(v_ids) limit c_exact + 1) l) <= c_exact then
       -- Record by record: one that is new here and gone again is no loss, nor is one that was made again.
       select count(*) filter (where k.known and k.gone), count(*) filter (where not k.known and not k.gone) into v_deletes, v_new
       from (
@@ -83,30 +88,42 @@ begin
         group by e.record_id
       ) k;
     else
-      -- So many events are only counted: each insert makes up for a delete.
-      select greatest(0, count(*) filter (where e.event_type = 'd') - count(*) filter (where e.event_type = 'i')), 0 into v_deletes, v_new
-      from unnest(v_ids) r
-      cross join lateral (
-        select e.event_type
-        from rowferry.events e
-        where e.id >= lower(r) and e.id < upper(r) and e.entity_id = v_entity.id and e.event_type in ('d', 'i') and e.hops = 0 and not e.id <@ v_flying
-        offset 0) e;
+      -- A long queue: its deletes are counted in their own index. Only if they could be enough, each insert makes up for one, and these are estimated, as are deletes beyond the
+      -- most that are counted, by every nth run of ids.
+      v_new := 0;
+      v_deletes := (
+        select count(*)
+        from (
+          select from rowferry.events e
+          where e.entity_id = v_entity.id and e.event_type = 'd' and e.hops = 0 and e.id >= lower(v_ids) and e.id < upper(v_ids) and e.id <@ v_ids and not e.id <@ v_flying
+            and not (v_skips and exists (select from rowferry.skips s
+              where s.done_at is null and s.entity_id = e.entity_id and rowferry._index_key(s.record_id) = rowferry._index_key(e.record_id) and e.id <@ s.ids))
+          limit c_counted) d);
+      if coalesce(v_breaker.deletes, 0) + v_deletes > v_share * greatest(v_breaker.rows, v_entity.breaker_rows) then
+        v_every := ceil((upper(v_ids) - lower(v_ids))::numeric / c_exact);
+        select greatest(0, greatest(v_deletes, case when v_deletes = c_counted then v_every * count(*) filter (where e.event_type = 'd') end) - v_every * count(*) filter (where e.event_type = 'i'))
+        into v_deletes
+        from generate_series(lower(v_ids), upper(v_ids) - 1, c_run * v_every) s
+        cross join lateral (
+          select e.event_type
+          from rowferry.events e
+          where e.id >= s and e.id < s + c_run and e.entity_id = v_entity.id and e.event_type in ('d', 'i') and e.hops = 0 and e.id <@ v_ids and not e.id <@ v_flying
+          offset 0) e;
+      end if;
     end if;
-    v_most := greatest(c_rows, ceil(4 * (coalesce(v_breaker.deletes, 0) + v_deletes) / greatest(v_entity.breaker_share, 0.001)));
+    v_most := v_new + greatest(c_rows, ceil(4 * (coalesce(v_breaker.deletes, 0) + v_deletes) / greatest(v_share, 0.001)));
     begin
       execute format('select rowferry.%I($1)', rowferry._object_name('count_', v_entity.name)) into v_here using v_most;
     exception
       -- A table that cannot be counted waits by itself, if rows of it are deleted; what a cascade would take of it cannot be judged.
       when others or assert_failure then
         get stacked diagnostics v_state = returned_sqlstate, v_context = pg_exception_context, v_message = message_text;
-        if rowferry._is_transient(v_state, v_context) then
+        if rowferry._stops_every_table(v_state, v_context) then
           raise;
         end if;
         if v_entry.deletes > 0 then
           v_tripped := true;
-          perform rowferry._hold_entities(jsonb_build_array(jsonb_build_object('entity', v_entity.name, 'here', true, 'sqlstate', 'RF020',
-            'message', format('its table on this node cannot be read: %s (%s)', v_message, v_state),
-            'hint', 'The table was altered: alter it back, or select rowferry.detach(name, p_force => true), attach and backfill it again.')));
+          perform rowferry._hold_entities(jsonb_build_array(rowferry._unreadable_entity(v_entity, v_state, v_message)));
         end if;
         continue;
     end;
@@ -118,7 +135,7 @@ begin
       -- Before this the table was not counted to its end: nobody knows which of these deletes new rows have made up for.
       v_rows := greatest(v_here - v_new + v_deletes + v_breaker.deletes, v_breaker.rows);
     end if;
-    if v_rows >= v_entity.breaker_rows and v_breaker.deletes + v_deletes > v_entity.breaker_share * v_rows then
+    if v_rows >= v_entity.breaker_rows and v_breaker.deletes + v_deletes > v_share * v_rows then
       v_tripped := true;
       update rowferry.entities e
       set held_attempts = 1, held_until = 'infinity', held_sqlstate = 'RF026',
@@ -150,7 +167,10 @@ begin
   v_tripped := v_tripped or found;
   if not v_tripped then
     update rowferry.breakers b set deletes = b.deletes + d.deletes
-    from jsonb_to_recordset(p_deletes) d (entity_id integer, deletes bigint)
+    from (
+      select d.entity_id, sum(d.deletes)::bigint
+      from jsonb_to_recordset(p_deletes) d (entity_id integer, deletes bigint)
+      group by d.entity_id) d (entity_id, deletes)
     where b.entity_id = d.entity_id and d.deletes > 0;
   end if;
   return v_tripped;

@@ -1,11 +1,12 @@
--- Those records of an entity that its reader cannot read, as entries of held events, found by halves. No entry at all where it is more than some dozens: then it is the
--- table that cannot be read.
+-- Those records of an entity that its reader cannot read, as entries of held events, found by halves. Of many the first ones are found, and the keys behind them (o_left) are for later.
+-- No entry where not a single key could be read in so many attempts: then it is the table that cannot be read.
 create or replace function rowferry._unreadable_records(
   p_entity rowferry.entities,
   p_keys text[],
-  p_bytes bigint
+  p_bytes bigint,
+  out o_found jsonb,
+  out o_left text[]
 )
-returns jsonb
 language plpgsql
 stable
 set search_path = pg_catalog, pg_temp
@@ -17,28 +18,29 @@ declare
   v_first integer;
   v_last integer;
   v_half integer;
-  v_found jsonb := '[]';
+  v_any_read boolean := false;
   v_state text;
   v_context text;
   v_message text;
 begin
+  o_found := '[]';
+  o_left := '{}';
   for i in 1 .. c_attempts loop
     v_first := v_firsts[1];
     v_last := v_lasts[1];
-    if v_first is null then
-      return v_found;
-    end if;
+    exit when v_first is null;
     v_firsts := v_firsts[2:];
     v_lasts := v_lasts[2:];
     begin
       execute format('select from rowferry.%I($1, $2)', rowferry._object_name('read_', p_entity.name)) using p_keys[v_first:v_last], p_bytes;
+      v_any_read := true;
     exception
       when others or assert_failure then
         get stacked diagnostics v_state = returned_sqlstate, v_context = pg_exception_context, v_message = message_text;
         if rowferry._is_transient(v_state, v_context) then
           raise;
         elsif v_first = v_last then
-          v_found := v_found || jsonb_build_object('entity', p_entity.name, 'record_id', p_keys[v_first], 'here', true, 'sqlstate', v_state,
+          o_found := o_found || jsonb_build_object('entity', p_entity.name, 'record_id', p_keys[v_first], 'here', true, 'sqlstate', v_state,
             'message', format('the record cannot be read on this node: %s', v_message),
             'hint', 'Mend the row, its type or its view; or give the change up: select rowferry.skip(id, reason);');
         else
@@ -48,7 +50,13 @@ begin
         end if;
     end;
   end loop;
-  return '[]';
+  if v_firsts[1] is not null then
+    if v_any_read then
+      o_left := p_keys[v_firsts[1]:];
+    else
+      o_found := '[]';
+    end if;
+  end if;
 end
 $$;
 comment on function rowferry._unreadable_records(rowferry.entities, text[], bigint) is 'Those records of an entity that its reader cannot read, as entries of held events.';

@@ -35,7 +35,9 @@ begin
   v_row := rowferry._present_row(v_entity, p_record_id);
   entity := v_entity.name;
   record_id := v_row.o_record_id;
-  execute format('select o_hashes[1] from rowferry.%I($1, null, true)', rowferry._object_name('hash_', v_entity.name)) into hash using array[p_record_id];
+  if not coalesce(starts_with(v_row.o_row #>> '{}', 'cannot be read:'), false) then
+    execute format('select o_hashes[1] from rowferry.%I($1, null, true)', rowferry._object_name('hash_', v_entity.name)) into hash using array[p_record_id];
+  end if;
   select count(*) as pending, min(e.id) as id, coalesce(bool_or(e.event_type = 'q'), false)
       or exists (select from rowferry.skips s where s.done_at is null and s.entity_id = v_entity.id and rowferry._index_key(s.record_id) = rowferry._index_key(v_row.o_record_id)) as asked,
     greatest(max(h.attempts), case when count(*) > 0 then v_entity.held_attempts end) as attempts,

@@ -17,6 +17,7 @@ as $$
 declare
   v_entity rowferry.entities := rowferry._awaiting(p_entity);
   v_keys text[];
+  v_count integer;
   v_read record;
   v_flying int8multirange;
   v_ids int8multirange;
@@ -28,7 +29,20 @@ begin
   select array_agg(distinct e.record_id) filter (where e.event_type = 'd'), range_agg(int8range(e.id, e.id, '[]')) into v_keys, v_seen
   from rowferry.events e
   where e.entity_id = v_entity.id;
-  execute format('select * from rowferry.%I($1, -1)', rowferry._object_name('read_', v_entity.name)) into v_read using v_keys;
+  loop
+    begin
+      execute format('select * from rowferry.%I($1, -1)', rowferry._object_name('read_', v_entity.name)) into v_read using v_keys;
+      exit;
+    exception
+      -- What cannot be read is held by itself, and not given up here.
+      when data_exception then
+        select array(select k from unnest(v_keys) k except select unnest(u.o_left) except select f ->> 'record_id' from jsonb_array_elements(u.o_found) f), cardinality(v_keys) into v_keys, v_count
+        from rowferry._unreadable_records(v_entity, v_keys, -1) u;
+        if cardinality(v_keys) = v_count then
+          raise;
+        end if;
+    end;
+  end loop;
   v_flying := coalesce((
     select range_agg(r) from rowferry.built_batches b cross join lateral unnest(b.ids) r where b.peer = v_entity.peer and b.in_flight), '{}');
   with gone as (

@@ -121,7 +121,7 @@ comment on column rowferry.entities.outbound is 'View of the user''s, schema and
 comment on column rowferry.entities.inbound is 'Function of the user''s, schema and name, that turns rows received into rows of the table; null: they are such.';
 comment on column rowferry.entities.on_apply is 'Function of the user''s, schema and name, that writes the rows received in place of the generated upsert; null: the upsert.';
 comment on column rowferry.entities.attached_at is 'When it was attached.';
-comment on column rowferry.entities.held_attempts is 'How often the peer refused the entity as a whole, because its schema differs; 0 when it does not.';
+comment on column rowferry.entities.held_attempts is 'How often the entity was held as a whole: its schema differs, its table cannot be read, or it waits for a person; 0 when it is not.';
 comment on column rowferry.entities.held_here is 'Whether it is this node that cannot read the table; else the peer cannot take its rows.';
 comment on column rowferry.entities.held_until is 'When it is tried again.';
 comment on column rowferry.entities.held_sqlstate is 'SQLSTATE of the refusal.';
@@ -139,6 +139,7 @@ create table rowferry.events (
 -- By the statistics of an empty queue each index would do for any search, and a plan lives longer than that. So only one of the two fits a search (id + 0), and
 -- records, of which many are looked for at once, come first, since before PostgreSQL 17 a planner may leave out such a list where it is not.
 create index events_of_record on rowferry.events (rowferry._index_key(record_id), entity_id, (id + 0));
+create index events_deleted on rowferry.events (entity_id, id) where event_type = 'd' and hops = 0;
 alter table rowferry.events set (autovacuum_vacuum_scale_factor = 0, autovacuum_vacuum_threshold = 10000,
   autovacuum_analyze_scale_factor = 0, autovacuum_analyze_threshold = 100000);
 comment on table rowferry.events is 'Pending changes, append-only: written by triggers in the transaction of the change, removed when the peer has taken them. People read the view sync_events.';
@@ -170,7 +171,7 @@ comment on table rowferry.held_events is 'Events set aside after the peer refuse
 comment on column rowferry.held_events.event_id is 'The event; it stays in events.';
 comment on column rowferry.held_events.entity_id is 'Its entity.';
 comment on column rowferry.held_events.record_id is 'Key of the record as text.';
-comment on column rowferry.held_events.attempts is 'How often the row was refused; 0: it was only locked on the peer.';
+comment on column rowferry.held_events.attempts is 'How often the row was refused, or could not be sent; 0: it is only locked on the peer, waits to be merged, or travels alone.';
 comment on column rowferry.held_events.not_before is 'When it is tried again.';
 comment on column rowferry.held_events.sqlstate is 'SQLSTATE of the refusal.';
 comment on column rowferry.held_events.last_error is 'Message of the refusal, with its detail.';

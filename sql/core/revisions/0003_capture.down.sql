@@ -15,6 +15,7 @@ drop function rowferry._filter_problem(rowferry.entities);
 drop function rowferry._check_filter(regclass, text, boolean);
 drop function rowferry._plan_entity(regclass, text, jsonb, text[], text, text);
 drop function rowferry._check_trigger_names(rowferry.entities);
+drop function rowferry._unreadable_entity(rowferry.entities, text, text);
 drop function rowferry._table_apart(rowferry.entities);
 drop function rowferry._attach_call(rowferry.entities, regclass);
 drop function rowferry._rights_sql(rowferry.entities, text);

@@ -77,6 +77,7 @@ drop function rowferry._delete_events(int8multirange);
 drop function rowferry._rows(text[], text[], text[]);
 drop function rowferry._heard_ids(jsonb);
 drop function rowferry._stamp(rowferry.events);
+drop function rowferry._stops_every_table(text, text);
 drop function rowferry._is_transient(text, text);
 drop function rowferry._in_users_code(text);
 drop function rowferry.require_core(integer);
