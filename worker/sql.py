@@ -38,6 +38,7 @@ from (values
   ('idle_session_timeout', '0'),
   ('idle_in_transaction_session_timeout', '0'),
   ('default_transaction_isolation', 'read committed'),
+  ('search_path', 'pg_catalog, pg_temp'),
   ('default_transaction_deferrable', 'off'),
   ('tcp_user_timeout', '10s'),
   ('tcp_keepalives_idle', '10'),

@@ -14,6 +14,7 @@ def upgrade() -> None:
             "functions/_index_keys_v01.sql",
             "revisions/0002_tables.up.sql",
             "functions/_now_v01.sql",
+            "functions/_left_nothing_v01.sql",
             "functions/_identity_v01.sql",
             "functions/configure_node_v01.sql",
             "revisions/rights.sql",

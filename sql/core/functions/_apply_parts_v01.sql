@@ -98,6 +98,7 @@ begin
         begin
           execute format('select * from rowferry.%I($1, $2)', rowferry._object_name('lacking_', v_section.entity)) into v_missing, v_constraints
           using v_section.column_values, v_section.keys;
+          perform rowferry._left_nothing();
         exception
           -- A parent that cannot be read: row by row then.
           when others or assert_failure then

@@ -1,7 +1,8 @@
 -- The filter as it is kept: as PostgreSQL spells it, all names qualified but those of columns, with those columns and the type in which it sees each: a type of PostgreSQL's own (of a
 -- domain the base type) or, for an enum, its text. Capture evaluates it with the rights of rowferry_owner, so it may call nothing of a user's; and a row may leave it by a
 -- change of that row only, so it must be immutable. That it is one condition on one row is what the predicate of an index must be: it is tried as one, on an empty table
--- of these types. Before that nothing is evaluated, not even planned: a view is parsed and tells what the filter depends on. p_kept: it is such a filter, to be proved again with
+-- of these types. Before that nothing is evaluated, not even planned: a view is parsed and tells what the filter depends on; and since parsing reads literals,
+-- which may call the check of a domain that is an element of their type, columns of a user's type are texts there. p_kept: it is such a filter, to be proved again with
 -- the types that the columns have now. The attempt leaves nothing.
 create or replace function rowferry._check_filter(
   p_table regclass,
@@ -38,15 +39,18 @@ begin
   begin
     execute format('create temp table rowferry_named (like %s)', p_table);
     execute format('create temp table rowferry_proving (like %s)', p_table);
-    if p_kept then
-      for v_columns in
-        select format('alter table pg_temp.rowferry_named alter column %I type text using null', a.attname)
-        from pg_attribute a join pg_type t on t.oid = a.atttypid
-        where a.attrelid = p_table and a.attnum > 0 and not a.attisdropped and (t.typtype = 'e' or exists (select from pg_type b where b.oid = t.typbasetype and b.typtype = 'e'))
-      loop
-        execute v_columns;
-      end loop;
-    end if;
+    for v_columns in
+      with recursive base (attname, oid) as (
+        select a.attname, a.atttypid from pg_attribute a where a.attrelid = p_table and a.attnum > 0 and not a.attisdropped
+        union all
+        select b.attname, t.typbasetype from base b join pg_type t on t.oid = b.oid and t.typtype = 'd'
+      )
+      select format('alter table pg_temp.rowferry_named alter column %I type pg_catalog.%s using null', b.attname, case when t.typcategory = 'A' then 'text[]' else 'text' end)
+      from base b join pg_type t on t.oid = b.oid
+      where case when t.typtype = 'e' then p_kept else t.typtype <> 'd' and t.typnamespace <> 'pg_catalog'::regnamespace end
+    loop
+      execute v_columns;
+    end loop;
     -- A cursor takes one statement only, and plans it no earlier than it is asked for a row.
     open v_cursor for execute format(E'explain select (%s\n) from pg_temp.rowferry_named', p_filter);
     close v_cursor;

@@ -46,6 +46,7 @@ begin
     return null;
   end if;
   execute format('select * from rowferry.%I($1, null)', rowferry._object_name('read_', p_entity.name)) into v_read using v_newest;
+  perform rowferry._left_nothing();
   return jsonb_build_object('kind', 'newest', 'column', v_column, 'keys', coalesce(v_read.o_keys, '{}')::text,
     'values', coalesce(v_read.o_columns[array_position(p_entity.columns, v_column)], '{}'),
     'told', jsonb_build_object('keys', v_keys::text, 'there', coalesce(v_there, '{}')::text));

@@ -34,6 +34,7 @@ begin
     if to_regprocedure(v_function) is not null and not (rowferry._table_apart(v_entity)).o_unusable then
       begin
         execute 'select ' || v_function into v_sequences;
+        perform rowferry._left_nothing();
       exception
         -- Where the sequences of one table stand is not worth the facts of all others.
         when others or assert_failure then

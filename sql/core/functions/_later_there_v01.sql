@@ -22,6 +22,7 @@ begin
       hint = 'Choose another column, or here or there.';
   end if;
   execute format('select * from rowferry.%I($1, null)', rowferry._object_name('read_', p_entity.name)) into v_mine using p_keys;
+  perform rowferry._left_nothing();
   execute format('select array_agg(a.key)
     from unnest($1, $2) a (key, value)
     join unnest($3, $4::text[]) b (key, value) on b.key = a.key

@@ -64,6 +64,7 @@ begin
     v_tried := true;
     begin
       execute v_look into v_found using v_piece.column_values, v_piece.keys, v_positions, v_sent, true;
+      perform rowferry._left_nothing();
       v_keys := v_keys || v_found.o_keys;
       v_places := v_places || v_found.o_positions;
       continue;
@@ -86,6 +87,7 @@ begin
         v_place := (i + 1) / 2;
         v_back := i % 2 = 0;
         execute v_look into v_found using v_piece.column_values, v_piece.keys, v_positions[v_place:v_place], v_sent[v_place:v_place], v_back;
+        perform rowferry._left_nothing();
         exit when v_found.o_keys is not null;
       end loop;
       v_back := true;

@@ -19,6 +19,7 @@ begin
     begin
       execute format('select rowferry.%I($1)', rowferry._object_name('lock_', v_section.entity)) into v_busy
       using v_section.keys || v_section.gone;
+      perform rowferry._left_nothing();
       perform rowferry._finish_lock(v_section.entity);
     exception
       when lock_not_available then

@@ -21,6 +21,7 @@ begin
     where e.name = any (p_entities) and (c.relkind <> 'r' or c.relhasrules or c.relchecks > 0
       or exists (select from pg_trigger t where t.tgrelid = c.oid and (t.tgisinternal or not exists (select from pg_proc p where p.oid = t.tgfoid and p.pronamespace = 'rowferry'::regnamespace)))
       or exists (select from pg_attrdef a where a.adrelid = c.oid)
+      or exists (select from pg_attribute a join pg_type y on y.oid = a.atttypid where a.attrelid = c.oid and a.attnum > 0 and not a.attisdropped and y.typnamespace <> 'pg_catalog'::regnamespace)
       or exists (select from pg_index x where x.indrelid = c.oid and (x.indexprs is not null or x.indpred is not null)))) then
     return false;
   end if;
@@ -37,6 +38,19 @@ begin
         from pg_constraint f
         where f.confrelid = w.relation and f.contype = 'f' and (f.confdeltype in ('c', 'n', 'd') or f.confupdtype in ('c', 'n', 'd'))
       ) r (relation)
+    ), domains (relation, oid) as (
+      -- Their checks are those of their own schema's owner, and may be anywhere in a composite type, a range or an array.
+      select w.relation, a.atttypid from written w join pg_attribute a on a.attrelid = w.relation and a.attnum > 0 and not a.attisdropped
+      join pg_type t on t.oid = a.atttypid and t.typnamespace <> 'pg_catalog'::regnamespace
+      union
+      select m.relation, i.oid
+      from domains m
+      join pg_type t on t.oid = m.oid
+      cross join lateral (
+        select t.typbasetype union all select t.typelem
+        union all select a.atttypid from pg_attribute a where a.attrelid = t.typrelid and a.attnum > 0 and not a.attisdropped
+        union all select g.rngsubtype from pg_range g where t.oid in (g.rngtypid, g.rngmultitypid)) i (oid)
+      where i.oid <> 0
     )
     select exists (
         select from written w join pg_trigger t on t.tgrelid = w.relation where not t.tgisinternal and not exists (select from pg_proc p where p.oid = t.tgfoid and p.pronamespace = 'rowferry'::regnamespace)
@@ -60,6 +74,8 @@ begin
             where e.name = any (p_entities) and e.relation = coalesce(pg_partition_root(w.relation), w.relation) and t.attname = any (e.local_columns)))
           union all
           select 'pg_constraint'::regclass, c.oid from pg_constraint c where c.conrelid = w.relation and c.contype = 'c'
+          union all
+          select 'pg_constraint'::regclass, c.oid from domains m join pg_constraint c on c.contypid = m.oid where m.relation = w.relation
           union all
           select 'pg_class'::regclass, i.indexrelid from pg_index i where i.indrelid = w.relation and (i.indexprs is not null or i.indpred is not null)
         ) o (class, id)

@@ -20,6 +20,7 @@ declare
 begin
   execute format('select * from rowferry.%I($1, $2, $3)', rowferry._object_name('merge_', p_entity.name)) into v_merged
   using p_keys, p_theirs.keys, coalesce(p_theirs.column_values, array_fill('{}'::text, array[cardinality(p_entity.columns)]));
+  perform rowferry._left_nothing();
   if v_merged.o_moved is not null then
     raise exception using errcode = 'RF022', message = 'the merge function changed the key of a row',
       detail = format('%s: record %s.', p_entity.conflict_rule, array_to_string(v_merged.o_moved, ', ')), hint = 'It must return a row with the key that both rows have.';

@@ -43,6 +43,7 @@ begin
       group by n.name, p.record_id
     loop
       execute format('select * from rowferry.%I($1, null)', rowferry._object_name('read_', v_record.name)) into v_read using array[v_record.record_id];
+      perform rowferry._left_nothing();
       if v_read.o_keys is null then
         o_give_up := 'drop';
         v_here := v_record.stamp;
@@ -52,6 +53,7 @@ begin
     execute format('select * from rowferry.%I($1, null)', rowferry._object_name('read_', v_child.name)) into v_read
     using array(select distinct v.record_id from rowferry.events v
       where v.entity_id = v_child.id and v.event_type <> 'q' and not v.id <@ p_heard limit c_most);
+    perform rowferry._left_nothing();
     v_rows.entity := v_child.name;
     v_rows.column_values := v_read.o_columns;
     if v_read.o_keys is not null and exists (
@@ -67,6 +69,7 @@ begin
   end if;
   select e.* into v_entity from rowferry.entities e where e.name = p_section.entity;
   execute format('select * from rowferry.%I($1, null)', rowferry._object_name('read_', v_entity.name)) into v_read using array[v_record_id];
+  perform rowferry._left_nothing();
   o_conflict := jsonb_build_object('entity', v_entity.name, 'record_id', v_record_id, 'rule', o_give_up, 'winner', v_node,
     'winner_row', (select r."row" from rowferry._rows(v_entity.columns, v_read.o_keys, v_read.o_columns) r),
     'loser_row', (select r."row" from rowferry._rows(v_entity.columns, p_section.keys, p_section.column_values) r),

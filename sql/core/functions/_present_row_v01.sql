@@ -14,6 +14,7 @@ declare
   v_read record;
 begin
   execute format('select * from rowferry.%I($1, 125829120)', rowferry._object_name('read_', p_entity.name)) into v_read using array[p_record_id];
+  perform rowferry._left_nothing();
   o_section.entity := p_entity.name;
   o_section.columns := p_entity.columns;
   o_section.keys := v_read.o_keys;

@@ -20,6 +20,7 @@ begin
     'from rowferry.%I($2) k', rowferry._object_name('emptied_', p_entity.name))
   using p_entity.id, p_relation;
   get diagnostics v_count = row_count;
+  perform rowferry._left_nothing();
   update rowferry.entities e
   set held_attempts = 1, held_until = 'infinity', held_sqlstate = 'RF026',
     held_error = format('%s truncated %s: its rows are to be deleted on %s', session_user, e.relation, e.peer),

@@ -42,6 +42,7 @@ begin
     begin
       execute format('select rowferry.%I($1, $2)', rowferry._object_name('keys_', v_backfill.name)) into v_keys
       using v_backfill.last_key, least(p_limit, v_backfill.rows_per_second);
+      perform rowferry._left_nothing();
     exception
       when others or assert_failure then
         get stacked diagnostics v_state = returned_sqlstate, v_context = pg_exception_context, v_message = message_text;

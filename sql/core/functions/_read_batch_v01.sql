@@ -154,6 +154,7 @@ begin
         begin
           execute format('select * from rowferry.%I($1, $2)', rowferry._object_name('read_', v_entity.name)) into v_read
           using coalesce(v_readable, v_keys), v_budget;
+          perform rowferry._left_nothing();
           exit reading;
         exception
           -- A table that was altered or dropped here stops no other.

@@ -49,6 +49,7 @@ begin
     return;
   end if;
   execute format('select rowferry.%I($1)', rowferry._object_name('lock_', v_entity.name)) into o_busy using v_keys;
+  perform rowferry._left_nothing();
   perform rowferry._finish_lock(v_entity.name);
   if o_busy is not null then
     o_section := rowferry._section_part(o_section, o_busy, false);
@@ -101,6 +102,7 @@ begin
     v_part := rowferry._section_part(o_section, v_verdict.conflict_keys, true);
     execute format('select * from rowferry.%I($1, null)', rowferry._object_name('read_', v_entity.name)) into v_mine_read
     using v_verdict.conflict_keys;
+    perform rowferry._left_nothing();
     if (select sum(octet_length(c)) from (select unnest(v_mine_read.o_columns || v_part.column_values) as c offset 0) v) > c_most_bytes then
       raise exception using errcode = '54000', message = 'both nodes have changed a row so large that the two together are more than 120 MB of text',
         hint = 'Give one of the two changes up, on the node that made it: select rowferry.skip(id, reason);';

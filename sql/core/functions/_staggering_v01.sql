@@ -36,6 +36,7 @@ begin
     execute format('select max((s.value ->> ''used'')::numeric) from jsonb_each(rowferry.%I()) s where to_regclass(s.value ->> ''name'') = $1',
       rowferry._object_name('sequences_', v_entity.name))
     into v_used using p_sequence;
+    perform rowferry._left_nothing();
     o_used := greatest(o_used, v_used);
   end loop;
 end

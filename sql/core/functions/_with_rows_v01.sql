@@ -21,6 +21,7 @@ begin
   loop
     begin
       execute format('select * from rowferry.%I($1, null)', rowferry._object_name('read_', (v_group.entity).name)) into v_read using v_group.keys;
+      perform rowferry._left_nothing();
       v_result := v_result || coalesce((
         select jsonb_agg(v_group.conflicts -> r.record_id || jsonb_build_object('loser_row', r."row"))
         from rowferry._rows((v_group.entity).columns, v_read.o_keys, v_read.o_columns) r), '[]');

@@ -35,8 +35,10 @@ begin
       if v_step = 'apply' then
         execute format('select rowferry.%I($1, $2)', rowferry._object_name('apply_', v_entity))
         using (p_sections[v_index]).column_values, coalesce((p_sections[v_index]).created, false);
+        perform rowferry._left_nothing();
       else
         execute format('select rowferry.%I($1)', rowferry._object_name('delete_', v_entity)) using (p_sections[v_index]).gone;
+        perform rowferry._left_nothing();
       end if;
       if v_each then
         perform rowferry._finish(p_sections[v_index:v_index]);

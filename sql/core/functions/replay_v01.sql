@@ -47,6 +47,7 @@ begin
     into v_keys using p_record_ids;
   end if;
   execute format('select * from rowferry.%I($1, -1)', rowferry._object_name('read_', v_entity.name)) into v_read using v_keys;
+  perform rowferry._left_nothing();
   return query
   with made as (
     insert into rowferry.events (changed_at, entity_id, event_type, record_id)

@@ -37,6 +37,7 @@ begin
   record_id := v_row.o_record_id;
   if not coalesce(starts_with(v_row.o_row #>> '{}', 'cannot be read:'), false) then
     execute format('select o_hashes[1] from rowferry.%I($1, null, true)', rowferry._object_name('hash_', v_entity.name)) into hash using array[p_record_id];
+    perform rowferry._left_nothing();
   end if;
   select count(*) as pending, min(e.id) as id, coalesce(bool_or(e.event_type = 'q'), false)
       or exists (select from rowferry.skips s where s.done_at is null and s.entity_id = v_entity.id and rowferry._index_key(s.record_id) = rowferry._index_key(v_row.o_record_id)) as asked,

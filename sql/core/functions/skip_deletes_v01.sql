@@ -32,6 +32,7 @@ begin
   loop
     begin
       execute format('select * from rowferry.%I($1, -1)', rowferry._object_name('read_', v_entity.name)) into v_read using v_keys;
+      perform rowferry._left_nothing();
       exit;
     exception
       -- What cannot be read is held by itself, and not given up here.

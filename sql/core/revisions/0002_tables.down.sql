@@ -8,4 +8,5 @@ drop function rowferry.configure_node(text, text[]);
 drop function rowferry._identity();
 drop function rowferry._index_keys(text[]);
 drop function rowferry._index_key(text);
+drop function rowferry._left_nothing();
 drop function rowferry._now();
