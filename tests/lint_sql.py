@@ -20,7 +20,8 @@ from pglast.visitors import Visitor
 from pgspot.state import Counter, State
 
 # Made part of the statement that calls them, which a setting would prevent; every name in them is qualified.
-WITHOUT_SEARCH_PATH = {"_now", "_unaltered", "_stamp", "_free_events", "_fresh_records", "_index_key"}
+# Or, for _left_nothing(), which looks at the setting of its caller.
+WITHOUT_SEARCH_PATH = {"_now", "_unaltered", "_stamp", "_free_events", "_fresh_records", "_index_key", "_left_nothing"}
 # What went wrong is passed on with its SQLSTATE; whatever it was, it may not end the call.
 CATCH_ALL = {
     "_apply_attempt",

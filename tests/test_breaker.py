@@ -414,7 +414,8 @@ def test_a_share_is_the_number_that_was_given(nodes: Nodes) -> None:
 
 def test_deletes_whose_key_cannot_be_read_any_more_stop_no_skip_of_the_others(nodes: Nodes) -> None:
     for node in nodes:
-        node.sql("create type kind as enum ('a', 'b'); create table notes (id integer, kind kind, primary key (id, kind)); select rowferry.attach('notes')")
+        node.sql("create type kind as enum ('a', 'b'); create table notes (id integer, kind kind, primary key (id, kind))")
+        node.sql(ATTACH)
     nodes.crm.sql("insert into notes select g, case when g = 7 then 'b' else 'a' end::kind from generate_series(1, 100) g")
     sync(*nodes)
     nodes.crm.sql("delete from notes")

@@ -11,12 +11,14 @@ LEAVES = {
     "a setting": "perform pg_catalog.set_config('search_path', 'm, pg_catalog', false)",
     "a setting by SET": "set search_path = m, pg_catalog",
     "a cursor": "execute 'declare left_behind cursor with hold for select m.evil()'",
-    "a prepared statement": "begin execute 'deallocate left_behind'; exception when others then null; end; execute 'prepare left_behind as select m.evil()'",
+    "a prepared statement": "begin execute 'deallocate left_behind'; exception when others then null; end; "
+    "execute 'prepare left_behind as select m.evil()'",
 }
 EVIL = """
   create schema m authorization {intruder}; set role {intruder};
   create table m.seen (who text); grant insert on m.seen to public; grant usage on schema m to public;
-  create function m.evil() returns integer language plpgsql as $$ begin insert into m.seen values (current_user); return 1; end $$;
+  create function m.evil() returns integer language plpgsql as $$
+    begin insert into m.seen values (current_user); return 1; end $$;
   create function m.now() returns timestamptz language sql as $$ select m.evil(); select pg_catalog.now() $$;
   create function m.jsonb_array_length(jsonb) returns integer language plpgsql as $$
     begin perform m.evil(); return pg_catalog.jsonb_array_length($1); end $$;
@@ -28,7 +30,8 @@ EVIL = """
 """
 TRIGGERS = """
   create trigger leave after insert or update on m.t for each row execute function m.leave();
-  create constraint trigger leave after insert on m.deferred deferrable initially deferred for each row execute function m.leave();
+  create constraint trigger leave after insert on m.deferred deferrable initially deferred
+    for each row execute function m.leave();
 """
 
 
@@ -69,7 +72,8 @@ def test_what_a_view_leaves_in_the_session_of_a_reader_is_refused(nodes: Nodes, 
       insert into m.t values (1, 'a');
       create function m.value(text) returns text language plpgsql as $f$ begin return $1; end $f$;
       create view m.out as select id, m.value(v) as value from m.t;
-      create function m.into(p_rows m.out[]) returns table (id integer, v text) language sql as 'select r.id, r.value from unnest(p_rows) r';
+      create function m.into(p_rows m.out[]) returns table (id integer, v text) language sql as
+        'select r.id, r.value from unnest(p_rows) r';
       reset role;
       select rowferry.attach('m.t', p_outbound => 'm.out', p_inbound => 'm.into');
       set role {intruder};
@@ -80,7 +84,7 @@ def test_what_a_view_leaves_in_the_session_of_a_reader_is_refused(nodes: Nodes, 
             try:
                 superuser.execute(f"select * from {call}")
             except psycopg.Error as error:
-                assert error.sqlstate in ("RF043", "42P03"), call  # noqa: PT017
+                assert error.sqlstate in ("RF043", "42P03"), call
             superuser.execute("select now()")
         if left == "a prepared statement":
             with pytest.raises(psycopg.errors.InvalidSqlStatementName):
@@ -129,7 +133,12 @@ def test_a_domains_check_that_writes_another_table_is_captured(nodes: Nodes) -> 
         node.sql("""
           create table notes (id integer primary key); select rowferry.attach('notes');
           create function noted(integer) returns boolean language plpgsql as $f$
-            begin if current_setting('rowferry.applying', true) = 'on' then insert into public.notes values (1000 + $1) on conflict do nothing; end if; return true; end $f$;
+            begin
+              if current_setting('rowferry.applying', true) = 'on' then
+                insert into public.notes values (1000 + $1) on conflict do nothing;
+              end if;
+              return true;
+            end $f$;
           create domain number as integer check (noted(value));
           create table t (id integer primary key, n number); select rowferry.attach('t')""")
     nodes.crm.sql("insert into t select g, g from generate_series(1, 300) g")

@@ -223,8 +223,8 @@ def test_some_records_that_cannot_be_read_are_held_and_where_there_is_no_other_t
           create function shares_in(p_rows shares_out[]) returns table (id integer, total integer, parts integer) language sql as
             'select r.id, r.share, 1 from unnest(p_rows) r';
           select rowferry.attach('shares', p_outbound => 'public.shares_out', p_inbound => 'public.shares_in')""")
-    every = count // bad
-    tables.crm.sql(f"insert into shares select g, g, case when g % {every} = 0 then 0 else 1 end from generate_series(1, {count}) g")
+    parts = f"case when g % {count // bad} = 0 then 0 else 1 end"
+    tables.crm.sql(f"insert into shares select g, g, {parts} from generate_series(1, {count}) g")
     others_flow(tables)
     sync(*tables)
     refused = rows(tables.crm, "select record_id from rowferry.sync_events where sqlstate = '22012'")
