@@ -65,7 +65,7 @@ class _Login:
 
 def run_once(nodes: Nodes) -> None:
     done = subprocess.run([PROGRAM, "run", "--once"], env=nodes.env, cwd=REPO, capture_output=True, text=True, timeout=90)
-    assert done.returncode == 0, done.stderr
+    assert done.returncode == 0, [done.stderr, [n.sql("select last_error, sqlstate from rowferry.sync_events") for n in nodes]]
 
 
 @pytest.mark.case(118, 127)

@@ -10,6 +10,7 @@ from harness.roles import role
 LEAVES = {
     "a setting": "perform pg_catalog.set_config('search_path', 'm, pg_catalog', false)",
     "a setting by SET": "set search_path = m, pg_catalog",
+    "a setting that makes words of nulls": "set array_nulls = off",
     "a cursor": "execute 'declare left_behind cursor with hold for select m.evil()'",
     "a prepared statement": "begin execute 'deallocate left_behind'; exception when others then null; end; "
     "execute 'prepare left_behind as select m.evil()'",

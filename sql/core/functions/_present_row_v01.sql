@@ -9,6 +9,7 @@ create or replace function rowferry._present_row(
 language plpgsql
 stable
 set search_path = pg_catalog, pg_temp
+set array_nulls = on
 as $$
 declare
   v_read record;

@@ -6,6 +6,7 @@ create or replace function rowferry._propagate_truncate(
 returns void
 language plpgsql
 set search_path = pg_catalog, pg_temp
+set array_nulls = on
 as $$
 declare
   v_count bigint;

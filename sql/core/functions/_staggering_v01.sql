@@ -10,6 +10,7 @@ language plpgsql
 stable
 security definer
 set search_path = pg_catalog, pg_temp
+set array_nulls = on
 as $$
 declare
   v_entity rowferry.entities;

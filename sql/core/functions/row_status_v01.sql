@@ -20,6 +20,7 @@ language plpgsql
 stable
 security definer
 set search_path = pg_catalog, pg_temp
+set array_nulls = on
 set quote_all_identifiers = off
 set jit = off
 set lock_timeout = '2s'
