@@ -52,6 +52,7 @@ SECURITY = [
     "filter_pinned",
     "hostile_settings",
     "installation_rights",
+    "left_behind",
     "readers_rights",
     "rights",
     "security",
