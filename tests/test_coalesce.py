@@ -63,7 +63,7 @@ def test_a_hot_record_behind_many_others_is_sent_once_in_calls_that_end(notes: N
     notes.crm.sql("insert into notes select n, 0 from generate_series(100, 900) n; update notes set value = 1 where id = 7")
     notes.crm.sql("insert into notes select n, 0 from generate_series(1000, 1900) n")
     hot(notes.crm, 7, 300_000)
-    assert exchange_in_time(notes) < 10000  # of 300,000; how many go before the look depends on the machine
+    assert exchange_in_time(notes) < 2000
     assert rows(notes.billing, "select count(*) from notes") == ["(1722)"]
     assert [rows(node, "select value from notes where id = 7") for node in notes] == [["(2)"]] * 2
 
