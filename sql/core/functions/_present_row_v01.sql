@@ -1,10 +1,11 @@
--- The present row of a record, as the section that would carry it: null where it is gone, a word where it has more than 120 MB. Its key as capture would spell it.
+-- The present row of a record, as the section that would carry it: null where it is gone, a word where it has more than 120 MB or cannot be read. Its key as capture would spell it.
 create or replace function rowferry._present_row(
   p_entity rowferry.entities,
   p_record_id text,
   out o_record_id text,
   out o_row jsonb,
-  out o_section rowferry._section
+  out o_section rowferry._section,
+  out o_unreadable boolean
 )
 language plpgsql
 stable
@@ -16,6 +17,7 @@ declare
 begin
   execute format('select * from rowferry.%I($1, 125829120)', rowferry._object_name('read_', p_entity.name)) into v_read using array[p_record_id];
   perform rowferry._left_nothing();
+  o_unreadable := false;
   o_section.entity := p_entity.name;
   o_section.columns := p_entity.columns;
   o_section.keys := v_read.o_keys;
@@ -27,6 +29,7 @@ exception
   when data_exception then
     -- One that waits and cannot be read is held for that.
     if exists (select from rowferry.events e where e.entity_id = p_entity.id and rowferry._index_key(e.record_id) = rowferry._index_key(p_record_id)) then
+      o_unreadable := true;
       o_record_id := p_record_id;
       o_row := to_jsonb(format('cannot be read: %s', sqlerrm));
       return;

@@ -36,7 +36,7 @@ begin
   v_row := rowferry._present_row(v_entity, p_record_id);
   entity := v_entity.name;
   record_id := v_row.o_record_id;
-  if not coalesce(starts_with(v_row.o_row #>> '{}', 'cannot be read:'), false) then
+  if not v_row.o_unreadable then
     execute format('select o_hashes[1] from rowferry.%I($1, null, true)', rowferry._object_name('hash_', v_entity.name)) into hash using array[p_record_id];
     perform rowferry._left_nothing();
   end if;
