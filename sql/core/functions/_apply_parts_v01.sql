@@ -1,7 +1,7 @@
 -- Sections that failed together, with p_state: finds the rows that are refused, in about 60 subtransactions and 0.7 of the statement's time, and
 -- applies all others. Each section as a whole; one that fails is asked for rows without a parent, then cut into pieces, each again as a whole; one
 -- of few rows is written row by row, so that each try finds a bad row, until the rest goes. Rows refused for want of another (foreign key, unique
--- value) are tried together, then one by one as long as that helps. Rows first, parents before children; then those that are gone, children first.
+-- value) are tried together, then one by one as long as that helps. What a row needs of the others (p_needs) is written with it, and again when its own turn comes. Rows first, parents before children; then those that are gone, children first.
 -- An answer that the orphan rule drop gives up is deleted on both nodes.
 create or replace function rowferry._apply_parts(
   p_peer text,
@@ -9,6 +9,7 @@ create or replace function rowferry._apply_parts(
   p_heard int8multirange,
   p_known int8multirange,
   p_state text,
+  p_needs jsonb,
   out o_left jsonb,
   out o_whole jsonb,
   out o_conflicts jsonb,
@@ -54,6 +55,9 @@ declare
   v_constraints text[];
   v_key text;
   v_context text;
+  v_in_order constant boolean := p_needs <> '[]';
+  v_needing text[];
+  v_busy jsonb;
   v_resource jsonb;  -- the first error of a kind that may be the server's, not a table's
 begin
   o_left := '[]';
@@ -109,6 +113,13 @@ begin
             v_missing := null;
         end;
       end if;
+      -- Not what comes along with what it needs.
+      v_needing := array(select n ->> 1 from jsonb_array_elements(p_needs) n where n ->> 0 = v_section.entity);
+      if v_missing && v_needing then
+        select array_agg(m.record_id), array_agg(m.name) into v_missing, v_constraints
+        from unnest(v_missing, v_constraints) m (record_id, name)
+        where m.record_id <> all (v_needing);
+      end if;
       if v_missing is not null then
         -- Whether a row is given up, or need not be written because this node's own stays, is decided one by one.
         select case when e.orphan_rule = 'drop' then v_missing else coalesce(rowferry._own_events(e.id, v_missing, p_heard, '{}'), '{}') end
@@ -138,7 +149,7 @@ begin
       v_good := 0;
     else
       exit when cardinality(v_aside) = 0 or cardinality(v_aside) = v_retried;
-      v_attempt := rowferry._apply_attempt(p_peer, v_aside, p_heard, p_known, false, null);
+      v_attempt := rowferry._apply_attempt(p_peer, v_aside, p_heard, p_known, false, null, v_in_order);
       v_tries := v_tries + v_attempt.o_tries;
       if v_attempt.o_error is null then
         o_conflicts := o_conflicts || v_attempt.o_conflicts;
@@ -154,12 +165,13 @@ begin
       continue;
     end if;
 
-    v_attempt := rowferry._apply_attempt(p_peer, array[v_section], p_heard, p_known, false, v_good);
+    v_attempt := rowferry._apply_attempt(p_peer, array[v_section] || rowferry._needed(array[v_section], p_sections, p_needs), p_heard, p_known, false, v_good, v_in_order, p_needs);
     v_tries := v_tries + v_attempt.o_tries;
     if v_attempt.o_error is null then
       o_conflicts := o_conflicts || v_attempt.o_conflicts;
-      o_left := o_left || v_attempt.o_busy;
-      o_applied := o_applied + rowferry._record_count(array[v_section]) - jsonb_array_length(v_attempt.o_busy);
+      v_busy := rowferry._entries_of(v_section, v_attempt.o_busy);
+      o_left := o_left || v_busy;
+      o_applied := o_applied + rowferry._record_count(array[v_section]) - jsonb_array_length(v_busy);
       v_good := null;
       continue;
     end if;
@@ -250,14 +262,20 @@ begin
     -- No time for the rest of this one, but what is known to go need not come again.
     v_pieces := array(select p from rowferry._pieces(v_section, v_good, c_few) p) || v_pieces;
     if v_good > 0 then
-      v_attempt := rowferry._apply_attempt(p_peer, v_pieces[:1], p_heard, p_known, false, null);
+      v_section := v_pieces[1];
+      v_attempt := rowferry._apply_attempt(p_peer, array[v_section] || rowferry._needed(array[v_section], p_sections, p_needs), p_heard, p_known, false, null, v_in_order);
       if v_attempt.o_error is null then
         o_conflicts := o_conflicts || v_attempt.o_conflicts;
-        o_left := o_left || v_attempt.o_busy;
-        o_applied := o_applied + rowferry._record_count(v_pieces[:1]) - jsonb_array_length(v_attempt.o_busy);
+        v_busy := rowferry._entries_of(v_section, v_attempt.o_busy);
+        o_left := o_left || v_busy;
+        o_applied := o_applied + rowferry._record_count(array[v_section]) - jsonb_array_length(v_busy);
         v_pieces := v_pieces[2:];
       end if;
     end if;
+  end if;
+  if v_in_order then
+    -- What came along was decided twice.
+    o_conflicts := (select coalesce(jsonb_agg(distinct c), '[]') from jsonb_array_elements(o_conflicts) c);
   end if;
   -- Nothing else could be written either: it is the server's, and no table is blamed.
   if v_resource is not null and o_applied = 0 then
@@ -268,5 +286,5 @@ begin
   end loop;
 end
 $$;
-comment on function rowferry._apply_parts(text, rowferry._section[], int8multirange, int8multirange, text) is 'Applies what it can of sections that cannot be applied as one.';
-revoke all on function rowferry._apply_parts(text, rowferry._section[], int8multirange, int8multirange, text) from public;
+comment on function rowferry._apply_parts(text, rowferry._section[], int8multirange, int8multirange, text, jsonb) is 'Applies what it can of sections that cannot be applied as one.';
+revoke all on function rowferry._apply_parts(text, rowferry._section[], int8multirange, int8multirange, text, jsonb) from public;

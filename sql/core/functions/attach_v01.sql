@@ -64,7 +64,7 @@ begin
     v_statements := v_statements || array(
       select format('update rowferry.entities set relation_name = %L, relation_oid = %s where id = %s', p_table::text, p_table::oid, v_entity.id)
       where (v_entity.relation_name, v_entity.relation_oid) is distinct from (p_table::text, p_table::oid)
-      union all select rowferry._triggers_sql(v_entity, p_guard_only => true) union all select rowferry._refresh_sql(v_entity));
+      union all select rowferry._triggers_sql(v_entity, p_guard_only => true) union all select rowferry._refresh_sql(v_entity) union all select rowferry._cycle_sql(v_entity));
   end if;
   if v_statements is null or v_statements = '{}' then
     v_entity := rowferry._plan_entity(p_table, p_entity, p_columns, p_key, p_peer, p_outbound);
@@ -86,7 +86,7 @@ begin
     v_entity.on_apply := p_on_apply;
     perform rowferry._check_rules(v_entity);
     perform rowferry._check_trigger_names(v_entity);
-    v_statements := array(select rowferry._attach_sql(v_entity));
+    v_statements := array(select rowferry._attach_sql(v_entity) union all select rowferry._cycle_sql(v_entity));
   end if;
   foreach v_statement in array v_statements loop
     if p_dry_run then
@@ -97,6 +97,10 @@ begin
   end loop;
   if v_warning is not null then
     raise warning using message = v_warning, hint = 'Update the server to its latest minor version, or use no MERGE on tables that are kept in sync.';
+  end if;
+  v_kept := rowferry._cycle_problem(v_entity);
+  if v_kept.o_problem is not null then
+    raise warning using message = format('%s: %s', p_table, v_kept.o_problem), hint = v_kept.o_fix;
   end if;
   if not p_dry_run then
     return next format('%s: %s is kept in sync with %s, key %s, %s columns', v_entity.name, p_table, v_entity.peer,

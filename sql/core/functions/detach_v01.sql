@@ -16,6 +16,8 @@ declare
   v_owner text;
   v_trigger record;
   v_function record;
+  v_cycle record;
+  v_statement text;
 begin
   select e.* into v_entity from rowferry.entities e where e.name = p_entity;
   if not found then
@@ -59,6 +61,11 @@ begin
   delete from rowferry.events e where e.entity_id = v_entity.id;
   update rowferry.skips s set done_at = rowferry._now() where s.entity_id = v_entity.id and s.done_at is null;
   delete from rowferry.entities e where e.id = v_entity.id;
+  for v_cycle in select e.* from rowferry.entities e where e.cycle = v_entity.cycle order by e.id loop
+    for v_statement in select rowferry._cycle_sql(e) from rowferry.entities e where e.id = v_cycle.id loop
+      execute v_statement;
+    end loop;
+  end loop;
   return next format('%s: %s is no longer kept in sync with %s', p_entity, v_entity.relation, v_entity.peer);
 end
 $$;

@@ -1,0 +1,16 @@
+-- Those entries of a list of records that are of a section: not what came along because its rows need it, which has a turn of its own.
+create or replace function rowferry._entries_of(
+  p_section rowferry._section,
+  p_entries jsonb
+)
+returns jsonb
+language sql
+immutable
+set search_path = pg_catalog, pg_temp
+as $$
+  select coalesce(jsonb_agg(e), '[]')
+  from jsonb_array_elements(p_entries) e
+  where e ->> 'entity' = p_section.entity and e ->> 'record_id' in (select unnest(p_section.keys || p_section.gone || p_section.asked))
+$$;
+comment on function rowferry._entries_of(rowferry._section, jsonb) is 'Those entries of a list of records that are of a section.';
+revoke all on function rowferry._entries_of(rowferry._section, jsonb) from public;
