@@ -71,6 +71,7 @@ def upgrade() -> None:
             "functions/_leave_locked_v01.sql",
             "functions/_orphan_v01.sql",
             "functions/_needs_v01.sql",
+            "functions/_hopeless_v01.sql",
             "functions/_apply_parts_v01.sql",
             "functions/_apply_batch_v01.sql",
             "functions/_check_memory_v01.sql",

@@ -92,7 +92,11 @@ begin
     continue when v_state = '23505' and v_created;
     if v_state <> '55P03' and v_needs is null then
       v_needs := rowferry._needs(v_sections);
-      continue when v_needs <> '[]' and v_state in ('23505', '23P01');
+      -- Again at once: in an order in which unique values become free, and after what is deleted; or a user was faster with this key.
+      if v_state in ('23505', '23P01') then
+        v_deletes_first := true;
+        continue;
+      end if;
     end if;
     if v_state is null then
       o_conflicts := v_attempt.o_conflicts;
@@ -106,8 +110,8 @@ begin
     elsif v_state = '55P03' and rowferry._record_count(v_sections) = 1 then
       v_left := v_left || rowferry._left_entries(v_sections[1]);
       exit;
-    elsif v_state in ('23505', '23P01') and not v_deletes_first then
-      v_deletes_first := true;
+    elsif v_state = '23503' and v_deletes_first and v_needs <> '[]' then
+      v_deletes_first := false;
     else
       v_attempt := rowferry._apply_parts(p_peer, v_sections, p_heard, v_known, v_state, v_needs);
       o_conflicts := v_attempt.o_conflicts;

@@ -43,7 +43,7 @@ declare
   v_good integer;
   v_aside rowferry._section[] := '{}';
   v_reasons jsonb := '[]';
-  v_retried integer := case when rowferry._record_count(p_sections) = 1 then 1 end;
+  v_retried integer;
   v_attempt record;
   v_keys text[];
   v_one rowferry._section;
@@ -52,11 +52,10 @@ declare
   v_orphan record;
   v_missing text[];
   v_single text[];
-  v_constraints text[];
+  v_messages text[];
   v_key text;
   v_context text;
   v_in_order constant boolean := p_needs <> '[]';
-  v_needing text[];
   v_busy jsonb;
   v_resource jsonb;  -- the first error of a kind that may be the server's, not a table's
 begin
@@ -97,32 +96,13 @@ begin
       v_piece_states := '{}';
       v_keys := v_section.keys || v_section.gone || v_section.asked;
       v_missing := null;
-      if v_state = '23503' and v_section.keys is not null and cardinality(v_keys) > 1 then
-        -- One look finds all that have no parent here; the others are tried again without them.
-        begin
-          execute format('select * from rowferry.%I($1, $2)', rowferry._object_name('lacking_', v_section.entity)) into v_missing, v_constraints
-          using v_section.column_values, v_section.keys;
-          perform rowferry._left_nothing();
-        exception
-          -- A parent that cannot be read: row by row then.
-          when others or assert_failure then
-            get stacked diagnostics v_state = returned_sqlstate, v_context = pg_exception_context;
-            if rowferry._is_transient(v_state, v_context) then
-              raise;
-            end if;
-            v_missing := null;
-        end;
-      end if;
-      -- Not what comes along with what it needs.
-      v_needing := array(select n ->> 1 from jsonb_array_elements(p_needs) n where n ->> 0 = v_section.entity);
-      if v_missing && v_needing then
-        select array_agg(m.record_id), array_agg(m.name) into v_missing, v_constraints
-        from unnest(v_missing, v_constraints) m (record_id, name)
-        where m.record_id <> all (v_needing);
+      if v_state in ('23503', '23505', '23P01') and v_section.keys is not null and cardinality(v_keys) > 1 then
+        -- One look finds all that cannot go; the others are tried again without them.
+        select h.o_keys, h.o_messages into v_missing, v_messages from rowferry._hopeless(v_section, v_state, p_sections, p_needs, v_reasons) h;
       end if;
       if v_missing is not null then
         -- Whether a row is given up, or need not be written because this node's own stays, is decided one by one.
-        select case when e.orphan_rule = 'drop' then v_missing else coalesce(rowferry._own_events(e.id, v_missing, p_heard, '{}'), '{}') end
+        select case when e.orphan_rule = 'drop' and v_state = '23503' then v_missing else coalesce(rowferry._own_events(e.id, v_missing, p_heard, '{}'), '{}') end
         into v_single
         from rowferry.entities e
         where e.name = v_section.entity;
@@ -133,9 +113,8 @@ begin
         if cardinality(v_single) < cardinality(v_missing) then
           v_aside := v_aside || rowferry._section_part(v_section, array(select k from unnest(v_missing) k where k <> all (v_single)), true);
           v_reasons := v_reasons || (
-            select jsonb_agg(jsonb_build_object('entity', v_section.entity, 'record_id', m.record_id)
-              || rowferry._refusal('23503', format('violates foreign key constraint "%s", its parent is missing', m.name), null, null))
-            from unnest(v_missing, v_constraints) m (record_id, name)
+            select jsonb_agg(jsonb_build_object('entity', v_section.entity, 'record_id', m.record_id) || rowferry._refusal(v_state, m.message, null, null))
+            from unnest(v_missing, v_messages) m (record_id, message)
             where m.record_id <> all (v_single));
         end if;
         if cardinality(v_missing) < cardinality(v_keys) then
@@ -148,7 +127,8 @@ begin
       end if;
       v_good := 0;
     else
-      exit when cardinality(v_aside) = 0 or cardinality(v_aside) = v_retried;
+      -- All of them were tried together before.
+      exit when cardinality(v_aside) = 0 or cardinality(v_aside) = v_retried or rowferry._record_count(v_aside) = rowferry._record_count(p_sections);
       v_attempt := rowferry._apply_attempt(p_peer, v_aside, p_heard, p_known, false, null, v_in_order);
       v_tries := v_tries + v_attempt.o_tries;
       if v_attempt.o_error is null then

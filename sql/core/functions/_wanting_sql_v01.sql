@@ -1,4 +1,5 @@
--- The function that says which of some rows want a unique value that another row holds now, as DDL: whose (o_holders), and in which column that row may be null for a while. Each
+-- The function that says which of some rows want a unique value that another row holds now, as DDL: whose (o_holders), by which index (o_constraints), and
+-- in which column that row may be null for a while. Each
 -- unique index and exclusion constraint that is looked at with each row, over columns or expressions, whole or partial, is asked with its own operators. Nothing is known where a
 -- function of the user's decides what is written.
 create or replace function rowferry._wanting_sql(
@@ -28,7 +29,7 @@ begin
   from pg_attribute a
   left join rowferry._entity_columns(p_entity) c on c.local = a.attname
   where a.attrelid = p_entity.relation and a.attnum > 0 and not a.attisdropped and a.attgenerated = '';
-  select string_agg(format($f$select n.record_id, h.record_id, %L::pg_catalog.text
+  select string_agg(format($f$select n.record_id, h.record_id, %L::pg_catalog.text, %L::pg_catalog.text
     from (
       select u.record_id, x.*
       from rows from (%s left join %s t on %s
@@ -36,11 +37,11 @@ begin
     ) n
     cross join lateral (select %s as record_id from %s s where %s) h
     where h.record_id operator(pg_catalog.<>) n.record_id$f$,
-    i.aside, v_from, v_only, v_key_join, i.wanted, v_row, coalesce(' where ' || i.predicate, ''), rowferry._record_id_sql(p_entity, 's'), v_only,
+    i.aside, i.name, v_from, v_only, v_key_join, i.wanted, v_row, coalesce(' where ' || i.predicate, ''), rowferry._record_id_sql(p_entity, 's'), v_only,
     concat_ws(' and ', i.held, i.predicate)), E'\n    union all\n    ' order by i.index)
   into v_wanting
   from (
-    select x.indexrelid as index, s.local as aside, '(' || pg_get_expr(x.indpred, x.indrelid) || ')' as predicate, k.wanted, k.held
+    select x.indexrelid as index, (select c.relname from pg_class c where c.oid = x.indexrelid) as name, s.local as aside, '(' || pg_get_expr(x.indpred, x.indrelid) || ')' as predicate, k.wanted, k.held
     from pg_index x
     left join rowferry._aside_columns(p_entity) s on s.index = x.indexrelid
     left join pg_constraint c on c.conindid = x.indexrelid and c.contype = 'x'
@@ -70,7 +71,8 @@ begin
   p_keys text[],
   out o_keys text[],
   out o_holders text[],
-  out o_aside text[]
+  out o_aside text[],
+  out o_constraints text[]
 )
 language plpgsql
 security definer
@@ -93,8 +95,8 @@ end
 $rowferry$$f$,
     rowferry._object_name('wanting_', p_entity.name), rowferry._read_only_sql(p_entity),
     case when v_wanting is null then '' else format($f$  execute %L
-  into o_keys, o_holders, o_aside using $1, $2;
-$f$, format(E'select pg_catalog.array_agg(w.record_id), pg_catalog.array_agg(w.holder), pg_catalog.array_agg(w.aside)\n  from (\n    %s\n  ) w (record_id, holder, aside)', v_wanting)) end);
+  into o_keys, o_holders, o_aside, o_constraints using $1, $2;
+$f$, format(E'select pg_catalog.array_agg(w.record_id), pg_catalog.array_agg(w.holder), pg_catalog.array_agg(w.aside), pg_catalog.array_agg(w.name)\n  from (\n    %s\n  ) w (record_id, holder, aside, name)', v_wanting)) end);
 end
 $function$;
 comment on function rowferry._wanting_sql(rowferry.entities) is 'DDL of the function that says which rows want a unique value that another row holds.';
