@@ -26,11 +26,11 @@ begin
     v_place := v_place + 1;
     v_parts := rowferry._write_sql(v_entity, v_offset, format('($1[%s])::text[]', v_place));
     v_checks := v_checks || v_parts.o_check;
-    v_within := v_within || coalesce(format($f$    perform pg_catalog.set_config('search_path', 'pg_catalog, pg_temp', true);
+    v_within := v_within || case when v_parts.o_within is null then '' else format($f$    perform pg_catalog.set_config('search_path', 'pg_catalog, pg_temp', true);
     execute %L into v_kept using v_gone;
     v_gone[%s] := v_kept;
     perform pg_catalog.set_config('search_path', %L, true);
-$f$, v_parts.o_within, v_place, v_parts.o_path), '');
+$f$, v_parts.o_within, v_place, v_parts.o_path) end;
     v_deletes := v_deletes || format($f$    if v_gone[%s] is not null then
       v_names := pg_catalog.array_append(v_names, 'w%1$s');
       v_ctes := pg_catalog.array_append(v_ctes, %2$L);
