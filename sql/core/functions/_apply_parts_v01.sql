@@ -52,6 +52,7 @@ declare
   v_orphan record;
   v_missing text[];
   v_single text[];
+  v_missing_states text[];
   v_messages text[];
   v_key text;
   v_context text;
@@ -68,7 +69,9 @@ begin
       v_gone := rowferry._section_part(v_section, v_section.gone, true) || v_gone;
     end if;
     if v_section.keys is not null or v_section.asked is not null then
-      v_whole := v_whole || rowferry._section_part(v_section, v_section.keys || v_section.asked, true);
+      v_one := rowferry._section_part(v_section, v_section.keys || v_section.asked, true);
+      -- What others want comes before them: it may be what is refused.
+      v_whole := v_whole || case when v_in_order then (rowferry._in_order(v_one)).o_section else v_one end;
     end if;
   end loop;
   v_whole := v_whole || v_gone;
@@ -98,7 +101,7 @@ begin
       v_missing := null;
       if v_state in ('23503', '23505', '23P01') and v_section.keys is not null and cardinality(v_keys) > 1 then
         -- One look finds all that cannot go; the others are tried again without them.
-        select h.o_keys, h.o_messages into v_missing, v_messages from rowferry._hopeless(v_section, v_state, p_sections, p_needs, v_reasons) h;
+        select h.o_keys, h.o_states, h.o_messages into v_missing, v_missing_states, v_messages from rowferry._hopeless(v_section, v_state, p_sections, p_needs, v_reasons) h;
       end if;
       if v_missing is not null then
         -- Whether a row is given up, or need not be written because this node's own stays, is decided one by one.
@@ -113,8 +116,8 @@ begin
         if cardinality(v_single) < cardinality(v_missing) then
           v_aside := v_aside || rowferry._section_part(v_section, array(select k from unnest(v_missing) k where k <> all (v_single)), true);
           v_reasons := v_reasons || (
-            select jsonb_agg(jsonb_build_object('entity', v_section.entity, 'record_id', m.record_id) || rowferry._refusal(v_state, m.message, null, null))
-            from unnest(v_missing, v_messages) m (record_id, message)
+            select jsonb_agg(jsonb_build_object('entity', v_section.entity, 'record_id', m.record_id) || rowferry._refusal(m.state, m.message, null, null))
+            from unnest(v_missing, v_missing_states, v_messages) m (record_id, state, message)
             where m.record_id <> all (v_single));
         end if;
         if cardinality(v_missing) < cardinality(v_keys) then
@@ -190,7 +193,10 @@ begin
       o_left := o_left || rowferry._left_entries(v_one);
       continue;
     end if;
-    v_refusal := rowferry._refusal(v_state, v_attempt.o_error ->> 'message', v_attempt.o_error ->> 'detail', v_attempt.o_error ->> 'hint');
+    v_refusal := rowferry._refusal(v_state, v_attempt.o_error ->> 'message', v_attempt.o_error ->> 'detail', coalesce(nullif(v_attempt.o_error ->> 'hint', ''),
+      case when v_state in ('23505', '23P01') and exists (
+        select from jsonb_array_elements(p_needs) n where n ->> 0 = v_one.entity and n ->> 2 = v_one.entity and n ->> 1 in (select unnest(v_one.keys)))
+        then rowferry._exchange_hint(v_one.entity, v_attempt.o_error ->> 'constraint') end));
     if v_state = '23503' then
       begin
         v_orphan := rowferry._orphan(p_peer, v_one, p_heard, v_attempt.o_error ->> 'schema', v_attempt.o_error ->> 'table');
@@ -234,6 +240,21 @@ begin
       v_reasons := v_reasons || rowferry._left_entries(v_one, v_refusal);
     else
       o_left := o_left || rowferry._left_entries(v_one, v_refusal);
+    end if;
+    if v_good is not null then
+      -- Those of the same section that need it are not tried.
+      select h.o_keys, h.o_states, h.o_messages into v_missing, v_missing_states, v_messages
+      from rowferry._hopeless(v_section, null, p_sections, p_needs, rowferry._left_entries(v_one)) h;
+      if v_missing is not null then
+        v_aside := v_aside || rowferry._section_part(v_section, v_missing, true);
+        v_section := rowferry._section_part(v_section, v_missing, false);
+        v_reasons := v_reasons || (
+          select jsonb_agg(jsonb_build_object('entity', v_section.entity, 'record_id', m.record_id) || rowferry._refusal(m.state, m.message, null, null))
+          from unnest(v_missing, v_missing_states, v_messages) m (record_id, state, message));
+        if coalesce(v_section.keys, v_section.gone, v_section.asked) is null then
+          v_good := null;
+        end if;
+      end if;
     end if;
   end loop;
 

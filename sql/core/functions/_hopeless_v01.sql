@@ -1,5 +1,5 @@
 -- Which rows of a section that was refused with p_state cannot be written whatever is tried, and why, found by one look: they have no parent here, or want a unique value of a row
--- that is not in the batch (p_sections), or need such a row, or one of p_refused, which have entity and record_id.
+-- that is not in the batch (p_sections), or need such a row, or one of p_refused, which have entity and record_id. Without a state: only the last.
 create or replace function rowferry._hopeless(
   p_section rowferry._section,
   p_state text,
@@ -7,6 +7,7 @@ create or replace function rowferry._hopeless(
   p_needs jsonb,
   p_refused jsonb,
   out o_keys text[],
+  out o_states text[],
   out o_messages text[]
 )
 language plpgsql
@@ -25,7 +26,7 @@ begin
     if p_state = '23503' then
       execute format('select * from rowferry.%I($1, $2)', rowferry._object_name('lacking_', p_section.entity)) into v_keys, v_constraints
       using p_section.column_values, p_section.keys;
-    else
+    elsif p_state is not null then
       execute format('select * from rowferry.%I($1, $2)', rowferry._object_name('wanting_', p_section.entity)) into v_keys, v_holders, v_aside, v_constraints
       using p_section.column_values, p_section.keys;
       v_moving := array(
@@ -41,24 +42,24 @@ begin
       end if;
       return;
   end;
-  with recursive needs (entity, record_id, needed_entity, needed_record_id) as materialized (
-    select n ->> 0, n ->> 1, n ->> 2, n ->> 3 from jsonb_array_elements(p_needs) n
+  with recursive needs (entity, record_id, needed_entity, needed_record_id, state) as materialized (
+    select n ->> 0, n ->> 1, n ->> 2, n ->> 3, n ->> 4 from jsonb_array_elements(p_needs) n
   ), direct (record_id, message) as materialized (
     select distinct on (m.record_id) m.record_id, case p_state when '23503' then format('violates foreign key constraint "%s", its parent is missing', m.name)
       else format('violates "%s": row %s has this value', m.name, m.holder) end
     from unnest(v_keys, v_constraints, v_holders) m (record_id, name, holder)
     where case p_state when '23503' then (p_section.entity, m.record_id) not in (select n.entity, n.record_id from needs n) else m.holder not in (select unnest(v_moving)) end
-  ), hopeless (entity, record_id, message) as (
-    select p_section.entity, d.record_id, d.message from direct d
+  ), hopeless (entity, record_id, state, message) as (
+    select p_section.entity, d.record_id, p_state, d.message from direct d
     union all
-    select r ->> 'entity', r ->> 'record_id', null from jsonb_array_elements(p_refused) r
+    select r ->> 'entity', r ->> 'record_id', null, null from jsonb_array_elements(p_refused) r
     union
-    select n.entity, n.record_id, format('needs %s %s, which is refused', h.entity, h.record_id)
+    select n.entity, n.record_id, n.state, format('needs %s %s, which is refused', h.entity, h.record_id)
     from hopeless h join needs n on (n.needed_entity, n.needed_record_id) = (h.entity, h.record_id)
   )
-  select array_agg(h.record_id), array_agg(h.message) into o_keys, o_messages
+  select array_agg(h.record_id), array_agg(h.state), array_agg(h.message) into o_keys, o_states, o_messages
   from (
-    select h.record_id, min(h.message) as message
+    select h.record_id, min(h.state) as state, min(h.message) as message
     from hopeless h
     where h.entity = p_section.entity and h.record_id in (select unnest(p_section.keys)) and h.message is not null
     group by h.record_id

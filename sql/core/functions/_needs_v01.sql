@@ -1,4 +1,4 @@
--- Which rows of sections need which others of them, as [[entity, record_id, needed entity, needed record_id], ..]: they want a unique value that the other holds now; or, within a
+-- Which rows of sections need which others of them, as [[entity, record_id, needed entity, needed record_id, sqlstate of what forbids it by itself], ..]: they want a unique value that the other holds now; or, within a
 -- cycle of entities, the other is a parent that is not here yet, or, of rows that are to be deleted, a child.
 create or replace function rowferry._needs(
   p_sections rowferry._section[]
@@ -24,7 +24,7 @@ begin
         using v_section.column_values, v_section.keys;
         perform rowferry._left_nothing();
         v_needs := v_needs || coalesce((
-          select jsonb_agg(jsonb_build_array(v_section.entity, w.record_id, v_section.entity, w.holder))
+          select jsonb_agg(jsonb_build_array(v_section.entity, w.record_id, v_section.entity, w.holder, '23505'))
           from unnest(v_found.o_keys, v_found.o_holders) w (record_id, holder)
           where w.holder in (select unnest(v_section.keys))), '[]');
       end if;
@@ -33,7 +33,7 @@ begin
         using v_section.column_values, v_section.keys;
         perform rowferry._left_nothing();
         v_needs := v_needs || coalesce((
-          select jsonb_agg(jsonb_build_array(v_section.entity, p.child, p.entity, p.record_id))
+          select jsonb_agg(jsonb_build_array(v_section.entity, p.child, p.entity, p.record_id, '23503'))
           from rowferry._parents_among(rowferry._section_part(v_section, v_found.o_keys, true), v_cycle, v_sections) p
           where not p.gone), '[]');
       end if;
@@ -43,7 +43,7 @@ begin
         v_section.keys := v_found.o_keys;
         v_section.column_values := v_found.o_columns;
         v_needs := v_needs || coalesce((
-          select jsonb_agg(jsonb_build_array(p.entity, p.record_id, v_section.entity, p.child))
+          select jsonb_agg(jsonb_build_array(p.entity, p.record_id, v_section.entity, p.child, '23503'))
           from rowferry._parents_among(v_section, v_cycle, v_sections) p
           where p.gone), '[]');
       end if;

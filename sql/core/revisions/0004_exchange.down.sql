@@ -29,6 +29,7 @@ drop function rowferry._hold_late(bigint[], boolean, text, text);
 drop function rowferry._check_memory(rowferry.links, jsonb);
 drop function rowferry._apply_batch(text, int8multirange, rowferry._section[], int8multirange);
 drop function rowferry._apply_parts(text, rowferry._section[], int8multirange, int8multirange, text, jsonb);
+drop function rowferry._exchange_hint(text, text);
 drop function rowferry._hopeless(rowferry._section, text, rowferry._section[], jsonb, jsonb);
 drop function rowferry._needs(rowferry._section[]);
 drop function rowferry._orphan(text, rowferry._section, int8multirange, text, text);
