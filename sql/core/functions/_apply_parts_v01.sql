@@ -52,8 +52,7 @@ declare
   v_orphan record;
   v_missing text[];
   v_single text[];
-  v_missing_states text[];
-  v_messages text[];
+  v_refusals jsonb[];
   v_key text;
   v_context text;
   v_in_order constant boolean := p_needs <> '[]';
@@ -101,7 +100,7 @@ begin
       v_missing := null;
       if v_state in ('23503', '23505', '23P01') and v_section.keys is not null and cardinality(v_keys) > 1 then
         -- One look finds all that cannot go; the others are tried again without them.
-        select h.o_keys, h.o_states, h.o_messages into v_missing, v_missing_states, v_messages from rowferry._hopeless(v_section, v_state, p_sections, p_needs, v_reasons) h;
+        select h.o_keys, h.o_refusals into v_missing, v_refusals from rowferry._hopeless(v_section, v_state, p_sections, p_needs, v_reasons) h;
       end if;
       if v_missing is not null then
         -- Whether a row is given up, or need not be written because this node's own stays, is decided one by one.
@@ -116,8 +115,8 @@ begin
         if cardinality(v_single) < cardinality(v_missing) then
           v_aside := v_aside || rowferry._section_part(v_section, array(select k from unnest(v_missing) k where k <> all (v_single)), true);
           v_reasons := v_reasons || (
-            select jsonb_agg(jsonb_build_object('entity', v_section.entity, 'record_id', m.record_id) || rowferry._refusal(m.state, m.message, null, null))
-            from unnest(v_missing, v_missing_states, v_messages) m (record_id, state, message)
+            select jsonb_agg(jsonb_build_object('entity', v_section.entity, 'record_id', m.record_id) || m.refusal)
+            from unnest(v_missing, v_refusals) m (record_id, refusal)
             where m.record_id <> all (v_single));
         end if;
         if cardinality(v_missing) < cardinality(v_keys) then
@@ -194,9 +193,7 @@ begin
       continue;
     end if;
     v_refusal := rowferry._refusal(v_state, v_attempt.o_error ->> 'message', v_attempt.o_error ->> 'detail', coalesce(nullif(v_attempt.o_error ->> 'hint', ''),
-      case when v_state in ('23505', '23P01') and exists (
-        select from jsonb_array_elements(p_needs) n where n ->> 0 = v_one.entity and n ->> 2 = v_one.entity and n ->> 1 in (select unnest(v_one.keys)))
-        then rowferry._exchange_hint(v_one.entity, v_attempt.o_error ->> 'constraint') end));
+      case when v_state in ('23505', '23P01') then rowferry._exchange_hint(v_one.entity, v_attempt.o_error ->> 'constraint') end));
     if v_state = '23503' then
       begin
         v_orphan := rowferry._orphan(p_peer, v_one, p_heard, v_attempt.o_error ->> 'schema', v_attempt.o_error ->> 'table');
@@ -243,14 +240,14 @@ begin
     end if;
     if v_good is not null then
       -- Those of the same section that need it are not tried.
-      select h.o_keys, h.o_states, h.o_messages into v_missing, v_missing_states, v_messages
+      select h.o_keys, h.o_refusals into v_missing, v_refusals
       from rowferry._hopeless(v_section, null, p_sections, p_needs, rowferry._left_entries(v_one)) h;
       if v_missing is not null then
         v_aside := v_aside || rowferry._section_part(v_section, v_missing, true);
         v_section := rowferry._section_part(v_section, v_missing, false);
         v_reasons := v_reasons || (
-          select jsonb_agg(jsonb_build_object('entity', v_section.entity, 'record_id', m.record_id) || rowferry._refusal(m.state, m.message, null, null))
-          from unnest(v_missing, v_missing_states, v_messages) m (record_id, state, message));
+          select jsonb_agg(jsonb_build_object('entity', v_section.entity, 'record_id', m.record_id) || m.refusal)
+          from unnest(v_missing, v_refusals) m (record_id, refusal));
         if coalesce(v_section.keys, v_section.gone, v_section.asked) is null then
           v_good := null;
         end if;

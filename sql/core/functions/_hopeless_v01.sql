@@ -7,8 +7,7 @@ create or replace function rowferry._hopeless(
   p_needs jsonb,
   p_refused jsonb,
   out o_keys text[],
-  out o_states text[],
-  out o_messages text[]
+  out o_refusals jsonb[]
 )
 language plpgsql
 set search_path = pg_catalog, pg_temp
@@ -44,25 +43,27 @@ begin
   end;
   with recursive needs (entity, record_id, needed_entity, needed_record_id, state) as materialized (
     select n ->> 0, n ->> 1, n ->> 2, n ->> 3, n ->> 4 from jsonb_array_elements(p_needs) n
-  ), direct (record_id, message) as materialized (
+  ), direct (record_id, message, name) as materialized (
     select distinct on (m.record_id) m.record_id, case p_state when '23503' then format('violates foreign key constraint "%s", its parent is missing', m.name)
-      else format('violates "%s": row %s has this value', m.name, m.holder) end
+      else format('violates "%s": row %s has this value', m.name, m.holder) end, m.name
     from unnest(v_keys, v_constraints, v_holders) m (record_id, name, holder)
     where case p_state when '23503' then (p_section.entity, m.record_id) not in (select n.entity, n.record_id from needs n) else m.holder not in (select unnest(v_moving)) end
-  ), hopeless (entity, record_id, state, message) as (
-    select p_section.entity, d.record_id, p_state, d.message from direct d
+  ), hints (name, hint) as materialized (
+    select distinct d.name, case when p_state <> '23503' then rowferry._exchange_hint(p_section.entity, d.name) end from direct d
+  ), hopeless (entity, record_id, state, message, hint) as (
+    select p_section.entity, d.record_id, p_state, d.message, h.hint from direct d join hints h using (name)
     union all
-    select r ->> 'entity', r ->> 'record_id', null, null from jsonb_array_elements(p_refused) r
+    select r ->> 'entity', r ->> 'record_id', null, null, null from jsonb_array_elements(p_refused) r
     union
-    select n.entity, n.record_id, n.state, format('needs %s %s, which is refused', h.entity, h.record_id)
+    select n.entity, n.record_id, n.state, format('needs %s %s, which is refused', h.entity, h.record_id), null
     from hopeless h join needs n on (n.needed_entity, n.needed_record_id) = (h.entity, h.record_id)
   )
-  select array_agg(h.record_id), array_agg(h.state), array_agg(h.message) into o_keys, o_states, o_messages
+  select array_agg(h.record_id), array_agg(rowferry._refusal(h.state, h.message, null, h.hint)) into o_keys, o_refusals
   from (
-    select h.record_id, min(h.state) as state, min(h.message) as message
+    select distinct on (h.record_id) h.record_id, h.state, h.message, h.hint
     from hopeless h
     where h.entity = p_section.entity and h.record_id in (select unnest(p_section.keys)) and h.message is not null
-    group by h.record_id
+    order by h.record_id, h.hint, h.message
   ) h;
 end
 $$;
