@@ -83,7 +83,7 @@ begin
       else
         for v_piece in select * from rowferry._pieces(v_sections[1], p_good, 1) loop
           o_failed := v_piece.keys || v_piece.gone || v_piece.asked;
-          perform rowferry._write_sections(array[v_piece] || rowferry._needed(array[v_piece], v_sections, p_needs), p_deletes_first, p_in_order);
+          perform rowferry._write_sections(case when p_in_order then array[v_piece] || rowferry._needed(array[v_piece], v_sections, p_needs) else array[v_piece] end, p_deletes_first, p_in_order);
         end loop;
         o_failed := null;
       end if;

@@ -238,7 +238,7 @@ begin
     else
       o_left := o_left || rowferry._left_entries(v_one, v_refusal);
     end if;
-    if v_good is not null then
+    if v_good is not null and v_in_order then
       -- Those of the same section that need it are not tried.
       select h.o_keys, h.o_refusals into v_missing, v_refusals
       from rowferry._hopeless(v_section, null, p_sections, p_needs, rowferry._left_entries(v_one)) h;

@@ -12,6 +12,7 @@ set search_path = pg_catalog, pg_temp
 as $function$
 declare
   c_large constant integer := 2097152;
+  v_partitioned constant boolean := (select c.relkind = 'p' from pg_class c where c.oid = p_entity.relation);
   v_parts constant record := rowferry._write_sql(p_entity);
   v_check constant text := rowferry._definer_check_sql(p_entity);
   v_only constant text := rowferry._only_sql(p_entity);
@@ -19,6 +20,8 @@ declare
   v_keys_join text;
   v_with text;
   v_from text;
+  v_planned_once text;
+  v_planned_each_time text;
   v_write text;
 begin
   select string_agg(format('t.%I operator(pg_catalog.=) k.k%s', c.local, c.key_position), ' and ' order by c.key_position) into v_keys_join
@@ -28,18 +31,23 @@ begin
   if v_parts.o_call is null then
     v_with := format(E'with %s\n    select count(*)', array_to_string(v_parts.o_ctes, E',\n    '));
     v_from := format('from (select from %s) w', array_to_string(v_parts.o_names, ' union all select from '));
+    v_planned_each_time := format('execute %L using $1;', concat_ws(' ', v_with, v_from));
+    v_planned_once := concat_ws(' ', v_with, 'into v_rows', v_from) || ';';
     v_write := format($f$  if $2 then
     -- All of them new: if one is not, the whole is tried again as rows that may be there.
-    %1$s;
+    %s;
   else
-%2$s%7$s    -- The plan for a small table would be kept while it grows.
-    if pg_catalog.pg_relation_size(%3$s) operator(pg_catalog.<) %4$s then
-      execute %5$L using $1;
+%s%s%s  end if;
+$f$, v_parts.o_insert, v_parts.o_present, v_parts.o_in_order, case when v_partitioned then format(E'    %s\n', v_planned_each_time) else
+      -- A plan is kept while the table grows, and that for a small table would read all of it: so a small one has a plan each time, and one of its own for a single row.
+      format($f$    if pg_catalog.pg_relation_size(%s) operator(pg_catalog.>=) %s then
+      %s
+    elsif %s operator(pg_catalog.=) 1 then
+      %s
     else
-      %6$s;
+      %s
     end if;
-  end if;
-$f$, v_parts.o_insert, v_parts.o_present, p_entity.relation::oid, c_large, concat_ws(' ', v_with, v_from), concat_ws(' ', v_with, 'into v_rows', v_from), v_parts.o_in_order);
+$f$, p_entity.relation::oid, c_large, v_planned_once, v_parts.o_count, replace(v_planned_once, v_parts.o_from, left(v_parts.o_from, -3) || ' limit 1) u'), v_planned_each_time) end);
   end if;
   return next format($f$create or replace function rowferry.%1$I(
   p_columns text[],

@@ -10,7 +10,8 @@ language plpgsql
 set search_path = pg_catalog, pg_temp
 as $$
 declare
-  v_entity rowferry.entities;
+  v_entity text;
+  v_cycle integer;
   v_section_hops smallint;
   v_hops smallint := 1;
   v_step text;
@@ -22,11 +23,12 @@ declare
   v_together integer[];
   v_done integer[];
   -- Before PostgreSQL 18 a deferred trigger has the rights of whoever makes it fire: with tables of several owners, each fires its own.
-  v_each boolean := current_setting('server_version_num')::integer < 180000 and (
+  v_many boolean := cardinality(p_sections) > 1;
+  v_each boolean := v_many and current_setting('server_version_num')::integer < 180000 and (
     select count(distinct c.relowner) > 1
     from generate_subscripts(p_sections, 1) i join rowferry.entities e on e.name = (p_sections[i]).entity join pg_class c on c.oid = e.relation);
 begin
-  if (select count(distinct (p_sections[i]).entity) from generate_subscripts(p_sections, 1) i) < cardinality(p_sections) then
+  if v_many and (select count(distinct (p_sections[i]).entity) from generate_subscripts(p_sections, 1) i) < cardinality(p_sections) then
     p_sections := rowferry._joined(p_sections);
   end if;
   foreach v_step in array case when p_deletes_first then array['delete', 'apply'] else array['apply', 'delete'] end loop
@@ -35,13 +37,14 @@ begin
       v_asked := v_asked or (p_sections[i]).asked is not null;
       v_index := case v_step when 'apply' then i else cardinality(p_sections) + 1 - i end;
       continue when v_index = any (v_done) or case v_step when 'apply' then (p_sections[v_index]).keys is null else (p_sections[v_index]).gone is null end;
-      select e.* into v_entity from rowferry.entities e where e.name = (p_sections[v_index]).entity;
+      v_entity := (p_sections[v_index]).entity;
       v_section_hops := coalesce((p_sections[v_index]).hops, 0) + 1;
       v_together := null;
-      if v_entity.cycle is not null then
+      v_cycle := case when v_many then (select e.cycle from rowferry.entities e where e.name = v_entity) end;
+      if v_cycle is not null then
         select array_agg(s), max(coalesce((p_sections[s]).hops, 0) + 1) into v_together, v_section_hops
         from generate_subscripts(p_sections, 1) s
-        join rowferry.entities e on e.name = (p_sections[s]).entity and e.cycle = v_entity.cycle
+        join rowferry.entities e on e.name = (p_sections[s]).entity and e.cycle = v_cycle
         where case v_step when 'apply' then (p_sections[s]).keys else (p_sections[s]).gone end is not null;
       end if;
       if v_hops <> v_section_hops then
@@ -51,7 +54,7 @@ begin
       perform set_config('rowferry.applying', 'on', true);  -- a trigger may have turned it off
       if cardinality(v_together) > 1 then
         v_done := v_done || v_together;
-        perform rowferry._write_cycle(v_entity.cycle, p_sections, v_together, v_step = 'delete', p_in_order);
+        perform rowferry._write_cycle(v_cycle, p_sections, v_together, v_step = 'delete', p_in_order);
       elsif v_step = 'apply' then
         v_section := p_sections[v_index];
         v_aside := null;
@@ -60,10 +63,10 @@ begin
           v_section := v_ordered.o_section;
           v_aside := v_ordered.o_aside;
         end if;
-        execute format('select rowferry.%I($1, $2, $3)', rowferry._object_name('apply_', v_entity.name))
+        execute format('select rowferry.%I($1, $2, $3)', rowferry._object_name('apply_', v_entity))
         using v_section.column_values, coalesce(v_section.created, false), v_aside;
       else
-        execute format('select rowferry.%I($1)', rowferry._object_name('delete_', v_entity.name)) using (p_sections[v_index]).gone;
+        execute format('select rowferry.%I($1)', rowferry._object_name('delete_', v_entity)) using (p_sections[v_index]).gone;
       end if;
       perform rowferry._left_nothing();
       if v_each then

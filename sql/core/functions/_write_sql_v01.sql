@@ -2,7 +2,7 @@
 -- which is o_path where triggers run. PL/pgSQL: o_check stands before any write, o_present before one of rows that may be there, o_after behind; o_in_order updates rows whose unique
 -- values change, one by one in their order, and before takes those of the rows away that $3 names under a column. SQL: o_insert is the statement for new rows alone; o_ctes, of which
 -- o_names have to be read, update what is there and insert what is not, as parts of one statement, since a foreign key of a table to itself, or of a cycle, is looked at at its end.
--- With a handler there are none, and o_call is what takes their place. o_delete and o_within, those of its rows that are in the filter, are for the record_ids p_keys.
+-- o_from are the rows, o_count is how many they are. With a handler there are none, and o_call is what takes their place. o_delete and o_within, those of its rows that are in the filter, are for the record_ids p_keys.
 -- A row is updated once. What others would notice is set only where it differs: the columns of unique indexes (to set one locks out new children of the row), and those that a
 -- trigger of the user's waits for (update of). Parameters go by number: their names may be those of columns.
 create or replace function rowferry._write_sql(
@@ -17,6 +17,8 @@ create or replace function rowferry._write_sql(
   out o_insert text,
   out o_ctes text[],
   out o_names text[],
+  out o_from text,
+  out o_count text,
   out o_call text,
   out o_delete text,
   out o_within text,
@@ -46,9 +48,7 @@ declare
       join pg_attribute a on a.attrelid = t.tgrelid and a.attnum = any (t.tgattr::smallint[])
       group by a.attname
     ) w);
-  v_from text;
   v_key_join text;
-  v_count text;
   v_columns text;
   v_selected text;
   v_lossy text;
@@ -116,7 +116,7 @@ begin
     (select format('pg_catalog.concat(%s)', string_agg(format('case when %s then 1 else 0 end', s.differs), ', ' order by s.number)) from sets s where s.number > 0),
     (select format('update %s t set %s where ', v_only, string_agg(s.set, ', ' order by s.number)) from sets s) || string_agg(format('t.%I operator(pg_catalog.=) %s', c.local, c.value), ' and ')
       filter (where c.key_position is not null) || (select ' and (' || string_agg(s.differs, ' or ' order by s.number) || ')' from sets s where s.is_unique)
-  into v_from, v_key_join, v_count, v_columns, v_selected, v_lossy, v_lossy_from, v_fixed, v_fixed_hint, v_plain_set, v_plain_differs, v_units, v_mask,
+  into o_from, v_key_join, o_count, v_columns, v_selected, v_lossy, v_lossy_from, v_fixed, v_fixed_hint, v_plain_set, v_plain_differs, v_units, v_mask,
     v_one_by_one
   from columns c;
 
@@ -128,7 +128,7 @@ begin
       hint = %L;
   end if;
   perform pg_catalog.set_config('search_path', %L, true);
-$f$, v_only, v_from, v_key_join, v_within, format('There only rows of %s with %s are kept in sync: change the row, here or there, or give the change up: select rowferry.skip(id, reason);',
+$f$, v_only, o_from, v_key_join, v_within, format('There only rows of %s with %s are kept in sync: change the row, here or there, or give the change up: select rowferry.skip(id, reason);',
     p_entity.relation, p_entity.filter), o_path) end;
 
   select string_agg(format('t.%I operator(pg_catalog.=) k.k%s', c.local, c.key_position), ' and ' order by c.key_position) into v_keys_join
@@ -167,7 +167,7 @@ $f$, v_only, v_from, v_key_join, v_within, format('There only rows of %s with %s
   end if;
 $f$, v_sent_keys, v_sent_keys_from,
       rowferry._rows_of_sql(p_entity, format(E'select array[\n    %s]\n  from %I.%I(array(select ', v_values, v_inbound[1], v_inbound[2]), format(' from %s)) i', v_sent_from)),
-      v_written_keys, v_from, format('There %s must return each record once, under its key.', p_entity.inbound));
+      v_written_keys, o_from, format('There %s must return each record once, under its key.', p_entity.inbound));
   end if;
   if v_lossy is not null then
     o_check := o_check || format($f$  if exists (select from %s where %s) then
@@ -189,8 +189,8 @@ $f$, v_lossy_from, v_lossy, format('Give the column there the type that it has h
     raise exception using errcode = 'RF029', message = 'the function that applies rows on the other node has left one out',
       hint = %L;
   end if;
-$f$, rowferry._rows_of_sql(p_entity, format('select %I.%I(array(select ', v_handler[1], v_handler[2]), format(' from %s))', v_from)),
-      v_from, v_only, v_key_join, format('There %s must leave a row of %s for each that it was given.', p_entity.on_apply, p_entity.relation));
+$f$, rowferry._rows_of_sql(p_entity, format('select %I.%I(array(select ', v_handler[1], v_handler[2]), format(' from %s))', o_from)),
+      o_from, v_only, v_key_join, format('There %s must leave a row of %s for each that it was given.', p_entity.on_apply, p_entity.relation));
     return;
   end if;
 
@@ -200,7 +200,7 @@ $f$, rowferry._rows_of_sql(p_entity, format('select %I.%I(array(select ', v_hand
     raise exception using errcode = '428C9', message = 'a column that is always generated as identity on the other node cannot be updated there',
       hint = %L;
   end if;
-$f$, v_only, v_from, v_key_join, v_fixed, v_fixed_hint);
+$f$, v_only, o_from, v_key_join, v_fixed, v_fixed_hint);
   end if;
   if v_one_by_one is not null then
     -- Over an index also where the table was small when this was planned.
@@ -216,12 +216,12 @@ $f$, (select string_agg(format($f$    if $3 operator(pg_catalog.?) %1$L then
       execute %2$L using array(select pg_catalog.jsonb_array_elements_text($3 operator(pg_catalog.->) %1$L));
     end if;
 $f$, a.local, format('update %s t set %I = null from %s where %s', v_only, a.local, rowferry._keys_sql(p_entity, '$1'), v_keys_join)), '')
-      from (select distinct s.local from rowferry._aside_columns(p_entity) s) a), v_from, v_one_by_one);
+      from (select distinct s.local from rowferry._aside_columns(p_entity) s) a), o_from, v_one_by_one);
   end if;
-  o_insert := format('insert into %s (%s) overriding system value select %s from %s', p_entity.relation, v_columns, v_selected, v_from);
+  o_insert := format('insert into %s (%s) overriding system value select %s from %s', p_entity.relation, v_columns, v_selected, o_from);
   if v_units is not null then
     -- Which units differ in any row: an update for the others need not look at the rows.
-    o_ctes := array[format('%s as materialized (select distinct %s from %s join %s t on %s)', v_name, v_mask, v_from, v_only, v_key_join)];
+    o_ctes := array[format('%s as materialized (select distinct %s from %s join %s t on %s)', v_name, v_mask, o_from, v_only, v_key_join)];
   end if;
   -- One update for each subset of the units, of which few occur; for none, where anything else differs.
   for v_part in
@@ -232,14 +232,14 @@ $f$, a.local, format('update %s t set %I = null from %s where %s', v_only, a.loc
   loop
     continue when v_part.set = '' and v_plain_set is null;
     o_names := o_names || format('%s_%s', v_name, 1 + coalesce(cardinality(o_names), 0));
-    o_ctes := o_ctes || format('%s as (update %s t set %s from %s where %s returning 1)', o_names[cardinality(o_names)], v_only, concat_ws(', ', v_plain_set, nullif(v_part.set, '')), v_from,
+    o_ctes := o_ctes || format('%s as (update %s t set %s from %s where %s returning 1)', o_names[cardinality(o_names)], v_only, concat_ws(', ', v_plain_set, nullif(v_part.set, '')), o_from,
       concat_ws(' and ', v_key_join,
         case when v_units is not null then format('%L operator(pg_catalog.=) any (array(select m from %s w (m))) and %s operator(pg_catalog.=) %1$L', v_part.mask, v_name, v_mask) end,
         case when v_part.set = '' then v_plain_differs end));
   end loop;
   -- Where all were there and have changed, as mostly, no key is looked for again.
   o_ctes := o_ctes || format('%s_0 as (%s where %s operator(pg_catalog.<) %s and not exists (select from %s t where %s) returning 1)', v_name, o_insert,
-    coalesce((select string_agg(format('(select count(*) from %s)', n), ' operator(pg_catalog.+) ') from unnest(o_names) n), '0'), v_count, v_only, v_key_join);
+    coalesce((select string_agg(format('(select count(*) from %s)', n), ' operator(pg_catalog.+) ') from unnest(o_names) n), '0'), o_count, v_only, v_key_join);
   o_names := o_names || format('%s_0', v_name);
 end
 $function$;
