@@ -1,5 +1,6 @@
 """Tables whose foreign keys form a cycle and cannot be deferred: their rows are written by one statement."""
 
+import psycopg
 import pytest
 
 from harness import Node, Nodes
@@ -224,6 +225,12 @@ def test_a_cycle_is_written_with_the_rights_of_its_owner(nodes: Nodes) -> None:
     [found] = nodes.billing.sql("select proowner::regrole::text as owner, proacl::text as rights from pg_proc where proname = 'cycle_person'")
     assert found["owner"] == owner[1:-1]
     assert found["rights"] == "{%s=X/%s,rowferry_owner=X/%s}" % (3 * (found["owner"],))
+    nodes.billing.sql("alter function rowferry.cycle_person security invoker")
+    with pytest.raises(psycopg.Error, match="this function must be security definer"):
+        nodes.billing.sql("set role rowferry_owner; select rowferry.cycle_person(null, false, null, '{}')")
+    nodes.billing.sql("alter table theirs.shop rename to sold; create table theirs.shop (like theirs.sold)")
+    with pytest.raises(psycopg.Error, match="the name of the table means another table now"):
+        nodes.billing.sql("alter function rowferry.cycle_person security definer; set role rowferry_owner; select rowferry.cycle_person(null, false, null, '{}')")
 
 
 def test_children_of_a_cycle_come_after_it_whatever_its_constraints_and_names(nodes: Nodes) -> None:

@@ -61,6 +61,8 @@ def upgrade() -> None:
             "functions/_lost_in_cascade_v01.sql",
             "functions/_with_rows_v01.sql",
             "functions/_needed_v01.sql",
+            "functions/_needs_of_v01.sql",
+            "functions/_unmet_v01.sql",
             "functions/_apply_attempt_v01.sql",
             "functions/_by_hops_v01.sql",
             "functions/_schema_apart_v01.sql",

@@ -56,6 +56,7 @@ declare
   v_key text;
   v_context text;
   v_in_order constant boolean := p_needs <> '[]';
+  v_needs jsonb;
   v_busy jsonb;
   v_resource jsonb;  -- the first error of a kind that may be the server's, not a table's
 begin
@@ -147,13 +148,17 @@ begin
       continue;
     end if;
 
-    v_attempt := rowferry._apply_attempt(p_peer, array[v_section] || rowferry._needed(array[v_section], p_sections, p_needs), p_heard, p_known, false, v_good, v_in_order, p_needs);
+    v_needs := case when v_in_order then rowferry._needs_of(v_section, p_needs) else '[]' end;
+    v_attempt := rowferry._apply_attempt(p_peer, array[v_section] || rowferry._needed(array[v_section], p_sections, v_needs), p_heard, p_known, false, v_good, v_in_order, v_needs);
     v_tries := v_tries + v_attempt.o_tries;
     if v_attempt.o_error is null then
       o_conflicts := o_conflicts || v_attempt.o_conflicts;
       v_busy := rowferry._entries_of(v_section, v_attempt.o_busy);
       o_left := o_left || v_busy;
       o_applied := o_applied + rowferry._record_count(array[v_section]) - jsonb_array_length(v_busy);
+      if v_in_order then
+        p_needs := rowferry._unmet(p_needs, v_section, v_needs);
+      end if;
       v_good := null;
       continue;
     end if;

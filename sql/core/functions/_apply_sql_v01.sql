@@ -52,7 +52,7 @@ $f$, p_entity.relation::oid, c_large, v_planned_once, v_parts.o_count, replace(v
   return next format($f$create or replace function rowferry.%1$I(
   p_columns text[],
   p_created boolean,
-  p_aside jsonb
+  p_aside jsonb default null
 )
 returns void
 %2$s%3$sbegin

@@ -41,6 +41,8 @@ drop function rowferry._differing_types(text, text[]);
 drop function rowferry._schema_apart(text, rowferry._section);
 drop function rowferry._by_hops(rowferry._section);
 drop function rowferry._apply_attempt(text, rowferry._section[], int8multirange, int8multirange, boolean, integer, boolean, jsonb);
+drop function rowferry._unmet(jsonb, rowferry._section, jsonb);
+drop function rowferry._needs_of(rowferry._section, jsonb);
 drop function rowferry._needed(rowferry._section[], rowferry._section[], jsonb);
 drop function rowferry._with_rows(jsonb);
 drop function rowferry._lost_in_cascade(text, bigint, int8multirange);
