@@ -16,7 +16,7 @@ from rowferry import embedded
 
 os.environ.setdefault("HYPOTHESIS_STORAGE_DIRECTORY", str(REPO / ".pytest_cache" / "hypothesis"))
 
-SETTINGS = {"fsync": "off", "max_connections": "60", "deadlock_timeout": "1s", "shared_buffers": "32MB"}
+SETTINGS = {"fsync": "off", "max_connections": "60", "deadlock_timeout": "1s", "shared_buffers": "32MB", "max_wal_size": "256MB"}
 NUMBERS = itertools.count(1)
 
 # A database is 400 files, and each test makes two: on a disk, making these files is a third of all the time that the tests take.
