@@ -19,12 +19,13 @@ os.environ.setdefault("HYPOTHESIS_STORAGE_DIRECTORY", str(REPO / ".pytest_cache"
 SETTINGS = {"fsync": "off", "max_connections": "60", "deadlock_timeout": "1s", "shared_buffers": "32MB", "max_wal_size": "256MB"}
 NUMBERS = itertools.count(1)
 
-# A database is 400 files, and each test makes two: on a disk, making these files is a third of all the time that the tests take.
+# A database is 400 files, and each test makes two: on a disk this takes a third of the time of all tests.
 MEMORY = Path("/dev/shm")
 FOLDER = MEMORY if MEMORY.is_dir() and shutil.disk_usage(MEMORY).free >= 8 * 2**30 else Path("/tmp")
 
-# What CI runs where: the whole suite on one version of PostgreSQL, the tests of rights on every version, on the oldest one the smoke tests too,
-# and on a second one CATALOG: what reads the catalog, or the text of a view or an expression, which versions spell otherwise.
+# What CI runs where: the whole suite on one version of PostgreSQL, the tests of rights on every version, on the oldest one
+# the smoke tests too, and on a second one CATALOG: what reads the catalog, or the text of a view or an expression, which
+# versions spell otherwise.
 CATALOG = [
     "attach",
     "attach_names",
