@@ -107,8 +107,8 @@ MUTANTS = {
     "applied rows are captured": Mutant(
         (("_mark_applying", "array_agg(k)", "'{}'::text[]"), ("_mark_applying", "if p_sections is null then", "if false then"))
     ),
-    "rows of the peer set off the users' triggers": Mutant((("is_applying", "return exists (", "return false and exists ("),)),
-    "a setting silences the users' triggers": Mutant((("is_applying", "return exists (", "return true or exists ("),)),
+    "rows of the peer set off the users' triggers": Mutant((("is_applying", "return found;", "return false;"),)),
+    "a setting silences the users' triggers": Mutant((("is_applying", "return found;", "return true;"),)),
     "triggers are not guarded": Mutant(
         (("_guards_sql", "p_entity.trigger_rule = 'guard' and", "false and"),),
         budget=None,

@@ -8,9 +8,9 @@ stable
 security definer
 as $$
 begin
-  return exists (
-    select from rowferry.applying a
-    where a.transaction_id operator(pg_catalog.=) pg_catalog.pg_current_xact_id_if_assigned() and a.entity_id operator(pg_catalog.=) 0);
+  perform from rowferry.applying a
+  where a.transaction_id operator(pg_catalog.=) pg_catalog.pg_current_xact_id_if_assigned() and a.entity_id operator(pg_catalog.=) 0;
+  return found;
 end
 $$;
 comment on function rowferry.is_applying() is 'Whether this transaction is writing rows of a peer just now: true for triggers and functions that run for such a row, false for all else. No setting can make it true.';
