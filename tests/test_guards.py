@@ -65,7 +65,7 @@ def attach(nodes: Nodes, options: str = "") -> None:
         node.sql(f"select rowferry.attach('notes'{options})")
 
 
-@pytest.mark.case(98)
+@pytest.mark.case(98, 140)
 def test_a_row_keeps_the_time_at_which_its_user_changed_it(nodes: Nodes) -> None:
     for node in nodes:
         node.sql("""
@@ -84,7 +84,7 @@ def test_a_row_keeps_the_time_at_which_its_user_changed_it(nodes: Nodes) -> None
     assert waiting(nodes.crm) + waiting(nodes.billing) == []
 
 
-@pytest.mark.case(48)
+@pytest.mark.case(48, 140)
 def test_an_order_takes_from_the_stock_once_and_is_logged_once(nodes: Nodes) -> None:
     for node in nodes:
         node.sql("""
@@ -109,6 +109,7 @@ def test_an_order_takes_from_the_stock_once_and_is_logged_once(nodes: Nodes) -> 
     assert len(assert_equal(nodes, "orders")) == len(assert_equal(nodes, "order_log")) == 2
 
 
+@pytest.mark.case(140)
 def test_each_node_counts_for_itself_with_an_always_trigger_and_a_column_that_does_not_travel(nodes: Nodes) -> None:
     for node in nodes:
         node.sql("""
@@ -132,6 +133,7 @@ def test_each_node_counts_for_itself_with_an_always_trigger_and_a_column_that_do
     assert assert_equal(nodes, "accounts") == ["(1,a,2)", "(2,b,1)"]
 
 
+@pytest.mark.case(142)
 def test_no_setting_silences_a_trigger_and_no_right_is_needed_to_write(notes: Nodes) -> None:
     attacker = role(notes.crm)
     notes.crm.sql(f"""
@@ -210,6 +212,7 @@ KINDS = {
 
 
 @pytest.mark.parametrize("kind", KINDS.values(), ids=KINDS)
+@pytest.mark.case(140, 141)
 def test_a_trigger_of_any_kind_runs_for_users_and_not_for_rows_of_the_peer(notes: Nodes, kind: str) -> None:
     notes.crm.sql(kind)
     before = triggers(notes.crm)
@@ -294,6 +297,7 @@ SPLIT = """
     alter table split_1 enable trigger off;"""
 
 
+@pytest.mark.case(141)
 def test_detach_gives_back_whatever_triggers_there_were(notes: Nodes) -> None:
     node = notes.crm
     node.sql(f"{ZOO} {SPLIT}")
@@ -425,6 +429,7 @@ LATER = {
 
 
 @pytest.mark.parametrize(("change", "problem"), LATER.values(), ids=LATER)
+@pytest.mark.case(143)
 def test_check_names_triggers_that_were_made_or_altered_since_with_the_line_that_mends_it(
     notes: Nodes, change: str, problem: str | None
 ) -> None:
@@ -465,6 +470,7 @@ def test_who_may_not_execute_a_triggers_function_is_told_so(notes: Nodes) -> Non
     assert triggers(node) == before
 
 
+@pytest.mark.case(141)
 def test_a_partition_that_has_left_gets_its_trigger_back(notes: Nodes) -> None:
     node = notes.crm
     node.sql(SPLIT)
@@ -512,6 +518,7 @@ def test_a_restored_dump_has_its_triggers_and_their_guards(notes: Nodes) -> None
         Node("crm", server, "postgres").sql(f"drop database {there.database} with (force)")
 
 
+@pytest.mark.case(141)
 def test_a_change_of_a_trigger_that_is_not_its_guard_stops_attach(notes: Nodes) -> None:
     """It is looked at when all is done."""
     node = notes.crm
