@@ -450,24 +450,25 @@ def test_who_may_not_execute_a_triggers_function_is_told_so(notes: Nodes) -> Non
     node = notes.crm
     owner, dba = role(node), role(node)
     node.sql(f"""
-        create trigger t after insert on notes for each row execute function see();
-        alter table notes owner to {owner}; grant {owner}, rowferry_owner to {dba}; grant usage on schema public to {dba};
-        revoke execute on function see() from public""")
-    before = triggers(node)
+        create schema hidden; create function hidden.see() returns trigger language plpgsql as 'begin return new; end';
+        create trigger t after insert on notes for each row execute function hidden.see();
+        alter table notes owner to {owner}; grant {owner}, rowferry_owner to {dba};
+        revoke execute on function hidden.see() from public""")
+    definition = "select pg_get_triggerdef(oid) as definition from pg_trigger where tgname = 't'"
+    before = node.sql(definition)
     with as_role(node, dba) as session:
         with pytest.raises(psycopg.Error, match="right to execute its function") as caught:
             session.execute("select rowferry.attach('notes')")
         assert caught.value.sqlstate == "42501"
-        hint = str(caught.value.diag.message_hint)
-        assert (
-            hint == f"grant execute on function public.see() to {dba}; or leave the triggers as they are: p_triggers => 'fire'."
-        )
-        assert (triggers(node), node.sql("select name from rowferry.entities")) == (before, [])
-        node.sql(hint.partition(" or")[0])
+        grants = f"grant usage on schema hidden to {dba}; grant execute on function hidden.see() to {dba};"
+        hint = f"{grants} or leave the triggers as they are: p_triggers => 'fire'."
+        assert str(caught.value.diag.message_hint) == hint
+        assert (node.sql(definition), node.sql("select name from rowferry.entities")) == (before, [])
+        node.sql(grants)
         session.execute("select rowferry.attach('notes')")
-        assert guarded(node) == {"t"}
+        assert GUARD in node.sql(definition)[0]["definition"]
         session.execute("select rowferry.detach('notes')")
-    assert triggers(node) == before
+    assert node.sql(definition) == before
 
 
 @pytest.mark.case(141)
@@ -565,6 +566,38 @@ def test_a_batch_looks_for_the_work_of_those_triggers_alone_that_run(notes: Node
     assert node.sql(may) == [{"may": True}]
     node.sql("select rowferry.attach('notes')")
     assert node.sql(may) == [{"may": looks}]
+
+
+@pytest.mark.parametrize(
+    ("change", "looks"),
+    [
+        ("select 1", False),
+        ("alter table only split_2 enable trigger off", False),
+        ("alter table split_2 disable trigger everywhere", False),
+        ("alter table split enable always trigger everywhere; select rowferry.attach('split')", True),
+        ("create trigger mine after insert on split_11 for each row execute function see()", True),
+    ],
+)
+def test_a_batch_looks_for_the_work_of_triggers_of_partitions(notes: Nodes, change: str, looks: bool) -> None:
+    node = notes.crm
+    node.sql(f"{SPLIT} select rowferry.attach('split'); {change}")
+    assert node.sql("select rowferry._may_differ('{split}') as may") == [{"may": looks}]
+
+
+def test_a_batch_looks_for_the_work_of_a_copy_that_is_enabled_where_its_original_is_not(notes: Nodes) -> None:
+    node = notes.crm
+    node.sql(SPLIT)
+    node.sql("""
+        alter table split disable trigger everywhere; alter table split_2 enable trigger everywhere;
+        select rowferry.attach('split', p_triggers => 'fire')""")
+    node.sql(
+        "alter table split disable trigger late; alter table split disable trigger of_root;"
+        "alter table split_11 disable trigger one_only"
+    )
+    node.sql("alter table split_1 disable trigger off")
+    assert node.sql("select rowferry._may_differ('{split}') as may") == [{"may": True}]
+    node.sql("alter table split_2 disable trigger everywhere")
+    assert node.sql("select rowferry._may_differ('{split}') as may") == [{"may": False}]
 
 
 def test_what_a_person_writes_with_a_function_of_rowferrys_is_a_change_made_here(notes: Nodes) -> None:

@@ -13,17 +13,22 @@ declare
   v_trigger record;
   v_copy record;
   v_function regprocedure;
+  v_schema regnamespace;
+  v_grants text;
   v_definition text;
   v_extension text;
 begin
   for v_trigger in
     select u.* from rowferry._users_triggers(p_entity.relation) u where u.id = u.root and u.guarded <> (v_guard and u.enabled in ('O', 'D'))
   loop
-    v_function := (select t.tgfoid from pg_trigger t where t.oid = v_trigger.id);
-    if not has_function_privilege(v_function, 'execute') then
+    select p.oid, p.pronamespace into v_function, v_schema from pg_trigger t join pg_proc p on p.oid = t.tgfoid where t.oid = v_trigger.id;
+    v_grants := concat_ws(' ',
+      case when not has_schema_privilege(v_schema, 'usage') then format('grant usage on schema %s to %I;', v_schema, current_user) end,
+      case when not has_function_privilege(v_function, 'execute') then format('grant execute on function %s to %I;', v_function, current_user) end);
+    if v_grants <> '' then
       raise exception using errcode = '42501', message = 'to guard a trigger, or to take its guard away, needs the right to execute its function', detail = format('Trigger %s on %s calls %s.',
           v_trigger.name, v_trigger.relation, v_function),
-        hint = format('grant execute on function %s to %I;', v_function, current_user) || case when not v_trigger.guarded then ' or leave the triggers as they are: p_triggers => ''fire''.' else '' end;
+        hint = v_grants || case when not v_trigger.guarded then ' or leave the triggers as they are: p_triggers => ''fire''.' else '' end;
     end if;
     select case when v_trigger.guarded then f.o_without else f.o_with end into v_definition from rowferry._guard_forms(v_trigger.definition) f;
     if v_trigger.constraint_name is null then

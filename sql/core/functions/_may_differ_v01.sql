@@ -53,7 +53,11 @@ begin
       where i.oid <> 0
     )
     select exists (
-        select from written w join pg_trigger t on t.tgrelid = w.relation where rowferry._runs_for_peer(t)
+        -- A copy in a partition that is enabled as its original is says nothing new.
+        select
+        from written w
+        join pg_trigger t on t.tgrelid = w.relation
+        where case when t.tgparentid = 0 or t.tgenabled <> (select o.tgenabled from pg_trigger o where o.oid = t.tgparentid) then rowferry._runs_for_peer(t) end
       ) or exists (
         select from written w join pg_class c on c.oid = w.relation where c.relhasrules
       ) or exists (

@@ -1,4 +1,4 @@
--- Whether a trigger of the users' runs for rows of a peer too: it is ENABLE ALWAYS, or has no guard. Asked for each batch, hence only what depends on is_applying() is looked at in full.
+-- Whether a trigger of the users' runs for rows of a peer too: it is ENABLE ALWAYS, or has no guard. Asked for each batch, hence only what depends on is_applying(), or is a copy, is looked at in full.
 create or replace function rowferry._runs_for_peer(
   p_trigger pg_trigger
 )
@@ -18,7 +18,7 @@ begin
   -- Before PostgreSQL 15 the copies of a trigger in partitions are internal, as are those of foreign keys.
   if v_function.pronamespace = 'rowferry'::regnamespace or p_trigger.tgisinternal and v_function.proname ^@ 'RI_FKey_' then
     return false;
-  elsif not exists (
+  elsif p_trigger.tgparentid = 0 and not exists (  -- a copy in a partition has no dependency of its own
     select from pg_depend d
     where d.classid = 'pg_trigger'::regclass and d.objid = p_trigger.oid and d.refclassid = 'pg_proc'::regclass and d.refobjid = 'rowferry.is_applying()'::regprocedure) then
     return true;
