@@ -71,7 +71,7 @@ def found_by_pgspot(script: str) -> Iterator[str]:
     for statement in parse_sql(script):
         pgspot.visitors.SQLVisitor(state)(statement)
     for finding in found:
-        function = re.match(r"PS005 rowferry\.(\w+)\(", finding)
+        function = re.match(r"PS00[35] rowferry\.(\w+)\(", finding)
         if not function or function[1] not in WITHOUT_SEARCH_PATH:
             yield finding
 
