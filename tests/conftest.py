@@ -50,6 +50,7 @@ SECURITY = [
     "catalog",
     "deferred_triggers",
     "filter_pinned",
+    "guards",
     "hostile_settings",
     "installation_rights",
     "left_behind",
