@@ -49,6 +49,7 @@ SECURITY = [
     "catalog",
     "deferred_triggers",
     "filter_pinned",
+    "guards",
     "hostile_settings",
     "installation_rights",
     "left_behind",

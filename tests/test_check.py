@@ -351,14 +351,16 @@ BADLY: dict[str, Bad] = {
         "warning",
         "public.users",
         "trigger same (before update for each row) has no like on billing",
-        "create trigger same before update on users for each row execute function suppress_redundant_updates_trigger()",
+        "create trigger same before update on users for each row execute function suppress_redundant_updates_trigger();"
+        "alter table users enable always trigger same",
     ),
     "a trigger that only the peer has": Bad(
         "warning",
         "public.users",
         "trigger same (before update for each row) has no like here",
         "select 1",
-        "create trigger same before update on users for each row execute function suppress_redundant_updates_trigger()",
+        "create trigger same before update on users for each row execute function suppress_redundant_updates_trigger();"
+        "alter table users enable always trigger same",
     ),
     "sequences in one range": Bad(
         "warning",

@@ -69,7 +69,8 @@ def test_refused_deletes_are_found_among_thousands(nodes: Nodes) -> None:
     nodes.crm.sql("insert into notes select n from generate_series(1, 3000) n; select rowferry.set_breaker('notes', null)")
     sync(*nodes)
     nodes.billing.sql(
-        f"{REFUSE} create trigger refuse before delete on notes for each row when (mod(old.id, 19) = 0) execute function refuse()"
+        f"{REFUSE} create trigger refuse before delete on notes"
+        " for each row when (mod(old.id, 19) = 0) execute function refuse(); alter table notes enable always trigger refuse"
     )
     nodes.crm.sql("delete from notes")
     exchanged(nodes, lambda: rows(nodes.billing, "select count(*) from notes") == ["(157)"], 30)
@@ -86,7 +87,7 @@ def test_rows_that_a_deferred_trigger_refuses_are_found_among_thousands(nodes: N
         node.sql("create table notes (id integer primary key); select rowferry.attach('notes')")
     nodes.billing.sql(
         f"{REFUSE} create constraint trigger refuse after insert on notes deferrable initially deferred"
-        " for each row when (mod(new.id, 300) = 0) execute function refuse()"
+        " for each row when (mod(new.id, 300) = 0) execute function refuse(); alter table notes enable always trigger refuse"
     )
     nodes.crm.sql("insert into notes select n from generate_series(1, 3000) n")
     exchanged(nodes, lambda: rows(nodes.billing, "select count(*) from notes") == ["(2990)"], 30)

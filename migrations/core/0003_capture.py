@@ -10,6 +10,14 @@ def upgrade() -> None:
     sqlfile.run_all(
         [
             "revisions/as_owner.sql",
+            "functions/is_applying_v01.sql",
+            "functions/_guard_v01.sql",
+            "functions/_is_guarded_v01.sql",
+            "functions/_guard_forms_v01.sql",
+            "functions/_runs_for_peer_v01.sql",
+            "functions/_users_triggers_v01.sql",
+            "functions/_guards_sql_v01.sql",
+            "functions/_set_guards_v01.sql",
             "functions/_object_name_v01.sql",
             "functions/_schema_and_name_v01.sql",
             "functions/_users_function_v01.sql",

@@ -22,6 +22,7 @@ def upgrade() -> None:
             "functions/_check_functions_v01.sql",
             "functions/_check_rights_v01.sql",
             "functions/_check_tables_v01.sql",
+            "functions/_check_triggers_v01.sql",
             "functions/_check_server_v01.sql",
             "functions/_may_draw_v01.sql",
             "functions/_check_peer_v01.sql",

@@ -107,6 +107,13 @@ MUTANTS = {
     "applied rows are captured": Mutant(
         (("_mark_applying", "array_agg(k)", "'{}'::text[]"), ("_mark_applying", "if p_sections is null then", "if false then"))
     ),
+    "rows of the peer set off the users' triggers": Mutant((("is_applying", "return found;", "return false;"),)),
+    "a setting silences the users' triggers": Mutant((("is_applying", "return found;", "return true;"),)),
+    "triggers are not guarded": Mutant(
+        (("_guards_sql", "p_entity.trigger_rule = 'guard' and", "false and"),),
+        budget=None,
+        why="tables are attached before: test_an_order_takes_from_the_stock_once_and_is_logged_once",
+    ),
     "the search for events begins behind open transactions": Mutant(
         (("_move_first", "p_link.horizon_xid <= pg_snapshot_xmin(pg_current_snapshot())", "p_link.horizon_xid is not null"),),
         budget=None,

@@ -30,7 +30,8 @@ begin
         (9, 'p_filter_left', p_entity.filter_left, 'delete'),
         (10, 'p_outbound', p_entity.outbound, null),
         (11, 'p_inbound', p_entity.inbound, null),
-        (12, 'p_on_apply', p_entity.on_apply, null)) o (ord, name, value, usual)
+        (12, 'p_on_apply', p_entity.on_apply, null),
+        (13, 'p_triggers', p_entity.trigger_rule, 'guard')) o (ord, name, value, usual)
       where o.value is distinct from o.usual))
     || case when (p_entity.breaker_share, p_entity.breaker_rows) is distinct from (0.5::real, 100)
       then format(' select * from rowferry.set_breaker(%L, %L, %s);', p_entity.name, p_entity.breaker_share, p_entity.breaker_rows) else '' end;

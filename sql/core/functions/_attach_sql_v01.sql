@@ -39,7 +39,8 @@ begin
       (19, 'filter_left', p_entity.filter_left),
       (20, 'outbound', p_entity.outbound),
       (21, 'inbound', p_entity.inbound),
-      (22, 'on_apply', p_entity.on_apply)
+      (22, 'on_apply', p_entity.on_apply),
+      (23, 'trigger_rule', p_entity.trigger_rule)
     ) c (ord, name, value));
   if p_entity.direction <> 'receive' then
     return next rowferry._capture_sql(p_entity);

@@ -171,9 +171,9 @@ begin
   from foreign_keys f
   where not exists (select from foreign_keys o where o.entity = f.entity and o.side <> f.side and o.what = f.what)
   union all
-  select 'warning', t.relation, format('trigger %s (%s) has no like %s: what it changes happens on one node, and goes to the other as a consequence',
+  select 'warning', t.relation, format('trigger %s (%s) has no like %s: it runs for rows of the other node too, and what it changes goes back as a consequence',
       t.name, t.what, case t.side when 'mine' then 'on ' || p_peer else 'here' end),
-    'Give both nodes a trigger that does the same, or neither.'
+    'Give both nodes a trigger that does the same, or let it run for changes of its own node alone: alter table .. enable trigger ..; then attach() the table again.'
   from triggers t
   where not exists (select from triggers o where o.entity = t.entity and o.side <> t.side and o.what = t.what)
   union all

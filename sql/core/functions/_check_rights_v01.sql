@@ -49,7 +49,11 @@ as $$
   union all
   select 'error', p.oid::regprocedure::text, 'everybody may execute it', format('revoke execute on function %s from public;', p.oid::regprocedure)
   from pg_proc p
-  where p.pronamespace = 'rowferry'::regnamespace and has_function_privilege('public', p.oid, 'execute')
+  where p.pronamespace = 'rowferry'::regnamespace and p.proname <> 'is_applying' and has_function_privilege('public', p.oid, 'execute')
+  union all
+  select 'error', p.oid::regprocedure::text, 'not everybody may execute it: users cannot write tables that have triggers', format('grant execute on function %s to public;', p.oid::regprocedure)
+  from pg_proc p
+  where p.pronamespace = 'rowferry'::regnamespace and p.proname = 'is_applying' and not has_function_privilege('public', p.oid, 'execute')
   union all
   select 'error', 'schema rowferry', format('%s may not use it', r.name), format('grant usage on schema rowferry to %s;', r.name)
   from (values ('rowferry_worker'), ('rowferry_viewer'), ('rowferry_operator')) r (name)

@@ -28,6 +28,10 @@ begin
     raise exception using errcode = 'RF013', message = 'no such truncate rule', detail = format('%L.', p_entity.truncate_rule),
       hint = 'refuse, or propagate (TRUNCATE deletes the rows on the other node too, once approved).';
   end if;
+  if p_entity.trigger_rule not in ('guard', 'fire') then
+    raise exception using errcode = 'RF013', message = 'no such rule for triggers', detail = format('%L.', p_entity.trigger_rule),
+      hint = 'guard (a trigger runs for rows of the peer if it is ENABLE ALWAYS) or fire (each does).';
+  end if;
   if p_entity.direction not in ('both', 'send', 'receive') then
     raise exception using errcode = 'RF013', message = 'no such direction', detail = format('%L.', p_entity.direction),
       hint = 'both, send (only this node''s rows go to the peer) or receive (only the peer''s rows come).';

@@ -80,7 +80,7 @@ begin
           concat_ws(' or ', case when t.tgtype & 4 > 0 then 'insert' end, case when t.tgtype & 16 > 0 then 'update' end, case when t.tgtype & 8 > 0 then 'delete' end),
           case when t.tgtype & 1 > 0 then 'for each row' else 'for each statement' end))
         from pg_trigger t
-        where t.tgrelid = v_entity.relation and not t.tgisinternal and not exists (select from pg_proc p where p.oid = t.tgfoid and p.pronamespace = 'rowferry'::regnamespace) and t.tgenabled in ('O', 'A') and t.tgtype & 28 > 0)));
+        where t.tgrelid = v_entity.relation and rowferry._runs_for_peer(t))));
   end loop;
   return jsonb_strip_nulls(jsonb_build_object('after', p_after, 'last', v_last, 'clock', extract(epoch from rowferry._now()), 'server', current_setting('server_version_num')::integer,
     'encoding', getdatabaseencoding(), 'entities', v_entities,

@@ -1,6 +1,7 @@
 -- Takes a table into the sync: select rowferry.attach('public.accounts'). Runs with the caller's rights. With p_dry_run the DDL is returned and not run.
 -- p_columns: a map from entity column to column, or an array; p_key: entity columns of a unique index; p_truncate: refuse or propagate. Called again for a
--- table that has new partitions, it makes these refuse TRUNCATE too; it makes anew those functions of its that would be made otherwise today. Rules: docs/design.md.
+-- table that has new partitions or triggers, it makes the partitions refuse TRUNCATE and guards the triggers; it makes anew those functions of its that would be made otherwise today.
+-- Rules: docs/design.md.
 create or replace function rowferry.attach(
   p_table regclass,
   p_entity text default null,
@@ -16,6 +17,7 @@ create or replace function rowferry.attach(
   p_outbound text default null,
   p_inbound text default null,
   p_on_apply text default null,
+  p_triggers text default 'guard',
   p_dry_run boolean default false
 )
 returns setof text
@@ -49,7 +51,8 @@ begin
       or exists (
         select from (values (p_peer, null, v_entity.peer), (p_conflict_rule, 'newest', v_entity.conflict_rule), (p_orphan_rule, 'hold', v_entity.orphan_rule),
           (p_truncate, 'refuse', v_entity.truncate_rule), (p_direction, 'both', v_entity.direction), (p_filter_left, 'delete', v_entity.filter_left),
-          (p_outbound, null, v_entity.outbound), (p_inbound, null, v_entity.inbound), (p_on_apply, null, v_entity.on_apply)) a (given, usual, kept)
+          (p_outbound, null, v_entity.outbound), (p_inbound, null, v_entity.inbound), (p_on_apply, null, v_entity.on_apply),
+          (p_triggers, 'guard', v_entity.trigger_rule)) a (given, usual, kept)
         where a.given is distinct from a.usual and a.given is distinct from a.kept) then
       raise exception using errcode = 'RF011', message = 'already attached, and otherwise', detail = format('Entity %s is table %s.', v_entity.name, p_table),
         hint = format('To change it, select rowferry.detach(%L); and attach it again; rules also by select rowferry.set_rules(%1$L, ..).', v_entity.name);
@@ -66,11 +69,12 @@ begin
       where (v_entity.relation_name, v_entity.relation_oid) is distinct from (p_table::text, p_table::oid)
       union all select rowferry._triggers_sql(v_entity, p_guard_only => true) union all select rowferry._refresh_sql(v_entity));
   end if;
-  if v_statements is null or v_statements = '{}' then
+  if v_entity.id is null or v_statements = '{}' and not exists (select from rowferry._guards_sql(v_entity)) then
     v_entity := rowferry._plan_entity(p_table, p_entity, p_columns, p_key, p_peer, p_outbound);
     if not p_dry_run then
       -- Planned again under the lock: the table may have changed before it was granted.
-      perform rowferry._lock_table(p_table);
+      perform rowferry._lock_table(p_table, p_triggers = 'guard' and exists (
+        select from rowferry._users_triggers(p_table) u where u.constraint_name is not null or u.extensions <> '{}'));
       v_entity := rowferry._plan_entity(p_table, p_entity, p_columns, p_key, p_peer, p_outbound);
     end if;
     v_entity.conflict_rule := p_conflict_rule;
@@ -84,6 +88,7 @@ begin
     v_entity.filter_left := p_filter_left;
     v_entity.inbound := p_inbound;
     v_entity.on_apply := p_on_apply;
+    v_entity.trigger_rule := p_triggers;
     perform rowferry._check_rules(v_entity);
     perform rowferry._check_trigger_names(v_entity);
     v_statements := array(select rowferry._attach_sql(v_entity));
@@ -95,15 +100,21 @@ begin
       execute v_statement;
     end if;
   end loop;
+  return query select rowferry._set_guards(v_entity, p_dry_run);
   if v_warning is not null then
     raise warning using message = v_warning, hint = 'Update the server to its latest minor version, or use no MERGE on tables that are kept in sync.';
   end if;
   if not p_dry_run then
     return next format('%s: %s is kept in sync with %s, key %s, %s columns', v_entity.name, p_table, v_entity.peer,
       array_to_string(v_entity.key_columns, ', '), cardinality(v_entity.columns));
+    return query
+    select format('%s: trigger %s will not run for rows of %s; if it is to: alter table %s enable always trigger %I; select rowferry.attach(%L);',
+      v_entity.name, u.name, v_entity.peer, u.relation, u.name, p_table)
+    from rowferry._users_triggers(p_table) u
+    where u.id = u.root and u.guarded and u.enabled = 'O';
   end if;
 end
 $$;
-comment on function rowferry.attach(regclass, text, jsonb, text[], text, text, text, text, text, text, text, text, text, text, boolean) is
+comment on function rowferry.attach(regclass, text, jsonb, text[], text, text, text, text, text, text, text, text, text, text, text, boolean) is
   'Keeps a table in sync with the peer. p_dry_run => true returns the DDL instead of running it.';
-revoke all on function rowferry.attach(regclass, text, jsonb, text[], text, text, text, text, text, text, text, text, text, text, boolean) from public;
+revoke all on function rowferry.attach(regclass, text, jsonb, text[], text, text, text, text, text, text, text, text, text, text, text, boolean) from public;

@@ -13,6 +13,7 @@ set lock_timeout = '5s'
 as $$
 declare
   v_entity rowferry.entities;
+  v_left rowferry.entities;
   v_owner text;
   v_trigger record;
   v_function record;
@@ -49,6 +50,20 @@ begin
     and p.proowner not in (select o.proowner from pg_proc o where o.pronamespace = 'rowferry'::regnamespace
       and o.proname in (select rowferry._object_name('apply_', e.name) from rowferry.entities e where e.id <> v_entity.id)
       union all select 'rowferry_owner'::regrole);
+  v_entity.trigger_rule := 'fire';
+  perform rowferry._set_guards(v_entity);
+  v_left := v_entity;
+  for v_left.relation in
+    select distinct t.tgrelid
+    from pg_depend d
+    join pg_trigger t on t.oid = d.objid
+    join pg_class c on c.oid = t.tgrelid
+    where d.classid = 'pg_trigger'::regclass and d.refclassid = 'pg_proc'::regclass and d.refobjid = 'rowferry.is_applying()'::regprocedure and pg_has_role(c.relowner, 'usage')
+      and not exists (
+        select from rowferry.entities e where e.relation = t.tgrelid or e.relation in (select a.relid from pg_partition_ancestors(t.tgrelid) a))
+  loop
+    perform rowferry._set_guards(v_left);
+  end loop;
   for v_function in select g.function from rowferry._generated_functions(v_entity.name) g loop
     execute format('drop function %s', v_function.function::regprocedure);
   end loop;

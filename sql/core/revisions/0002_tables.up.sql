@@ -90,6 +90,7 @@ create table rowferry.entities (
   outbound text,
   inbound text,
   on_apply text,
+  trigger_rule text not null default 'guard',
   attached_at timestamptz not null default now(),
   held_attempts integer not null default 0,
   held_here boolean not null default false,
@@ -120,6 +121,7 @@ comment on column rowferry.entities.filter_left is 'What becomes of the peer''s 
 comment on column rowferry.entities.outbound is 'View of the user''s, schema and name, whose columns travel in place of the table''s; null: the table''s.';
 comment on column rowferry.entities.inbound is 'Function of the user''s, schema and name, that turns rows received into rows of the table; null: they are such.';
 comment on column rowferry.entities.on_apply is 'Function of the user''s, schema and name, that writes the rows received in place of the generated upsert; null: the upsert.';
+comment on column rowferry.entities.trigger_rule is 'Whether the users'' triggers run for rows of the peer: guard (those that are ENABLE ALWAYS) or fire (all).';
 comment on column rowferry.entities.attached_at is 'When it was attached.';
 comment on column rowferry.entities.held_attempts is 'How often the entity was held as a whole: its schema differs, its table cannot be read, or it waits for a person; 0 when it is not.';
 comment on column rowferry.entities.held_here is 'Whether it is this node that cannot read the table; else the peer cannot take its rows.';

@@ -1,6 +1,14 @@
 drop function rowferry.detach(text, boolean);
-drop function rowferry.set_rules(text, text, text, text);
-drop function rowferry.attach(regclass, text, jsonb, text[], text, text, text, text, text, text, text, text, text, text, boolean);
+drop function rowferry.set_rules(text, text, text, text, text);
+drop function rowferry.attach(regclass, text, jsonb, text[], text, text, text, text, text, text, text, text, text, text, text, boolean);
+drop function rowferry._set_guards(rowferry.entities, boolean);
+drop function rowferry._guards_sql(rowferry.entities);
+drop function rowferry._runs_for_peer(pg_trigger);
+drop function rowferry._users_triggers(regclass);
+drop function rowferry._guard_forms(text);
+drop function rowferry._is_guarded(text);
+drop function rowferry._guard();
+drop function rowferry.is_applying();
 drop function rowferry._lock_table(regclass, boolean);
 drop function rowferry._server_warning(integer);
 drop function rowferry._attach_sql(rowferry.entities);

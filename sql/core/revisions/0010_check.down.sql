@@ -20,6 +20,7 @@ drop function rowferry.check(text);
 drop function rowferry._check_peer(text);
 drop function rowferry._may_draw(jsonb);
 drop function rowferry._check_server();
+drop function rowferry._check_triggers(text);
 drop function rowferry._check_tables(text);
 drop function rowferry._check_rights(text);
 drop function rowferry._check_functions(text);
