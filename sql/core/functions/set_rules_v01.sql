@@ -33,7 +33,9 @@ begin
   v_entity.orphan_rule := coalesce(p_orphan_rule, v_entity.orphan_rule);
   v_entity.truncate_rule := coalesce(p_truncate, v_entity.truncate_rule);
   perform rowferry._check_rules(v_entity);
-  update rowferry.entities e set conflict_rule = v_entity.conflict_rule, orphan_rule = v_entity.orphan_rule, truncate_rule = v_entity.truncate_rule where e.id = v_entity.id;
+  update rowferry.entities e set conflict_rule = v_entity.conflict_rule, orphan_rule = v_entity.orphan_rule, truncate_rule = v_entity.truncate_rule,
+    version = nextval('rowferry.entity_ids')
+  where e.id = v_entity.id;
   v_merge := rowferry._object_name('merge_', v_entity.name);
   execute format('drop function if exists rowferry.%I(text[], text[], text[])', v_merge);
   for v_statement in select rowferry._merge_sql(v_entity) loop
