@@ -18,7 +18,7 @@ from harness import Node, Nodes, wait_until
 from harness.comparing import Carrier, compared, found
 from harness.exchange import assert_equal, refused_with, rows, waiting
 from harness.roles import as_role, role
-from harness.steps import Meanwhile, wait_for_lock
+from harness.steps import Meanwhile, closed, install_gate, wait_for_lock
 
 NUMBERS = itertools.count(1)
 VISITS = """
@@ -172,7 +172,9 @@ def test_a_table_changes_on_one_side_and_then_on_the_other_while_users_write_and
                     assert state(each)[0] == "held"
                     assert each.sql("select * from rowferry.why_stuck() where cause ~ 'held as a whole'") != []
             else:
-                assert waiting(node) == waiting(other) == []
+                assert {row.split()[-1] for each in nodes for row in waiting(each)} <= {"22003"}, "but for what only one type holds"
+    for node in nodes:
+        node.sql(f"update public.clock set moved = moved + {20 * (name == 'retype')} * interval '1 s'")
     visits.rest()
     assert len(assert_equal(nodes, "visits")) == 21
     key = "visit" if name == "rename the key" else "id"
@@ -194,7 +196,7 @@ def test_rows_go_one_way_from_now_on_and_what_waited_at_the_other_end_still_arri
     visits.dba(crm, "select rowferry.attach('visits', p_direction => 'send')")
     visits.user(crm, "update visits set name = 'sent' where id = 4")
     visits.rest()
-    assert rows(billing, "select name from visits where id < 5") == ["(sent)", "(stays)", "(waits)", '("waits too")']
+    assert rows(billing, "select name from visits where id < 5") == ['("waits too")', "(sent)", "(stays)", "(waits)"]
     assert rows(crm, "select name from visits where id = 1") == ["(waits)"]
     # And back.
     visits.dba(crm, "select rowferry.attach('visits', p_direction => 'both')")
@@ -315,8 +317,8 @@ def test_the_key_and_the_peer_do_not_change_in_place(nodes: Nodes, table: str) -
     before = registered(crm)
     refused_with("RF011", crm, "select rowferry.attach('visits', p_key => '{id,n}')")
     refused_with("RF002", crm, "select rowferry.attach('visits', p_peer => 'nobody')")
-    crm.sql("alter table visits alter id type text using id::text") if table == VISITS else None
     if table == VISITS:
+        crm.sql("alter table visits alter id type text using id::text")
         refused_with("RF011", crm, "select rowferry.attach('visits')")
         crm.sql("alter table visits alter id type integer using id::integer")
     assert registered(crm) == before
@@ -342,9 +344,7 @@ def test_a_session_that_was_open_captures_right_after_each_change(nodes: Nodes, 
                 visits.dba(node, f"{ddl}; {AGAIN}")
             user.execute(write.format(number))
             assert waiting(crm)[-1] == f"update visits {number}"
-    billing_has = "update visits set name = upper(name)"
     visits.rest()
-    assert billing_has
     assert_equal(nodes, "visits")
 
 
@@ -361,9 +361,8 @@ def test_capture_goes_on_without_a_column_that_was_dropped_or_renamed_and_loses_
         user.execute("update visits set n = 8 where id = 8")
         user.execute("insert into visits values (50, 1)")
         user.execute("delete from visits where id = 9")
-    assert waiting(crm) == ["update visits 2", "update visits 3", "insert visits 50", "delete visits 9"] or sorted(waiting(crm)) == sorted(
-        ["update visits 2", "update visits 3", "update visits 1", "insert visits 50", "delete visits 9"]
-    )
+    changed = ["update visits 2", "update visits 1", "update visits 3", "insert visits 50", "delete visits 9"]
+    assert sorted(waiting(crm)) == sorted(changed)
 
 
 def test_a_partitioned_table_whose_column_is_gone_says_the_way_out_in_the_error(nodes: Nodes) -> None:
@@ -439,13 +438,11 @@ def test_a_column_that_is_another_one_is_named_at_once_on_both_nodes_until_it_is
             billing.sql(f"{ddl}; {AGAIN}")
         elif name == "rename":
             billing.sql(f"{ddl}; {AGAIN}")
-    # What the peer refused ends its wait when this node's facts have changed; what could not be read here is tried by its clock.
+    # What the peer refused ends its wait when this node's facts have changed, for which it looks once a second; what could not be read here is tried by its clock.
     for node in visits.nodes:
         node.sql("update public.clock set moved = moved + interval '20 s'")
-    visits.rest()
-    for node in visits.nodes:
-        assert waiting(node) == []
-        assert state(node)[0] == "idle", state(node)
+    wait_until(lambda: visits.carrier.round() and [state(node)[0] for node in visits.nodes] == ["idle", "idle"], 20, "both nodes are well")
+    assert [waiting(node) for node in visits.nodes] == [[], []]
 
 
 def test_no_null_of_a_column_that_was_dropped_and_added_again_travels_unless_it_is_wanted(visits: Visits) -> None:
@@ -463,7 +460,6 @@ def test_no_null_of_a_column_that_was_dropped_and_added_again_travels_unless_it_
     billing.sql("select * from rowferry.backfill('visits')")
     visits.rest()
     assert rows(crm, "select name, n from visits where id = 1") == ['("name 1",100)']
-    assert_equal(visits.nodes, "visits")
     is_well(visits)
 
 
@@ -499,9 +495,9 @@ def test_detach_and_attach_in_one_transaction_keep_what_waits(visits: Visits) ->
 @pytest.mark.parametrize("more", ["", "; select rowferry.attach('visits', 'others')", "; select rowferry.attach('visits', p_key => '{n}')"])
 def test_detach_without_an_attach_that_takes_over_what_waits_is_refused_at_the_end_of_the_transaction(visits: Visits, more: str) -> None:
     crm = visits.nodes.crm
-    crm.sql("update visits set n = id; alter table visits add unique (n)")
+    crm.sql("update visits set n = -id; alter table visits add unique (n)")
     before = waiting(crm)
-    assert before != []
+    assert len(before) == 20
     refused_with("RF012", crm, f"begin; select rowferry.detach('visits'){more}; commit")
     assert waiting(crm) == before
     visits.rest()
@@ -510,8 +506,6 @@ def test_detach_without_an_attach_that_takes_over_what_waits_is_refused_at_the_e
 
 
 def test_an_exchange_that_has_begun_ends_before_a_table_changes(visits: Visits) -> None:
-    from harness.steps import closed, install_gate
-
     crm = visits.nodes.crm
     visits.user(crm, "update visits set name = 'before' where id = 1")
     install_gate(crm, "_read_batch")

@@ -28,11 +28,10 @@ declare
   v_functions text[] := array(select rowferry._refresh_sql(p_new));
   v_triggers text[] := array(select rowferry._triggers_sql(p_new, p_guard_only => p_old.direction <> 'receive'));
 begin
-  if v_values is null and v_drops || v_functions || v_triggers = '{}' then
-    return;
+  if v_values is not null then
+    return next format('select setval(''rowferry.entity_ids'', %s)', p_new.version);
+    return next format('update rowferry.entities set %s, version = %s where id = %s', v_values, p_new.version, p_new.id);
   end if;
-  return next format('select setval(''rowferry.entity_ids'', %s)', p_new.version);
-  return next format('update rowferry.entities set %s where id = %s', concat_ws(', ', v_values, format('version = %s', p_new.version)), p_new.id);
   return query select unnest(v_drops || v_functions || v_triggers);
 end
 $$;
