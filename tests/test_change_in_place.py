@@ -477,6 +477,13 @@ def test_the_values_of_the_node_whose_column_is_new_stay_where_they_are_wanted(v
 
 def test_detach_and_attach_in_one_transaction_keep_what_waits(visits: Visits) -> None:
     crm, billing = visits.nodes
+    billing.sql("alter table visits add check (n <> 66)")
+    visits.user(crm, "update visits set n = 66 where id = 15")
+    visits.rest()
+    visits.user(crm, "update visits set n = 16 + id where id > 15")
+    visits.rest()
+    assert waiting(crm) == ["update visits 15 23514"]
+    billing.sql("alter table visits drop constraint visits_n_check")
     for node in visits.nodes:
         visits.user(node, "update visits set n = 100 where id = 1; delete from visits where id = 2")
     both = "select rowferry.detach('visits'); select rowferry.attach('visits')"
@@ -632,3 +639,17 @@ def test_a_label_that_is_renamed_holds_its_record_and_skips_do_not_go_back_and_f
     rest()
     assert_equal(nodes, "notes")
     assert_equal(nodes, "tags")
+
+
+def test_what_cannot_be_read_for_the_facts_is_said_as_it_is_and_stops_nothing(visits: Visits) -> None:
+    crm = visits.nodes.crm
+    crm.sql("""create or replace function rowferry._type_spelled(p_type oid, p_typmod integer, p_labels boolean) returns text
+        language plpgsql stable set search_path = pg_catalog, pg_temp as
+        $$ begin raise insufficient_privilege using message = 'permission denied for schema theirs'; end $$""")
+    [line] = crm.sql("select * from rowferry.check() where object = 'link billing'")
+    assert "permission denied for schema theirs" in line["problem"]
+    assert "locked" not in line["problem"]
+    assert line["fix"] == "grant usage on schema .. to rowferry_owner;"
+    visits.user(crm, "update visits set n = 100 where id = 1")
+    visits.rest()
+    assert waiting(crm) == []

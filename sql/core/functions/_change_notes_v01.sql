@@ -19,13 +19,13 @@ as $$
       join unnest(p_new.columns, p_new.column_numbers) n (name, number) using (number)
       where p_old.relation_oid = p_new.relation_oid and o.name <> all (p_new.columns) and n.name <> all (p_old.columns)) r (old, new) on coalesce(n.name, o.name) in (r.old, r.new)
   ), said (place, line) as (
-    select 1, format('new: %s; changes wait on both nodes until %s has attached it with the same columns', string_agg(c.name, ', ' order by c.name), p_new.peer)
+    select 1, format('new: %s; as long as %s has not attached it with the same columns, changes wait on both nodes', string_agg(c.name, ', ' order by c.name), p_new.peer)
     from columns c where c.is_new having count(*) > 0
     union all
-    select 2, format('left out: %s; changes wait on both nodes until %s has attached it without', string_agg(c.name, ', ' order by c.name), p_new.peer)
+    select 2, format('left out: %s; as long as %s has not attached it without, changes wait on both nodes', string_agg(c.name, ', ' order by c.name), p_new.peer)
     from columns c where c.is_gone having count(*) > 0
     union all
-    select 2, format('renamed: %s; changes wait on both nodes until it is called so on %s too', string_agg(format('%s is %s', c.renamed_from, c.name), ', ' order by c.name), p_new.peer)
+    select 2, format('renamed: %s; as long as it has another name on %s, changes wait on both nodes', string_agg(format('%s is %s', c.renamed_from, c.name), ', ' order by c.name), p_new.peer)
     from columns c where c.renamed_from is not null having count(*) > 0
     union all
     select 3, format('%s is another column than it was', string_agg(c.name, ', ' order by c.name)) from columns c where c.is_another having count(*) > 0
@@ -60,10 +60,10 @@ as $$
     select 11, format('what was changed here until now did not travel: select * from rowferry.compare(%L);', p_new.name)
     where p_old.direction = 'receive' and p_new.direction <> 'receive'
     union all
-    select 12, format('changes wait on both nodes until %s has the same rules: select rowferry.set_rules(%L, %L, %L);', p_new.peer, p_new.name, p_new.conflict_rule, p_new.orphan_rule)
+    select 12, format('as long as %s has not the same rules, changes wait on both nodes: select rowferry.set_rules(%L, %L, %L);', p_new.peer, p_new.name, p_new.conflict_rule, p_new.orphan_rule)
     where (p_old.conflict_rule, p_old.orphan_rule) <> (p_new.conflict_rule, p_new.orphan_rule)
     union all
-    select 13, format('changes wait on both nodes until the key of %s is called %s too', p_new.peer, array_to_string(p_new.key_columns, ', '))
+    select 13, format('as long as the key of %s is not called %s too, changes wait on both nodes', p_new.peer, array_to_string(p_new.key_columns, ', '))
     where p_old.key_columns <> p_new.key_columns
   )
   select format('%s: %s', p_new.name, s.line) from said s order by s.place, s.line
