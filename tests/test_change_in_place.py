@@ -133,6 +133,7 @@ def written(change: Change, number: int) -> str:
     return change.after.format(value=f"value {number}", number=number, id=number)
 
 
+@pytest.mark.case(111)
 @pytest.mark.parametrize("first", ["crm", "billing"])
 @pytest.mark.parametrize("name", CHANGES)
 def test_a_table_changes_on_one_side_and_then_on_the_other_while_users_write_and_nothing_is_lost(
@@ -348,6 +349,7 @@ def test_a_session_that_was_open_captures_right_after_each_change(nodes: Nodes, 
     assert_equal(nodes, "visits")
 
 
+@pytest.mark.case(111)
 def test_capture_goes_on_without_a_column_that_was_dropped_or_renamed_and_loses_no_change(visits: Visits) -> None:
     crm = visits.nodes.crm
     with as_role(crm, visits.roles["crm"].user) as user:
@@ -406,6 +408,7 @@ APART = {
 }
 
 
+@pytest.mark.case(111)
 @pytest.mark.parametrize("way", ["attach", "back"])
 @pytest.mark.parametrize("name", APART)
 def test_a_column_that_is_another_one_is_named_at_once_on_both_nodes_until_it_is_mended(visits: Visits, name: str, way: str) -> None:
@@ -445,6 +448,7 @@ def test_a_column_that_is_another_one_is_named_at_once_on_both_nodes_until_it_is
     assert [waiting(node) for node in visits.nodes] == [[], []]
 
 
+@pytest.mark.case(111)
 def test_no_null_of_a_column_that_was_dropped_and_added_again_travels_unless_it_is_wanted(visits: Visits) -> None:
     crm, billing = visits.nodes
     crm.sql("alter table visits drop column name; alter table visits add column name text")
@@ -475,6 +479,7 @@ def test_the_values_of_the_node_whose_column_is_new_stay_where_they_are_wanted(v
     is_well(visits)
 
 
+@pytest.mark.case(76, 111)
 def test_detach_and_attach_in_one_transaction_keep_what_waits(visits: Visits) -> None:
     crm, billing = visits.nodes
     billing.sql("alter table visits add check (n <> 66)")
@@ -499,6 +504,7 @@ def test_detach_and_attach_in_one_transaction_keep_what_waits(visits: Visits) ->
     is_well(visits)
 
 
+@pytest.mark.case(76)
 @pytest.mark.parametrize("more", ["", "; select rowferry.attach('visits', 'others')", "; select rowferry.attach('visits', p_key => '{n}')"])
 def test_detach_without_an_attach_that_takes_over_what_waits_is_refused_at_the_end_of_the_transaction(visits: Visits, more: str) -> None:
     crm = visits.nodes.crm
@@ -603,6 +609,7 @@ def test_a_type_that_the_tables_owner_may_not_use_is_named_with_the_grant(nodes:
     assert nodes.crm.sql("select * from rowferry.check() where problem ~ 'theirs'") == []
 
 
+@pytest.mark.case(117)
 def test_a_label_that_is_renamed_holds_its_record_and_skips_do_not_go_back_and_forth(nodes: Nodes) -> None:
     for node in nodes:
         node.sql(
