@@ -17,6 +17,8 @@ def upgrade() -> None:
             "functions/_note_release_v01.sql",
             "functions/_check_own_v01.sql",
             "functions/_facts_v01.sql",
+            "functions/_schema_digest_v01.sql",
+            "functions/_tell_facts_v01.sql",
             "functions/_note_facts_v01.sql",
             "functions/_check_capture_v01.sql",
             "functions/_check_functions_v01.sql",

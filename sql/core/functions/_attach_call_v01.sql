@@ -12,9 +12,7 @@ begin
   return format('select rowferry.attach(%L, %L%s);', p_table, p_entity.name, (
       select string_agg(format(', %s => %L', o.name, o.value), '' order by o.ord)
       from (values
-        (1, 'p_columns', (select jsonb_object_agg(c.name, c.local)::text from unnest(p_entity.columns, p_entity.local_columns) c (name, local)), (
-          select jsonb_object_agg(a.attname, a.attname)::text from pg_attribute a
-          where a.attrelid = case when p_entity.outbound is null then p_table else rowferry._shape(p_entity) end and a.attnum > 0 and not a.attisdropped and a.attgenerated = '')),
+        (1, 'p_columns', case when p_entity.columns_given then (select jsonb_object_agg(c.name, c.local)::text from unnest(p_entity.columns, p_entity.local_columns) c (name, local)) end, null),
         (2, 'p_key', p_entity.key_columns::text, (
           select array_agg(c.name order by c.name collate "C")::text
           from pg_index i

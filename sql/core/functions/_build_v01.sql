@@ -40,8 +40,9 @@ declare
   v_began timestamptz := clock_timestamp();
   v_scale numeric;
   v_compare jsonb;  -- null: comparisons have not had their say
-  -- What the peer's check() needs to know goes along at the opening, and later with what travels anyway.
-  v_facts_due boolean := coalesce(p_link.facts_sent_at < rowferry._now() - interval '5 min', true);
+  v_entities text;  -- what attach(), detach() and set_rules() have left
+  v_waits boolean := false;
+  v_told record;
 begin
   o_link := p_link;
   o_sent := 0;
@@ -56,12 +57,14 @@ begin
     'target_ms', (extract(epoch from current_setting('deadlock_timeout')::interval) * 250)::integer,
     'hush', p_applied and v_alone);
   -- The peer tries these again once they are not named any more; until it knows, this call has news.
-  o_link.told_paused := array(select n.name from rowferry.entities n where n.peer = p_link.peer and n.paused_at is not null order by n.id);
+  select coalesce(array_agg(n.name order by n.id) filter (where n.paused_at is not null), '{}'), concat(count(*), ' ', max(n.version)) into o_link.told_paused, v_entities
+  from rowferry.entities n where n.peer = p_link.peer;
   if o_link.told_paused <> '{}' then
     v_header := v_header || jsonb_build_object('paused', o_link.told_paused);
   end if;
   if p_link.ready and not p_hushed and rowferry._anything_waits(p_link.first_id, p_left)
     and (select count(*) from rowferry.built_batches b where b.peer = p_link.peer and b.in_flight) < 2 then
+    v_waits := true;
     perform rowferry._perform_skips(p_link.peer);
     v_limit := greatest(1, least(least(p_limit, p_link.batch_limit)::bigint * p_link.growth, 100000));
     v_most_events := 1000 + 4 * v_limit;
@@ -95,9 +98,8 @@ begin
       v_compare := rowferry._compare(p_link, p_compare);
       if v_batch.o_events > 0 then
         v_tag := gen_random_uuid();
-        if v_facts_due or p_link.facts_to is not null then
-          v_header := v_header || jsonb_build_object('facts', rowferry._facts(p_link.peer, coalesce(p_link.facts_to, ''), '0.1 s'));
-        end if;
+        select t.* into v_told from rowferry._tell_facts(o_link, v_entities, true, true, true) t;
+        v_header := v_header || jsonb_strip_nulls(jsonb_build_object('facts', v_told.o_facts));
         o_envelope := rowferry._encode(v_header || v_compare || jsonb_build_object('number', p_link.top + 1, 'tag', v_tag, 'ids', v_batch.o_ids::text,
           'top', p_link.top + 1, 'built', greatest(p_link.built, p_link.top + 1)), v_batch.o_sections);
       end if;
@@ -113,6 +115,7 @@ begin
         v_compare := '{}';
     end;
     if v_batch.o_events > 0 then
+      o_link := v_told.o_link;
       o_sent := v_batch.o_events;
       o_link.top := p_link.top + 1;
       o_link.built := greatest(p_link.built, o_link.top);
@@ -123,14 +126,10 @@ begin
   v_compare := coalesce(v_compare, case when p_hushed then '{}' else rowferry._compare(p_link, p_compare) end);
   o_compared := v_compare <> '{}';
   if o_sent = 0 then
-    if not p_link.ready or v_facts_due and p_applied or p_link.facts_to is not null then
-      v_header := v_header || jsonb_build_object('facts', rowferry._facts(p_link.peer, coalesce(p_link.facts_to, ''), '0.1 s'));
-    end if;
+    select t.* into v_told from rowferry._tell_facts(o_link, v_entities, false, p_applied, v_waits) t;
+    o_link := v_told.o_link;
+    v_header := (v_header - 'facts') || jsonb_strip_nulls(jsonb_build_object('facts', v_told.o_facts));
     o_envelope := rowferry._encode(v_header || v_compare || jsonb_build_object('top', o_link.top, 'built', o_link.built), '{}');
-  end if;
-  if jsonb_typeof(v_header -> 'facts') = 'object' then
-    o_link.facts_to := v_header #>> '{facts,last}';
-    o_link.facts_sent_at := case when o_link.facts_to is null and v_facts_due then rowferry._now() else o_link.facts_sent_at end;
   end if;
   -- Building may take no longer than applying.
   v_scale := (v_header ->> 'target_ms')::numeric / greatest(extract(epoch from clock_timestamp() - v_began) * 1000, 1);

@@ -72,6 +72,14 @@ as $$
   join pg_class c on c.oid = e.relation
   where e.peer = coalesce(p_peer, e.peer) and not has_schema_privilege(c.relowner, c.relnamespace, 'usage')
   union all
+  select distinct 'error', e.relation::text, format('its owner %I, who reads and writes its rows, may not use schema %s, in which the type of a column is', pg_get_userbyid(c.relowner), t.typnamespace::regnamespace),
+    format('grant usage on schema %s to %I;', t.typnamespace::regnamespace, pg_get_userbyid(c.relowner))
+  from rowferry.entities e
+  join pg_class c on c.oid = e.relation
+  cross join lateral rowferry._entity_columns(e) l
+  join pg_type t on t.oid = l.type_oid
+  where e.peer = coalesce(p_peer, e.peer) and t.typnamespace <> c.relnamespace and not has_schema_privilege(c.relowner, t.typnamespace, 'usage')
+  union all
   select 'error', e.relation::text, format('its owner %I, who writes the peer''s rows, has given up %s on it', pg_get_userbyid(c.relowner), string_agg(r.name, ', ' order by r.ord)),
     format('grant %s on table %s to %I;', string_agg(r.name, ', ' order by r.ord), e.relation, pg_get_userbyid(c.relowner))
   from rowferry.entities e

@@ -36,13 +36,6 @@ as $$
   join pg_rewrite w on w.ev_class = c.oid
   where e.peer = p_peer
   union all
-  select 'error', e.relation::text, format('column %s of entity %s is gone or has another name: writes fail', u.local, e.name),
-    format('alter table %s rename .. to %I; or select rowferry.detach(%L); and attach it again on both nodes.', e.relation, u.local, e.name)
-  from rowferry.entities e
-  cross join lateral unnest(e.local_columns) u (local)
-  where e.peer = p_peer and exists (select from pg_class c where c.oid = e.relation)
-    and rowferry._shape(e) is not null and not exists (select from pg_attribute a where a.attrelid = rowferry._shape(e) and a.attname = u.local and not a.attisdropped)
-  union all
   select 'error', e.relation::text, format('no unique index over its key (%s) any more, or one of its columns may be null', array_to_string(k.columns, ', ')),
     format('alter table %s add unique (%s), %s;', e.relation, (select string_agg(quote_ident(c), ', ') from unnest(k.columns) c),
       (select string_agg(format('alter %I set not null', c), ', ') from unnest(k.columns) c))
@@ -56,7 +49,8 @@ as $$
           where a.attrelid = e.relation and a.attnum = any (i.indkey[0:i.indnkeyatts - 1]) and a.attnotnull) = k.columns)
   union all
   select 'info', e.relation::text, format('column %s does not travel', a.attname),
-    format('Where it is to: select rowferry.detach(%L); and attach it again with it, on both nodes.', e.name)
+    case when e.columns_given or e.outbound is not null then format('Where it is to, on both nodes: select rowferry.attach(%L, p_columns => ..); with it.', e.relation)
+      else format('Where it is to, on both nodes: select rowferry.attach(%L); where it is not: p_columns => the others.', e.relation) end
   from rowferry.entities e
   join pg_attribute a on a.attrelid = e.relation and a.attnum > 0 and not a.attisdropped and a.attgenerated = ''
   where e.peer = p_peer and a.attname <> all (rowferry._captured_columns(e))

@@ -126,7 +126,7 @@ begin
       end if;
       -- What was refused before is a section of its own: it is refused again more often than not, and is not to delay the others.
       v_section := row(v_entity.name, v_entity.columns, null, null, null, v_event_keys, v_event_ids, v_event_stamps, v_event_hops, null, null,
-        v_entity.key_columns || v_entity.key_types, array[v_entity.conflict_rule, v_entity.orphan_rule], v_created, rowferry._column_types(v_entity));
+        v_entity.key_columns || v_entity.key_types, array[v_entity.conflict_rule, v_entity.orphan_rule], v_created, v_entity.column_types);
       -- One column is looked for in an index, where it does not matter how often.
       v_keys := case when cardinality(v_entity.key_columns) = 1 then v_event_keys else array(select distinct k from unnest(v_event_keys) k) end;
       if v_parents is distinct from false then
@@ -177,6 +177,12 @@ begin
             continue groups;
         end;
       end loop;
+      -- Only now, when the read has locked the table: a column that was dropped and added again reads as null.
+      if rowferry._column_types(v_entity) is distinct from v_entity.column_types then
+        o_whole := false;
+        o_unreadable := o_unreadable || rowferry._unreadable_entity(v_entity, 'RF020', 'its columns are not those that were attached');
+        continue groups;
+      end if;
       if v_bad <> '[]' then
         o_unreadable := o_unreadable || v_bad;
         v_read.o_cut := v_read.o_cut || v_left_out;
@@ -187,7 +193,7 @@ begin
         o_unreadable := o_unreadable || (
           select jsonb_agg(jsonb_build_object('entity', v_entity.name, 'record_id', k, 'here', true, 'sqlstate', '54000',
             'message', 'the row is too large to travel: more than 120 MB',
-            'hint', 'Make it smaller, or keep the column out of the sync: detach and attach again with p_columns =>; or give the change up: select rowferry.skip(id, reason);'))
+            'hint', 'Make it smaller, or keep the column out of the sync: select rowferry.attach(table, p_columns => ..); on both nodes; or give the change up: select rowferry.skip(id, reason);'))
           from unnest(v_read.o_large) k);
         v_read.o_cut := v_read.o_cut || v_read.o_large;
       end if;

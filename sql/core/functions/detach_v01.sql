@@ -1,5 +1,5 @@
 -- Takes an entity out of the sync and removes all that attach() made, also from partitions that have left the table. Refused while
--- events are pending, which would be lost, unless p_force or, in a revision, alembic's -x force=true.
+-- events are pending, which would be lost, unless p_force or, in a revision, alembic's -x force=true; or if attach() of the same name, in the same transaction, takes them over.
 create or replace function rowferry.detach(
   p_entity text,
   p_force boolean default false
@@ -15,9 +15,12 @@ declare
   v_entity rowferry.entities;
   v_left rowferry.entities;
   v_owner text;
-  v_trigger record;
+  v_waits boolean;
+  v_statement text;
   v_function record;
 begin
+  -- No exchange may read by the functions of an entity that is attached anew in this transaction what it has begun to send as the old one.
+  perform rowferry._link_lock(e.peer, true) from rowferry.entities e where e.name = p_entity;
   select e.* into v_entity from rowferry.entities e where e.name = p_entity;
   if not found then
     raise exception using errcode = 'RF011', message = 'no such entity',
@@ -27,22 +30,9 @@ begin
   if exists (select from pg_class c where c.oid = v_entity.relation) then
     perform rowferry._lock_table(v_entity.relation, true);  -- what dropping a trigger takes
   end if;
-  if not p_force and coalesce(current_setting('rowferry.force', true), '') <> 'on' and exists (select from rowferry.events e where e.entity_id = v_entity.id) then
-    raise exception using errcode = 'RF012', message = 'events of this entity are still pending',
-      detail = format('%s: %s.', p_entity, (select count(*) from rowferry.events e where e.entity_id = v_entity.id)),
-      hint = format('Let the worker deliver them, or give them up: select rowferry.detach(%L, p_force => true); in a revision: alembic -x force=true ..', p_entity);
-  end if;
-  for v_trigger in
-    select t.tgname, t.tgrelid::regclass as relation
-    from pg_trigger t join pg_proc p on p.oid = t.tgfoid
-    where (t.tgrelid in (select v_entity.relation::oid union select relid from pg_partition_tree(v_entity.relation))
-        or t.tgfoid = 'rowferry._refuse_truncate()'::regprocedure and not exists (
-          select from rowferry.entities e
-          where e.relation = t.tgrelid or e.relation in (select a.relid from pg_partition_ancestors(t.tgrelid) a)
-        ) and (select pg_has_role(c.relowner, 'usage') from pg_class c where c.oid = t.tgrelid))
-      and p.pronamespace = 'rowferry'::regnamespace and t.tgparentid = 0
-  loop
-    execute format('drop trigger %I on %s', v_trigger.tgname, v_trigger.relation);
+  v_waits := not p_force and coalesce(current_setting('rowferry.force', true), '') <> 'on' and exists (select from rowferry.events e where e.entity_id = v_entity.id);
+  for v_statement in select rowferry._drop_triggers_sql(v_entity) loop
+    execute v_statement;
   end loop;
   select quote_ident(pg_get_userbyid(p.proowner)) into v_owner
   from pg_proc p
@@ -70,12 +60,19 @@ begin
   if v_owner is not null then
     execute format('revoke execute on function rowferry._refuse_truncate() from %s', v_owner);
   end if;
-  delete from rowferry.held_events h where h.entity_id = v_entity.id;
-  delete from rowferry.events e where e.entity_id = v_entity.id;
-  update rowferry.skips s set done_at = rowferry._now() where s.entity_id = v_entity.id and s.done_at is null;
+  if v_waits then
+    -- What was refused is found by its own table alone.
+    update rowferry.held_events h set not_before = rowferry._now() where h.entity_id = v_entity.id;
+    insert into rowferry.detached (entity_id, name, peer, key) values (v_entity.id, v_entity.name, v_entity.peer, v_entity.key_columns || v_entity.key_types);
+  else
+    delete from rowferry.held_events h where h.entity_id = v_entity.id;
+    delete from rowferry.events e where e.entity_id = v_entity.id;
+    update rowferry.skips s set done_at = rowferry._now() where s.entity_id = v_entity.id and s.done_at is null;
+  end if;
   delete from rowferry.entities e where e.id = v_entity.id;
-  return next format('%s: %s is no longer kept in sync with %s', p_entity, v_entity.relation, v_entity.peer);
+  return next format('%s: %s is no longer kept in sync with %s%s', p_entity, v_entity.relation, v_entity.peer,
+    case when v_waits then '; changes of it wait: this transaction commits only if it attaches it again' end);
 end
 $$;
-comment on function rowferry.detach(text, boolean) is 'Takes an entity out of the sync; refused while events are pending, unless p_force.';
+comment on function rowferry.detach(text, boolean) is 'Takes an entity out of the sync; refused while events are pending, unless p_force, or attach() takes them over in the same transaction.';
 revoke all on function rowferry.detach(text, boolean) from public;

@@ -36,7 +36,8 @@ begin
   v_entity.trigger_rule := coalesce(p_triggers, v_entity.trigger_rule);
   perform rowferry._check_rules(v_entity);
   update rowferry.entities e set conflict_rule = v_entity.conflict_rule, orphan_rule = v_entity.orphan_rule, truncate_rule = v_entity.truncate_rule,
-    trigger_rule = v_entity.trigger_rule where e.id = v_entity.id;
+    trigger_rule = v_entity.trigger_rule, version = nextval('rowferry.entity_ids')
+  where e.id = v_entity.id;
   perform rowferry._set_guards(v_entity);
   v_merge := rowferry._object_name('merge_', v_entity.name);
   execute format('drop function if exists rowferry.%I(text[], text[], text[])', v_merge);

@@ -138,6 +138,7 @@ begin
       null::timestamptz, 'entity ' || e.name, e.held_hint
     from rowferry.entities e
     where e.peer = v_link.peer and e.held_attempts > 0 and e.paused_at is null
+      and not (e.held_here and coalesce((rowferry._table_apart(e)).o_unusable, false))  -- said above
     order by e.name;
     v_named := v_named or found;
     return query

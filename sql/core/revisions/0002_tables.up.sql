@@ -66,7 +66,7 @@ comment on column rowferry.links.clock_difference is 'Clock of the peer minus th
 comment on column rowferry.links.warning is 'What was noticed but does not stop the link, such as a failover of the peer.';
 
 create sequence rowferry.entity_ids as integer;
-comment on sequence rowferry.entity_ids is 'The last id that an entity was given; none is given twice, whatever is left of an entity that was detached.';
+comment on sequence rowferry.entity_ids is 'The last id or version that an entity was given; no id is given twice, whatever is left of an entity that was detached.';
 
 create table rowferry.entities (
   id integer primary key,
@@ -80,6 +80,8 @@ create table rowferry.entities (
   columns text[] not null,
   local_columns text[] not null,
   column_types text[] not null,
+  column_numbers smallint[],
+  columns_given boolean not null default false,
   conflict_rule text not null default 'newest',
   orphan_rule text not null default 'hold',
   direction text not null default 'both',
@@ -97,7 +99,8 @@ create table rowferry.entities (
   held_until timestamptz,
   held_sqlstate text,
   held_error text,
-  held_hint text
+  held_hint text,
+  version integer not null default 0
 );
 comment on table rowferry.entities is 'Tables kept in sync: one row per attach().';
 comment on column rowferry.entities.id is 'Short name of the entity in events.';
@@ -110,7 +113,9 @@ comment on column rowferry.entities.key_columns is 'Entity columns that make the
 comment on column rowferry.entities.key_types is 'How the text of each of them is spelled: a type, or number or text for types that spell alike. Both nodes must agree.';
 comment on column rowferry.entities.columns is 'Entity columns that travel, sorted by name.';
 comment on column rowferry.entities.local_columns is 'Column of the table, or of the outbound view, behind each of them.';
-comment on column rowferry.entities.column_types is 'Type of each of them for which the generated functions were made, as both nodes spell it.';
+comment on column rowferry.entities.column_types is 'Type of each of them for which the generated functions were made, as both nodes spell it. If a column has another one now, the entity is held.';
+comment on column rowferry.entities.column_numbers is 'Number of each of them in the table (pg_attribute.attnum), by which a column that was dropped and added again is told from the one that was attached; null where a view says what travels.';
+comment on column rowferry.entities.columns_given is 'Whether p_columns named the columns, which stay until it names others; else attach(), called again, takes all that the table has by then.';
 comment on column rowferry.entities.conflict_rule is 'What decides a conflict: newest, node:name or merge:schema.function. Both nodes must agree.';
 comment on column rowferry.entities.orphan_rule is 'What becomes of a row whose parent the other node deleted meanwhile: hold, drop (the row goes) or revive (the parent comes back). Both nodes must agree.';
 comment on column rowferry.entities.direction is 'Which way rows go: both, send (this node''s rows only) or receive (the peer''s rows only).';
@@ -129,6 +134,7 @@ comment on column rowferry.entities.held_until is 'When it is tried again.';
 comment on column rowferry.entities.held_sqlstate is 'SQLSTATE of the refusal.';
 comment on column rowferry.entities.held_error is 'Message of the refusal.';
 comment on column rowferry.entities.held_hint is 'What to do.';
+comment on column rowferry.entities.version is 'Drawn from entity_ids by attach() and set_rules(), so that the peer is told at once what they have changed.';
 
 create table rowferry.events (
   id bigint generated always as identity primary key,

@@ -64,7 +64,7 @@ from (
 ) s;
 comment on view rowferry.status is 'Where each link stands, one row per peer. Start here.';
 comment on column rowferry.status.peer is 'The other node.';
-comment on column rowferry.status.state is 'moving, idle, waiting (work is pending that nobody carries, or that is tried again later; reason says why), paused, held (some rows are refused, or an entity is paused or waits for approve(); all others move), stuck (work waits and nothing has moved for a minute, or a table is not captured any more, or is another one by now), stopped (by the memory check).';
+comment on column rowferry.status.state is 'moving, idle, waiting (work is pending that nobody carries, or that is tried again later; reason says why), paused, held (some rows are refused, or an entity is paused or waits for approve(); all others move), stuck (work waits and nothing has moved for a minute, or a table is not captured any more, or it or a column of it is another one by now, on this node or on the other), stopped (by the memory check).';
 comment on column rowferry.status.pending is 'Events that wait, the held ones included.';
 comment on column rowferry.status.held is 'Events set aside because the peer refused their row or this node cannot send it, without those that a person has given up.';
 comment on column rowferry.status.oldest is 'Age of the oldest event that waits.';
