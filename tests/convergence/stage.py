@@ -59,6 +59,7 @@ delete from t.orders;
 delete from t.refused;
 delete from rowferry.events;
 delete from rowferry.held_events;
+delete from rowferry.missing_parents;
 delete from rowferry.built_batches;
 delete from rowferry.taken_batches;
 delete from rowferry.skips;

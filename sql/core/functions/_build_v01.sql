@@ -65,6 +65,7 @@ begin
     perform rowferry._perform_skips(p_link.peer);
     v_limit := greatest(1, least(least(p_limit, p_link.batch_limit)::bigint * p_link.growth, 100000));
     v_most_events := 1000 + 4 * v_limit;
+    perform rowferry._look_for_parents(p_link.peer);
     perform rowferry._queue_backfill(p_link.peer, v_limit);
     -- A statement of its own: its snapshot holds what was queued just now, and is the one for events and rows alike.
     begin
@@ -102,7 +103,8 @@ begin
           'top', p_link.top + 1, 'built', greatest(p_link.built, p_link.top + 1)), v_batch.o_sections);
       end if;
       perform rowferry._hold_entities(v_batch.o_unreadable || v_batch.o_large);
-      o_removed := o_removed + jsonb_array_length(v_batch.o_large);
+      perform rowferry._hold_waiting(v_batch.o_waiting);
+      o_removed := o_removed + jsonb_array_length(v_batch.o_large) + jsonb_array_length(v_batch.o_waiting);
     exception
       when query_canceled then
         if not rowferry._hold_slow(p_link.peer, v_limit, not p_applied) then

@@ -41,7 +41,7 @@ begin
     v_waits := v_waits || array(
       select format('its parent %s %s, %s: select * from rowferry.row_status(%L, %L);', n.name, f.record_id,
         case when bool_or(h.attempts > 0) then 'which is held' else 'which waits too' end, n.name, f.record_id)
-      from rowferry._parents(p_row) f
+      from (select distinct p.entity_id, p.record_id from rowferry._parents(p_row) p) f
       join rowferry.entities n on n.id = f.entity_id
       join rowferry.events e on e.entity_id = f.entity_id and rowferry._index_key(e.record_id) = rowferry._index_key(f.record_id)
       left join rowferry.held_events h on h.event_id = e.id
