@@ -84,6 +84,7 @@ class Built:
     number: int
     ids: set[int]
     whole: bool
+    at: float
     in_flight: bool = True
 
 
@@ -513,13 +514,13 @@ class Node:
                     continue
                 if reason in LACKING and not hold_lacking and key not in waits:
                     continue
-                held = link.held.setdefault(event.id, Held(0, 0, reason, self.now))
+                held = link.held.setdefault(event.id, Held(0, None, reason, self.now))
                 held.reason, held.parent = reason, ack.parents.get(key)
-                if reason in UNCOUNTED and not (reason == "wait" and held.since < self.now - LONG_FOR_A_MERGE):
-                    held.until = self.now + 0.25
-                else:
-                    held.until = self.now + min(2 ** min(held.attempts, 10), 300)
-                    held.attempts += 1
+                counted = reason not in UNCOUNTED or (reason == "wait" and held.since < self.now - LONG_FOR_A_MERGE)
+                asked_again = held.until is not None and built.at < held.until <= self.now
+                if not asked_again:
+                    held.until = self.now + (min(2 ** min(held.attempts, 10), 300) if counted else 0.25)
+                held.attempts += counted
                 if held.parent:
                     self._wait(link, held)
         return any(reason in LACKING for key, reason in ack.left.items() if key not in given_up | waits)
@@ -599,7 +600,7 @@ class Node:
             if self.rules.coalesce:
                 self._coalesce(link, limit)
             keys, whole, cut = self._chosen(link, limit)
-            if self.rules.foreign and (cut or not whole) and self.rules.broken != "no_companions":
+            if self.rules.foreign and (cut or not whole or link.missing) and self.rules.broken != "no_companions":
                 # A row travels with its pending parent, unless that is to wait.
                 parents = {parent_of(self.rows.get(key)) for key in self._rows_of(link, keys)}
                 keys |= {e.key for e in link.events if e.key in parents and self._may_go(link, e.key)}
@@ -642,7 +643,7 @@ class Node:
         link.top += 1
         link.built = max(link.built, link.top)
         batch = Batch(link.top, next(TAGS), rows)
-        link.batches[batch.tag] = Built(link.top, {e.id for _, events in rows.values() for e in events}, whole)
+        link.batches[batch.tag] = Built(link.top, {e.id for _, events in rows.values() for e in events}, whole, self.now)
         return batch
 
 

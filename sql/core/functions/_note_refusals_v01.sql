@@ -77,9 +77,12 @@ begin
       and (p_hold_lacking or (r.refusal -> 'stays')::boolean or coalesce(r.refusal ->> 'sqlstate', '') not in ('23503', '23505', '23P01'))
     on conflict (event_id) do update
     set attempts = h.attempts + case when excluded.sqlstate = 'RF023' and h.first_at < v_now - interval '10 s' then 1 else excluded.attempts end,
-      not_before = case when excluded.parent_record_id is null then v_now + greatest(least(coalesce(h.patience, 1) * interval '0.25 s', interval '5 s'),  -- a large row costs more; run --once waits for it
-        case when excluded.attempts > 0 or excluded.sqlstate = 'RF023' and h.first_at < v_now - interval '10 s'
-          then least(power(2, least(h.attempts, 10)), 300) * interval '1 s' end) end,
+      not_before = case
+        when excluded.parent_record_id is not null then null
+        when h.not_before > p_batch.built_at and h.not_before <= v_now then h.not_before  -- it was asked for again since
+        else v_now + greatest(least(coalesce(h.patience, 1) * interval '0.25 s', interval '5 s'),  -- a large row costs more; run --once waits for it
+          case when excluded.attempts > 0 or excluded.sqlstate = 'RF023' and h.first_at < v_now - interval '10 s'
+            then least(power(2, least(h.attempts, 10)), 300) * interval '1 s' end) end,
       sqlstate = excluded.sqlstate, last_error = excluded.last_error, hint = excluded.hint, last_at = v_now, here = false,
       parent_entity_id = excluded.parent_entity_id, parent_record_id = excluded.parent_record_id
     returning h.parent_entity_id, h.parent_record_id
