@@ -597,42 +597,49 @@ class Node:
             self._perform_skips(link, peer)
             self._look_for_parents(link)
             limit = max(1, limit) * (link.growth if self.rules.broken != "no_companions" else 1)
-            if self.rules.coalesce:
-                self._coalesce(link, limit)
-            keys, whole, cut = self._chosen(link, limit)
-            if self.rules.foreign and (cut or not whole or link.missing) and self.rules.broken != "no_companions":
-                # A row travels with its pending parent, unless that is to wait.
-                parents = {parent_of(self.rows.get(key)) for key in self._rows_of(link, keys)}
-                keys |= {e.key for e in link.events if e.key in parents and self._may_go(link, e.key)}
-            for key in self._rows_of(link, keys) if self.rules.foreign else ():
-                keys -= self._left_waiting(link, key)
+            waiting = True
+            while waiting:  # what is left waiting makes room for others
+                if self.rules.coalesce:
+                    self._coalesce(link, limit)
+                keys, whole = self._records(link, limit)
+                waiting = any([self._left_waiting(link, key) for key in self._rows_of(link, keys)])
             if keys:
                 batch = self._batch(link, keys, whole)
         return Envelope(
             self.name, link.token, batch, dict(link.taken), link.top, link.built, link.received, link.received_tag, link.acked
         )
 
+    def _records(self, link: Link, limit: int) -> tuple[set[str], bool]:
+        """Keys of the next batch, with their companions, and whether they are all that is free to go."""
+        keys, whole, cut = self._chosen(link, limit)
+        if self.rules.foreign and (cut or not whole or link.missing) and self.rules.broken != "no_companions":
+            # A row travels with its pending parent, unless that is to wait.
+            parents = {parent_of(self.rows.get(key)) for key in self._rows_of(link, keys)}
+            keys |= {e.key for e in link.events if e.key in parents and self._may_go(link, e.key)}
+        return keys, whole
+
     def _rows_of(self, link: Link, keys: set[str]) -> set[str]:
         """Those of the keys that are rows with a parent, and are sent."""
         return {e.key for e in link.events if not e.question} & keys.intersection(CHILDREN)
 
-    def _left_waiting(self, link: Link, key: str) -> set[str]:
-        """The key, if its parent is known to be missing there and stays here: then it waits, and is not tried."""
+    def _left_waiting(self, link: Link, key: str) -> bool:
+        """Whether the record is left out and waits, since its parent is known to be missing there and stays here."""
         parent = parent_of(self.rows.get(key)) or ""
         holds = [link.held.get(e.id, NO_HOLD) for e in link.events if e.key == key]
         if (
-            parent not in link.missing
+            not self.rules.foreign
+            or parent not in link.missing
             or link.missing[parent].came
             or self._may_go(link, parent)
             or any(h.parent and h.until is not None and h.until <= self.now for h in holds)
         ):
-            return set()
+            return False
         for event in link.events:
             if event.key == key:
                 held = link.held.setdefault(event.id, Held(0, None, "", self.now))
                 held.reason, held.parent = "parent missing", parent
                 self._wait(link, held)
-        return {key}
+        return True
 
     def _batch(self, link: Link, keys: set[str], whole: bool) -> Batch:
         flying = link.flying() if self.rules.broken == "partial_keys" else set()

@@ -73,6 +73,13 @@ begin
         select * into v_batch
         from rowferry._read_batch(p_link.peer, v_limit, not p_applied, p_link.first_id, p_left, v_coalesced, v_most_events);
         if not v_batch.o_repeated and v_batch.o_hot_records is null then
+          if v_batch.o_waiting <> '[]' then
+            perform rowferry._hold_waiting(v_batch.o_waiting);
+            o_removed := o_removed + jsonb_array_length(v_batch.o_waiting);
+            v_coalesced := false;
+            -- They make room for others.
+            continue when clock_timestamp() - v_began < c_time;
+          end if;
           if v_batch.o_deletes <> '[]' and rowferry._trip_breakers(p_link.peer, p_link.first_id, v_batch.o_deletes) then
             -- The next call builds what is not to wait.
             v_batch.o_events := 0;
@@ -103,8 +110,7 @@ begin
           'top', p_link.top + 1, 'built', greatest(p_link.built, p_link.top + 1)), v_batch.o_sections);
       end if;
       perform rowferry._hold_entities(v_batch.o_unreadable || v_batch.o_large);
-      perform rowferry._hold_waiting(v_batch.o_waiting);
-      o_removed := o_removed + jsonb_array_length(v_batch.o_large) + jsonb_array_length(v_batch.o_waiting);
+      o_removed := o_removed + jsonb_array_length(v_batch.o_large);
     exception
       when query_canceled then
         if not rowferry._hold_slow(p_link.peer, v_limit, not p_applied) then

@@ -56,6 +56,8 @@ begin
     execute format('revoke execute on function rowferry._refuse_truncate() from %s', v_owner);
   end if;
   delete from rowferry.held_events h where h.entity_id = v_entity.id;
+  update rowferry.held_events h set not_before = rowferry._now(), parent_entity_id = null, parent_record_id = null where h.parent_entity_id = v_entity.id;
+  delete from rowferry.missing_parents m where m.entity_id = v_entity.id;
   delete from rowferry.events e where e.entity_id = v_entity.id;
   update rowferry.skips s set done_at = rowferry._now() where s.entity_id = v_entity.id and s.done_at is null;
   delete from rowferry.entities e where e.id = v_entity.id;
