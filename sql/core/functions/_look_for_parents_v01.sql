@@ -31,11 +31,18 @@ begin
   update rowferry.held_events h set not_before = v_now
   from looked l
   where h.event_id = (
-    select w.event_id
-    from rowferry.held_events w
-    where w.parent_entity_id = l.entity_id and rowferry._index_key(w.parent_record_id) = rowferry._index_key(l.record_id) and w.parent_record_id is not null
-    order by w.event_id
-    limit 1);
+      select w.event_id
+      from rowferry.held_events w
+      where w.parent_entity_id = l.entity_id and rowferry._index_key(w.parent_record_id) = rowferry._index_key(l.record_id) and w.parent_record_id is not null
+      order by w.event_id
+      limit 1)
+    -- A parent that waits itself is not there, unless it waits in a circle.
+    and not exists (
+      select from rowferry.held_events w
+      where w.entity_id = l.entity_id and rowferry._index_key(w.record_id) = rowferry._index_key(l.record_id) and w.parent_record_id is not null
+        and not exists (
+          select from rowferry._parents_awaited(array[l.entity_id], array[l.record_id]) a
+          where a.above_entity_id = l.entity_id and a.above_record_id = l.record_id));
 end
 $$;
 comment on function rowferry._look_for_parents(text) is 'Tries one of the rows that wait for a parent.';

@@ -168,7 +168,7 @@ begin
     select 'warning', format('%s records of %s refer to each other, and %s takes none of them without the other: %s', g.records, g.names, v_link.peer, g.error)
         || rowferry._others_wait(g.others, g.records),
       g.since, format('entity %s, record %s', g.name, g.record_id),
-      format('alter table .. alter constraint .. deferrable;  -- one of their foreign keys, on %s; then here: select * from rowferry.retry(%L);', v_link.peer, g.name)
+      format('alter table .. alter constraint .. deferrable;  -- each foreign key between them, on %s; then here: select * from rowferry.retry(%L);', v_link.peer, g.name)
     from (
       select count(*) as records, string_agg(distinct e.name, ' and ') as names, min(c.since) as since, (array_agg(e.name order by c.id))[1] as name,
         (array_agg(r.o_record_id order by c.id))[1] as record_id, (array_agg(c.error order by c.id))[1] as error, sum(r.o_others) as others
