@@ -70,6 +70,7 @@ delete from t.refused;
 delete from t.seen;
 delete from rowferry.events;
 delete from rowferry.held_events;
+delete from rowferry.missing_parents;
 delete from rowferry.built_batches;
 delete from rowferry.taken_batches;
 delete from rowferry.skips;
@@ -115,7 +116,8 @@ class Stage:
             if not node.sql("select from pg_namespace where nspname = 't'"):
                 node.sql(STEADY.format(database=node.database))
                 node.sql(SCHEMA)
-                replace_in(node, "_coalesce", "interval := '0.1 s'", "interval := '60 s'")
+                for function in ("_coalesce", "_build"):
+                    replace_in(node, function, "interval := '0.1 s'", "interval := '60 s'")
         self.sides = [Side(node, sessions) for node in nodes]
 
     def set_rules(self, conflict_rule: str, orphan_rule: str) -> None:

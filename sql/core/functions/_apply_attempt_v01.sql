@@ -33,6 +33,7 @@ declare
   v_hint text;
   v_schema text;
   v_table text;
+  v_constraint text;
   v_after bigint;
   v_entities text[] := '{}';
   v_many boolean := false;
@@ -119,14 +120,14 @@ begin
     exception
       when others or assert_failure then
         get stacked diagnostics v_state = returned_sqlstate, v_context = pg_exception_context, v_message = message_text, v_detail = pg_exception_detail,
-          v_hint = pg_exception_hint, v_schema = schema_name, v_table = table_name;
+          v_hint = pg_exception_hint, v_schema = schema_name, v_table = table_name, v_constraint = constraint_name;
         -- Without room or a file it may be one table that lacks it: the caller finds out.
         if rowferry._stops_every_table(v_state, v_context) then
           raise;
         elsif v_state <> 'RF100' or v_context not like 'PL/pgSQL function rowferry._apply_attempt(%' then
           o_busy := '[]';
           o_conflicts := '[]';
-          o_error := jsonb_build_object('sqlstate', v_state, 'message', v_message, 'detail', v_detail, 'hint', v_hint, 'schema', v_schema, 'table', v_table,
+          o_error := jsonb_build_object('sqlstate', v_state, 'message', v_message, 'detail', v_detail, 'hint', v_hint, 'schema', v_schema, 'table', v_table, 'constraint', v_constraint,
             'resource', rowferry._is_transient(v_state, v_context), 'whole', v_state in ('42P01', '42703', '42704', '42804', '42846', '42883', 'RF039') and not rowferry._in_users_code(v_context));
           return;
         end if;

@@ -123,8 +123,11 @@ begin
           v_aside := v_aside || rowferry._section_part(v_section, array(select k from unnest(v_missing) k where k <> all (v_single)), true);
           v_reasons := v_reasons || (
             select jsonb_agg(jsonb_build_object('entity', v_section.entity, 'record_id', m.record_id)
-              || rowferry._refusal('23503', format('violates foreign key constraint "%s", its parent is missing', m.name), null, null))
+              || rowferry._refusal('23503', format('violates foreign key constraint "%s", its parent is missing', m.name), null, null)
+              || case when p.record_id is null then '{}' else jsonb_build_object('parent', jsonb_build_object('entity', n.name, 'record_id', p.record_id)) end)
             from unnest(v_missing, v_constraints) m (record_id, name)
+            left join rowferry._parents(v_section) p on p.child_id = m.record_id and p.constraint_name = m.name
+            left join rowferry.entities n on n.id = p.entity_id
             where m.record_id <> all (v_single));
         end if;
         if cardinality(v_missing) < cardinality(v_keys) then
@@ -200,6 +203,7 @@ begin
     end if;
     v_refusal := rowferry._refusal(v_state, v_attempt.o_error ->> 'message', v_attempt.o_error ->> 'detail', v_attempt.o_error ->> 'hint');
     if v_state = '23503' then
+      v_refusal := v_refusal || rowferry._missing_parent(v_one, v_attempt.o_error);
       begin
         v_orphan := rowferry._orphan(p_peer, v_one, p_heard, v_attempt.o_error ->> 'schema', v_attempt.o_error ->> 'table');
       exception

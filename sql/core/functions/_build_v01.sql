@@ -68,6 +68,7 @@ begin
     perform rowferry._perform_skips(p_link.peer);
     v_limit := greatest(1, least(least(p_limit, p_link.batch_limit)::bigint * p_link.growth, 100000));
     v_most_events := 1000 + 4 * v_limit;
+    perform rowferry._look_for_parents(p_link.peer);
     perform rowferry._queue_backfill(p_link.peer, v_limit);
     -- A statement of its own: its snapshot holds what was queued just now, and is the one for events and rows alike.
     begin
@@ -75,6 +76,13 @@ begin
         select * into v_batch
         from rowferry._read_batch(p_link.peer, v_limit, not p_applied, p_link.first_id, p_left, v_coalesced, v_most_events);
         if not v_batch.o_repeated and v_batch.o_hot_records is null then
+          if v_batch.o_waiting <> '[]' then
+            perform rowferry._hold_waiting(v_batch.o_waiting);
+            o_removed := o_removed + jsonb_array_length(v_batch.o_waiting);
+            v_coalesced := false;
+            -- They make room for others.
+            continue when clock_timestamp() - v_began < c_time;
+          end if;
           if v_batch.o_deletes <> '[]' and rowferry._trip_breakers(p_link.peer, p_link.first_id, v_batch.o_deletes) then
             -- The next call builds what is not to wait.
             v_batch.o_events := 0;

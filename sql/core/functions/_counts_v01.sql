@@ -55,7 +55,7 @@ begin
   pending := least(p_most, pending + (select coalesce(sum(upper(i) - lower(i)), 0) from unnest(v_aside) i));
   held := 0;
   if v_any_held then
-    held := (select count(*) from (select from rowferry.held_events h where h.attempts > 0 and h.entity_id = any (v_free) limit p_most) h);
+    held := (select count(*) from (select from rowferry.held_events h where (h.attempts > 0 or h.parent_record_id is not null) and h.entity_id = any (v_free) limit p_most) h);
   end if;
   if v_held <> '{}' then
     -- Among the oldest.
@@ -65,8 +65,19 @@ begin
   end if;
   next_id := least(
     (select e.id from rowferry._free_events(v_free, v_gaps, v_any_held, v_skips, 1) e),
-    -- Found locked there, which does not count.
-    case when v_any_held then (select min(h.event_id) from rowferry.held_events h where h.attempts = 0 and h.entity_id = any (v_free)) end);
+    -- Found locked there, which does not count, or free to follow a parent.
+    case when v_any_held then (select min(h.event_id) from rowferry.held_events h where h.attempts = 0 and h.parent_record_id is null and h.entity_id = any (v_free)) end,
+    (select min(f.event_id)
+      from rowferry.missing_parents m
+      cross join lateral (
+        select h.event_id
+        from rowferry.held_events h
+        where h.parent_entity_id = m.entity_id and rowferry._index_key(h.parent_record_id) = rowferry._index_key(m.record_id) and h.parent_record_id is not null
+          and h.entity_id = any (v_free)
+        order by h.event_id
+        limit 1
+      ) f
+      where m.came));
   -- Not where a person has to act first.
   backfilling := (select count(*) from rowferry.backfills b join rowferry.entities e on e.id = b.entity_id
       where b.finished_at is null and e.peer = p_peer and e.held_until is distinct from 'infinity')

@@ -2,7 +2,8 @@
 -- pending events; when a limit cut something off, the pending parents of every child row too, or the peer could not take it. Where the oldest events are
 -- mostly of a few records (o_repeated, unless p_coalesced), or the chosen records of an entity have p_most_events or more (o_hot_entity, o_hot_records), nothing is
 -- read: they are to be coalesced first. With p_alone it may be one large row. No event below p_first_id, or in p_left, waits for its first batch.
--- o_deletes: how many records of an entity with a breaker are gone by changes of this node that nobody has approved.
+-- o_deletes: how many records of an entity with a breaker are gone by changes of this node that nobody has approved. o_waiting: rows that are left out, since the peer lacks a
+-- parent that stays here.
 create or replace function rowferry._read_batch(
   p_peer text,
   p_limit integer,
@@ -21,7 +22,8 @@ create or replace function rowferry._read_batch(
   out o_repeated boolean,
   out o_hot_entity integer,
   out o_hot_records text[],
-  out o_deletes jsonb
+  out o_deletes jsonb,
+  out o_waiting jsonb
 )
 language plpgsql
 stable
@@ -72,6 +74,8 @@ declare
   v_bad jsonb;
   v_readable text[];
   v_left_out text[];
+  v_missing boolean := exists (select from rowferry.missing_parents);
+  v_waiting jsonb;
   v_bytes bigint := c_bytes;
   v_total bigint := 0;
 begin
@@ -82,6 +86,7 @@ begin
   o_unreadable := '[]';
   o_large := '[]';
   o_deletes := '[]';
+  o_waiting := '[]';
   o_repeated := false;
   o_whole := true;
   loop
@@ -217,6 +222,14 @@ begin
         where e.key not in (select unnest(v_read.o_cut));
         continue when v_section.event_ids is null;
       end if;
+      if v_missing and v_section.keys is not null then
+        v_waiting := rowferry._left_waiting(v_section);
+        if v_waiting is not null then
+          o_waiting := o_waiting || v_waiting;
+          v_section := rowferry._section_part(v_section, array(select w ->> 'record_id' from jsonb_array_elements(v_waiting) w), false);
+          continue when v_section.event_ids is null;
+        end if;
+      end if;
       if v_section.gone is not null and (v_entity.breaker_share is not null or exists (select from rowferry._cascades(v_entity.id)))
         and v_section.event_ids[cardinality(v_section.event_ids)] > v_entity.approved_to then
         o_deletes := o_deletes || jsonb_build_object('entity_id', v_entity.id, 'deletes', (
@@ -235,18 +248,24 @@ begin
       o_events := o_events + v_count;
       o_keys := o_keys + coalesce(cardinality(v_section.keys), 0) + coalesce(cardinality(v_section.gone), 0) + coalesce(cardinality(v_section.asked), 0);
     end loop;
-    exit when o_whole and not v_cut or v_alone is not null;
+    exit when o_whole and not v_cut and not v_missing or v_alone is not null;
     exit when not coalesce(v_parents, rowferry._has_parents(p_peer));
     select array_agg(p.entity_id), array_agg(p.record_id) into v_parent_ids, v_parent_records
     from (
       select distinct f.entity_id, f.record_id
       from unnest(o_sections[v_round_sections + 1:]) s
       cross join lateral rowferry._parents(s) f
-      where f.entity_id in (select n.id from rowferry.entities n where n.peer = p_peer and (n.held_until is null or n.held_until <= rowferry._now()))
-        and exists (select from rowferry.events e where e.entity_id = f.entity_id and rowferry._index_key(e.record_id) = rowferry._index_key(f.record_id))
-        and not exists (select from rowferry.held_events h
-          where h.entity_id = f.entity_id and rowferry._index_key(h.record_id) = rowferry._index_key(f.record_id) and h.patience is not null)
-        and (f.entity_id, f.record_id) not in (select * from unnest(v_seen_ids, v_seen_records))
+      where (f.entity_id, f.record_id) not in (select * from unnest(v_seen_ids, v_seen_records))
+    ) p;
+    -- A parent that is held stays, but for one that waits, through others or not, for what is in this batch: rows that need each other travel together.
+    select array_agg(p.entity_id), array_agg(p.record_id) into v_parent_ids, v_parent_records
+    from (
+      select g.entity_id, g.record_id from rowferry._going(v_parent_ids, v_parent_records) g
+      union
+      select u.entity_id, u.record_id
+      from rowferry._parents_awaited(case when v_missing then v_parent_ids end, v_parent_records) u
+      join rowferry.entities n on n.id = u.entity_id and (n.held_until is null or n.held_until <= rowferry._now())
+      where (u.above_entity_id, u.above_record_id) in (select * from unnest(v_seen_ids, v_seen_records))
     ) p;
     exit when v_parent_ids is null;
     v_round := v_round + 1;

@@ -29,6 +29,13 @@ begin
   values (p_link.peer, v_number, v_tag, v_result.o_taken, v_result.o_refusals, v_result.o_conflicts, v_ms,
     least(64, 1 + pg_column_size(v_result.o_conflicts) / 4194304), rowferry._now(), v_effect);
   perform rowferry._log_batch(p_link.peer, 'applied', v_number, v_tag, rowferry._id_count(v_result.o_taken), v_effect, jsonb_array_length(v_result.o_conflicts), v_ms);
+  if v_result.o_applied > 0 and exists (select from rowferry.missing_parents) then
+    perform rowferry._parents_came(array_agg(e.id), array_agg(r.record_id))
+    from generate_subscripts(p_sections, 1) i
+    join rowferry.entities e on e.name = (p_sections[i]).entity
+    cross join lateral unnest((p_sections[i]).event_keys, (p_sections[i]).event_ids) r (record_id, event_id)
+    where r.event_id <@ v_result.o_taken;
+  end if;
   if v_result.o_applied > 0 and exists (select from rowferry.held_events h where h.sqlstate = '23503') then
     perform rowferry._retry_related(array(
       select e.id from generate_subscripts(p_sections, 1) i join rowferry.entities e on e.name = (p_sections[i]).entity));

@@ -62,10 +62,12 @@ begin
   end if;
   if v_waits then
     -- What was refused is found by its own table alone.
-    update rowferry.held_events h set not_before = rowferry._now() where h.entity_id = v_entity.id;
+    update rowferry.held_events h set not_before = rowferry._now(), parent_entity_id = null, parent_record_id = null where h.entity_id = v_entity.id;
     insert into rowferry.detached (entity_id, name, peer, key) values (v_entity.id, v_entity.name, v_entity.peer, v_entity.key_columns || v_entity.key_types);
   else
     delete from rowferry.held_events h where h.entity_id = v_entity.id;
+    update rowferry.held_events h set not_before = rowferry._now(), parent_entity_id = null, parent_record_id = null where h.parent_entity_id = v_entity.id;
+    delete from rowferry.missing_parents m where m.entity_id = v_entity.id;
     delete from rowferry.events e where e.entity_id = v_entity.id;
     update rowferry.skips s set done_at = rowferry._now() where s.entity_id = v_entity.id and s.done_at is null;
   end if;

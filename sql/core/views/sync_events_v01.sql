@@ -22,7 +22,7 @@ comment on column rowferry.sync_events.event_type is 'insert, update, delete, ba
 comment on column rowferry.sync_events.changed_at is 'Clock time of the change.';
 comment on column rowferry.sync_events.hops is '0: a change of this node; above: it came out of applying the peer''s, by a cascade or a trigger.';
 comment on column rowferry.sync_events.attempts is 'How often the peer refused the row, or this node could not send it.';
-comment on column rowferry.sync_events.not_before is 'When a refused or locked row is tried again.';
+comment on column rowferry.sync_events.not_before is 'When a refused or locked row is tried again; null for one that goes after its parent.';
 comment on column rowferry.sync_events.sqlstate is 'SQLSTATE of the last refusal.';
 comment on column rowferry.sync_events.last_error is 'Message of the last refusal.';
 comment on column rowferry.sync_events.hint is 'What to do.';
