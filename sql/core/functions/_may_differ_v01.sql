@@ -19,7 +19,7 @@ begin
     from rowferry.entities e
     join pg_class c on c.oid = e.relation
     where e.name = any (p_entities) and (c.relkind <> 'r' or c.relhasrules or c.relchecks > 0
-      or exists (select from pg_trigger t where t.tgrelid = c.oid and (t.tgisinternal or rowferry._runs_for_peer(t)))
+      or exists (select from pg_trigger t join pg_proc p on p.oid = t.tgfoid where t.tgrelid = c.oid and case when p.pronamespace <> 'rowferry'::regnamespace then t.tgisinternal or rowferry._runs_for_peer(t) end)
       or exists (select from pg_attrdef a where a.adrelid = c.oid)
       or exists (select from pg_attribute a join pg_type y on y.oid = a.atttypid where a.attrelid = c.oid and a.attnum > 0 and not a.attisdropped and y.typnamespace <> 'pg_catalog'::regnamespace)
       or exists (select from pg_index x where x.indrelid = c.oid and (x.indexprs is not null or x.indpred is not null)))) then
@@ -57,7 +57,8 @@ begin
         select
         from written w
         join pg_trigger t on t.tgrelid = w.relation
-        where case when t.tgparentid = 0 or t.tgenabled <> (select o.tgenabled from pg_trigger o where o.oid = t.tgparentid) then rowferry._runs_for_peer(t) end
+        join pg_proc p on p.oid = t.tgfoid
+        where case when p.pronamespace <> 'rowferry'::regnamespace and (t.tgparentid = 0 or t.tgenabled <> (select o.tgenabled from pg_trigger o where o.oid = t.tgparentid)) then rowferry._runs_for_peer(t) end
       ) or exists (
         select from written w join pg_class c on c.oid = w.relation where c.relhasrules
       ) or exists (
