@@ -225,7 +225,7 @@ def test_undo_a_lost_write(nodes: Nodes, tmp_path: Path) -> None:
 
 
 def altered(nodes: Nodes, ddl: str, change: str) -> None:
-    """crm's table was altered and a row of it changed since; billing has heard of it, and the next call sends what is sent now."""
+    """crm's table was altered and a row of it changed since, and billing has heard of it."""
     nodes.crm.sql(ddl)
     nodes.crm.sql(change)
     for node in nodes:

@@ -1,12 +1,12 @@
 -- What became of the columns of an entity since attach(): dropped, renamed, dropped and added again, of another type; with what to type. Null: nothing. Capture goes on without a column,
--- unless it is of the key, or the table is partitioned.
+-- unless it is of the key, or the table is partitioned. VOLATILE, as _column_types().
 create or replace function rowferry._columns_apart(
   p_entity rowferry.entities,
   out o_problem text,
   out o_fix text
 )
 language plpgsql
-stable
+volatile
 set search_path = pg_catalog, pg_temp
 set quote_all_identifiers = off
 as $$
