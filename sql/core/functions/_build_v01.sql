@@ -79,9 +79,12 @@ begin
           if v_batch.o_waiting <> '[]' then
             perform rowferry._hold_waiting(v_batch.o_waiting);
             o_removed := o_removed + jsonb_array_length(v_batch.o_waiting);
-            v_coalesced := false;
             -- They make room for others.
-            continue when clock_timestamp() - v_began < c_time;
+            if clock_timestamp() - v_began < c_time then
+              v_coalesced := false;
+              perform rowferry._queue_backfill(p_link.peer, v_limit);
+              continue;
+            end if;
           end if;
           if v_batch.o_deletes <> '[]' and rowferry._trip_breakers(p_link.peer, p_link.first_id, v_batch.o_deletes) then
             -- The next call builds what is not to wait.

@@ -21,11 +21,18 @@ begin
   where (m.came or m.not_before <= v_now) and not exists (
     select from rowferry.held_events h
     where h.parent_entity_id = m.entity_id and rowferry._index_key(h.parent_record_id) = rowferry._index_key(m.record_id) and h.parent_record_id is not null);
-  with looked as (
+  with due as (
+    select m.entity_id, m.record_id
+    from rowferry.missing_parents m
+    join rowferry.entities n on n.id = m.entity_id and n.peer = p_peer
+    where not m.came and m.not_before <= v_now
+    order by m.not_before
+    limit 500
+  ), looked as (
     update rowferry.missing_parents m
     set attempts = m.attempts + 1, not_before = v_now + least(power(2, least(m.attempts, 10) + 4), 300) * interval '1 s'
-    from rowferry.entities n
-    where n.id = m.entity_id and n.peer = p_peer and not m.came and m.not_before <= v_now
+    from due d
+    where m.entity_id = d.entity_id and rowferry._index_key(m.record_id) = rowferry._index_key(d.record_id)
     returning m.entity_id, m.record_id
   )
   update rowferry.held_events h set not_before = v_now

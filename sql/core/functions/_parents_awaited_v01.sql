@@ -9,7 +9,7 @@ returns table (
   above_entity_id integer,
   above_record_id text
 )
-language sql
+language plpgsql
 stable
 set search_path = pg_catalog, pg_temp
 set enable_seqscan = off
@@ -18,6 +18,9 @@ set enable_hashjoin = off
 set enable_mergejoin = off
 set enable_material = off
 as $$
+#variable_conflict use_column
+begin
+  return query
   with recursive up (entity_id, record_id, above_entity_id, above_record_id) as (
     select r.entity_id, r.record_id, h.parent_entity_id, h.parent_record_id
     from unnest(p_entity_ids, p_record_ids) r (entity_id, record_id)
@@ -29,7 +32,8 @@ as $$
     join rowferry.held_events h on h.entity_id = u.above_entity_id and rowferry._index_key(h.record_id) = rowferry._index_key(u.above_record_id)
       and h.parent_record_id is not null
   )
-  select * from up
+  select * from up;
+end
 $$;
 comment on function rowferry._parents_awaited(integer[], text[]) is 'All that these records wait for.';
 revoke all on function rowferry._parents_awaited(integer[], text[]) from public;

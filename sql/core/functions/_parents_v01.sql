@@ -9,10 +9,13 @@ returns table (
   entity_id integer,
   record_id text
 )
-language sql
+language plpgsql
 stable
 set search_path = pg_catalog, pg_temp
 as $$
+#variable_conflict use_column
+begin
+  return query
   with foreign_keys as (
     select f.conname, p.id as parent_id, array_agg(array_position(c.local_columns, l.attname::text)
       order by p.columns[array_position(p.local_columns, r.attname::text)] collate "C") as positions
@@ -36,7 +39,8 @@ as $$
     cross join lateral unnest(p_section.column_values[p.position]::text[], p_section.keys) with ordinality v (value, child_id, row_ord)
     group by v.row_ord
     having bool_and(v.value is not null)
-  ) v
+  ) v;
+end
 $$;
 comment on function rowferry._parents(rowferry._section) is 'Records that the rows of a section refer to by foreign key.';
 revoke all on function rowferry._parents(rowferry._section) from public;
