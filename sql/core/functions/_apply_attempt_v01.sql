@@ -22,6 +22,7 @@ declare
   v_sections rowferry._section[];
   v_settled record;
   v_decided int8multirange;
+  v_keys text[];
   v_moving text[];
   v_left jsonb := '[]';
   v_entity_id integer;
@@ -40,6 +41,7 @@ declare
   v_everything boolean;
   v_lost jsonb;
   v_kept jsonb := '[]';
+  v_kept_rows jsonb := '[]';
 begin
   for i in 1 .. cardinality(p_sections) loop
     v_entities := v_entities || p_sections[i].entity;
@@ -60,9 +62,10 @@ begin
       set constraints all deferred;
       for i in 1 .. cardinality(p_sections) loop
         v_entity_id := (select e.id from rowferry.entities e where e.name = (p_sections[i]).entity);
-        continue when not rowferry._may_own_events(v_entity_id)
-          or rowferry._own_events(v_entity_id, (p_sections[i]).keys || (p_sections[i]).gone || (p_sections[i]).asked, p_heard, '{}') is null;
-        select * into v_settled from rowferry._settle(p_peer, p_sections[i], p_heard, p_known);
+        continue when not rowferry._may_own_events(v_entity_id);
+        v_keys := rowferry._own_events(v_entity_id, (p_sections[i]).keys || (p_sections[i]).gone || (p_sections[i]).asked, p_heard, '{}');
+        continue when v_keys is null;
+        select * into v_settled from rowferry._settle(p_peer, p_sections[i], v_keys, p_heard, p_known);
         v_sections[i] := v_settled.o_section;
         v_decided := v_decided + v_settled.o_decided;
         o_conflicts := o_conflicts || v_settled.o_conflicts;
@@ -102,8 +105,8 @@ begin
       end if;
       if v_may_differ then
         -- What a cascade took has to be read before it is gone: once more from the start.
-        v_lost := rowferry._lost_in_cascade(p_peer, coalesce(v_after, 0), p_heard);
-        if (select count(*) from jsonb_array_elements(v_lost) l where l - 'loser_row' not in (select k - 'loser_row' from jsonb_array_elements(v_kept) k)) > 0 then
+        v_lost := rowferry._lost_in_cascade(coalesce(v_after, 0), p_heard);
+        if (select count(*) from jsonb_array_elements(v_lost) l where l not in (select jsonb_array_elements(v_kept))) > 0 then
           raise exception using errcode = 'RF100', message = 'a cascade took a change of this node';
         end if;
         for i in 1 .. cardinality(v_sections) loop
@@ -113,7 +116,7 @@ begin
       perform rowferry._unmark_applying();
       o_busy := o_busy || v_left;
       if v_lost <> '[]' then
-        o_conflicts := o_conflicts || v_kept;
+        o_conflicts := o_conflicts || v_kept_rows;
       end if;
       return;
     exception
@@ -131,7 +134,8 @@ begin
           return;
         end if;
     end;
-    v_kept := rowferry._with_rows(v_lost);
+    v_kept := v_lost;
+    v_kept_rows := rowferry._with_rows(p_peer, v_lost);
   end loop;
   raise exception using errcode = '40001', message = 'users change these records faster than they can be applied';
 end

@@ -49,8 +49,8 @@ begin
   from rowferry.events e
   left join rowferry.held_events h on h.event_id = e.id
   where e.entity_id = v_entity.id and rowferry._index_key(e.record_id) = rowferry._index_key(v_row.o_record_id);
-  v_told := exists (select from rowferry.taken_batches t
-    where t.peer = v_entity.peer and t.conflicts @> jsonb_build_array(jsonb_build_object('entity', v_entity.name, 'record_id', v_row.o_record_id)));
+  v_told := exists (select from rowferry.taken_batches t cross join lateral jsonb_array_elements(t.conflicts) g
+    where t.peer = v_entity.peer and g ->> 'entity' = v_entity.name and g -> 'records' ? v_row.o_record_id);
   pending := v_waits.pending;
   attempts := coalesce(v_waits.attempts, 0);
   last_error := v_waits.error;
