@@ -42,6 +42,8 @@ declare
   v_compare jsonb;  -- null: comparisons have not had their say
   -- What the peer's check() needs to know goes along at the opening, and later with what travels anyway.
   v_facts_due boolean := coalesce(p_link.facts_sent_at < rowferry._now() - interval '5 min', true);
+  -- Where applying took half of the call's time, building is left to the next one.
+  v_late boolean := p_applied and clock_timestamp() > statement_timestamp() + nullif(current_setting('statement_timeout')::interval, '0') / 2;
 begin
   o_link := p_link;
   o_sent := 0;
@@ -60,7 +62,7 @@ begin
   if o_link.told_paused <> '{}' then
     v_header := v_header || jsonb_build_object('paused', o_link.told_paused);
   end if;
-  if p_link.ready and not p_hushed and rowferry._anything_waits(p_link.first_id, p_left)
+  if p_link.ready and not p_hushed and v_late is not true and rowferry._anything_waits(p_link.first_id, p_left)
     and (select count(*) from rowferry.built_batches b where b.peer = p_link.peer and b.in_flight) < 2 then
     perform rowferry._perform_skips(p_link.peer);
     v_limit := greatest(1, least(least(p_limit, p_link.batch_limit)::bigint * p_link.growth, 100000));

@@ -7,7 +7,7 @@ language sql
 immutable
 set search_path = pg_catalog, pg_temp
 as $$
-  select coalesce(sum(jsonb_array_length(g -> 'records')), 0)::integer from jsonb_array_elements(p_conflicts) g
+  select coalesce(sum(cardinality((g ->> 'records')::text[])), 0)::integer from jsonb_array_elements(p_conflicts) g
 $$;
 comment on function rowferry._conflict_count(jsonb) is 'How many conflicts these are.';
 revoke all on function rowferry._conflict_count(jsonb) from public;

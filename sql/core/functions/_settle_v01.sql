@@ -1,16 +1,17 @@
--- Decides the records of one section that both sides changed (R6, R7): locks their rows, reads this node's events in a newer statement,
--- and takes out of the section what stays as it is here. Events that lose are deleted here, in the subtransaction that writes the winner.
--- Under a merge rule the arbiter puts the merged row in place of the peer's, as a change of its own; the other node takes nothing before that comes.
--- o_busy: records whose rows a user has locked; o_waiting: those that wait for the arbiter; o_decided: own events that were weighed.
+-- Decides records of one section that both sides changed (R6, R7): locks their rows, reads this node's events in a newer statement, and takes out of the section what
+-- stays as it is here. Events that lose are deleted here, in the subtransaction that writes the winner. Under a merge rule the arbiter puts the merged row in place of the
+-- peer's, as a change of its own; the other node takes nothing before that comes. p_keys: records for which this node has events, of which at most p_most are looked at
+-- (o_weighed). o_left: records whose rows a user has locked, that wait for the arbiter, or were too many; o_decided: own events that were weighed.
 create or replace function rowferry._settle(
   p_peer text,
   p_section rowferry._section,
   p_keys text[],
+  p_most integer,
   p_heard int8multirange,
   p_known int8multirange,
   out o_section rowferry._section,
-  out o_busy text[],
-  out o_waiting text[],
+  out o_left jsonb,
+  out o_weighed integer,
   out o_decided int8multirange,
   out o_conflicts jsonb
 )
@@ -30,12 +31,16 @@ set enable_bitmapscan = off
 set enable_hashjoin = off
 set enable_mergejoin = off
 set enable_material = off
+set enable_hashagg = off  -- in the order of the records, which is that of an index on conflicts
 as $$
 declare
+  c_bytes constant bigint := 2097152;  -- as many of the peer's rows as are about so large
   c_most_bytes constant bigint := 126877696;  -- of two such decisions' rows, which travel as one jsonb of less than 256 MB
   v_entity rowferry.entities := (select e from rowferry.entities e where e.name = p_section.entity);
   v_node text := (select n.name from rowferry.node n);
   v_keys text[] := p_keys;
+  v_later text[];
+  v_busy text[];
   v_mine_read record;
   v_part rowferry._section;
   v_verdict record;
@@ -45,13 +50,18 @@ begin
   o_section := p_section;
   o_decided := '{}';
   o_conflicts := '[]';
-  execute format('select rowferry.%I($1)', rowferry._object_name('lock_', v_entity.name)) into o_busy using v_keys;
+  p_most := least(p_most, 1 + c_bytes * cardinality(p_section.keys) / (select sum(octet_length(c)) from (select unnest(p_section.column_values) as c offset 0) v));
+  if cardinality(p_keys) > p_most then
+    -- Each node begins at its own end: what the other one has decided meanwhile comes no more.
+    v_keys := case when rowferry._is_arbiter(p_peer) then p_keys[:p_most] else p_keys[cardinality(p_keys) - p_most + 1:] end;
+    v_later := case when rowferry._is_arbiter(p_peer) then p_keys[p_most + 1:] else p_keys[:cardinality(p_keys) - p_most] end;
+    o_section := rowferry._section_part(o_section, v_later, false);
+  end if;
+  o_weighed := cardinality(v_keys);
+  execute format('select rowferry.%I($1)', rowferry._object_name('lock_', v_entity.name)) into v_busy using v_keys;
   perform rowferry._left_nothing();
   perform rowferry._finish_lock(v_entity.name);
-  if o_busy is not null then
-    o_section := rowferry._section_part(o_section, o_busy, false);
-    v_keys := array(select k from unnest(v_keys) k where k not in (select unnest(o_busy)));
-  end if;
+  v_keys := array(select k from unnest(v_keys) k where k not in (select unnest(v_busy)));
 
   -- A statement of its own: it sees what users committed while their rows were waited for.
   with weighed as materialized (
@@ -63,6 +73,7 @@ begin
       union all
       select e.record_id collate "C", null, null, case when not e.id <@ p_known then e.stamp end, e.stamp is not null
       from unnest(o_section.event_keys, o_section.event_ids, o_section.event_stamps) e (record_id, id, stamp)
+      where (e.record_id in (select unnest(v_keys))) is true  -- which makes a hash of them, and no join
     ) r
     group by r.record_id
     having count(r.mine) > 0 and count(r.real) > 0
@@ -91,11 +102,15 @@ begin
     (select range_agg(int8range(i.id, i.id, '[]')) from decided l cross join lateral unnest(l.ids) i (id)) as decided
   into v_verdict
   from decided d;
-  if v_verdict.decided is null then
-    return;
-  end if;
-  o_decided := v_verdict.decided;
-  o_waiting := v_verdict.waiting;
+  o_decided := coalesce(v_verdict.decided, '{}');
+
+  v_part.entity := v_entity.name;
+  v_part.keys := v_busy;
+  o_left := rowferry._left_entries(v_part);
+  v_part.keys := v_verdict.waiting;
+  o_left := o_left || rowferry._left_entries(v_part, '{"waiting": true}');
+  v_part.keys := v_later;
+  o_left := o_left || rowferry._left_entries(v_part, '{"untried": true, "undecided": true}');
 
   if v_verdict.keys is not null then
     execute format('select * from rowferry.%I($1, null)', rowferry._object_name('read_', v_entity.name)) into v_mine_read using v_verdict.keys;
@@ -106,7 +121,7 @@ begin
     end if;
     o_conflicts := rowferry._conflicts_between(v_entity, v_entity.conflict_rule, p_peer, v_verdict.keys, v_verdict.verdicts, v_verdict.mine, v_verdict.theirs,
       v_mine_read.o_keys, v_mine_read.o_columns, o_section.keys, o_section.column_values);
-    v_merge_keys := array(select jsonb_array_elements_text(g -> 'records') from jsonb_array_elements(o_conflicts) g where g ->> 'verdict' = 'merge');
+    v_merge_keys := array(select unnest((g ->> 'records')::text[]) from jsonb_array_elements(o_conflicts) g where g ->> 'verdict' = 'merge');
     if v_merge_keys <> '{}' then
       v_part := rowferry._section_part(o_section, v_merge_keys, true);
     end if;
@@ -114,9 +129,7 @@ begin
   if v_verdict.lost is not null then
     perform rowferry._delete_events(v_verdict.lost);
   end if;
-  if v_verdict.drop_keys is not null then
-    o_section := rowferry._section_part(o_section, v_verdict.drop_keys, false);
-  end if;
+  o_section := rowferry._section_part(o_section, v_busy || v_verdict.drop_keys, false);
   if v_merge_keys <> '{}' then
     select * into v_merged from rowferry._merge(v_entity, p_peer, v_part, v_merge_keys, o_conflicts);
     o_section := rowferry._section_with(o_section, v_merged.o_keys, v_merged.o_columns, v_merged.o_gone);
@@ -125,6 +138,6 @@ begin
   end if;
 end
 $$;
-comment on function rowferry._settle(text, rowferry._section, text[], int8multirange, int8multirange) is
+comment on function rowferry._settle(text, rowferry._section, text[], integer, int8multirange, int8multirange) is
   'Decides the records of a section that both sides changed without knowing of each other.';
-revoke all on function rowferry._settle(text, rowferry._section, text[], int8multirange, int8multirange) from public;
+revoke all on function rowferry._settle(text, rowferry._section, text[], integer, int8multirange, int8multirange) from public;

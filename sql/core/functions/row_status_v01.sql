@@ -50,7 +50,7 @@ begin
   left join rowferry.held_events h on h.event_id = e.id
   where e.entity_id = v_entity.id and rowferry._index_key(e.record_id) = rowferry._index_key(v_row.o_record_id);
   v_told := exists (select from rowferry.taken_batches t cross join lateral jsonb_array_elements(t.conflicts) g
-    where t.peer = v_entity.peer and g ->> 'entity' = v_entity.name and g -> 'records' ? v_row.o_record_id);
+    where t.peer = v_entity.peer and g ->> 'entity' = v_entity.name and v_row.o_record_id = any ((g ->> 'records')::text[]));
   pending := v_waits.pending;
   attempts := coalesce(v_waits.attempts, 0);
   last_error := v_waits.error;
