@@ -43,6 +43,8 @@ declare
   v_entities text;  -- what attach(), detach() and set_rules() have left
   v_waits boolean := false;
   v_told record;
+  -- Where applying took half of the call's time, building is left to the next one.
+  v_late boolean := p_applied and clock_timestamp() > statement_timestamp() + nullif(current_setting('statement_timeout')::interval, '0') / 2;
 begin
   o_link := p_link;
   o_sent := 0;
@@ -62,7 +64,7 @@ begin
   if o_link.told_paused <> '{}' then
     v_header := v_header || jsonb_build_object('paused', o_link.told_paused);
   end if;
-  if p_link.ready and not p_hushed and rowferry._anything_waits(p_link.first_id, p_left)
+  if p_link.ready and not p_hushed and v_late is not true and rowferry._anything_waits(p_link.first_id, p_left)
     and (select count(*) from rowferry.built_batches b where b.peer = p_link.peer and b.in_flight) < 2 then
     v_waits := true;
     perform rowferry._perform_skips(p_link.peer);

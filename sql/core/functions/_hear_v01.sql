@@ -38,7 +38,7 @@ begin
     o_link.growth := case when v_lacking and not v_batch.whole then least(o_link.growth * 4, 256) else 1 end;
     perform rowferry._record_conflicts(p_link.peer, p_header ->> 'from', v_ack -> 'conflicts');
     perform rowferry._log_batch(p_link.peer, 'sent', v_batch.number, v_batch.tag, rowferry._id_count((v_ack ->> 'ids')::int8multirange), coalesce(v_ack -> 'effect', '{}'),
-      jsonb_array_length(v_ack -> 'conflicts'), (v_ack ->> 'applied_ms')::integer);
+      rowferry._conflict_count(v_ack -> 'conflicts'), (v_ack ->> 'applied_ms')::integer);
     v_scale := (p_header ->> 'target_ms')::numeric / greatest((v_ack ->> 'applied_ms')::numeric, 1);
     if v_scale < 1 and v_batch.keys > 1 then
       o_link.batch_limit := greatest(1, least(o_link.batch_limit, (v_batch.keys * v_scale)::integer));

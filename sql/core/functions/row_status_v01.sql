@@ -50,8 +50,8 @@ begin
   from rowferry.events e
   left join rowferry.held_events h on h.event_id = e.id
   where e.entity_id = v_entity.id and rowferry._index_key(e.record_id) = rowferry._index_key(v_row.o_record_id);
-  v_told := exists (select from rowferry.taken_batches t
-    where t.peer = v_entity.peer and t.conflicts @> jsonb_build_array(jsonb_build_object('entity', v_entity.name, 'record_id', v_row.o_record_id)));
+  v_told := exists (select from rowferry.taken_batches t cross join lateral jsonb_array_elements(t.conflicts) g
+    where t.peer = v_entity.peer and g ->> 'entity' = v_entity.name and v_row.o_record_id = any ((g ->> 'records')::text[]));
   v_lacked := (
     select count(*)
     from rowferry.missing_parents m
