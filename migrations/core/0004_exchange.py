@@ -82,6 +82,8 @@ def upgrade() -> None:
             "functions/_hear_v01.sql",
             "functions/_perform_skips_v01.sql",
             "functions/_queue_backfill_v01.sql",
+            "functions/_send_after_v01.sql",
+            "functions/_queue_followers_v01.sql",
             "functions/_link_key_v01.sql",
             "functions/_lock_holders_v01.sql",
             "functions/_lock_holder_v01.sql",

@@ -70,6 +70,7 @@ begin
     v_most_events := 1000 + 4 * v_limit;
     perform rowferry._look_for_parents(p_link.peer);
     perform rowferry._queue_backfill(p_link.peer, v_limit);
+    perform rowferry._queue_followers(p_link.peer, v_limit);
     -- A statement of its own: its snapshot holds what was queued just now, and is the one for events and rows alike.
     begin
       loop

@@ -17,6 +17,8 @@ drop function rowferry._link_lock(text, boolean);
 drop function rowferry._lock_holder(bigint);
 drop function rowferry._lock_holders(bigint);
 drop function rowferry._link_key(text);
+drop function rowferry._queue_followers(text, integer);
+drop function rowferry._send_after(bigint[]);
 drop function rowferry._queue_backfill(text, integer);
 drop function rowferry._perform_skips(text);
 drop function rowferry._hear(rowferry.links, jsonb);

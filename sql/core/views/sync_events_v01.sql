@@ -2,7 +2,7 @@
 create or replace view rowferry.sync_events as
 select v.id, e.peer, e.name as entity, v.record_id,
   case v.event_type when 'i' then 'insert' when 'u' then 'update' when 'd' then 'delete' when 'b' then 'backfill'
-    when 'a' then 'answer' when 'q' then 'question' end as event_type,
+    when 'a' then 'answer' when 'q' then 'question' when 'w' then 'moved' end as event_type,
   v.changed_at, v.hops, greatest(h.attempts, e.held_attempts) as attempts, greatest(h.not_before, e.held_until) as not_before,
   coalesce(e.held_sqlstate, h.sqlstate) as sqlstate, coalesce(e.held_error, h.last_error) as last_error, coalesce(e.held_hint, h.hint) as hint
 from rowferry.events v
