@@ -87,7 +87,9 @@ begin
       execute v_statement;
     end if;
   end loop;
-  if not p_dry_run then
+  if p_dry_run then
+    return query select format('-- and the functions of %s that differ then', k.name) from rowferry._kin(v_old, v_new) k;
+  else
     -- Whose changes these rows follow, and which rows follow them, is in the functions of both.
     for v_statement in select rowferry._kin_sql(v_old, v_new) loop
       execute v_statement;
@@ -106,6 +108,8 @@ begin
   end if;
   return next format('%s: %s is kept in sync with %s, key %s, %s columns', v_new.name, p_table, v_new.peer, array_to_string(v_new.key_columns, ', '), cardinality(v_new.columns));
   return query select rowferry._change_notes(v_old, v_new) where v_old.id is not null;
+  return query
+  select format('%s: %s; if they are to follow: %s', s.o_child, s.o_problem, s.o_fix) from rowferry._not_following(v_new.peer) s where p_table in (s.o_child, s.o_parent);
   return query
   select format('%s: trigger %s will not run for rows of %s; if it is to: alter table %s enable always trigger %I; select rowferry.attach(%L);',
     v_new.name, u.name, v_new.peer, u.relation, u.name, p_table)

@@ -1,7 +1,9 @@
 drop function rowferry.detach(text, boolean);
 drop function rowferry.set_rules(text, text, text, text, text);
 drop function rowferry.attach(regclass, text, jsonb, text[], text, text, text, text, text, text, text, text, text, text, text, text, boolean);
+drop function rowferry._not_following(text);
 drop function rowferry._kin_sql(rowferry.entities, rowferry.entities);
+drop function rowferry._kin(rowferry.entities, rowferry.entities);
 drop function rowferry._set_guards(rowferry.entities, boolean);
 drop function rowferry._guards_sql(rowferry.entities);
 drop function rowferry._runs_for_peer(pg_trigger);
