@@ -3,7 +3,9 @@
 import pytest
 
 from harness import Nodes
-from harness.exchange import rows, sync, waiting
+from harness.comparing import compared, differences, unseen
+from harness.courier import Courier
+from harness.exchange import refused_with, rows, sync, waiting
 
 TABLES = """
 create table orders (id integer primary key, country text, note text);
@@ -66,3 +68,154 @@ def test_a_row_that_moves_to_another_parent_comes_or_goes(nodes: Nodes, both: bo
     sync(*nodes)
     assert there(nodes) == ["orders (1)", "orders (3)", "lines (12)", "lines (21)", "payments (211)"]
     assert waiting(nodes.crm) == []
+
+
+def test_what_is_written_outside_sends_nothing(nodes: Nodes) -> None:
+    install(nodes)
+    fill(nodes)
+    nodes.crm.sql("insert into lines select 1000 + n, 1, 'x' from generate_series(1, 150) n")
+    sync(*nodes)
+    nodes.crm.sql("insert into lines select 10000 + n, 2, 'y' from generate_series(1, 3000) n; update lines set item = 'z' where order_id = 2")
+    courier = Courier(nodes)
+    to_billing, to_crm = courier.meet(nodes)
+    applied = 0
+    for _ in range(30):
+        crm, billing = courier.call(nodes.crm, to_crm), courier.call(nodes.billing, to_billing)
+        to_crm, to_billing = billing["envelope"], crm["envelope"]
+        applied += billing["applied"]
+    assert (applied, waiting(nodes.crm)) == (0, [])
+    assert nodes.crm.sql("select held_sqlstate from rowferry.entities where held_sqlstate is not null") == []
+
+
+@pytest.mark.parametrize("on_delete", ["no action", "cascade"])
+def test_a_parent_with_thousands_of_rows_that_follow_enters_and_leaves(nodes: Nodes, on_delete: str) -> None:
+    install(nodes)
+    for node in nodes:
+        node.sql(f"alter table lines drop constraint lines_order_id_fkey, add foreign key (order_id) references orders on delete {on_delete}")
+        node.sql("select rowferry.attach('lines'); select rowferry.attach('orders')")
+        node.sql("select * from rowferry.set_breaker('lines', null); select * from rowferry.set_breaker('orders', null)")
+        node.sql("select * from rowferry.set_breaker('payments', null)")
+    nodes.crm.sql("insert into orders values (1, 'DE'), (2, 'CH')")
+    nodes.crm.sql("insert into lines select n, 1, 'x' from generate_series(1, 25000) n; insert into payments select n, n, 1 from generate_series(1, 5000) n")
+    sync(*nodes)
+    assert there(nodes) == ["orders (2)"]
+    nodes.crm.sql("update orders set country = 'CH' where id = 1")
+    sync(*nodes)
+    count = "select (select count(*) from orders), (select count(*) from lines), (select count(*) from payments)"
+    assert rows(nodes.billing, count) == ["(2,25000,5000)"]
+    nodes.crm.sql("update orders set country = 'FR' where id = 1")
+    sync(*nodes)
+    assert (rows(nodes.billing, count), waiting(nodes.crm)) == (["(1,0,0)"], [])
+    assert rows(nodes.crm, count) == ["(2,25000,5000)"]
+    assert nodes.crm.sql("select from rowferry.moves") == []
+
+
+def test_a_parent_that_leaves_with_most_of_what_is_there_waits_for_a_person(nodes: Nodes) -> None:
+    install(nodes)
+    nodes.crm.sql("insert into orders values (1, 'CH'), (2, 'CH')")
+    nodes.crm.sql("insert into lines select n, 1 + (n > 900)::int, 'x' from generate_series(1, 1000) n")
+    sync(*nodes)
+    nodes.crm.sql("update orders set country = 'DE' where id = 1")
+    sync(*nodes)
+    assert [row["held_sqlstate"] for row in nodes.crm.sql("select held_sqlstate from rowferry.entities where name = 'lines'")] == ["RF026"]
+    assert rows(nodes.billing, "select count(*) from lines") == ["(1000)"]
+    nodes.crm.sql("update orders set country = 'CH' where id = 1; select * from rowferry.approve('lines')")
+    sync(*nodes)
+    assert (rows(nodes.billing, "select count(*) from lines"), waiting(nodes.crm)) == (["(1000)"], [])
+
+
+def test_a_parent_that_leaves_and_comes_back_is_no_loss(nodes: Nodes) -> None:
+    install(nodes)
+    nodes.crm.sql("insert into orders values (1, 'CH')")
+    nodes.crm.sql("insert into lines select n, 1, 'x' from generate_series(1, 1000) n")
+    sync(*nodes)
+    nodes.crm.sql("select * from rowferry.pause(p_entity => 'payments')")
+    for country in ("DE", "CH", "DE", "CH"):
+        nodes.crm.sql("update orders set country = %s where id = 1", [country])
+    sync(*nodes)
+    assert nodes.crm.sql("select from rowferry.entities where held_sqlstate = 'RF026'") == []
+    assert rows(nodes.billing, "select count(*) from lines") == ["(1000)"]
+
+
+def test_backfill_and_comparison_know_what_follows(nodes: Nodes) -> None:
+    for node in nodes:
+        node.sql(TABLES)
+    fill(nodes)
+    for node, filtered in ((nodes.crm, True), (nodes.billing, False)):
+        node.sql("select rowferry.attach('orders', p_filter => %s)", [SWISS if filtered else None])
+        node.sql("select rowferry.attach('lines', p_within => %s)", ["orders" if filtered else None])
+        node.sql("select rowferry.attach('payments', p_within => %s)", ["lines" if filtered else None])
+    for table in ("orders", "lines", "payments"):
+        nodes.crm.sql(f"select rowferry.backfill('{table}')")
+    sync(*nodes)
+    assert there(nodes) == ["orders (1)", "orders (3)", "lines (11)", "lines (12)", "payments (111)"]
+    unseen(nodes.billing, "update public.lines set item = 'other' where id = 12; insert into public.lines values (13, 1, 'only there')", "public.lines")
+    compared(nodes, "lines")
+    assert differences(nodes.crm) == ["different 12", "only_there 13"]
+    nodes.crm.sql("select * from rowferry.repair('lines', 'crm', p_dry_run => false)")
+    sync(*nodes)
+    assert rows(nodes.billing, "select id, item from lines") == ["(11,a)", "(12,b)"]
+
+
+def test_rows_of_the_peer_that_follow_none_here_are_refused(nodes: Nodes) -> None:
+    install(nodes)
+    fill(nodes)
+    sync(*nodes)
+    nodes.billing.sql("insert into payments values (300, null, 1), (301, 11, 2)")
+    sync(*nodes)
+    assert waiting(nodes.billing) == ["insert payments 300 23514"]
+    assert rows(nodes.crm, "select id from payments") == ["(111)", "(211)", "(301)", "(999)"]
+
+
+def test_filters_change_in_place(nodes: Nodes) -> None:
+    install(nodes)
+    fill(nodes)
+    sync(*nodes)
+    nodes.crm.sql("select rowferry.attach('orders', p_filter => %s)", ["country in ('CH', 'DE')"])
+    assert [row for row in nodes.crm.sql("select * from rowferry.check()") if row["severity"] == "error"] == []
+    for table in ("orders", "lines", "payments"):
+        nodes.crm.sql(f"select rowferry.backfill('{table}')")
+    sync(*nodes)
+    assert there(nodes) == ["orders (1)", "orders (2)", "orders (3)", "lines (11)", "lines (12)", "lines (21)", "payments (111)", "payments (211)"]
+    nodes.crm.sql("select rowferry.attach('lines', p_within => ''); select rowferry.attach('payments', p_within => '')")
+    nodes.crm.sql("update orders set country = 'FR' where id = 3")
+    assert waiting(nodes.crm) == ["delete orders 3"]
+    nodes.crm.sql("select rowferry.detach('payments', true); select rowferry.detach('lines', true); select rowferry.detach('orders', true)")
+
+
+def test_a_table_that_others_follow_is_not_detached(nodes: Nodes) -> None:
+    install(nodes)
+    error = refused_with("RF011", nodes.crm, "select rowferry.detach('orders', true)")
+    assert "rows of other tables follow" in error and "select rowferry.attach('public.lines', p_within => '');" in error
+
+
+@pytest.mark.parametrize(
+    ("prepare", "within", "state", "hint"),
+    [
+        ("select", "nothing", "RF013", "Attach the parent first"),
+        ("alter table lines add other integer references orders", "orders", "RF013", "Name one of them"),
+        ("select rowferry.attach('orders', p_filter => '')", "orders", "RF013", "Give it one first"),
+        ("select rowferry.attach('lines', p_columns => '[\"id\", \"item\"]')", "orders", "RF013", "with them, on both nodes"),
+        ("select rowferry.attach('orders', p_filter_left => 'keep')", "orders", "RF013", "p_filter_left"),
+        ("create role stranger; alter table lines owner to stranger", "orders", "42501", "grant select on public.orders to stranger;"),
+    ],
+)
+def test_what_cannot_follow_is_refused(nodes: Nodes, prepare: str, within: str, state: str, hint: str) -> None:
+    nodes.crm.sql(TABLES)
+    nodes.crm.sql("select rowferry.attach('orders', p_filter => %s); ", [SWISS])
+    nodes.crm.sql("alter table lines alter order_id drop not null; select rowferry.attach('lines')")
+    nodes.crm.sql("drop role if exists stranger")
+    nodes.crm.sql(prepare)
+    assert hint in refused_with(state, nodes.crm, "select rowferry.attach('lines', p_within => %s)", [within])
+    nodes.crm.sql("alter table lines owner to postgres; drop role stranger" if "stranger" in prepare else "select")
+
+
+def test_who_is_not_told_to_follow_is_named(nodes: Nodes) -> None:
+    nodes.crm.sql(TABLES)
+    nodes.crm.sql("select rowferry.attach('orders', p_filter => %s)", [SWISS])
+    said = [row["attach"] for row in nodes.crm.sql("select rowferry.attach('lines')")]
+    assert said[-1].endswith("if they are to follow: select rowferry.attach('public.lines', p_within => 'orders');"), said
+    fixes = "select fix from rowferry.check() where object = 'public.lines' and severity = 'warning' and problem like '%refused on%'"
+    assert nodes.crm.sql(fixes) == [{"fix": "select rowferry.attach('public.lines', p_within => 'orders');"}]
+    nodes.crm.sql("select rowferry.attach('lines', p_within => 'orders')")
+    assert nodes.crm.sql(fixes) == []
