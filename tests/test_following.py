@@ -1,11 +1,14 @@
 """Rows that follow a filtered parent: attach(p_within => ..)."""
 
+import random
+
 import pytest
 
 from harness import Nodes
 from harness.comparing import compared, differences, unseen
 from harness.courier import Courier
 from harness.exchange import refused_with, rows, sync, waiting
+from harness.roles import role
 
 TABLES = """
 create table orders (id integer primary key, country text, note text);
@@ -219,3 +222,89 @@ def test_who_is_not_told_to_follow_is_named(nodes: Nodes) -> None:
     assert nodes.crm.sql(fixes) == [{"fix": "select rowferry.attach('public.lines', p_within => 'orders');"}]
     nodes.crm.sql("select rowferry.attach('lines', p_within => 'orders')")
     assert nodes.crm.sql(fixes) == []
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_whatever_both_sides_write_they_end_equal(nodes: Nodes, seed: int) -> None:
+    install(nodes, there=True)
+    for node in nodes:
+        for table in ("orders", "lines", "payments"):
+            node.sql("select * from rowferry.set_breaker(%s, null)", [table])
+    rng = random.Random(seed)
+    for step in range(60):
+        side = rng.randrange(2)
+        node, first = tuple(nodes)[side], 1 + side
+        order, line = (rng.randrange(6) * 2 + first for _ in range(2))
+        other = rng.randrange(6) * 2 + first
+        country = rng.choice(["CH", "DE"])
+        statement = rng.choice(
+            [
+                f"insert into orders values ({order}, '{country}') on conflict (id) do update set country = '{country}'",
+                f"update orders set country = '{country}', note = '{step}' where id % 4 = {first}",
+                f"insert into lines select {line}, id, '{step}' from orders where id % 2 = {first % 2} order by random() limit 1"
+                " on conflict (id) do update set order_id = excluded.order_id, item = excluded.item",
+                f"insert into payments select {other}, id, {step} from lines where id % 2 = {first % 2} order by random() limit 1"
+                " on conflict (id) do update set line_id = excluded.line_id, amount = excluded.amount",
+                f"update lines set order_id = {order}, item = '{step}' where id = {line} and exists (select from orders where id = {order})",
+                f"update payments set amount = {step}, line_id = null where id = {other}",
+                f"delete from payments where id = {other}",
+                f"delete from lines where id = {line} and not exists (select from payments where line_id = {line})",
+                f"delete from orders where id = {order} and not exists (select from lines where order_id = {order})",
+            ]
+        )
+        node.sql(statement)
+        if rng.random() < 0.4:
+            sync(*nodes, limit=rng.choice([1, 3, None]))
+    sync(*nodes)
+    assert (waiting(nodes.crm), waiting(nodes.billing)) == ([], [])
+    within = {
+        "orders": f"select * from orders where {SWISS}",
+        "lines": f"select l.* from lines l join orders o on o.id = l.order_id where {SWISS}",
+        "payments": f"select p.* from payments p join lines l on l.id = p.line_id join orders o on o.id = l.order_id where {SWISS}",
+    }
+    for table, query in within.items():
+        crm, billing = (rows(node, query) for node in nodes)
+        assert crm == billing, table
+
+
+def test_owners_that_differ_and_plain_tables_in_partitions(nodes: Nodes) -> None:
+    for node in nodes:
+        first, second = role(node), role(node)
+        node.sql(f"""
+            create table orders (id integer primary key, country text, note text) partition by hash (id);
+            create table orders_0 partition of orders for values with (modulus 2, remainder 0);
+            create table orders_1 partition of orders for values with (modulus 2, remainder 1);
+            create table lines (id integer, order_id integer not null references orders, item text, primary key (id)) partition by range (id);
+            create table lines_0 partition of lines for values from (0) to (100);
+            create table lines_1 partition of lines default;
+            alter table orders owner to {first}; alter table lines owner to {second};
+            grant references, select on orders to {second}""")
+        node.sql("select rowferry.attach('orders', p_filter => %s)", [SWISS])
+        node.sql("select rowferry.attach('lines', p_within => 'orders')")
+    nodes.crm.sql("insert into orders values (1, 'CH'), (2, 'DE'), (3, 'CH'); insert into lines values (11, 1), (21, 2), (121, 2)")
+    sync(*nodes)
+    count = "select (select array_agg(id order by id) from orders), (select array_agg(id order by id) from lines)"
+    assert rows(nodes.billing, count) == ['("{1,3}",{11})']
+    nodes.crm.sql("update orders set country = 'CH' where id = 2; update orders set country = 'DE' where id = 1; update lines set order_id = 3 where id = 121")
+    sync(*nodes)
+    assert rows(nodes.billing, count) == ['("{2,3}","{21,121}")']
+    nodes.billing.sql("update lines set order_id = 2, item = 'b' where id = 121; update orders set country = 'DE' where id = 2")
+    sync(*nodes)
+    assert rows(nodes.crm, "select id from orders") == ["(1)", "(3)"]
+    assert (waiting(nodes.crm), waiting(nodes.billing)) == ([], [])
+    assert [row for row in nodes.crm.sql("select * from rowferry.check()") if row["severity"] == "error"] == []
+    assert nodes.crm.sql("select * from rowferry.drift()") == []
+
+
+def test_a_table_that_cannot_be_read_lets_its_parents_wait_and_no_others(nodes: Nodes) -> None:
+    install(nodes)
+    fill(nodes)
+    sync(*nodes)
+    nodes.crm.sql("alter table payments rename to paid; create table payments (id integer)")
+    nodes.crm.sql("update orders set country = 'DE' where id = 1; update orders set note = 'x' where id = 3")
+    sync(*nodes)
+    assert nodes.crm.sql("select name from rowferry.entities where held_sqlstate is not null") == [{"name": "payments"}]
+    assert rows(nodes.billing, "select id, note from orders") == ["(1,)", "(3,x)"]
+    nodes.crm.sql("drop table payments; alter table paid rename to payments; select rowferry.attach('payments')")
+    sync(*nodes)
+    assert there(nodes) == ["orders (3)"]

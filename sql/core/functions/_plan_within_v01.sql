@@ -79,7 +79,7 @@ begin
       hint = format('select rowferry.attach(%L, p_columns => ..); with them, on both nodes.', p_entity.relation::text);
   elsif p_entity.filter_left <> v_parent.filter_left then
     raise exception using errcode = 'RF013', message = 'rows that leave stay on the peer of one of the two tables only',
-      detail = format('p_filter_left is %s for %s and %s for %s.', v_parent.filter_left, v_parent.name, p_entity.filter_left, p_entity.name), hint = format('p_filter_left => %L.', v_parent.filter_left);
+      detail = format('p_filter_left is %s for %s and %s for %s.', v_parent.filter_left, v_parent.name, p_entity.filter_left, p_entity.name), hint = format('select rowferry.attach(%L, p_within => %L, p_filter_left => %L);', p_entity.relation::text, v_parent.name, v_parent.filter_left);
   elsif exists (
     select from pg_constraint f cross join lateral unnest(f.conpfeqop) o (id) join pg_operator p on p.oid = o.id
     where f.oid = v_found.oid and (p.oprnamespace <> 'pg_catalog'::regnamespace or not f.convalidated)) then

@@ -121,6 +121,19 @@ begin
         if rowferry._stops_every_table(v_state, v_context) then
           raise;
         end if;
+        -- It, or one whose rows follow.
+        select e.* into v_entity
+        from (
+          with recursive family (name, depth) as (
+            select v_entity.name, 0
+            union all
+            select c.name, f.depth + 1 from family f join rowferry.entities c on c.within = f.name
+          )
+          select f.* from family f
+        ) f
+        join rowferry.entities e on e.name = f.name
+        order by (rowferry._table_apart(e)).o_unusable desc, f.depth
+        limit 1;
         perform rowferry._hold_entities(jsonb_build_array(rowferry._unreadable_entity(v_entity, v_state, v_message)));
     end;
   end loop;
