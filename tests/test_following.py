@@ -30,7 +30,8 @@ def install(nodes: Nodes, there: bool = False) -> None:
 
 
 def there(nodes: Nodes) -> list[str]:
-    return [f"{table} {row}" for table in ("orders", "lines", "payments") for row in rows(nodes.billing, f"select id from {table}")]
+    tables = "orders", "lines", "payments"
+    return [f"{table} {row}" for table in tables for row in rows(nodes.billing, f"select id from {table}")]
 
 
 def fill(nodes: Nodes) -> None:
@@ -78,7 +79,8 @@ def test_what_is_written_outside_sends_nothing(nodes: Nodes) -> None:
     fill(nodes)
     nodes.crm.sql("insert into lines select 1000 + n, 1, 'x' from generate_series(1, 150) n")
     sync(*nodes)
-    nodes.crm.sql("insert into lines select 10000 + n, 2, 'y' from generate_series(1, 3000) n; update lines set item = 'z' where order_id = 2")
+    nodes.crm.sql("insert into lines select 10000 + n, 2, 'y' from generate_series(1, 3000) n")
+    nodes.crm.sql("update lines set item = 'z' where order_id = 2")
     courier = Courier(nodes)
     to_billing, to_crm = courier.meet(nodes)
     applied = 0
@@ -94,12 +96,14 @@ def test_what_is_written_outside_sends_nothing(nodes: Nodes) -> None:
 def test_a_parent_with_thousands_of_rows_that_follow_enters_and_leaves(nodes: Nodes, on_delete: str) -> None:
     install(nodes)
     for node in nodes:
-        node.sql(f"alter table lines drop constraint lines_order_id_fkey, add foreign key (order_id) references orders on delete {on_delete}")
+        node.sql("alter table lines drop constraint lines_order_id_fkey")
+        node.sql(f"alter table lines add foreign key (order_id) references orders on delete {on_delete}")
         node.sql("select rowferry.attach('lines'); select rowferry.attach('orders')")
         node.sql("select * from rowferry.set_breaker('lines', null); select * from rowferry.set_breaker('orders', null)")
         node.sql("select * from rowferry.set_breaker('payments', null)")
     nodes.crm.sql("insert into orders values (1, 'DE'), (2, 'CH')")
-    nodes.crm.sql("insert into lines select n, 1, 'x' from generate_series(1, 25000) n; insert into payments select n, n, 1 from generate_series(1, 5000) n")
+    nodes.crm.sql("insert into lines select n, 1, 'x' from generate_series(1, 25000) n")
+    nodes.crm.sql("insert into payments select n, n, 1 from generate_series(1, 5000) n")
     sync(*nodes)
     assert there(nodes) == ["orders (2)"]
     nodes.crm.sql("update orders set country = 'CH' where id = 1")
@@ -120,7 +124,7 @@ def test_a_parent_that_leaves_with_most_of_what_is_there_waits_for_a_person(node
     sync(*nodes)
     nodes.crm.sql("update orders set country = 'DE' where id = 1")
     sync(*nodes)
-    assert [row["held_sqlstate"] for row in nodes.crm.sql("select held_sqlstate from rowferry.entities where name = 'lines'")] == ["RF026"]
+    assert nodes.crm.sql("select name from rowferry.entities where held_sqlstate = 'RF026'") == [{"name": "lines"}]
     assert rows(nodes.billing, "select count(*) from lines") == ["(1000)"]
     nodes.crm.sql("update orders set country = 'CH' where id = 1; select * from rowferry.approve('lines')")
     sync(*nodes)
@@ -152,7 +156,8 @@ def test_backfill_and_comparison_know_what_follows(nodes: Nodes) -> None:
         nodes.crm.sql(f"select rowferry.backfill('{table}')")
     sync(*nodes)
     assert there(nodes) == ["orders (1)", "orders (3)", "lines (11)", "lines (12)", "payments (111)"]
-    unseen(nodes.billing, "update public.lines set item = 'other' where id = 12; insert into public.lines values (13, 1, 'only there')", "public.lines")
+    there_alone = "insert into public.lines values (13, 1, 'only there')"
+    unseen(nodes.billing, f"update public.lines set item = 'other' where id = 12; {there_alone}", "public.lines")
     compared(nodes, "lines")
     assert differences(nodes.crm) == ["different 12", "only_there 13"]
     nodes.crm.sql("select * from rowferry.repair('lines', 'crm', p_dry_run => false)")
@@ -179,11 +184,13 @@ def test_filters_change_in_place(nodes: Nodes) -> None:
     for table in ("orders", "lines", "payments"):
         nodes.crm.sql(f"select rowferry.backfill('{table}')")
     sync(*nodes)
-    assert there(nodes) == ["orders (1)", "orders (2)", "orders (3)", "lines (11)", "lines (12)", "lines (21)", "payments (111)", "payments (211)"]
+    assert there(nodes)[:4] == ["orders (1)", "orders (2)", "orders (3)", "lines (11)"]
+    assert there(nodes)[4:] == ["lines (12)", "lines (21)", "payments (111)", "payments (211)"]
     nodes.crm.sql("select rowferry.attach('lines', p_within => ''); select rowferry.attach('payments', p_within => '')")
     nodes.crm.sql("update orders set country = 'FR' where id = 3")
     assert waiting(nodes.crm) == ["delete orders 3"]
-    nodes.crm.sql("select rowferry.detach('payments', true); select rowferry.detach('lines', true); select rowferry.detach('orders', true)")
+    for table in ("payments", "lines", "orders"):
+        nodes.crm.sql(f"select rowferry.detach('{table}', true)")
 
 
 def test_a_table_that_others_follow_is_not_detached(nodes: Nodes) -> None:
@@ -200,7 +207,12 @@ def test_a_table_that_others_follow_is_not_detached(nodes: Nodes) -> None:
         ("select rowferry.attach('orders', p_filter => '')", "orders", "RF013", "Give it one first"),
         ("select rowferry.attach('lines', p_columns => '[\"id\", \"item\"]')", "orders", "RF013", "with them, on both nodes"),
         ("select rowferry.attach('orders', p_filter_left => 'keep')", "orders", "RF013", "p_filter_left"),
-        ("create role stranger; alter table lines owner to stranger", "orders", "42501", "grant select on public.orders to stranger;"),
+        (
+            "create role stranger; alter table lines owner to stranger",
+            "orders",
+            "42501",
+            "grant select on public.orders to stranger;",
+        ),
     ],
 )
 def test_what_cannot_follow_is_refused(nodes: Nodes, prepare: str, within: str, state: str, hint: str) -> None:
@@ -218,7 +230,7 @@ def test_who_is_not_told_to_follow_is_named(nodes: Nodes) -> None:
     nodes.crm.sql("select rowferry.attach('orders', p_filter => %s)", [SWISS])
     said = [row["attach"] for row in nodes.crm.sql("select rowferry.attach('lines')")]
     assert said[-1].endswith("if they are to follow: select rowferry.attach('public.lines', p_within => 'orders');"), said
-    fixes = "select fix from rowferry.check() where object = 'public.lines' and severity = 'warning' and problem like '%refused on%'"
+    fixes = "select fix from rowferry.check() where object = 'public.lines' and problem like '%are refused on%'"
     assert nodes.crm.sql(fixes) == [{"fix": "select rowferry.attach('public.lines', p_within => 'orders');"}]
     nodes.crm.sql("select rowferry.attach('lines', p_within => 'orders')")
     assert nodes.crm.sql(fixes) == []
@@ -245,7 +257,8 @@ def test_whatever_both_sides_write_they_end_equal(nodes: Nodes, seed: int) -> No
                 " on conflict (id) do update set order_id = excluded.order_id, item = excluded.item",
                 f"insert into payments select {other}, id, {step} from lines where id % 2 = {first % 2} order by random() limit 1"
                 " on conflict (id) do update set line_id = excluded.line_id, amount = excluded.amount",
-                f"update lines set order_id = {order}, item = '{step}' where id = {line} and exists (select from orders where id = {order})",
+                f"update lines set order_id = {order}, item = '{step}'"
+                f" where id = {line} and exists (select from orders where id = {order})",
                 f"update payments set amount = {step}, line_id = null where id = {other}",
                 f"delete from payments where id = {other}",
                 f"delete from lines where id = {line} and not exists (select from payments where line_id = {line})",
@@ -260,7 +273,8 @@ def test_whatever_both_sides_write_they_end_equal(nodes: Nodes, seed: int) -> No
     within = {
         "orders": f"select * from orders where {SWISS}",
         "lines": f"select l.* from lines l join orders o on o.id = l.order_id where {SWISS}",
-        "payments": f"select p.* from payments p join lines l on l.id = p.line_id join orders o on o.id = l.order_id where {SWISS}",
+        "payments": "select p.* from payments p join lines l on l.id = p.line_id"
+        f" join orders o on o.id = l.order_id where {SWISS}",
     }
     for table, query in within.items():
         crm, billing = (rows(node, query) for node in nodes)
@@ -274,18 +288,22 @@ def test_owners_that_differ_and_plain_tables_in_partitions(nodes: Nodes) -> None
             create table orders (id integer primary key, country text, note text) partition by hash (id);
             create table orders_0 partition of orders for values with (modulus 2, remainder 0);
             create table orders_1 partition of orders for values with (modulus 2, remainder 1);
-            create table lines (id integer, order_id integer not null references orders, item text, primary key (id)) partition by range (id);
+            create table lines (id integer primary key, order_id integer not null references orders, item text)
+              partition by range (id);
             create table lines_0 partition of lines for values from (0) to (100);
             create table lines_1 partition of lines default;
             alter table orders owner to {first}; alter table lines owner to {second};
             grant references, select on orders to {second}""")
         node.sql("select rowferry.attach('orders', p_filter => %s)", [SWISS])
         node.sql("select rowferry.attach('lines', p_within => 'orders')")
-    nodes.crm.sql("insert into orders values (1, 'CH'), (2, 'DE'), (3, 'CH'); insert into lines values (11, 1), (21, 2), (121, 2)")
+    nodes.crm.sql(
+        "insert into orders values (1, 'CH'), (2, 'DE'), (3, 'CH'); insert into lines values (11, 1), (21, 2), (121, 2)"
+    )
     sync(*nodes)
     count = "select (select array_agg(id order by id) from orders), (select array_agg(id order by id) from lines)"
     assert rows(nodes.billing, count) == ['("{1,3}",{11})']
-    nodes.crm.sql("update orders set country = 'CH' where id = 2; update orders set country = 'DE' where id = 1; update lines set order_id = 3 where id = 121")
+    nodes.crm.sql("update orders set country = case id when 2 then 'CH' else 'DE' end where id < 3")
+    nodes.crm.sql("update lines set order_id = 3 where id = 121")
     sync(*nodes)
     assert rows(nodes.billing, count) == ['("{2,3}","{21,121}")']
     nodes.billing.sql("update lines set order_id = 2, item = 'b' where id = 121; update orders set country = 'DE' where id = 2")

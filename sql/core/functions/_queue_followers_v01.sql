@@ -69,7 +69,7 @@ begin
         begin
           perform rowferry._queue_records(v_entity, v_found.o_keys, v_found.o_within, array_fill(v_move.changed_at, array[v_count]), array_fill(v_move.hops, array[v_count]), c_most);
         exception
-          when sqlstate 'RF102' then
+          when sqlstate 'RF101' then
             if v_count > 1 then
               raise;
             end if;
@@ -94,7 +94,7 @@ begin
           perform rowferry._queue_following(v_entity, v_found.records, v_found.stamps, v_found.hops, c_most);
           perform rowferry._send_after(v_ids);
         exception
-          when sqlstate 'RF102' then
+          when sqlstate 'RF101' then
             if cardinality(v_records) > 1 then
               raise;
             end if;
@@ -109,7 +109,7 @@ begin
       end if;
     exception
       -- Too many followers in one step.
-      when sqlstate 'RF102' then
+      when sqlstate 'RF101' then
         if v_move.id is not null then
           v_portion := greatest(1, v_portion / 8);
         else

@@ -1,4 +1,4 @@
--- Queues what follows some records of an entity, each with the stamp and the hops given with it, and what follows that. RF102: these would be more than p_most of one entity.
+-- Queues what follows some records of an entity, each with the stamp and the hops given with it, and what follows that. RF101: these would be more than p_most of one entity.
 create or replace function rowferry._queue_following(
   p_entity rowferry.entities,
   p_records text[],
@@ -18,7 +18,7 @@ begin
     execute format('select * from rowferry.%I($1, null, $2)', rowferry._object_name('followers_', v_child.name)) into v_found using p_records, p_most + 1;
     perform rowferry._left_nothing();
     if cardinality(v_found.o_keys) > p_most then
-      raise sqlstate 'RF102' using message = 'too many rows follow these for one step';
+      raise exception using errcode = 'RF101', message = 'too many rows follow these for one step';
     elsif v_found.o_keys is not null then
       perform rowferry._queue_records(v_child, array_agg(f.key), array_agg(f.is_within), array_agg(r.stamp), array_agg(r.hops), p_most)
       from unnest(v_found.o_parents, v_found.o_keys, v_found.o_within) f (parent, key, is_within)
