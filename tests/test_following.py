@@ -144,6 +144,23 @@ def test_a_parent_that_leaves_and_comes_back_is_no_loss(nodes: Nodes) -> None:
     assert rows(nodes.billing, "select count(*) from lines") == ["(1000)"]
 
 
+def test_a_delete_of_a_row_outside_is_not_superseded_by_an_update(nodes: Nodes) -> None:
+    install(nodes)
+    nodes.crm.sql("insert into orders values (1, 'CH')")
+    nodes.crm.sql("insert into lines select n, 1, 'x' from generate_series(1, 50) n")
+    sync(*nodes)
+    nodes.crm.sql("update orders set country = 'DE'")
+    courier = Courier(nodes)
+    courier.meet(nodes)
+    _, to_crm = courier.meet(nodes)
+    courier.call(nodes.crm, to_crm, limit=1)
+    assert waiting(nodes.crm).count("delete lines 50") == 1
+    for _ in range(5):
+        nodes.crm.sql("update lines set item = item || '!'")
+    sync(*nodes, limit=20)
+    assert (there(nodes), waiting(nodes.crm)) == ([], [])
+
+
 def test_backfill_and_comparison_know_what_follows(nodes: Nodes) -> None:
     for node in nodes:
         node.sql(TABLES)

@@ -80,7 +80,8 @@ begin
       ) f
       where m.came));
   -- Not where a person has to act first.
-  backfilling := (select count(*) from rowferry.backfills b join rowferry.entities e on e.id = b.entity_id
+  backfilling := (select count(*) from rowferry.moves m where m.entity_id = any (rowferry._movable(p_peer)))
+    + (select count(*) from rowferry.backfills b join rowferry.entities e on e.id = b.entity_id
       where b.finished_at is null and e.peer = p_peer and e.held_until is distinct from 'infinity')
     + (select count(*) from (select from rowferry.skips s where s.done_at is null and s.peer = p_peer limit p_most) s)
     + (select count(*) from rowferry.comparisons c where c.peer = p_peer and c.state in ('queued', 'walking', 'resolving')
