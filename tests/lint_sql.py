@@ -32,6 +32,7 @@ CATCH_ALL = {
     "_leave_altered",
     "_leave_locked",
     "_queue_backfill",
+    "_queue_followers",
     "_read_batch",
     "_trip_breakers",
     "_unreadable_records",

@@ -10,6 +10,8 @@ def upgrade() -> None:
     sqlfile.run_all(
         [
             "revisions/as_owner.sql",
+            "functions/_movable_v01.sql",
+            "functions/_send_after_v01.sql",
             "functions/version_v01.sql",
             "functions/require_core_v01.sql",
             "functions/_in_users_code_v01.sql",
@@ -86,6 +88,9 @@ def upgrade() -> None:
             "functions/_hear_v01.sql",
             "functions/_perform_skips_v01.sql",
             "functions/_queue_backfill_v01.sql",
+            "functions/_queue_records_v01.sql",
+            "functions/_queue_following_v01.sql",
+            "functions/_queue_followers_v01.sql",
             "functions/_link_key_v01.sql",
             "functions/_lock_holders_v01.sql",
             "functions/_lock_holder_v01.sql",

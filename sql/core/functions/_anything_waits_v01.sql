@@ -18,6 +18,7 @@ begin
       cross join lateral (select from rowferry.events e where e.id >= lower(g) and e.id < upper(g) order by e.id limit 1) e
     ) or exists (select from rowferry.held_events)
     or exists (select from rowferry.missing_parents)
+    or exists (select from rowferry.moves)
     or exists (select from rowferry.skips s where s.done_at is null)
     or exists (select from rowferry.backfills b where b.finished_at is null)
     or exists (select from rowferry.comparisons c where c.state in ('queued', 'walking', 'resolving'));

@@ -29,7 +29,16 @@ begin
         (10, 'p_outbound', p_entity.outbound, null),
         (11, 'p_inbound', p_entity.inbound, null),
         (12, 'p_on_apply', p_entity.on_apply, null),
-        (13, 'p_triggers', p_entity.trigger_rule, 'guard')) o (ord, name, value, usual)
+        (13, 'p_triggers', p_entity.trigger_rule, 'guard'),
+        (14, 'p_within', coalesce(
+          -- Where several foreign keys refer to the parent, one of them by its name.
+          (
+            select min(f.conname::text) filter (where p_entity.within_columns = array(
+              select a.attname::text from unnest(f.conkey) with ordinality k (number, ord) join pg_attribute a on a.attrelid = f.conrelid and a.attnum = k.number order by k.ord))
+            from pg_constraint f
+            join rowferry.entities p on p.name = p_entity.within and p.relation = f.confrelid
+            where f.conrelid = p_entity.relation and f.contype = 'f' having count(*) > 1),
+          p_entity.within), null)) o (ord, name, value, usual)
       where o.value is distinct from o.usual))
     || case when (p_entity.breaker_share, p_entity.breaker_rows) is distinct from (0.5::real, 100)
       then format(' select * from rowferry.set_breaker(%L, %L, %s);', p_entity.name, p_entity.breaker_share, p_entity.breaker_rows) else '' end;

@@ -34,6 +34,7 @@ begin
   return next rowferry._lacking_sql(p_entity);
   return query select rowferry._breaker_sql(p_entity);
   return next rowferry._sequences_sql(p_entity);
+  return query select rowferry._followers_sql(p_entity);
   return query select rowferry._merge_sql(p_entity);
   return query select rowferry._rights_sql(p_entity);
   if v_lend then

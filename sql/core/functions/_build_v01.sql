@@ -42,6 +42,7 @@ declare
   v_compare jsonb;  -- null: comparisons have not had their say
   v_entities text;  -- what attach(), detach() and set_rules() have left
   v_waits boolean := false;
+  v_moving boolean;
   v_told record;
   -- Where applying took half of the call's time, building is left to the next one.
   v_late boolean := p_applied and clock_timestamp() > statement_timestamp() + nullif(current_setting('statement_timeout')::interval, '0') / 2;
@@ -72,9 +73,17 @@ begin
     v_most_events := 1000 + 4 * v_limit;
     perform rowferry._look_for_parents(p_link.peer);
     perform rowferry._queue_backfill(p_link.peer, v_limit);
+    v_moving := rowferry._queue_followers(p_link.peer, v_limit);
+    v_began := clock_timestamp();
     -- A statement of its own: its snapshot holds what was queued just now, and is the one for events and rows alike.
     begin
       loop
+        if v_moving then
+          -- The next call goes on.
+          select 0 as o_events, '[]'::jsonb as o_unreadable, '[]'::jsonb as o_large into v_batch;
+          o_removed := o_removed + 1;
+          exit;
+        end if;
         select * into v_batch
         from rowferry._read_batch(p_link.peer, v_limit, not p_applied, p_link.first_id, p_left, v_coalesced, v_most_events);
         if not v_batch.o_repeated and v_batch.o_hot_records is null then

@@ -25,10 +25,14 @@ declare
   v_rows text;
   v_settings text;
   v_body text;
+  v_changed constant text := case when p_entity.within is null then '''u''' else $c$case when n.place operator(pg_catalog.*<>) o.place then 'w'::pg_catalog."char" else 'u' end$c$ end;
   v_new_rows constant text := rowferry._filtered_sql(p_entity, 'new_rows', true);
   v_old_rows constant text := rowferry._filtered_sql(p_entity, 'old_rows', true);
   v_new_within constant text := rowferry._filter_sql(p_entity, 'new', true);
   v_old_within constant text := rowferry._filter_sql(p_entity, 'old', true);
+  -- What follows a row of this table is looked at once it enters or leaves the filter, and what follows a parent once it has another one.
+  v_crosses constant boolean := p_entity.filter is not null and rowferry._is_followed(p_entity);
+  v_place constant text := (select string_agg('%1$s.' || replace(quote_ident(c), '%', '%%'), ', ') from unnest(p_entity.within_columns) c);
 begin
   select string_agg(distinct s.clause, '' order by s.clause) into v_settings
   from rowferry._entity_columns(p_entity) c
@@ -50,11 +54,11 @@ begin
     select string_agg('%1$s.' || replace(quote_ident(c), '%', '%%'), ', ') into v_image from unnest(rowferry._captured_columns(p_entity)) c;
   else
     select format($f$(
-        select %%s, i.image
+        select %%s, i.image%s
         from %%s r
         cross join lateral (select %s) missing
-        cross join lateral (select row(%s)::pg_catalog.record from (select r.*) c) i (image)) %%s (record_id, image)$f$,
-      string_agg('row(r.*) as ' || replace(quote_ident(c), '%', '%%'), ', '), string_agg(replace(quote_ident(c), '%', '%%'), ', '))
+        cross join lateral (select row(%s)::pg_catalog.record from (select r.*) c) i (image)) %%s (record_id, image%s)$f$,
+      ', row(' || replace(v_place, '%1$s', 'r') || ')::pg_catalog.record', string_agg('row(r.*) as ' || replace(quote_ident(c), '%', '%%'), ', '), string_agg(replace(quote_ident(c), '%', '%%'), ', '), case when v_place is not null then ', place' end)
     into v_rows
     from unnest(rowferry._captured_columns(p_entity)) c;
   end if;
@@ -92,7 +96,10 @@ begin
   end if;
 $f$, v_new, v_old, p_entity.id, format(v_image, 'new'), format(v_image, 'old'), v_way_out, v_new_within || ' and ', v_old_within || ' and ',
       -- A row that enters or leaves the filter is one that comes or goes.
-      case when p_entity.filter is not null then 'when not c.is_within then ''d'' when not c.was_within then ''i'' ' end,
+      concat(case when v_crosses then 'when c.is_within <> c.was_within then ''w'' '
+          when p_entity.filter is not null then 'when not c.is_within then ''d'' when not c.was_within then ''i'' ' end,
+        format('when c.record_id operator(pg_catalog.=) c.old_id and row(' || v_place || ')::pg_catalog.record operator(pg_catalog.*<>) ', 'new')
+          || format('row(' || v_place || ')::pg_catalog.record then ''w'' ', 'old')),
       coalesce(', ' || v_new_within || ', ' || v_old_within || ') c (record_id, old_id, is_within, was_within)', ') c (record_id, old_id)'),
       case when p_entity.filter is not null then '(c.is_within or c.was_within and c.record_id operator(pg_catalog.=) c.old_id) and ' end,
       case when p_entity.filter is not null then ' or c.is_within <> c.was_within' end,
@@ -108,16 +115,17 @@ $f$,
       rowferry._capture_part_sql(v_way_out, p_entity.id, $c$'i'$c$, 'c.record_id', format('(select %s from %s r) c (record_id)', v_new, v_new_rows)),
       rowferry._capture_part_sql(v_way_out, p_entity.id, $c$'d'$c$, 'c.record_id', format('(select %s from %s r) c (record_id)', v_old, v_old_rows)),
       rowferry._capture_part_sql(v_way_out, p_entity.id,
-        $c$case when n.record_id is null then 'd'::pg_catalog."char" when o.record_id is null then 'i' else 'u' end$c$,
+        format($c$case when n.record_id is null then '%s'::pg_catalog."char" when o.record_id is null then '%s' else %s end$c$,
+          case when v_crosses then 'w' else 'd' end, case when v_crosses then 'w' else 'i' end, v_changed),
         'coalesce(n.record_id, o.record_id)',
         format(E'%s\n      full join %s\n        on n.record_id operator(pg_catalog.=) o.record_id', format(v_rows, v_new, v_new_rows, 'n'), format(v_rows, v_old, v_old_rows, 'o')),
         'n.record_id is null or o.record_id is null or n.image operator(pg_catalog.*<>) o.image',
-        format($f$'u', n.record_id
+        format($f$%s, n.record_id
       from %s
       cross join %s
       where not exists (select from new_rows offset 1)
         and n.record_id operator(pg_catalog.=) o.record_id
-        and n.image operator(pg_catalog.*<>) o.image$f$, format(v_rows, v_new, v_new_rows, 'n'), format(v_rows, v_old, v_old_rows, 'o'))));
+        and n.image operator(pg_catalog.*<>) o.image$f$, v_changed, format(v_rows, v_new, v_new_rows, 'n'), format(v_rows, v_old, v_old_rows, 'o'))));
   end if;
 
   return format($f$create or replace function rowferry.%1$I()

@@ -40,14 +40,18 @@ as $$
     where p_old.outbound is distinct from p_new.outbound and p_new.direction <> 'receive'
     union all
     select 7, format('rows that are in the filter now go to %s with their next change; all at once: select * from rowferry.backfill(%L);', p_new.peer, p_new.name)
-    where p_old.filter is distinct from p_new.filter and p_new.direction <> 'receive'
+    where (p_old.filter, p_old.within) is distinct from (p_new.filter, p_new.within) and p_new.direction <> 'receive'
     union all
     select 8, format('rows that are in it no more stay on %s as they are; to delete there what is not here: select * from rowferry.compare(%L); then select * from rowferry.repair(%2$L, p_from => %3$L);',
       p_new.peer, p_new.name, (select n.name from rowferry.node n))
-    where p_old.filter is distinct from p_new.filter and p_new.filter is not null and p_new.direction <> 'receive'
+    where (p_old.filter, p_old.within) is distinct from (p_new.filter, p_new.within) and coalesce(p_new.filter, p_new.within) is not null and p_new.direction <> 'receive'
     union all
     select 9, format('rows of %s outside of the filter are refused here', p_new.peer)
-    where p_old.filter is distinct from p_new.filter and p_new.filter is not null and p_new.direction <> 'send'
+    where (p_old.filter, p_old.within) is distinct from (p_new.filter, p_new.within) and coalesce(p_new.filter, p_new.within) is not null and p_new.direction <> 'send'
+    union all
+    select 9, format('so do the rows that follow: select * from rowferry.backfill(%L); and compare() of the same', c.name)
+    from rowferry._kin(p_old, p_new) c
+    where p_old.filter is distinct from p_new.filter and p_new.direction <> 'receive' and c.name is distinct from p_new.within and c.name is distinct from p_old.within
     union all
     select 10, case p_new.direction
         when 'receive' then format('changes here are captured no more%s', (

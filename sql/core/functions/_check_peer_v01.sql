@@ -148,6 +148,12 @@ begin
   from entities e
   where e.mine ->> 'direction' <> 'receive' and e.theirs ->> 'filter' <> coalesce(e.mine ->> 'filter', '')
   union all
+  select case when e.mine ->> 'within' is null then 'warning' else 'info' end, e.relation,
+    format('of entity %s only rows that refer to one of %s that is kept in sync there are kept in sync on %s: others of this node are refused there', e.name, e.theirs ->> 'within', p_peer),
+    format('select rowferry.attach(%L, p_within => %L);', e.relation, e.theirs ->> 'within')
+  from entities e
+  where e.mine ->> 'direction' <> 'receive' and e.theirs ->> 'within' <> coalesce(e.mine ->> 'within', '')
+  union all
   select 'error', c.relation, format('column %s travels only from %s: changes of entity %s wait', c.name, case when c.mine is null then p_peer else v_node end, c.entity),
     format('select rowferry.attach(%L); on both nodes, once both tables have the same columns, or with the same p_columns =>.', c.relation)
   from columns c

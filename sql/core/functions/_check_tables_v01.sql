@@ -55,6 +55,25 @@ as $$
   join pg_attribute a on a.attrelid = e.relation and a.attnum > 0 and not a.attisdropped and a.attgenerated = ''
   where e.peer = p_peer and a.attname <> all (rowferry._captured_columns(e))
   union all
+  select s.o_severity, s.o_child::text, s.o_problem, s.o_fix from rowferry._not_following(p_peer) s
+  union all
+  select 'error', e.relation::text, format('its rows follow those of %s, and the foreign key (%s) that says which is gone', e.within, array_to_string(e.within_columns, ', ')),
+    format('alter table %s add foreign key (%s) references %s (%s); or, to keep all rows in sync: select rowferry.attach(%L, p_within => '''');', e.relation,
+      (select string_agg(quote_ident(c), ', ') from unnest(e.within_columns) c), p.relation, (select string_agg(quote_ident(c), ', ') from unnest(e.within_parent_columns) c), e.relation::text)
+  from rowferry.entities e
+  join rowferry.entities p on p.name = e.within
+  where e.peer = p_peer and not exists (
+    select from pg_constraint f
+    where f.conrelid = e.relation and f.confrelid = p.relation and f.contype = 'f' and e.within_columns = array(
+      select a.attname::text from unnest(f.conkey) with ordinality k (number, ord) join pg_attribute a on a.attrelid = f.conrelid and a.attnum = k.number order by k.ord))
+  union all
+  select 'error', e.relation::text, format('its owner, %I, may not read %s, whose rows its rows follow', o.rolname, p.relation), format('grant select on %s to %I;', p.relation, o.rolname)
+  from rowferry.entities e
+  join rowferry.entities p on p.name = e.within
+  join pg_class c on c.oid = e.relation
+  join pg_roles o on o.oid = c.relowner
+  where e.peer = p_peer and exists (select from pg_class t where t.oid = p.relation) and not has_table_privilege(o.oid, p.relation, 'select')
+  union all
   select 'info', e.relation::text, format('its foreign key %s refers to %s, which is not kept in sync: rows without a parent here are refused', f.conname, f.confrelid::regclass),
     format('select rowferry.attach(%L); on both nodes, or keep it equal by other means.', f.confrelid::regclass)
   from rowferry.entities e

@@ -32,7 +32,9 @@ declare
   c_looked constant integer := 4000;
   v_now timestamptz := rowferry._now();
   v_mine integer[] := array(
-    select e.id from rowferry.entities e where e.peer = p_peer and (e.held_until is null or e.held_until <= rowferry._now()));
+    select e.id from rowferry.entities e where e.peer = p_peer and (e.held_until is null or e.held_until <= rowferry._now())
+      -- Many of its rows are about to leave; the breaker is to see them all.
+      and not exists (select from rowferry.moves m where m.entity_id = e.id and m.event_id is not null));
   v_flying int8multirange;
   v_resent boolean;
   v_held boolean := exists (select from rowferry.held_events);

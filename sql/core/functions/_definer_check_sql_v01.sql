@@ -16,6 +16,7 @@ begin
   end if;
 $f$ end,
     rowferry._means_sql('table', p_entity.relation::text, c.oid::text),
+    rowferry._within_check_sql(p_entity),
     (
       select string_agg(rowferry._means_sql('type', t.name, t.oid::text), '' order by t.name)
       from (

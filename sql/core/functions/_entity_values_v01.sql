@@ -34,11 +34,14 @@ begin
     (19, 'filter_columns', p_entity.filter_columns::text),
     (20, 'filter_types', p_entity.filter_types::text),
     (21, 'filter_left', p_entity.filter_left),
-    (22, 'outbound', p_entity.outbound),
-    (23, 'inbound', p_entity.inbound),
-    (24, 'on_apply', p_entity.on_apply),
-    (25, 'trigger_rule', p_entity.trigger_rule),
-    (26, 'version', p_entity.version::text);
+    (22, 'within', p_entity.within),
+    (23, 'within_columns', p_entity.within_columns::text),
+    (24, 'within_parent_columns', p_entity.within_parent_columns::text),
+    (25, 'outbound', p_entity.outbound),
+    (26, 'inbound', p_entity.inbound),
+    (27, 'on_apply', p_entity.on_apply),
+    (28, 'trigger_rule', p_entity.trigger_rule),
+    (29, 'version', p_entity.version::text);
 end
 $$;
 comment on function rowferry._entity_values(rowferry.entities) is 'What attach() registers of an entity, a row for each column of rowferry.entities.';

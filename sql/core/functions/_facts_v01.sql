@@ -52,7 +52,7 @@ begin
       end;
     end if;
     v_entities := v_entities || jsonb_build_object(v_entity.name, jsonb_build_object(
-      'relation', v_entity.relation::text, 'apart', case when v_apart.o_unusable then jsonb_build_object('problem', v_apart.o_problem, 'fix', v_apart.o_fix) end, 'direction', v_entity.direction, 'filter', v_entity.filter, 'outbound', v_entity.outbound, 'key', v_entity.key_columns, 'key_types', v_entity.key_types,
+      'relation', v_entity.relation::text, 'apart', case when v_apart.o_unusable then jsonb_build_object('problem', v_apart.o_problem, 'fix', v_apart.o_fix) end, 'direction', v_entity.direction, 'filter', v_entity.filter, 'within', v_entity.within, 'outbound', v_entity.outbound, 'key', v_entity.key_columns, 'key_types', v_entity.key_types,
       'rules', (select jsonb_object_agg(r.key, r.value) from jsonb_each_text(to_jsonb(v_entity)) r where r.key in ('conflict_rule', 'orphan_rule')),
       'columns', (
         select jsonb_object_agg(c.name, jsonb_build_object('local', c.local, 'type', t.spelled, 'collation', o.collname, 'required', case when v_entity.outbound is null then a.attnotnull end,

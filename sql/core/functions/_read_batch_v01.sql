@@ -62,6 +62,8 @@ declare
   v_event_ids bigint[];  -- in their order
   v_event_stamps timestamptz[];
   v_event_hops smallint[];
+  v_moved text[];  -- have an event that says that their place is to be looked at first
+  v_left_keys text[];  -- have an event that says that the peer may have a row that is outside now
   v_created boolean;
   v_count integer;
   v_lowest bigint := case when exists (select from rowferry.held_events) then 0 else p_first_id end;
@@ -111,8 +113,9 @@ begin
       end if;
       select e.* into v_entity from rowferry.entities e where e.id = v_group.o_entity_id;
       -- All events of these records, found in one scan of the index. -1: an answer.
-      select array_agg(e.record_id), array_agg(e.id), array_agg(e.stamp), case when bool_or(e.hops <> 0) then array_agg(e.hops) end, bool_and(e.event_type = 'i')
-      into v_event_keys, v_event_ids, v_event_stamps, v_event_hops, v_created
+      select array_agg(e.record_id), array_agg(e.id), array_agg(e.stamp), case when bool_or(e.hops <> 0) then array_agg(e.hops) end, bool_and(e.event_type = 'i'), array_agg(e.record_id) filter (where e.event_type = 'w'),
+        array_agg(e.record_id) filter (where e.event_type not in ('i', 'u'))
+      into v_event_keys, v_event_ids, v_event_stamps, v_event_hops, v_created, v_moved, v_left_keys
       from (
         select f.*
         from (
@@ -132,6 +135,12 @@ begin
       -- What was refused before is a section of its own: it is refused again more often than not, and is not to delay the others.
       v_section := row(v_entity.name, v_entity.columns, null, null, null, v_event_keys, v_event_ids, v_event_stamps, v_event_hops, null, null,
         v_entity.key_columns || v_entity.key_types, array[v_entity.conflict_rule, v_entity.orphan_rule], v_created, v_entity.column_types);
+      if v_moved is not null then
+        o_whole := false;
+        v_section := rowferry._section_part(v_section, v_moved, false);
+        continue when v_section.event_ids is null;
+        v_event_keys := v_section.event_keys;
+      end if;
       -- One column is looked for in an index, where it does not matter how often.
       v_keys := case when cardinality(v_entity.key_columns) = 1 then v_event_keys else array(select distinct k from unnest(v_event_keys) k) end;
       if v_parents is distinct from false then
@@ -191,6 +200,10 @@ begin
       if v_bad <> '[]' then
         o_unreadable := o_unreadable || v_bad;
         v_read.o_cut := v_read.o_cut || v_left_out;
+      end if;
+      if v_entity.within is not null and v_entity.filter_left = 'delete' then
+        -- Inserted and changed outside only: the peer never had it.
+        v_read.o_outside := array(select o from unnest(v_read.o_outside) o where o <> all (coalesce(v_left_keys, '{}')));
       end if;
       v_section.keys := v_read.o_keys;
       v_section.column_values := v_read.o_columns;

@@ -18,6 +18,7 @@ create or replace function rowferry.attach(
   p_inbound text default null,
   p_on_apply text default null,
   p_triggers text default null,
+  p_within text default null,
   p_dry_run boolean default false
 )
 returns setof text
@@ -42,10 +43,9 @@ declare
 begin
   select e.* into v_old from rowferry.entities e where e.relation = p_table and e.name = coalesce(p_entity, e.name);
   if not p_dry_run then
-    if v_old.id is not null then
-      -- No exchange may see the old functions at its start and the new ones at its end.
-      perform rowferry._link_lock(v_old.peer, true);
-    end if;
+    -- No exchange may see the old functions at its start and the new ones at its end.
+    perform rowferry._link_lock(l.peer, true) from rowferry.links l
+    where l.peer = v_old.peer or v_old.id is null and p_within is not null and l.peer = coalesce(p_peer, l.peer) order by l.peer;
     lock table rowferry.entities in share row exclusive mode;
     select e.* into v_old from rowferry.entities e where e.relation = p_table and e.name = coalesce(p_entity, e.name);
   end if;
@@ -71,8 +71,14 @@ begin
   -- One that stays is proved again, with the types that its columns have now.
   select f.o_filter, f.o_columns, f.o_types into v_new.filter, v_new.filter_columns, v_new.filter_types
   from rowferry._check_filter(p_table, coalesce(nullif(p_filter, ''), case when p_filter is null then v_old.filter end), p_kept => p_filter is null) f;
+  v_new := rowferry._plan_within(v_new, v_old, p_within);
   perform rowferry._check_rules(v_new);
   perform rowferry._check_trigger_names(v_new);
+  -- A change of the parent before it is captured as one that nothing follows, one after it as one that these rows do.
+  if not p_dry_run then
+    perform rowferry._lock_table(p.relation) from rowferry.entities p
+    where p.name in (v_old.within, v_new.within) and p.direction <> 'receive' and v_old.within is distinct from v_new.within;
+  end if;
   v_statements := case when v_old.id is null then array(select rowferry._attach_sql(v_new)) else array(select rowferry._change_sql(v_old, v_new)) end;
   foreach v_statement in array v_statements loop
     if p_dry_run then
@@ -81,6 +87,14 @@ begin
       execute v_statement;
     end if;
   end loop;
+  if p_dry_run then
+    return query select format('-- and the functions of %s that differ then', k.name) from rowferry._kin(v_old, v_new) k;
+  else
+    -- Whose changes these rows follow, and which rows follow them, is in the functions of both.
+    for v_statement in select rowferry._kin_sql(v_old, v_new) loop
+      execute v_statement;
+    end loop;
+  end if;
   return query select rowferry._set_guards(v_new, p_dry_run);
   if v_warning is not null then
     raise warning using message = v_warning, hint = 'Update the server to its latest minor version, or use no MERGE on tables that are kept in sync.';
@@ -95,12 +109,14 @@ begin
   return next format('%s: %s is kept in sync with %s, key %s, %s columns', v_new.name, p_table, v_new.peer, array_to_string(v_new.key_columns, ', '), cardinality(v_new.columns));
   return query select rowferry._change_notes(v_old, v_new) where v_old.id is not null;
   return query
+  select format('%s: %s; if they are to follow: %s', s.o_child, s.o_problem, s.o_fix) from rowferry._not_following(v_new.peer) s where p_table in (s.o_child, s.o_parent);
+  return query
   select format('%s: trigger %s will not run for rows of %s; if it is to: alter table %s enable always trigger %I; select rowferry.attach(%L);',
     v_new.name, u.name, v_new.peer, u.relation, u.name, p_table)
   from rowferry._users_triggers(p_table) u
   where u.id = u.root and u.guarded and u.enabled = 'O';
 end
 $$;
-comment on function rowferry.attach(regclass, text, jsonb, text[], text, text, text, text, text, text, text, text, text, text, text, boolean) is
+comment on function rowferry.attach(regclass, text, jsonb, text[], text, text, text, text, text, text, text, text, text, text, text, text, boolean) is
   'Keeps a table in sync with the peer, or changes in place what is given of one that is; null: as it was. p_dry_run => true returns the DDL instead of running it.';
-revoke all on function rowferry.attach(regclass, text, jsonb, text[], text, text, text, text, text, text, text, text, text, text, text, boolean) from public;
+revoke all on function rowferry.attach(regclass, text, jsonb, text[], text, text, text, text, text, text, text, text, text, text, text, text, boolean) from public;

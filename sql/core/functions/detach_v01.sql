@@ -27,10 +27,16 @@ begin
       detail = format('Attached: %s.', coalesce((select string_agg(name, ', ' order by name) from rowferry.entities), 'none')),
       hint = 'select name, relation from rowferry.entities;';
   end if;
+  if rowferry._is_followed(v_entity) then
+    raise exception using errcode = 'RF011', message = 'rows of other tables follow those of this one',
+      detail = (select format('%s %s.', string_agg(c.name, ', ' order by c.name), case count(*) when 1 then 'follows' else 'follow' end || ' ' || p_entity) from rowferry.entities c where c.within = p_entity),
+      hint = (select string_agg(format('select rowferry.attach(%L, p_within => '''');', c.relation::text), ' ' order by c.name) || '  -- or detach them first' from rowferry.entities c where c.within = p_entity);
+  end if;
   if exists (select from pg_class c where c.oid = v_entity.relation) then
     perform rowferry._lock_table(v_entity.relation, true);  -- what dropping a trigger takes
   end if;
-  v_waits := not p_force and coalesce(current_setting('rowferry.force', true), '') <> 'on' and exists (select from rowferry.events e where e.entity_id = v_entity.id);
+  v_waits := not p_force and coalesce(current_setting('rowferry.force', true), '') <> 'on' and (exists (select from rowferry.events e where e.entity_id = v_entity.id)
+    or exists (select from rowferry.moves m where m.entity_id = v_entity.id));
   for v_statement in select rowferry._drop_triggers_sql(v_entity) loop
     execute v_statement;
   end loop;
@@ -68,10 +74,14 @@ begin
     delete from rowferry.held_events h where h.entity_id = v_entity.id;
     update rowferry.held_events h set not_before = rowferry._now(), parent_entity_id = null, parent_record_id = null where h.parent_entity_id = v_entity.id;
     delete from rowferry.missing_parents m where m.entity_id = v_entity.id;
+    delete from rowferry.moves m where m.entity_id = v_entity.id;
     delete from rowferry.events e where e.entity_id = v_entity.id;
     update rowferry.skips s set done_at = rowferry._now() where s.entity_id = v_entity.id and s.done_at is null;
   end if;
   delete from rowferry.entities e where e.id = v_entity.id;
+  for v_statement in select rowferry._kin_sql(v_entity, null) loop
+    execute v_statement;
+  end loop;
   return next format('%s: %s is no longer kept in sync with %s%s', p_entity, v_entity.relation, v_entity.peer,
     case when v_waits then '; changes of it wait: this transaction commits only if it attaches it again' end);
 end

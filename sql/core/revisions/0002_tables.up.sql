@@ -89,6 +89,9 @@ create table rowferry.entities (
   filter_columns text[],
   filter_types text[],
   filter_left text not null default 'delete',
+  within text,
+  within_columns text[],
+  within_parent_columns text[],
   outbound text,
   inbound text,
   on_apply text,
@@ -123,6 +126,9 @@ comment on column rowferry.entities.filter is 'Condition on the table''s columns
 comment on column rowferry.entities.filter_columns is 'Columns of the table that the filter uses.';
 comment on column rowferry.entities.filter_types is 'Type of PostgreSQL''s own in which the filter sees each of them; for an enum, which it sees as text, enum and those values that it names.';
 comment on column rowferry.entities.filter_left is 'What becomes of the peer''s row when the row here leaves the filter: delete or keep.';
+comment on column rowferry.entities.within is 'Entity whose rows these follow: only rows that refer to one of them that is kept in sync are kept in sync. Null: each stands for itself.';
+comment on column rowferry.entities.within_columns is 'Columns of the table that refer to it.';
+comment on column rowferry.entities.within_parent_columns is 'Columns of the parent''s table that they refer to.';
 comment on column rowferry.entities.outbound is 'View of the user''s, schema and name, whose columns travel in place of the table''s; null: the table''s.';
 comment on column rowferry.entities.inbound is 'Function of the user''s, schema and name, that turns rows received into rows of the table; null: they are such.';
 comment on column rowferry.entities.on_apply is 'Function of the user''s, schema and name, that writes the rows received in place of the generated upsert; null: the upsert.';
@@ -147,6 +153,7 @@ create table rowferry.events (
 -- By the statistics of an empty queue each index would do for any search, and a plan lives longer than that. So only one of the two fits a search (id + 0), and
 -- records, of which many are looked for at once, come first, since before PostgreSQL 17 a planner may leave out such a list where it is not.
 create index events_of_record on rowferry.events (rowferry._index_key(record_id), entity_id, (id + 0));
+create index events_moved on rowferry.events (id) where event_type = 'w';
 create index events_deleted on rowferry.events (entity_id, id) where event_type = 'd' and hops = 0;
 alter table rowferry.events set (autovacuum_vacuum_scale_factor = 0, autovacuum_vacuum_threshold = 10000,
   autovacuum_analyze_scale_factor = 0, autovacuum_analyze_threshold = 100000);
@@ -155,8 +162,26 @@ comment on column rowferry.events.id is 'Drawn when the change is made; transact
 comment on column rowferry.events.changed_at is 'Clock time of the change; compared only in a conflict.';
 comment on column rowferry.events.entity_id is 'The entity.';
 comment on column rowferry.events.hops is '0: a real change; above: a consequence of applying, and how often it went back and forth.';
-comment on column rowferry.events.event_type is 'i insert, u update, d delete, b backfill, a answer to a question, q question; what is sent is always the present row.';
+comment on column rowferry.events.event_type is 'i insert, u update, d delete, b backfill, a answer to a question, q question, w moved: whether it and the rows that follow it are still kept in sync is to be looked at; what is sent is always the present row.';
 comment on column rowferry.events.record_id is 'Key of the record as text; compared byte by byte, whatever the database''s collation.';
+
+create table rowferry.moves (
+  id bigint generated always as identity primary key,
+  entity_id integer not null,
+  parent_record_id text collate "C" not null,
+  event_id bigint,
+  changed_at timestamptz not null,
+  hops smallint not null,
+  last_key text collate "C"
+);
+comment on table rowferry.moves is 'Rows whose many followers (entities.within) get their events in portions, since the row entered or left what is kept in sync.';
+comment on column rowferry.moves.id is 'In the order in which they came.';
+comment on column rowferry.moves.entity_id is 'Entity of the followers.';
+comment on column rowferry.moves.parent_record_id is 'Key of the row that they refer to.';
+comment on column rowferry.moves.event_id is 'Event of that row, if it is to go after the last of them; null: it goes before.';
+comment on column rowferry.moves.changed_at is 'Stamp of that event, which theirs have too.';
+comment on column rowferry.moves.hops is 'Hops of that event.';
+comment on column rowferry.moves.last_key is 'Key of the last follower that has its event; null: none has.';
 
 create table rowferry.held_events (
   event_id bigint primary key,
