@@ -34,7 +34,10 @@ class Exchange:
         self.nodes = nodes
         for node in nodes:
             node.sql(CLOCK)
+            node.sql(f"alter database {node.database} set deadlock_timeout = '60s'")  # however busy this machine is, no batch shrinks
         self.courier = Courier(nodes)
+        for connection in self.courier.connections.values():
+            connection.execute("set statement_timeout = '60s'")
         self.crm, self.billing = self.courier.meet(nodes)
         self.calls = 0
 

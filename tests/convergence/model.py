@@ -597,12 +597,17 @@ class Node:
             self._perform_skips(link, peer)
             self._look_for_parents(link)
             limit = max(1, limit) * (link.growth if self.rules.broken != "no_companions" else 1)
-            waiting = True
-            while waiting:  # what is left waiting makes room for others
+            looked = limit
+            while True:
                 if self.rules.coalesce:
-                    self._coalesce(link, limit)
-                keys, whole = self._records(link, limit)
-                waiting = any([self._left_waiting(link, key) for key in self._rows_of(link, keys)])
+                    self._coalesce(link, looked)
+                keys, whole = self._records(link, looked)
+                if any([self._left_waiting(link, key) for key in self._rows_of(link, keys)]):
+                    looked = max(limit, min(looked * 2, 2000))  # what is left waiting makes room for others
+                elif looked > limit:
+                    looked = limit
+                else:
+                    break
             if keys:
                 batch = self._batch(link, keys, whole)
         return Envelope(

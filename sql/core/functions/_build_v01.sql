@@ -34,7 +34,9 @@ declare
   v_coalesced boolean := false;
   v_hot boolean;
   v_removed integer;
+  v_waiting integer;
   v_limit integer;
+  v_looked integer;  -- events read at once: more than v_limit where most of them are left waiting
   v_header jsonb;
   v_tag uuid;
   v_began timestamptz := clock_timestamp();
@@ -70,6 +72,7 @@ begin
     v_waits := true;
     perform rowferry._perform_skips(p_link.peer);
     v_limit := greatest(1, least(least(p_limit, p_link.batch_limit)::bigint * p_link.growth, 100000));
+    v_looked := v_limit;
     v_most_events := 1000 + 4 * v_limit;
     perform rowferry._look_for_parents(p_link.peer);
     perform rowferry._queue_backfill(p_link.peer, v_limit);
@@ -85,17 +88,23 @@ begin
           exit;
         end if;
         select * into v_batch
-        from rowferry._read_batch(p_link.peer, v_limit, not p_applied, p_link.first_id, p_left, v_coalesced, v_most_events);
+        from rowferry._read_batch(p_link.peer, v_looked, not p_applied, p_link.first_id, p_left, v_coalesced, v_most_events);
         if not v_batch.o_repeated and v_batch.o_hot_records is null then
-          if v_batch.o_waiting <> '[]' then
-            perform rowferry._hold_waiting(v_batch.o_waiting);
-            o_removed := o_removed + jsonb_array_length(v_batch.o_waiting);
-            -- They make room for others.
+          v_waiting := case when v_batch.o_waiting = '[]' then 0 else rowferry._hold_waiting(v_batch.o_waiting) end;
+          if v_waiting > 0 then
+            o_removed := o_removed + v_waiting;
+            -- They make room for others; a batch that is read with more of them is none to send.
             if clock_timestamp() - v_began < c_time then
               v_coalesced := false;
-              perform rowferry._queue_backfill(p_link.peer, v_limit);
+              v_looked := greatest(v_limit, least(v_looked * 2, 2000));
+              v_most_events := 1000 + 4 * v_looked;
+              perform rowferry._queue_backfill(p_link.peer, v_looked);
               continue;
             end if;
+            v_batch.o_events := case when v_looked = v_limit then v_batch.o_events else 0 end;
+          elsif v_looked > v_limit then
+            v_looked := v_limit;
+            continue;
           end if;
           if v_batch.o_deletes <> '[]' and rowferry._trip_breakers(p_link.peer, p_link.first_id, v_batch.o_deletes) then
             -- The next call builds what is not to wait.
@@ -105,7 +114,7 @@ begin
           exit;
         elsif v_batch.o_repeated then
           v_coalesced := true;
-          select c.o_removed, c.o_hot into v_removed, v_hot from rowferry._coalesce(p_link.peer, v_limit, p_link.first_id, p_left) c;
+          select c.o_removed, c.o_hot into v_removed, v_hot from rowferry._coalesce(p_link.peer, v_looked, p_link.first_id, p_left) c;
         else
           v_removed := rowferry._coalesce_records(p_link.peer, v_batch.o_hot_entity, v_batch.o_hot_records, v_most_events);
           v_hot := v_removed > 0 and clock_timestamp() - v_began > c_time;
@@ -129,7 +138,7 @@ begin
       o_removed := o_removed + jsonb_array_length(v_batch.o_large);
     exception
       when query_canceled then
-        if not rowferry._hold_slow(p_link.peer, v_limit, not p_applied) then
+        if not rowferry._hold_slow(p_link.peer, v_looked, not p_applied) then
           raise;
         end if;
         o_removed := 0;
