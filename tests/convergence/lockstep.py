@@ -1,6 +1,7 @@
 """Histories step by step beside the model, which says what must be in both databases after each call.
 
-Compared: rows, pending events in order with their stamps and holds, the parents that they wait for, the link's numbers, decided conflicts.
+Compared: rows, pending events in order with their stamps and holds, the parents that they wait for, the link's numbers,
+decided conflicts.
 Users have sessions of their own, whose transactions stay open, so that event ids commit out of order and rows are locked;
 no statement is run that would wait.
 """
@@ -22,8 +23,8 @@ select
       order by e.id), '[]')
     from (select e.*, (extract(epoch from rowferry._stamp(e)) - 1767225600)::text as stamp from rowferry.events e) e
     left join rowferry.held_events h on h.event_id = e.id) as events,
-  (select coalesce(json_agg(json_build_array(m.record_id, m.attempts, extract(epoch from m.not_before) - 1767225600, m.came)), '[]')
-    from rowferry.missing_parents m) as missing,
+  (select coalesce(json_agg(json_build_array(m.record_id, m.attempts, extract(epoch from m.not_before) - 1767225600,
+    m.came)), '[]') from rowferry.missing_parents m) as missing,
   (select json_build_array(l.acked, l.received, l.top, l.built, l.ready, l.growth) from rowferry.links l) as link,
   (select coalesce(json_agg(json_build_array(c.record_id, c.winner, (extract(epoch from c.winner_changed_at) - 1767225600)::text,
       (extract(epoch from c.loser_changed_at) - 1767225600)::text, c.winner_row ->> 'value', c.loser_row ->> 'value')), '[]')
@@ -141,7 +142,9 @@ class Beside(Exchange):
         }
         real = {
             "rows": row["rows"],
-            "events": [(k, number(stamp), q, tries, number(until), parent) for k, stamp, q, tries, until, parent in row["events"]],
+            "events": [
+                (k, number(stamp), q, tries, number(until), parent) for k, stamp, q, tries, until, parent in row["events"]
+            ],
             "missing": {tuple(m) for m in row["missing"]},
             "link": row["link"],
             "conflicts": {(k, w, number(won), number(lost), *values) for k, w, won, lost, *values in row["conflicts"]},

@@ -170,11 +170,23 @@ MUTANTS = {
         (("_read_batch", "if v_missing and v_section.keys is not null then", "if false then"),), "Orphans"
     ),
     "nobody looks whether a parent was made by hand": Mutant(
-        (("_look_for_parents", "update rowferry.held_events h set not_before = v_now", "update rowferry.held_events h set not_before = null"),),
+        (
+            (
+                "_look_for_parents",
+                "update rowferry.held_events h set not_before = v_now",
+                "update rowferry.held_events h set not_before = null",
+            ),
+        ),
         "Orphans",
     ),
     "rows that need each other travel one by one": Mutant(
-        (("_read_batch", "having bool_or(u.above_entity_id = u.entity_id", "having false and bool_or(u.above_entity_id = u.entity_id"),),
+        (
+            (
+                "_read_batch",
+                "having bool_or(u.above_entity_id = u.entity_id",
+                "having false and bool_or(u.above_entity_id = u.entity_id",
+            ),
+        ),
         budget=None,
         why="no circles in the histories: test_a_circle_that_was_held_goes_once_it_may_however_many_hang_on_it",
     ),
