@@ -203,22 +203,33 @@ def test_rows_go_one_way_from_now_on_and_what_waited_at_the_other_end_still_arri
     crm, billing = visits.nodes
     visits.user(billing, "update visits set name = 'waits' where id = 1")
     visits.user(crm, "update visits set name = 'waits too' where id = 2")
-    said = visits.dba(billing, "select rowferry.attach('visits', p_direction => 'receive')")
-    assert any("1 that wait still go" in line for line in said), said
+    receive = Change("select 1", "select rowferry.attach('visits', p_direction => 'receive')", "")
+    write = "update visits set name = '{}' where id = {}"
+    between_writers(visits, billing, receive, write.format("waits as well", 6), write.format("stays", 7))
+    assert waiting(billing) == ["update visits 1", "update visits 6"]
+    said = visits.dba(billing, "select rowferry.attach('visits', p_direction => 'both')")
+    assert any("rows go both ways, once" in line for line in said), said
+    said = visits.dba(billing, receive.attach)
+    assert any("2 that wait still go" in line for line in said), said
     assert billing.sql("select tgname from pg_trigger where tgrelid = 'visits'::regclass") == []
     visits.user(billing, "update visits set name = 'stays' where id = 3")
     visits.rest()
     assert waiting(billing) == []
-    visits.dba(crm, "select rowferry.attach('visits', p_direction => 'send')")
-    visits.user(crm, "update visits set name = 'sent' where id = 4")
+    send = Change("select 1", "select rowferry.attach('visits', p_direction => 'send')", "")
+    between_writers(visits, crm, send, write.format("sent", 4), write.format("sent", 5))
     visits.rest()
-    assert rows(billing, "select name from visits where id < 5") == ['("waits too")', "(sent)", "(stays)", "(waits)"]
-    assert rows(crm, "select name from visits where id = 1") == ["(waits)"]
+    assert rows(billing, "select name from visits where id < 6") == ['("waits too")', "(sent)", "(sent)", "(stays)", "(waits)"]
+    assert rows(crm, "select name from visits where id in (1, 3, 6, 7)") == [
+        '("name 3")',
+        '("name 7")',
+        '("waits as well")',
+        "(waits)",
+    ]
     # And back.
     visits.dba(crm, "select rowferry.attach('visits', p_direction => 'both')")
     said = visits.dba(billing, "select rowferry.attach('visits', p_direction => 'both')")
     assert any("did not travel" in line for line in said), said
-    visits.user(billing, "update visits set name = 'back' where id = 3")
+    visits.user(billing, "update visits set name = 'back' where id in (3, 7)")
     visits.rest()
     assert_equal(visits.nodes, "visits")
     is_well(visits)
