@@ -49,7 +49,7 @@ MUTATIONS = {
     "held": ("no_retry",),
     "skip": ("skip_forgets",),
     "fk": ("consequence_now", "no_capture"),
-    "orphans": ("skip_forgets", "never_gives_up", "asks_for_ever", "any_parent"),
+    "orphans": ("skip_forgets", "never_gives_up", "asks_for_ever", "any_parent", "waits_for_ever"),
     "restore": ("no_memory_check",),
     "clone": ("no_memory_check", "no_tags"),
     "star": ("no_forward", "ring"),
@@ -65,7 +65,7 @@ RARE = {
     "restore": ("no_tags",),
 }
 CHILD = CHILDREN[0]  # one is enough here
-HARMLESS = {"couriers": ("coalesce_oldest",), "star": ("forward_now",), "fixed": ("blind",)}
+HARMLESS = {"couriers": ("coalesce_oldest",), "star": ("forward_now",), "fixed": ("blind",), "orphans": ("never_looks",)}
 
 
 @dataclass

@@ -30,6 +30,8 @@ declare
   c_tries constant integer := 56;  -- a backend keeps 64 subtransactions at hand; the call itself and whole batches draw some too
   c_few constant integer := 128;
   c_cut constant integer := 8;
+  -- What a row lacks, or runs into, may be among the conflicts that are left for the next call.
+  c_undecided constant jsonb := '[{"undecided": true}]';
   v_deadline timestamptz := statement_timestamp() + coalesce(nullif(current_setting('statement_timeout')::interval, '0'), '1 s') * 0.7;
   v_tries integer := 0;
   v_whole rowferry._section[] := '{}';
@@ -103,7 +105,13 @@ begin
         -- One look finds all that cannot go; the others are tried again without them.
         select h.o_keys, h.o_refusals into v_missing, v_refusals from rowferry._hopeless(v_section, v_state, p_sections, p_needs, v_reasons) h;
       end if;
-      if v_missing is not null then
+      if v_missing is not null and o_left @> c_undecided then
+        o_left := o_left || rowferry._left_entries(rowferry._section_part(v_section, v_missing, true), '{"untried": true}');
+        if cardinality(v_missing) < cardinality(v_keys) then
+          v_whole := rowferry._section_part(v_section, v_missing, false) || v_whole;
+        end if;
+        continue;
+      elsif v_missing is not null then
         -- Whether a row is given up, or need not be written because this node's own stays, is decided one by one.
         select case when e.orphan_rule = 'drop' and v_state = '23503' then v_missing else coalesce(rowferry._own_events(e.id, v_missing, p_heard, '{}'), '{}') end
         into v_single
@@ -137,7 +145,7 @@ begin
       if v_attempt.o_error is null then
         o_conflicts := o_conflicts || v_attempt.o_conflicts;
         o_left := o_left || v_attempt.o_busy;
-        o_applied := o_applied + rowferry._record_count(v_aside) - jsonb_array_length(v_attempt.o_busy);
+        o_applied := o_applied + rowferry._record_count(v_aside) - rowferry._left_count(v_attempt.o_busy);
         v_aside := '{}';
         exit;
       end if;
@@ -155,7 +163,7 @@ begin
       o_conflicts := o_conflicts || v_attempt.o_conflicts;
       v_busy := rowferry._entries_of(v_section, v_attempt.o_busy);
       o_left := o_left || v_busy;
-      o_applied := o_applied + rowferry._record_count(array[v_section]) - jsonb_array_length(v_busy);
+      o_applied := o_applied + rowferry._record_count(array[v_section]) - rowferry._left_count(v_busy);
       if v_in_order then
         p_needs := rowferry._unmet(p_needs, v_section, v_needs);
       end if;
@@ -196,10 +204,14 @@ begin
     if v_state = '55P03' then
       o_left := o_left || rowferry._left_entries(v_one);
       continue;
+    elsif v_state in ('23503', '23505', '23P01') and o_left @> c_undecided then
+      o_left := o_left || rowferry._left_entries(v_one, '{"untried": true}');
+      continue;
     end if;
     v_refusal := rowferry._refusal(v_state, v_attempt.o_error ->> 'message', v_attempt.o_error ->> 'detail', coalesce(nullif(v_attempt.o_error ->> 'hint', ''),
       case when v_state in ('23505', '23P01') then rowferry._exchange_hint(v_one.entity, v_attempt.o_error ->> 'constraint') end));
     if v_state = '23503' then
+      v_refusal := v_refusal || rowferry._missing_parent(v_one, v_attempt.o_error);
       begin
         v_orphan := rowferry._orphan(p_peer, v_one, p_heard, v_attempt.o_error ->> 'schema', v_attempt.o_error ->> 'table');
       exception
@@ -224,7 +236,7 @@ begin
           continue;
         end if;
         o_left := o_left || v_attempt.o_busy;
-        o_applied := o_applied + 1 - jsonb_array_length(v_attempt.o_busy);
+        o_applied := o_applied + 1 - rowferry._left_count(v_attempt.o_busy);
         if v_attempt.o_busy = '[]' then
           o_conflicts := o_conflicts || v_orphan.o_conflict || v_attempt.o_conflicts;
           insert into rowferry.events (changed_at, entity_id, event_type, record_id)
@@ -271,7 +283,7 @@ begin
         o_conflicts := o_conflicts || v_attempt.o_conflicts;
         v_busy := rowferry._entries_of(v_section, v_attempt.o_busy);
         o_left := o_left || v_busy;
-        o_applied := o_applied + rowferry._record_count(array[v_section]) - jsonb_array_length(v_busy);
+        o_applied := o_applied + rowferry._record_count(array[v_section]) - rowferry._left_count(v_busy);
         v_pieces := v_pieces[2:];
       end if;
     end if;

@@ -50,17 +50,23 @@ begin
     where case p_state when '23503' then (p_section.entity, m.record_id) not in (select n.entity, n.record_id from needs n) else m.holder not in (select unnest(v_moving)) end
   ), hints (name, hint) as materialized (
     select distinct d.name, case when p_state <> '23503' then rowferry._exchange_hint(p_section.entity, d.name) end from direct d
-  ), hopeless (entity, record_id, state, message, hint) as (
-    select p_section.entity, d.record_id, p_state, d.message, h.hint from direct d join hints h using (name)
+  ), parents (record_id, name, parent) as materialized (
+    select p.child_id, p.constraint_name, jsonb_build_object('entity', n.name, 'record_id', p.record_id)
+    from rowferry._parents(p_section) p
+    join rowferry.entities n on n.id = p.entity_id
+    where p_state = '23503'
+  ), hopeless (entity, record_id, state, message, hint, parent) as (
+    select p_section.entity, d.record_id, p_state, d.message, h.hint, p.parent from direct d join hints h using (name) left join parents p using (record_id, name)
     union all
-    select r ->> 'entity', r ->> 'record_id', null, null, null from jsonb_array_elements(p_refused) r
+    select r ->> 'entity', r ->> 'record_id', null, null, null, null from jsonb_array_elements(p_refused) r
     union
-    select n.entity, n.record_id, n.state, format('needs %s %s, which is refused', h.entity, h.record_id), null
+    select n.entity, n.record_id, n.state, format('needs %s %s, which is refused', h.entity, h.record_id), null,
+      case n.state when '23503' then jsonb_build_object('entity', h.entity, 'record_id', h.record_id) end
     from hopeless h join needs n on (n.needed_entity, n.needed_record_id) = (h.entity, h.record_id)
   )
-  select array_agg(h.record_id), array_agg(rowferry._refusal(h.state, h.message, null, h.hint)) into o_keys, o_refusals
+  select array_agg(h.record_id), array_agg(rowferry._refusal(h.state, h.message, null, h.hint) || case when h.parent is null then '{}' else jsonb_build_object('parent', h.parent) end) into o_keys, o_refusals
   from (
-    select distinct on (h.record_id) h.record_id, h.state, h.message, h.hint
+    select distinct on (h.record_id) h.record_id, h.state, h.message, h.hint, h.parent
     from hopeless h
     where h.entity = p_section.entity and h.record_id in (select unnest(p_section.keys)) and h.message is not null
     order by h.record_id, h.hint, h.message

@@ -19,8 +19,8 @@ as $$
     from (select (p_sections[i]).entity, (p_sections[i]).keys, (p_sections[i]).gone from generate_subscripts(p_sections, 1) i) s
     cross join lateral (select unnest(s.keys), false union all select unnest(s.gone), true) k (record_id, gone)
   )
-  select p.child, r.entity, r.record_id, r.gone
-  from rowferry._parent_pairs(p_section) p
+  select p.child_id, r.entity, r.record_id, r.gone
+  from rowferry._parents(p_section) p
   join rowferry.entities e on e.id = p.entity_id and e.cycle = p_cycle
   join records r on r.entity = e.name and r.record_id = p.record_id
 $$;

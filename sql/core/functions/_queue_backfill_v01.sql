@@ -28,7 +28,7 @@ begin
       and not exists (
         select from rowferry.events v
         where v.id between b.first_event_id and b.last_event_id and v.entity_id = b.entity_id and v.event_type = 'b'
-          and not exists (select from rowferry.held_events h where h.event_id = v.id and h.attempts > 0)
+          and not exists (select from rowferry.held_events h where h.event_id = v.id and (h.attempts > 0 or h.parent_record_id is not null))
       )
       and not exists (
         select from pg_constraint f

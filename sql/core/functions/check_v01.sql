@@ -34,6 +34,8 @@ as $$
     union all
     select t.* from peers p cross join lateral rowferry._check_tables(p.peer) t
     union all
+    select g.* from peers p cross join lateral rowferry._check_triggers(p.peer) g
+    union all
     select o.* from peers p cross join lateral rowferry._check_peer(p.peer) o
   ) c
   order by array_position(array['error', 'warning', 'info'], c.severity), c.object, c.problem

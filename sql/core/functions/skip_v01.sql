@@ -1,4 +1,4 @@
--- Gives a change up: all events of the record that are pending now become a question, once none of them is in flight, and the peer answers with its own row.
+-- Gives a change up: all events of the record that are pending now become a question, once none of them is in flight, and the peer answers with its own row. Such an answer is given up without.
 create or replace function rowferry.skip(
   p_id bigint,
   p_reason text default null
@@ -20,6 +20,7 @@ declare
   v_ids int8multirange;
   v_error text;
   v_image jsonb;
+  v_answer boolean;
   v_state text;
   v_context text;
 begin
@@ -29,7 +30,7 @@ begin
       hint = 'It may have been delivered: select * from rowferry.sync_events order by id limit 20;';
   end if;
   select e.* into v_entity from rowferry.entities e where e.id = v_event.entity_id;
-  select range_agg(int8range(e.id, e.id, '[]')), count(*), max(h.last_error) into v_ids, events, v_error
+  select range_agg(int8range(e.id, e.id, '[]')), count(*), max(h.last_error), bool_and(e.event_type = 'a') into v_ids, events, v_error, v_answer
   from rowferry.events e
   left join rowferry.held_events h on h.event_id = e.id
   where e.entity_id = v_event.entity_id and rowferry._index_key(e.record_id) = rowferry._index_key(v_event.record_id) and e.event_type <> 'q'
@@ -51,8 +52,9 @@ begin
     end;
     insert into rowferry.skips (peer, entity_id, entity, record_id, ids, reason, last_error, requested_at, requested_by, image)
     values (v_entity.peer, v_entity.id, v_entity.name, v_event.record_id, v_ids, p_reason, v_error, rowferry._now(), session_user, v_image);
-    state := format(case v_entity.direction when 'send' then 'given up with the next exchange; %s keeps its row'
-      else 'given up; the row of %s comes in its place with the next exchange' end, v_entity.peer);
+    state := format(case when v_answer then 'the answer is given up with the next exchange; %s keeps its row, which may differ: select * from rowferry.compare(%L);'
+      when v_entity.direction = 'send' then 'given up with the next exchange; %s keeps its row'
+      else 'given up; the row of %s comes in its place with the next exchange' end, v_entity.peer, v_entity.name);
   end if;
   return next;
 end
