@@ -89,9 +89,9 @@ def test_unique_values_are_handed_on_within_a_cycle(shops: Nodes) -> None:
 def test_a_bad_row_in_a_cycle_keeps_back_what_needs_it_and_no_other(shops: Nodes) -> None:
     shops.crm.sql(PAIRS.format(1, 300, "7, 200"))
     sync(*shops)
-    assert {event.split(maxsplit=1)[1] for event in waiting(shops.crm)} == {
-        f"{table} {number} {state}" for number in (7, 200) for table, state in (("shop", 23514), ("person", 23514), ("aaa", 23503))
-    }
+    refused = {event.split(maxsplit=1)[1] for event in waiting(shops.crm)}
+    assert {event.rsplit(maxsplit=1)[0] for event in refused} == {f"{table} {number}" for number in (7, 200) for table in ("shop", "person", "aaa")}
+    assert {event for event in refused if event.startswith("person")} == {"person 7 23514", "person 200 23514"}
     for table in ("shop", "person", "aaa"):
         assert rows(shops.billing, f"select count(*) from {table}") == ["(298)"]
     shops.billing.sql("alter table person drop constraint person_name_check")

@@ -55,6 +55,7 @@ declare
   v_missing text[];
   v_single text[];
   v_refusals jsonb[];
+  v_refused jsonb;
   v_key text;
   v_context text;
   v_in_order constant boolean := p_needs <> '[]';
@@ -103,7 +104,8 @@ begin
       v_missing := null;
       if v_state in ('23503', '23505', '23P01') and v_section.keys is not null and cardinality(v_keys) > 1 then
         -- One look finds all that cannot go; the others are tried again without them.
-        select h.o_keys, h.o_refusals into v_missing, v_refusals from rowferry._hopeless(v_section, v_state, p_sections, p_needs, v_reasons) h;
+        select h.o_keys, h.o_refusals into v_missing, v_refusals
+        from rowferry._hopeless(v_section, v_state, p_sections, p_needs, v_reasons || jsonb_path_query_array(o_left, '$[*] ? (exists (@.sqlstate))')) h;
       end if;
       if v_missing is not null and o_left @> c_undecided then
         o_left := o_left || rowferry._left_entries(rowferry._section_part(v_section, v_missing, true), '{"untried": true}');
@@ -260,11 +262,16 @@ begin
       select h.o_keys, h.o_refusals into v_missing, v_refusals
       from rowferry._hopeless(v_section, null, p_sections, p_needs, rowferry._left_entries(v_one)) h;
       if v_missing is not null then
-        v_aside := v_aside || rowferry._section_part(v_section, v_missing, true);
-        v_section := rowferry._section_part(v_section, v_missing, false);
-        v_reasons := v_reasons || (
+        v_refused := (
           select jsonb_agg(jsonb_build_object('entity', v_section.entity, 'record_id', m.record_id) || m.refusal)
           from unnest(v_missing, v_refusals) m (record_id, refusal));
+        if v_state in ('23503', '23505', '23P01') then
+          v_aside := v_aside || rowferry._section_part(v_section, v_missing, true);
+          v_reasons := v_reasons || v_refused;
+        else
+          o_left := o_left || v_refused;
+        end if;
+        v_section := rowferry._section_part(v_section, v_missing, false);
         if coalesce(v_section.keys, v_section.gone, v_section.asked) is null then
           v_good := null;
         end if;
