@@ -28,7 +28,7 @@ as $$
     ('lacking_', 'text[], text[]', 'Which of some rows of %s have no parent on this node.'),
     ('count_', 'bigint', 'How many rows of %s are kept in sync, counted up to a given number.'),
     ('emptied_', 'regclass', 'Keys of the rows of %s, or of one partition of it, that are about to be truncated.'),
-    ('sequences_', '', 'Where the sequences stand that feed columns of %s.'),
+    ('sequences_', 'jsonb', 'Where the sequences stand that feed columns of %s, and how far the values in these have come.'),
     ('merge_', 'text[], text[], text[]', 'Merges rows of %s that both nodes changed.')
   ) f (prefix, arguments, comment)
   cross join lateral (select rowferry._object_name(f.prefix, p_entity.name) offset 0) n (name)

@@ -35,6 +35,8 @@ as $$
     select t.* from peers p cross join lateral rowferry._check_tables(p.peer) t
     union all
     select o.* from peers p cross join lateral rowferry._check_peer(p.peer) o
+    union all
+    select s.* from peers p cross join lateral rowferry._check_sequences(p.peer) s
   ) c
   order by array_position(array['error', 'warning', 'info'], c.severity), c.object, c.problem
 $$;

@@ -34,7 +34,7 @@ begin
           ('rowferry_operator', 'EXECUTE', 'function', array['skip(bigint,text)', 'retry(bigint)', 'retry(text)', 'pause(text,text)', 'resume(text,text)',
             'backfill(text,integer)', 'resync(text)', 'let_loser_win(bigint)', 'replay(text,text[])', 'approve(text)', 'skip_deletes(text,text)',
             'set_breaker(text,real,integer)', 'set_retention(interval)', 'compare(text)', 'repair(text,text,boolean,bigint)', 'first_contact(text,text,text,text,text)',
-            'stagger_sequence(regclass,integer,integer)', '_staggering(regclass)'])
+            'stagger_sequence(regclass,integer,integer)', '_staggering(regclass)', '_note_staggered(regclass,bigint)'])
         union all
         select o.role, 'EXECUTE', 'function', array['_refuse_truncate()'] from unnest(v_owners) o (role)
       ), objects (kind, id, name, owner, acl) as (
