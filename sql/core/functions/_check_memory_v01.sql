@@ -10,8 +10,8 @@ stable
 set search_path = pg_catalog, pg_temp
 as $$
 declare
-  c_next constant text := '. Next, on each node that is stopped: select * from rowferry.resync(); then on the node that is whole, and once '
-    || 'its rows have arrived on the other one: select rowferry.backfill(name) from rowferry.entities;';
+  c_next constant text := '. Next, with no users on a node that was set back: on each node that is stopped: select * from rowferry.resync(); then move the sequences that it names; then on the '
+    || 'node that is whole, and once its rows have arrived on the other one: select rowferry.backfill(name) from rowferry.entities where direction <> ''receive'';';
   v_received bigint := (p_header ->> 'received')::bigint;
   v_received_tag uuid := (p_header ->> 'received_tag')::uuid;
 begin

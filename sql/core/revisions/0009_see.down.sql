@@ -2,6 +2,8 @@ drop view rowferry.status;
 drop function rowferry.row_status(text, text);
 drop function rowferry._waits_for(rowferry.entities, text, bigint, rowferry._section);
 drop function rowferry.why_stuck(text);
+drop function rowferry._standby_waited_for();
+drop function rowferry._workers_lost();
 drop function rowferry._kept_by();
 drop function rowferry._locks(oid[], text[]);
 drop function rowferry._session(integer);
