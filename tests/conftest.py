@@ -49,6 +49,7 @@ SECURITY = [
     "capture_rights",
     "catalog",
     "deferred_triggers",
+    "dump",
     "filter_pinned",
     "hostile_settings",
     "installation_rights",

@@ -99,6 +99,7 @@ begin
     raise warning using message = v_warning, hint = 'Update the server to its latest minor version, or use no MERGE on tables that are kept in sync.';
   end if;
   if not p_dry_run then
+    perform rowferry._let_dump();
     return next format('%s: %s is kept in sync with %s, key %s, %s columns', v_entity.name, p_table, v_entity.peer,
       array_to_string(v_entity.key_columns, ', '), cardinality(v_entity.columns));
   end if;

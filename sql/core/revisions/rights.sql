@@ -5,6 +5,7 @@ do $$
 declare
   v_generated oid[] := '{}';
   v_owners text[] := '{}';
+  v_reader text;
   v_statement text;
 begin
   if exists (select from pg_catalog.pg_proc p where p.pronamespace = 'rowferry'::regnamespace and p.proname = '_entity_functions') then
@@ -15,6 +16,9 @@ begin
     -- An owner whose table gets a new partition makes a trigger of this function.
     select coalesce(array_agg(distinct pg_get_userbyid(c.relowner)::text), '{}') into v_owners
     from rowferry.entities e join pg_catalog.pg_class c on c.oid = e.relation;
+  end if;
+  if exists (select from pg_catalog.pg_proc p where p.pronamespace = 'rowferry'::regnamespace and p.proname = '_dumped_by') then
+    select pg_get_userbyid(rowferry._dumped_by()) into v_reader where rowferry._dumped_by() is not null;
   end if;
   -- First what is too much goes, with all that was granted on by others; then what is missing comes.
   for v_step in 1..2 loop
@@ -37,6 +41,11 @@ begin
             'stagger_sequence(regclass,integer,integer)', '_staggering(regclass)', '_note_staggered(regclass,bigint)'])
         union all
         select o.role, 'EXECUTE', 'function', array['_refuse_truncate()'] from unnest(v_owners) o (role)
+        union all
+        -- The database's owner, who dumps it.
+        select v_reader, 'USAGE', 'schema', array['rowferry']
+        union all
+        select v_reader, 'SELECT', 'table', array(select c.relname from pg_catalog.pg_class c where c.relnamespace = 'rowferry'::regnamespace and c.relkind in ('r', 'S'))
       ), objects (kind, id, name, owner, acl) as (
         select 'schema', n.oid, 'schema rowferry', n.nspowner, coalesce(n.nspacl, acldefault('n', n.nspowner))
         from pg_catalog.pg_namespace n where n.nspname = 'rowferry'
