@@ -22,14 +22,11 @@ select
       order by e.id), '[]')
     from (select e.*, (extract(epoch from rowferry._stamp(e)) - 1767225600)::text as stamp from rowferry.events e) e
     left join rowferry.held_events h on h.event_id = e.id) as events,
-  (select json_build_array(l.acked, l.received, l.top, l.built, l.ready, l.growth) from rowferry.links l) as link,
+  (select json_build_array(l.acked, l.received, l.top, l.built, l.ready, l.growth, l.generation) from rowferry.links l) as link,
+  (select coalesce(json_object_agg(s.record_id, json_build_array(s.may_delete, s.kept)), '{}') from rowferry.skips s where s.ended_at is null) as asked,
   (select coalesce(json_agg(json_build_array(c.record_id, c.winner, (extract(epoch from c.winner_changed_at) - 1767225600)::text,
       (extract(epoch from c.loser_changed_at) - 1767225600)::text, c.winner_row ->> 'value', c.loser_row ->> 'value')), '[]')
     from rowferry.conflicts c) as conflicts
-"""
-BACKFILL = """
-insert into rowferry.events (changed_at, entity_id, event_type, record_id)
-select rowferry._now(), e.id, 'b', %s from rowferry.entities e where e.name = %s
 """
 EVENTS_SINCE = "select record_id from rowferry.events where id > %s order by id"
 LAST_BATCH = """
@@ -52,7 +49,7 @@ class Beside(Exchange):
     def __init__(self) -> None:
         self.nodes = [Node(side.name, self.agreed, []) for side in self.stage.sides]
         for node, peer in zip(self.nodes, self.nodes[::-1], strict=True):
-            node.links[peer.name] = Link()
+            node.links[peer.name] = Link(token=(0, ""))
         self.open: dict[tuple[int, int], Transaction] = {}
         self.given_up = False
         super().__init__()
@@ -77,17 +74,17 @@ class Beside(Exchange):
         self.nodes[side].now = seconds
 
     @precondition(lambda self: self.may_skip)
-    @rule(side=st.integers(0, 1), which=st.integers(0, 3))
+    @rule(side=st.integers(0, 1), which=st.integers(0, 3), delete=st.booleans())
     @step
-    def skip(self, side: int, which: int) -> None:
-        """A person gives the pending change of a record up."""
+    def skip(self, side: int, which: int, delete: bool) -> None:
+        """A person gives the pending change of a record up, and may say that the row may go."""
         pending = sorted({e.key for link in self.nodes[side].links.values() for e in link.events if not e.question})
         key = (pending or self.keys)[which % len(pending or self.keys)]
         query = "select id from rowferry.events where record_id = %s and event_type <> 'q' order by id limit 1"
         event = self.sides[side].courier.execute(query, (key,)).fetchone()
         if event:
-            self.sides[side].courier.execute("select * from rowferry.skip(%s, 'by chance')", (event["id"],))
-        done = self.nodes[side].skip(self.nodes[1 - side].name, key)
+            self.sides[side].courier.execute("select * from rowferry.skip(%s, 'by chance', %s)", (event["id"], delete))
+        done = self.nodes[side].skip(self.nodes[1 - side].name, key, delete=delete)
         assert event or not done
         self.given_up |= done
 
@@ -97,8 +94,19 @@ class Beside(Exchange):
         """A row is sent as it is."""
         node, key = self.nodes[side], self.keys[which % len(self.keys)]
         if node.live(key) and key not in node.locks:
-            self.sides[side].courier.execute(BACKFILL, (key, self.entity_of(key)))
-            node.emit(key, LAST, node.links)
+            self.sides[side].courier.execute("select * from rowferry.replay(%s, %s)", (self.entity_of(key), key))
+            node.backfill(self.nodes[1 - side].name, key)
+
+    @precondition(lambda self: self.may_resync)
+    @rule(side=st.integers(0, 1))
+    @step
+    def resync(self, side: int) -> None:
+        """A person starts a new generation; the courier's exchange is over, and the other node follows when it hears of it."""
+        self.sides[side].courier.execute("select * from rowferry.resync()")
+        self.nodes[side].resync(self.nodes[1 - side].name)
+        number, random = self.nodes[side].links[self.nodes[1 - side].name].token
+        self.tokens[side] = (number, random)
+        self.courier.__wrapped__(self)  # type: ignore[attr-defined]
 
     def exchange(self, post: Post, limit: int) -> Post | None:
         courier, node, peer = self.sides[post.side].courier, self.nodes[post.side], self.nodes[1 - post.side]
@@ -133,13 +141,15 @@ class Beside(Exchange):
                 )
                 for e in sorted(link.events)
             ],
-            "link": [link.acked, link.received, link.top, link.built, link.ready, link.growth],
+            "link": [link.acked, link.received, link.top, link.built, link.ready, link.growth, link.generation],
+            "asked": {key: [skip.delete, skip.kept] for key, skip in link.asked.items()},
             "conflicts": {tuple(c) for c in node.conflicts},
         }
         real = {
             "rows": row["rows"],
             "events": [(k, number(stamp), q, attempts, number(until)) for k, stamp, q, attempts, until in row["events"]],
             "link": row["link"],
+            "asked": row["asked"],
             "conflicts": {(k, w, number(won), number(lost), *values) for k, w, won, lost, *values in row["conflicts"]},
         }
         self.tally.comparisons += 1
@@ -160,13 +170,17 @@ class Beside(Exchange):
             self.compare(side)
         for key in self.keys:
             self.judge(key, *(node.rows.get(key, NOTHING) for node in self.nodes))
-        assert self.nodes[0].conflicts == self.nodes[1].conflicts, "each node knows of every conflict"
+        if not self.may_resync:  # which forgets what was not told yet
+            assert self.nodes[0].conflicts == self.nodes[1].conflicts, "each node knows of every conflict"
         self.tally.conflicts += len(self.nodes[0].conflicts)
 
     def judge(self, key: str, final: Image, other: Image) -> None:
         """What must be true of a record at rest."""
+        kept = [key in link.asked and link.asked[key].kept for node in self.nodes for link in node.links.values()]
+        if any(kept) and kept == [final.value is not None, other.value is not None]:
+            return  # different on purpose
         assert final.value == other.value, f"{key} is {final.value} on one node and {other.value} on the other"
-        if not self.given_up:
+        if not self.given_up and not self.may_resync:
             assert not (lost := list(self.undone(key, final.seen))), f"{lost} knew of {key} = {final.value}"
 
 
@@ -269,7 +283,7 @@ class Merging(Lockstep):
 
     def judge(self, key: str, final: Image, other: Image) -> None:
         super().judge(key, final, other)
-        if not self.given_up:
+        if not self.given_up and not self.may_resync:
             missed = [value for _, k, value, seen in self.log if k == key and join(seen, final.seen) != final.seen]
             assert not missed, f"{missed} are not in {key} = {final.value}"
 

@@ -15,7 +15,7 @@ declare
   v_received bigint := (p_header ->> 'received')::bigint;
   v_received_tag uuid := (p_header ->> 'received_tag')::uuid;
 begin
-  if (p_header ->> 'generation')::bigint < p_link.peer_generation then
+  if not p_link.ready and (p_header ->> 'generation')::bigint < p_link.peer_generation then
     return format('%s was set back: it speaks in generation %s of the link after %s', p_link.peer, p_header ->> 'generation', p_link.peer_generation) || c_next;
   elsif (p_header ->> 'generation')::bigint < p_link.generation then
     return null;  -- it has not heard of resync() here; what it says of the generation before means nothing now

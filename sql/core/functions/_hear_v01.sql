@@ -55,6 +55,9 @@ begin
         from unnest(v_heard) r
         join rowferry.events e on e.id >= lower(r) and e.id < upper(r)));
     end if;
+    if exists (select from rowferry.skips s where s.ended_at is null) then
+      perform rowferry._skips_overtaken(p_link.peer, v_heard);
+    end if;
     o_retired := rowferry._delete_events(v_heard);
     o_left := v_heard;
   end if;

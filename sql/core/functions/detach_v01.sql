@@ -57,7 +57,9 @@ begin
   end if;
   delete from rowferry.held_events h where h.entity_id = v_entity.id;
   delete from rowferry.events e where e.entity_id = v_entity.id;
-  update rowferry.skips s set done_at = rowferry._now() where s.entity_id = v_entity.id and s.done_at is null;
+  update rowferry.skips s
+  set done_at = coalesce(s.done_at, rowferry._now()), ended_at = rowferry._now(), kept = false, outcome = coalesce(s.outcome, 'detached before it was known')
+  where s.entity_id = v_entity.id and s.ended_at is null;
   delete from rowferry.entities e where e.id = v_entity.id;
   return next format('%s: %s is no longer kept in sync with %s', p_entity, v_entity.relation, v_entity.peer);
 end

@@ -35,7 +35,7 @@ begin
           ('rowferry_viewer', 'EXECUTE', 'function', array['version()', 'check(text)', 'drift()', 'why_stuck(text)', 'row_status(text,text)', '_estimated_rows(regclass)',
             '_uncaptured(text)', '_lock_holder(bigint)', '_lock_holders(bigint)', '_link_key(text)', '_courier_lock(text,text)', '_courier_at_work(text,text)', '_rate(text)', '_waiting(text)',
             '_index_key(text)']),
-          ('rowferry_operator', 'EXECUTE', 'function', array['skip(bigint,text)', 'retry(bigint)', 'retry(text)', 'pause(text,text)', 'resume(text,text)',
+          ('rowferry_operator', 'EXECUTE', 'function', array['skip(bigint,text,boolean)', 'retry(bigint)', 'retry(text)', 'pause(text,text)', 'resume(text,text)',
             'backfill(text,integer)', 'resync(text)', 'let_loser_win(bigint)', 'replay(text,text[])', 'approve(text)', 'skip_deletes(text,text)',
             'set_breaker(text,real,integer)', 'set_retention(interval)', 'compare(text)', 'repair(text,text,boolean,bigint)', 'first_contact(text,text,text,text,text)',
             'stagger_sequence(regclass,integer,integer)', '_staggering(regclass)', '_note_staggered(regclass,bigint)'])
