@@ -28,6 +28,7 @@ def upgrade() -> None:
             "functions/_stagger_problem_v01.sql",
             "functions/_check_peer_v01.sql",
             "functions/_check_sequences_v01.sql",
+            "functions/_check_differing_v01.sql",
             "functions/check_v01.sql",
             "functions/drift_v01.sql",
             "functions/_staggering_v01.sql",

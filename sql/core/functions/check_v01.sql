@@ -37,6 +37,8 @@ as $$
     select o.* from peers p cross join lateral rowferry._check_peer(p.peer) o
     union all
     select s.* from peers p cross join lateral rowferry._check_sequences(p.peer) s
+    union all
+    select d.* from peers p cross join lateral rowferry._check_differing(p.peer) d
   ) c
   order by array_position(array['error', 'warning', 'info'], c.severity), c.object, c.problem
 $$;

@@ -1,5 +1,6 @@
 -- Starts a new generation of the link after it stopped: numbers begin again, events are kept, and the peer follows when it hears of it. What was lost
--- before is not found by this: a backfill on the node that is whole brings it.
+-- before is not found by this: a backfill on the node that is whole brings it. Until that has arrived, each row that overwrites another one is noted as a conflict, on both nodes. sequences: those that draw
+-- values again which rows have already, each with what to type before users come back; null: none is known.
 create or replace function rowferry.resync(
   p_peer text default null
 )
@@ -7,11 +8,13 @@ returns table (
   peer text,
   generation bigint,
   was_stopped_for text,
-  pending bigint
+  pending bigint,
+  sequences text
 )
 language plpgsql
 security definer
 set search_path = pg_catalog, pg_temp
+set quote_all_identifiers = off
 as $$
 #variable_conflict use_column
 declare
@@ -34,6 +37,9 @@ begin
   peer := v_link.peer;
   generation := v_link.generation;
   pending := (rowferry._counts(v_link.peer, null)).pending;
+  sequences := (
+    select string_agg(format('%s: %s. Next: %s', c.object, c.problem, c.fix), E'\n' order by c.object)
+    from rowferry._check_sequences(v_link.peer, was_stopped_for like 'this node was set back%' or was_stopped_for like 'this database is not the one%') c);
   return next;
 end
 $$;

@@ -1,6 +1,6 @@
 -- Where one record stands, as far as this node knows: what waits on the other one, only that one does. The hash is the same on both nodes where the records are equal.
 -- States, the first that holds: in conflict (the other node is to merge it, or does not know yet what was decided here), waiting to come (this node gave its change up
--- and asks for the other one's row), held, waiting to go, gone, in sync.
+-- and asks for the other one's row), held, waiting to go, different on purpose (a skip kept the row here, which the other node has not), gone, in sync.
 create or replace function rowferry.row_status(
   p_entity text,
   p_record_id text
@@ -32,6 +32,7 @@ declare
   v_row record;
   v_waits record;
   v_told boolean;
+  v_skip rowferry.skips;
 begin
   v_row := rowferry._present_row(v_entity, p_record_id);
   entity := v_entity.name;
@@ -51,6 +52,10 @@ begin
   where e.entity_id = v_entity.id and rowferry._index_key(e.record_id) = rowferry._index_key(v_row.o_record_id);
   v_told := exists (select from rowferry.taken_batches t
     where t.peer = v_entity.peer and t.conflicts @> jsonb_build_array(jsonb_build_object('entity', v_entity.name, 'record_id', v_row.o_record_id)));
+  select s.* into v_skip
+  from rowferry.skips s
+  where s.entity_id = v_entity.id and rowferry._index_key(s.record_id) = rowferry._index_key(v_row.o_record_id) and s.ended_at is null
+  order by s.id desc limit 1;
   pending := v_waits.pending;
   attempts := coalesce(v_waits.attempts, 0);
   last_error := v_waits.error;
@@ -61,14 +66,17 @@ begin
     order by c.id desc limit 1);
   state := case
     when v_waits.merges or v_told then 'in conflict'
-    when v_waits.asked then 'waiting to come'
+    when v_waits.asked or v_skip.id is not null and not v_skip.kept then 'waiting to come'
     when attempts > 0 then 'held'
     when pending > 0 then 'waiting to go'
+    when v_skip.kept then 'different on purpose'
     when v_row.o_row is null then 'gone'
     else 'in sync' end;
   detail := case state
     when 'in conflict' then case when v_waits.merges then format('%s is to merge both rows', v_entity.peer) else format('decided here, %s is told with the next exchange', v_entity.peer) end
     when 'waiting to come' then format('the change was given up, and %s asked for its row', v_entity.peer)
+    when 'different on purpose' then format('%s: skip %s of %s at %s%s. It ends when the record changes or select * from rowferry.replay(%L, %L); has sent it', v_skip.outcome, v_skip.id,
+      v_skip.requested_by, to_char(v_skip.requested_at, 'YYYY-MM-DD HH24:MI:SS'), ', ' || v_skip.reason, v_entity.name, record_id)
     when 'held' then 'waits for ' || rowferry._waits_for(v_entity, v_row.o_record_id, v_waits.id, v_row.o_section)
     when 'waiting to go' then 'waits for ' || rowferry._waits_for(v_entity, v_row.o_record_id, v_waits.id, v_row.o_section)
     else format('nothing waits here, as of the exchange at %s; what waits on %s, and the hash to compare: select * from rowferry.row_status(%L, %L); there',
