@@ -258,6 +258,8 @@ class Node:
             link.skips.append((key, ids))
             link.asked[key] = Skip(ids, delete)
             self.said[key] = delete
+        elif key in link.asked and not link.asked[key].kept and any(e.key == key and not e.question for e in link.events):
+            link.asked[key].delete = self.said[key] = delete  # given up already: the word counts
         return bool(ids)
 
     # the exchange

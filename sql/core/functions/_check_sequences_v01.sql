@@ -37,11 +37,11 @@ begin
   )
   select 'error', s.name, format('it goes on with %s, and rows on %s have values that it draws again (%s, ..): a row made here would overwrite one of them', s.next, p_peer, s.taken_there), s.fix
   from sequences s
-  where s.here and s.taken_there >= s.next
+  where s.here and s.taken_there >= s.next and (s.taken <= s.taken_there) is not true
   union all
   select 'warning', s.name, format('it goes on with %s, and rows of %s have values that it draws again (%s, ..): inserts will fail', s.next, s.relation, s.taken), s.fix
   from sequences s
-  where s.here and s.taken is not null and (s.taken_there >= s.next) is not true
+  where s.here and s.taken is not null and (s.taken_there >= s.next and s.taken > s.taken_there) is not true
   union all
   select 'error', format('%s on %s', s.name, p_peer),
     format('it goes on with %s, and rows here have values that it draws again (%s, ..): a row made there would overwrite one of them', s.next, s.theirs_taken), format('On %s: %s', p_peer, s.fix)

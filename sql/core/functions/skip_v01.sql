@@ -57,7 +57,7 @@ begin
   else
     update rowferry.skips s
     set may_delete = p_delete
-    where s.entity_id = v_entity.id and rowferry._index_key(s.record_id) = rowferry._index_key(v_event.record_id) and s.ended_at is null;
+    where s.entity_id = v_entity.id and rowferry._index_key(s.record_id) = rowferry._index_key(v_event.record_id) and s.ended_at is null and not s.kept;
   end if;
   state := case when v_ids is null then 'given up already; ' when v_entity.direction = 'send' then 'given up with the next exchange; ' else 'given up; ' end
     || format(case
