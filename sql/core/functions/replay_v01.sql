@@ -52,9 +52,10 @@ begin
   with made as (
     insert into rowferry.events (changed_at, entity_id, event_type, record_id)
     select rowferry._now(), v_entity.id, 'b', k
-    from unnest(v_keys) k
+    from unnest(v_keys) with ordinality u (k, ord)
     where not exists (select from rowferry.skips s
       where s.entity_id = v_entity.id and rowferry._index_key(s.record_id) = rowferry._index_key(k) and s.ended_at is null and not s.kept)
+    order by u.ord
     returning id, record_id
   )
   select m.id, v_entity.name, k.record_id, p.present,
