@@ -73,6 +73,7 @@ def upgrade() -> None:
             "functions/_record_conflicts_v01.sql",
             "functions/_retry_related_v01.sql",
             "functions/_hear_v01.sql",
+            "functions/_any_skip_v01.sql",
             "functions/_end_skips_v01.sql",
             "functions/_perform_skips_v01.sql",
             "functions/_skips_answered_v01.sql",

@@ -174,11 +174,15 @@ class Beside(Exchange):
             assert self.nodes[0].conflicts == self.nodes[1].conflicts, "each node knows of every conflict"
         self.tally.conflicts += len(self.nodes[0].conflicts)
 
+    def on_purpose(self, key: str, final: Image, other: Image) -> bool:
+        """Whether a skip keeps this row on the one node that has it."""
+        kept = [key in link.asked and link.asked[key].kept for node in self.nodes for link in node.links.values()]
+        return any(kept) and kept == [final.value is not None, other.value is not None]
+
     def judge(self, key: str, final: Image, other: Image) -> None:
         """What must be true of a record at rest."""
-        kept = [key in link.asked and link.asked[key].kept for node in self.nodes for link in node.links.values()]
-        if any(kept) and kept == [final.value is not None, other.value is not None]:
-            return  # different on purpose
+        if self.on_purpose(key, final, other):
+            return
         assert final.value == other.value, f"{key} is {final.value} on one node and {other.value} on the other"
         if not self.given_up and not self.may_resync:
             assert not (lost := list(self.undone(key, final.seen))), f"{lost} knew of {key} = {final.value}"

@@ -248,8 +248,16 @@ class Node:
         link.token = (link.token[0] + 1, type(link.token[1])())
 
     def skip(self, peer: str, key: str, ids: set[int] | None = None, delete: bool = False) -> bool:
-        """Gives the pending changes of a record up; done when the next batch is built. False: there is none."""
+        """A person gives the pending changes of a record up. False: there is none that is not given up already."""
         link = self.links[peer]
+        if self._give_up(link, key, ids, delete):
+            return True
+        if key in link.asked and not link.asked[key].kept and any(e.key == key and not e.question for e in link.events):
+            link.asked[key].delete = self.said[key] = delete  # given up already: the word counts
+        return False
+
+    def _give_up(self, link: Link, key: str, ids: set[int] | None, delete: bool) -> bool:
+        """Done when the next batch is built."""
         given_up = union(i for _, i in link.skips)
         ids = {
             e.id for e in link.events if e.key == key and not e.question and e.id not in given_up and (ids is None or e.id in ids)
@@ -258,8 +266,6 @@ class Node:
             link.skips.append((key, ids))
             link.asked[key] = Skip(ids, delete)
             self.said[key] = delete
-        elif key in link.asked and not link.asked[key].kept and any(e.key == key and not e.question for e in link.events):
-            link.asked[key].delete = self.said[key] = delete  # given up already: the word counts
         return bool(ids)
 
     # the exchange
@@ -555,7 +561,7 @@ class Node:
         for key, reason in left.items():
             pending = [e for e in link.events if e.key == key and not e.question]
             if key in given_up and {e.id for e in pending} <= built.ids:  # else it has changed since
-                self.skip(peer, key, delete=True)
+                self._give_up(link, key, None, True)
             for event in link.events:
                 if event.key != key or event.id not in built.ids or key in given_up or (reason in LACKING and not hold_lacking):
                     continue

@@ -41,7 +41,7 @@ declare
   v_lost jsonb;
   v_kept jsonb := '[]';
   v_stay text[];
-  v_skips boolean := exists (select from rowferry.skips s where s.ended_at is null);
+  v_skips boolean := rowferry._any_skip();
   v_unsettled boolean := v_skips or exists (select from rowferry.entities e where e.unsettled_since is not null);
 begin
   for i in 1 .. cardinality(p_sections) loop

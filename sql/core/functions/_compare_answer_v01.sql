@@ -51,7 +51,7 @@ begin
         where a.key not in (select unnest(v_seen.o_left_out || v_seen.o_large))
       ) c);
   end if;
-  if exists (select from rowferry.skips s where s.kept and s.ended_at is null) then
+  if rowferry._any_skip(v_entity.id) then
     v_answer := v_answer || jsonb_build_object('on_purpose', rowferry._compare_on_purpose(v_entity.id, coalesce(v_keys, v_seen.o_keys))::text);
   end if;
   return v_answer || jsonb_build_object('left_out', v_seen.o_left_out::text, 'large', v_seen.o_large::text,

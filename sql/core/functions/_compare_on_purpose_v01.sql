@@ -7,6 +7,7 @@ returns text[]
 language sql
 stable
 set search_path = pg_catalog, pg_temp
+set enable_seqscan = off
 as $$
   select array_agg(distinct s.record_id)
   from rowferry.skips s

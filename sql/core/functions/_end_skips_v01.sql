@@ -7,6 +7,7 @@ create or replace function rowferry._end_skips(
 returns void
 language sql
 set search_path = pg_catalog, pg_temp
+set enable_seqscan = off
 as $$
   update rowferry.skips s
   set ended_at = rowferry._now(), kept = false, outcome = concat_ws('; then ', s.outcome, p_outcome)

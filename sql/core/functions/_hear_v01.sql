@@ -55,7 +55,7 @@ begin
         from unnest(v_heard) r
         join rowferry.events e on e.id >= lower(r) and e.id < upper(r)));
     end if;
-    if exists (select from rowferry.skips s where s.ended_at is null) then
+    if rowferry._any_skip() then
       perform rowferry._skips_overtaken(p_link.peer, v_heard);
     end if;
     o_retired := rowferry._delete_events(v_heard);

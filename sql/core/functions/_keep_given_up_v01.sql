@@ -5,6 +5,7 @@ create or replace function rowferry._keep_given_up(
 returns text[]
 language plpgsql
 set search_path = pg_catalog, pg_temp
+set enable_seqscan = off
 as $$
 declare
   v_entity rowferry.entities := (select e from rowferry.entities e where e.name = p_section.entity);
@@ -12,6 +13,9 @@ declare
   v_keys text[];
   v_here text[];
 begin
+  if not rowferry._any_skip(v_entity.id) then
+    return null;
+  end if;
   -- Of a record the last skip counts.
   select array_agg(s.id), array_agg(s.record_id) into v_ids, v_keys
   from (

@@ -32,7 +32,7 @@ begin
   -- Which of this node's records travel alone is for this node to say.
   perform rowferry._hold_entities((select jsonb_agg(r - 'here' - 'patience') from jsonb_array_elements(p_refusals) r));
   -- What was given up and stays here on purpose was sent again by a backfill or replay, and refused again: one skip is enough.
-  if exists (select from rowferry.skips s where s.ended_at is null and s.kept) then
+  if rowferry._any_skip() then
     perform rowferry._delete_events((
       select range_agg(int8range(e.id, e.id, '[]'))
       from jsonb_array_elements(p_refusals) r (refusal)

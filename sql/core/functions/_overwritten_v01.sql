@@ -24,15 +24,19 @@ declare
   v_read record;
   v_part rowferry._section;
 begin
-  if p_section.keys is not null then
+  if v_entity.unsettled_since is null and not rowferry._any_skip(v_entity.id) then
+    return '[]';
+  elsif v_entity.unsettled_since is null then
+    v_keys := array(
+      select s.record_id from rowferry.skips s
+      where s.entity_id = v_entity.id and s.ended_at is null and s.kept and s.record_id in (select unnest(p_section.keys || p_section.gone)));
+  elsif p_section.keys is not null then
     execute format('select rowferry.%I($1, $2)', rowferry._object_name('differing_', v_entity.name)) into v_keys using p_section.column_values, p_section.keys;
     perform rowferry._left_nothing();
   end if;
   v_keys := array(
-    select k from unnest(v_keys || p_section.gone) k
-    where k not in (select c ->> 'record_id' from jsonb_array_elements(p_conflicts) c where c ->> 'entity' = v_entity.name)
-      and (v_entity.unsettled_since is not null or exists (
-        select from rowferry.skips s where s.entity_id = v_entity.id and rowferry._index_key(s.record_id) = rowferry._index_key(k) and s.ended_at is null and s.kept)));
+    select k from unnest(case when v_entity.unsettled_since is null then v_keys else v_keys || p_section.gone end) k
+    where k not in (select c ->> 'record_id' from jsonb_array_elements(p_conflicts) c where c ->> 'entity' = v_entity.name));
   if v_keys = '{}' then
     return '[]';
   end if;

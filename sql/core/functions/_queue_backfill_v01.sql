@@ -64,7 +64,7 @@ begin
       continue;
     end if;
     v_send := v_keys;
-    if exists (select from rowferry.skips s where s.ended_at is null and not s.kept) then
+    if rowferry._any_skip(v_backfill.entity_id) then
       -- One that was given up has asked for the peer's row, and is not sent before the answer.
       v_send := array(select k from unnest(v_keys) k where not exists (
         select from rowferry.skips s

@@ -18,6 +18,7 @@ declare
 begin
   for i in 1 .. cardinality(p_sections) loop
     v_entity_id := (select e.id from rowferry.entities e where e.name = (p_sections[i]).entity);
+    continue when not rowferry._any_skip(v_entity_id);
     select array_agg(s.record_id) into v_keys
     from (select distinct k from unnest((p_sections[i]).keys || (p_sections[i]).gone) k) k
     join rowferry.skips s on s.entity_id = v_entity_id and rowferry._index_key(s.record_id) = rowferry._index_key(k.k) and s.ended_at is null and s.done_at is not null;

@@ -8,8 +8,6 @@ returns void
 language sql
 set search_path = pg_catalog, pg_temp
 set enable_seqscan = off
-set enable_hashjoin = off
-set enable_mergejoin = off
 as $$
   update rowferry.skips s
   set ended_at = case when h.again then rowferry._now() end, kept = not h.again,

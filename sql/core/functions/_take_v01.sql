@@ -33,7 +33,7 @@ begin
     perform rowferry._retry_related(array(
       select e.id from generate_subscripts(p_sections, 1) i join rowferry.entities e on e.name = (p_sections[i]).entity));
   end if;
-  if exists (select from rowferry.skips s where s.ended_at is null) then
+  if rowferry._any_skip() then
     perform rowferry._skips_answered(p_link.peer, p_sections, v_result.o_taken, rowferry._heard_ids(p_header -> 'acks'));
   end if;
   o_link := p_link;

@@ -51,7 +51,7 @@ begin
     select k from unnest(v_keys) k
     except
     select k from unnest(v_read.o_keys || v_read.o_cut || v_read.o_large || v_read.o_alone) k);
-  perform rowferry._end_skips(v_entity.id, v_keys, 'given up again') where exists (select from rowferry.skips s where s.ended_at is null);
+  perform rowferry._end_skips(v_entity.id, v_keys, 'given up again') where rowferry._any_skip(v_entity.id);
   with made as (
     insert into rowferry.skips (peer, entity_id, entity, record_id, ids, reason, last_error, requested_at, requested_by, done_at, kept, outcome)
     select v_entity.peer, v_entity.id, v_entity.name, g.record_id, g.ids, p_reason, v_entity.held_error, rowferry._now(), session_user,

@@ -20,6 +20,7 @@ drop function rowferry._link_key(text);
 drop function rowferry._queue_backfill(text, integer);
 drop function rowferry._perform_skips(text);
 drop function rowferry._end_skips(integer, text[], text);
+drop function rowferry._any_skip(integer);
 drop function rowferry._skips_answered(text, rowferry._section[], int8multirange, int8multirange);
 drop function rowferry._skips_overtaken(text, int8multirange);
 drop function rowferry._keep_given_up(rowferry._section);
