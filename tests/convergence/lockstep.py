@@ -79,7 +79,9 @@ class Beside(Exchange):
     def skip(self, side: int, which: int, delete: bool) -> None:
         """A person gives the pending change of a record up, and may say that the row may go."""
         pending = sorted({e.key for link in self.nodes[side].links.values() for e in link.events if not e.question})
-        key = (pending or self.keys)[which % len(pending or self.keys)]
+        self.give_up(side, (pending or self.keys)[which % len(pending or self.keys)], delete)
+
+    def give_up(self, side: int, key: str, delete: bool) -> None:
         query = "select id from rowferry.events where record_id = %s and event_type <> 'q' order by id limit 1"
         event = self.sides[side].courier.execute(query, (key,)).fetchone()
         if event:
@@ -264,6 +266,18 @@ class Lockstep(Beside):
                 self.call.__wrapped__(self, 0, False, False, 2)  # type: ignore[attr-defined]
             else:
                 self.user.__wrapped__(self, int(who == "second"), 0, kind, key, KEYS[0], False, jump)  # type: ignore[attr-defined]
+
+    @precondition(lambda self: self.may_skip)
+    @rule(side=st.integers(0, 1), key=st.sampled_from(KEYS), delete=st.booleans(), before=st.integers(0, 6), calls=st.integers(0, 9))
+    @step
+    def regret(self, side: int, key: str, delete: bool, before: int, calls: int) -> None:
+        """A record is made anew, perhaps where the other node has none, and given up."""
+        user, carry = self.user.__wrapped__, self.carry.__wrapped__  # type: ignore[attr-defined]
+        user(self, side, 0, "delete", key, KEYS[0], False, 0)
+        carry(self, before, 2)
+        user(self, side, 0, "write", key, KEYS[0], False, 0)
+        self.give_up(side, key, delete)
+        carry(self, calls, 2)
 
     @precondition(lambda self: self.open)
     @rule(which=st.integers(0, 3), keep=st.sampled_from([True, True, False]))
