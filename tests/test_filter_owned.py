@@ -38,7 +38,9 @@ def unseen(node: Node, statement: str) -> None:
 def well(nodes: Nodes) -> None:
     """Both nodes are content with all that was made, and nothing waits."""
     for node in nodes:
-        warning = node.sql("select rowferry._server_warning(current_setting('server_version_num')::integer) as warning")[0]["warning"]
+        warning = node.sql("select rowferry._server_warning(current_setting('server_version_num')::integer) as warning")[0][
+            "warning"
+        ]
         lines = [r for r in node.sql("select * from rowferry.check()") if r["severity"] != "info" and r["problem"] != warning]
         assert lines == []
         assert node.sql("select * from rowferry.drift()") == []
@@ -66,10 +68,16 @@ def test_rows_enter_and_leave(nodes: Nodes, orders: dict[str, str]) -> None:
 
 
 @pytest.mark.smoke
-@pytest.mark.parametrize("gone", ["delete from orders where country = 'CH'", "update orders set country = 'DE' where country = 'CH'"])
+@pytest.mark.parametrize(
+    "gone", ["delete from orders where country = 'CH'", "update orders set country = 'DE' where country = 'CH'"]
+)
 def test_the_breaker_counts_the_rows_within(nodes: Nodes, orders: dict[str, str], gone: str) -> None:
     """A fifth of the table is all that the peer has."""
-    write(nodes.crm, orders, "insert into orders select i, case when i <= 200 then 'CH' else 'DE' end, i from generate_series(1, 1000) i")
+    write(
+        nodes.crm,
+        orders,
+        "insert into orders select i, case when i <= 200 then 'CH' else 'DE' end, i from generate_series(1, 1000) i",
+    )
     sync(*nodes)
     write(nodes.crm, orders, gone)
     sync(*nodes)
@@ -83,7 +91,11 @@ def test_the_breaker_counts_the_rows_within(nodes: Nodes, orders: dict[str, str]
 
 
 def test_deletes_that_were_a_mistake_come_back(nodes: Nodes, orders: dict[str, str]) -> None:
-    write(nodes.crm, orders, "insert into orders select i, case when i <= 200 then 'CH' else 'DE' end, i from generate_series(1, 1000) i")
+    write(
+        nodes.crm,
+        orders,
+        "insert into orders select i, case when i <= 200 then 'CH' else 'DE' end, i from generate_series(1, 1000) i",
+    )
     sync(*nodes)
     write(nodes.crm, orders, "delete from orders where country = 'CH'")
     sync(*nodes)
@@ -97,7 +109,11 @@ def test_rows_of_before_are_sent_and_compared_within_the_filter(nodes: Nodes, or
     for node in nodes:
         unseen(node, "insert into orders values (1, 'CH', 1), (2, 'CH', 2), (9, 'DE', 9)")
     unseen(nodes.crm, "insert into orders values (3, 'CH', 3), (4, 'DE', 4)")
-    unseen(nodes.billing, "update orders set total = 20 where id = 2; update orders set total = 90 where id = 9; insert into orders values (5, 'CH', 5)")
+    unseen(
+        nodes.billing,
+        """update orders set total = 20 where id = 2; update orders set total = 90 where id = 9;
+            insert into orders values (5, 'CH', 5)""",
+    )
     nodes.crm.sql("select * from rowferry.compare('orders')")
     sync(*nodes)
     kinds = "select record_id || ' ' || kind as found from rowferry.differences order by record_id"
@@ -117,7 +133,9 @@ def test_two_tables_that_were_both_filled_are_brought_together_within_the_filter
         unseen(node, f"insert into orders values (1, 'CH', {total}), (2, 'DE', {total}), ({total}, 'CH', 0)")
     nodes.crm.sql("select * from rowferry.first_contact('orders')")
     sync(*nodes)
-    nodes.crm.sql("select * from rowferry.first_contact('orders', p_only_here => 'here', p_only_there => 'there', p_different => 'there')")
+    nodes.crm.sql(
+        "select * from rowferry.first_contact('orders', p_only_here => 'here', p_only_there => 'there', p_different => 'there')"
+    )
     sync(*nodes)
     assert equal_within(nodes) == ["(1,CH,20)", "(10,CH,0)", "(20,CH,0)"]
     assert [rows(node, "select total from orders where id = 2") for node in nodes] == [["(10)"], ["(20)"]]
@@ -136,5 +154,3 @@ def test_conflicts_are_decided_and_kept_where_one_side_left_the_filter(nodes: No
         found = node.sql("select record_id, winner, loser_row ->> 'total' as lost from rowferry.conflicts order by record_id")
         assert found == [{"record_id": "1", "winner": "billing", "lost": "10"}, {"record_id": "2", "winner": "crm", "lost": "22"}]
     well(nodes)
-
-

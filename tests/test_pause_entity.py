@@ -95,7 +95,8 @@ def test_resume_on_the_node_that_is_not_paused_says_where_the_pause_is(pair: Nod
     sync(*pair)
     [entity] = pair.crm.sql("select state from rowferry.resume(p_entity => 'notes')")
     assert entity["state"] == (
-        "not paused here; billing says: paused on the other node by postgres. There: select * from rowferry.resume(p_entity => 'notes');"
+        "not paused here; billing says: paused on the other node by postgres. "
+        "There: select * from rowferry.resume(p_entity => 'notes');"
     )
     [link] = pair.billing.sql("select state from rowferry.resume()")
     assert link["state"].startswith("not paused here as a whole, but of it: notes. Next: ")
@@ -104,7 +105,9 @@ def test_resume_on_the_node_that_is_not_paused_says_where_the_pause_is(pair: Nod
     assert rows(pair.billing, "select * from notes") == ["(1,waits)"]
     pair.billing.sql("select * from rowferry.pause()")
     with worker(pair, tmp_path / "log", "--interval", "0.1"):
-        said = "not paused here; billing says: the link is paused there: paused by postgres. There: select * from rowferry.resume();"
+        said = (
+            "not paused here; billing says: the link is paused there: paused by postgres. There: select * from rowferry.resume();"
+        )
         wait_until(lambda: pair.crm.sql("select state from rowferry.resume()") == [{"state": said}], 20, "it says where")
     assert pair.billing.sql("select state from rowferry.resume()") == [{"state": "it moves again"}]
 

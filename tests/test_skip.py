@@ -1,4 +1,4 @@
-"""What skip() says that it will do, and does: the peer's row comes in place of the change, and a row that the peer has not stays unless told otherwise."""
+"""What skip() says that it will do, and does: the peer's row comes; a row that the peer has not stays unless told otherwise."""
 
 from __future__ import annotations
 
@@ -18,7 +18,10 @@ def notes(nodes: Nodes) -> Nodes:
     """A table of a plain owner on both nodes, with rows 1 and 2; billing refuses bad ones."""
     for node in nodes:
         owner = role(node)
-        node.sql(f"grant usage, create on schema public to {owner}; set role {owner}; create table notes (id integer primary key, body text)")
+        node.sql(
+            f"""grant usage, create on schema public to {owner}; set role {owner};
+                create table notes (id integer primary key, body text)"""
+        )
         node.sql("select rowferry.attach('notes')")
     nodes.crm.sql("insert into notes values (1, 'a'), (2, 'b')")
     sync(*nodes)
@@ -49,14 +52,22 @@ def table(node: Node) -> list[str]:
 def test_a_row_that_the_peer_has_not_stays_and_all_who_look_are_told(notes: Nodes) -> None:
     refused(notes)
     said = skip(notes.crm, 3)
-    assert said.startswith("given up; the row of billing comes in its place with the next exchange; if it has no such row, this one stays, different on purpose (")
+    assert said.startswith(
+        "given up; the row of billing comes in its place with the next exchange; "
+        "if it has no such row, this one stays, different on purpose ("
+    )
     assert "p_delete => true" in said
     assert notes.crm.sql("select state from rowferry.row_status('notes', '3')") == [{"state": "waiting to come"}]
     sync(*notes)
     assert (table(notes.crm), table(notes.billing)) == (["(1,a)", "(2,b)", "(3,bad)"], ["(1,a)", "(2,b)"])
     assert waiting(notes.crm) == waiting(notes.billing) == []
     assert notes.crm.sql(LOG) == [
-        {"record_id": "3", "outcome": "billing has no such row; it is kept here, different on purpose", "kept": True, "ended": False}
+        {
+            "record_id": "3",
+            "outcome": "billing has no such row; it is kept here, different on purpose",
+            "kept": True,
+            "ended": False,
+        }
     ]
     [status] = notes.crm.sql("select state, detail from rowferry.row_status('notes', '3')")
     assert status["state"] == "different on purpose"
@@ -128,7 +139,13 @@ def test_the_difference_ends_when(notes: Nodes, how: str) -> None:
     assert_equal(notes)
     assert notes.crm.sql("select kept, ended_at is not null as ended from rowferry.skips") == [{"kept": False, "ended": True}]
     assert notes.crm.sql("select state from rowferry.row_status('notes', '3')")[0]["state"] in ("in sync", "gone")
-    told = [conflict for node in notes for conflict in node.sql("select winner, winner_row ->> 'body' as won, loser_row ->> 'body' as lost from rowferry.conflicts")]
+    told = [
+        conflict
+        for node in notes
+        for conflict in node.sql(
+            "select winner, winner_row ->> 'body' as won, loser_row ->> 'body' as lost from rowferry.conflicts"
+        )
+    ]
     # What a person kept is not overwritten without a trace.
     assert told == ([{"winner": "billing", "won": "theirs", "lost": "bad"}] * 2 if name == "billing" else [])
 
@@ -153,7 +170,9 @@ AGAIN = ["select * from rowferry.replay('notes', '3')", "select * from rowferry.
 @pytest.mark.parametrize("statement", AGAIN)
 @pytest.mark.parametrize("answered", [False, True])
 @pytest.mark.parametrize("first", [False, True])
-def test_a_skip_and_a_backfill_or_replay_of_the_same_record_are_one_skip(notes: Nodes, statement: str, answered: bool, first: bool) -> None:
+def test_a_skip_and_a_backfill_or_replay_of_the_same_record_are_one_skip(
+    notes: Nodes, statement: str, answered: bool, first: bool
+) -> None:
     """Whichever is typed first, and whether or not the answer has come: nothing is held again."""
     refused(notes)
     if first:
@@ -174,7 +193,11 @@ def test_a_record_whose_answer_is_awaited_is_not_sent_again(notes: Nodes) -> Non
     refused(notes)
     skip(notes.crm, 3)
     [said] = notes.crm.sql("select event_id, record_id, state from rowferry.replay('notes', '3')")
-    assert said == {"event_id": None, "record_id": "3", "state": "its change was given up, and billing is asked for its row: not sent before the answer"}
+    assert said == {
+        "event_id": None,
+        "record_id": "3",
+        "state": "its change was given up, and billing is asked for its row: not sent before the answer",
+    }
 
 
 def test_a_change_after_the_skip_goes_and_what_is_refused_then_is_held(notes: Nodes) -> None:
@@ -204,13 +227,17 @@ def test_an_answer_of_before_a_new_generation_does_not_delete(notes: Nodes) -> N
 
 def test_a_table_that_only_sends_keeps_its_row_on_purpose(nodes: Nodes) -> None:
     for node, way in zip(nodes, ("send", "receive"), strict=True):
-        node.sql(f"create table notes (id integer primary key, body text); select rowferry.attach('notes', p_direction => '{way}')")
+        node.sql(
+            f"create table notes (id integer primary key, body text); select rowferry.attach('notes', p_direction => '{way}')"
+        )
     nodes.crm.sql("insert into notes values (1, 'a')")
     assert nodes.crm.sql(SKIP.format(id=1, delete="")) == [
         {"state": "given up with the next exchange; billing keeps its row, and this node its own"}
     ]
     sync(*nodes)
-    assert [(row["outcome"], row["kept"]) for row in nodes.crm.sql(LOG)] == [("billing keeps its row, and this node its own: different on purpose", True)]
+    assert [(row["outcome"], row["kept"]) for row in nodes.crm.sql(LOG)] == [
+        ("billing keeps its row, and this node its own: different on purpose", True)
+    ]
     nodes.crm.sql("update notes set body = 'b'")
     sync(*nodes)
     assert assert_equal(nodes) == ["(1,b)"]
@@ -240,7 +267,10 @@ def test_a_skip_that_is_in_force_outlives_the_retention(notes: Nodes) -> None:
 
 def test_a_row_outside_the_filter_is_one_that_the_peer_has_not(nodes: Nodes) -> None:
     for node in nodes:
-        node.sql("create table notes (id integer primary key, body text); select rowferry.attach('notes', p_filter => 'body <> ''bad''')")
+        node.sql(
+            """create table notes (id integer primary key, body text);
+                select rowferry.attach('notes', p_filter => 'body <> ''bad''')"""
+        )
     nodes.billing.sql("insert into notes values (1, 'bad')")
     nodes.crm.sql("insert into notes values (1, 'good')")
     sync(*nodes)

@@ -154,10 +154,14 @@ def test_what_cannot_be_staggered_is_refused_with_the_reason_and_check_says_so(n
     assert refused.value.sqlstate == "RF017"
     assert reason in str(refused.value.diag.message_detail)
     before = nodes.crm.sql("select seqincrement from pg_sequence where seqrelid = %s::regclass", [SEQUENCE])
-    assert before == [{"seqincrement": int(REFUSED[reason].split("increment by ")[1].split()[0]) if "increment" in REFUSED[reason] else 1}]
+    assert before == [
+        {"seqincrement": int(REFUSED[reason].split("increment by ")[1].split()[0]) if "increment" in REFUSED[reason] else 1}
+    ]
     for node in nodes:
         lines = [r for r in node.sql("select * from rowferry.check()") if "can draw the same values" in r["problem"]]
-        assert [("stagger_sequence" in r["fix"], "It cannot be staggered" in r["fix"]) for r in lines] == [(False, True)], node.name
+        assert [("stagger_sequence" in r["fix"], "It cannot be staggered" in r["fix"]) for r in lines] == [(False, True)], (
+            node.name
+        )
 
 
 def test_nobody_notes_anything_about_a_sequence_of_others(nodes: Nodes) -> None:

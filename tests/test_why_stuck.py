@@ -114,7 +114,9 @@ def test_a_peer_out_of_reach(notes: Nodes) -> None:
     check, _, then = row["type_next"].partition("  -- ")
     assert check == 'pg_isready -d "$ROWFERRY_NODE_BILLING"' and "on billing: select * from rowferry.why_stuck();" in then
     path = f"{notes.billing.server.bin_dir}:{os.environ['PATH']}"
-    said = subprocess.run(["sh", "-c", check], env={**os.environ, "PATH": path, "ROWFERRY_NODE_BILLING": nowhere}, capture_output=True, text=True)
+    said = subprocess.run(
+        ["sh", "-c", check], env={**os.environ, "PATH": path, "ROWFERRY_NODE_BILLING": nowhere}, capture_output=True, text=True
+    )
     assert said.returncode == 2 and "no response" in said.stdout, "the line works although the node is away"
     sync(*notes)
     assert why(notes.crm) == []
@@ -146,7 +148,9 @@ def test_a_synchronous_standby_that_has_gone(own_servers: Nodes) -> None:
 def test_a_workers_login_that_becomes_another_role(notes: Nodes, everybody: bool) -> None:
     login, other = role(notes.crm, "login password 'secret'"), role(notes.crm)
     notes.crm.sql(f"grant rowferry_worker, {other} to {login}")
-    notes.crm.sql(f"alter database {notes.crm.database} set role = {other}" if everybody else f"alter role {login} set role = {other}")
+    notes.crm.sql(
+        f"alter database {notes.crm.database} set role = {other}" if everybody else f"alter role {login} set role = {other}"
+    )
     env = {**notes.env, "ROWFERRY_NODE_CRM": notes.crm.server.conninfo(notes.crm.database, login, "secret")}
     notes.billing.sql("insert into notes values (1, 'a')")
     run = [ROWFERRY, "run", "--once"]

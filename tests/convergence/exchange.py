@@ -88,7 +88,7 @@ class Exchange(RuleBasedStateMachine):
     @initialize(skips=st.booleans(), resyncs=st.sampled_from([False, False, False, True]))
     @step
     def begin(self, skips: bool, resyncs: bool) -> None:
-        """Whether people give changes up in this history, or start new generations: then what is lost is theirs, and not judged."""
+        """Whether people give changes up, or start new generations: then what is lost is theirs, and not judged."""
         self.may_skip, self.may_resync = skips, resyncs
 
     @property

@@ -23,7 +23,8 @@ select
     from (select e.*, (extract(epoch from rowferry._stamp(e)) - 1767225600)::text as stamp from rowferry.events e) e
     left join rowferry.held_events h on h.event_id = e.id) as events,
   (select json_build_array(l.acked, l.received, l.top, l.built, l.ready, l.growth, l.generation) from rowferry.links l) as link,
-  (select coalesce(json_object_agg(s.record_id, json_build_array(s.may_delete, s.kept)), '{}') from rowferry.skips s where s.ended_at is null) as asked,
+  (select coalesce(json_object_agg(s.record_id, json_build_array(s.may_delete, s.kept)), '{}')
+    from rowferry.skips s where s.ended_at is null) as asked,
   (select coalesce(json_agg(json_build_array(c.record_id, c.winner, (extract(epoch from c.winner_changed_at) - 1767225600)::text,
       (extract(epoch from c.loser_changed_at) - 1767225600)::text, c.winner_row ->> 'value', c.loser_row ->> 'value')), '[]')
     from rowferry.conflicts c) as conflicts
@@ -268,7 +269,9 @@ class Lockstep(Beside):
                 self.user.__wrapped__(self, int(who == "second"), 0, kind, key, KEYS[0], False, jump)  # type: ignore[attr-defined]
 
     @precondition(lambda self: self.may_skip)
-    @rule(side=st.integers(0, 1), key=st.sampled_from(KEYS), delete=st.booleans(), before=st.integers(0, 6), calls=st.integers(0, 9))
+    @rule(
+        side=st.integers(0, 1), key=st.sampled_from(KEYS), delete=st.booleans(), before=st.integers(0, 6), calls=st.integers(0, 9)
+    )
     @step
     def regret(self, side: int, key: str, delete: bool, before: int, calls: int) -> None:
         """A record is made anew, perhaps where the other node has none, and given up."""

@@ -642,7 +642,16 @@ class Node:
             if keys:
                 batch = self._batch(link, keys, whole)
         return Envelope(
-            self.name, link.token, link.generation, batch, dict(link.taken), link.top, link.built, link.received, link.received_tag, link.acked
+            self.name,
+            link.token,
+            link.generation,
+            batch,
+            dict(link.taken),
+            link.top,
+            link.built,
+            link.received,
+            link.received_tag,
+            link.acked,
         )
 
     def _batch(self, link: Link, keys: set[str], whole: bool) -> Batch:

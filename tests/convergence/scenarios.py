@@ -27,7 +27,6 @@ from convergence.model import (
     CHILDREN,
     GIVEN_UP_BY,
     LACKING,
-    LAST,
     NO_HOLD,
     NOTHING,
     PARENTS,
