@@ -19,7 +19,7 @@ security definer
 set search_path = pg_catalog, pg_temp
 as $rowferry$
 declare
-  c_least constant bigint := 20000;  -- how far it looks ahead; in an index, to the first one that is found
+  c_least constant bigint := 2000;  -- how far it looks ahead; in an index, to the first one that is found
   v_sequence record;
   v_ahead record;
   v_one jsonb;
