@@ -20,8 +20,9 @@ from pglast.visitors import Visitor
 from pgspot.state import Counter, State
 
 # Made part of the statement that calls them, which a setting would prevent; every name in them is qualified.
-# Or, for _left_nothing(), which looks at the setting of its caller.
+# Or, for _left_nothing(), which looks at the setting of its caller; is_applying() is called for each row of a peer's.
 WITHOUT_SEARCH_PATH = {"_now", "_unaltered", "_stamp", "_free_events", "_fresh_records", "_index_key", "_left_nothing"}
+WITHOUT_SEARCH_PATH |= {"is_applying"}
 # What went wrong is passed on with its SQLSTATE; whatever it was, it may not end the call.
 CATCH_ALL = {
     "_apply_attempt",
@@ -30,6 +31,7 @@ CATCH_ALL = {
     "_leave_altered",
     "_leave_locked",
     "_queue_backfill",
+    "_queue_followers",
     "_read_batch",
     "_sequences_of",
     "_trip_breakers",
@@ -70,7 +72,7 @@ def found_by_pgspot(script: str) -> Iterator[str]:
     for statement in parse_sql(script):
         pgspot.visitors.SQLVisitor(state)(statement)
     for finding in found:
-        function = re.match(r"PS005 rowferry\.(\w+)\(", finding)
+        function = re.match(r"PS00[35] rowferry\.(\w+)\(", finding)
         if not function or function[1] not in WITHOUT_SEARCH_PATH:
             yield finding
 

@@ -60,7 +60,8 @@ def test_a_trigger_of_the_target_runs_with_the_rights_of_the_tables_owner_alone(
                  if new.v = 'pry' then perform * from vault; elsif new.v = 'own' then perform * from items; end if;
                  return new; end $$;
                create table seen (id int); alter table seen owner to rowferry_owner;
-               create trigger pry before insert on items for each row execute function pry()"""
+               create trigger pry before insert on items for each row execute function pry();
+               alter table items enable always trigger pry"""
         )
     nodes.crm.sql("insert into items values (1, 'a'), (2, 'pry'), (3, 'own')")
     sync(*nodes)
@@ -96,7 +97,8 @@ def test_a_trigger_of_the_target_finds_what_its_tables_schema_and_public_hold(no
     nodes.billing.sql(
         """create function sales.note() returns trigger language plpgsql as $$ begin
              insert into log values (coalesce(new.id, old.id)); perform twice('x'); return null; end $$;
-           create trigger note after insert or delete on sales.items for each row execute function sales.note()"""
+           create trigger note after insert or delete on sales.items for each row execute function sales.note();
+           alter table sales.items enable always trigger note"""
     )
     nodes.crm.sql("insert into sales.items values (1)")
     sync(*nodes)
@@ -146,7 +148,8 @@ ASTRAY = """set_config('datestyle', 'German', true), set_config('intervalstyle',
 def test_what_a_trigger_of_the_target_sets_ends_with_the_function_that_fired_it(crm: Node) -> None:
     crm.sql(f"""{PLAIN}; select rowferry.attach('items'); create function stray() returns trigger language plpgsql as
         $$ begin perform {ASTRAY}; return coalesce(new, old); end $$;
-        create trigger stray before insert or delete on items for each row execute function stray()""")
+        create trigger stray before insert or delete on items for each row execute function stray();
+        alter table items enable always trigger stray""")
     now = "select " + ", ".join(f"current_setting('{name}')" for name in SPELLING)
     with crm.connect(autocommit=False) as connection:
         before = connection.execute(now).fetchone()

@@ -313,20 +313,23 @@ def test_identity_generated_and_dropped_columns_and_another_column_order_end_as_
 
 @pytest.mark.case(37, 57)
 @pytest.mark.parametrize("partitioned", [False, True])
-def test_an_update_says_which_column_it_misses_and_goes_on_once_it_is_back(crm: Node, partitioned: bool) -> None:
+def test_an_update_goes_on_without_a_column_or_says_which_one_it_misses(crm: Node, partitioned: bool) -> None:
     crm.sql(
         f"create table items (id int primary key, v text) {'partition by hash (id)' if partitioned else ''};"
         + ("create table items_0 partition of items for values with (modulus 1, remainder 0);" if partitioned else "")
         + "insert into items values (1, 'a'), (2, 'b'); select rowferry.attach('items')"
     )
     assert captured(crm, "alter table items rename v to w", "insert into items values (3, 'c')") == ["i 3"]
-    with pytest.raises(psycopg.Error) as caught:
-        crm.sql("update items set w = 'x'")
-    assert caught.value.sqlstate == "42703"
-    assert caught.value.diag.message_primary == ('record "new" has no field "v"' if partitioned else "column n.v does not exist")
-    shown = f"{caught.value.diag.internal_query} {caught.value.diag.context}"
-    assert "items was altered? Change it back, or select rowferry.detach('items'); and attach" in shown
-    assert "rowferry.capture_items()" in shown
+    if partitioned:
+        with pytest.raises(psycopg.Error) as caught:
+            crm.sql("update items set w = 'x'")
+        assert caught.value.sqlstate == "42703"
+        assert caught.value.diag.message_primary == 'record "new" has no field "v"'
+        shown = f"{caught.value.diag.internal_query} {caught.value.diag.context}"
+        assert "items was altered? Change it back, or select rowferry.attach('public.items', 'items');" in shown
+        assert "rowferry.capture_items()" in shown
+    else:
+        assert captured(crm, "update items set w = 'y' where id = 1", "update items set w = w") == ["u 1"]
     assert captured(crm, "alter table items rename w to v", "update items set v = 'x' where id = 1") == ["u 1"]
 
 
@@ -376,7 +379,7 @@ def test_no_write_succeeds_once_the_column_of_a_key_has_another_type(crm: Node, 
                     connection.execute(change)
                 assert caught.value.sqlstate in ("42883", "42804"), (before, after, str(caught.value))
                 shown = f"{caught.value.diag.internal_query} {caught.value.diag.context}"
-                assert f"{table} was altered? Change it back, or select rowferry.detach('{table}')" in shown, (
+                assert f"{table} was altered? Change it back, or select rowferry.attach('public.{table}', '{table}')" in shown, (
                     before,
                     after,
                     shown,

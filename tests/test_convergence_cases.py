@@ -390,7 +390,8 @@ def test_a_row_that_only_the_peer_refuses_is_found_among_many(nodes: Nodes, refu
 def test_a_write_that_a_trigger_of_the_target_swallows_is_noticed_and_undone(notes: Nodes, operation: str) -> None:
     notes.billing.sql(
         "create function swallow() returns trigger language plpgsql as $$ begin return null; end $$;"
-        f"create trigger swallow before {operation} on notes for each row execute function swallow()"
+        f"create trigger swallow before {operation} on notes for each row execute function swallow();"
+        "alter table notes enable always trigger swallow"
     )
     query = {
         "insert": "insert into notes values (2, 'new')",
@@ -415,7 +416,8 @@ def test_triggers_on_both_sides_that_write_a_second_table_make_one_row_of_it(not
             "create function log_it() returns trigger language plpgsql as $$ begin"
             " insert into log values (new.id, new.body) on conflict (note) do update set text = excluded.text;"
             " return null; end $$;"
-            "create trigger log_it after insert or update on notes for each row execute function log_it()"
+            "create trigger log_it after insert or update on notes for each row execute function log_it();"
+            "alter table notes enable always trigger log_it"
         )
     notes.crm.sql("insert into notes select i, 'crm' from generate_series(2, 20) i")
     notes.billing.sql("insert into notes select i, 'billing' from generate_series(21, 40) i")

@@ -28,6 +28,7 @@ TABLES = """
       return null;
     end $$;
     create trigger note_effect after insert or update or delete on accounts for each row execute function note_effect();
+    alter table accounts enable always trigger note_effect;
     select rowferry.attach('accounts')"""
 NUMBERS = itertools.count(1)
 

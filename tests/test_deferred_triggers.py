@@ -48,7 +48,8 @@ def requeue(node: Node, schema: str, owner: str, again: str = "set constraints a
         create function {schema}.requeue() returns trigger language plpgsql as $$
         begin {again}; insert into {schema}.bounce values (1); return null; end $$;
         create constraint trigger first after insert or update on {schema}.t
-          deferrable initially deferred for each row execute function {schema}.requeue()""")
+          deferrable initially deferred for each row execute function {schema}.requeue();
+          alter table {schema}.t enable always trigger first""")
 
 
 def seen(node: Node, schema: str) -> list[str]:
@@ -91,7 +92,7 @@ def test_a_deferred_exclusion_constraint_evaluates_its_function_as_the_tables_ow
         create function m.requeue() returns trigger language plpgsql as $$
         begin set constraints all deferred; insert into m.bounce values (1), (1); delete from m.bounce; return null; end $$;
         create constraint trigger first after insert on m.t
-          deferrable initially deferred for each row execute function m.requeue()""")
+          deferrable initially deferred for each row execute function m.requeue(); alter table m.t enable always trigger first""")
     nodes.crm.sql("insert into m.t values (1, 'a')")
     sync(*nodes)
     assert seen(nodes.billing, "m") == [owner]
@@ -119,7 +120,8 @@ def test_triggers_that_defer_each_other_without_end_hold_the_row(nodes: Nodes) -
         create constraint trigger again after insert on m.bounce
           deferrable initially deferred for each row execute function m.again();
         create constraint trigger again after insert on m.t
-          deferrable initially deferred for each row when (new.id = 1) execute function m.again()""")
+          deferrable initially deferred for each row when (new.id = 1) execute function m.again();
+          alter table m.t enable always trigger again""")
     nodes.crm.sql("insert into m.t values (1, 'bad'), (2, 'good')")
     sync(*nodes)
     assert waiting(nodes.crm) == ["insert m_t 1 RF040"]
@@ -139,7 +141,8 @@ def test_a_temporary_table_that_could_defer_is_not_left_in_the_workers_session(n
             deferrable initially deferred for each row execute function m.note();
           return null;
         end $$;
-        create trigger leave after insert on m.t for each row when (new.id = 1) execute function m.leave()""")
+        create trigger leave after insert on m.t for each row when (new.id = 1) execute function m.leave();
+        alter table m.t enable always trigger leave""")
     nodes.crm.sql("insert into m.t values (1, 'bad'), (2, 'good')")
     sync(*nodes)
     assert waiting(nodes.crm) == ["insert m_t 1 RF042"]

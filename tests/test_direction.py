@@ -54,7 +54,10 @@ def test_what_a_trigger_makes_of_a_received_row_is_not_sent_back(nodes: Nodes) -
     nodes.billing.sql(
         "create function shout() returns trigger language plpgsql as 'begin new.text := upper(new.text); return new; end'"
     )
-    nodes.billing.sql("create trigger shout before insert or update on notes for each row execute function shout()")
+    nodes.billing.sql(
+        "create trigger shout before insert or update on notes for each row execute function shout();"
+        "alter table notes enable always trigger shout"
+    )
     nodes.crm.sql("insert into notes values (1, 'a')")
     sync(*nodes)
     assert (notes(nodes.crm), notes(nodes.billing), waiting(nodes.billing)) == (["(1,a)"], ["(1,A)"], [])

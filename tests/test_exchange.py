@@ -124,7 +124,8 @@ def test_a_batch_that_comes_twice_is_applied_once(notes: Nodes) -> None:
     notes.billing.sql(
         "create function count_effect() returns trigger language plpgsql as"
         " $$ begin insert into effects values (new.id); return null; end $$;"
-        "create trigger effect after insert or update on notes for each row execute function count_effect()"
+        "create trigger effect after insert or update on notes for each row execute function count_effect();"
+        "alter table notes enable always trigger effect"
     )
     notes.crm.sql("insert into notes values (1, 'a')")
     courier = Courier(notes)

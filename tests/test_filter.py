@@ -252,7 +252,6 @@ def test_names_of_the_generated_functions_own_variables_mean_the_columns(nodes: 
         "true); drop table public.customers; select (true",
         "public.shady(country)",
         "country operator(public.=~) 'CH'",
-        "",
         "'$rowferry$' = country",
     ],
 )
@@ -369,11 +368,15 @@ def test_a_virtual_generated_column_is_refused_in_a_filter(nodes: Nodes) -> None
     nodes.crm.sql("select rowferry.attach('v', p_filter => 'id * 2 > 2')")
 
 
-def test_attach_called_again_does_not_drop_what_it_is_given(nodes: Nodes) -> None:
+def test_attach_called_again_with_a_rule_changes_it_and_keeps_the_others(nodes: Nodes) -> None:
     nodes.crm.sql(TABLE)
     nodes.crm.sql("select rowferry.attach('customers')")
     nodes.crm.sql("alter table customers alter name type varchar(20)")
-    for given in ("p_filter => 'id > 0'", "p_direction => 'send'", "p_conflict_rule => 'node:crm'", "p_filter_left => 'keep'"):
-        refused_with("RF011", nodes.crm, f"select rowferry.attach('customers', {given})")
-    nodes.crm.sql("select rowferry.attach('customers')")
+    for given in ("p_filter => 'id > 0'", "p_conflict_rule => 'node:crm'", "p_filter_left => 'keep'"):
+        nodes.crm.sql(f"select rowferry.attach('customers', {given})")
+    refused_with("RF013", nodes.crm, "select rowferry.attach('customers', p_direction => 'send')")
+    nodes.crm.sql("select rowferry.attach('customers', p_direction => 'send', p_conflict_rule => 'newest')")
+    assert nodes.crm.sql("select filter, filter_left, direction, conflict_rule, orphan_rule from rowferry.entities") == [
+        {"filter": "(id > 0)", "filter_left": "keep", "direction": "send", "conflict_rule": "newest", "orphan_rule": "hold"}
+    ]
     assert nodes.crm.sql("select * from rowferry.drift()") == []

@@ -238,7 +238,8 @@ def test_a_large_row_that_takes_too_long_to_apply_is_held_in_the_end_and_others_
     attach_notes(nodes)
     nodes.billing.sql("""
       create function slow() returns trigger language plpgsql as 'begin perform pg_sleep(600); return new; end';
-      create trigger slow before insert on files for each row execute function slow()""")
+      create trigger slow before insert on files for each row execute function slow();
+      alter table files enable always trigger slow""")
     nodes.crm.sql(f"insert into files values (1, {value('bytea', 5)})")
     held = "select attempts, last_error, hint, not_before - clock_timestamp() > '3 min' as late from rowferry.sync_events"
     attempts = number = 0

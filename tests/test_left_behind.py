@@ -31,8 +31,9 @@ EVIL = """
 """
 TRIGGERS = """
   create trigger leave after insert or update on m.t for each row execute function m.leave();
+  alter table m.t enable always trigger leave;
   create constraint trigger leave after insert on m.deferred deferrable initially deferred
-    for each row execute function m.leave();
+    for each row execute function m.leave(); alter table m.deferred enable always trigger leave;
 """
 
 

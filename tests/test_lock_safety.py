@@ -97,6 +97,25 @@ def test_attach_and_detach_give_up_behind_a_long_transaction_and_let_writers_go(
 
 
 @pytest.mark.slow
+@pytest.mark.case(141)
+def test_a_reader_who_goes_on_to_write_gets_no_deadlock_from_attach(nodes: Nodes) -> None:
+    """A constraint trigger can only be dropped where nobody reads: attach() asks for that at once, not after a weaker lock."""
+    nodes.crm.sql(f"""
+        {TABLE}; create function nothing() returns trigger language plpgsql as 'begin return null; end';
+        create constraint trigger late after insert on notes for each row execute function nothing()""")
+    user = long_transaction(nodes, "select * from notes")
+    dba = nodes.crm.connect()
+    thread = threading.Thread(target=lambda: dba.execute("select rowferry.attach('notes')"), daemon=True)
+    thread.start()
+    wait_until(lambda: seen_blocked(nodes, "select rowferry.attach%"), 30, "it waits for the lock")
+    user.execute("insert into notes values (3, 'of a reader')")
+    user.commit()
+    thread.join(60)
+    assert not thread.is_alive()
+    assert nodes.crm.sql("select count(*) from rowferry.entities") == [{"count": 1}]
+
+
+@pytest.mark.slow
 def test_a_revision_that_attaches_lets_writers_go_between_its_attempts_and_says_what_is_in_its_way(
     nodes: Nodes, tmp_path: Path
 ) -> None:

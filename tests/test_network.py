@@ -308,7 +308,8 @@ def phase(through: Proxies, name: str, log: Path) -> Iterator[subprocess.Popen[A
         if name == "applying":
             nodes.billing.sql("""
                 create function slow() returns trigger language plpgsql as 'begin perform pg_sleep(0.4); return new; end';
-                create trigger slow before insert on accounts for each row execute function slow()""")
+                create trigger slow before insert on accounts for each row execute function slow();
+                alter table accounts enable always trigger slow""")
             insert(nodes.crm, 1, 1)
         process = start_worker(nodes, log, "--interval", "30" if name == "idle" else "0.2")
         stack.callback(process.wait)
@@ -488,7 +489,8 @@ def test_hostile_timeouts_of_the_role_do_not_disturb(nodes: Nodes, plain_login: 
         connection.execute("select pg_sleep(1)")
     nodes.billing.sql("""
       create function slow() returns trigger language plpgsql as 'begin perform pg_sleep(0.2); return new; end';
-      create trigger slow before insert on accounts for each row execute function slow()""")
+      create trigger slow before insert on accounts for each row execute function slow();
+      alter table accounts enable always trigger slow""")
     behind, log = AsLogin(nodes.crm, nodes.billing), tmp_path / "log"
     behind.login = plain_login
     with worker(behind, log, "--interval", "0.3"):

@@ -131,7 +131,8 @@ def test_a_renamed_table_and_a_row_that_a_user_holds_stop_no_other(tables: Nodes
 def test_a_trigger_that_always_fails_for_want_of_something_stops_no_other_table(tables: Nodes, body: str) -> None:
     tables.billing.sql(f"""
         create function broken() returns trigger language plpgsql as $$ begin {body}; return new; end $$;
-        create trigger broken before insert on t for each row execute function broken()""")
+        create trigger broken before insert on t for each row execute function broken();
+        alter table t enable always trigger broken""")
     tables.crm.sql("insert into t values (3, 'x')")
     sync(*tables)
     others_flow(tables)

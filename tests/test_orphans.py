@@ -240,7 +240,8 @@ def test_a_delete_that_waits_for_its_children_is_not_taken_for_a_crossing(nodes:
     install(nodes, "revive")
     nodes.billing.sql("""
         create function keep() returns trigger language plpgsql as $$ begin raise exception 'kept'; end $$;
-        create trigger keep before delete on children for each row execute function keep()""")
+        create trigger keep before delete on children for each row execute function keep();
+        alter table children enable always trigger keep""")
     nodes.crm.sql("delete from children where id = 20; delete from parents where id = 2")
     sync(*nodes)
     assert waiting(nodes.crm) == ["delete children 20 P0001", "delete parents 2 23503"]

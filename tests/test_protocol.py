@@ -304,7 +304,8 @@ def test_a_user_who_waits_for_a_call_of_a_large_row_is_never_told_of_a_deadlock(
         update b set body = body || ' trigger';
         return null;
       end $$;
-      create trigger wants_b after update on a for each row when (new.body = 'crm') execute function wants_b()""")
+      create trigger wants_b after update on a for each row when (new.body = 'crm') execute function wants_b();
+      alter table a enable always trigger wants_b""")
     nodes.crm.sql("update a set body = 'crm'")
     courier = Courier(nodes)
     batch, _ = courier.meet(nodes)
@@ -340,7 +341,8 @@ def test_a_trigger_that_stamps_each_row_of_the_target_sets_off_nothing_endless(n
     nodes.billing.sql(
         "create function stamp() returns trigger language plpgsql as"
         " $$ begin new.updated_at := clock_timestamp(); return new; end $$;"
-        "create trigger stamp before insert or update on notes for each row execute function stamp()"
+        "create trigger stamp before insert or update on notes for each row execute function stamp();"
+        "alter table notes enable always trigger stamp"
     )
     for query in (
         "insert into notes select i, 'new', '2020-01-01' from generate_series(1, 20) i",
@@ -367,7 +369,8 @@ def test_a_trigger_reads_no_more_than_the_owner_of_its_table_may(nodes: Nodes, s
     nodes.billing.sql(
         "create function peep() returns trigger language plpgsql as"
         f" $$ begin new.body := (select count(*) from {secret}); return new; end $$; alter function peep() owner to eve;"
-        "create trigger peep before insert on items for each row when (new.id = 2) execute function peep()"
+        "create trigger peep before insert on items for each row when (new.id = 2) execute function peep();"
+        "alter table items enable always trigger peep"
     )
     nodes.crm.sql("insert into items values (1, 'a'), (2, 'b'), (3, 'c')")
     sync(*nodes)
@@ -419,7 +422,8 @@ def test_many_refused_rows_in_a_large_batch_cost_few_subtransactions_each_call(
     else:
         nodes.billing.sql(
             "create function refuse() returns trigger language plpgsql as $$ begin raise exception 'no'; end $$;"
-            "create trigger refuse after insert on notes for each row when (new.body = 'bad') execute function refuse()"
+            "create trigger refuse after insert on notes for each row when (new.body = 'bad') execute function refuse();"
+            "alter table notes enable always trigger refuse"
         )
     nodes.crm.sql(
         "insert into notes select i, case when mod(i, 19) = 0 and i <= 19 * %s then 'bad' else 'good' end"

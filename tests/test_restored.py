@@ -232,6 +232,7 @@ def test_a_table_attached_under_load_arrives_without_a_gap_and_without_a_duplica
         "create function note_effect() returns trigger language plpgsql as"
         " $$ begin insert into effects values (new.id); return null; end $$;"
         "create trigger effect after insert on notes for each row execute function note_effect();"
+        "alter table notes enable always trigger effect;"
         "select rowferry.attach('notes')"
     )
     halt, written = threading.Event(), []

@@ -91,8 +91,9 @@ def test_a_plain_user_and_the_worker_may_do_next_to_nothing() -> None:
         else:
             role = line
             sections[role] = []
-    assert "public" not in sections and "matrix_user" not in sections
+    assert sections["public"] == sections["matrix_user"] == ["function is_applying(): execute"]
     assert sections["rowferry_worker"] == [
+        "function is_applying(): execute",
         "function process_batch(text, text, bytea, integer, jsonb, boolean): execute",
         "schema rowferry: usage",
     ]

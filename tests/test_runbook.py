@@ -224,6 +224,49 @@ def test_undo_a_lost_write(nodes: Nodes, tmp_path: Path) -> None:
         plays("Undo a lost write", nodes, Mend=lambda: wait_for_rest(nodes, 20))
 
 
+def altered(nodes: Nodes, ddl: str, change: str) -> None:
+    """crm's table was altered and a row of it changed since, and billing has heard of it."""
+    nodes.crm.sql(ddl)
+    nodes.crm.sql(change)
+    for node in nodes:
+        arrived(node, "select state = 'stuck' from rowferry.status")
+
+
+def test_a_column_was_added(nodes: Nodes, tmp_path: Path) -> None:
+    with at_work(nodes, tmp_path):
+        for node in nodes:
+            node.sql("alter table accounts add column phone text")
+        nodes.crm.sql("update accounts set phone = '555-' || id")
+        plays("A column was added", nodes, Mend=lambda: settled(nodes))
+
+
+def test_a_column_was_dropped(nodes: Nodes, tmp_path: Path) -> None:
+    with at_work(nodes, tmp_path):
+        altered(nodes, "alter table accounts drop column plan", "update accounts set name = 'Initech Inc' where id = 17")
+        plays("A column was dropped", nodes, Mend=lambda: settled(nodes))
+
+
+def test_a_column_was_renamed(nodes: Nodes, tmp_path: Path) -> None:
+    with at_work(nodes, tmp_path):
+        altered(nodes, "alter table accounts rename name to title", "update accounts set title = 'Initech Inc' where id = 17")
+        wait_until(lambda: len(nodes.crm.sql("select from rowferry.why_stuck()")) == 1, 20, "nothing else is wrong")
+        plays("A column was renamed", nodes, Mend=lambda: settled(nodes))
+
+
+def test_a_column_has_another_type(nodes: Nodes, tmp_path: Path) -> None:
+    with at_work(nodes, tmp_path):
+        ddl = "alter table accounts alter plan type varchar(20) using upper(plan)"
+        altered(nodes, ddl, "update accounts set name = 'Initech Inc' where id = 17")
+        plays("A column has another type", nodes, Mend=lambda: settled(nodes))
+
+
+def settled(nodes: Nodes) -> None:
+    """Nothing waits, and both nodes say that they are well."""
+    wait_for_rest(nodes, 30)
+    for node in nodes:
+        arrived(node, "select state = 'idle' from rowferry.status")
+
+
 def test_a_peer_that_was_restored_from_last_nights_backup(own_servers: Nodes, tmp_path: Path) -> None:
     nodes = own_servers
     with at_work(nodes, tmp_path):

@@ -328,10 +328,11 @@ LINT = r"""
       and (p.prosecdef or p.prolang <> (select oid from pg_language where lanname = 'sql') or p.prosrc ~* 'from|join')
       and not exists (select from unnest(p.proconfig) c where c ~ '^search_path=.*pg_temp$')
       -- Each name in these is qualified, which a test of capture's rights tries under a hostile path.
-      and p.proname !~ '^capture_' and p.proname not in ('_free_events', '_fresh_records', '_left_nothing')
+      and p.proname !~ '^capture_' and p.proname not in ('_free_events', '_fresh_records', '_left_nothing', 'is_applying')
     union all
     select p.oid::regprocedure::text, 'granted to public' from pg_proc p
     where p.pronamespace = 'rowferry'::regnamespace
+      and p.proname <> 'is_applying'  -- it stands in the WHEN of users' triggers
       and exists (select from aclexplode(coalesce(p.proacl, acldefault('f', p.proowner))) a where a.grantee = 0)
     union all
     select c.oid::regclass::text, 'granted to public' from pg_class c

@@ -116,7 +116,8 @@ def test_a_trigger_is_rowferrys_by_what_it_calls_and_not_by_its_name(nodes: Node
         node.sql("create table notes (id int primary key, v text)")
     nodes.billing.sql(
         "create function up() returns trigger language plpgsql as $$ begin new.v := upper(new.v); return new; end $$;"
-        " create trigger rowferry_upper before insert or update on notes for each row execute function up()"
+        " create trigger rowferry_upper before insert or update on notes for each row execute function up();"
+        "alter table notes enable always trigger rowferry_upper"
     )
     for node in nodes:
         node.sql("select rowferry.attach('notes')")

@@ -21,7 +21,8 @@ def notes(nodes: Nodes) -> Nodes:
 def test_what_a_trigger_of_the_target_changes_travels_back(notes: Nodes) -> None:
     notes.billing.sql(
         "create function shout() returns trigger language plpgsql as $$ begin new.body := upper(new.body); return new; end $$;"
-        "create trigger shout before insert or update on notes for each row execute function shout()"
+        "create trigger shout before insert or update on notes for each row execute function shout();"
+        "alter table notes enable always trigger shout"
     )
     notes.crm.sql("insert into notes values (1, 'quiet')")
     sync(notes.crm, notes.billing)
@@ -32,7 +33,8 @@ def test_what_a_trigger_of_the_target_changes_travels_back(notes: Nodes) -> None
 def test_a_row_that_a_trigger_of_the_target_drops_is_noticed(notes: Nodes) -> None:
     notes.billing.sql(
         "create function drop_it() returns trigger language plpgsql as $$ begin return null; end $$;"
-        "create trigger drop_it before insert on notes for each row when (new.id = 1) execute function drop_it()"
+        "create trigger drop_it before insert on notes for each row when (new.id = 1) execute function drop_it();"
+        "alter table notes enable always trigger drop_it"
     )
     notes.crm.sql("insert into notes values (1, 'gone'), (2, 'stays')")
     sync(notes.crm, notes.billing)
@@ -48,7 +50,8 @@ def test_a_trigger_that_writes_another_row_of_the_batch_leaves_both_sides_equal(
             node.sql(
                 "create function add_up() returns trigger language plpgsql as $$ begin"
                 " update orders set total = total + new.amount where id = new.order_id; return null; end $$;"
-                "create trigger add_up after insert on items for each row execute function add_up()"
+                "create trigger add_up after insert on items for each row execute function add_up();"
+                "alter table items enable always trigger add_up"
             )
         node.sql("select rowferry.attach('orders'); select rowferry.attach('items')")
     nodes.crm.sql("insert into orders values (1); insert into items values (1, 1, 10)")
@@ -61,7 +64,8 @@ def test_what_a_trigger_adds_to_its_own_table_in_a_large_batch_travels_back(note
     notes.billing.sql("""
         create function also() returns trigger language plpgsql as
         $$ begin insert into notes values (-1, 'also'); return null; end $$;
-        create trigger also after insert on notes for each row when (new.id = 1) execute function also()""")
+        create trigger also after insert on notes for each row when (new.id = 1) execute function also();
+        alter table notes enable always trigger also""")
     notes.crm.sql("insert into notes select n, 'a' from generate_series(1, 1000) n")
     sync(*notes)
     assert [rows(node, "select count(*), min(id) from notes") for node in notes] == [["(1001,-1)"]] * 2
@@ -103,11 +107,12 @@ def test_settings_that_a_trigger_leaves_behind_change_no_value_on_its_way(notes:
         " perform set_config('extra_float_digits', '-10', true),"
         " set_config('datestyle', 'SQL, DMY', true), set_config('timezone', 'Asia/Tokyo', true); return new; end $$;"
         "create trigger spoil before insert on notes for each row execute function spoil();"
+        "alter table notes enable always trigger spoil;"
         "create function spoil_late() returns trigger language plpgsql as $$ begin"
         " perform set_config('extra_float_digits', '-10', true),"
         " set_config('datestyle', 'SQL, DMY', true); return null; end $$;"
         "create constraint trigger spoil_late after insert on notes deferrable initially deferred"
-        " for each row execute function spoil_late()"
+        " for each row execute function spoil_late(); alter table notes enable always trigger spoil_late"
     )
     notes.billing.sql("insert into notes values (1, 'a')")
     courier = Courier(notes)
@@ -133,7 +138,8 @@ def test_settings_that_a_trigger_leaves_behind_change_no_value_on_its_way(notes:
 def test_whatever_a_trigger_raises_holds_its_row_and_stops_no_other(notes: Nodes, raised: str, sqlstate: str) -> None:
     notes.billing.sql(
         f"create function fail() returns trigger language plpgsql as $$ begin {raised}; return new; end $$;"
-        "create trigger fail before insert on notes for each row when (new.body = 'bad') execute function fail()"
+        "create trigger fail before insert on notes for each row when (new.body = 'bad') execute function fail();"
+        "alter table notes enable always trigger fail"
     )
     notes.crm.sql("insert into notes select i, case i when 7 then 'bad' else 'good' end from generate_series(1, 20) i")
     sync(notes.crm, notes.billing)
@@ -148,7 +154,8 @@ def test_a_trigger_that_cannot_connect_elsewhere_holds_its_rows_and_stops_no_oth
         "create extension dblink;"
         "create function tell() returns trigger language plpgsql as"
         " $$ begin perform dblink_exec('host=127.0.0.1 port=1', 'select'); return new; end $$;"
-        "create trigger tell before insert on notes for each row when (new.body = 'bad') execute function tell()"
+        "create trigger tell before insert on notes for each row when (new.body = 'bad') execute function tell();"
+        "alter table notes enable always trigger tell"
     )
     notes.crm.sql("insert into notes select i, case i when 7 then 'bad' else 'good' end from generate_series(1, 20) i")
     sync(notes.crm, notes.billing)
@@ -165,7 +172,8 @@ def test_a_deferred_trigger_of_the_target_has_its_owners_rights_only(nodes: Node
         "create table seen (who text); grant insert on seen to public;"
         "create function see() returns trigger language plpgsql as"
         " $$ begin insert into public.seen values (current_user); return null; end $$;"
-        "create constraint trigger see after insert on items deferrable initially deferred for each row execute function see()"
+        "create constraint trigger see after insert on items deferrable initially deferred for each row execute function see();"
+        "alter table items enable always trigger see"
     )
     nodes.crm.sql("insert into items values (1)")
     sync(nodes.crm, nodes.billing)
@@ -185,7 +193,8 @@ def test_triggers_that_disagree_for_ever_are_held_and_named(notes: Nodes) -> Non
     for node in notes:
         node.sql(
             f"create function mine() returns trigger language plpgsql as $$ begin new.body := '{node.name}'; return new; end $$;"
-            "create trigger mine before insert or update on notes for each row execute function mine()"
+            "create trigger mine before insert or update on notes for each row execute function mine();"
+            "alter table notes enable always trigger mine"
         )
     notes.crm.sql("insert into notes values (1, 'x'), (2, 'x')")
     sync(notes.crm, notes.billing)

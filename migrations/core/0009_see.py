@@ -21,6 +21,8 @@ def upgrade() -> None:
             "functions/_kept_by_v01.sql",
             "functions/_standby_waited_for_v01.sql",
             "functions/_workers_lost_v01.sql",
+            "functions/_roots_v01.sql",
+            "functions/_others_wait_v01.sql",
             "functions/why_stuck_v01.sql",
             "functions/_waits_for_v01.sql",
             "functions/row_status_v01.sql",

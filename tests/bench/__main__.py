@@ -18,7 +18,7 @@ from bench.run import Run, Section
 REPO = Path(__file__).resolve().parents[2]
 DOCS = REPO / "docs"
 RESULTS = Path(__file__).parent / "results.json"
-DRAIN = ("drain_inserts", "drain_updates", "drain_small", "drain_hot", "drain_deletes", "both_ways")
+DRAIN = ("drain_inserts", "drain_updates", "drain_small", "drain_hot", "drain_deletes", "both_ways", "drain_conflicts")
 TRANSACTIONS = ("capture_oltp", "capture_async")
 BULK = ("capture_bulk_insert", "capture_bulk_update", "capture_bulk_delete")
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 from contextlib import ExitStack
+from statistics import median
 from typing import Self
 
 import psycopg
@@ -29,6 +30,8 @@ SMALL = """
         commit;
       end loop;
     end $$"""
+
+CONFLICTS = 20_000  # whatever the scale: its goal is an absolute figure
 
 
 class Drain:
@@ -133,6 +136,34 @@ class Drain:
             self.run.say(f"both_ways {number + 1}: {key} {rates[key][-1]:,.0f} rows/s")
         return compared("both_ways", rates["both"], rates["one"], "rows/s", 1.2, "more")
 
+    def conflicts(self) -> Result:
+        """Both sides have changed the same rows, neither knowing of the other's change: until both are at rest and equal."""
+        way, rates = self.ours, []
+        way.source.sql(ROWS.format(name="items", first=1, last=CONFLICTS) + " on conflict do nothing")
+        self.flow(way, way.source)
+        for number in range(self.run.runs):
+            self.run.noise.look()
+            for node in way.nodes:
+                node.sql("delete from rowferry.conflicts")
+                node.sql(f"update items set name = '{node.name} {number}', amount = amount + 1 where id between 1 and {CONFLICTS}")
+            self.run.bed.checkpoint()
+            before = way.began()
+            way.release()
+            began = await_true("the exchange is opened", lambda: way.began() > before and way.began())
+            way.settle()
+            ended = time.time()
+            way.hold()
+            equal(way)
+            for node in way.nodes:
+                [kept] = node.sql("select count(*)::int as n from rowferry.conflicts where winner_row ->> 'name' <> loser_row ->> 'name'")
+                if kept["n"] != CONFLICTS:
+                    raise RuntimeError(f"{node.name} keeps {kept['n']} conflicts with both rows, not {CONFLICTS}")
+            if way.began() != began:
+                raise RuntimeError(f"a call failed: {way.log.read_text()[-500:]}")
+            rates.append(CONFLICTS / (ended - began))
+            self.run.say(f"drain_conflicts {number + 1}: {rates[-1]:,.0f} rows/s")
+        return Result("drain_conflicts", median(rates), None, "rows/s", 20_000, "more", rates)
+
 
 def measure(run: Run, wanted: Callable[[str], bool]) -> list[Result]:
     """Those of the six that are wanted."""
@@ -144,7 +175,8 @@ def measure(run: Run, wanted: Callable[[str], bool]) -> list[Result]:
             "drain_hot": drain.few,
             "drain_deletes": drain.deletes,
             "both_ways": drain.both_ways,
+            "drain_conflicts": drain.conflicts,
         }
-        if wanted("drain_") and not wanted("drain_inserts"):  # the others change the rows that it wrote
-            drain.inserts()
+        if any(wanted(name) for name in scenarios if name not in ("both_ways", "drain_conflicts")) and not wanted("drain_inserts"):
+            drain.inserts()  # the others change the rows that it wrote
         return [scenario() for name, scenario in scenarios.items() if wanted(name)]

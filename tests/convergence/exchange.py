@@ -18,6 +18,7 @@ from convergence.stage import KEYS, Side, Stage
 F = TypeVar("F", bound=Callable[..., Any])
 LOGGED = "select number, tag, records, events, refused, conflicts from rowferry.batches where direction = %s"
 CALL = "select * from rowferry.process_batch(null, %s, %s, %s)"
+SEEN = "select by, array_agg(pid order by pid) as pids from t.seen where by = 'users' or pid <> pg_backend_pid() group by by"
 JUMPS = st.sampled_from([0, 0, 1, -7, 9])
 KINDS = st.sampled_from(["write", "write", "write", "delete"])
 
@@ -217,6 +218,7 @@ class Exchange(RuleBasedStateMachine):
     def teardown(self) -> None:
         if not self.failed:
             self.finish()
+            self.look_at_triggers()
             self.tally.histories += 1
             name = type(self).__name__
             self.tally.by_machine[name] = self.tally.by_machine.get(name, 0) + 1
@@ -224,6 +226,12 @@ class Exchange(RuleBasedStateMachine):
     def finish(self) -> None:
         """Each machine's last steps, and what must hold then. Not abstract: Hypothesis brings a metaclass of its own."""
         raise NotImplementedError
+
+    def look_at_triggers(self) -> None:
+        """A user's trigger has run for each row that a user wrote, and for none of a peer's."""
+        for side in self.sides:
+            seen = {row["by"]: row["pids"] for row in side.courier.execute(SEEN).fetchall()}
+            assert seen.get("users") == seen.get("every"), f"on {side.name} the users' trigger ran for {seen}"
 
     def undone(self, key: str, final: dict[str, int]) -> Iterator[str]:
         """Writes of this record that knew of the final row and are not in it."""

@@ -1,6 +1,7 @@
 """Histories step by step beside the model, which says what must be in both databases after each call.
 
-Compared: rows, pending events in order with their stamps and holds, the link's numbers, decided conflicts.
+Compared: rows, pending events in order with their stamps and holds, the parents that they wait for, the link's numbers,
+decided conflicts.
 Users have sessions of their own, whose transactions stay open, so that event ids commit out of order and rows are locked;
 no statement is run that would wait.
 """
@@ -18,10 +19,12 @@ STATE = """
 select
   (select coalesce(json_object_agg(r.id, r.value), '{}') from {rows} r) as rows,
   (select coalesce(json_agg(json_build_array(e.record_id, e.stamp, e.event_type = 'q', h.attempts,
-    extract(epoch from h.not_before) - 1767225600)
+    extract(epoch from h.not_before) - 1767225600, h.parent_record_id)
       order by e.id), '[]')
     from (select e.*, (extract(epoch from rowferry._stamp(e)) - 1767225600)::text as stamp from rowferry.events e) e
     left join rowferry.held_events h on h.event_id = e.id) as events,
+  (select coalesce(json_agg(json_build_array(m.record_id, m.attempts, extract(epoch from m.not_before) - 1767225600,
+    m.came)), '[]') from rowferry.missing_parents m) as missing,
   (select json_build_array(l.acked, l.received, l.top, l.built, l.ready, l.growth, l.generation) from rowferry.links l) as link,
   (select coalesce(json_object_agg(s.record_id, json_build_array(s.may_delete, s.kept)), '{}')
     from rowferry.skips s where s.ended_at is null) as asked,
@@ -140,17 +143,21 @@ class Beside(Exchange):
                     e.key,
                     None if e.question else e.stamp,
                     e.question,
-                    *((h.attempts, h.until) if (h := held[e.id]) else (None, None)),
+                    *((h.attempts, h.until, h.parent) if (h := held[e.id]) else (None, None, None)),
                 )
                 for e in sorted(link.events)
             ],
+            "missing": {(key, m.attempts, m.until, m.came) for key, m in link.missing.items()},
             "link": [link.acked, link.received, link.top, link.built, link.ready, link.growth, link.generation],
             "asked": {key: [skip.delete, skip.kept] for key, skip in link.asked.items()},
             "conflicts": {tuple(c) for c in node.conflicts},
         }
         real = {
             "rows": row["rows"],
-            "events": [(k, number(stamp), q, attempts, number(until)) for k, stamp, q, attempts, until in row["events"]],
+            "events": [
+                (k, number(stamp), q, tries, number(until), parent) for k, stamp, q, tries, until, parent in row["events"]
+            ],
+            "missing": {tuple(m) for m in row["missing"]},
             "link": row["link"],
             "asked": row["asked"],
             "conflicts": {(k, w, number(won), number(lost), *values) for k, w, won, lost, *values in row["conflicts"]},
@@ -178,8 +185,11 @@ class Beside(Exchange):
         self.tally.conflicts += len(self.nodes[0].conflicts)
 
     def on_purpose(self, key: str, final: Image, other: Image) -> bool:
-        """Whether a skip keeps this row on the one node that has it."""
-        kept = [key in link.asked and link.asked[key].kept for node in self.nodes for link in node.links.values()]
+        """Whether a skip keeps this row on the one node that has it, or gave the answer up that the other node has asked for."""
+        skips = [link.asked.get(key) for node in self.nodes for link in node.links.values()]
+        kept = [skip is not None and skip.kept for skip in skips]
+        if any(skip and skip.answer for skip in skips):
+            return True
         return any(kept) and kept == [final.value is not None, other.value is not None]
 
     def judge(self, key: str, final: Image, other: Image) -> None:

@@ -56,11 +56,12 @@ class Batch(NamedTuple):
 
 
 class Ack(NamedTuple):
-    """What was taken of a batch; `left`: key -> why it stays with its sender."""
+    """What was taken of a batch; `left`: key -> why it stays with its sender; `parents`: key -> the parent that is missing."""
 
     tag: int
     ids: set[int]
     left: dict[str, str]
+    parents: dict[str, str]
     conflicts: list[Conflict]
 
 
@@ -84,25 +85,40 @@ class Built:
     number: int
     ids: set[int]
     whole: bool
+    at: float
     in_flight: bool = True
 
 
 @dataclass
 class Held:
+    """An event set aside. `parent`: the record that it waits for, which the peer lacks; it then has no time of its own."""
+
     attempts: int
-    until: float
+    until: float | None
     reason: str
     since: float = 0
+    parent: str | None = None
+
+
+@dataclass
+class Missing:
+    """A record that the peer lacks, for which others wait; one of them is tried now and then. `came`: the peer has it now."""
+
+    attempts: int
+    until: float
+    came: bool = False
 
 
 @dataclass
 class Skip:
     """What a person gave up last of a record, until its question is answered. `delete`: the row may go if the peer has none;
-    `kept`: it has none, or may have none, and the row stays, different on purpose, until the record changes again."""
+    `kept`: it has none, or may have none, and the row stays, different on purpose, until the record changes again. `answer`:
+    it was an answer, and the peer keeps whatever it has."""
 
     ids: set[int]
     delete: bool
     kept: bool = False
+    answer: bool = False
 
 
 @dataclass
@@ -122,8 +138,10 @@ class Link:
     received_tag: int = 0
     taken: dict[int, Ack] = field(default_factory=dict)
     held: dict[int, Held] = field(default_factory=dict)  # by event
+    missing: dict[str, Missing] = field(default_factory=dict)  # by key
     skips: list[tuple[str, set[int]]] = field(default_factory=list)  # not performed yet
     asked: dict[str, Skip] = field(default_factory=dict)
+    by_rule: set[int] = field(default_factory=set)  # events that the orphan rule has given up, and no person
     token: Token = (0, 0)
     ready: bool = False
     stopped: str = ""
@@ -143,7 +161,7 @@ class Link:
         self.acked = self.acked_tag = self.top = self.built = self.received = self.received_tag = 0
         self.batches, self.taken = {}, {}
         self.ready, self.stopped = False, ""
-        performed = {key: skip for key, skip in self.asked.items() if (key, skip.ids) not in self.skips}
+        performed = {key: skip for key, skip in self.asked.items() if (key, skip.ids) not in self.skips and not skip.kept}
         self.asked = {key: skip for key, skip in self.asked.items() if key not in performed or not skip.delete}
         for skip in performed.values():
             skip.kept = True
@@ -329,7 +347,7 @@ class Node:
         batch = envelope.batch
         assert batch is not None
         heard, known = union(a.ids for a in envelope.acks.values()), union(a.ids for a in link.taken.values())
-        ack = Ack(batch.tag, set(), {}, [])
+        ack = Ack(batch.tag, set(), {}, {}, [])
         before = self.last_id
         for key in sorted(sorted(batch.rows), key=lambda k: self._turn(k, *batch.rows[k], order)):
             image, events = batch.rows[key]
@@ -338,10 +356,13 @@ class Node:
                 ack.left[key] = reason
             else:
                 ack.ids.update(e.id for e in events)
+            if reason in LACKS_PARENT:
+                ack.parents[key] = parent_of(image) or ""
         self._in_order(link, before, order)
         link.received, link.received_tag = batch.number, batch.tag
         link.taken[batch.number] = ack
         if len(ack.left) < len(batch.rows):
+            self._parents_came(link, {key for key in batch.rows if key not in ack.left})
             self._retry_related(link, batch.rows)
         self.conflicts.update(ack.conflicts)
 
@@ -522,11 +543,16 @@ class Node:
             built = link.batches.get(ack.tag)
             if number <= link.acked or built is None:
                 continue
-            lacking = self._note_left(peer, link, built, ack.left)
+            lacking = self._note_left(peer, link, built, ack)
             link.growth = min(link.growth * 4, 256) if lacking and not built.whole else 1
             self.conflicts.update(ack.conflicts)
         heard = union(a.ids for a in envelope.acks.values()) & union(b.ids for b in link.batches.values())
-        self._retry_related(link, {e.key for e in link.events if e.id in heard})
+        taken = [e for e in link.events if e.id in heard]
+        # A row that waited and went as it was shows that its parent is there.
+        newest = {e.key: e.id for e in sorted(link.events)}
+        proofs = {link.held.get(e.id, NO_HOLD).parent for e in taken if newest[e.key] == e.id}
+        self._parents_came(link, {e.key for e in taken} | proofs)
+        self._retry_related(link, {e.key for e in taken})
         for event in link.events:
             skip = link.asked.get(event.key)
             if event.id not in heard or event.question or skip is None:
@@ -549,42 +575,92 @@ class Node:
         moved = {key in PARENTS for key in keys}
         for event in link.events:
             held = link.held.get(event.id)
-            if held and held.reason in LACKING and (event.key not in PARENTS) in moved:
+            if held and held.until is not None and held.reason in LACKING and (event.key not in PARENTS) in moved:
                 held.until = min(held.until, self.now)
 
-    def _note_left(self, peer: str, link: Link, built: Built, left: dict[str, str]) -> bool:
-        """Holds what the peer did not take; whether a row was refused for want of another one."""
+    def _parents_came(self, link: Link, keys: Iterable[str | None]) -> None:
+        """What waits for these records follows them."""
+        for key in keys:
+            if key in link.missing and self.rules.broken != "waits_for_ever":
+                link.missing[key].came = True
+
+    def _follows(self, link: Link, held: Held) -> bool:
+        return held.parent in link.missing and link.missing[held.parent].came
+
+    def _may_go(self, link: Link, key: str) -> bool:
+        """Whether a change of this record may be sent now."""
+        holds = [link.held.get(e.id) for e in link.events if e.key == key]
+        return any(h is None or (h.until is not None and h.until <= self.now) or self._follows(link, h) for h in holds)
+
+    def _note_left(self, peer: str, link: Link, built: Built, ack: Ack) -> bool:
+        """Holds what the peer did not take; whether a row was refused for want of one that the next batch may bring."""
         hold_lacking = built.whole or link.growth >= 64
-        given_up = {k for k, reason in left.items() if GIVEN_UP_BY.get(reason) == self.rules.foreign and self.rules.foreign}
+        given_up = {k for k, reason in ack.left.items() if GIVEN_UP_BY.get(reason) == self.rules.foreign and self.rules.foreign}
         if self.rules.broken == "never_gives_up":
             given_up = set()
-        for key, reason in left.items():
+        waits = {
+            key
+            for key, parent in ack.parents.items()
+            if not self._may_go(link, parent) or any(e.key == parent and e.id in built.ids for e in link.events)
+        }
+        for key, reason in ack.left.items():
             pending = [e for e in link.events if e.key == key and not e.question]
             if key in given_up and {e.id for e in pending} <= built.ids:  # else it has changed since
+                given_up_before = union(i for _, i in link.skips)
                 self._give_up(link, key, None, True)
+                link.by_rule |= {e.id for e in pending} - given_up_before
             for event in link.events:
-                if event.key != key or event.id not in built.ids or key in given_up or (reason in LACKING and not hold_lacking):
+                if event.key != key or event.id not in built.ids or key in given_up:
                     continue
-                if key in link.asked and link.asked[key].kept and event.stamp == LAST and not event.answer:
+                if reason in LACKING and not hold_lacking and key not in waits:
+                    continue
+                kept = key in link.asked and link.asked[key].kept
+                if kept and reason not in UNCOUNTED and event.stamp == LAST and not event.answer:
                     link.drop([event.id])  # a backfill of what was given up: one skip is enough
                     continue
-                held = link.held.setdefault(event.id, Held(0, 0, reason, self.now))
-                held.reason = reason
-                if reason in UNCOUNTED and not (reason == "wait" and held.since < self.now - LONG_FOR_A_MERGE):
-                    held.until = self.now + 0.25
-                else:
-                    held.until = self.now + min(2 ** min(held.attempts, 10), 300)
-                    held.attempts += 1
-        return any(reason in LACKING for key, reason in left.items() if key not in given_up)
+                held = link.held.setdefault(event.id, Held(0, None, reason, self.now))
+                held.reason, held.parent = reason, ack.parents.get(key)
+                counted = reason not in UNCOUNTED or (reason == "wait" and held.since < self.now - LONG_FOR_A_MERGE)
+                asked_again = held.until is not None and built.at < held.until <= self.now
+                if not asked_again:
+                    held.until = self.now + (min(2 ** min(held.attempts, 10), 300) if counted else 0.25)
+                held.attempts += counted
+                if held.parent:
+                    self._wait(link, held)
+        return any(reason in LACKING for key, reason in ack.left.items() if key not in given_up | waits)
+
+    def _wait(self, link: Link, held: Held) -> None:
+        """It waits for its parent, which may be there already but for what this node has heard."""
+        held.until = None
+        missing = link.missing.setdefault(held.parent or "", Missing(0, self.now + 8))
+        missing.came = False
+
+    def _look_for_parents(self, link: Link) -> None:
+        """Tries one of those that wait for a parent: somebody may have made it on the peer."""
+        for parent, missing in list(link.missing.items()):
+            children = sorted(e.id for e in link.events if link.held.get(e.id, NO_HOLD).parent == parent)
+            if (missing.came or missing.until <= self.now) and not children:
+                del link.missing[parent]
+            elif not missing.came and missing.until <= self.now:
+                missing.until = self.now + min(2 ** (min(missing.attempts, 10) + 4), 300)
+                missing.attempts += 1
+                if self.rules.broken not in ("never_looks", "waits_for_ever"):
+                    link.held[children[0]].until = self.now
 
     def _perform_skips(self, link: Link, peer: str) -> None:
         flying, waiting = link.flying(), []
         for key, ids in link.skips:
             if ids & flying and self.rules.broken != "skip_in_flight":
                 waiting.append((key, ids))
-            elif not link.drop(ids):  # they had gone before
-                if key in link.asked and link.asked[key].ids == ids:
+                continue
+            skip = link.asked.get(key)
+            answers = all(e.answer for e in link.events if e.id in ids) and not ids & link.by_rule
+            if not link.drop(ids):  # they had gone before
+                if skip and skip.ids == ids:
                     del link.asked[key]
+            elif answers:  # the peer has asked: to ask back would have no end
+                if skip and skip.ids == ids:
+                    skip.kept = skip.answer = True
             elif self.rules.broken != "skip_forgets":
                 self.emit(key, LAST, [peer], question=True)
         link.skips = waiting
@@ -595,16 +671,18 @@ class Node:
         pending = sorted(e for e in link.events if e.id not in flying)
         fresh = [e for e in pending if e.id not in link.held and e.id not in given_up]
         first = {e.key for e in fresh[:limit]}
-        due = sorted(
-            (link.held[e.id].until, e.id, e.key)
-            for e in pending
-            if e.id in link.held and link.held[e.id].until <= self.now and e.key not in {k for k, _ in link.skips}
-        )
+        given_up_keys = {k for k, _ in link.skips}
+        held = [(link.held[e.id], e) for e in pending if e.id in link.held and e.key not in given_up_keys]
+        # What follows its parent is as good as any that was never refused.
+        followers = [e.key for h, e in held if h.until is None and self._follows(link, h)]
+        if limit < 4 and fresh:
+            followers = []
+        due = sorted((h.until, e.id, e.key) for h, e in held if h.until is not None and h.until <= self.now)
         if self.rules.broken == "no_retry":
             due = []
-        share = max(1, limit // 4) if limit >= 4 or not fresh else 0
-        keys = first | {key for *_, key in due[:share]}
-        return keys, len(fresh) <= limit, len(due) > share
+        share = max(1, limit // 4) if limit >= 4 or not (fresh or followers) else 0
+        keys = first | set(followers[:limit]) | {key for *_, key in due[:share]}
+        return keys, len(fresh) <= limit, len(due) > share or len(followers) > limit
 
     def _coalesce(self, link: Link, limit: int) -> None:
         """Of changes of a record that no batch has held, the newest is enough, where these are half of the oldest."""
@@ -630,15 +708,19 @@ class Node:
         batch = None
         if link.ready and sum(b.in_flight for b in link.batches.values()) < self.rules.window:
             self._perform_skips(link, peer)
+            self._look_for_parents(link)
             limit = max(1, limit) * (link.growth if self.rules.broken != "no_companions" else 1)
-            if self.rules.coalesce:
-                self._coalesce(link, limit)
-            keys, whole, cut = self._chosen(link, limit)
-            if self.rules.foreign and (cut or not whole) and self.rules.broken != "no_companions":
-                # A row travels with its pending parent.
-                rows = {e.key for e in link.events if not e.question} & keys.intersection(CHILDREN)
-                parents = {parent_of(self.rows.get(key)) for key in rows}
-                keys |= {e.key for e in link.events if e.key in parents}
+            looked = limit
+            while True:
+                if self.rules.coalesce:
+                    self._coalesce(link, looked)
+                keys, whole = self._records(link, looked)
+                if any([self._left_waiting(link, key) for key in self._rows_of(link, keys)]):
+                    looked = max(limit, min(looked * 2, 2000))  # what is left waiting makes room for others
+                elif looked > limit:
+                    looked = limit
+                else:
+                    break
             if keys:
                 batch = self._batch(link, keys, whole)
         return Envelope(
@@ -654,6 +736,38 @@ class Node:
             link.acked,
         )
 
+    def _records(self, link: Link, limit: int) -> tuple[set[str], bool]:
+        """Keys of the next batch, with their companions, and whether they are all that is free to go."""
+        keys, whole, cut = self._chosen(link, limit)
+        if self.rules.foreign and (cut or not whole or link.missing) and self.rules.broken != "no_companions":
+            # A row travels with its pending parent, unless that is to wait.
+            parents = {parent_of(self.rows.get(key)) for key in self._rows_of(link, keys)}
+            keys |= {e.key for e in link.events if e.key in parents and self._may_go(link, e.key)}
+        return keys, whole
+
+    def _rows_of(self, link: Link, keys: set[str]) -> set[str]:
+        """Those of the keys that are rows with a parent, and are sent."""
+        return {e.key for e in link.events if not e.question} & keys.intersection(CHILDREN)
+
+    def _left_waiting(self, link: Link, key: str) -> bool:
+        """Whether the record is left out and waits, since its parent is known to be missing there and stays here."""
+        parent = parent_of(self.rows.get(key)) or ""
+        holds = [link.held.get(e.id, NO_HOLD) for e in link.events if e.key == key]
+        if (
+            not self.rules.foreign
+            or parent not in link.missing
+            or link.missing[parent].came
+            or self._may_go(link, parent)
+            or any(h.parent and h.until is not None and h.until <= self.now for h in holds)
+        ):
+            return False
+        for event in link.events:
+            if event.key == key:
+                held = link.held.setdefault(event.id, Held(0, None, "", self.now))
+                held.reason, held.parent = "parent missing", parent
+                self._wait(link, held)
+        return True
+
     def _batch(self, link: Link, keys: set[str], whole: bool) -> Batch:
         flying = link.flying() if self.rules.broken == "partial_keys" else set()
         rows = {
@@ -663,12 +777,13 @@ class Node:
         link.top += 1
         link.built = max(link.built, link.top)
         batch = Batch(link.top, next(TAGS), rows)
-        link.batches[batch.tag] = Built(link.top, {e.id for _, events in rows.values() for e in events}, whole)
+        link.batches[batch.tag] = Built(link.top, {e.id for _, events in rows.values() for e in events}, whole, self.now)
         return batch
 
 
 NO_HOLD = Held(0, 0, "")
-LACKING = {"parent missing", "parent deleted", "child kept", "child left"}
+LACKS_PARENT = {"parent missing", "parent deleted"}
+LACKING = {*LACKS_PARENT, "child kept", "child left"}
 UNCOUNTED = {"locked", "wait"}
 LONG_FOR_A_MERGE = 10  # seconds
 GIVEN_UP_BY = {"parent deleted": "drop", "child kept": "revive"}

@@ -114,6 +114,13 @@ MUTANTS = {
     "applied rows are captured": Mutant(
         (("_mark_applying", "array_agg(k)", "'{}'::text[]"), ("_mark_applying", "if p_sections is null then", "if false then"))
     ),
+    "rows of the peer set off the users' triggers": Mutant((("is_applying", "return found;", "return false;"),)),
+    "a setting silences the users' triggers": Mutant((("is_applying", "return found;", "return true;"),)),
+    "triggers are not guarded": Mutant(
+        (("_guards_sql", "p_entity.trigger_rule = 'guard' and", "false and"),),
+        budget=None,
+        why="tables are attached before: test_an_order_takes_from_the_stock_once_and_is_logged_once",
+    ),
     "the search for events begins behind open transactions": Mutant(
         (("_move_first", "p_link.horizon_xid <= pg_snapshot_xmin(pg_current_snapshot())", "p_link.horizon_xid is not null"),),
         budget=None,
@@ -147,10 +154,48 @@ MUTANTS = {
         " test_a_row_that_stays_as_it_is_here_is_decided_although_its_other_version_is_an_orphan",
     ),
     "what a foreign key held waits although its parent came": Mutant(
+        (("_parents_came", "set came = true", "set came = false"),), "Orphans"
+    ),
+    "a delete that a foreign key held waits although the row there left": Mutant(
         (("_retry_related", "where w.sqlstate = '23503' and", "where false and"),), "Orphans"
     ),
     "rows travel without their parents": Mutant(
-        (("_read_batch", "exit when o_whole and not v_cut or v_alone is not null;", "exit;"),), "Orphans"
+        (("_read_batch", "exit when o_whole and not v_cut and not v_missing or v_alone is not null;", "exit;"),), "Orphans"
+    ),
+    "a parent that is held travels with every child": Mutant(
+        (
+            (
+                "_read_batch",
+                "from rowferry._going(v_parent_ids, v_parent_records) g",
+                "from unnest(v_parent_ids, v_parent_records) g (entity_id, record_id)"
+                " join rowferry.events e on e.entity_id = g.entity_id and e.record_id = g.record_id",
+            ),
+        ),
+        "Orphans",
+    ),
+    "a row is tried although its parent is known to be missing": Mutant(
+        (("_read_batch", "if v_missing and v_section.keys is not null then", "if false then"),), "Orphans"
+    ),
+    "nobody looks whether a parent was made by hand": Mutant(
+        (
+            (
+                "_look_for_parents",
+                "update rowferry.held_events h set not_before = v_now",
+                "update rowferry.held_events h set not_before = null",
+            ),
+        ),
+        "Orphans",
+    ),
+    "rows that need each other travel one by one": Mutant(
+        (
+            (
+                "_read_batch",
+                "having bool_or(u.above_entity_id = u.entity_id",
+                "having false and bool_or(u.above_entity_id = u.entity_id",
+            ),
+        ),
+        budget=None,
+        why="no circles in the histories: test_a_circle_that_was_held_goes_once_it_may_however_many_hang_on_it",
     ),
     "rows are written after deletes": Mutant(
         (("_write_sections", "case when p_deletes_first then", "case when true then"),),

@@ -49,7 +49,7 @@ MUTATIONS = {
     "held": ("no_retry",),
     "skip": ("skip_forgets", "skip_deletes"),
     "fk": ("consequence_now", "no_capture"),
-    "orphans": ("skip_forgets", "never_gives_up", "asks_for_ever", "any_parent"),
+    "orphans": ("skip_forgets", "never_gives_up", "asks_for_ever", "any_parent", "waits_for_ever"),
     "restore": ("no_memory_check",),
     "resync": ("settled_at_once",),
     "clone": ("no_memory_check", "no_tags"),
@@ -66,7 +66,7 @@ RARE = {
     "restore": ("no_tags",),
 }
 CHILD = CHILDREN[0]  # one is enough here
-HARMLESS = {"couriers": ("coalesce_oldest",), "star": ("forward_now",), "fixed": ("blind",)}
+HARMLESS = {"couriers": ("coalesce_oldest",), "star": ("forward_now",), "fixed": ("blind",), "orphans": ("never_looks",)}
 
 
 @dataclass
@@ -319,9 +319,10 @@ class History:
         return wrong
 
     def on_purpose(self, node: Node, key: str) -> bool:
-        """Whether a skip keeps this row here, which no other node has."""
-        kept = any(key in link.asked and link.asked[key].kept for link in node.links.values())
-        return kept and node.live(key) and not any(n.live(key) for n in self.nodes.values() if n is not node)
+        """Whether a skip keeps this row here, which no other node has, or gave the answer up that another one asked for."""
+        skips = [link.asked[key] for link in node.links.values() if key in link.asked]
+        alone = node.live(key) and not any(n.live(key) for n in self.nodes.values() if n is not node)
+        return any(skip.answer or (skip.kept and alone) for skip in skips)
 
     def apart(self, wrong: str) -> bool:
         """Whether this is what the rule hold leaves: children of a parent that the other node deleted, held with their kin."""

@@ -31,6 +31,7 @@ TABLES = """
       return null;
     end $$;
     create trigger note_effect after insert or update or delete on ledger for each row execute function note_effect();
+    alter table ledger enable always trigger note_effect;
     select rowferry.attach('entries');
     select rowferry.attach('ledger');
     select rowferry.attach('accounts')"""

@@ -100,7 +100,7 @@ def _copy(source: Path, target: Path) -> None:
 
 @contextmanager
 def _another(server: Server) -> Iterator[Server]:
-    home = Path(tempfile.mkdtemp(prefix="rowferry-copy-", dir="/tmp"))
+    home = Path(tempfile.mkdtemp(prefix="rowferry-copy-", dir=server.socket_dir.parent))
     if server._account:
         shutil.chown(home, server._account.pw_uid, server._account.pw_gid)
     new = Server(home, server.bin_dir, server._account, server._settings)

@@ -1,5 +1,5 @@
 -- The function that says which rows of an entity would be altered by this node's types, as DDL: of the columns at p_positions, whose type there is p_sent (null: no type
--- of pg_catalog), each value becomes one of the type that the functions were made for, then one of the column's present type, and is printed; read by the sender's type that must
+-- of pg_catalog), each value becomes one of the column's type, and is printed; read by the sender's type that must
 -- print as what was sent. Numbers and padded texts must be equal, since their scale and padding are each node's own. Without p_back only the way here is tried, which may fail.
 create or replace function rowferry._altered_sql(
   p_entity rowferry.entities

@@ -17,6 +17,8 @@ begin
       from unnest(int8multirange(int8range(p_first_id, 9223372036854775807)) - p_left) g
       cross join lateral (select from rowferry.events e where e.id >= lower(g) and e.id < upper(g) order by e.id limit 1) e
     ) or exists (select from rowferry.held_events)
+    or exists (select from rowferry.missing_parents)
+    or exists (select from rowferry.moves)
     or exists (select from rowferry.skips s where s.done_at is null)
     or exists (select from rowferry.backfills b where b.finished_at is null)
     or exists (select from rowferry.comparisons c where c.state in ('queued', 'walking', 'resolving'));

@@ -92,7 +92,7 @@ begin
     if v_state is null then
       o_conflicts := v_attempt.o_conflicts;
       v_left := v_left || v_attempt.o_busy;
-      o_applied := o_applied + rowferry._record_count(v_sections) - jsonb_array_length(v_attempt.o_busy);
+      o_applied := o_applied + rowferry._record_count(v_sections) - rowferry._left_count(v_attempt.o_busy);
       exit;
     elsif v_state = '55P03' and not v_locked then
       v_locked := true;
@@ -113,9 +113,9 @@ begin
     end if;
   end loop;
   -- What is not written here may not be acknowledged.
-  if o_applied + jsonb_array_length(v_left) <> o_records then
+  if o_applied + rowferry._left_count(v_left) <> o_records then
     raise exception using errcode = 'XX000', message = 'a record of the batch was neither applied nor left',
-      detail = format('%s applied, %s left, %s in the batch.', o_applied, jsonb_array_length(v_left), o_records),
+      detail = format('%s applied, %s left, %s in the batch.', o_applied, rowferry._left_count(v_left), o_records),
       hint = 'Nothing was applied. This is a defect of rowferry: please report it with the version that select rowferry.version() shows.';
   end if;
 
@@ -128,11 +128,17 @@ begin
       o_taken := o_taken - coalesce((
         select range_agg(int8range(e.id, e.id, '[]'))
         from unnest(v_section.event_keys, v_section.event_ids) e (record_id, id)
-        where e.record_id in (select l ->> 'record_id' from jsonb_array_elements(v_left) l where l ->> 'entity' = v_section.entity)), '{}');
+        where (e.record_id in (
+          select coalesce(r.record_id, l ->> 'record_id')
+          from jsonb_array_elements(v_left) l
+          left join lateral unnest((l ->> 'records')::text[]) r (record_id) on true
+          where l ->> 'entity' = v_section.entity)) is true), '{}');
     end loop;
   end if;
-  o_refused := (select count(*) from jsonb_array_elements(v_left) l where l ? 'sqlstate' or l ? 'apart');
-  o_untried := (select count(*) from jsonb_array_elements(v_left) l where l ? 'untried');
+  select rowferry._left_count(coalesce(jsonb_agg(l) filter (where l ?| array['apart', 'sqlstate']), '[]')),
+    rowferry._left_count(coalesce(jsonb_agg(l) filter (where l ? 'untried'), '[]'))
+  into o_refused, o_untried
+  from jsonb_array_elements(v_left) l;
 end
 $$;
 comment on function rowferry._apply_batch(text, int8multirange, rowferry._section[], int8multirange) is 'Applies a batch of the peer, all of it that this node accepts.';

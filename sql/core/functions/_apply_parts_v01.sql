@@ -29,6 +29,8 @@ declare
   c_tries constant integer := 56;  -- a backend keeps 64 subtransactions at hand; the call itself and whole batches draw some too
   c_few constant integer := 128;
   c_cut constant integer := 8;
+  -- What a row lacks, or runs into, may be among the conflicts that are left for the next call.
+  c_undecided constant jsonb := '[{"undecided": true}]';
   v_deadline timestamptz := statement_timestamp() + coalesce(nullif(current_setting('statement_timeout')::interval, '0'), '1 s') * 0.7;
   v_tries integer := 0;
   v_whole rowferry._section[] := '{}';
@@ -109,7 +111,13 @@ begin
             v_missing := null;
         end;
       end if;
-      if v_missing is not null then
+      if v_missing is not null and o_left @> c_undecided then
+        o_left := o_left || rowferry._left_entries(rowferry._section_part(v_section, v_missing, true), '{"untried": true}');
+        if cardinality(v_missing) < cardinality(v_keys) then
+          v_whole := rowferry._section_part(v_section, v_missing, false) || v_whole;
+        end if;
+        continue;
+      elsif v_missing is not null then
         -- Whether a row is given up, or need not be written because this node's own stays, is decided one by one.
         select case when e.orphan_rule = 'drop' then v_missing else coalesce(rowferry._own_events(e.id, v_missing, p_heard, '{}'), '{}') end
         into v_single
@@ -123,8 +131,11 @@ begin
           v_aside := v_aside || rowferry._section_part(v_section, array(select k from unnest(v_missing) k where k <> all (v_single)), true);
           v_reasons := v_reasons || (
             select jsonb_agg(jsonb_build_object('entity', v_section.entity, 'record_id', m.record_id)
-              || rowferry._refusal('23503', format('violates foreign key constraint "%s", its parent is missing', m.name), null, null))
+              || rowferry._refusal('23503', format('violates foreign key constraint "%s", its parent is missing', m.name), null, null)
+              || case when p.record_id is null then '{}' else jsonb_build_object('parent', jsonb_build_object('entity', n.name, 'record_id', p.record_id)) end)
             from unnest(v_missing, v_constraints) m (record_id, name)
+            left join rowferry._parents(v_section) p on p.child_id = m.record_id and p.constraint_name = m.name
+            left join rowferry.entities n on n.id = p.entity_id
             where m.record_id <> all (v_single));
         end if;
         if cardinality(v_missing) < cardinality(v_keys) then
@@ -143,7 +154,7 @@ begin
       if v_attempt.o_error is null then
         o_conflicts := o_conflicts || v_attempt.o_conflicts;
         o_left := o_left || v_attempt.o_busy;
-        o_applied := o_applied + rowferry._record_count(v_aside) - jsonb_array_length(v_attempt.o_busy);
+        o_applied := o_applied + rowferry._record_count(v_aside) - rowferry._left_count(v_attempt.o_busy);
         v_aside := '{}';
         exit;
       end if;
@@ -159,7 +170,7 @@ begin
     if v_attempt.o_error is null then
       o_conflicts := o_conflicts || v_attempt.o_conflicts;
       o_left := o_left || v_attempt.o_busy;
-      o_applied := o_applied + rowferry._record_count(array[v_section]) - jsonb_array_length(v_attempt.o_busy);
+      o_applied := o_applied + rowferry._record_count(array[v_section]) - rowferry._left_count(v_attempt.o_busy);
       v_good := null;
       continue;
     end if;
@@ -197,9 +208,13 @@ begin
     if v_state = '55P03' then
       o_left := o_left || rowferry._left_entries(v_one);
       continue;
+    elsif v_state in ('23503', '23505', '23P01') and o_left @> c_undecided then
+      o_left := o_left || rowferry._left_entries(v_one, '{"untried": true}');
+      continue;
     end if;
     v_refusal := rowferry._refusal(v_state, v_attempt.o_error ->> 'message', v_attempt.o_error ->> 'detail', v_attempt.o_error ->> 'hint');
     if v_state = '23503' then
+      v_refusal := v_refusal || rowferry._missing_parent(v_one, v_attempt.o_error);
       begin
         v_orphan := rowferry._orphan(p_peer, v_one, p_heard, v_attempt.o_error ->> 'schema', v_attempt.o_error ->> 'table');
       exception
@@ -225,7 +240,7 @@ begin
           continue;
         end if;
         o_left := o_left || v_attempt.o_busy;
-        o_applied := o_applied + 1 - jsonb_array_length(v_attempt.o_busy);
+        o_applied := o_applied + 1 - rowferry._left_count(v_attempt.o_busy);
         if v_attempt.o_busy = '[]' then
           o_conflicts := o_conflicts || v_orphan.o_conflict || v_attempt.o_conflicts;
           insert into rowferry.events (changed_at, entity_id, event_type, record_id)
@@ -255,7 +270,7 @@ begin
       if v_attempt.o_error is null then
         o_conflicts := o_conflicts || v_attempt.o_conflicts;
         o_left := o_left || v_attempt.o_busy;
-        o_applied := o_applied + rowferry._record_count(v_pieces[:1]) - jsonb_array_length(v_attempt.o_busy);
+        o_applied := o_applied + rowferry._record_count(v_pieces[:1]) - rowferry._left_count(v_attempt.o_busy);
         v_pieces := v_pieces[2:];
       end if;
     end if;

@@ -232,6 +232,9 @@ returns text[]
 begin
 %7$s  select array_agg(l.record_id) into v_locked
   from (select %3$s from %4$s t join %5$s on %6$s for no key update of t skip locked) l (record_id);
+  if cardinality(v_locked) operator(pg_catalog.=) cardinality($1) then
+    return null;
+  end if;
   return (
     select array_agg(p.record_id)
     from (select %3$s from %4$s t join %5$s on %6$s) p (record_id)

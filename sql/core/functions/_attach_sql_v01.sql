@@ -13,34 +13,10 @@ declare
   v_owner text := quote_ident(pg_get_userbyid(v_owner_id));
   v_lend boolean := not has_schema_privilege(v_owner_id, 'rowferry', 'create');
 begin
-  return next format('select setval(''rowferry.entity_ids'', %s)', p_entity.id);
-  -- One line a column, in the order of the table.
+  return next format('select setval(''rowferry.entity_ids'', %s)', p_entity.version);
   return next (
-    select format(E'insert into rowferry.entities (%s)\nvalues (%s)', string_agg(c.name, ', ' order by c.ord), string_agg(quote_nullable(c.value), ', ' order by c.ord))
-    from (values
-      (1, 'id', p_entity.id::text),
-      (2, 'name', p_entity.name),
-      (3, 'peer', p_entity.peer),
-      (4, 'relation', p_entity.relation::text),
-      (5, 'relation_name', p_entity.relation_name),
-      (6, 'relation_oid', p_entity.relation_oid::text),
-      (7, 'key_columns', p_entity.key_columns::text),
-      (8, 'key_types', p_entity.key_types::text),
-      (9, 'columns', p_entity.columns::text),
-      (10, 'local_columns', p_entity.local_columns::text),
-      (11, 'column_types', p_entity.column_types::text),
-      (12, 'conflict_rule', p_entity.conflict_rule),
-      (13, 'orphan_rule', p_entity.orphan_rule),
-      (14, 'truncate_rule', p_entity.truncate_rule),
-      (15, 'direction', p_entity.direction),
-      (16, 'filter', p_entity.filter),
-      (17, 'filter_columns', p_entity.filter_columns::text),
-      (18, 'filter_types', p_entity.filter_types::text),
-      (19, 'filter_left', p_entity.filter_left),
-      (20, 'outbound', p_entity.outbound),
-      (21, 'inbound', p_entity.inbound),
-      (22, 'on_apply', p_entity.on_apply)
-    ) c (ord, name, value));
+    select format(E'insert into rowferry.entities (%s)\nvalues (%s)', string_agg(v.name, ', ' order by v.place), string_agg(quote_nullable(v.value), ', ' order by v.place))
+    from rowferry._entity_values(p_entity) v);
   if p_entity.direction <> 'receive' then
     return next rowferry._capture_sql(p_entity);
     return next format('alter function rowferry.%I() owner to rowferry_owner', rowferry._object_name('capture_', p_entity.name));
@@ -58,6 +34,7 @@ begin
   return next rowferry._lacking_sql(p_entity);
   return query select rowferry._breaker_sql(p_entity);
   return next rowferry._sequences_sql(p_entity);
+  return query select rowferry._followers_sql(p_entity);
   return query select rowferry._merge_sql(p_entity);
   return query select rowferry._rights_sql(p_entity);
   if v_lend then

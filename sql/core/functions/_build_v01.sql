@@ -34,14 +34,20 @@ declare
   v_coalesced boolean := false;
   v_hot boolean;
   v_removed integer;
+  v_waiting integer;
   v_limit integer;
+  v_looked integer;  -- events read at once: more than v_limit where most of them are left waiting
   v_header jsonb;
   v_tag uuid;
   v_began timestamptz := clock_timestamp();
   v_scale numeric;
   v_compare jsonb;  -- null: comparisons have not had their say
-  -- What the peer's check() needs to know goes along at the opening, and later with what travels anyway.
-  v_facts_due boolean := coalesce(p_link.facts_sent_at < rowferry._now() - interval '5 min', true);
+  v_entities text;  -- what attach(), detach() and set_rules() have left
+  v_waits boolean := false;
+  v_moving boolean;
+  v_told record;
+  -- Where applying took half of the call's time, building is left to the next one.
+  v_late boolean := p_applied and clock_timestamp() > statement_timestamp() + nullif(current_setting('statement_timeout')::interval, '0') / 2;
 begin
   o_link := p_link;
   o_sent := 0;
@@ -56,7 +62,8 @@ begin
     'target_ms', (extract(epoch from current_setting('deadlock_timeout')::interval) * 250)::integer,
     'hush', p_applied and v_alone);
   -- The peer tries these again once they are not named any more; until it knows, this call has news.
-  o_link.told_paused := array(select n.name from rowferry.entities n where n.peer = p_link.peer and n.paused_at is not null order by n.id);
+  select coalesce(array_agg(n.name order by n.id) filter (where n.paused_at is not null), '{}'), concat(count(*), ' ', max(n.version)) into o_link.told_paused, v_entities
+  from rowferry.entities n where n.peer = p_link.peer;
   if o_link.told_paused <> '{}' then
     v_header := v_header || jsonb_build_object('paused', o_link.told_paused);
   end if;
@@ -70,18 +77,45 @@ begin
       v_header := v_header || jsonb_build_object('settled', o_link.told_settled);
     end if;
   end if;
-  if p_link.ready and not p_hushed and rowferry._anything_waits(p_link.first_id, p_left)
+  if p_link.ready and not p_hushed and v_late is not true and rowferry._anything_waits(p_link.first_id, p_left)
     and (select count(*) from rowferry.built_batches b where b.peer = p_link.peer and b.in_flight) < 2 then
+    v_waits := true;
     perform rowferry._perform_skips(p_link.peer);
     v_limit := greatest(1, least(least(p_limit, p_link.batch_limit)::bigint * p_link.growth, 100000));
+    v_looked := v_limit;
     v_most_events := 1000 + 4 * v_limit;
+    perform rowferry._look_for_parents(p_link.peer);
     perform rowferry._queue_backfill(p_link.peer, v_limit);
+    v_moving := rowferry._queue_followers(p_link.peer, v_limit);
+    v_began := clock_timestamp();
     -- A statement of its own: its snapshot holds what was queued just now, and is the one for events and rows alike.
     begin
       loop
+        if v_moving then
+          -- The next call goes on.
+          select 0 as o_events, '[]'::jsonb as o_unreadable, '[]'::jsonb as o_large into v_batch;
+          o_removed := o_removed + 1;
+          exit;
+        end if;
         select * into v_batch
-        from rowferry._read_batch(p_link.peer, v_limit, not p_applied, p_link.first_id, p_left, v_coalesced, v_most_events);
+        from rowferry._read_batch(p_link.peer, v_looked, not p_applied, p_link.first_id, p_left, v_coalesced, v_most_events);
         if not v_batch.o_repeated and v_batch.o_hot_records is null then
+          v_waiting := case when v_batch.o_waiting = '[]' then 0 else rowferry._hold_waiting(v_batch.o_waiting) end;
+          if v_waiting > 0 then
+            o_removed := o_removed + v_waiting;
+            -- They make room for others; a batch that is read with more of them is none to send.
+            if clock_timestamp() - v_began < c_time then
+              v_coalesced := false;
+              v_looked := greatest(v_limit, least(v_looked * 2, 2000));
+              v_most_events := 1000 + 4 * v_looked;
+              perform rowferry._queue_backfill(p_link.peer, v_looked);
+              continue;
+            end if;
+            v_batch.o_events := case when v_looked = v_limit then v_batch.o_events else 0 end;
+          elsif v_looked > v_limit then
+            v_looked := v_limit;
+            continue;
+          end if;
           if v_batch.o_deletes <> '[]' and rowferry._trip_breakers(p_link.peer, p_link.first_id, v_batch.o_deletes) then
             -- The next call builds what is not to wait.
             v_batch.o_events := 0;
@@ -90,7 +124,7 @@ begin
           exit;
         elsif v_batch.o_repeated then
           v_coalesced := true;
-          select c.o_removed, c.o_hot into v_removed, v_hot from rowferry._coalesce(p_link.peer, v_limit, p_link.first_id, p_left) c;
+          select c.o_removed, c.o_hot into v_removed, v_hot from rowferry._coalesce(p_link.peer, v_looked, p_link.first_id, p_left) c;
         else
           v_removed := rowferry._coalesce_records(p_link.peer, v_batch.o_hot_entity, v_batch.o_hot_records, v_most_events);
           v_hot := v_removed > 0 and clock_timestamp() - v_began > c_time;
@@ -105,9 +139,8 @@ begin
       v_compare := rowferry._compare(p_link, p_compare);
       if v_batch.o_events > 0 then
         v_tag := gen_random_uuid();
-        if v_facts_due or p_link.facts_to is not null then
-          v_header := v_header || jsonb_build_object('facts', rowferry._facts(p_link.peer, coalesce(p_link.facts_to, ''), '0.1 s'));
-        end if;
+        select t.* into v_told from rowferry._tell_facts(o_link, v_entities, true, true, true) t;
+        v_header := v_header || jsonb_strip_nulls(jsonb_build_object('facts', v_told.o_facts));
         o_envelope := rowferry._encode(v_header || v_compare || jsonb_build_object('number', p_link.top + 1, 'tag', v_tag, 'ids', v_batch.o_ids::text,
           'top', p_link.top + 1, 'built', greatest(p_link.built, p_link.top + 1)), v_batch.o_sections);
       end if;
@@ -115,7 +148,7 @@ begin
       o_removed := o_removed + jsonb_array_length(v_batch.o_large);
     exception
       when query_canceled then
-        if not rowferry._hold_slow(p_link.peer, v_limit, not p_applied) then
+        if not rowferry._hold_slow(p_link.peer, v_looked, not p_applied) then
           raise;
         end if;
         o_removed := 0;
@@ -123,6 +156,7 @@ begin
         v_compare := '{}';
     end;
     if v_batch.o_events > 0 then
+      o_link := v_told.o_link;
       o_sent := v_batch.o_events;
       o_link.top := p_link.top + 1;
       o_link.built := greatest(p_link.built, o_link.top);
@@ -133,14 +167,10 @@ begin
   v_compare := coalesce(v_compare, case when p_hushed then '{}' else rowferry._compare(p_link, p_compare) end);
   o_compared := v_compare <> '{}';
   if o_sent = 0 then
-    if not p_link.ready or v_facts_due and p_applied or p_link.facts_to is not null then
-      v_header := v_header || jsonb_build_object('facts', rowferry._facts(p_link.peer, coalesce(p_link.facts_to, ''), '0.1 s'));
-    end if;
+    select t.* into v_told from rowferry._tell_facts(o_link, v_entities, false, p_applied, v_waits) t;
+    o_link := v_told.o_link;
+    v_header := (v_header - 'facts') || jsonb_strip_nulls(jsonb_build_object('facts', v_told.o_facts));
     o_envelope := rowferry._encode(v_header || v_compare || jsonb_build_object('top', o_link.top, 'built', o_link.built), '{}');
-  end if;
-  if jsonb_typeof(v_header -> 'facts') = 'object' then
-    o_link.facts_to := v_header #>> '{facts,last}';
-    o_link.facts_sent_at := case when o_link.facts_to is null and v_facts_due then rowferry._now() else o_link.facts_sent_at end;
   end if;
   -- Building may take no longer than applying.
   v_scale := (v_header ->> 'target_ms')::numeric / greatest(extract(epoch from clock_timestamp() - v_began) * 1000, 1);

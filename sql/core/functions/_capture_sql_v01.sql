@@ -3,6 +3,9 @@
 -- the table's owner: it calls output functions and compares bytes and text, so that no cast, operator or function of others runs.
 -- It is part of every statement of the users: no look at the catalog, which static SQL makes needless, and no SET, hence each name qualified.
 -- A filter sees its columns in the types that it was proved with. It is not so spelled, and is looked at in old and new rows: one that enters it or leaves it comes or goes.
+-- Where a column was dropped or renamed since, users' statements go on: its name, not qualified, is then found in the query around (missing), as the row as a whole, so that any change of the row
+-- counts. It costs nothing while the column is there; the entity is held meanwhile. A row trigger sees fields of a record, where this is no way: there, and with the columns of the key and of the
+-- filter, writes fail until attach() is called again.
 create or replace function rowferry._capture_sql(
   p_entity rowferry.entities
 )
@@ -14,17 +17,22 @@ as $function$
 declare
   v_partitioned boolean := (select relkind = 'p' from pg_class where oid = p_entity.relation);
   -- What fails once the table was altered shows this in the error's QUERY or CONTEXT.
-  v_way_out constant text := format('/* %s was altered? Change it back, or select rowferry.detach(%s); and attach the table again. */',
-    replace(replace(p_entity.name, '*/', '* /'), '/*', '/ *'), replace(replace(quote_literal(p_entity.name), '*/', '* /'), '/*', '/ *'));
-  v_new constant text := rowferry._record_id_sql(p_entity, case when v_partitioned then 'new' else 'n' end, true) || ' collate pg_catalog."C"';
-  v_old constant text := rowferry._record_id_sql(p_entity, case when v_partitioned then 'old' else 'o' end, true) || ' collate pg_catalog."C"';
+  v_way_out constant text := format('/* %s */', replace(replace(
+    format('%s was altered? Change it back, or select rowferry.attach(%L, %1$L);', p_entity.name, p_entity.relation), '*/', '* /'), '/*', '/ *'));
+  v_new constant text := rowferry._record_id_sql(p_entity, case when v_partitioned then 'new' else 'r' end, true) || ' collate pg_catalog."C"';
+  v_old constant text := rowferry._record_id_sql(p_entity, case when v_partitioned then 'old' else 'r' end, true) || ' collate pg_catalog."C"';
   v_image text;
+  v_rows text;
   v_settings text;
   v_body text;
+  v_changed constant text := case when p_entity.within is null then '''u''' else $c$case when n.place operator(pg_catalog.*<>) o.place then 'w'::pg_catalog."char" else 'u' end$c$ end;
   v_new_rows constant text := rowferry._filtered_sql(p_entity, 'new_rows', true);
   v_old_rows constant text := rowferry._filtered_sql(p_entity, 'old_rows', true);
   v_new_within constant text := rowferry._filter_sql(p_entity, 'new', true);
   v_old_within constant text := rowferry._filter_sql(p_entity, 'old', true);
+  -- What follows a row of this table is looked at once it enters or leaves the filter, and what follows a parent once it has another one.
+  v_crosses constant boolean := p_entity.filter is not null and rowferry._is_followed(p_entity);
+  v_place constant text := (select string_agg('%1$s.' || replace(quote_ident(c), '%', '%%'), ', ') from unnest(p_entity.within_columns) c);
 begin
   select string_agg(distinct s.clause, '' order by s.clause) into v_settings
   from rowferry._entity_columns(p_entity) c
@@ -42,10 +50,23 @@ begin
       where strpos(lower(p_entity.filter), s.word) > 0));
   end if;
 
-  select string_agg('%1$s.' || replace(quote_ident(c), '%', '%%'), ', ') into v_image from unnest(rowferry._captured_columns(p_entity)) c;
+  if v_partitioned then
+    select string_agg('%1$s.' || replace(quote_ident(c), '%', '%%'), ', ') into v_image from unnest(rowferry._captured_columns(p_entity)) c;
+  else
+    select format($f$(
+        select %%s, i.image%s
+        from %%s r
+        cross join lateral (select %s) missing
+        cross join lateral (select row(%s)::pg_catalog.record from (select r.*) c) i (image)) %%s (record_id, image%s)$f$,
+      ', row(' || replace(v_place, '%1$s', 'r') || ')::pg_catalog.record', string_agg('row(r.*) as ' || replace(quote_ident(c), '%', '%%'), ', '), string_agg(replace(quote_ident(c), '%', '%%'), ', '), case when v_place is not null then ', place' end)
+    into v_rows
+    from unnest(rowferry._captured_columns(p_entity)) c;
+  end if;
 
   if v_partitioned then
+    -- A session that has called it goes by the types that it met first, until the function is made again: so they are in it.
     v_body := format($f$
+  -- %13$s
   if tg_op operator(pg_catalog.=) 'INSERT' then
     insert %6$s
     into rowferry.events (changed_at, entity_id, hops, event_type, record_id)
@@ -75,10 +96,15 @@ begin
   end if;
 $f$, v_new, v_old, p_entity.id, format(v_image, 'new'), format(v_image, 'old'), v_way_out, v_new_within || ' and ', v_old_within || ' and ',
       -- A row that enters or leaves the filter is one that comes or goes.
-      case when p_entity.filter is not null then 'when not c.is_within then ''d'' when not c.was_within then ''i'' ' end,
+      concat(case when v_crosses then 'when c.is_within <> c.was_within then ''w'' '
+          when p_entity.filter is not null then 'when not c.is_within then ''d'' when not c.was_within then ''i'' ' end,
+        format('when c.record_id operator(pg_catalog.=) c.old_id and row(' || v_place || ')::pg_catalog.record operator(pg_catalog.*<>) ', 'new')
+          || format('row(' || v_place || ')::pg_catalog.record then ''w'' ', 'old')),
       coalesce(', ' || v_new_within || ', ' || v_old_within || ') c (record_id, old_id, is_within, was_within)', ') c (record_id, old_id)'),
       case when p_entity.filter is not null then '(c.is_within or c.was_within and c.record_id operator(pg_catalog.=) c.old_id) and ' end,
-      case when p_entity.filter is not null then ' or c.is_within <> c.was_within' end);
+      case when p_entity.filter is not null then ' or c.is_within <> c.was_within' end,
+      translate((select string_agg(format('%I %s', a.attname, format_type(a.atttypid, a.atttypmod)), ', ' order by a.attnum) from pg_attribute a
+        where a.attrelid = p_entity.relation and a.attname = any (rowferry._captured_columns(p_entity))), E'\r\n$', '  '));
   else
     v_body := format($f$
   if tg_op operator(pg_catalog.=) 'INSERT' then
@@ -86,21 +112,20 @@ $f$, v_new, v_old, p_entity.id, format(v_image, 'new'), format(v_image, 'old'), 
 %2$s  else
 %3$s  end if;
 $f$,
-      rowferry._capture_part_sql(v_way_out, p_entity.id, $c$'i'$c$, 'c.record_id', format('(select %s from %s n) c (record_id)', v_new, v_new_rows)),
-      rowferry._capture_part_sql(v_way_out, p_entity.id, $c$'d'$c$, 'c.record_id', format('(select %s from %s o) c (record_id)', v_old, v_old_rows)),
+      rowferry._capture_part_sql(v_way_out, p_entity.id, $c$'i'$c$, 'c.record_id', format('(select %s from %s r) c (record_id)', v_new, v_new_rows)),
+      rowferry._capture_part_sql(v_way_out, p_entity.id, $c$'d'$c$, 'c.record_id', format('(select %s from %s r) c (record_id)', v_old, v_old_rows)),
       rowferry._capture_part_sql(v_way_out, p_entity.id,
-        $c$case when n.record_id is null then 'd'::pg_catalog."char" when o.record_id is null then 'i' else 'u' end$c$,
+        format($c$case when n.record_id is null then '%s'::pg_catalog."char" when o.record_id is null then '%s' else %s end$c$,
+          case when v_crosses then 'w' else 'd' end, case when v_crosses then 'w' else 'i' end, v_changed),
         'coalesce(n.record_id, o.record_id)',
-        format($f$(select %1$s, row(%2$s)::pg_catalog.record from %5$s n) n (record_id, image)
-      full join (select %3$s, row(%4$s)::pg_catalog.record from %6$s o) o (record_id, image)
-        on n.record_id operator(pg_catalog.=) o.record_id$f$, v_new, format(v_image, 'n'), v_old, format(v_image, 'o'), v_new_rows, v_old_rows),
+        format(E'%s\n      full join %s\n        on n.record_id operator(pg_catalog.=) o.record_id', format(v_rows, v_new, v_new_rows, 'n'), format(v_rows, v_old, v_old_rows, 'o')),
         'n.record_id is null or o.record_id is null or n.image operator(pg_catalog.*<>) o.image',
-        format($f$'u', %1$s
-      from %5$s n
-      cross join %6$s o
+        format($f$%s, n.record_id
+      from %s
+      cross join %s
       where not exists (select from new_rows offset 1)
-        and %1$s operator(pg_catalog.=) %3$s
-        and row(%2$s)::pg_catalog.record operator(pg_catalog.*<>) row(%4$s)::pg_catalog.record$f$, v_new, format(v_image, 'n'), v_old, format(v_image, 'o'), v_new_rows, v_old_rows)));
+        and n.record_id operator(pg_catalog.=) o.record_id
+        and n.image operator(pg_catalog.*<>) o.image$f$, v_changed, format(v_rows, v_new, v_new_rows, 'n'), format(v_rows, v_old, v_old_rows, 'o'))));
   end if;
 
   return format($f$create or replace function rowferry.%1$I()
@@ -108,7 +133,7 @@ returns trigger
 language plpgsql
 security definer%2$s
 as $rowferry$
-#variable_conflict %5$s
+#variable_conflict use_column
 declare
   v_hops smallint := 0;
   v_keys pg_catalog.text[];
@@ -132,7 +157,7 @@ begin
 end
 $rowferry$$f$,
     rowferry._object_name('capture_', p_entity.name), coalesce(v_settings, ''),
-    p_entity.id, btrim(v_body, E'\n'), case when p_entity.filter is null then 'use_variable' else 'use_column' end);
+    p_entity.id, btrim(v_body, E'\n'));
 end
 $function$;
 comment on function rowferry._capture_sql(rowferry.entities) is 'DDL of the function that an entity''s triggers call.';

@@ -38,11 +38,10 @@ as $$
   cross join lateral rowferry._handler_problem(e) h
   where e.peer = coalesce(p_peer, e.peer) and h.o_problem is not null and exists (select from pg_class c where c.oid = e.relation)
   union all
-  select 'error', e.relation::text, f.problem,
-    format('Change back what was altered; or attach it again, which proves the filter anew (%s); or select rowferry.detach(%L); and attach it with another filter.', rowferry._attach_call(e, e.relation), e.name)
+  select 'error', e.relation::text, f.o_problem, f.o_fix
   from rowferry.entities e
-  cross join lateral (select rowferry._filter_problem(e)) f (problem)
-  where e.peer = coalesce(p_peer, e.peer) and f.problem is not null and exists (select from pg_class c where c.oid = e.relation)
+  cross join lateral rowferry._filter_problem(e) f
+  where e.peer = coalesce(p_peer, e.peer) and f.o_problem is not null and exists (select from pg_class c where c.oid = e.relation)
 $$;
 comment on function rowferry._check_functions(text) is 'For check(): functions that are not what they should be.';
 revoke all on function rowferry._check_functions(text) from public;

@@ -1,4 +1,4 @@
--- What differs between this node and the peer, by what the peer said of itself last.
+-- What differs between this node and the peer, by what the peer said of itself last; each line says when that was.
 create or replace function rowferry._check_peer(
   p_peer text
 )
@@ -19,6 +19,7 @@ declare
   v_heard_at timestamptz;
   v_difference interval := (select l.clock_difference from rowferry.links l where l.peer = p_peer);
   v_mine jsonb := rowferry._facts(p_peer);
+  v_as_of text;
 begin
   select f.facts, f.heard_at into v_theirs, v_heard_at from rowferry.peer_facts f where f.peer = p_peer;
   if v_theirs is null then
@@ -26,6 +27,10 @@ begin
     return;
   elsif v_mine is null then
     return query select 'info', format('link %s', p_peer), 'somebody has a table locked, so the two nodes are not compared', 'select * from rowferry.check(); once more.';
+    return;
+  elsif v_mine ? 'unreadable' then
+    return query select 'warning', format('link %s', p_peer), format('what this node has to tell of its tables cannot be read, so the two nodes are not compared: %s', v_mine ->> 'unreadable'),
+      case v_mine ->> 'sqlstate' when '42501' then 'grant usage on schema .. to rowferry_owner;' else 'select * from rowferry.check(); once more: somebody may have altered a table just then.' end;
     return;
   elsif v_theirs ? 'last' then
     return query select 'info', format('link %s', p_peer), format('%s has not told of all its entities yet, so the two nodes are not compared', p_peer),
@@ -36,7 +41,10 @@ begin
       'It says it again with the next change that travels, and when the worker starts.';
   end if;
 
+  v_as_of := format('; %s said so at %s', p_peer, to_char(v_heard_at, 'YYYY-MM-DD HH24:MI:SS'));
+
   return query
+  select q.severity, q.object, q.problem || v_as_of, q.fix from (
   select 'error', format('server of %s', p_peer), w.problem, 'Update the server to its latest minor version, or use no MERGE on tables that are kept in sync.'
   from (values (rowferry._server_warning((v_theirs ->> 'server')::integer))) w (problem)
   where w.problem is not null
@@ -57,7 +65,8 @@ begin
   select 'warning', 'clock', format('the clock of %s is %s %s of this one: the rule newest prefers its changes wrongly', p_peer,
       date_trunc('milliseconds', greatest(v_difference, -v_difference)), case when v_difference > interval '0' then 'ahead' else 'behind' end),
     'Let both servers follow one time: timedatectl, chronyc tracking.'
-  where greatest(v_difference, -v_difference) > c_skew;
+  where greatest(v_difference, -v_difference) > c_skew
+  ) q (severity, object, problem, fix);
 
   return query
   with actions (event, code, spelled) as (
@@ -73,7 +82,7 @@ begin
     from entities e
     cross join lateral (
       select key, m.value, t.value from jsonb_each(e.mine -> 'columns') m full join jsonb_each(e.theirs -> 'columns') t using (key)) c (name, mine, theirs)
-    where e.mine is not null and e.theirs is not null
+    where e.mine is not null and e.theirs is not null and not e.mine ? 'apart' and not e.theirs ? 'apart'
   ), uniques as (
     -- A view's columns are not those of the table's constraints.
     select e.name as entity, e.relation, e.their_relation, u.side, u.value ->> 'name' as name,
@@ -99,8 +108,9 @@ begin
       select 'mine', m.key, m.value from jsonb_each_text(e.mine -> 'triggers') m union all select 'theirs', t.key, t.value from jsonb_each_text(e.theirs -> 'triggers') t) t (side, key, value)
     where e.mine is not null and e.theirs is not null
   )
-  select case when n.attached_at > v_heard_at then 'info' else 'error' end, e.relation, format('%s has not attached entity %s, as it said at %s: its changes wait', p_peer, e.name, to_char(v_heard_at, 'YYYY-MM-DD HH24:MI:SS')),
-    case when n.attached_at > v_heard_at then 'It was attached here since; look again in 5 minutes.' else format('On %s: select rowferry.attach(its table, %L);', p_peer, e.name) end
+  select q.severity, q.object, q.problem || v_as_of, q.fix from (
+  select case when n.attached_at > v_heard_at then 'info' else 'error' end, e.relation, format('%s has not attached entity %s: its changes wait', p_peer, e.name),
+    case when n.attached_at > v_heard_at then 'It was attached here since; look again once the worker has told it.' else format('On %s: select rowferry.attach(its table, %L);', p_peer, e.name) end
   from entities e
   join rowferry.entities n on n.name = e.name
   where e.theirs is null
@@ -109,6 +119,10 @@ begin
     format('select rowferry.attach(its table, %L);', e.name)
   from entities e
   where e.mine is null
+  union all
+  select 'error', e.relation, format('on %s %s', p_peer, e.theirs #>> '{apart,problem}'), format('On %s: %s', p_peer, e.theirs #>> '{apart,fix}')
+  from entities e
+  where e.mine is not null and e.theirs ? 'apart'
   union all
   select 'error', e.relation, format('the key of entity %s is %s here and %s on %s: its changes wait', e.name, e.mine ->> 'key', e.theirs ->> 'key', p_peer),
     'Attach it on both nodes with one key (p_key), its columns of one type.'
@@ -123,19 +137,25 @@ begin
   where m.value <> t.value
   union all
   select 'warning', e.relation, format('entity %s goes %s here and %s on %s', e.name, w.mine, w.theirs, p_peer),
-    format('select rowferry.detach(%L); and attach it with p_direction both on both nodes, or send on one and receive on the other.', e.name)
+    format('select rowferry.attach(%L, p_direction => ..); both on both nodes, or send on one and receive on the other.', e.relation)
   from entities e
   cross join lateral (select e.mine ->> 'direction', e.theirs ->> 'direction') w (mine, theirs)
   where (w.mine, w.theirs) not in (('both', 'both'), ('send', 'receive'), ('receive', 'send'))
   union all
   select case when e.mine ->> 'filter' is null then 'warning' else 'info' end, e.relation,
     format('of entity %s only rows with %s are kept in sync on %s: others of this node are refused there', e.name, e.theirs ->> 'filter', p_peer),
-    format('select rowferry.detach(%L); and attach it with a p_filter that says the same here.', e.name)
+    format('select rowferry.attach(%L, p_filter => ..); with one that says the same here.', e.relation)
   from entities e
   where e.mine ->> 'direction' <> 'receive' and e.theirs ->> 'filter' <> coalesce(e.mine ->> 'filter', '')
   union all
+  select case when e.mine ->> 'within' is null then 'warning' else 'info' end, e.relation,
+    format('of entity %s only rows that refer to one of %s that is kept in sync there are kept in sync on %s: others of this node are refused there', e.name, e.theirs ->> 'within', p_peer),
+    format('select rowferry.attach(%L, p_within => %L);', e.relation, e.theirs ->> 'within')
+  from entities e
+  where e.mine ->> 'direction' <> 'receive' and e.theirs ->> 'within' <> coalesce(e.mine ->> 'within', '')
+  union all
   select 'error', c.relation, format('column %s travels only from %s: changes of entity %s wait', c.name, case when c.mine is null then p_peer else v_node end, c.entity),
-    format('select rowferry.detach(%L); and attach it on both nodes with the same columns (p_columns).', c.entity)
+    format('select rowferry.attach(%L); on both nodes, once both tables have the same columns, or with the same p_columns =>.', c.relation)
   from columns c
   where c.mine is null or c.theirs is null
   union all
@@ -171,9 +191,9 @@ begin
   from foreign_keys f
   where not exists (select from foreign_keys o where o.entity = f.entity and o.side <> f.side and o.what = f.what)
   union all
-  select 'warning', t.relation, format('trigger %s (%s) has no like %s: what it changes happens on one node, and goes to the other as a consequence',
+  select 'warning', t.relation, format('trigger %s (%s) has no like %s: it runs for rows of the other node too, and what it changes goes back as a consequence',
       t.name, t.what, case t.side when 'mine' then 'on ' || p_peer else 'here' end),
-    'Give both nodes a trigger that does the same, or neither.'
+    'Give both nodes a trigger that does the same, or let it run for changes of its own node alone: alter table .. enable trigger ..; then attach() the table again.'
   from triggers t
   where not exists (select from triggers o where o.entity = t.entity and o.side <> t.side and o.what = t.what)
   union all
@@ -195,7 +215,8 @@ begin
     and (b.away < b.block or b.away + b.block > b.divisor)
     and exists (
       select from pg_index i join pg_attribute a on a.attrelid = i.indrelid and a.attnum = any (i.indkey[0:i.indnkeyatts - 1])
-      where i.indrelid = (select e.relation from rowferry.entities e where e.relation::text = c.relation) and i.indisunique and a.attname = c.mine ->> 'local');
+      where i.indrelid = (select e.relation from rowferry.entities e where e.relation::text = c.relation) and i.indisunique and a.attname = c.mine ->> 'local')
+  ) q (severity, object, problem, fix);
 exception
   when data_exception then
     return query select 'error', format('link %s', p_peer), format('what %s said of itself cannot be read: %s', p_peer, sqlerrm), 'Bring both nodes to one version: alembic upgrade head';

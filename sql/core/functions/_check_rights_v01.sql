@@ -49,7 +49,11 @@ as $$
   union all
   select 'error', p.oid::regprocedure::text, 'everybody may execute it', format('revoke execute on function %s from public;', p.oid::regprocedure)
   from pg_proc p
-  where p.pronamespace = 'rowferry'::regnamespace and has_function_privilege('public', p.oid, 'execute')
+  where p.pronamespace = 'rowferry'::regnamespace and p.proname <> 'is_applying' and has_function_privilege('public', p.oid, 'execute')
+  union all
+  select 'error', p.oid::regprocedure::text, 'not everybody may execute it: users cannot write tables that have triggers', format('grant execute on function %s to public;', p.oid::regprocedure)
+  from pg_proc p
+  where p.pronamespace = 'rowferry'::regnamespace and p.proname = 'is_applying' and not has_function_privilege('public', p.oid, 'execute')
   union all
   select 'error', 'schema rowferry', format('%s may not use it', r.name), format('grant usage on schema rowferry to %s;', r.name)
   from (values ('rowferry_worker'), ('rowferry_viewer'), ('rowferry_operator')) r (name)
@@ -67,6 +71,14 @@ as $$
   from rowferry.entities e
   join pg_class c on c.oid = e.relation
   where e.peer = coalesce(p_peer, e.peer) and not has_schema_privilege(c.relowner, c.relnamespace, 'usage')
+  union all
+  select distinct 'error', e.relation::text, format('its owner %I, who reads and writes its rows, may not use schema %s, in which the type of a column is', pg_get_userbyid(c.relowner), t.typnamespace::regnamespace),
+    format('grant usage on schema %s to %I;', t.typnamespace::regnamespace, pg_get_userbyid(c.relowner))
+  from rowferry.entities e
+  join pg_class c on c.oid = e.relation
+  cross join lateral rowferry._entity_columns(e) l
+  join pg_type t on t.oid = l.type_oid
+  where e.peer = coalesce(p_peer, e.peer) and t.typnamespace <> c.relnamespace and not has_schema_privilege(c.relowner, t.typnamespace, 'usage')
   union all
   select 'error', e.relation::text, format('its owner %I, who writes the peer''s rows, has given up %s on it', pg_get_userbyid(c.relowner), string_agg(r.name, ', ' order by r.ord)),
     format('grant %s on table %s to %I;', string_agg(r.name, ', ' order by r.ord), e.relation, pg_get_userbyid(c.relowner))

@@ -28,18 +28,22 @@ begin
     raise exception using errcode = 'RF013', message = 'no such truncate rule', detail = format('%L.', p_entity.truncate_rule),
       hint = 'refuse, or propagate (TRUNCATE deletes the rows on the other node too, once approved).';
   end if;
+  if p_entity.trigger_rule not in ('guard', 'fire') then
+    raise exception using errcode = 'RF013', message = 'no such rule for triggers', detail = format('%L.', p_entity.trigger_rule),
+      hint = 'guard (a trigger runs for rows of the peer if it is ENABLE ALWAYS) or fire (each does).';
+  end if;
   if p_entity.direction not in ('both', 'send', 'receive') then
     raise exception using errcode = 'RF013', message = 'no such direction', detail = format('%L.', p_entity.direction),
       hint = 'both, send (only this node''s rows go to the peer) or receive (only the peer''s rows come).';
   elsif p_entity.direction <> 'both' and (p_entity.orphan_rule <> 'hold' or p_entity.conflict_rule <> 'newest') then
     raise exception using errcode = 'RF013', message = 'rows that go one way only need no conflict rule and no orphan rule',
-      detail = format('%s, with the rules %s and %s.', p_entity.direction, p_entity.conflict_rule, p_entity.orphan_rule), hint = 'Leave p_conflict_rule and p_orphan_rule out.';
+      detail = format('%s, with the rules %s and %s.', p_entity.direction, p_entity.conflict_rule, p_entity.orphan_rule), hint = 'Leave p_conflict_rule and p_orphan_rule out; of an attached table that has others: p_conflict_rule => ''newest'', p_orphan_rule => ''hold''.';
   elsif p_entity.filter_left not in ('delete', 'keep') then
     raise exception using errcode = 'RF013', message = 'no such rule for rows that leave the filter', detail = format('%L.', p_entity.filter_left),
       hint = 'delete (the peer''s row goes) or keep (it stays there as it was last in the filter).';
   elsif p_entity.inbound is not null and p_entity.on_apply is not null then
     raise exception using errcode = 'RF013', message = 'an inbound function and a handler cannot both have a say in what is written', detail = format('%s, %s.', p_entity.inbound, p_entity.on_apply),
-      hint = 'The handler gets rows as they travel and may write what it likes: give p_on_apply or p_inbound.';
+      hint = 'The handler gets rows as they travel and may write what it likes: give p_on_apply or p_inbound, and '''' for the one that an attached table has and is to lose.';
   elsif p_entity.outbound is not null and p_entity.inbound is null and p_entity.on_apply is null and p_entity.direction <> 'send' then
     raise exception using errcode = 'RF013', message = 'rows of the view cannot be written to the table by themselves', detail = format('%s.', p_entity.outbound),
       hint = format('p_inbound => a function (p_rows %s[]) that returns rows of %s, or p_direction => ''send''.', p_entity.outbound, p_entity.relation);

@@ -36,13 +36,6 @@ as $$
   join pg_rewrite w on w.ev_class = c.oid
   where e.peer = p_peer
   union all
-  select 'error', e.relation::text, format('column %s of entity %s is gone or has another name: writes fail', u.local, e.name),
-    format('alter table %s rename .. to %I; or select rowferry.detach(%L); and attach it again on both nodes.', e.relation, u.local, e.name)
-  from rowferry.entities e
-  cross join lateral unnest(e.local_columns) u (local)
-  where e.peer = p_peer and exists (select from pg_class c where c.oid = e.relation)
-    and rowferry._shape(e) is not null and not exists (select from pg_attribute a where a.attrelid = rowferry._shape(e) and a.attname = u.local and not a.attisdropped)
-  union all
   select 'error', e.relation::text, format('no unique index over its key (%s) any more, or one of its columns may be null', array_to_string(k.columns, ', ')),
     format('alter table %s add unique (%s), %s;', e.relation, (select string_agg(quote_ident(c), ', ') from unnest(k.columns) c),
       (select string_agg(format('alter %I set not null', c), ', ') from unnest(k.columns) c))
@@ -56,10 +49,30 @@ as $$
           where a.attrelid = e.relation and a.attnum = any (i.indkey[0:i.indnkeyatts - 1]) and a.attnotnull) = k.columns)
   union all
   select 'info', e.relation::text, format('column %s does not travel', a.attname),
-    format('Where it is to: select rowferry.detach(%L); and attach it again with it, on both nodes.', e.name)
+    case when e.columns_given or e.outbound is not null then format('Where it is to, on both nodes: select rowferry.attach(%L, p_columns => ..); with it.', e.relation)
+      else format('Where it is to, on both nodes: select rowferry.attach(%L); where it is not: p_columns => the others.', e.relation) end
   from rowferry.entities e
   join pg_attribute a on a.attrelid = e.relation and a.attnum > 0 and not a.attisdropped and a.attgenerated = ''
   where e.peer = p_peer and a.attname <> all (rowferry._captured_columns(e))
+  union all
+  select s.o_severity, s.o_child::text, s.o_problem, s.o_fix from rowferry._not_following(p_peer) s
+  union all
+  select 'error', e.relation::text, format('its rows follow those of %s, and the foreign key (%s) that says which is gone', e.within, array_to_string(e.within_columns, ', ')),
+    format('alter table %s add foreign key (%s) references %s (%s); or, to keep all rows in sync: select rowferry.attach(%L, p_within => '''');', e.relation,
+      (select string_agg(quote_ident(c), ', ') from unnest(e.within_columns) c), p.relation, (select string_agg(quote_ident(c), ', ') from unnest(e.within_parent_columns) c), e.relation::text)
+  from rowferry.entities e
+  join rowferry.entities p on p.name = e.within
+  where e.peer = p_peer and not exists (
+    select from pg_constraint f
+    where f.conrelid = e.relation and f.confrelid = p.relation and f.contype = 'f' and e.within_columns = array(
+      select a.attname::text from unnest(f.conkey) with ordinality k (number, ord) join pg_attribute a on a.attrelid = f.conrelid and a.attnum = k.number order by k.ord))
+  union all
+  select 'error', e.relation::text, format('its owner, %I, may not read %s, whose rows its rows follow', o.rolname, p.relation), format('grant select on %s to %I;', p.relation, o.rolname)
+  from rowferry.entities e
+  join rowferry.entities p on p.name = e.within
+  join pg_class c on c.oid = e.relation
+  join pg_roles o on o.oid = c.relowner
+  where e.peer = p_peer and exists (select from pg_class t where t.oid = p.relation) and not has_table_privilege(o.oid, p.relation, 'select')
   union all
   select 'info', e.relation::text, format('its foreign key %s refers to %s, which is not kept in sync: rows without a parent here are refused', f.conname, f.confrelid::regclass),
     format('select rowferry.attach(%L); on both nodes, or keep it equal by other means.', f.confrelid::regclass)

@@ -32,7 +32,9 @@ declare
   c_looked constant integer := 4000;
   v_now timestamptz := rowferry._now();
   v_mine integer[] := array(
-    select e.id from rowferry.entities e where e.peer = p_peer and (e.held_until is null or e.held_until <= rowferry._now()));
+    select e.id from rowferry.entities e where e.peer = p_peer and (e.held_until is null or e.held_until <= rowferry._now())
+      -- Many of its rows are about to leave; the breaker is to see them all.
+      and not exists (select from rowferry.moves m where m.entity_id = e.id and m.event_id is not null));
   v_flying int8multirange;
   v_resent boolean;
   v_held boolean := exists (select from rowferry.held_events);
@@ -40,6 +42,7 @@ declare
   v_alone bigint;
   v_gaps int8multirange;
   v_most integer;
+  v_trees integer[];  -- entities whose rows may refer to each other
 begin
   select coalesce(range_agg(r) filter (where b.in_flight), '{}'), coalesce(bool_or(not b.in_flight), false) into v_flying, v_resent
   from rowferry.built_batches b cross join lateral unnest(b.ids) r
@@ -59,6 +62,8 @@ begin
   if v_alone is not null then
     v_most := 0;
   end if;
+  v_trees := array(
+    select n.id from rowferry.entities n join pg_constraint f on f.contype = 'f' and f.conrelid = n.relation and f.confrelid = n.relation where n.id = any (v_mine));
 
   return query
   with fresh as materialized (
@@ -66,9 +71,25 @@ begin
   ), counted (found, repeated, resent) as materialized (
     select coalesce(max(f.found), 0), coalesce(bool_or(f.repeated), false), coalesce(bool_or(f.questions), false) or v_resent
     from fresh f
+  ), followers as materialized (
+    -- Their parent has gone, so they are as good as any that was never refused.
+    select f.entity_id, f.record_id, row_number() over (order by f.event_id) as place
+    from rowferry.missing_parents m
+    cross join lateral (
+      select h.event_id, h.entity_id, h.record_id
+      from rowferry.held_events h
+      where h.parent_entity_id = m.entity_id and rowferry._index_key(h.parent_record_id) = rowferry._index_key(m.record_id) and h.parent_record_id is not null
+        and h.not_before is null and h.entity_id = any (v_mine) and not h.event_id <@ v_flying
+        and not exists (select from rowferry.skips s where s.done_at is null and s.entity_id = h.entity_id and rowferry._index_key(s.record_id) = rowferry._index_key(h.record_id))
+      order by h.event_id
+      limit p_limit + 1
+    ) f
+    where m.came and v_alone is null and (p_limit >= 4 or (select c.found = 0 from counted c))
+    order by f.event_id
+    limit p_limit + 1
   ), share (records) as (
     -- A bad row costs as much as many good ones: few of them while there is a backlog.
-    select case when p_limit >= 4 or v_alone is not null or c.found = 0
+    select case when p_limit >= 4 or v_alone is not null or c.found = 0 and not exists (select from followers)
       then greatest(1, p_limit / case when c.found > p_limit then 32 else 4 end) else 0 end
     from counted c
   ), due as materialized (
@@ -82,16 +103,24 @@ begin
     limit (select records + 1 from share)
   ), retried as (
     -- Rows that may refer to each other stay together.
-    select d.entity_id, exists (
-        select from rowferry.entities n join pg_constraint f on f.contype = 'f' and f.conrelid = n.relation and f.confrelid = n.relation
-        where n.id = d.entity_id) as together, array_agg(distinct d.record_id) as keys
-    from due d
-    where d.place <= (select records from share)
-      and not exists (select from fresh f where f.entity_id = d.entity_id and d.record_id = any (f.held) and d.record_id = any (f.keys))
-    group by d.entity_id
+    select r.entity_id, r.together, array_agg(r.record_id) as keys
+    from (
+      select d.entity_id, d.record_id, bool_or(d.follows or d.entity_id = any (v_trees)) as together
+      from (
+        select w.entity_id, w.record_id, true as follows from followers w where w.place <= p_limit
+        union all
+        select d.entity_id, d.record_id, false from due d where d.place <= (select records from share)
+      ) d
+      group by d.entity_id, d.record_id
+    ) r
+    where (r.entity_id, r.record_id) not in (
+      select f.entity_id, k from fresh f cross join lateral unnest(f.held) k
+      intersect
+      select f.entity_id, k from fresh f cross join lateral unnest(f.keys) k)
+    group by r.entity_id, r.together
   )
   select g.entity_id, g.again, g.keys, c.found <= p_limit and v_alone is null,
-    (select count(*) from due) > (select records from share), v_alone,
+    (select count(*) from due) > (select records from share) or (select count(*) from followers) > p_limit, v_alone,
     c.repeated or c.resent
   from (
     select coalesce(f.entity_id, r.entity_id) as entity_id, false as again, f.keys || r.keys as keys

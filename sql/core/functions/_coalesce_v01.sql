@@ -26,6 +26,8 @@ declare
     select range_agg(r) from rowferry.built_batches b cross join lateral unnest(b.ids) r where b.peer = p_peer), '{}');
   v_held boolean := exists (select from rowferry.held_events);
   v_skips boolean := exists (select from rowferry.skips s where s.done_at is null);
+  -- Of rows that follow a parent, a delete tells more than any newer event but another one: the peer may have the row though it is outside now.
+  v_following integer[] := array(select e.id from rowferry.entities e where e.within is not null);
   v_window integer := p_limit + 1;
   v_looked integer;
   v_ids bigint[];
@@ -34,15 +36,15 @@ begin
   o_hot := false;
   loop
     with looked as materialized (
-      select e.id, e.entity_id, e.record_id, rowferry._stamp(e) as stamp
+      select e.id, e.entity_id, e.record_id, rowferry._stamp(e) as stamp, e.entity_id = any (v_following) and e.event_type not in ('i', 'u') as leaves
       from rowferry._free_events(v_mine, int8multirange(int8range(p_first_id, 9223372036854775807)) - p_left - v_sent,
-        v_held, v_skips, null) e
+        v_held, v_skips, null, false) e
       where e.event_type <> 'q'
       limit v_window
     )
     select array_agg(l.id) filter (where l.id not in (
         -- Without sorting; both are numbers below 2^53.
-        select (max(array[date_part('epoch', n.stamp), n.id]))[2]::bigint from looked n group by n.entity_id, n.record_id)), count(*)
+        select (max(array[date_part('epoch', n.stamp), n.id]))[2]::bigint from looked n group by n.entity_id, n.record_id, n.leaves)), count(*)
     into v_ids, v_looked
     from looked l;
     exit when v_ids is null or cardinality(v_ids) < v_looked / 2;

@@ -18,7 +18,7 @@ begin
   if exists (
     select from rowferry.events v
     where v.id between p_run.first_event_id and p_run.last_event_id and v.entity_id = p_entity.id and v.event_type in ('b', 'q')
-      and not exists (select from rowferry.held_events h where h.event_id = v.id and h.attempts > 0)
+      and not exists (select from rowferry.held_events h where h.event_id = v.id and (h.attempts > 0 or h.parent_record_id is not null))
   ) then
     return null;
   end if;

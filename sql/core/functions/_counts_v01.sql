@@ -48,14 +48,14 @@ begin
   v_gaps := v_gaps - v_aside;
   -- Below first_id there are only held ones.
   pending := (select count(*) from (
-    select from rowferry._free_events(v_ids, v_gaps, false, false, p_most) e
+    select from rowferry._free_events(v_ids, v_gaps, false, false, p_most, true) e
     union all
     select from rowferry.held_events h where v_any_held and h.event_id < v_first_id and h.entity_id = any (v_ids)
     limit p_most) e);
   pending := least(p_most, pending + (select coalesce(sum(upper(i) - lower(i)), 0) from unnest(v_aside) i));
   held := 0;
   if v_any_held then
-    held := (select count(*) from (select from rowferry.held_events h where h.attempts > 0 and h.entity_id = any (v_free) limit p_most) h);
+    held := (select count(*) from (select from rowferry.held_events h where (h.attempts > 0 or h.parent_record_id is not null) and h.entity_id = any (v_free) limit p_most) h);
   end if;
   if v_held <> '{}' then
     -- Among the oldest.
@@ -64,11 +64,24 @@ begin
       + (select count(*) from (select from rowferry.held_events h where h.event_id < v_first_id and h.entity_id = any (v_held) limit p_most) h);
   end if;
   next_id := least(
-    (select e.id from rowferry._free_events(v_free, v_gaps, v_any_held, v_skips, 1) e),
-    -- Found locked there, which does not count.
-    case when v_any_held then (select min(h.event_id) from rowferry.held_events h where h.attempts = 0 and h.entity_id = any (v_free)) end);
+    (select e.id from rowferry._free_events(v_free, v_gaps, v_any_held, v_skips, 1, false) e),
+    (select e.id from rowferry.events e where e.event_type = 'w' and e.entity_id = any (rowferry._movable(p_peer)) order by e.id limit 1),
+    -- Found locked there, which does not count, or free to follow a parent.
+    case when v_any_held then (select min(h.event_id) from rowferry.held_events h where h.attempts = 0 and h.parent_record_id is null and h.entity_id = any (v_free)) end,
+    (select min(f.event_id)
+      from rowferry.missing_parents m
+      cross join lateral (
+        select h.event_id
+        from rowferry.held_events h
+        where h.parent_entity_id = m.entity_id and rowferry._index_key(h.parent_record_id) = rowferry._index_key(m.record_id) and h.parent_record_id is not null
+          and h.entity_id = any (v_free)
+        order by h.event_id
+        limit 1
+      ) f
+      where m.came));
   -- Not where a person has to act first.
-  backfilling := (select count(*) from rowferry.backfills b join rowferry.entities e on e.id = b.entity_id
+  backfilling := (select count(*) from rowferry.moves m where m.entity_id = any (rowferry._movable(p_peer)))
+    + (select count(*) from rowferry.backfills b join rowferry.entities e on e.id = b.entity_id
       where b.finished_at is null and e.peer = p_peer and e.held_until is distinct from 'infinity')
     + (select count(*) from (select from rowferry.skips s where s.done_at is null and s.peer = p_peer limit p_most) s)
     + (select count(*) from rowferry.comparisons c where c.peer = p_peer and c.state in ('queued', 'walking', 'resolving')

@@ -16,12 +16,13 @@ begin
   end if;
 $f$ end,
     rowferry._means_sql('table', p_entity.relation::text, c.oid::text),
+    rowferry._within_check_sql(p_entity),
     (
       select string_agg(rowferry._means_sql('type', t.name, t.oid::text), '' order by t.name)
       from (
-        select e.type, to_regtype(e.type)::oid from rowferry._entity_columns(p_entity) e
+        select e.type, e.type_oid from rowferry._entity_columns(p_entity) e
         union
-        select e.type, to_regtype(e.type)::oid from rowferry._entity_columns(rowferry._written(p_entity)) e
+        select e.type, e.type_oid from rowferry._entity_columns(rowferry._written(p_entity)) e
       ) t (name, oid)
       join pg_type y on y.oid = t.oid and y.typnamespace <> 'pg_catalog'::regnamespace))
   from pg_class c

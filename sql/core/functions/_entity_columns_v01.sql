@@ -1,5 +1,5 @@
 -- What the generators need to know of each travelling column: types, whether its values can travel as a typed array
--- (the fast way) or one by one as text, and how the column takes part in keys.
+-- (the fast way) or one by one as text, and how the column takes part in keys. A type is looked up by type_oid: its schema may be closed to who asks.
 create or replace function rowferry._entity_columns(
   p_entity rowferry.entities
 )
@@ -14,7 +14,8 @@ returns table (
   output text,
   lossy boolean,
   in_unique boolean,
-  insert_only boolean
+  insert_only boolean,
+  type_oid oid
 )
 language plpgsql
 stable
@@ -37,7 +38,8 @@ begin
       select from pg_index i
       where i.indrelid = a.attrelid and i.indisunique and a.attnum = any (i.indkey[0:i.indnkeyatts - 1])
     ),
-    a.attidentity = 'a'
+    a.attidentity = 'a',
+    t.oid
   from unnest(p_entity.columns, p_entity.local_columns) with ordinality c (name, local, ord)
   join pg_attribute a on a.attrelid = v_shape and a.attname = c.local and not a.attisdropped
   join pg_type s on s.oid = a.atttypid

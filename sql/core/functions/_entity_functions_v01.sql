@@ -29,11 +29,13 @@ as $$
     ('count_', 'bigint', 'How many rows of %s are kept in sync, counted up to a given number.'),
     ('emptied_', 'regclass', 'Keys of the rows of %s, or of one partition of it, that are about to be truncated.'),
     ('sequences_', 'jsonb', 'Where the sequences stand that feed columns of %s, and how far the values in these have come.'),
+    ('followers_', 'text[], text, integer', 'Rows of %s that follow some rows of another table.'),
     ('merge_', 'text[], text[], text[]', 'Merges rows of %s that both nodes changed.')
   ) f (prefix, arguments, comment)
   cross join lateral (select rowferry._object_name(f.prefix, p_entity.name) offset 0) n (name)
   where case f.prefix
     when 'merge_' then p_entity.conflict_rule like 'merge:%' and rowferry._is_arbiter(p_entity.peer)
+    when 'followers_' then p_entity.within is not null
     when 'capture_' then p_entity.direction <> 'receive'
     else true end
 $$;

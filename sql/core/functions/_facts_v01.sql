@@ -1,5 +1,6 @@
 -- What the peer's check() needs to know of this node, for the header of an envelope: of so many entities after p_after as can be looked at in p_time (null: all);
--- last: where the next envelope goes on, absent after the last one. Null while somebody has a table locked: the next envelope says it.
+-- last: where the next envelope goes on, absent after the last one; apart: what keeps this node from reading and writing the table. Null while somebody has a table locked: the next
+-- envelope says it. Without entities, where something cannot be read.
 create or replace function rowferry._facts(
   p_peer text,
   p_after text default '',
@@ -16,19 +17,25 @@ declare
   v_entity rowferry.entities;
   v_sequences jsonb;
   v_entities jsonb := '{}';
+  v_apart record;
 begin
   for v_entity in
     select e.* from rowferry.entities e
-    where e.peer = p_peer and e.name collate "C" > p_after and exists (select from pg_class c where c.oid = e.relation)
+    where e.peer = p_peer and e.name collate "C" > p_after
     order by e.name collate "C"
   loop
     if v_entities <> '{}' and clock_timestamp() - v_began > p_time then
       v_last := (select max(k collate "C") from jsonb_object_keys(v_entities) k);
       exit;
     end if;
+    select * into v_apart from rowferry._table_apart(v_entity);
+    if not exists (select from pg_class c where c.oid = v_entity.relation) then
+      v_entities := v_entities || jsonb_build_object(v_entity.name, jsonb_build_object('relation', v_entity.relation_name, 'apart', jsonb_build_object('problem', v_apart.o_problem, 'fix', v_apart.o_fix)));
+      continue;
+    end if;
     v_sequences := rowferry._sequences_of(v_entity);
     v_entities := v_entities || jsonb_build_object(v_entity.name, jsonb_build_object(
-      'relation', v_entity.relation::text, 'direction', v_entity.direction, 'filter', v_entity.filter, 'outbound', v_entity.outbound, 'key', v_entity.key_columns, 'key_types', v_entity.key_types,
+      'relation', v_entity.relation::text, 'apart', case when v_apart.o_unusable then jsonb_build_object('problem', v_apart.o_problem, 'fix', v_apart.o_fix) end, 'direction', v_entity.direction, 'filter', v_entity.filter, 'within', v_entity.within, 'outbound', v_entity.outbound, 'key', v_entity.key_columns, 'key_types', v_entity.key_types,
       'rules', (select jsonb_object_agg(r.key, r.value) from jsonb_each_text(to_jsonb(v_entity)) r where r.key in ('conflict_rule', 'orphan_rule')),
       'columns', (
         select jsonb_object_agg(c.name, jsonb_build_object('local', c.local, 'type', t.spelled, 'collation', o.collname, 'required', case when v_entity.outbound is null then a.attnotnull end,
@@ -65,7 +72,7 @@ begin
           concat_ws(' or ', case when t.tgtype & 4 > 0 then 'insert' end, case when t.tgtype & 16 > 0 then 'update' end, case when t.tgtype & 8 > 0 then 'delete' end),
           case when t.tgtype & 1 > 0 then 'for each row' else 'for each statement' end))
         from pg_trigger t
-        where t.tgrelid = v_entity.relation and not t.tgisinternal and not exists (select from pg_proc p where p.oid = t.tgfoid and p.pronamespace = 'rowferry'::regnamespace) and t.tgenabled in ('O', 'A') and t.tgtype & 28 > 0)));
+        where t.tgrelid = v_entity.relation and rowferry._runs_for_peer(t))));
   end loop;
   return jsonb_strip_nulls(jsonb_build_object('after', p_after, 'last', v_last, 'clock', extract(epoch from rowferry._now()), 'server', current_setting('server_version_num')::integer,
     'encoding', getdatabaseencoding(), 'entities', v_entities,
@@ -75,8 +82,10 @@ begin
         'provider', coalesce(j ->> 'datlocprovider', 'c'), 'version', j ->> 'datcollversion')
       from (select to_jsonb(d) from pg_database d where d.datname = current_database()) d (j))));
 exception
-  when lock_not_available or undefined_table or undefined_column or undefined_object or insufficient_privilege or sqlstate 'RF039' then
+  when lock_not_available then
     return null;
+  when undefined_table or undefined_column or undefined_object or insufficient_privilege or sqlstate 'RF039' then
+    return jsonb_build_object('unreadable', sqlerrm, 'sqlstate', sqlstate);
 end
 $$;
 comment on function rowferry._facts(text, text, interval) is 'What the peer''s check() needs to know of this node.';

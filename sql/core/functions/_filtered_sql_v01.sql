@@ -1,4 +1,4 @@
--- The FROM item of those rows of another one, which has the columns of an entity's table, that are in the filter; that other one itself where there is none. The planner
+-- The FROM item of those rows of another one, which has the columns of an entity's table, that are kept in sync; that other one itself where all are. The planner
 -- sees through it, to an index on a filter's column too.
 create or replace function rowferry._filtered_sql(
   p_entity rowferry.entities,
@@ -10,9 +10,12 @@ language sql
 stable
 set search_path = pg_catalog, pg_temp
 as $$
-  select case when p_entity.filter is null then p_rows
-    else format('(select r.* from %s r cross join lateral (select %s from (select %s) f) w (is_within) where w.is_within)', p_rows, p_entity.filter,
-      rowferry._pinned_sql(p_entity, 'r', p_unaltered)) end
+  select case when p_entity.filter is null and f.parents is null then p_rows
+    else format('(select r.* from %s r%s where %s)', p_rows,
+      case when p_entity.filter is not null
+        then format(' cross join lateral (select %s from (select %s) f) w (is_within)', p_entity.filter, rowferry._pinned_sql(p_entity, 'r', p_unaltered)) end,
+      concat_ws(' and ', case when p_entity.filter is not null then 'w.is_within' end, f.parents)) end
+  from (select case when not p_unaltered then rowferry._within_sql(p_entity, 'r') end) f (parents)
 $$;
 comment on function rowferry._filtered_sql(rowferry.entities, text, boolean) is 'FROM item of those rows that are in an entity''s filter.';
 revoke all on function rowferry._filtered_sql(rowferry.entities, text, boolean) from public;

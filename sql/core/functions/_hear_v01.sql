@@ -38,7 +38,7 @@ begin
     o_link.growth := case when v_lacking and not v_batch.whole then least(o_link.growth * 4, 256) else 1 end;
     perform rowferry._record_conflicts(p_link.peer, p_header ->> 'from', v_ack -> 'conflicts');
     perform rowferry._log_batch(p_link.peer, 'sent', v_batch.number, v_batch.tag, rowferry._id_count((v_ack ->> 'ids')::int8multirange), coalesce(v_ack -> 'effect', '{}'),
-      jsonb_array_length(v_ack -> 'conflicts'), (v_ack ->> 'applied_ms')::integer);
+      rowferry._conflict_count(v_ack -> 'conflicts'), (v_ack ->> 'applied_ms')::integer);
     v_scale := (p_header ->> 'target_ms')::numeric / greatest((v_ack ->> 'applied_ms')::numeric, 1);
     if v_scale < 1 and v_batch.keys > 1 then
       o_link.batch_limit := greatest(1, least(o_link.batch_limit, (v_batch.keys * v_scale)::integer));
@@ -48,7 +48,21 @@ begin
   end loop;
 
   if not isempty(v_heard) then
-    -- A row that was refused for want of its parent is tried again as soon as the parent has arrived there.
+    -- A row that was refused for want of its parent follows as soon as the parent has arrived there. That it has is also known by a row that went though it waited, and has not changed since.
+    if exists (select from rowferry.missing_parents) then
+      perform rowferry._parents_came(array_agg(c.entity_id), array_agg(c.record_id))
+      from (
+        select e.entity_id, e.record_id
+        from unnest(v_heard) r
+        join rowferry.events e on e.id >= lower(r) and e.id < upper(r)
+        union
+        select h.parent_entity_id, h.parent_record_id
+        from unnest(v_heard) r
+        join rowferry.held_events h on h.event_id >= lower(r) and h.event_id < upper(r) and h.parent_record_id is not null
+        where not exists (select from rowferry.events e
+          where e.entity_id = h.entity_id and rowferry._index_key(e.record_id) = rowferry._index_key(h.record_id) and e.id + 0 > h.event_id)
+      ) c;
+    end if;
     if exists (select from rowferry.held_events h where h.sqlstate = '23503') then
       perform rowferry._retry_related((
         select array_agg(distinct e.entity_id)

@@ -24,7 +24,8 @@ as $$
   on conflict (event_id) do update
   set attempts = h.attempts + excluded.attempts, patience = coalesce(excluded.patience, h.patience),
     not_before = rowferry._now() + case when excluded.patience is null then least(power(2, least(h.attempts, 10)), 300) * interval '1 s' else interval '0' end,
-    sqlstate = excluded.sqlstate, last_error = excluded.last_error, hint = excluded.hint, last_at = excluded.last_at, here = excluded.here;
+    sqlstate = excluded.sqlstate, last_error = excluded.last_error, hint = excluded.hint, last_at = excluded.last_at, here = excluded.here,
+    parent_entity_id = null, parent_record_id = null;
 $$;
 comment on function rowferry._hold_entities(jsonb) is 'Holds entities and records that cannot be sent.';
 revoke all on function rowferry._hold_entities(jsonb) from public;

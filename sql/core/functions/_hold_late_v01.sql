@@ -16,7 +16,7 @@ as $$
   where e.id = any (p_ids)
   on conflict (event_id) do update
   set attempts = h.attempts + 1, sqlstate = excluded.sqlstate, last_error = excluded.last_error, hint = excluded.hint, last_at = excluded.last_at, here = excluded.here,
-    patience = coalesce(h.patience, 1),
+    patience = coalesce(h.patience, 1), parent_entity_id = null, parent_record_id = null,
     not_before = excluded.not_before + case when h.attempts < 2 then interval '1 s' * h.attempts
       else greatest(interval '5 min', least(64, 8 * coalesce(h.patience, 1)) * interval '14 s') end
 $$;

@@ -27,10 +27,11 @@ begin
     from rowferry.events e
     join rowferry.entities n on n.id = e.entity_id and n.peer = p_peer and (n.held_until is null or n.held_until <= v_now)
     left join rowferry.held_events h on h.event_id = e.id
-    where (h.event_id is null or h.not_before <= v_now and h.patience is null)
+    left join rowferry.missing_parents m on m.entity_id = h.parent_entity_id and rowferry._index_key(m.record_id) = rowferry._index_key(h.parent_record_id) and m.came
+    where (h.event_id is null or h.not_before <= v_now and h.patience is null or h.not_before is null and m.came)
       and not exists (select from rowferry.built_batches b where b.peer = p_peer and b.in_flight and e.id <@ b.ids)
       and not exists (select from rowferry.skips s where s.done_at is null and s.entity_id = e.entity_id and rowferry._index_key(s.record_id) = rowferry._index_key(e.record_id))
-    order by h.event_id is not null, h.not_before, e.id
+    order by h.event_id is not null, h.not_before is not null, h.not_before, e.id
     limit 1;
   end if;
   if v_event is null then

@@ -12,7 +12,7 @@ stable
 set search_path = pg_catalog, pg_temp
 as $$
 declare
-  v_type text := (select c.type from rowferry._entity_columns(p_entity) c join pg_type t on t.oid = to_regtype(c.type)
+  v_type text := (select c.type from rowferry._entity_columns(p_entity) c join pg_type t on t.oid = c.type_oid
     where c.name = p_column and t.typnamespace = 'pg_catalog'::regnamespace);
   v_mine record;
   v_later text[];

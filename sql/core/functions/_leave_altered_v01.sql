@@ -14,7 +14,7 @@ declare
   c_cut constant integer := 8;
   v_deadline timestamptz := clock_timestamp() + coalesce(nullif(current_setting('statement_timeout')::interval, '0'), '1 s') * 0.3;
   v_entity rowferry.entities := (select e from rowferry.entities e where e.name = p_section.entity);
-  v_types text[] := rowferry._column_types(v_entity);
+  v_types text[] := v_entity.column_types;
   v_look constant text := format('select * from rowferry.%I($1, $2, $3, $4, $5)', rowferry._object_name('altered_', p_section.entity));
   v_positions integer[] := '{}';
   v_sent regtype[] := '{}';

@@ -1,7 +1,6 @@
 -- Records of this node that a cascade has just taken although they had changes that the peer did not know of, or may not have known, before the entity is settled after resync(): no rule decides about them, the
 -- constraint does, but the row must be kept like any loser's, also if it has just won a conflict. p_after: last event before the batch was written.
 create or replace function rowferry._lost_in_cascade(
-  p_peer text,
   p_after bigint,
   p_heard int8multirange
 )
@@ -15,8 +14,7 @@ set enable_hashjoin = off
 set enable_mergejoin = off
 set enable_material = off
 as $$
-  select coalesce(jsonb_agg(jsonb_build_object('entity', l.name, 'record_id', l.record_id, 'rule', 'cascade', 'winner', p_peer,
-    'winner_row', null, 'winner_changed_at', '-infinity', 'loser_changed_at', l.stamp) order by l.name, l.record_id), '[]')
+  select coalesce(jsonb_agg(jsonb_build_object('entity', l.name, 'record_id', l.record_id, 'stamp', l.stamp) order by l.name, l.record_id), '[]')
   from (
     select n.name, c.record_id, coalesce(max(rowferry._stamp(o)), '-infinity') as stamp
     from rowferry.events c
@@ -27,5 +25,5 @@ as $$
     group by n.name, c.record_id
   ) l
 $$;
-comment on function rowferry._lost_in_cascade(text, bigint, int8multirange) is 'Own changes that a cascade has taken.';
-revoke all on function rowferry._lost_in_cascade(text, bigint, int8multirange) from public;
+comment on function rowferry._lost_in_cascade(bigint, int8multirange) is 'Own changes that a cascade has taken.';
+revoke all on function rowferry._lost_in_cascade(bigint, int8multirange) from public;

@@ -1,5 +1,5 @@
--- Whether anything but the sender could decide how rows of these entities are stored, or write others: a user's trigger or rule on one of their tables,
--- or on one that a cascade reaches, or a cascade that takes the rows themselves, or a default, check or index that calls a function of the user's. It may
+-- Whether anything but the sender could decide how rows of these entities are stored, or write others: a rule on one of their tables or a user's trigger that runs for rows of the peer,
+-- or one on a table that a cascade reaches, or a cascade that takes the rows themselves, or a default, check or index that calls a function of the user's. It may
 -- be any table of the batch, since no row of the batch is captured while it is applied.
 create or replace function rowferry._may_differ(
   p_entities text[]
@@ -13,13 +13,13 @@ begin
   if exists (select from rowferry.entities e where e.name = any (p_entities) and (e.on_apply is not null or e.inbound is not null)) then
     return true;
   end if;
-  -- Most tables have no trigger of anybody's: so no foreign key either, whose own triggers these would be.
+  -- Most tables have no trigger of anybody's that could run: so no foreign key either, whose own triggers these would be.
   if not exists (
     select
     from rowferry.entities e
     join pg_class c on c.oid = e.relation
     where e.name = any (p_entities) and (c.relkind <> 'r' or c.relhasrules or c.relchecks > 0
-      or exists (select from pg_trigger t where t.tgrelid = c.oid and (t.tgisinternal or not exists (select from pg_proc p where p.oid = t.tgfoid and p.pronamespace = 'rowferry'::regnamespace)))
+      or exists (select from pg_trigger t join pg_proc p on p.oid = t.tgfoid where t.tgrelid = c.oid and case when p.pronamespace <> 'rowferry'::regnamespace then t.tgisinternal or rowferry._runs_for_peer(t) end)
       or exists (select from pg_attrdef a where a.adrelid = c.oid)
       or exists (select from pg_attribute a join pg_type y on y.oid = a.atttypid where a.attrelid = c.oid and a.attnum > 0 and not a.attisdropped and y.typnamespace <> 'pg_catalog'::regnamespace)
       or exists (select from pg_index x where x.indrelid = c.oid and (x.indexprs is not null or x.indpred is not null)))) then
@@ -53,7 +53,12 @@ begin
       where i.oid <> 0
     )
     select exists (
-        select from written w join pg_trigger t on t.tgrelid = w.relation where not t.tgisinternal and not exists (select from pg_proc p where p.oid = t.tgfoid and p.pronamespace = 'rowferry'::regnamespace)
+        -- A copy in a partition that is enabled as its original is says nothing new.
+        select
+        from written w
+        join pg_trigger t on t.tgrelid = w.relation
+        join pg_proc p on p.oid = t.tgfoid
+        where case when p.pronamespace <> 'rowferry'::regnamespace and (t.tgparentid = 0 or t.tgenabled <> (select o.tgenabled from pg_trigger o where o.oid = t.tgparentid)) then rowferry._runs_for_peer(t) end
       ) or exists (
         select from written w join pg_class c on c.oid = w.relation where c.relhasrules
       ) or exists (

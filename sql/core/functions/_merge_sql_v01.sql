@@ -32,7 +32,7 @@ begin
       else format('pg_catalog.array_agg(pg_catalog.textin(%s(t.%I)))::text', c.output, c.local) end, E',\n      ' order by c.place)
   into v_from, v_join, v_values
   from rowferry._entity_columns(p_entity) c;
-  if p_entity.filter is not null then
+  if coalesce(p_entity.filter, p_entity.within) is not null then
     -- Looked for without users' schemas in the path, whose operators might be taken for those of the filter.
     v_find_within := format($f$  perform pg_catalog.set_config('search_path', 'pg_catalog, pg_temp', true);
   v_within := array(select %s from %s t join %s on %s where %s);

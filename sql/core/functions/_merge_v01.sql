@@ -31,16 +31,27 @@ begin
   o_gone := nullif(o_gone, '{}');
   with made as (
     insert into rowferry.events (changed_at, entity_id, event_type, record_id)
-    select greatest(rowferry._now(), (c ->> 'winner_changed_at')::timestamptz, (c ->> 'loser_changed_at')::timestamptz), p_entity.id, 'u', c ->> 'record_id'
-    from jsonb_array_elements(p_conflicts) c
-    where c ->> 'verdict' = 'merge'
+    select greatest(rowferry._now(), to_timestamp(c.winner_changed_at), to_timestamp(c.loser_changed_at)), p_entity.id, 'u', c.record_id
+    from jsonb_array_elements(p_conflicts) g
+    cross join lateral unnest((g ->> 'records')::text[], (g ->> 'winner_changed_at')::float8[], (g ->> 'loser_changed_at')::float8[]) c (record_id, winner_changed_at, loser_changed_at)
+    where g ->> 'verdict' = 'merge'
     returning id
   )
   select range_agg(int8range(m.id, m.id, '[]')) into o_events from made m;
-  select jsonb_agg(case when c.conflict ->> 'verdict' = 'merge' then c.conflict || jsonb_build_object('merged_row', r."row") else c.conflict end)
+  select jsonb_agg(case when g ->> 'verdict' <> 'merge' then g else g || jsonb_build_object('merged_rows', (
+    select array_agg(m."row" order by m.ord)::text
+    from (
+      select r.record_id, min(r.ord) as ord, min(r."row") as "row"
+      from (
+        select c.record_id, c.ord, null as "row" from unnest((g ->> 'records')::text[]) with ordinality c (record_id, ord)
+        union all
+        select v.record_id, null, v."row" from rowferry._row_literals(o_keys, o_columns) v
+      ) r
+      group by r.record_id
+    ) m
+    where m.ord is not null)) end)
   into o_conflicts
-  from jsonb_array_elements(p_conflicts) c (conflict)
-  left join rowferry._rows(p_entity.columns, o_keys, o_columns) r on r.record_id = c.conflict ->> 'record_id';
+  from jsonb_array_elements(p_conflicts) g;
 end
 $$;
 comment on function rowferry._merge(rowferry.entities, text, rowferry._section, text[], jsonb) is 'Merges rows that both sides changed, on the arbiter.';

@@ -25,7 +25,7 @@ begin
     p_link.first_id := coalesce((
       select e.id
       from rowferry._free_events(v_mine, int8multirange(int8range(p_link.first_id, p_link.horizon_id, '[]')) - p_left,
-        v_held, false, 1) e), p_link.horizon_id + 1);
+        v_held, false, 1, true) e), p_link.horizon_id + 1);
     p_link.horizon_xid := null;
   end if;
   if p_more and p_link.horizon_xid is null and p_last_id >= p_link.first_id then

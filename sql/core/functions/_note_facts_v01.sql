@@ -1,4 +1,5 @@
--- Keeps what the peer said of itself, and how far its clock is from this node's. What is not of the right form is left: it is no reason to stop.
+-- Keeps what the peer said of itself, and how far its clock is from this node's. What is not of the right form is left: it is no reason to stop. What the peer refused as a whole is tried again
+-- at once, since it may be that which has changed there.
 create or replace function rowferry._note_facts(
   p_peer text,
   p_facts jsonb
@@ -22,6 +23,9 @@ begin
   update rowferry.links l
   set clock_difference = make_interval(secs => (p_facts ->> 'clock')::float8) - make_interval(secs => extract(epoch from rowferry._now())::float8)
   where l.peer = p_peer;
+  update rowferry.entities e set held_until = rowferry._now()
+  where e.peer = p_peer and not e.held_here and e.held_sqlstate in ('RF020', 'RF028', 'RF039') and e.held_until > rowferry._now() and e.held_until < 'infinity'
+    and p_facts -> 'entities' ? e.name;
 end
 $$;
 comment on function rowferry._note_facts(text, jsonb) is 'Keeps what the peer said of itself.';

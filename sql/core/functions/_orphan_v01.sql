@@ -20,7 +20,6 @@ set enable_material = off
 as $$
 declare
   c_most constant integer := 10000;
-  v_node text := (select n.name from rowferry.node n);
   v_relation oid := (select c.oid from pg_class c join pg_namespace n on n.oid = c.relnamespace where n.nspname = p_schema and c.relname = p_table);
   v_child rowferry.entities;
   v_entity rowferry.entities;
@@ -70,11 +69,8 @@ begin
   select e.* into v_entity from rowferry.entities e where e.name = p_section.entity;
   execute format('select * from rowferry.%I($1, null)', rowferry._object_name('read_', v_entity.name)) into v_read using array[v_record_id];
   perform rowferry._left_nothing();
-  o_conflict := jsonb_build_object('entity', v_entity.name, 'record_id', v_record_id, 'rule', o_give_up, 'winner', v_node,
-    'winner_row', (select r."row" from rowferry._rows(v_entity.columns, v_read.o_keys, v_read.o_columns) r),
-    'loser_row', (select r."row" from rowferry._rows(v_entity.columns, p_section.keys, p_section.column_values) r),
-    'winner_changed_at', coalesce(v_here, '-infinity'),
-    'loser_changed_at', coalesce((select max(s) from unnest(p_section.event_stamps) s), '-infinity'));
+  o_conflict := rowferry._conflicts_between(v_entity, o_give_up, p_peer, array[v_record_id], array['mine'], array[coalesce(v_here, '-infinity')],
+    array[coalesce((select max(s) from unnest(p_section.event_stamps) s), '-infinity')], v_read.o_keys, v_read.o_columns, p_section.keys, p_section.column_values);
 end
 $$;
 comment on function rowferry._orphan(text, rowferry._section, int8multirange, text, text) is 'What the orphan rule says of a record that a foreign key refused.';

@@ -21,6 +21,7 @@ declare
   c_most_bytes constant bigint := 126877696;  -- of two such decisions' rows, which travel as one jsonb of less than 256 MB
   v_entity rowferry.entities := (select e from rowferry.entities e where e.name = p_section.entity);
   v_keys text[];
+  v_stamps timestamptz[];
   v_read record;
   v_part rowferry._section;
 begin
@@ -36,7 +37,7 @@ begin
   end if;
   v_keys := array(
     select k from unnest(case when v_entity.unsettled_since is null then v_keys else v_keys || p_section.gone end) k
-    where k not in (select c ->> 'record_id' from jsonb_array_elements(p_conflicts) c where c ->> 'entity' = v_entity.name));
+    where k not in (select unnest((c ->> 'records')::text[]) from jsonb_array_elements(p_conflicts) c where c ->> 'entity' = v_entity.name));
   if v_keys = '{}' then
     return '[]';
   end if;
@@ -50,14 +51,11 @@ begin
     raise exception using errcode = '54000', message = 'a row that the other node may not know is to be overwritten, and the two together are more than 120 MB of text, too much to keep both',
       hint = 'There: make one of the two smaller, or delete the one that is not needed.';
   end if;
-  return (
-    select coalesce(jsonb_agg(jsonb_build_object('entity', v_entity.name, 'record_id', m.record_id, 'rule', v_entity.conflict_rule, 'verdict', 'theirs', 'winner', p_peer,
-      'winner_row', t."row", 'loser_row', m."row", 'winner_changed_at', e.stamp, 'loser_changed_at', '-infinity')), '[]')
-    from rowferry._rows(v_entity.columns, v_read.o_keys, v_read.o_columns) m
-    left join rowferry._rows(v_entity.columns, v_part.keys, v_part.column_values) t using (record_id)
-    join (
-      select e.key, max(e.stamp) from unnest(v_part.event_keys, v_part.event_stamps) e (key, stamp) group by e.key) e (key, stamp) on e.key = m.record_id
-    where m."row" is distinct from t."row");
+  select array_agg(e.key), array_agg(e.stamp) into v_keys, v_stamps
+  from (
+    select u.key, max(u.stamp) from unnest(v_part.event_keys, v_part.event_stamps) u (key, stamp) group by u.key) e (key, stamp);
+  return rowferry._conflicts_between(v_entity, v_entity.conflict_rule, p_peer, v_keys, array_fill('theirs'::text, array[cardinality(v_keys)]),
+    array_fill('-infinity'::timestamptz, array[cardinality(v_keys)]), v_stamps, v_read.o_keys, v_read.o_columns, v_part.keys, v_part.column_values);
 end
 $$;
 comment on function rowferry._overwritten(text, rowferry._section, jsonb) is 'Rows here that are about to be overwritten and that the peer may never have heard of, as conflicts.';

@@ -1,11 +1,12 @@
--- What attach() would register, or the reason why it cannot, as an error with a hint. Changes nothing.
+-- What attach() would register, or the reason why it cannot, as an error with a hint. Changes nothing. p_old: the entity as it is registered, which is to be changed in place; null: a new one.
 create or replace function rowferry._plan_entity(
   p_table regclass,
   p_entity text,
   p_columns jsonb,
   p_key text[],
   p_peer text,
-  p_outbound text
+  p_outbound text,
+  p_old rowferry.entities default null
 )
 returns rowferry.entities
 language plpgsql
@@ -17,6 +18,7 @@ declare
   v_entity rowferry.entities;
   v_shape regclass;
   v_map jsonb;
+  v_was jsonb;  -- of p_old: entity column to column, as the table calls it now
   v_names text;
   -- From PostgreSQL 16 on, to use a role's rights and to give an object to it are two rights.
   v_set constant text := case when current_setting('server_version_num')::integer >= 160000 then 'set' else 'member' end;
@@ -81,7 +83,7 @@ begin
   end if;
 
   -- the peer
-  v_entity.peer := coalesce(p_peer, (select min(l.peer) from rowferry.links l having count(*) = 1));
+  v_entity.peer := coalesce(p_peer, p_old.peer, (select min(l.peer) from rowferry.links l having count(*) = 1));
   if v_entity.peer is null or not exists (select from rowferry.links l where l.peer = v_entity.peer) then
     raise exception using errcode = 'RF002', message = 'no such peer',
       detail = format('This node knows: %s.', coalesce((select string_agg(peer, ', ' order by peer) from rowferry.links), 'none')),
@@ -92,17 +94,20 @@ begin
   v_entity.relation := p_table;
   v_entity.relation_name := p_table::text;
   v_entity.relation_oid := p_table;
-  v_entity.name := coalesce(p_entity, v_table.relname);
+  v_entity.name := coalesce(p_entity, p_old.name, v_table.relname);
   if v_entity.name = '' or octet_length(v_entity.name) > 63 then
     raise exception using errcode = 'RF010', message = 'an entity''s name has 1 to 63 bytes',
       detail = format('%s has %s.', v_entity.name, octet_length(v_entity.name)), hint = 'Give it with p_entity => a name.';
   end if;
-  if exists (select from rowferry.entities e where e.relation = p_table or e.name = v_entity.name) then
+  if exists (select from rowferry.entities e where e.id is distinct from p_old.id and (e.relation = p_table or e.name = v_entity.name)) then
     raise exception using errcode = 'RF011', message = 'already attached',
       detail = (select format('Entity %s is table %s.', e.name, e.relation) from rowferry.entities e
         where e.relation = p_table or e.name = v_entity.name limit 1),
       hint = (select format('Give another name with p_entity =>, or detach it first: select rowferry.detach(%L);', e.name) from rowferry.entities e
         where e.relation = p_table or e.name = v_entity.name limit 1);
+  elsif v_entity.peer <> p_old.peer then
+    raise exception using errcode = 'RF011', message = 'already attached, for another peer', detail = format('Entity %s is kept in sync with %s.', p_old.name, p_old.peer),
+      hint = format('begin; select rowferry.detach(%L); select rowferry.attach(%L, p_peer => %L); commit;', p_old.name, p_table, p_peer);
   end if;
 
   -- the columns
@@ -111,7 +116,15 @@ begin
     perform rowferry._check_outbound(v_entity);
   end if;
   v_shape := rowferry._shape(v_entity);
-  if p_columns is null then
+  v_was := (
+    select jsonb_object_agg(c.name, coalesce(a.attname, c.local))
+    from unnest(p_old.columns, p_old.local_columns, p_old.column_numbers) c (name, local, number)
+    -- In a restored database the numbers are others.
+    left join pg_attribute a on a.attrelid = p_table and a.attnum = c.number and not a.attisdropped and p_old.relation_oid = p_table);
+  v_entity.columns_given := case when p_columns is null then coalesce(p_old.columns_given, false) else p_columns <> '"*"' end;
+  if p_columns is null and p_old.columns_given then
+    v_map := v_was;
+  elsif p_columns is null or p_columns = '"*"' then
     select jsonb_object_agg(a.attname, a.attname) into v_map
     from pg_attribute a
     where a.attrelid = v_shape and a.attnum > 0 and not a.attisdropped and a.attgenerated = '';
@@ -130,11 +143,22 @@ begin
     raise exception using errcode = 'RF010', message = 'p_columns must name columns of the table or of its outbound view, each once',
       detail = case when v_names is null then 'A column stands twice, or there is none.'
         else format('%s has no such column, or it is generated: %s.', v_shape, v_names) end,
-      hint = E'Give a map from entity column to column, or an array of columns; \\d shows the table.';
+      hint = case when v_map = v_was and p_columns is null then format('Without them: select rowferry.attach(%L, p_columns => %L);', p_table, (
+          select jsonb_object_agg(m.key, m.value)
+          from jsonb_each_text(v_map) m
+          join pg_attribute a on a.attrelid = v_shape and a.attname = m.value and a.attnum > 0 and not a.attisdropped and a.attgenerated = ''))
+        else E'Give a map from entity column to column, or an array of columns; \\d shows the table.' end;
   end if;
   select array_agg(m.key order by m.key collate "C"), array_agg(m.value order by m.key collate "C")
   into v_entity.columns, v_entity.local_columns
   from jsonb_each_text(v_map) m;
+  if p_outbound is null then
+    v_entity.column_numbers := array(
+      select a.attnum
+      from unnest(v_entity.local_columns) with ordinality c (local, ord)
+      join pg_attribute a on a.attrelid = p_table and a.attname = c.local
+      order by c.ord);
+  end if;
   if exists (
     select from rowferry._entity_columns(v_entity) c
     where strpos(concat_ws(' ', p_table::text, p_outbound, v_entity.name, c.name, c.local, c.full_type), '$rowferry$') > 0
@@ -152,6 +176,9 @@ begin
   end if;
 
   -- the key
+  if p_key is null and p_old.id is not null then
+    p_key := array(select m.key from jsonb_each_text(v_map) m where m.value in (select v_was ->> k from unnest(p_old.key_columns) k));
+  end if;
   select array_agg(c.name order by c.name collate "C") into v_entity.key_columns
   from unnest(v_entity.columns, v_entity.local_columns) c (name, local)
   where case when p_key is not null then c.name = any (p_key) or c.local = any (p_key) and not v_entity.columns @> array[c.local]
@@ -183,25 +210,33 @@ begin
   where c.key_position is not null and (not coalesce(l.collisdeterministic, true)
     or c.type not in ('smallint', 'integer', 'bigint', 'numeric', 'uuid', 'text', 'character varying', 'bpchar', 'name', '"char"', 'boolean',
       'date', 'time without time zone', 'timestamp without time zone', 'timestamp with time zone', 'bytea', 'inet', 'cidr', 'macaddr', 'macaddr8')
-      and not exists (select from pg_type t where t.oid = to_regtype(c.type) and t.typtype = 'e'));
+      and not exists (select from pg_type t where t.oid = c.type_oid and t.typtype = 'e'));
   if v_names is not null then
     raise exception using errcode = 'RF010', message = 'a key column has a type in which one value can be spelled in several ways',
       detail = format('%s: %s.', p_table, v_names),
       hint = 'Two spellings of one key would be two records; use a key of another type, or one that is derived from it.';
   end if;
   v_entity.column_types := rowferry._column_types(v_entity);
-  -- Never the number of an entity that has left something behind.
   select array_agg(case
       when c.type in ('smallint', 'integer', 'bigint', 'numeric') then 'number'
       when c.type in ('text', 'character varying') then 'text'
-      when exists (select from pg_type t where t.oid = to_regtype(c.type) and t.typtype = 'e') then 'text'
+      when exists (select from pg_type t where t.oid = c.type_oid and t.typtype = 'e') then 'text'
       else c.type end order by c.key_position)
   into v_entity.key_types
   from rowferry._entity_columns(v_entity) c
   where c.key_position is not null;
-  v_entity.id := 1 + coalesce(pg_sequence_last_value('rowferry.entity_ids'), 0);
+  -- The events that wait name their records by it.
+  if (v_entity.key_types, array(select v_map ->> k from unnest(v_entity.key_columns) k)) is distinct from (p_old.key_types, array(select v_was ->> k from unnest(p_old.key_columns) k))
+    and p_old.id is not null then
+    raise exception using errcode = 'RF011', message = 'already attached, with another key', detail = format('Entity %s has the key %s of type %s; this would be %s of type %s.', p_old.name,
+        array_to_string(p_old.key_columns, ', '), array_to_string(p_old.key_types, ', '), array_to_string(v_entity.key_columns, ', '), array_to_string(v_entity.key_types, ', ')),
+      hint = format('Once nothing of it waits, on both nodes: begin; select rowferry.detach(%L); select rowferry.attach(%L, ..); commit;', p_old.name, p_table);
+  end if;
+  -- Never the number of an entity that has left something behind.
+  v_entity.version := 1 + coalesce(pg_sequence_last_value('rowferry.entity_ids'), 0);
+  v_entity.id := coalesce(p_old.id, v_entity.version);
   return v_entity;
 end
 $$;
-comment on function rowferry._plan_entity(regclass, text, jsonb, text[], text, text) is 'What attach() would register; raises the reason why it cannot.';
-revoke all on function rowferry._plan_entity(regclass, text, jsonb, text[], text, text) from public;
+comment on function rowferry._plan_entity(regclass, text, jsonb, text[], text, text, rowferry.entities) is 'What attach() would register; raises the reason why it cannot.';
+revoke all on function rowferry._plan_entity(regclass, text, jsonb, text[], text, text, rowferry.entities) from public;

@@ -29,7 +29,7 @@ begin
       and not exists (
         select from rowferry.events v
         where v.id between b.first_event_id and b.last_event_id and v.entity_id = b.entity_id and v.event_type = 'b'
-          and not exists (select from rowferry.held_events h where h.event_id = v.id and h.attempts > 0)
+          and not exists (select from rowferry.held_events h where h.event_id = v.id and (h.attempts > 0 or h.parent_record_id is not null))
       )
       and not exists (
         select from pg_constraint f
@@ -60,7 +60,7 @@ begin
       -- The peer has all rows of this node now, but for those that it refuses.
       update rowferry.entities e set unsettled_since = null
       where e.id = v_backfill.entity_id and e.unsettled_since <= v_backfill.requested_at
-        and not exists (select from rowferry.held_events h where h.entity_id = e.id and h.attempts > 0);
+        and not exists (select from rowferry.held_events h where h.entity_id = e.id and (h.attempts > 0 or h.parent_record_id is not null));
       continue;
     end if;
     v_send := v_keys;

@@ -2,7 +2,8 @@
 -- pending events; when a limit cut something off, the pending parents of every child row too, or the peer could not take it. Where the oldest events are
 -- mostly of a few records (o_repeated, unless p_coalesced), or the chosen records of an entity have p_most_events or more (o_hot_entity, o_hot_records), nothing is
 -- read: they are to be coalesced first. With p_alone it may be one large row. No event below p_first_id, or in p_left, waits for its first batch.
--- o_deletes: how many records of an entity with a breaker are gone by changes of this node that nobody has approved.
+-- o_deletes: how many records of an entity with a breaker are gone by changes of this node that nobody has approved. o_waiting: rows that are left out, since the peer lacks a
+-- parent that stays here.
 create or replace function rowferry._read_batch(
   p_peer text,
   p_limit integer,
@@ -21,7 +22,8 @@ create or replace function rowferry._read_batch(
   out o_repeated boolean,
   out o_hot_entity integer,
   out o_hot_records text[],
-  out o_deletes jsonb
+  out o_deletes jsonb,
+  out o_waiting jsonb
 )
 language plpgsql
 stable
@@ -60,6 +62,8 @@ declare
   v_event_ids bigint[];  -- in their order
   v_event_stamps timestamptz[];
   v_event_hops smallint[];
+  v_moved text[];  -- have an event that says that their place is to be looked at first
+  v_left_keys text[];  -- have an event that says that the peer may have a row that is outside now
   v_created boolean;
   v_count integer;
   v_lowest bigint := case when exists (select from rowferry.held_events) then 0 else p_first_id end;
@@ -72,6 +76,8 @@ declare
   v_bad jsonb;
   v_readable text[];
   v_left_out text[];
+  v_missing boolean := exists (select from rowferry.missing_parents);
+  v_waiting jsonb;
   v_bytes bigint := c_bytes;
   v_total bigint := 0;
 begin
@@ -82,6 +88,7 @@ begin
   o_unreadable := '[]';
   o_large := '[]';
   o_deletes := '[]';
+  o_waiting := '[]';
   o_repeated := false;
   o_whole := true;
   loop
@@ -106,8 +113,9 @@ begin
       end if;
       select e.* into v_entity from rowferry.entities e where e.id = v_group.o_entity_id;
       -- All events of these records, found in one scan of the index. -1: an answer.
-      select array_agg(e.record_id), array_agg(e.id), array_agg(e.stamp), case when bool_or(e.hops <> 0) then array_agg(e.hops) end, bool_and(e.event_type = 'i')
-      into v_event_keys, v_event_ids, v_event_stamps, v_event_hops, v_created
+      select array_agg(e.record_id), array_agg(e.id), array_agg(e.stamp), case when bool_or(e.hops <> 0) then array_agg(e.hops) end, bool_and(e.event_type = 'i'), array_agg(e.record_id) filter (where e.event_type = 'w'),
+        array_agg(e.record_id) filter (where e.event_type not in ('i', 'u'))
+      into v_event_keys, v_event_ids, v_event_stamps, v_event_hops, v_created, v_moved, v_left_keys
       from (
         select f.*
         from (
@@ -126,7 +134,13 @@ begin
       end if;
       -- What was refused before is a section of its own: it is refused again more often than not, and is not to delay the others.
       v_section := row(v_entity.name, v_entity.columns, null, null, null, v_event_keys, v_event_ids, v_event_stamps, v_event_hops, null, null,
-        v_entity.key_columns || v_entity.key_types, array[v_entity.conflict_rule, v_entity.orphan_rule], v_created, rowferry._column_types(v_entity));
+        v_entity.key_columns || v_entity.key_types, array[v_entity.conflict_rule, v_entity.orphan_rule], v_created, v_entity.column_types);
+      if v_moved is not null then
+        o_whole := false;
+        v_section := rowferry._section_part(v_section, v_moved, false);
+        continue when v_section.event_ids is null;
+        v_event_keys := v_section.event_keys;
+      end if;
       -- One column is looked for in an index, where it does not matter how often.
       v_keys := case when cardinality(v_entity.key_columns) = 1 then v_event_keys else array(select distinct k from unnest(v_event_keys) k) end;
       if v_parents is distinct from false then
@@ -177,9 +191,19 @@ begin
             continue groups;
         end;
       end loop;
+      -- Only now, when the read has locked the table: a column that was dropped and added again reads as null.
+      if rowferry._column_types(v_entity) is distinct from v_entity.column_types then
+        o_whole := false;
+        o_unreadable := o_unreadable || rowferry._unreadable_entity(v_entity, 'RF020', 'its columns are not those that were attached');
+        continue groups;
+      end if;
       if v_bad <> '[]' then
         o_unreadable := o_unreadable || v_bad;
         v_read.o_cut := v_read.o_cut || v_left_out;
+      end if;
+      if v_entity.within is not null and v_entity.filter_left = 'delete' then
+        -- Inserted and changed outside only: the peer never had it.
+        v_read.o_outside := array(select o from unnest(v_read.o_outside) o where o <> all (coalesce(v_left_keys, '{}')));
       end if;
       v_section.keys := v_read.o_keys;
       v_section.column_values := v_read.o_columns;
@@ -187,7 +211,7 @@ begin
         o_unreadable := o_unreadable || (
           select jsonb_agg(jsonb_build_object('entity', v_entity.name, 'record_id', k, 'here', true, 'sqlstate', '54000',
             'message', 'the row is too large to travel: more than 120 MB',
-            'hint', 'Make it smaller, or keep the column out of the sync: detach and attach again with p_columns =>; or give the change up: select rowferry.skip(id, reason);'))
+            'hint', 'Make it smaller, or keep the column out of the sync: select rowferry.attach(table, p_columns => ..); on both nodes; or give the change up: select rowferry.skip(id, reason);'))
           from unnest(v_read.o_large) k);
         v_read.o_cut := v_read.o_cut || v_read.o_large;
       end if;
@@ -211,6 +235,14 @@ begin
         where e.key not in (select unnest(v_read.o_cut));
         continue when v_section.event_ids is null;
       end if;
+      if v_missing and v_section.keys is not null then
+        v_waiting := rowferry._left_waiting(v_section);
+        if v_waiting is not null then
+          o_waiting := o_waiting || v_waiting;
+          v_section := rowferry._section_part(v_section, array(select w ->> 'record_id' from jsonb_array_elements(v_waiting) w), false);
+          continue when v_section.event_ids is null;
+        end if;
+      end if;
       if v_section.gone is not null and (v_entity.breaker_share is not null or exists (select from rowferry._cascades(v_entity.id)))
         and v_section.event_ids[cardinality(v_section.event_ids)] > v_entity.approved_to then
         o_deletes := o_deletes || jsonb_build_object('entity_id', v_entity.id, 'deletes', (
@@ -229,18 +261,26 @@ begin
       o_events := o_events + v_count;
       o_keys := o_keys + coalesce(cardinality(v_section.keys), 0) + coalesce(cardinality(v_section.gone), 0) + coalesce(cardinality(v_section.asked), 0);
     end loop;
-    exit when o_whole and not v_cut or v_alone is not null;
+    exit when o_whole and not v_cut and not v_missing or v_alone is not null;
     exit when not coalesce(v_parents, rowferry._has_parents(p_peer));
     select array_agg(p.entity_id), array_agg(p.record_id) into v_parent_ids, v_parent_records
     from (
       select distinct f.entity_id, f.record_id
       from unnest(o_sections[v_round_sections + 1:]) s
       cross join lateral rowferry._parents(s) f
-      where f.entity_id in (select n.id from rowferry.entities n where n.peer = p_peer and (n.held_until is null or n.held_until <= rowferry._now()))
-        and exists (select from rowferry.events e where e.entity_id = f.entity_id and rowferry._index_key(e.record_id) = rowferry._index_key(f.record_id))
-        and not exists (select from rowferry.held_events h
-          where h.entity_id = f.entity_id and rowferry._index_key(h.record_id) = rowferry._index_key(f.record_id) and h.patience is not null)
-        and (f.entity_id, f.record_id) not in (select * from unnest(v_seen_ids, v_seen_records))
+      where (f.entity_id, f.record_id) not in (select * from unnest(v_seen_ids, v_seen_records))
+    ) p;
+    -- A parent that is held stays, but for one that waits, through others, for itself and for what is in this batch: rows that need each other travel together.
+    select array_agg(p.entity_id), array_agg(p.record_id) into v_parent_ids, v_parent_records
+    from (
+      select g.entity_id, g.record_id from rowferry._going(v_parent_ids, v_parent_records) g
+      union
+      select u.entity_id, u.record_id
+      from rowferry._parents_awaited(case when v_missing then v_parent_ids end, v_parent_records) u
+      join rowferry.entities n on n.id = u.entity_id and (n.held_until is null or n.held_until <= rowferry._now())
+      group by u.entity_id, u.record_id
+      having bool_or(u.above_entity_id = u.entity_id and u.above_record_id = u.record_id)
+        and bool_or((u.above_entity_id, u.above_record_id) in (select * from unnest(v_seen_ids, v_seen_records)))
     ) p;
     exit when v_parent_ids is null;
     v_round := v_round + 1;

@@ -29,7 +29,7 @@ begin
     from rowferry._entity_columns(p_entity) c
     join pg_attribute a on a.attrelid = p_entity.relation and a.attname = c.local
     join pg_type t on t.oid = a.atttypid
-    join pg_type b on b.oid = to_regtype(c.type)
+    join pg_type b on b.oid = c.type_oid
     where c.key_position is not null
   ) k);
 end

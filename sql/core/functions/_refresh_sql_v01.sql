@@ -10,7 +10,6 @@ as $$
 declare
   v_differing record;
   v_owner_id oid := (select c.relowner from pg_class c where c.oid = p_entity.relation);
-  v_types text[] := rowferry._column_types(p_entity);
   v_lend boolean := not has_schema_privilege(v_owner_id, 'rowferry', 'create');
 begin
   for v_differing in select * from rowferry._differing_functions(p_entity) loop
@@ -28,9 +27,6 @@ begin
       end if;
     end if;
   end loop;
-  if v_types <> p_entity.column_types and array_position(v_types, null) is null then
-    return next format('update rowferry.entities set column_types = %L where id = %s', v_types, p_entity.id);
-  end if;
 end
 $$;
 comment on function rowferry._refresh_sql(rowferry.entities) is 'DDL of those functions of an entity that no longer fit its table.';

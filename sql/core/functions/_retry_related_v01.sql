@@ -1,4 +1,4 @@
--- Events held for want of a parent, or because of a child, are tried again at once when rows of a related table have moved.
+-- Events held for want of a parent that the peer could not name, or because of a child, are tried again at once when rows of a related table have moved.
 create or replace function rowferry._retry_related(
   p_entities integer[]
 )

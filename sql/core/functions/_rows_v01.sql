@@ -12,10 +12,8 @@ language sql
 stable
 set search_path = pg_catalog, pg_temp
 as $$
-  select p_keys[v.ord], jsonb_object_agg(c.name, v.value)
-  from unnest(p_columns, p_column_values) c (name, literal)
-  cross join lateral unnest(c.literal::text[]) with ordinality v (value, ord)
-  group by v.ord
+  select v.record_id, jsonb_object(p_columns, v."row"::text[])
+  from rowferry._row_literals(p_keys, p_column_values) v
 $$;
 comment on function rowferry._rows(text[], text[], text[]) is 'Rows of a section as json, by key.';
 revoke all on function rowferry._rows(text[], text[], text[]) from public;

@@ -21,19 +21,19 @@ begin
       'hint', 'Attach its table there under this name; delivery then goes on by itself.');
   elsif v_entity.direction = 'send' and (p_section.keys is not null or p_section.gone is not null) then
     return jsonb_build_object('entity', p_section.entity, 'sqlstate', 'RF028', 'message', 'the other node only sends rows of this entity',
-      'hint', 'Change them there; here let the table only receive: detach it and attach it with p_direction => ''receive''.');
+      'hint', 'Change them there; here let the table only receive: select rowferry.attach(table, p_direction => ''receive''); what waits here goes once that node takes rows again (p_direction => ''both'' there), or is given up: select rowferry.skip(id, reason);');
   elsif v_entity.paused_at is not null then
     return jsonb_build_object('entity', p_section.entity, 'sqlstate', 'RF027', 'message', format('paused on the other node by %s', v_entity.paused_by),
       'hint', format('There: select * from rowferry.resume(p_entity => %L);', v_entity.name));
   elsif v_apart.o_unusable then
-    return jsonb_build_object('entity', p_section.entity, 'sqlstate', 'RF039', 'message', 'on the other node ' || v_apart.o_problem, 'hint', 'There: ' || v_apart.o_fix);
+    return jsonb_build_object('entity', p_section.entity, 'sqlstate', v_apart.o_sqlstate, 'message', 'on the other node ' || v_apart.o_problem, 'hint', 'There: ' || v_apart.o_fix);
   elsif v_entity.columns <> p_section.columns then
     return jsonb_build_object('entity', p_section.entity, 'sqlstate', 'RF020', 'message', format('the columns differ: %s', (
         select string_agg(case when s.name is null then format('%s is not sent', e.name) else format('%s is not known there', s.name) end, ', ')
         from unnest(v_entity.columns) e (name)
         full join unnest(p_section.columns) s (name) using (name)
         where e.name is null or s.name is null)),
-      'hint', 'Attach the table on both nodes with the same entity columns; delivery then goes on by itself.');
+      'hint', 'Attach the table on both nodes with the same entity columns: select rowferry.attach(table, p_columns => ..); again, or without p_columns once both tables have the same; delivery then goes on by itself.');
   elsif v_entity.key_columns || v_entity.key_types <> p_section.key then
     return jsonb_build_object('entity', p_section.entity, 'sqlstate', 'RF020', 'message', format('the keys differ: %s here, %s there',
         array_to_string(p_section.key, ' '), array_to_string(v_entity.key_columns || v_entity.key_types, ' ')),
@@ -50,12 +50,7 @@ begin
       when c.relforcerowsecurity and not r.rolbypassrls and not r.rolsuper then 'row-level security would hide rows from its owner'
       when not has_any_column_privilege(c.relowner, c.oid, 'select') or v_entity.on_apply is null and v_entity.direction <> 'send'
         and not (has_any_column_privilege(c.relowner, c.oid, 'insert') and has_any_column_privilege(c.relowner, c.oid, 'update'))
-        then format('its owner %I has given up rights on it', pg_get_userbyid(c.relowner))
-      else (
-        select format('it has no column %s', string_agg(l.name, ', '))
-        from unnest(v_entity.local_columns) l (name)
-        where v_entity.outbound is null and not exists (select from pg_attribute a where a.attrelid = c.oid and a.attname = l.name and not a.attisdropped)
-        having count(*) > 0) end
+        then format('its owner %I has given up rights on it', pg_get_userbyid(c.relowner)) end
     from pg_class c
     join pg_roles r on r.oid = c.relowner
     where c.oid = v_entity.relation);

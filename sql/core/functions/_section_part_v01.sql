@@ -1,4 +1,4 @@
--- The part of a section that concerns some keys (p_keep), or all but them.
+-- The part of a section that concerns some keys (p_keep), or all but them. No statistics describe its arrays, and a loop over two of them has no end.
 create or replace function rowferry._section_part(
   p_section rowferry._section,
   p_keys text[],
@@ -8,6 +8,8 @@ returns rowferry._section
 language plpgsql
 stable
 set search_path = pg_catalog, pg_temp
+set enable_hashjoin = on
+set enable_nestloop = off
 as $$
 declare
   v_positions bigint[];

@@ -9,7 +9,7 @@ set search_path = pg_catalog, pg_temp
 as $$
 begin
   return case
-    when p_entity.filter is null then rowferry._only_sql(p_entity, true)
+    when p_entity.filter is null and p_entity.within is null then rowferry._only_sql(p_entity, true)
     when p_entity.outbound is null then rowferry._filtered_sql(p_entity, rowferry._only_sql(p_entity))
     else (
       select format('(select o.* from %s o where (%s) in (select %s from %s i))', rowferry._shape(p_entity), string_agg(format('o.%I', k.name), ', '),

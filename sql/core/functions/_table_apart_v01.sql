@@ -1,10 +1,11 @@
--- What became of an entity's table since attach(), by its name and by what it inherits, with what to type; null: it is the one. o_unusable: it is not the table that its name
--- means, so that its rows are neither read nor written; else only what is written through another table escapes.
+-- What became of an entity's table since attach(), by its name, its columns and what it inherits, with what to type; null: it is the one. o_unusable: it is not the table that its name
+-- means, or a column is not the one that was attached, so that its rows are neither read nor written; else only what is written through another table escapes.
 create or replace function rowferry._table_apart(
   p_entity rowferry.entities,
   out o_problem text,
   out o_fix text,
-  out o_unusable boolean
+  out o_unusable boolean,
+  out o_sqlstate text
 )
 language plpgsql
 stable
@@ -19,7 +20,15 @@ declare
   v_relatives text;
 begin
   o_unusable := v_now is distinct from p_entity.relation_name or v_table.oid <> p_entity.relation_oid;
-  if o_unusable then
+  if not o_unusable then
+    select c.o_problem, c.o_fix, c.o_problem is not null into o_problem, o_fix, o_unusable from rowferry._columns_apart(p_entity) c;
+    o_sqlstate := 'RF020';
+  else
+    o_sqlstate := 'RF039';
+  end if;
+  if o_problem is not null then
+    return;
+  elsif o_unusable then
     v_names := parse_ident(p_entity.relation_name);
     v_other := (
       select c.oid from pg_class c join pg_namespace n on n.oid = c.relnamespace
@@ -66,5 +75,5 @@ begin
   end if;
 end
 $$;
-comment on function rowferry._table_apart(rowferry.entities) is 'What became of an entity''s table by its name and by what it inherits.';
+comment on function rowferry._table_apart(rowferry.entities) is 'What became of an entity''s table by its name, its columns and by what it inherits.';
 revoke all on function rowferry._table_apart(rowferry.entities) from public;

@@ -41,8 +41,7 @@ begin
   loop
     return next format(E'create trigger rowferry_truncate\nbefore truncate on %s\nfor each statement execute function rowferry._refuse_truncate()', v_trigger.relation);
     return next format('alter table %s enable always trigger rowferry_truncate', v_trigger.relation);
-    return next format('comment on trigger rowferry_truncate on %s is %L', v_trigger.relation, case p_entity.truncate_rule
-      when 'propagate' then 'rowferry: writes a delete event for each row before truncate.' else 'rowferry: refuses truncate, which would empty this side only.' end);
+    return next format('comment on trigger rowferry_truncate on %s is %L', v_trigger.relation, 'rowferry: refuses truncate, or writes a delete event for each row before it: rowferry.entities.truncate_rule.');
   end loop;
 end
 $$;

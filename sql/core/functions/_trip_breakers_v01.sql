@@ -31,6 +31,7 @@ declare
   v_share numeric;  -- 0.7 as it prints: as real it is a little less
   v_breaker record;
   v_first_id bigint;
+  v_types "char"[];
   v_flying int8multirange;
   v_new bigint;
   v_ids int8multirange;
@@ -60,6 +61,8 @@ begin
     select e.* into v_entity from rowferry.entities e where e.id = v_entry.entity_id;
     continue when v_entity.breaker_share is null or v_entity.held_sqlstate = 'RF026';
     v_share := v_entity.breaker_share;
+    -- Only of what follows a parent, or is followed, may an update or a move come after a delete: the row is within again.
+    v_types := case when v_entity.within is not null or rowferry._is_followed(v_entity) then '{d,i,u,w}' else '{d,i}' end;
     select b.* into v_breaker from rowferry.breakers b where b.entity_id = v_entity.id and b.since > v_now - c_window;
     v_first_id := greatest(p_first_id, v_entity.approved_to + 1);
     continue when v_first_id > v_last_id;
@@ -73,15 +76,15 @@ begin
       select range_agg(i) from rowferry.waiting_runs w cross join lateral unnest(w.ids) i where w.entity_id <> v_entity.id), '{}');
     if (select count(*) from (select from rowferry.events e where e.id >= lower(v_ids) and e.id < upper(v_ids) limit c_exact + 1) l) <= c_exact then
       -- Record by record: one that is new here and gone again is no loss, nor is one that was made again.
-      select count(*) filter (where k.known and k.gone), count(*) filter (where not k.known and not k.gone) into v_deletes, v_new
+      select count(*) filter (where k.known and k.gone), count(*) filter (where k.made and not k.known and not k.gone) into v_deletes, v_new
       from (
         select coalesce(min(e.id) filter (where e.event_type = 'd') < min(e.id) filter (where e.event_type = 'i'), bool_or(e.event_type = 'd')) as known,
-          coalesce(max(e.id) filter (where e.event_type = 'd') > max(e.id) filter (where e.event_type = 'i'), bool_or(e.event_type = 'd')) as gone
+          coalesce(max(e.id) filter (where e.event_type = 'd') > max(e.id) filter (where e.event_type <> 'd'), bool_or(e.event_type = 'd')) as gone, bool_or(e.event_type = 'i') as made
         from unnest(v_ids) r
         cross join lateral (
           select e.id, e.event_type, e.record_id
           from rowferry.events e
-          where e.id >= lower(r) and e.id < upper(r) and e.entity_id = v_entity.id and e.event_type in ('d', 'i') and e.hops = 0 and not e.id <@ v_flying
+          where e.id >= lower(r) and e.id < upper(r) and e.entity_id = v_entity.id and e.event_type = any (v_types) and e.hops = 0 and not e.id <@ v_flying
             and not (v_skips and exists (select from rowferry.skips s
               where s.done_at is null and s.entity_id = e.entity_id and rowferry._index_key(s.record_id) = rowferry._index_key(e.record_id) and e.id <@ s.ids))
           offset 0) e

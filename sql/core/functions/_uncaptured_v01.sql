@@ -1,4 +1,5 @@
--- Tables of a link whose changes are not captured, or not all of them, with the way out: somebody disabled, dropped or altered a trigger of rowferry's, or the table is another one by now.
+-- Tables of a link whose changes are not captured, or not all of them, with the way out: somebody disabled, dropped or altered a trigger of rowferry's, or the table or a column of it is another one by
+-- now, here or, as it said, on the peer.
 create or replace function rowferry._uncaptured(
   p_peer text
 )
@@ -19,6 +20,20 @@ begin
   from rowferry.entities e
   cross join lateral rowferry._table_apart(e) a
   where e.peer = p_peer and a.o_problem is not null and (a.o_unusable or e.direction <> 'receive')
+  order by e.id;
+  return query
+  select e.name, 'entity ' || e.name, format('%s: %s', e.relation, f.o_problem), f.o_fix
+  from rowferry.entities e
+  cross join lateral rowferry._filter_problem(e) f
+  where e.peer = p_peer and e.direction <> 'receive' and f.o_fails and exists (select from pg_class c where c.oid = e.relation)
+  order by e.id;
+  return query
+  select e.name, 'entity ' || e.name, format('on %s, as it said at %s, %s: %s', p_peer, to_char(p.heard_at, 'YYYY-MM-DD HH24:MI:SS'), f.value ->> 'relation', f.value #>> '{apart,problem}'),
+    format('On %s: %s', p_peer, f.value #>> '{apart,fix}')
+  from rowferry.peer_facts p
+  cross join lateral jsonb_each(p.facts -> 'entities') f
+  join rowferry.entities e on e.name = f.key and e.peer = p_peer
+  where p.peer = p_peer and jsonb_typeof(f.value -> 'apart') = 'object'
   order by e.id;
   return query
   select e.name, 'trigger'::text,

@@ -2,8 +2,7 @@
 create or replace function rowferry._waits_for(
   p_entity rowferry.entities,
   p_record_id text,
-  p_event_id bigint,
-  p_row rowferry._section
+  p_event_id bigint
 )
 returns text
 language plpgsql
@@ -18,7 +17,7 @@ declare
   v_before bigint;
 begin
   select b.* into v_batch from rowferry.built_batches b where b.peer = p_entity.peer and b.in_flight and p_event_id <@ b.ids order by b.number limit 1;
-  select h.* into v_held from rowferry.held_events h where h.entity_id = p_entity.id and rowferry._index_key(h.record_id) = rowferry._index_key(p_record_id) order by h.not_before desc limit 1;
+  select h.* into v_held from rowferry.held_events h where h.entity_id = p_entity.id and rowferry._index_key(h.record_id) = rowferry._index_key(p_record_id) order by h.not_before desc nulls last limit 1;
   if v_link.stopped_at is not null then
     v_waits := v_waits || format('the link, stopped since %s: %s', date_trunc('second', v_link.stopped_at), v_link.stopped_reason);
   end if;
@@ -37,15 +36,19 @@ begin
   if v_batch.tag is not null then
     v_waits := v_waits || format('the acknowledgement of batch %s, in flight since %s', v_batch.number, date_trunc('second', v_batch.built_at));
   end if;
-  if v_held.sqlstate = '23503' and p_row.keys is not null then
-    v_waits := v_waits || array(
-      select format('its parent %s %s, %s: select * from rowferry.row_status(%L, %L);', n.name, f.record_id,
-        case when bool_or(h.attempts > 0) then 'which is held' else 'which waits too' end, n.name, f.record_id)
-      from rowferry._parents(p_row) f
-      join rowferry.entities n on n.id = f.entity_id
-      join rowferry.events e on e.entity_id = f.entity_id and rowferry._index_key(e.record_id) = rowferry._index_key(f.record_id)
+  if v_held.parent_record_id is not null then
+    v_waits := v_waits || (
+      select format('its parent %s %s, %s: select * from rowferry.row_status(%L, %L);', n.name, v_held.parent_record_id,
+        case
+          when count(e.id) = 0 then format('which %s lacks', p_entity.peer)
+          when n.held_attempts > 0 or bool_or(h.event_id is not null) then 'which is held'
+          else 'which waits too' end,
+        n.name, v_held.parent_record_id)
+      from rowferry.entities n
+      left join rowferry.events e on e.entity_id = n.id and rowferry._index_key(e.record_id) = rowferry._index_key(v_held.parent_record_id)
       left join rowferry.held_events h on h.event_id = e.id
-      group by n.name, f.record_id);
+      where n.id = v_held.parent_entity_id
+      group by n.id);
   end if;
   if v_waits = '{}' then
     if rowferry._courier_at_work((select n.name from rowferry.node n), p_entity.peer) is null then
@@ -57,5 +60,5 @@ begin
   return array_to_string(v_waits, E'\n');
 end
 $$;
-comment on function rowferry._waits_for(rowferry.entities, text, bigint, rowferry._section) is 'What the pending events of one record wait for.';
-revoke all on function rowferry._waits_for(rowferry.entities, text, bigint, rowferry._section) from public;
+comment on function rowferry._waits_for(rowferry.entities, text, bigint) is 'What the pending events of one record wait for.';
+revoke all on function rowferry._waits_for(rowferry.entities, text, bigint) from public;

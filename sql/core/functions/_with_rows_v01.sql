@@ -1,6 +1,7 @@
--- Conflicts with the rows that are about to be lost as their losers.
+-- Records of this node that _lost_in_cascade() found, as conflicts with the rows that are about to be lost.
 create or replace function rowferry._with_rows(
-  p_conflicts jsonb
+  p_peer text,
+  p_lost jsonb
 )
 returns jsonb
 language plpgsql
@@ -9,22 +10,20 @@ as $$
 declare
   v_result jsonb := '[]';
   v_group record;
-  v_read record;
+  v_keys text[];
+  v_values text[];
   v_state text;
   v_context text;
 begin
   for v_group in
-    select e as entity, array_agg(c.conflict ->> 'record_id') as keys, jsonb_object_agg(c.conflict ->> 'record_id', c.conflict) as conflicts
-    from jsonb_array_elements(p_conflicts) c (conflict)
-    join rowferry.entities e on e.name = c.conflict ->> 'entity'
+    select e as entity, array_agg(c.record_id) as keys, array_agg(c.stamp) as stamps
+    from jsonb_to_recordset(p_lost) c (entity text, record_id text, stamp timestamptz)
+    join rowferry.entities e on e.name = c.entity
     group by e
   loop
     begin
-      execute format('select * from rowferry.%I($1, null)', rowferry._object_name('read_', (v_group.entity).name)) into v_read using v_group.keys;
+      execute format('select o_keys, o_columns from rowferry.%I($1, null)', rowferry._object_name('read_', (v_group.entity).name)) into v_keys, v_values using v_group.keys;
       perform rowferry._left_nothing();
-      v_result := v_result || coalesce((
-        select jsonb_agg(v_group.conflicts -> r.record_id || jsonb_build_object('loser_row', r."row"))
-        from rowferry._rows((v_group.entity).columns, v_read.o_keys, v_read.o_columns) r), '[]');
     exception
       -- A table that cannot be read keeps no row of it, and stops no other.
       when others or assert_failure then
@@ -32,11 +31,14 @@ begin
         if rowferry._is_transient(v_state, v_context) then
           raise;
         end if;
-        v_result := v_result || coalesce((select jsonb_agg(c.value) from jsonb_each(v_group.conflicts) c), '[]');
+        v_keys := null;
+        v_values := null;
     end;
+    v_result := v_result || rowferry._conflicts_between(v_group.entity, 'cascade', p_peer, v_group.keys, array_fill('theirs'::text, array[cardinality(v_group.keys)]),
+      v_group.stamps, array_fill('-infinity'::timestamptz, array[cardinality(v_group.keys)]), v_keys, v_values, null, null);
   end loop;
   return v_result;
 end
 $$;
-comment on function rowferry._with_rows(jsonb) is 'Conflicts with the present rows as their losers.';
-revoke all on function rowferry._with_rows(jsonb) from public;
+comment on function rowferry._with_rows(text, jsonb) is 'Conflicts with the present rows as their losers.';
+revoke all on function rowferry._with_rows(text, jsonb) from public;

@@ -34,6 +34,8 @@ as $$
     union all
     select t.* from peers p cross join lateral rowferry._check_tables(p.peer) t
     union all
+    select g.* from peers p cross join lateral rowferry._check_triggers(p.peer) g
+    union all
     select o.* from peers p cross join lateral rowferry._check_peer(p.peer) o
     union all
     select s.* from peers p cross join lateral rowferry._check_sequences(p.peer) s

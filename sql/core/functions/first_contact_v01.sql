@@ -38,7 +38,7 @@ begin
   end if;
   if p_only_here not in ('here', 'there') or p_only_there not in ('here', 'there') or p_different not in ('here', 'there') and v_column is null
     or v_column is not null and not exists (
-      select from rowferry.entities e cross join lateral rowferry._entity_columns(e) c join pg_type t on t.oid = to_regtype(c.type)
+      select from rowferry.entities e cross join lateral rowferry._entity_columns(e) c join pg_type t on t.oid = c.type_oid
       where e.name = v_name and c.name = v_column and t.typnamespace = 'pg_catalog'::regnamespace) then
     raise exception using errcode = 'RF051', message = 'a choice is here or there, for p_different also newest by a column of the entity',
       detail = format('%s.', concat_ws(', ', p_only_here, p_only_there, p_different)),

@@ -39,7 +39,7 @@ begin
   v_columns := (select string_agg(format('k.k%s as %I', c.key_position, c.local), ', ')
     from rowferry._entity_columns(v_entity) c where c.key_position is not null);
   if exists (
-    select from rowferry._entity_columns(v_entity) c left join pg_type t on t.oid = to_regtype(c.type)
+    select from rowferry._entity_columns(v_entity) c left join pg_type t on t.oid = c.type_oid
     where c.key_position is not null and t.typnamespace is distinct from 'pg_catalog'::regnamespace) then
     v_keys := array(select distinct (rowferry._present_row(v_entity, k)).o_record_id from unnest(p_record_ids) k);
   else

@@ -30,13 +30,8 @@ begin
     order by e.id;
   end if;
   return query
-  with due as (
-    update rowferry.held_events h set not_before = rowferry._now()
-    where h.entity_id = v_entity.id
-    returning h.event_id, h.record_id, h.attempts, h.last_error
-  )
-  select d.event_id, v_entity.name, d.record_id, d.attempts, d.last_error from due d order by d.event_id;
+  select d.event_id, v_entity.name, d.record_id, d.attempts, d.last_error from rowferry._retry_held(v_entity.id) d;
 end
 $$;
-comment on function rowferry.retry(text) is 'Tries all held events of an entity again.';
+comment on function rowferry.retry(text) is 'Tries all held events of an entity again, and for those that wait for a parent, the parent.';
 revoke all on function rowferry.retry(text) from public;

@@ -32,14 +32,12 @@ begin
       hint = 'select id, entity, record_id, last_error from rowferry.sync_events where attempts > 0;';
   end if;
   return query
-  with due as (
-    update rowferry.held_events h set not_before = rowferry._now()
-    from rowferry.held_events w
-    where w.event_id = p_id and h.entity_id = w.entity_id and rowferry._index_key(h.record_id) = rowferry._index_key(w.record_id)
-    returning h.event_id, h.entity_id, h.record_id, h.attempts, h.last_error
-  )
-  select d.event_id, e.name, d.record_id, d.attempts, d.last_error from due d join rowferry.entities e on e.id = d.entity_id;
+  select d.event_id, e.name, d.record_id, d.attempts, d.last_error
+  from rowferry.held_events w
+  cross join lateral rowferry._retry_held(w.entity_id, w.record_id) d
+  join rowferry.entities e on e.id = d.entity_id
+  where w.event_id = p_id;
 end
 $$;
-comment on function rowferry.retry(bigint) is 'Tries a held event again with the next batch; all held events of its record go with it, and all of its entity if that is held as a whole.';
+comment on function rowferry.retry(bigint) is 'Tries a held event again with the next batch; all held events of its record go with it, and all of its entity if that is held as a whole. One that waits for its parent goes after it: the parent is tried.';
 revoke all on function rowferry.retry(bigint) from public;

@@ -4,7 +4,8 @@ create or replace function rowferry.set_rules(
   p_entity text,
   p_conflict_rule text default null,
   p_orphan_rule text default null,
-  p_truncate text default null
+  p_truncate text default null,
+  p_triggers text default null
 )
 returns setof text
 language plpgsql
@@ -32,8 +33,12 @@ begin
   v_entity.conflict_rule := coalesce(p_conflict_rule, v_entity.conflict_rule);
   v_entity.orphan_rule := coalesce(p_orphan_rule, v_entity.orphan_rule);
   v_entity.truncate_rule := coalesce(p_truncate, v_entity.truncate_rule);
+  v_entity.trigger_rule := coalesce(p_triggers, v_entity.trigger_rule);
   perform rowferry._check_rules(v_entity);
-  update rowferry.entities e set conflict_rule = v_entity.conflict_rule, orphan_rule = v_entity.orphan_rule, truncate_rule = v_entity.truncate_rule where e.id = v_entity.id;
+  update rowferry.entities e set conflict_rule = v_entity.conflict_rule, orphan_rule = v_entity.orphan_rule, truncate_rule = v_entity.truncate_rule,
+    trigger_rule = v_entity.trigger_rule, version = nextval('rowferry.entity_ids')
+  where e.id = v_entity.id;
+  perform rowferry._set_guards(v_entity);
   v_merge := rowferry._object_name('merge_', v_entity.name);
   execute format('drop function if exists rowferry.%I(text[], text[], text[])', v_merge);
   for v_statement in select rowferry._merge_sql(v_entity) loop
@@ -54,5 +59,5 @@ begin
     v_entity.peer);
 end
 $$;
-comment on function rowferry.set_rules(text, text, text, text) is 'Changes what decides conflicts of an entity and what becomes of its orphans, to be done on both nodes; and whether TRUNCATE is refused or propagated, which each node has for itself.';
-revoke all on function rowferry.set_rules(text, text, text, text) from public;
+comment on function rowferry.set_rules(text, text, text, text, text) is 'Changes what decides conflicts of an entity and what becomes of its orphans, to be done on both nodes; and whether TRUNCATE is refused or propagated, and triggers are guarded or fire for rows of the peer, which each node has for itself.';
+revoke all on function rowferry.set_rules(text, text, text, text, text) from public;

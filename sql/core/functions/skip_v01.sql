@@ -1,5 +1,6 @@
 -- Gives a change up: all events of the record that are pending now become a question, once none of them is in flight, and the peer answers with its own row. If it has none, the row here stays, different on
--- purpose, unless p_delete says that it may go. What comes of it is in rowferry.skips.
+-- purpose, unless p_delete says that it may go. An answer is given up without asking back.
+-- What comes of it is in rowferry.skips.
 create or replace function rowferry.skip(
   p_id bigint,
   p_reason text default null,
@@ -23,6 +24,7 @@ declare
   v_error text;
   v_image jsonb;
   v_there boolean := true;  -- whether there is a row here
+  v_answer boolean;
   v_state text;
   v_context text;
 begin
@@ -32,7 +34,7 @@ begin
       hint = 'It may have been delivered: select * from rowferry.sync_events order by id limit 20;';
   end if;
   select e.* into v_entity from rowferry.entities e where e.id = v_event.entity_id;
-  select range_agg(int8range(e.id, e.id, '[]')), count(*), max(h.last_error) into v_ids, events, v_error
+  select range_agg(int8range(e.id, e.id, '[]')), count(*), max(h.last_error), bool_and(e.event_type = 'a') into v_ids, events, v_error, v_answer
   from rowferry.events e
   left join rowferry.held_events h on h.event_id = e.id
   where e.entity_id = v_event.entity_id and rowferry._index_key(e.record_id) = rowferry._index_key(v_event.record_id) and e.event_type <> 'q'
@@ -59,9 +61,9 @@ begin
     set may_delete = p_delete
     where s.entity_id = v_entity.id and rowferry._index_key(s.record_id) = rowferry._index_key(v_event.record_id) and s.ended_at is null and not s.kept;
   end if;
-  state := case when v_ids is null then 'given up already; ' when v_entity.direction = 'send' then 'given up with the next exchange; ' else 'given up; ' end
+  state := case when v_ids is null then 'given up already; ' when v_answer then 'the answer is given up with the next exchange; ' when v_entity.direction = 'send' then 'given up with the next exchange; ' else 'given up; ' end
     || format(case
-        when v_entity.direction = 'send' then '%s keeps its row, and this node its own'
+        when v_answer or v_entity.direction = 'send' then '%s keeps its row, and this node its own'
         when not v_there then 'the row of %s comes with the next exchange, if it has one'
         when p_delete then 'the row of %s comes in its place with the next exchange; if it has no such row, this one will be DELETED here'
         else 'the row of %s comes in its place with the next exchange; if it has no such row, this one stays, different on purpose (p_delete => true: it will be deleted)' end, v_entity.peer);

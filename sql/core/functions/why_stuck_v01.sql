@@ -138,33 +138,76 @@ begin
 
     -- Some of it.
     return query
-    select 'warning', 'paused by ' || e.paused_by, e.paused_at, 'entity ' || e.name, format('select * from rowferry.resume(%L, %L);', e.peer, e.name)
+    select 'warning', 'paused by ' || e.paused_by || rowferry._others_wait(o.others, 2), e.paused_at, 'entity ' || e.name, format('select * from rowferry.resume(%L, %L);', e.peer, e.name)
     from rowferry.entities e
+    cross join lateral (select sum(r.o_others) as others from rowferry._roots(e.peer) r where r.o_entity_id = e.id) o
     where e.peer = v_link.peer and e.paused_at is not null
     order by e.paused_at;
     v_named := v_named or found;
     return query
     select 'warning', case e.held_until when 'infinity' then format('waits for a person: %s (%s)', e.held_error, e.held_sqlstate)
-        else format('held as a whole, tried %s times: %s (%s)', e.held_attempts, e.held_error, e.held_sqlstate) end,
+        else format('held as a whole, tried %s times: %s (%s)', e.held_attempts, e.held_error, e.held_sqlstate) end || rowferry._others_wait(o.others, 2),
       null::timestamptz, 'entity ' || e.name, e.held_hint
     from rowferry.entities e
+    cross join lateral (select sum(r.o_others) as others from rowferry._roots(e.peer) r where r.o_entity_id = e.id) o
     where e.peer = v_link.peer and e.held_attempts > 0 and e.paused_at is null
+      and not (e.held_here and coalesce((rowferry._table_apart(e)).o_unusable, false))  -- said above
     order by e.name;
     v_named := v_named or found;
+    -- Of rows that wait for a parent it is the parent that is named.
     return query
     select 'warning', format('%s %s: %s (%s)', g.events, case when g.here then case g.events when 1 then 'event cannot leave this node' else 'events cannot leave this node' end
-        else case g.events when 1 then 'event is' else 'events are' end || ' refused by ' || v_link.peer end, g.error, g.sqlstate),
+        else case g.events when 1 then 'event is' else 'events are' end || ' refused by ' || v_link.peer end, g.error, g.sqlstate) || rowferry._others_wait(g.others, g.records),
       g.since, format('entity %s, record %s', g.name, g.record_id),
-      format('select * from rowferry.retry(%s);  -- once the cause is mended; or rowferry.skip(%1$s, reason)', g.id)
+      format('select * from rowferry.retry(%s);  -- once the cause is mended', case g.records when 1 then g.id::text else quote_literal(g.name) end)
     from (
-      select e.name, h.sqlstate, h.here, count(*) as events, min(h.first_at) as since, min(h.event_id) as id, (array_agg(h.record_id order by h.event_id))[1] as record_id,
-        (array_agg(h.last_error order by h.event_id))[1] as error
-      from rowferry.held_events h
-      join rowferry.entities e on e.id = h.entity_id and e.peer = v_link.peer and e.held_attempts = 0
-      where h.attempts > 0
-      group by e.name, h.sqlstate, h.here
-      order by count(*) desc
+      select e.name, c.sqlstate, c.here, sum(c.events) as events, count(*) as records, min(c.since) as since, min(c.id) as id,
+        (array_agg(c.record_id order by c.id))[1] as record_id, (array_agg(c.error order by c.id))[1] as error, sum(r.o_others) as others
+      from (
+        select h.entity_id, h.record_id, h.sqlstate, h.here, count(*) as events, min(h.first_at) as since, min(h.event_id) as id, min(h.last_error) as error
+        from rowferry.held_events h
+        where h.attempts > 0 and h.parent_record_id is null
+        group by h.entity_id, h.record_id, h.sqlstate, h.here
+      ) c
+      join rowferry.entities e on e.id = c.entity_id and e.peer = v_link.peer and e.held_attempts = 0
+      left join rowferry._roots(v_link.peer) r on r.o_entity_id = c.entity_id and r.o_record_id = c.record_id
+      group by e.name, c.sqlstate, c.here
+      order by coalesce(sum(r.o_others), 0) + sum(c.events) desc
       limit 5
+    ) g;
+    v_named := v_named or found;
+    return query
+    select 'warning', format('%s records of %s refer to each other, and %s takes none of them without the other: %s', g.records, g.names, v_link.peer, g.error)
+        || rowferry._others_wait(g.others, g.records),
+      g.since, format('entity %s, record %s', g.name, g.record_id),
+      format('alter table .. alter constraint .. deferrable;  -- each foreign key between them, on %s; then here: select * from rowferry.retry(%L);', v_link.peer, g.name)
+    from (
+      select count(*) as records, string_agg(distinct e.name, ' and ') as names, min(c.since) as since, (array_agg(e.name order by c.id))[1] as name,
+        (array_agg(r.o_record_id order by c.id))[1] as record_id, (array_agg(c.error order by c.id))[1] as error, sum(r.o_others) as others
+      from rowferry._roots(v_link.peer) r
+      join rowferry.entities e on e.id = r.o_entity_id
+      cross join lateral (
+        select min(h.first_at) as since, min(h.event_id) as id, min(h.last_error) as error
+        from rowferry.held_events h
+        where h.entity_id = r.o_entity_id and rowferry._index_key(h.record_id) = rowferry._index_key(r.o_record_id)
+      ) c
+      where r.o_circle
+    ) g
+    where g.records > 0;
+    v_named := v_named or found;
+    return query
+    select 'warning', format(case g.records when 1 then '%s record of %s is missing on %s, and nothing of it waits here' else '%s records of %s are missing on %s, and nothing of them waits here' end,
+        g.records, g.name, v_link.peer) || rowferry._others_wait(g.others, g.records),
+      null::timestamptz, format('entity %s, record %s', g.name, g.record_id),
+      case g.records when 1 then format('select * from rowferry.replay(%L, %L);', g.name, g.record_id) else format('select * from rowferry.backfill(%L);', g.name) end
+    from (
+      select e.name, count(*) as records, min(r.o_record_id) as record_id, sum(r.o_others) as others
+      from rowferry._roots(v_link.peer) r
+      join rowferry.entities e on e.id = r.o_entity_id
+      where not r.o_circle
+        and not exists (select from rowferry.events v where v.entity_id = r.o_entity_id and rowferry._index_key(v.record_id) = rowferry._index_key(r.o_record_id))
+        and not exists (select from rowferry.backfills b where b.entity_id = e.id and b.finished_at is null)
+      group by e.name
     ) g;
     v_named := v_named or found;
     return query
@@ -172,7 +215,7 @@ begin
       format('entity %s, record %s', e.name, min(h.record_id)), coalesce(min(h.hint), format('select * from rowferry.why_stuck();  -- on %s, for who has locked it', v_link.peer))
     from rowferry.held_events h
     join rowferry.entities e on e.id = h.entity_id and e.peer = v_link.peer and e.held_attempts = 0
-    where h.attempts = 0 and h.patience is null and h.first_at < v_now - c_soon
+    where h.attempts = 0 and h.patience is null and h.parent_record_id is null and h.first_at < v_now - c_soon
     group by e.name, h.last_error;
     v_named := v_named or found;
 

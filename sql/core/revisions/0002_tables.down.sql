@@ -1,5 +1,5 @@
 drop table rowferry.conflicts, rowferry.skips, rowferry.backfills, rowferry.applying, rowferry.taken_batches,
-  rowferry.built_batches, rowferry.held_events, rowferry.events;
+  rowferry.built_batches, rowferry.missing_parents, rowferry.held_events, rowferry.moves, rowferry.events;
 drop type rowferry._section;
 drop table rowferry.entities;
 drop sequence rowferry.entity_ids;

@@ -70,7 +70,7 @@ comment on column rowferry.links.told_settled is 'Those of them that the last en
 comment on column rowferry.links.warning is 'What was noticed but does not stop the link, such as a failover of the peer.';
 
 create sequence rowferry.entity_ids as integer;
-comment on sequence rowferry.entity_ids is 'The last id that an entity was given; none is given twice, whatever is left of an entity that was detached.';
+comment on sequence rowferry.entity_ids is 'The last id or version that an entity was given; no id is given twice, whatever is left of an entity that was detached.';
 
 create table rowferry.entities (
   id integer primary key,
@@ -84,6 +84,8 @@ create table rowferry.entities (
   columns text[] not null,
   local_columns text[] not null,
   column_types text[] not null,
+  column_numbers smallint[],
+  columns_given boolean not null default false,
   conflict_rule text not null default 'newest',
   orphan_rule text not null default 'hold',
   direction text not null default 'both',
@@ -91,9 +93,13 @@ create table rowferry.entities (
   filter_columns text[],
   filter_types text[],
   filter_left text not null default 'delete',
+  within text,
+  within_columns text[],
+  within_parent_columns text[],
   outbound text,
   inbound text,
   on_apply text,
+  trigger_rule text not null default 'guard',
   attached_at timestamptz not null default now(),
   unsettled_since timestamptz,
   held_attempts integer not null default 0,
@@ -101,7 +107,8 @@ create table rowferry.entities (
   held_until timestamptz,
   held_sqlstate text,
   held_error text,
-  held_hint text
+  held_hint text,
+  version integer not null default 0
 );
 comment on table rowferry.entities is 'Tables kept in sync: one row per attach().';
 comment on column rowferry.entities.id is 'Short name of the entity in events.';
@@ -114,7 +121,9 @@ comment on column rowferry.entities.key_columns is 'Entity columns that make the
 comment on column rowferry.entities.key_types is 'How the text of each of them is spelled: a type, or number or text for types that spell alike. Both nodes must agree.';
 comment on column rowferry.entities.columns is 'Entity columns that travel, sorted by name.';
 comment on column rowferry.entities.local_columns is 'Column of the table, or of the outbound view, behind each of them.';
-comment on column rowferry.entities.column_types is 'Type of each of them for which the generated functions were made, as both nodes spell it.';
+comment on column rowferry.entities.column_types is 'Type of each of them for which the generated functions were made, as both nodes spell it. If a column has another one now, the entity is held.';
+comment on column rowferry.entities.column_numbers is 'Number of each of them in the table (pg_attribute.attnum), by which a column that was dropped and added again is told from the one that was attached; null where a view says what travels.';
+comment on column rowferry.entities.columns_given is 'Whether p_columns named the columns, which stay until it names others; else attach(), called again, takes all that the table has by then.';
 comment on column rowferry.entities.conflict_rule is 'What decides a conflict: newest, node:name or merge:schema.function. Both nodes must agree.';
 comment on column rowferry.entities.orphan_rule is 'What becomes of a row whose parent the other node deleted meanwhile: hold, drop (the row goes) or revive (the parent comes back). Both nodes must agree.';
 comment on column rowferry.entities.direction is 'Which way rows go: both, send (this node''s rows only) or receive (the peer''s rows only).';
@@ -122,9 +131,13 @@ comment on column rowferry.entities.filter is 'Condition on the table''s columns
 comment on column rowferry.entities.filter_columns is 'Columns of the table that the filter uses.';
 comment on column rowferry.entities.filter_types is 'Type of PostgreSQL''s own in which the filter sees each of them; for an enum, which it sees as text, enum and those values that it names.';
 comment on column rowferry.entities.filter_left is 'What becomes of the peer''s row when the row here leaves the filter: delete or keep.';
+comment on column rowferry.entities.within is 'Entity whose rows these follow: only rows that refer to one of them that is kept in sync are kept in sync. Null: each stands for itself.';
+comment on column rowferry.entities.within_columns is 'Columns of the table that refer to it.';
+comment on column rowferry.entities.within_parent_columns is 'Columns of the parent''s table that they refer to.';
 comment on column rowferry.entities.outbound is 'View of the user''s, schema and name, whose columns travel in place of the table''s; null: the table''s.';
 comment on column rowferry.entities.inbound is 'Function of the user''s, schema and name, that turns rows received into rows of the table; null: they are such.';
 comment on column rowferry.entities.on_apply is 'Function of the user''s, schema and name, that writes the rows received in place of the generated upsert; null: the upsert.';
+comment on column rowferry.entities.trigger_rule is 'Whether the users'' triggers run for rows of the peer: guard (those that are ENABLE ALWAYS) or fire (all).';
 comment on column rowferry.entities.attached_at is 'When it was attached.';
 comment on column rowferry.entities.unsettled_since is 'Since resync() either node may have rows that the other one never heard of, or forgot: a row that overwrites another one is noted as a conflict. Null: a backfill of all rows has arrived since, or a comparison found no difference.';
 comment on column rowferry.entities.held_attempts is 'How often the entity was held as a whole: its schema differs, its table cannot be read, or it waits for a person; 0 when it is not.';
@@ -133,6 +146,7 @@ comment on column rowferry.entities.held_until is 'When it is tried again.';
 comment on column rowferry.entities.held_sqlstate is 'SQLSTATE of the refusal.';
 comment on column rowferry.entities.held_error is 'Message of the refusal.';
 comment on column rowferry.entities.held_hint is 'What to do.';
+comment on column rowferry.entities.version is 'Drawn from entity_ids by attach() and set_rules(), so that the peer is told at once what they have changed.';
 
 create table rowferry.events (
   id bigint generated always as identity primary key,
@@ -145,6 +159,7 @@ create table rowferry.events (
 -- By the statistics of an empty queue each index would do for any search, and a plan lives longer than that. So only one of the two fits a search (id + 0), and
 -- records, of which many are looked for at once, come first, since before PostgreSQL 17 a planner may leave out such a list where it is not.
 create index events_of_record on rowferry.events (rowferry._index_key(record_id), entity_id, (id + 0));
+create index events_moved on rowferry.events (id) where event_type = 'w';
 create index events_deleted on rowferry.events (entity_id, id) where event_type = 'd' and hops = 0;
 alter table rowferry.events set (autovacuum_vacuum_scale_factor = 0, autovacuum_vacuum_threshold = 10000,
   autovacuum_analyze_scale_factor = 0, autovacuum_analyze_threshold = 100000);
@@ -153,32 +168,53 @@ comment on column rowferry.events.id is 'Drawn when the change is made; transact
 comment on column rowferry.events.changed_at is 'Clock time of the change; compared only in a conflict.';
 comment on column rowferry.events.entity_id is 'The entity.';
 comment on column rowferry.events.hops is '0: a real change; above: a consequence of applying, and how often it went back and forth.';
-comment on column rowferry.events.event_type is 'i insert, u update, d delete, b backfill, a answer to a question, q question; what is sent is always the present row.';
+comment on column rowferry.events.event_type is 'i insert, u update, d delete, b backfill, a answer to a question, q question, w moved: whether it and the rows that follow it are still kept in sync is to be looked at; what is sent is always the present row.';
 comment on column rowferry.events.record_id is 'Key of the record as text; compared byte by byte, whatever the database''s collation.';
+
+create table rowferry.moves (
+  id bigint generated always as identity primary key,
+  entity_id integer not null,
+  parent_record_id text collate "C" not null,
+  event_id bigint,
+  changed_at timestamptz not null,
+  hops smallint not null,
+  last_key text collate "C"
+);
+comment on table rowferry.moves is 'Rows whose many followers (entities.within) get their events in portions, since the row entered or left what is kept in sync.';
+comment on column rowferry.moves.id is 'In the order in which they came.';
+comment on column rowferry.moves.entity_id is 'Entity of the followers.';
+comment on column rowferry.moves.parent_record_id is 'Key of the row that they refer to.';
+comment on column rowferry.moves.event_id is 'Event of that row, if it is to go after the last of them; null: it goes before.';
+comment on column rowferry.moves.changed_at is 'Stamp of that event, which theirs have too.';
+comment on column rowferry.moves.hops is 'Hops of that event.';
+comment on column rowferry.moves.last_key is 'Key of the last follower that has its event; null: none has.';
 
 create table rowferry.held_events (
   event_id bigint primary key,
   entity_id integer not null,
   record_id text collate "C" not null,
   attempts integer not null default 0,
-  not_before timestamptz not null,
+  not_before timestamptz,
   sqlstate text not null,
   last_error text not null,
   hint text,
   first_at timestamptz not null,
   last_at timestamptz not null,
   patience integer,
-  here boolean not null default false
+  here boolean not null default false,
+  parent_entity_id integer,
+  parent_record_id text collate "C"
 );
 create index held_events_of_record on rowferry.held_events (entity_id, rowferry._index_key(record_id));
 create index held_events_due on rowferry.held_events (not_before, event_id);
 create index held_events_alone on rowferry.held_events (not_before) where patience is not null;
-comment on table rowferry.held_events is 'Events set aside after the peer refused their row, or found it locked (attempts = 0), or because the row is large and travels alone (patience), until not_before.';
+create index held_events_of_parent on rowferry.held_events (parent_entity_id, rowferry._index_key(parent_record_id), event_id) where parent_record_id is not null;
+comment on table rowferry.held_events is 'Events set aside after the peer refused their row, or found it locked (attempts = 0), or because the row is large and travels alone (patience), until not_before; or because the peer lacks the row''s parent, until that has gone.';
 comment on column rowferry.held_events.event_id is 'The event; it stays in events.';
 comment on column rowferry.held_events.entity_id is 'Its entity.';
 comment on column rowferry.held_events.record_id is 'Key of the record as text.';
-comment on column rowferry.held_events.attempts is 'How often the row was refused, or could not be sent; 0: it is only locked on the peer, waits to be merged, or travels alone.';
-comment on column rowferry.held_events.not_before is 'When it is tried again.';
+comment on column rowferry.held_events.attempts is 'How often the row was refused, or could not be sent; 0: it is only locked on the peer, waits to be merged or for its parent, or travels alone.';
+comment on column rowferry.held_events.not_before is 'When it is tried again; null: when its parent has gone.';
 comment on column rowferry.held_events.sqlstate is 'SQLSTATE of the refusal.';
 comment on column rowferry.held_events.last_error is 'Message of the refusal, with its detail.';
 comment on column rowferry.held_events.hint is 'What to do.';
@@ -186,6 +222,23 @@ comment on column rowferry.held_events.first_at is 'First refusal.';
 comment on column rowferry.held_events.last_at is 'Last refusal.';
 comment on column rowferry.held_events.here is 'Whether it is this node that cannot send the row; else the peer refused it.';
 comment on column rowferry.held_events.patience is 'Of a record that travels alone: how many times as long as usual a call with it may take, by its size; null: it travels with others.';
+comment on column rowferry.held_events.parent_entity_id is 'Entity of the record that the row refers to and the peer lacks; null: it waits for none.';
+comment on column rowferry.held_events.parent_record_id is 'Key of that record as text.';
+
+create table rowferry.missing_parents (
+  entity_id integer not null,
+  record_id text collate "C" not null,
+  attempts integer not null default 0,
+  not_before timestamptz not null,
+  came boolean not null default false
+);
+create unique index missing_parents_of_record on rowferry.missing_parents (entity_id, rowferry._index_key(record_id));
+comment on table rowferry.missing_parents is 'Records that the peer lacks, and for which rows in held_events wait: they are not sent before it.';
+comment on column rowferry.missing_parents.entity_id is 'Entity of the record.';
+comment on column rowferry.missing_parents.record_id is 'Key of the record as text.';
+comment on column rowferry.missing_parents.attempts is 'How often one of the rows that wait was tried without it: somebody may have made it on the peer.';
+comment on column rowferry.missing_parents.not_before is 'When one of them is tried next.';
+comment on column rowferry.missing_parents.came is 'Whether the peer has it now, so that the rows follow; the last of them takes this row along.';
 
 create table rowferry.built_batches (
   peer text not null references rowferry.links,
@@ -220,13 +273,14 @@ create table rowferry.taken_batches (
   taken_at timestamptz not null,
   primary key (peer, number)
 );
+alter table rowferry.taken_batches alter column conflicts set storage external;
 comment on table rowferry.taken_batches is 'What was taken of each of the peer''s batches, until the peer has said that it knows.';
 comment on column rowferry.taken_batches.peer is 'From whom.';
 comment on column rowferry.taken_batches.number is 'Number on the link.';
 comment on column rowferry.taken_batches.tag is 'Its random tag.';
 comment on column rowferry.taken_batches.ids is 'The peer''s events that were taken.';
 comment on column rowferry.taken_batches.refusals is 'Records that were refused or found locked, with the error.';
-comment on column rowferry.taken_batches.conflicts is 'Conflicts decided while applying it, for the peer''s record of them.';
+comment on column rowferry.taken_batches.conflicts is 'Conflicts decided while applying it, for the peer''s record of them. Not compressed: it is read once or twice and goes.';
 comment on column rowferry.taken_batches.applied_ms is 'Time it took to apply, or would have taken if all rows had been tried, in milliseconds.';
 comment on column rowferry.taken_batches.patience is 'How many times as long as usual a call may take that tells the conflicts, or is told: large rows are in them.';
 comment on column rowferry.taken_batches.taken_at is 'When.';

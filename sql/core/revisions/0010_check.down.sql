@@ -24,6 +24,7 @@ drop function rowferry._check_peer(text);
 drop function rowferry._may_draw(jsonb);
 drop function rowferry._stagger_problem(jsonb, jsonb);
 drop function rowferry._check_server();
+drop function rowferry._check_triggers(text);
 drop function rowferry._check_tables(text);
 drop function rowferry._check_rights(text);
 drop function rowferry._check_functions(text);
@@ -34,10 +35,18 @@ drop function rowferry._own_objects();
 drop function rowferry._function_digest(oid);
 drop function rowferry._generated_functions(text);
 drop function rowferry._note_facts(text, jsonb);
+drop function rowferry._tell_facts(rowferry.links, text, boolean, boolean, boolean);
+drop function rowferry._schema_digest(text);
 drop function rowferry._facts(text, text, interval);
 drop function rowferry._sequences_of(rowferry.entities);
 drop table rowferry.released_objects;
 drop table rowferry.released;
 drop table rowferry.staggered_sequences;
 drop table rowferry.peer_facts;
-alter table rowferry.links drop column facts_sent_at, drop column facts_to;
+alter table rowferry.links
+  drop column facts_sent_at,
+  drop column facts_to,
+  drop column facts_entities,
+  drop column facts_schema,
+  drop column facts_looked_at,
+  drop column facts_apart;

@@ -1,6 +1,16 @@
-alter table rowferry.links add column facts_sent_at timestamptz, add column facts_to text;
+alter table rowferry.links
+  add column facts_sent_at timestamptz,
+  add column facts_to text,
+  add column facts_entities text,
+  add column facts_schema bigint,
+  add column facts_looked_at timestamptz,
+  add column facts_apart boolean not null default false;
 comment on column rowferry.links.facts_to is 'The last entity that was told of, where there was no time for all; the next envelope goes on.';
-comment on column rowferry.links.facts_sent_at is 'When this node last told the peer what check() there compares; told again with what travels after 5 minutes.';
+comment on column rowferry.links.facts_sent_at is 'When this node last told the peer what check() there compares; told again at once when it has changed, and with what travels after 5 minutes.';
+comment on column rowferry.links.facts_entities is 'How many entities there were when it was last told, and the highest version among them.';
+comment on column rowferry.links.facts_schema is 'Digest of the schema of their tables at that time.';
+comment on column rowferry.links.facts_looked_at is 'When the schema was last looked at for changes.';
+comment on column rowferry.links.facts_apart is 'Whether a table was then not the one that was attached: until the peer knows better, each call looks.';
 
 create table rowferry.peer_facts (
   peer text primary key references rowferry.links,

@@ -40,6 +40,9 @@ begin
             'set_breaker(text,real,integer)', 'set_retention(interval)', 'compare(text)', 'repair(text,text,boolean,bigint)', 'first_contact(text,text,text,text,text)',
             'stagger_sequence(regclass,integer,integer)', '_staggering(regclass)', '_note_staggered(regclass,bigint)'])
         union all
+        -- It stands in the WHEN of users' triggers.
+        select 'public', 'EXECUTE', 'function', array['is_applying()']
+        union all
         select o.role, 'EXECUTE', 'function', array['_refuse_truncate()'] from unnest(v_owners) o (role)
         union all
         -- The database's owner, who dumps it.
@@ -72,7 +75,7 @@ begin
       ), listed (kind, id, role, privilege) as (
         select w.kind, case w.kind when 'schema' then to_regnamespace(n.name)::oid when 'table' then to_regclass('rowferry.' || n.name)::oid
             else to_regprocedure('rowferry.' || n.name)::oid end, r.oid, w.rights
-        from wanted w cross join lateral unnest(w.names) n (name) join pg_catalog.pg_roles r on r.rolname = w.role
+        from wanted w cross join lateral unnest(w.names) n (name) join (select r.oid, r.rolname from pg_catalog.pg_roles r union all select 0, 'public') r on r.rolname = w.role
         union all
         select o.kind, o.id, o.owner, a.privilege_type
         from objects o cross join lateral aclexplode(acldefault(case when o.kind = 'schema' then 'n' when o.kind = 'function' then 'f' when o.kind = 'type' then 'T'
@@ -84,7 +87,7 @@ begin
       where v_step = 1 and f.role <> f.owner and pg_has_role(f.owner, 'usage')
         and not (f.fits and exists (select from listed l where l.kind = f.kind and l.id = f.id and l.role = f.role and l.privilege = f.privilege))
       union all
-      select format('grant %s on %s to %s', string_agg(l.privilege, ', '), o.name, quote_ident(pg_get_userbyid(l.role)))
+      select format('grant %s on %s to %s', string_agg(l.privilege, ', '), o.name, case l.role when 0 then 'public' else quote_ident(pg_get_userbyid(l.role)) end)
       from listed l join objects o on o.kind = l.kind and o.id = l.id
       where v_step = 2 and pg_has_role(o.owner, 'usage')
         and not exists (select from found f where f.kind = l.kind and f.id = l.id and f.role = l.role and f.privilege = l.privilege)

@@ -26,6 +26,9 @@ select s.peer,
       when not s.at_work then 'no courier is at work: start rowferry run'
       else format('nothing has moved for %s: select * from rowferry.why_stuck()', date_trunc('second', s.quiet)) end
     when s.waits is not null then s.waits
+    when s.held_waiting > 0 then concat_ws(', ', case when s.held > s.held_waiting then format('%s %s', s.held - s.held_waiting,
+        case when s.held - s.held_waiting = s.held_here then 'cannot leave this node' else 'refused by ' || s.peer end) end,
+      format('%s %s for rows that %s lacks', s.held_waiting, case s.held_waiting when 1 then 'waits' else 'wait' end, s.peer)) || ': select * from rowferry.why_stuck()'
     when s.held > 0 then format('%s %s %s: select * from rowferry.sync_events where attempts > 0', s.held, case s.held when 1 then 'event' else 'events' end,
       case when s.held = s.held_here then 'cannot leave this node' else 'refused by ' || s.peer end)
     when s.courier_error is not null then s.error
@@ -34,7 +37,7 @@ select s.peer,
     else s.warning
   end, s.stranger), '') as reason
 from (
-  select l.*, (select u.problem || ': ' || u.fix from rowferry._uncaptured(l.peer) u limit 1) as uncaptured, q.pending, q.held, q.held_here, q.free,
+  select l.*, (select u.problem || ': ' || u.fix from rowferry._uncaptured(l.peer) u limit 1) as uncaptured, q.pending, q.held, q.held_here, q.held_waiting, q.free,
     date_trunc('second', clock_timestamp() - q.oldest_at) as oldest,
     q.pending > q.held or exists (
       select from rowferry.backfills b join rowferry.entities e on e.id = b.entity_id where e.peer = l.peer and b.finished_at is null
@@ -60,13 +63,13 @@ from (
   from rowferry.links l
   -- Said to be one row, so that the planner expects no work that would be worth compiling.
   cross join (select n.name from rowferry.node n limit 1) n
-  cross join lateral rowferry._waiting(l.peer) q (pending, held, held_here, free, oldest_at)
+  cross join lateral rowferry._waiting(l.peer) q (pending, held, held_here, held_waiting, free, oldest_at)
 ) s;
 comment on view rowferry.status is 'Where each link stands, one row per peer. Start here.';
 comment on column rowferry.status.peer is 'The other node.';
-comment on column rowferry.status.state is 'moving, idle, waiting (work is pending that nobody carries, or that is tried again later; reason says why), paused, held (some rows are refused, or an entity is paused or waits for approve(); all others move), stuck (work waits and nothing has moved for a minute, or a table is not captured any more, or is another one by now), stopped (by the memory check).';
+comment on column rowferry.status.state is 'moving, idle, waiting (work is pending that nobody carries, or that is tried again later; reason says why), paused, held (some rows are refused, or an entity is paused or waits for approve(); all others move), stuck (work waits and nothing has moved for a minute, or a table is not captured any more, or it or a column of it is another one by now, on this node or on the other), stopped (by the memory check).';
 comment on column rowferry.status.pending is 'Events that wait, the held ones included.';
-comment on column rowferry.status.held is 'Events set aside because the peer refused their row or this node cannot send it, without those that a person has given up.';
+comment on column rowferry.status.held is 'Events set aside because the peer refused their row, lacks its parent, or this node cannot send it, without those that a person has given up.';
 comment on column rowferry.status.oldest is 'Age of the oldest event that waits.';
 comment on column rowferry.status.rate is 'Records per second, in both directions, over the last minute.';
 comment on column rowferry.status.last_exchange is 'Last exchange in which a batch was applied here or acknowledged by the peer; an idle poll writes nothing.';

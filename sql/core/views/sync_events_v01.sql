@@ -2,7 +2,7 @@
 create or replace view rowferry.sync_events as
 select v.id, e.peer, e.name as entity, v.record_id,
   case v.event_type when 'i' then 'insert' when 'u' then 'update' when 'd' then 'delete' when 'b' then 'backfill'
-    when 'a' then 'answer' when 'q' then 'question' end as event_type,
+    when 'a' then 'answer' when 'q' then 'question' when 'w' then 'moved' end as event_type,
   v.changed_at, v.hops, greatest(h.attempts, e.held_attempts) as attempts, greatest(h.not_before, e.held_until) as not_before,
   coalesce(e.held_sqlstate, h.sqlstate) as sqlstate, coalesce(e.held_error, h.last_error) as last_error, coalesce(e.held_hint, h.hint) as hint
 from rowferry.events v
@@ -18,11 +18,11 @@ comment on column rowferry.sync_events.id is 'Number of the event.';
 comment on column rowferry.sync_events.peer is 'The node it goes to.';
 comment on column rowferry.sync_events.entity is 'Kind of record.';
 comment on column rowferry.sync_events.record_id is 'Key of the record as text.';
-comment on column rowferry.sync_events.event_type is 'insert, update, delete, backfill (an existing row), question (in place of a skipped change), answer (to the peer''s question). What is sent is always the present row.';
+comment on column rowferry.sync_events.event_type is 'insert, update, delete, backfill (an existing row), question (in place of a skipped change), moved (it entered or left what is kept in sync, or refers to another row: what follows is looked at before it is sent), answer (to the peer''s question). What is sent is always the present row.';
 comment on column rowferry.sync_events.changed_at is 'Clock time of the change.';
 comment on column rowferry.sync_events.hops is '0: a change of this node; above: it came out of applying the peer''s, by a cascade or a trigger.';
 comment on column rowferry.sync_events.attempts is 'How often the peer refused the row, or this node could not send it.';
-comment on column rowferry.sync_events.not_before is 'When a refused or locked row is tried again.';
+comment on column rowferry.sync_events.not_before is 'When a refused or locked row is tried again; null for one that goes after its parent.';
 comment on column rowferry.sync_events.sqlstate is 'SQLSTATE of the last refusal.';
 comment on column rowferry.sync_events.last_error is 'Message of the last refusal.';
 comment on column rowferry.sync_events.hint is 'What to do.';

@@ -1,0 +1,143 @@
+-- Looks at rows that moved (events of type w): they, or the parents that they follow, have entered or left what is kept in sync. The rows that follow each, and those that follow these, get an event
+-- with its stamp: a delete if they are outside now, an update if they are within; then it becomes such a one itself. What is sent is what is there when it is read, so whoever changes a row meanwhile is
+-- heard by an event of their own. Of a row with many followers the rest waits for the next portion (moves). True: rows are left to look at, and what is to be sent cannot be judged before.
+create or replace function rowferry._queue_followers(
+  p_peer text,
+  p_limit integer
+)
+returns boolean
+language plpgsql
+set search_path = pg_catalog, pg_temp
+set enable_seqscan = off
+set enable_bitmapscan = off
+as $$
+declare
+  c_time constant interval := '0.1 s';
+  c_most constant integer := 5000;  -- followers in one step
+  v_began timestamptz := clock_timestamp();
+  v_limit integer := greatest(p_limit, 1000);
+  v_portion integer := c_most;
+  v_movable integer[];
+  v_move rowferry.moves;
+  v_ids bigint[];
+  v_records text[];
+  v_within text[];
+  v_entity rowferry.entities;
+  v_found record;
+  v_count integer;
+  v_state text;
+  v_context text;
+  v_message text;
+begin
+  if not exists (select from rowferry.events e where e.event_type = 'w') and not exists (select from rowferry.moves) then
+    return false;
+  end if;
+  loop
+    v_movable := rowferry._movable(p_peer);
+    select m.* into v_move from rowferry.moves m where m.entity_id = any (v_movable) order by m.id limit 1;
+    if v_move.id is not null then
+      select e.* into v_entity from rowferry.entities e where e.id = v_move.entity_id;
+    else
+      select e.entity_id, array_agg(e.id order by e.id), array_agg(distinct e.record_id) into v_entity.id, v_ids, v_records
+      from (
+        select e.id, e.entity_id, e.record_id
+        from rowferry.events e
+        where e.event_type = 'w' and e.entity_id = any (v_movable)
+          and not exists (select from rowferry.moves m where m.event_id = e.id)
+          and not exists (select from rowferry.skips s
+            where s.done_at is null and s.entity_id = e.entity_id and rowferry._index_key(s.record_id) = rowferry._index_key(e.record_id) and e.id <@ s.ids)
+        order by e.id
+        limit v_limit
+      ) e
+      group by e.entity_id
+      order by min(e.id)
+      limit 1;
+      if not found then
+        return false;
+      end if;
+      select e.* into v_entity from rowferry.entities e where e.id = v_entity.id;
+    end if;
+    if clock_timestamp() - v_began > c_time then
+      -- A row with many followers lets others go: its own entity waits (_choose_records).
+      return v_move.id is null;
+    end if;
+    begin
+      if v_move.id is not null then
+        execute format('select * from rowferry.%I(array[$1], $2, $3)', rowferry._object_name('followers_', v_entity.name)) into v_found using v_move.parent_record_id, v_move.last_key, v_portion;
+        perform rowferry._left_nothing();
+        v_count := coalesce(cardinality(v_found.o_keys), 0);
+        begin
+          perform rowferry._queue_records(v_entity, v_found.o_keys, v_found.o_within, array_fill(v_move.changed_at, array[v_count]), array_fill(v_move.hops, array[v_count]), c_most);
+        exception
+          when sqlstate 'RF101' then
+            if v_count > 1 then
+              raise;
+            end if;
+            insert into rowferry.events (changed_at, entity_id, hops, event_type, record_id) values (v_move.changed_at, v_entity.id, v_move.hops, 'w', v_found.o_keys[1]);
+        end;
+        if v_count = v_portion then
+          update rowferry.moves m set last_key = v_found.o_keys[v_count] where m.id = v_move.id;
+        else
+          delete from rowferry.moves m where m.id = v_move.id;
+          if not exists (select from rowferry.moves m where m.event_id = v_move.event_id) then
+            perform rowferry._send_after(array[v_move.event_id]);
+          end if;
+        end if;
+      else
+        execute format('select o_keys from rowferry.%I($1, null, false)', rowferry._object_name('hash_', v_entity.name)) into v_within using v_records;
+        perform rowferry._left_nothing();
+        v_within := coalesce(v_within, '{}');
+        update rowferry.events e set event_type = 'u' where e.id = any (v_ids) and e.record_id in (select unnest(v_within));
+        begin
+          select array_agg(e.record_id) as records, array_agg(e.changed_at) as stamps, array_agg(e.hops) as hops into v_found
+          from (select distinct on (e.record_id) e.* from rowferry.events e where e.id = any (v_ids) order by e.record_id, e.id desc) e;
+          perform rowferry._queue_following(v_entity, v_found.records, v_found.stamps, v_found.hops, c_most);
+          perform rowferry._send_after(v_ids);
+        exception
+          when sqlstate 'RF101' then
+            if cardinality(v_records) > 1 then
+              raise;
+            end if;
+            -- Its newest event waits for them, if it is to go after them.
+            update rowferry.events e set event_type = 'd' where e.id = any (v_ids[:cardinality(v_ids) - 1]) and e.event_type = 'w';
+            insert into rowferry.moves (entity_id, parent_record_id, event_id, changed_at, hops)
+            select c.id, e.record_id, case when e.event_type = 'w' then e.id end, e.changed_at, e.hops
+            from rowferry.events e cross join rowferry.entities c
+            where e.id = v_ids[cardinality(v_ids)] and c.within = v_entity.name
+            order by c.id;
+        end;
+      end if;
+    exception
+      -- Too many followers in one step.
+      when sqlstate 'RF101' then
+        if v_move.id is not null then
+          v_portion := greatest(1, v_portion / 8);
+        else
+          v_limit := greatest(1, cardinality(v_ids) / 8);
+        end if;
+      -- A table that was altered or dropped here stops no other.
+      when others or assert_failure then
+        get stacked diagnostics v_state = returned_sqlstate, v_context = pg_exception_context, v_message = message_text;
+        if rowferry._stops_every_table(v_state, v_context) then
+          raise;
+        end if;
+        -- It, or one whose rows follow.
+        select e.* into v_entity
+        from (
+          with recursive family (name, depth) as (
+            select v_entity.name, 0
+            union all
+            select c.name, f.depth + 1 from family f join rowferry.entities c on c.within = f.name
+          )
+          select f.* from family f
+        ) f
+        join rowferry.entities e on e.name = f.name
+        order by (rowferry._table_apart(e)).o_unusable desc, f.depth
+        limit 1;
+        perform rowferry._hold_entities(jsonb_build_array(rowferry._unreadable_entity(v_entity, v_state, v_message)));
+    end;
+  end loop;
+end
+$$;
+comment on function rowferry._queue_followers(text, integer) is 'Queues the rows that follow those that have entered or left what is kept in sync. True: some are left to look at.';
+revoke all on function rowferry._queue_followers(text, integer) from public;
