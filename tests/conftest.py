@@ -48,6 +48,7 @@ SECURITY = [
     "capture_rights",
     "catalog",
     "deferred_triggers",
+    "dump",
     "filter_pinned",
     "guards",
     "hostile_settings",

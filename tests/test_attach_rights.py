@@ -120,7 +120,7 @@ GENERATED = [
 ]
 
 
-@pytest.mark.parametrize(("name", "types", "arguments"), [*GENERATED, ("sequences_items", "", "")])
+@pytest.mark.parametrize(("name", "types", "arguments"), [*GENERATED, ("sequences_items", "jsonb", "'{}'")])
 def test_a_function_whose_owner_makes_it_run_with_the_callers_rights_does_nothing(
     crm: Node, name: str, types: str, arguments: str
 ) -> None:

@@ -77,7 +77,7 @@ def test_an_answer_that_is_an_orphan_too_is_gone_in_the_log_of_the_model_and_of_
     stage = Stage(nodes)
     stage.set_rules(Dropping.conflict_rule, Dropping.orphan_rule)
     state = type("Replayed", (Dropping,), {"stage": stage, "tally": Tally()})()
-    state.begin(skips=False)
+    state.begin(skips=False, resyncs=False)
     state.cross_twice(calls=0, line="c", orders=["p", "q"])
     for _ in range(3):
         state.backfill(side=0, which=0)

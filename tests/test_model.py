@@ -3,6 +3,7 @@
 HISTORIES multiplies the number of histories, SEED shifts them.
 """
 
+import copy
 import os
 
 import pytest
@@ -131,6 +132,58 @@ def test_a_change_made_after_a_skip_is_not_coalesced_into_what_was_given_up() ->
     a.write("k", "a2", 0)
     settle(a, b, (2, 2))
     assert values(a, b) == ["a2", "a2"]
+
+
+def test_a_row_that_the_peer_has_not_goes_only_with_the_word() -> None:
+    for delete in (False, True):
+        a, b = pair()
+        a.write("k", "a1", 1)
+        a.skip("b", "k", delete=delete)
+        settle(a, b, (2, 2))
+        assert a.live("k") is not delete and not b.live("k")
+        assert ("k" in a.links["b"].asked) is not delete
+
+
+def test_the_answer_to_a_skip_with_the_word_deletes_nothing_once_a_later_one_is_without() -> None:
+    a, b = pair()
+    a.write("k", "a1", 1)
+    a.skip("b", "k", delete=True)
+    question = a.call("b", (1, 1))
+    answer = b.call("a", (1, 1), question)  # gone
+    a.write("k", "a2", 2)
+    a.skip("b", "k")
+    a.call("b", (1, 1), answer)
+    settle(a, b, (2, 2))
+    assert a.rows["k"].value == "a2" and a.links["b"].asked["k"].kept
+
+
+def test_what_both_nodes_give_up_at_once_stays_where_it_is() -> None:
+    """Each answers the other's question; what has gone there first is known here when its acknowledgement is heard."""
+    a, b = pair()
+    a.write("k", "a1", 1)
+    b.write("k", "b1", 4)
+    b.write("k", None, 8)
+    a.skip("b", "k")
+    b.skip("a", "k", delete=True)
+    settle(a, b, (2, 2))
+    assert a.rows["k"].value == "a1" and a.links["b"].asked["k"].kept and not b.live("k")
+
+
+def test_after_a_new_generation_a_row_that_the_writer_did_not_know_is_a_conflict() -> None:
+    """Node a is an old copy, which has never heard of what it had drawn and sent."""
+    a, b = pair()
+    old = copy.deepcopy(a)
+    a.write("k", "lost", 1)
+    settle(a, b, (2, 2))
+    old.writer = "a'"
+    old.write("k", "drawn again", 2)
+    hello = old.call("b", (3, 3)), b.call("a", (3, 3))
+    old.call("b", (3, 3), hello[1]), b.call("a", (3, 3), hello[0])
+    assert old.links["b"].stopped and b.links["a"].stopped
+    old.resync("b"), b.resync("a")
+    settle(old, b, (9, 9))
+    assert values(old, b) == ["drawn again"] * 2
+    assert [(c.winner_value, c.loser_value) for c in b.conflicts] == [("drawn again", "lost")] and b.conflicts == old.conflicts
 
 
 def test_equal_rows_are_merged_without_a_change() -> None:

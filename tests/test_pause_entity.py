@@ -86,6 +86,32 @@ def test_the_worker_delivers_at_once_what_was_paused_on_the_other_node(pair: Nod
         wait_until(lambda: rows(pair.billing, "select * from notes") == ["(1,waits)"], 20, "the row arrives")
 
 
+def test_resume_on_the_node_that_is_not_paused_says_where_the_pause_is(pair: Nodes, tmp_path: Path) -> None:
+    assert pair.crm.sql("select state from rowferry.resume()") == [
+        {"state": "not paused here; whether it is on billing: select * from rowferry.status; there"}
+    ]
+    pair.billing.sql("select * from rowferry.pause(p_entity => 'notes')")
+    pair.crm.sql("insert into notes values (1, 'waits')")
+    sync(*pair)
+    [entity] = pair.crm.sql("select state from rowferry.resume(p_entity => 'notes')")
+    assert entity["state"] == (
+        "not paused here; billing says: paused on the other node by postgres. "
+        "There: select * from rowferry.resume(p_entity => 'notes');"
+    )
+    [link] = pair.billing.sql("select state from rowferry.resume()")
+    assert link["state"].startswith("not paused here as a whole, but of it: notes. Next: ")
+    pair.billing.sql(link["state"].partition("Next: ")[2])
+    sync(*pair)
+    assert rows(pair.billing, "select * from notes") == ["(1,waits)"]
+    pair.billing.sql("select * from rowferry.pause()")
+    with worker(pair, tmp_path / "log", "--interval", "0.1"):
+        said = (
+            "not paused here; billing says: the link is paused there: paused by postgres. There: select * from rowferry.resume();"
+        )
+        wait_until(lambda: pair.crm.sql("select state from rowferry.resume()") == [{"state": said}], 20, "it says where")
+    assert pair.billing.sql("select state from rowferry.resume()") == [{"state": "it moves again"}]
+
+
 def test_an_entity_whose_table_was_dropped_can_be_resumed(pair: Nodes) -> None:
     pair.crm.sql("select rowferry.pause(p_entity => 'notes')")
     pair.crm.sql("drop table notes cascade")

@@ -15,7 +15,7 @@ select n::text, 'billing', 'notes', n::text, 'crm', 'newest', to_jsonb(repeat('x
 from generate_series({first}, {last}) n
 """
 SKIPS = """
-insert into rowferry.skips (peer, entity_id, entity, record_id, ids, requested_at, requested_by, done_at)
+insert into rowferry.skips (peer, entity_id, entity, record_id, ids, requested_at, requested_by, ended_at)
 select 'billing', 0, 'gone', n::text, '{}', now() - interval '200 days', 'ann',
   case when n <= 3 then now() - interval '100 days' when n = 4 then now() end
 from generate_series(1, 5) n

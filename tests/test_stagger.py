@@ -85,6 +85,93 @@ def test_what_counts_downwards_and_numbers_that_are_none_are_refused(nodes: Node
         refused_with("RF017", nodes.crm, f"select * from rowferry.stagger_sequence({call})")
 
 
+def draw(node: Node) -> int:
+    return int(node.sql(f"select nextval('{SEQUENCE}') as id")[0]["id"])
+
+
+@pytest.mark.parametrize("downwards", [False, True])
+def test_values_that_stand_for_blocks_of_ids_keep_their_blocks_apart(nodes: Nodes, downwards: bool) -> None:
+    """An application hands out 50 ids for each value by itself: those from it on, or those up to it."""
+    owners = {}
+    for node in nodes:
+        owner = owners[node.name] = role(node)
+        node.sql(
+            f"""grant usage, create on schema public to {owner}; grant rowferry_operator to {owner}; set role {owner};
+                create sequence {SEQUENCE} increment by 50; create table public.accounts ({KINDS["default"]}, name text);
+                reset role; select rowferry.attach('public.accounts')"""
+        )
+        insert(node, node.name)
+    sync(*nodes)
+    for node in nodes:
+        lines = [r for r in node.sql("select * from rowferry.check()") if r["object"] == SEQUENCE]
+        assert any("can draw the same values" in r["problem"] and "stagger_sequence" in r["fix"] for r in lines), node.name
+    for node in nodes:
+        for before in (50, 100):  # the second time it is staggered already
+            call = f"select increment_before, increment from rowferry.stagger_sequence('{SEQUENCE}')"
+            assert as_role(node, owners[node.name]).execute(call).fetchall() == [(before, 100)]
+    drawn: set[int] = {row["id"] for node in nodes for row in node.sql("select id from accounts")}
+    for node in nodes:
+        for _ in range(3):
+            value = draw(node)
+            block = range(value - 49, value + 1) if downwards else range(value, value + 50)
+            assert not drawn & set(block)
+            drawn |= set(block)
+            node.sql("insert into accounts select g, 'block' from generate_series(%s::bigint, %s) g", [block[0], block[-1]])
+    sync(*nodes)
+    assert waiting(nodes.crm) == waiting(nodes.billing) == []
+    assert len(assert_equal(nodes, "accounts")) == 301
+    for node in nodes:
+        sync(*nodes)
+        assert [r for r in node.sql("select * from rowferry.check()") if r["object"] == SEQUENCE] == []
+
+
+def test_an_increment_that_somebody_gives_it_later_counts_anew(nodes: Nodes) -> None:
+    attached(nodes, "serial")
+    nodes.crm.sql(f"alter sequence {SEQUENCE} increment by 50")
+    assert stagger(nodes.crm)[3] == 100
+    assert stagger(nodes.crm, ", 2, 3")[3] == 150
+    nodes.crm.sql(f"alter sequence {SEQUENCE} increment by 7")
+    assert stagger(nodes.crm)[3] == 14
+
+
+REFUSED = {
+    "it counts downwards": "increment by -1 minvalue -100 maxvalue 1000 restart with 1000",
+    "it cycles": "maxvalue 100000 cycle",
+    "its largest value is 10": "maxvalue 10 restart with 10",
+    "it counts by 3, and the sequence of the other node": "increment by 3",
+}
+
+
+@pytest.mark.parametrize("reason", REFUSED)
+def test_what_cannot_be_staggered_is_refused_with_the_reason_and_check_says_so(nodes: Nodes, reason: str) -> None:
+    """check() does not offer what will be refused."""
+    attached(nodes, "serial")
+    nodes.crm.sql(f"alter sequence {SEQUENCE} {REFUSED[reason]}")
+    nodes.billing.sql(f"alter sequence {SEQUENCE} maxvalue 100000")
+    sync(*nodes)
+    with pytest.raises(psycopg.Error) as refused:
+        nodes.crm.sql(f"select * from rowferry.stagger_sequence('{SEQUENCE}')")
+    assert refused.value.sqlstate == "RF017"
+    assert reason in str(refused.value.diag.message_detail)
+    before = nodes.crm.sql("select seqincrement from pg_sequence where seqrelid = %s::regclass", [SEQUENCE])
+    assert before == [
+        {"seqincrement": int(REFUSED[reason].split("increment by ")[1].split()[0]) if "increment" in REFUSED[reason] else 1}
+    ]
+    for node in nodes:
+        lines = [r for r in node.sql("select * from rowferry.check()") if "can draw the same values" in r["problem"]]
+        assert [("stagger_sequence" in r["fix"], "It cannot be staggered" in r["fix"]) for r in lines] == [(False, True)], (
+            node.name
+        )
+
+
+def test_nobody_notes_anything_about_a_sequence_of_others(nodes: Nodes) -> None:
+    attached(nodes, "serial")
+    stranger = role(nodes.crm)
+    nodes.crm.sql(f"grant rowferry_operator to {stranger}")
+    with pytest.raises(psycopg.errors.InsufficientPrivilege, match="must be owner of the sequence"):
+        as_role(nodes.crm, stranger).execute(f"select rowferry._note_staggered('{SEQUENCE}', 7)")
+
+
 def test_it_takes_the_right_to_the_sequence_and_no_more(nodes: Nodes) -> None:
     attached(nodes, "serial")
     owner, other = role(nodes.crm), role(nodes.crm)

@@ -1,5 +1,6 @@
 """why_stuck() names the cause and what to type next; each cause is provoked for real, and what is typed next mends it."""
 
+import os
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -12,7 +13,9 @@ import pytest
 
 from harness import Node, Nodes, wait_until
 from harness.exchange import rows, sync
+from harness.roles import role
 from harness.servers import standby
+from harness.steps import Meanwhile
 from harness.worker import worker
 
 TABLE = "create table notes (id integer primary key, body text); select rowferry.attach('notes')"
@@ -108,9 +111,58 @@ def test_a_peer_out_of_reach(notes: Nodes) -> None:
     [row] = why(notes.crm)
     assert row["severity"] == "error" and row["cause"].startswith("billing is out of reach: cannot connect")
     assert row["object"].startswith("courier ") and row["since"] is not None
-    assert row["type_next"].startswith('psql "$ROWFERRY_NODE_BILLING" -c ')
+    check, _, then = row["type_next"].partition("  -- ")
+    assert check == 'pg_isready -d "$ROWFERRY_NODE_BILLING"' and "on billing: select * from rowferry.why_stuck();" in then
+    path = f"{notes.billing.server.bin_dir}:{os.environ['PATH']}"
+    said = subprocess.run(
+        ["sh", "-c", check], env={**os.environ, "PATH": path, "ROWFERRY_NODE_BILLING": nowhere}, capture_output=True, text=True
+    )
+    assert said.returncode == 2 and "no response" in said.stdout, "the line works although the node is away"
     sync(*notes)
     assert why(notes.crm) == []
+
+
+def test_a_synchronous_standby_that_has_gone(own_servers: Nodes) -> None:
+    """Each commit waits for it, those of the worker too; who may see other sessions is told since when."""
+    notes = in_sync(own_servers)
+    notes.crm.sql("alter system set synchronous_standby_names = 'gone'")
+    notes.crm.sql("select pg_reload_conf()")
+    user = Meanwhile(lambda: notes.crm.sql("insert into notes values (1, 'waits')"))
+    waits = "select from pg_stat_activity where wait_event = 'SyncRep'"
+    wait_until(lambda: bool(notes.crm.sql(waits)), 10, "the commit waits")
+    row = cause(notes.crm, "each commit waits for a synchronous standby, and none is connected")
+    assert (row["severity"], row["since"]) == ("error", None)
+    assert row["object"] == "setting synchronous_standby_names = 'gone'"
+    # What is typed here waits for nobody.
+    notes.crm.sql("set synchronous_commit = local; grant pg_read_all_stats to rowferry_owner")
+    notes.crm.sql("set synchronous_commit = local; " + LATER)
+    row = cause(notes.crm, "each commit waits for a synchronous standby, which does not answer")
+    assert row["since"] is not None
+    for statement in row["type_next"].partition("without it: ")[2].split("; "):
+        notes.crm.sql(statement)
+    user.result()
+    assert "synchronous standby" not in str(why(notes.crm))
+
+
+@pytest.mark.parametrize("everybody", [False, True])
+def test_a_workers_login_that_becomes_another_role(notes: Nodes, everybody: bool) -> None:
+    login, other = role(notes.crm, "login password 'secret'"), role(notes.crm)
+    notes.crm.sql(f"grant rowferry_worker, {other} to {login}")
+    notes.crm.sql(
+        f"alter database {notes.crm.database} set role = {other}" if everybody else f"alter role {login} set role = {other}"
+    )
+    env = {**notes.env, "ROWFERRY_NODE_CRM": notes.crm.server.conninfo(notes.crm.database, login, "secret")}
+    notes.billing.sql("insert into notes values (1, 'a')")
+    run = [ROWFERRY, "run", "--once"]
+    done = subprocess.run(run, env=env, capture_output=True, text=True)
+    assert done.returncode == 2 and "permission denied" in done.stderr
+    told = cause(notes.billing, "crm answered: permission denied")
+    assert told["type_next"] == "select * from rowferry.why_stuck();  -- on crm"
+    row = cause(notes.crm, f"becomes the role {other} as it connects, which may not call process_batch()")
+    assert row["severity"] == "error" and row["object"] == (f"database {notes.crm.database}" if everybody else f"role {login}")
+    notes.crm.sql("set role none; " + row["type_next"])
+    assert subprocess.run(run, env=env, capture_output=True).returncode == 0
+    assert [why(node) for node in notes] == [[], []]
 
 
 def test_an_open_transaction_keeps_its_changes_to_itself(own_servers: Nodes) -> None:

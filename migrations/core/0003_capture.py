@@ -102,6 +102,8 @@ def upgrade() -> None:
             "functions/_server_warning_v01.sql",
             "functions/_change_kin_v01.sql",
             "functions/_lock_table_v01.sql",
+            "functions/_dumped_by_v01.sql",
+            "functions/_let_dump_v01.sql",
             "functions/attach_v01.sql",
             "functions/set_rules_v01.sql",
             "functions/detach_v01.sql",

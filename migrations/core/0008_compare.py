@@ -20,6 +20,7 @@ def upgrade() -> None:
             "functions/_compare_note_v01.sql",
             "functions/_compare_queue_v01.sql",
             "functions/_compare_resolve_v01.sql",
+            "functions/_compare_on_purpose_v01.sql",
             "functions/_compare_answer_v01.sql",
             "functions/_compare_hear_v01.sql",
             "functions/_compare_ask_v01.sql",

@@ -19,6 +19,8 @@ def upgrade() -> None:
             "functions/_session_v01.sql",
             "functions/_locks_v01.sql",
             "functions/_kept_by_v01.sql",
+            "functions/_standby_waited_for_v01.sql",
+            "functions/_workers_lost_v01.sql",
             "functions/_roots_v01.sql",
             "functions/_others_wait_v01.sql",
             "functions/why_stuck_v01.sql",

@@ -75,7 +75,7 @@ class Exchange(RuleBasedStateMachine):
         super().__init__()
         self.stage.reset()
         self.failed = False
-        self.may_skip = False
+        self.may_skip = self.may_resync = False
         self.serial = 0
         self.clocks = [0.0, 0.0]
         self.refused: list[set[str]] = [set(), set()]
@@ -86,11 +86,11 @@ class Exchange(RuleBasedStateMachine):
             side.set_clock(0)
         self.courier()
 
-    @initialize(skips=st.booleans())
+    @initialize(skips=st.booleans(), resyncs=st.sampled_from([False, False, False, True]))
     @step
-    def begin(self, skips: bool) -> None:
-        """Whether people give changes up in this history: then what is lost is theirs, and not judged."""
-        self.may_skip = skips
+    def begin(self, skips: bool, resyncs: bool) -> None:
+        """Whether people give changes up, or start new generations: then what is lost is theirs, and not judged."""
+        self.may_skip, self.may_resync = skips, resyncs
 
     @property
     def sides(self) -> list[Side]:

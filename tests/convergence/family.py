@@ -114,7 +114,9 @@ class Family(Exchange):
         """A person gives a pending change up."""
         events = self.sides[side].courier.execute("select id from rowferry.events where event_type <> 'q' order by id").fetchall()
         if events:
-            self.sides[side].courier.execute("select * from rowferry.skip(%s, 'by chance')", (events[which % len(events)]["id"],))
+            self.sides[side].courier.execute(
+                "select * from rowferry.skip(%s, 'by chance', true)", (events[which % len(events)]["id"],)
+            )
             self.given_up = True
 
     def finish(self) -> None:

@@ -25,14 +25,12 @@ select
     left join rowferry.held_events h on h.event_id = e.id) as events,
   (select coalesce(json_agg(json_build_array(m.record_id, m.attempts, extract(epoch from m.not_before) - 1767225600,
     m.came)), '[]') from rowferry.missing_parents m) as missing,
-  (select json_build_array(l.acked, l.received, l.top, l.built, l.ready, l.growth) from rowferry.links l) as link,
+  (select json_build_array(l.acked, l.received, l.top, l.built, l.ready, l.growth, l.generation) from rowferry.links l) as link,
+  (select coalesce(json_object_agg(s.record_id, json_build_array(s.may_delete, s.kept)), '{}')
+    from rowferry.skips s where s.ended_at is null) as asked,
   (select coalesce(json_agg(json_build_array(c.record_id, c.winner, (extract(epoch from c.winner_changed_at) - 1767225600)::text,
       (extract(epoch from c.loser_changed_at) - 1767225600)::text, c.winner_row ->> 'value', c.loser_row ->> 'value')), '[]')
     from rowferry.conflicts c) as conflicts
-"""
-BACKFILL = """
-insert into rowferry.events (changed_at, entity_id, event_type, record_id)
-select rowferry._now(), e.id, 'b', %s from rowferry.entities e where e.name = %s
 """
 EVENTS_SINCE = "select record_id from rowferry.events where id > %s order by id"
 LAST_BATCH = """
@@ -55,7 +53,7 @@ class Beside(Exchange):
     def __init__(self) -> None:
         self.nodes = [Node(side.name, self.agreed, []) for side in self.stage.sides]
         for node, peer in zip(self.nodes, self.nodes[::-1], strict=True):
-            node.links[peer.name] = Link()
+            node.links[peer.name] = Link(token=(0, ""))
         self.open: dict[tuple[int, int], Transaction] = {}
         self.given_up = False
         super().__init__()
@@ -80,17 +78,19 @@ class Beside(Exchange):
         self.nodes[side].now = seconds
 
     @precondition(lambda self: self.may_skip)
-    @rule(side=st.integers(0, 1), which=st.integers(0, 3))
+    @rule(side=st.integers(0, 1), which=st.integers(0, 3), delete=st.booleans())
     @step
-    def skip(self, side: int, which: int) -> None:
-        """A person gives the pending change of a record up."""
+    def skip(self, side: int, which: int, delete: bool) -> None:
+        """A person gives the pending change of a record up, and may say that the row may go."""
         pending = sorted({e.key for link in self.nodes[side].links.values() for e in link.events if not e.question})
-        key = (pending or self.keys)[which % len(pending or self.keys)]
+        self.give_up(side, (pending or self.keys)[which % len(pending or self.keys)], delete)
+
+    def give_up(self, side: int, key: str, delete: bool) -> None:
         query = "select id from rowferry.events where record_id = %s and event_type <> 'q' order by id limit 1"
         event = self.sides[side].courier.execute(query, (key,)).fetchone()
         if event:
-            self.sides[side].courier.execute("select * from rowferry.skip(%s, 'by chance')", (event["id"],))
-        done = self.nodes[side].skip(self.nodes[1 - side].name, key)
+            self.sides[side].courier.execute("select * from rowferry.skip(%s, 'by chance', %s)", (event["id"], delete))
+        done = self.nodes[side].skip(self.nodes[1 - side].name, key, delete=delete)
         assert event or not done
         self.given_up |= done
 
@@ -100,8 +100,19 @@ class Beside(Exchange):
         """A row is sent as it is."""
         node, key = self.nodes[side], self.keys[which % len(self.keys)]
         if node.live(key) and key not in node.locks:
-            self.sides[side].courier.execute(BACKFILL, (key, self.entity_of(key)))
-            node.emit(key, LAST, node.links)
+            self.sides[side].courier.execute("select * from rowferry.replay(%s, %s)", (self.entity_of(key), key))
+            node.backfill(self.nodes[1 - side].name, key)
+
+    @precondition(lambda self: self.may_resync)
+    @rule(side=st.integers(0, 1))
+    @step
+    def resync(self, side: int) -> None:
+        """A person starts a new generation; the courier's exchange is over, and the other node follows when it hears of it."""
+        self.sides[side].courier.execute("select * from rowferry.resync()")
+        self.nodes[side].resync(self.nodes[1 - side].name)
+        number, random = self.nodes[side].links[self.nodes[1 - side].name].token
+        self.tokens[side] = (number, random)
+        self.courier.__wrapped__(self)  # type: ignore[attr-defined]
 
     def exchange(self, post: Post, limit: int) -> Post | None:
         courier, node, peer = self.sides[post.side].courier, self.nodes[post.side], self.nodes[1 - post.side]
@@ -137,7 +148,8 @@ class Beside(Exchange):
                 for e in sorted(link.events)
             ],
             "missing": {(key, m.attempts, m.until, m.came) for key, m in link.missing.items()},
-            "link": [link.acked, link.received, link.top, link.built, link.ready, link.growth],
+            "link": [link.acked, link.received, link.top, link.built, link.ready, link.growth, link.generation],
+            "asked": {key: [skip.delete, skip.kept] for key, skip in link.asked.items()},
             "conflicts": {tuple(c) for c in node.conflicts},
         }
         real = {
@@ -147,6 +159,7 @@ class Beside(Exchange):
             ],
             "missing": {tuple(m) for m in row["missing"]},
             "link": row["link"],
+            "asked": row["asked"],
             "conflicts": {(k, w, number(won), number(lost), *values) for k, w, won, lost, *values in row["conflicts"]},
         }
         self.tally.comparisons += 1
@@ -167,13 +180,24 @@ class Beside(Exchange):
             self.compare(side)
         for key in self.keys:
             self.judge(key, *(node.rows.get(key, NOTHING) for node in self.nodes))
-        assert self.nodes[0].conflicts == self.nodes[1].conflicts, "each node knows of every conflict"
+        if not self.may_resync:  # which forgets what was not told yet
+            assert self.nodes[0].conflicts == self.nodes[1].conflicts, "each node knows of every conflict"
         self.tally.conflicts += len(self.nodes[0].conflicts)
+
+    def on_purpose(self, key: str, final: Image, other: Image) -> bool:
+        """Whether a skip keeps this row on the one node that has it, or gave the answer up that the other node has asked for."""
+        skips = [link.asked.get(key) for node in self.nodes for link in node.links.values()]
+        kept = [skip is not None and skip.kept for skip in skips]
+        if any(skip and skip.answer for skip in skips):
+            return True
+        return any(kept) and kept == [final.value is not None, other.value is not None]
 
     def judge(self, key: str, final: Image, other: Image) -> None:
         """What must be true of a record at rest."""
+        if self.on_purpose(key, final, other):
+            return
         assert final.value == other.value, f"{key} is {final.value} on one node and {other.value} on the other"
-        if not self.given_up:
+        if not self.given_up and not self.may_resync:
             assert not (lost := list(self.undone(key, final.seen))), f"{lost} knew of {key} = {final.value}"
 
 
@@ -254,6 +278,20 @@ class Lockstep(Beside):
             else:
                 self.user.__wrapped__(self, int(who == "second"), 0, kind, key, KEYS[0], False, jump)  # type: ignore[attr-defined]
 
+    @precondition(lambda self: self.may_skip)
+    @rule(
+        side=st.integers(0, 1), key=st.sampled_from(KEYS), delete=st.booleans(), before=st.integers(0, 6), calls=st.integers(0, 9)
+    )
+    @step
+    def regret(self, side: int, key: str, delete: bool, before: int, calls: int) -> None:
+        """A record is made anew, perhaps where the other node has none, and given up."""
+        user, carry = self.user.__wrapped__, self.carry.__wrapped__  # type: ignore[attr-defined]
+        user(self, side, 0, "delete", key, KEYS[0], False, 0)
+        carry(self, before, 2)
+        user(self, side, 0, "write", key, KEYS[0], False, 0)
+        self.give_up(side, key, delete)
+        carry(self, calls, 2)
+
     @precondition(lambda self: self.open)
     @rule(which=st.integers(0, 3), keep=st.sampled_from([True, True, False]))
     @step
@@ -276,7 +314,7 @@ class Merging(Lockstep):
 
     def judge(self, key: str, final: Image, other: Image) -> None:
         super().judge(key, final, other)
-        if not self.given_up:
+        if not self.given_up and not self.may_resync:
             missed = [value for _, k, value, seen in self.log if k == key and join(seen, final.seen) != final.seen]
             assert not missed, f"{missed} are not in {key} = {final.value}"
 

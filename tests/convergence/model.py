@@ -68,6 +68,7 @@ class Ack(NamedTuple):
 class Envelope(NamedTuple):
     sender: str
     token: Token
+    generation: int
     batch: Batch | None
     acks: dict[int, Ack]
     top: int
@@ -109,9 +110,24 @@ class Missing:
 
 
 @dataclass
-class Link:
-    """What a node keeps about one peer."""
+class Skip:
+    """What a person gave up last of a record, until its question is answered. `delete`: the row may go if the peer has none;
+    `kept`: it has none, or may have none, and the row stays, different on purpose, until the record changes again. `answer`:
+    it was an answer, and the peer keeps whatever it has."""
 
+    ids: set[int]
+    delete: bool
+    kept: bool = False
+    answer: bool = False
+
+
+@dataclass
+class Link:
+    """What a node keeps about one peer. `unsettled`: since resync() either node may have what the other one never heard of."""
+
+    generation: int = 1
+    peer_generation: int = 0
+    unsettled: bool = False
     events: list[Event] = field(default_factory=list)
     acked: int = 0
     acked_tag: int = 0
@@ -123,7 +139,9 @@ class Link:
     taken: dict[int, Ack] = field(default_factory=dict)
     held: dict[int, Held] = field(default_factory=dict)  # by event
     missing: dict[str, Missing] = field(default_factory=dict)  # by key
-    skips: list[tuple[str, set[int]]] = field(default_factory=list)
+    skips: list[tuple[str, set[int]]] = field(default_factory=list)  # not performed yet
+    asked: dict[str, Skip] = field(default_factory=dict)
+    by_rule: set[int] = field(default_factory=set)  # events that the orphan rule has given up, and no person
     token: Token = (0, 0)
     ready: bool = False
     stopped: str = ""
@@ -136,6 +154,17 @@ class Link:
         self.events = [e for e in self.events if e.id not in ids]
         self.held = {i: h for i, h in self.held.items() if i not in ids}
         return before - len(self.events)
+
+    def renew(self, generation: int) -> None:
+        """A new generation: numbers begin again, events stay, and no answer of before is counted on."""
+        self.generation, self.unsettled = generation, True
+        self.acked = self.acked_tag = self.top = self.built = self.received = self.received_tag = 0
+        self.batches, self.taken = {}, {}
+        self.ready, self.stopped = False, ""
+        performed = {key: skip for key, skip in self.asked.items() if (key, skip.ids) not in self.skips and not skip.kept}
+        self.asked = {key: skip for key, skip in self.asked.items() if key not in performed or not skip.delete}
+        for skip in performed.values():
+            skip.kept = True
 
     def flying(self) -> set[int]:
         return union(b.ids for b in self.batches.values() if b.in_flight)
@@ -181,7 +210,7 @@ class Transaction:
         node = self.node
         for key, value, stamp, ids in self.writes:
             node.version += 1
-            seen = join(node.rows.get(key, NOTHING).seen, knew or {}, {node.name: node.version})
+            seen = join(node.rows.get(key, NOTHING).seen, knew or {}, {node.writer: node.version})
             node.rows[key] = Image(value, seen)
             for peer, link in node.links.items():
                 link.events.append(Event(ids[peer], key, stamp))
@@ -200,6 +229,11 @@ class Node:
         self.conflicts: set[Conflict] = set()
         self.last_id = self.version = 0
         self.now = 0.0
+        self.writer = name  # whose writes these are: of a node that was set back, not those that it has forgotten
+        # For the judge: rows that were overwritten by one that did not know of them, and rows that a skip took without the word.
+        self.overwritten: list[tuple[str, str]] = []
+        self.taken_away: list[str] = []
+        self.said: dict[str, bool] = {}  # of the last skip of a record: whether its row may go
 
     # what users do
 
@@ -219,15 +253,37 @@ class Node:
         for peer in peers:
             self.links[peer].events.append(Event(self.draw(), key, stamp, question, answer))
 
-    def skip(self, peer: str, key: str, ids: set[int] | None = None) -> bool:
-        """Gives the pending changes of a record up; done when the next batch is built. False: there is none."""
+    def backfill(self, peer: str, key: str) -> None:
+        """Sends a row as it is; not while the answer to a skip is awaited."""
         link = self.links[peer]
+        if (key not in link.asked or link.asked[key].kept) or self.rules.broken == "backfills_asked":
+            self.emit(key, LAST, [peer])
+
+    def resync(self, peer: str) -> None:
+        """Starts a new generation, which the peer follows when it hears of it; the courier's exchange is over."""
+        link = self.links[peer]
+        link.renew(max(link.generation, link.peer_generation) + 1)
+        link.token = (link.token[0] + 1, type(link.token[1])())
+
+    def skip(self, peer: str, key: str, ids: set[int] | None = None, delete: bool = False) -> bool:
+        """A person gives the pending changes of a record up. False: there is none that is not given up already."""
+        link = self.links[peer]
+        if self._give_up(link, key, ids, delete):
+            return True
+        if key in link.asked and not link.asked[key].kept and any(e.key == key and not e.question for e in link.events):
+            link.asked[key].delete = self.said[key] = delete  # given up already: the word counts
+        return False
+
+    def _give_up(self, link: Link, key: str, ids: set[int] | None, delete: bool) -> bool:
+        """Done when the next batch is built."""
         given_up = union(i for _, i in link.skips)
         ids = {
             e.id for e in link.events if e.key == key and not e.question and e.id not in given_up and (ids is None or e.id in ids)
         }
         if ids:
             link.skips.append((key, ids))
+            link.asked[key] = Skip(ids, delete)
+            self.said[key] = delete
         return bool(ids)
 
     # the exchange
@@ -249,10 +305,13 @@ class Node:
             self._open(link, token)
         if envelope is not None and envelope.token != token:
             return None
+        if envelope is not None and envelope.generation > link.generation:
+            link.renew(envelope.generation)
         if envelope is not None and not link.stopped:
             link.stopped = self._memory(link, envelope)
             number = envelope.batch.number if envelope.batch else 0
-            if not link.stopped and number <= link.received + 1:
+            if not link.stopped and number <= link.received + 1 and envelope.generation == link.generation:
+                link.peer_generation = envelope.generation
                 if number == link.received + 1:
                     self._take(peer, link, envelope, set(refuse), order)
                 if envelope.top <= link.received or broken == "no_guard":
@@ -269,6 +328,8 @@ class Node:
     def _memory(self, link: Link, envelope: Envelope) -> str:
         if self.rules.broken == "no_memory_check":
             return ""
+        if envelope.generation < link.generation:  # it has not heard of resync() here
+            return "the peer was set back" if not link.ready and envelope.generation < link.peer_generation else ""
         if envelope.received > link.built or envelope.retired > link.received:
             return "this node was set back"
         if envelope.received > link.acked and link.acked + 1 not in envelope.acks:
@@ -341,6 +402,8 @@ class Node:
                 self.emit(key, LAST, [peer], answer=True)
             return ""
         theirs = [e for e in real if e.id not in known or broken == "known_counts"]
+        answers = all(e.answer for e in real)
+        asked = link.asked.get(key)
         conflict = []
         if unseen:
             mine = self.rows.get(key, NOTHING).value
@@ -358,11 +421,15 @@ class Node:
                 conflict = [Conflict(key, winner, won[0], lost[0], won[1], lost[1])]
             if verdict == "mine":
                 ack.conflicts.extend(conflict)
+                self._answered(link, key, heard)
                 return ""
+        if image.value is None and answers and asked and not asked.delete and self.live(key) and broken != "skip_deletes":
+            link.drop(e.id for e in unseen)
+            asked.kept = True
+            return ""
         reason = self._refusal(link, key, image, heard, refuse)
         if GIVEN_UP_BY.get(reason) == self.rules.foreign:
             ack.conflicts.append(self._orphaned(link, key, image, real, heard))
-        answers = all(e.answer for e in real)
         if reason == "parent deleted" and self.rules.foreign == "drop" and answers and broken != "asks_for_ever":
             # An answer that is an orphan here too: each node has deleted the other's parent, and to ask again would have no end.
             image, reason = Image(None, join(image.seen, self.rows.get(key, NOTHING).seen)), ""
@@ -371,11 +438,29 @@ class Node:
             conflict = [c._replace(winner_value=None) for c in conflict if c.loser_value is not None]
         if reason:
             return reason
+        mine = self.rows.get(key, NOTHING).value
+        if not conflict and mine not in (None, image.value) and self._may_be_lost(link, key):
+            conflict = [Conflict(key, peer, top(real), LAST, image.value, mine)]
         ack.conflicts.extend(conflict)
         if broken != "beaten_stay":
             link.drop(e.id for e in unseen)
+        if answers and image.value is None and mine is not None and self.said.get(key) is False:
+            self.taken_away.append(key)
         self._store(key, image, max(e.stamp for e in real), peer)
+        self._answered(link, key, heard)
         return ""
+
+    def _answered(self, link: Link, key: str, heard: set[int]) -> None:
+        """A row of the peer has been taken: the answer to a skip, if that has been performed and its question is on no way."""
+        skip = link.asked.get(key)
+        asks = any(e.question and e.key == key and e.id not in heard for e in link.events)
+        if skip and (key, skip.ids) not in link.skips and not asks:
+            del link.asked[key]
+
+    def _may_be_lost(self, link: Link, key: str) -> bool:
+        """Whether the row here may be one that the peer never heard of, although no event says so."""
+        kept = key in link.asked and link.asked[key].kept
+        return (link.unsettled and self.rules.broken != "settled_at_once") or kept
 
     def _verdict(self, peer: str, key: str, image: Image, unseen: list[Event], theirs: list[Event]) -> str:
         """mine: my row stays; theirs: the peer's is written; merge: both, here; wait: until the arbiter's row comes."""
@@ -442,6 +527,9 @@ class Node:
 
     def _store(self, key: str, image: Image, stamp: float, peer: str) -> None:
         broken = self.rules.broken
+        mine = self.rows.get(key, NOTHING)
+        if mine.value not in (None, image.value) and image.seen != join(image.seen, mine.seen):
+            self.overwritten.append((key, str(mine.value)))
         self.rows[key] = image
         if broken != "no_forward":
             self.emit(key, self.now if broken == "forward_now" else stamp, [p for p in self.links if p != peer])
@@ -465,6 +553,16 @@ class Node:
         proofs = {link.held.get(e.id, NO_HOLD).parent for e in taken if newest[e.key] == e.id}
         self._parents_came(link, {e.key for e in taken} | proofs)
         self._retry_related(link, {e.key for e in taken})
+        for event in link.events:
+            skip = link.asked.get(event.key)
+            if event.id not in heard or event.question or skip is None:
+                continue
+            if (skip.kept and not event.answer) or (event.stamp > LAST and event.id > max(skip.ids)):
+                del link.asked[event.key]  # it has changed again, or was sent again
+            elif event.id > max(skip.ids) and skip.delete:
+                del link.asked[event.key]
+            elif event.id > max(skip.ids):  # who has won there is not known: the row stays, whatever the answer is
+                skip.kept = True
         link.drop(heard)
         if envelope.received > link.acked:
             link.acked, link.acked_tag = envelope.received, envelope.received_tag
@@ -508,11 +606,17 @@ class Node:
         for key, reason in ack.left.items():
             pending = [e for e in link.events if e.key == key and not e.question]
             if key in given_up and {e.id for e in pending} <= built.ids:  # else it has changed since
-                self.skip(peer, key)
+                given_up_before = union(i for _, i in link.skips)
+                self._give_up(link, key, None, True)
+                link.by_rule |= {e.id for e in pending} - given_up_before
             for event in link.events:
                 if event.key != key or event.id not in built.ids or key in given_up:
                     continue
                 if reason in LACKING and not hold_lacking and key not in waits:
+                    continue
+                kept = key in link.asked and link.asked[key].kept
+                if kept and reason not in UNCOUNTED and event.stamp == LAST and not event.answer:
+                    link.drop([event.id])  # a backfill of what was given up: one skip is enough
                     continue
                 held = link.held.setdefault(event.id, Held(0, None, reason, self.now))
                 held.reason, held.parent = reason, ack.parents.get(key)
@@ -548,7 +652,16 @@ class Node:
         for key, ids in link.skips:
             if ids & flying and self.rules.broken != "skip_in_flight":
                 waiting.append((key, ids))
-            elif link.drop(ids) and self.rules.broken != "skip_forgets":
+                continue
+            skip = link.asked.get(key)
+            answers = all(e.answer for e in link.events if e.id in ids) and not ids & link.by_rule
+            if not link.drop(ids):  # they had gone before
+                if skip and skip.ids == ids:
+                    del link.asked[key]
+            elif answers:  # the peer has asked: to ask back would have no end
+                if skip and skip.ids == ids:
+                    skip.kept = skip.answer = True
+            elif self.rules.broken != "skip_forgets":
                 self.emit(key, LAST, [peer], question=True)
         link.skips = waiting
 
@@ -611,7 +724,16 @@ class Node:
             if keys:
                 batch = self._batch(link, keys, whole)
         return Envelope(
-            self.name, link.token, batch, dict(link.taken), link.top, link.built, link.received, link.received_tag, link.acked
+            self.name,
+            link.token,
+            link.generation,
+            batch,
+            dict(link.taken),
+            link.top,
+            link.built,
+            link.received,
+            link.received_tag,
+            link.acked,
         )
 
     def _records(self, link: Link, limit: int) -> tuple[set[str], bool]:

@@ -82,7 +82,14 @@ MUTANTS = {
         )
     ),
     "a skip asks nothing": Mutant(
-        (("_perform_skips", "rowferry._delete_events(v_skip.ids) > 0", "rowferry._delete_events(v_skip.ids) > 1000000"),)
+        (("_perform_skips", "rowferry._delete_events(v_skip.ids) = 0", "rowferry._delete_events(v_skip.ids) >= 0"),)
+    ),
+    "a skip deletes without the word": Mutant((("_keep_given_up", "and not s.may_delete", "and false"),)),
+    "a backfill does not wait for the answer to a skip": Mutant(
+        (("replay", "s.ended_at is null and not s.kept", "s.ended_at is null and false"),)
+    ),
+    "a new generation is settled from the start": Mutant(
+        (("_new_generation", "set unsettled_since = rowferry._now()", "set unsettled_since = null"),), budget=200
     ),
     "a skip does not wait for what is in flight": Mutant(
         (("_perform_skips", "b.in_flight and b.ids && s.ids", "b.in_flight and false"),), budget=200

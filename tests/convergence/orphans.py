@@ -164,7 +164,7 @@ class Orphans(Beside):
             assert side.courier.execute(query).fetchall() == [], "a line of another order"
 
     def judge(self, key: str, final: Image, other: Image) -> None:
-        if key in self.apart():
+        if key in self.apart() or self.on_purpose(key, final, other):
             return
         if key in self.given_up_by_rule():
             assert final.value == other.value, f"{key} is {final.value} on one node and {other.value} on the other"

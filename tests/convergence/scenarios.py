@@ -4,10 +4,11 @@ scenario  what it adds to couriers that die or overlap, envelopes lost, repeated
 couriers  nothing
 open      user transactions that stay open: event ids commit out of order, rows are locked
 held      rows refused for long: they wait ever longer, the others go on
-skip      people give changes up
+skip      people give changes up, and backfill
 fk        a child with a cascading foreign key, deletes of the parent and changes of its key
 orphans   a foreign key without cascade, under one of the rules hold, drop and revive
 restore   node a goes back to an older state of itself
+resync    the same, and people start a new generation and backfill
 clone     an old copy of node a is used beside it
 star      three or four nodes in a tree, what is applied goes on to the others
 fixed     rule: node a wins; backfills
@@ -26,7 +27,6 @@ from convergence.model import (
     CHILDREN,
     GIVEN_UP_BY,
     LACKING,
-    LAST,
     NO_HOLD,
     NOTHING,
     PARENTS,
@@ -47,10 +47,11 @@ MUTATIONS = {
     "couriers": ("no_guard", "partial_keys", "unseen_ignored", "any_token", "coalesce_sent", "beaten_stay"),
     "open": ("unseen_ignored", "coalesce_sent"),
     "held": ("no_retry",),
-    "skip": ("skip_forgets",),
+    "skip": ("skip_forgets", "skip_deletes"),
     "fk": ("consequence_now", "no_capture"),
     "orphans": ("skip_forgets", "never_gives_up", "asks_for_ever", "any_parent", "waits_for_ever"),
     "restore": ("no_memory_check",),
+    "resync": ("settled_at_once",),
     "clone": ("no_memory_check", "no_tags"),
     "star": ("no_forward", "ring"),
     "fixed": ("last_is_real",),
@@ -75,9 +76,10 @@ class Outcome:
     unequal: list[str] = field(default_factory=list)
     undone: list[str] = field(default_factory=list)
     stopped: bool = False
+    lost: list[str] = field(default_factory=list)  # without a trace
 
     def __bool__(self) -> bool:
-        return bool(self.unequal or self.undone)
+        return bool(self.unequal or self.undone or self.lost)
 
 
 @dataclass
@@ -218,15 +220,19 @@ class History:
             transaction = self.open.pop(rng.randrange(len(self.open)))
             transaction.roll_back() if rng.random() < 0.2 else transaction.commit()
         elif self.scenario == "skip":
-            self.given_up |= node.skip(peer, key)
+            if rng.random() < 0.3 and node.live(key):
+                node.backfill(peer, key)
+            self.given_up |= node.skip(peer, key, delete=rng.random() < 0.3)
             if self.rules.broken == "skip_in_flight":
                 node._perform_skips(node.links[peer], peer)
         elif self.scenario == "held":
             self.refused[node.name] ^= {key}
         elif self.scenario in ("fixed", "merge") and node.live(key) and key not in node.locks:
-            node.emit(key, LAST, [peer])  # a backfill
-        elif self.scenario in ("restore", "clone") and not self.lost_memory:
+            node.backfill(peer, key)
+        elif self.scenario in ("restore", "clone", "resync") and not self.lost_memory:
             self.forget()
+        elif self.scenario == "resync" and node.links[peer].stopped:
+            node.resync(peer)
         if self.spare is not None and rng.random() < 0.5:  # the courier finds the other copy
             nodes["a"], self.spare, self.calls = self.spare, nodes["a"], []
             self.courier("a", "b")
@@ -236,9 +242,10 @@ class History:
             log, self.nodes["a"].log = self.nodes["a"].log, []  # the log is not the node's own
             self.backup = copy.deepcopy(self.nodes["a"])
             self.backup.log = self.nodes["a"].log = log
+            self.backup.writer += "'"
         elif self.rng.random() < 0.3:
             self.lost_memory = "a"
-            if self.scenario == "restore":  # its connections broke: nothing under way reaches it
+            if self.scenario != "clone":  # its connections broke: nothing under way reaches it
                 self.nodes["a"] = self.backup
                 self.calls = [c for c in self.calls if c.node != "a" and c.envelope is None]
             else:
@@ -250,6 +257,33 @@ class History:
         """No more writes and a courier that lives: what is wrong then."""
         while self.open:
             self.open.pop().commit()
+        self.exchange()
+        if self.scenario == "resync" and self.lost_memory:
+            for _ in range(3):  # who follows may have stopped itself, for what it heard before
+                for node in self.nodes.values():
+                    for peer in node.links:
+                        if node.links[peer].stopped:
+                            node.resync(peer)
+                self.exchange()
+            for name in "ba":
+                node, peer = self.nodes[name], "a" if name == "b" else "b"
+                for key in [k for k in self.keys if node.live(k)]:
+                    node.backfill(peer, key)
+                self.exchange()
+        if any(link.stopped for n in self.nodes.values() for link in n.links.values()):
+            why = [] if self.lost_memory and self.scenario != "resync" else ["stopped without a cause"]
+            return Outcome(why, [], True)
+        outcome = Outcome(self.unequal())
+        if not outcome.unequal and self.scenario != "resync":  # there old events may come once more
+            outcome.undone = self.undone()
+        outcome.lost = [f"{key} was deleted by a skip without the word" for n in self.nodes.values() for key in n.taken_away]
+        if not self.given_up and self.scenario != "star":  # in a tree a conflict is decided by others
+            traced = {(c.key, c.loser_value) for n in self.nodes.values() for c in n.conflicts}
+            outcome.lost += [f"{k}: {v}" for n in self.nodes.values() for k, v in n.overwritten if (k, v) not in traced]
+        return outcome
+
+    def exchange(self) -> None:
+        """A courier that lives, until nothing moves."""
         tokens = {}
         for x, y in self.pairs:
             tokens[x, y] = (1 + max(self.nodes[x].links[y].token[0], self.nodes[y].links[x].token[0]), self.serial + 1)
@@ -265,17 +299,15 @@ class History:
             quiet = not any(link.events for n in self.nodes.values() for link in n.links.values())
             if quiet and all(link.ready for n in self.nodes.values() for link in n.links.values()):
                 break
-        if any(link.stopped for n in self.nodes.values() for link in n.links.values()):
-            return Outcome([] if self.lost_memory else ["stopped without a cause"], [], True)
-        outcome = Outcome(self.unequal())
-        if not outcome.unequal:
-            outcome.undone = self.undone()
-        return outcome
 
     def unequal(self) -> list[str]:
         """Records that differ or are not delivered."""
         nodes = list(self.nodes.values())
-        wrong = [f"{k} differs" for k in self.keys if len({n.rows.get(k, NOTHING).value for n in nodes}) > 1]
+        wrong = [
+            f"{k} differs"
+            for k in self.keys
+            if len({n.rows.get(k, NOTHING).value for n in nodes}) > 1 and not any(self.on_purpose(n, k) for n in nodes)
+        ]
         wrong += [f"{e.key} is pending on {n.name}" for n in nodes for link in n.links.values() for e in link.events]
         if self.rules.foreign:
             for node in nodes:
@@ -285,6 +317,12 @@ class History:
         if self.rules.foreign == "hold" and wrong:
             wrong = [w for w in wrong if not self.apart(w)]
         return wrong
+
+    def on_purpose(self, node: Node, key: str) -> bool:
+        """Whether a skip keeps this row here, which no other node has, or gave the answer up that another one asked for."""
+        skips = [link.asked[key] for link in node.links.values() if key in link.asked]
+        alone = node.live(key) and not any(n.live(key) for n in self.nodes.values() if n is not node)
+        return any(skip.answer or (skip.kept and alone) for skip in skips)
 
     def apart(self, wrong: str) -> bool:
         """Whether this is what the rule hold leaves: children of a parent that the other node deleted, held with their kin."""

@@ -75,7 +75,8 @@ delete from rowferry.built_batches;
 delete from rowferry.taken_batches;
 delete from rowferry.skips;
 delete from rowferry.conflicts;
-update rowferry.entities set held_attempts = 0, held_until = null, held_sqlstate = null, held_error = null, held_hint = null;
+update rowferry.entities set unsettled_since = null,
+  held_attempts = 0, held_until = null, held_sqlstate = null, held_error = null, held_hint = null;
 update rowferry.links l set {columns} from t.fresh_links f where f.peer = l.peer;
 select setval(pg_get_serial_sequence('rowferry.events', 'id'), 1);
 delete from rowferry.batches;

@@ -53,6 +53,9 @@ declare
   v_lost jsonb;
   v_kept jsonb := '[]';
   v_kept_rows jsonb := '[]';
+  v_stay text[];
+  v_skips boolean := rowferry._any_skip();
+  v_unsettled boolean := v_skips or exists (select from rowferry.entities e where e.unsettled_since is not null);
 begin
   for i in 1 .. cardinality(p_sections) loop
     v_entities := v_entities || p_sections[i].entity;
@@ -91,6 +94,18 @@ begin
         o_conflicts := o_conflicts || v_settled.o_conflicts;
         o_busy := o_busy || v_settled.o_left;
         v_most := v_most - v_settled.o_weighed;
+      end loop;
+      for i in 1 .. cardinality(v_sections) loop
+        if v_skips and v_sections[i].gone is not null and v_sections[i].event_hops is not null then
+          v_stay := rowferry._keep_given_up(v_sections[i]);
+          if v_stay is not null then
+            o_conflicts := rowferry._conflicts_without(o_conflicts, v_sections[i].entity, v_stay);
+            v_sections[i] := rowferry._section_part(v_sections[i], v_stay, false);
+          end if;
+        end if;
+        if v_unsettled and coalesce(v_sections[i].keys, v_sections[i].gone) is not null then
+          o_conflicts := o_conflicts || rowferry._overwritten(p_peer, v_sections[i], o_conflicts);
+        end if;
       end loop;
       -- Nothing else can write these tables: to look costs as much as the keys of a few hundred records.
       v_everything := v_many and not rowferry._may_differ(v_entities);

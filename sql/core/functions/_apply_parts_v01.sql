@@ -231,6 +231,7 @@ begin
         v_one.gone := v_one.keys;
         v_one.keys := null;
         v_one.column_values := array_fill(null::text, array[cardinality(v_one.columns)]);
+        v_one.event_hops := null;  -- what the rule says is no answer to a skip
         v_attempt := rowferry._apply_attempt(p_peer, array[v_one], p_heard, p_known, false, null);
         v_tries := v_tries + v_attempt.o_tries;
         if v_attempt.o_error is not null then

@@ -67,6 +67,16 @@ begin
   if o_link.told_paused <> '{}' then
     v_header := v_header || jsonb_build_object('paused', o_link.told_paused);
   end if;
+  if p_link.generation > 1 then
+    v_header := v_header || (
+      select case when count(*) = 0 then '{}' else jsonb_build_object('unsettled', array_agg(n.name)) end
+      from rowferry.entities n where n.peer = p_link.peer and n.unsettled_since is not null);
+    o_link.told_settled := array(
+      select n.name from rowferry.entities n where n.peer = p_link.peer and n.unsettled_since is null and n.name = any (p_link.peer_unsettled) order by n.id);
+    if o_link.told_settled <> '{}' then
+      v_header := v_header || jsonb_build_object('settled', o_link.told_settled);
+    end if;
+  end if;
   if p_link.ready and not p_hushed and v_late is not true and rowferry._anything_waits(p_link.first_id, p_left)
     and (select count(*) from rowferry.built_batches b where b.peer = p_link.peer and b.in_flight) < 2 then
     v_waits := true;

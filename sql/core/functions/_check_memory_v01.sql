@@ -10,12 +10,12 @@ stable
 set search_path = pg_catalog, pg_temp
 as $$
 declare
-  c_next constant text := '. Next, on each node that is stopped: select * from rowferry.resync(); then on the node that is whole, and once '
-    || 'its rows have arrived on the other one: select rowferry.backfill(name) from rowferry.entities;';
+  c_next constant text := '. Next, with no users on a node that was set back: on each node that is stopped: select * from rowferry.resync(); then move the sequences that it names; then on the '
+    || 'node that is whole, and once its rows have arrived on the other one: select rowferry.backfill(name) from rowferry.entities where direction <> ''receive'';';
   v_received bigint := (p_header ->> 'received')::bigint;
   v_received_tag uuid := (p_header ->> 'received_tag')::uuid;
 begin
-  if (p_header ->> 'generation')::bigint < p_link.peer_generation then
+  if not p_link.ready and (p_header ->> 'generation')::bigint < p_link.peer_generation then
     return format('%s was set back: it speaks in generation %s of the link after %s', p_link.peer, p_header ->> 'generation', p_link.peer_generation) || c_next;
   elsif (p_header ->> 'generation')::bigint < p_link.generation then
     return null;  -- it has not heard of resync() here; what it says of the generation before means nothing now

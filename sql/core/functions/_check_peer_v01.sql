@@ -198,14 +198,21 @@ begin
   where not exists (select from triggers o where o.entity = t.entity and o.side <> t.side and o.what = t.what)
   union all
   select 'warning', s.mine ->> 'name', format('%s on %s can draw the same values for %s.%s: rows with one key would be taken for one record', s.theirs ->> 'name', p_peer, c.relation, c.mine ->> 'local'),
-    format('select * from rowferry.stagger_sequence(%L); then on %s: select * from rowferry.stagger_sequence(%L);', s.mine ->> 'name', p_peer, s.theirs ->> 'name')
+    coalesce('It cannot be staggered, since ' || coalesce(rowferry._stagger_problem(s.mine, s.theirs), rowferry._stagger_problem(s.theirs, s.mine))
+        || '. Give each node values of its own: alter sequence .. minvalue .. maxvalue ..; or let one node draw for both.',
+      format('select * from rowferry.stagger_sequence(%L); then on %s: select * from rowferry.stagger_sequence(%L);', s.mine ->> 'name', p_peer, s.theirs ->> 'name'))
   from columns c
   cross join lateral (select c.mine -> 'sequence', c.theirs -> 'sequence') s (mine, theirs)
   cross join lateral rowferry._may_draw(s.mine) m
   cross join lateral rowferry._may_draw(s.theirs) t
+  cross join lateral (
+    -- How far their values are from each other at least, and for how many ids one of them stands.
+    select g.divisor, mod(mod((s.mine ->> 'next')::numeric - (s.theirs ->> 'next')::numeric, g.divisor) + g.divisor, g.divisor) as away,
+      greatest((s.mine ->> 'block')::numeric, (s.theirs ->> 'block')::numeric, 1) as block
+    from (values (gcd((s.mine ->> 'increment')::numeric, (s.theirs ->> 'increment')::numeric))) g (divisor)) b
   where not exists (select from entities e where e.name = c.entity and 'both' <> any (array[e.mine ->> 'direction', e.theirs ->> 'direction']))
     and m.o_from <= t.o_to and t.o_from <= m.o_to
-    and mod((s.mine ->> 'next')::numeric - (s.theirs ->> 'next')::numeric, gcd((s.mine ->> 'increment')::numeric, (s.theirs ->> 'increment')::numeric)) = 0
+    and (b.away < b.block or b.away + b.block > b.divisor)
     and exists (
       select from pg_index i join pg_attribute a on a.attrelid = i.indrelid and a.attnum = any (i.indkey[0:i.indnkeyatts - 1])
       where i.indrelid = (select e.relation from rowferry.entities e where e.relation::text = c.relation) and i.indisunique and a.attname = c.mine ->> 'local')

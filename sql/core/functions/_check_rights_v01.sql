@@ -93,6 +93,17 @@ as $$
   from workers w
   where w.login and (w.super or pg_has_role(w.id, 'rowferry_owner', case when current_setting('server_version_num')::integer >= 160000 then 'usage, set' else 'member' end))
   union all
+  -- A backup that ends in an error is noticed when it is needed.
+  select 'info', format('role %I', r.rolname), format('it owns the database and cannot dump it as a whole: it may not read %s', t.name),
+    case when rowferry._dumped_by() is not null then 'select rowferry._let_dump();'
+      else format('grant pg_read_all_data to %I; or pg_dump -N rowferry, which leaves out what is pending and how tables are attached.', r.rolname) end
+  from pg_database d
+  join pg_roles r on r.oid = d.datdba
+  cross join lateral (
+    select min(c.oid::regclass::text) from pg_class c
+    where c.relnamespace = 'rowferry'::regnamespace and case c.relkind when 'r' then not has_table_privilege(r.oid, c.oid, 'select') when 'S' then not has_sequence_privilege(r.oid, c.oid, 'select') end) t (name)
+  where d.datname = current_database() and t.name is not null
+  union all
   select 'warning', format('role %I', r.rolname), 'the worker that is at work has connected as a superuser',
     'Give it a login of its own: create role rowferry_courier login in role rowferry_worker; and put it into the connection string.'
   from rowferry.node n

@@ -51,6 +51,9 @@ begin
         where a.key not in (select unnest(v_seen.o_left_out || v_seen.o_large))
       ) c);
   end if;
+  if rowferry._any_skip(v_entity.id) then
+    v_answer := v_answer || jsonb_build_object('on_purpose', rowferry._compare_on_purpose(v_entity.id, coalesce(v_keys, v_seen.o_keys))::text);
+  end if;
   return v_answer || jsonb_build_object('left_out', v_seen.o_left_out::text, 'large', v_seen.o_large::text,
     'ms', extract(epoch from clock_timestamp() - v_began) * 1000);
 end

@@ -83,6 +83,8 @@ begin
       update rowferry.comparisons c
       set state = 'finished', finished_at = rowferry._now(), walked_to = null, sent_at = null
       where c.id = v_run.id;
+      update rowferry.entities e set unsettled_since = null
+      where e.id = v_entity.id and e.unsettled_since <= v_run.requested_at and v_run.different = 0 and v_run.pending = 0;
       return null;
     end if;
   end if;

@@ -82,6 +82,21 @@ begin
   v_count := rowferry._compare_note(v_run.id, 'pending', v_left_out, v_most - v_run.listed)
     + rowferry._compare_note(v_run.id, 'pending', v_large, v_most - v_run.listed, c_too_large);
   v_run.listed := v_run.listed + v_count;
+  v_keys := (p_answer ->> 'different')::text[] || (p_answer ->> 'only_here')::text[] || v_only_there;
+  with noted as (
+    update rowferry.compared_records d
+    set note = format('different on purpose, by a skip on %s', k.node)
+    from (
+      select u.key, min(u.node) from (
+        select unnest((p_answer ->> 'on_purpose')::text[]), p_peer
+        union all
+        select unnest(rowferry._compare_on_purpose(v_entity.id, v_keys)), n.name from rowferry.node n where rowferry._any_skip(v_entity.id)) u (key, node)
+      where u.key = any (v_keys)
+      group by u.key) k (key, node)
+    where d.run_id = v_run.id and d.record_key = rowferry._index_key(k.key)
+    returning 1
+  )
+  select v_run.on_purpose + count(*) into v_run.on_purpose from noted;
   -- Beyond the list they cannot be asked for again.
   v_run.pending := v_run.pending + case when v_run.listed < v_most then v_count else cardinality(v_left_out) + cardinality(v_large) end;
 
@@ -90,7 +105,7 @@ begin
   set phase = v_run.phase, walked_to = v_run.walked_to, sent_at = null, unanswered = 0,
     chunk = greatest(10, least(20000, (c.chunk * greatest(0.25, least(2, c_milliseconds / v_ms)))::integer)),
     rows_here = v_run.rows_here, rows_there = v_run.rows_there, same = v_run.same, different = v_run.different, only_here = v_run.only_here,
-    only_there = v_run.only_there, pending = v_run.pending, listed = v_run.listed
+    only_there = v_run.only_there, pending = v_run.pending, on_purpose = v_run.on_purpose, listed = v_run.listed
   where c.id = v_run.id;
 end
 $$;

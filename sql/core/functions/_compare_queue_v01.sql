@@ -10,6 +10,8 @@ returns void
 language sql
 set search_path = pg_catalog, pg_temp
 as $$
+  -- A person has said what is to become of them.
+  select rowferry._end_skips(p_entity_id, p_there, 'the other node''s row is to stay') where p_there <> '{}' and rowferry._any_skip(p_entity_id);
   with chosen as (
     update rowferry.compared_records d
     set chosen = case when d.record_id in (select unnest(p_there)) then 'there' else 'here' end

@@ -29,7 +29,7 @@ as $$
     ('wanting_', 'text[], text[]', 'Which of some rows of %s want a unique value that another row holds.'),
     ('count_', 'bigint', 'How many rows of %s are kept in sync, counted up to a given number.'),
     ('emptied_', 'regclass', 'Keys of the rows of %s, or of one partition of it, that are about to be truncated.'),
-    ('sequences_', '', 'Where the sequences stand that feed columns of %s.'),
+    ('sequences_', 'jsonb', 'Where the sequences stand that feed columns of %s, and how far the values in these have come.'),
     ('cycle_', 'text[], boolean, jsonb, text[]', 'Writes rows of %s and of the tables with which it forms a cycle.'),
     ('followers_', 'text[], text, integer', 'Rows of %s that follow some rows of another table.'),
     ('merge_', 'text[], text[], text[]', 'Merges rows of %s that both nodes changed.')

@@ -82,6 +82,10 @@ begin
       end if;
     end if;
   end if;
+  -- Of a node that was set back too: how far its sequences are is just what people need to know then.
+  if status is null and v_header ? 'facts' then
+    perform rowferry._note_facts(p_peer, v_header -> 'facts');
+  end if;
   if status is null and (greatest(v_link.opened_at, v_link.last_exchange_at) > rowferry._now() + interval '2 s'
       or exists (select from rowferry.held_events h where h.not_before > rowferry._now() + interval '20 min' and h.not_before < 'infinity')
       or exists (select from rowferry.entities e where e.held_until > rowferry._now() + interval '20 min' and e.held_until < 'infinity')) then
@@ -94,9 +98,6 @@ begin
     elsif v_generation = v_link.generation
       and coalesce((v_header ->> 'number')::bigint, 0) <= v_link.received + 1 then
       v_link := rowferry._meet(v_link, v_header);
-      if v_header ? 'facts' then
-        perform rowferry._note_facts(p_peer, v_header -> 'facts');
-      end if;
       if (v_header ->> 'number')::bigint = v_link.received + 1 then
         -- What users' tables and triggers need is planned as elsewhere, unless a plan for each value would copy a large value, again and again.
         if octet_length(p_envelope) <= 4194304 and not rowferry._patient(false) then

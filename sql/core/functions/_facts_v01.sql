@@ -15,10 +15,7 @@ declare
   v_began timestamptz := clock_timestamp();
   v_last text;
   v_entity rowferry.entities;
-  v_function text;
   v_sequences jsonb;
-  v_state text;
-  v_context text;
   v_entities jsonb := '{}';
   v_apart record;
 begin
@@ -36,27 +33,15 @@ begin
       v_entities := v_entities || jsonb_build_object(v_entity.name, jsonb_build_object('relation', v_entity.relation_name, 'apart', jsonb_build_object('problem', v_apart.o_problem, 'fix', v_apart.o_fix)));
       continue;
     end if;
-    v_function := format('rowferry.%I()', rowferry._object_name('sequences_', v_entity.name));
-    v_sequences := null;
-    if to_regprocedure(v_function) is not null and not v_apart.o_unusable then
-      begin
-        execute 'select ' || v_function into v_sequences;
-        perform rowferry._left_nothing();
-      exception
-        -- Where the sequences of one table stand is not worth the facts of all others.
-        when others or assert_failure then
-          get stacked diagnostics v_state = returned_sqlstate, v_context = pg_exception_context;
-          if rowferry._is_transient(v_state, v_context) then
-            raise;
-          end if;
-      end;
-    end if;
+    v_sequences := rowferry._sequences_of(v_entity);
     v_entities := v_entities || jsonb_build_object(v_entity.name, jsonb_build_object(
       'relation', v_entity.relation::text, 'apart', case when v_apart.o_unusable then jsonb_build_object('problem', v_apart.o_problem, 'fix', v_apart.o_fix) end, 'direction', v_entity.direction, 'filter', v_entity.filter, 'within', v_entity.within, 'outbound', v_entity.outbound, 'key', v_entity.key_columns, 'key_types', v_entity.key_types,
       'rules', (select jsonb_object_agg(r.key, r.value) from jsonb_each_text(to_jsonb(v_entity)) r where r.key in ('conflict_rule', 'orphan_rule')),
       'columns', (
         select jsonb_object_agg(c.name, jsonb_build_object('local', c.local, 'type', t.spelled, 'collation', o.collname, 'required', case when v_entity.outbound is null then a.attnotnull end,
-          'sequence', (v_sequences -> c.local) - 'used'))
+          'sequence', nullif((v_sequences -> c.local) - '{used,taken,theirs_taken}'::text[], '{}') || coalesce((
+            select jsonb_build_object('block', g.block) from rowferry.staggered_sequences g where g.sequence = to_regclass(v_sequences #>> array[c.local, 'name'])), '{}'),
+          'used', v_sequences #> array[c.local, 'used'], 'taken', v_sequences #> array[c.local, 'taken'], 'theirs_taken', v_sequences #> array[c.local, 'theirs_taken']))
         from rowferry._entity_columns(v_entity) c
         join pg_attribute a on a.attrelid = rowferry._shape(v_entity) and a.attname = c.local
         left join pg_collation o on o.oid = a.attcollation

@@ -69,6 +69,9 @@ begin
         from unnest(v_heard) r
         join rowferry.events e on e.id >= lower(r) and e.id < upper(r)));
     end if;
+    if rowferry._any_skip() then
+      perform rowferry._skips_overtaken(p_link.peer, v_heard);
+    end if;
     o_retired := rowferry._delete_events(v_heard);
     o_left := v_heard;
   end if;

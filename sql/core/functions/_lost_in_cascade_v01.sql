@@ -1,4 +1,4 @@
--- Records of this node that a cascade has just taken although they had changes that the peer did not know of: no rule decides about them, the
+-- Records of this node that a cascade has just taken although they had changes that the peer did not know of, or may not have known, before the entity is settled after resync(): no rule decides about them, the
 -- constraint does, but the row must be kept like any loser's, also if it has just won a conflict. p_after: last event before the batch was written.
 create or replace function rowferry._lost_in_cascade(
   p_after bigint,
@@ -16,12 +16,12 @@ set enable_material = off
 as $$
   select coalesce(jsonb_agg(jsonb_build_object('entity', l.name, 'record_id', l.record_id, 'stamp', l.stamp) order by l.name, l.record_id), '[]')
   from (
-    select n.name, c.record_id, max(rowferry._stamp(o)) as stamp
+    select n.name, c.record_id, coalesce(max(rowferry._stamp(o)), '-infinity') as stamp
     from rowferry.events c
     join rowferry.entities n on n.id = c.entity_id
-    join rowferry.events o on o.entity_id = c.entity_id and rowferry._index_key(o.record_id) = rowferry._index_key(c.record_id)
-    where c.id > p_after and c.hops > 0 and c.event_type = 'd'
+    left join rowferry.events o on o.entity_id = c.entity_id and rowferry._index_key(o.record_id) = rowferry._index_key(c.record_id)
       and o.id <> c.id and o.hops = 0 and o.event_type in ('i', 'u') and not o.id <@ p_heard
+    where c.id > p_after and c.hops > 0 and c.event_type = 'd' and (o.id is not null or n.unsettled_since is not null)
     group by n.name, c.record_id
   ) l
 $$;

@@ -1,4 +1,5 @@
--- Notes who the peer is: its identity at the first meeting of a generation, its generation, and a failover since (only a warning); and which entities it has resumed.
+-- Notes who the peer is: its identity at the first meeting of a generation, its generation, and a failover since (only a warning); which entities it has resumed, and which are settled: all its rows of these have been
+-- taken here since resync(), or were found equal.
 create or replace function rowferry._meet(
   p_link rowferry.links,
   p_header jsonb
@@ -14,6 +15,10 @@ begin
       p_link.peer_identity ->> 'timeline', p_header #>> '{identity,timeline}');
   end if;
   p_link.peer_identity := p_header -> 'identity';
+  p_link.peer_unsettled := array(select n.name from rowferry.entities n where n.peer = p_link.peer and p_header -> 'unsettled' ? n.name order by n.id);
+  if p_header ? 'settled' then
+    update rowferry.entities n set unsettled_since = null where n.peer = p_link.peer and n.unsettled_since is not null and p_header -> 'settled' ? n.name;
+  end if;
   -- What it had paused and no longer has goes on at once.
   if exists (select from rowferry.entities n where n.peer = p_link.peer and n.held_sqlstate = 'RF027' and n.held_until < 'infinity') then
     update rowferry.entities n set held_until = rowferry._now()

@@ -58,6 +58,17 @@ begin
     from jsonb_array_elements(p_refusals) with ordinality r (refusal, place)
     cross join known k;
   end if;
+  -- What was given up and stays here on purpose was sent again by a backfill or replay, and refused again: one skip is enough.
+  if rowferry._any_skip() then
+    perform rowferry._delete_events((
+      select range_agg(int8range(e.id, e.id, '[]'))
+      from jsonb_array_elements(v_refusals) r (refusal)
+      join rowferry.entities n on n.name = r.refusal ->> 'entity'
+      join rowferry.skips s on s.entity_id = n.id and rowferry._index_key(s.record_id) = rowferry._index_key(r.refusal ->> 'record_id') and s.ended_at is null and s.kept
+      cross join lateral (select * from rowferry.events v where v.entity_id = n.id and rowferry._index_key(v.record_id) = rowferry._index_key(s.record_id) offset 0) e
+      where e.id <@ p_batch.ids and e.event_type = 'b' and r.refusal ? 'sqlstate' and not r.refusal ? 'give_up'
+        and (p_hold_lacking or (r.refusal -> 'stays')::boolean or r.refusal ->> 'sqlstate' not in ('23503', '23505', '23P01'))));
+  end if;
   with noted as (
     insert into rowferry.held_events as h (event_id, entity_id, record_id, attempts, not_before, sqlstate, last_error, hint, first_at, last_at,
       parent_entity_id, parent_record_id)
@@ -93,17 +104,26 @@ begin
   where n.parent_record_id is not null
   on conflict (entity_id, rowferry._index_key(record_id)) do update set came = false where m.came;
   -- The orphan rule: as a skip, unless the record has changed since.
-  insert into rowferry.skips (peer, entity_id, entity, record_id, ids, reason, last_error, requested_at, requested_by)
-  select p_batch.peer, n.id, n.name, e.record_id, range_agg(int8range(e.id, e.id, '[]')),
-    case r.refusal ->> 'give_up' when 'drop' then 'its parent was deleted on ' else 'a row refers to it on ' end || p_batch.peer,
-    min(r.refusal ->> 'message'), v_now, 'orphan rule ' || (r.refusal ->> 'give_up')
-  from jsonb_array_elements(p_refusals) r (refusal)
-  join rowferry.entities n on n.name = r.refusal ->> 'entity'
-  cross join lateral (select * from rowferry.events v where v.entity_id = n.id and rowferry._index_key(v.record_id) = rowferry._index_key(r.refusal ->> 'record_id') offset 0) e
-  where e.event_type <> 'q' and r.refusal ? 'give_up' and not exists (select from rowferry.skips s
-    where s.done_at is null and s.entity_id = e.entity_id and rowferry._index_key(s.record_id) = rowferry._index_key(e.record_id) and e.id <@ s.ids)
-  group by n.id, n.name, e.record_id, r.refusal ->> 'give_up'
-  having bool_and(e.id <@ p_batch.ids);
+  with given_up as (
+    select n.id as entity_id, n.name, e.record_id, range_agg(int8range(e.id, e.id, '[]')) as ids, r.refusal ->> 'give_up' as rule, min(r.refusal ->> 'message') as message
+    from jsonb_array_elements(p_refusals) r (refusal)
+    join rowferry.entities n on n.name = r.refusal ->> 'entity'
+    cross join lateral (select * from rowferry.events v where v.entity_id = n.id and rowferry._index_key(v.record_id) = rowferry._index_key(r.refusal ->> 'record_id') offset 0) e
+    where e.event_type <> 'q' and r.refusal ? 'give_up' and not exists (select from rowferry.skips s
+      where s.done_at is null and s.entity_id = e.entity_id and rowferry._index_key(s.record_id) = rowferry._index_key(e.record_id) and e.id <@ s.ids)
+    group by n.id, n.name, e.record_id, r.refusal ->> 'give_up'
+    having bool_and(e.id <@ p_batch.ids)
+  ), ended as (
+    -- As _end_skips(), which would see what is inserted here.
+    update rowferry.skips s
+    set ended_at = v_now, kept = false, outcome = concat_ws('; then ', s.outcome, 'given up by the orphan rule')
+    from given_up g
+    where s.entity_id = g.entity_id and rowferry._index_key(s.record_id) = rowferry._index_key(g.record_id) and s.ended_at is null
+  )
+  insert into rowferry.skips (peer, entity_id, entity, record_id, ids, reason, last_error, requested_at, requested_by, may_delete)
+  select p_batch.peer, g.entity_id, g.name, g.record_id, g.ids, case g.rule when 'drop' then 'its parent was deleted on ' else 'a row refers to it on ' end || p_batch.peer,
+    g.message, v_now, 'orphan rule ' || g.rule, true
+  from given_up g;
   return exists (select from jsonb_array_elements(v_refusals) r
     where r ->> 'sqlstate' in ('23503', '23505', '23P01') and not r ? 'give_up' and (r -> 'stays')::boolean is not true);
 end

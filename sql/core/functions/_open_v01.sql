@@ -47,7 +47,7 @@ begin
     p_link.stopped_at := coalesce(p_link.stopped_at, rowferry._now());
     p_link.stopped_reason := 'this database is not the one that was configured: restored, copied or upgraded by dump. If it is to take that one''s '
       || 'place, next on each node that is stopped: select * from rowferry.resync(); and unless nothing was changed since, on the node that is whole: '
-      || 'select rowferry.backfill(name) from rowferry.entities; if it is a copy beside that one, the worker must not serve it';
+      || 'select rowferry.backfill(name) from rowferry.entities where direction <> ''receive''; if it is a copy beside that one, the worker must not serve it';
   end if;
   return p_link;
 end

@@ -26,14 +26,20 @@ begin
     order by s.id
     limit 1000
   loop
-    -- Of rows that are only sent, the peer's is of no interest.
     v_asks := (select e.direction <> 'send' from rowferry.entities e where e.id = v_skip.entity_id)
       and (v_skip.requested_by like 'orphan rule %' or exists (select from unnest(v_skip.ids) i join rowferry.events e on e.id >= lower(i) and e.id < upper(i) where e.event_type <> 'a'));
-    if rowferry._delete_events(v_skip.ids) > 0 and v_asks then
+    if rowferry._delete_events(v_skip.ids) = 0 then
+      v_skip.ended_at := coalesce(v_skip.ended_at, v_now);
+      v_skip.outcome := coalesce(v_skip.outcome, 'it had gone before it could be given up');
+    elsif v_asks then
       insert into rowferry.events (changed_at, entity_id, event_type, record_id)
       values (v_now, v_skip.entity_id, 'q', v_skip.record_id);
+    elsif v_skip.ended_at is null then
+      -- Of rows that are only sent, the peer's is of no interest; of an answer, it is the peer that has asked.
+      v_skip.kept := true;
+      v_skip.outcome := format('%s keeps its row, and this node its own: different on purpose', p_peer);
     end if;
-    update rowferry.skips s set done_at = v_now where s.id = v_skip.id;
+    update rowferry.skips s set done_at = v_now, ended_at = v_skip.ended_at, kept = v_skip.kept, outcome = v_skip.outcome where s.id = v_skip.id;
     v_count := v_count + 1;
   end loop;
   return v_count;

@@ -21,16 +21,16 @@ begin
           from rowferry.conflicts f order by f.id limit 100) r) o
       where o.decided_at < v_before and o.before < 1000000);
   end if;
-  if (select s.done_at from rowferry.skips s where s.done_at is not null order by s.done_at limit 1) < v_before then
+  if (select s.ended_at from rowferry.skips s where s.ended_at is not null order by s.ended_at limit 1) < v_before then
     delete from rowferry.skips s
     where s.id in (
       select o.id
       from (
-        select r.id, r.done_at, sum(r.size) over (order by r.done_at, r.id) - r.size as before
+        select r.id, r.ended_at, sum(r.size) over (order by r.ended_at, r.id) - r.size as before
         from (
-          select f.id, f.done_at, coalesce(pg_column_size(f.image), 0) as size
-          from rowferry.skips f where f.done_at is not null order by f.done_at limit 100) r) o
-      where o.done_at < v_before and o.before < 1000000);
+          select f.id, f.ended_at, coalesce(pg_column_size(f.image), 0) as size
+          from rowferry.skips f where f.ended_at is not null order by f.ended_at limit 100) r) o
+      where o.ended_at < v_before and o.before < 1000000);
   end if;
 end
 $$;

@@ -18,6 +18,7 @@ declare
   v_context text;
   v_message text;
   v_entity rowferry.entities;
+  v_send text[];
 begin
   for v_backfill in
     select b.*, e.name
@@ -56,14 +57,25 @@ begin
     if v_keys is null then
       update rowferry.backfills b set finished_at = rowferry._now()
       where b.entity_id = v_backfill.entity_id and b.requested_at = v_backfill.requested_at;
+      -- The peer has all rows of this node now, but for those that it refuses.
+      update rowferry.entities e set unsettled_since = null
+      where e.id = v_backfill.entity_id and e.unsettled_since <= v_backfill.requested_at
+        and not exists (select from rowferry.held_events h where h.entity_id = e.id and (h.attempts > 0 or h.parent_record_id is not null));
       continue;
+    end if;
+    v_send := v_keys;
+    if rowferry._any_skip(v_backfill.entity_id) then
+      -- One that was given up has asked for the peer's row, and is not sent before the answer.
+      v_send := array(select k from unnest(v_keys) k where not exists (
+        select from rowferry.skips s
+        where s.entity_id = v_backfill.entity_id and rowferry._index_key(s.record_id) = rowferry._index_key(k) and s.ended_at is null and not s.kept));
     end if;
     with queued as (
       insert into rowferry.events (changed_at, entity_id, event_type, record_id)
-      select rowferry._now(), v_backfill.entity_id, 'b', k from unnest(v_keys) k
+      select rowferry._now(), v_backfill.entity_id, 'b', k from unnest(v_send) k
       returning id
     )
-    select min(id), max(id) into v_first, v_last from queued;
+    select coalesce(min(id), 0), coalesce(max(id), 0) into v_first, v_last from queued;
     update rowferry.backfills b
     set last_key = v_keys[cardinality(v_keys)], first_event_id = v_first, last_event_id = v_last, queued = b.queued + cardinality(v_keys),
       not_before = clock_timestamp() + cardinality(v_keys) * interval '1 s' / b.rows_per_second

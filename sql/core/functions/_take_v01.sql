@@ -41,6 +41,9 @@ begin
     perform rowferry._retry_related(array(
       select e.id from generate_subscripts(p_sections, 1) i join rowferry.entities e on e.name = (p_sections[i]).entity));
   end if;
+  if rowferry._any_skip() then
+    perform rowferry._skips_answered(p_link.peer, p_sections, v_result.o_taken, rowferry._heard_ids(p_header -> 'acks'));
+  end if;
   o_link := p_link;
   o_link.received := v_number;
   o_link.received_tag := v_tag;

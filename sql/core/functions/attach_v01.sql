@@ -107,6 +107,7 @@ begin
   if p_dry_run then
     return;
   end if;
+  perform rowferry._let_dump();
   if v_old.held_until < 'infinity' then
     -- What this node or the peer could not take may fit now.
     perform rowferry._end_wait(v_old.id);

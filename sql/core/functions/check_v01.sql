@@ -37,6 +37,10 @@ as $$
     select g.* from peers p cross join lateral rowferry._check_triggers(p.peer) g
     union all
     select o.* from peers p cross join lateral rowferry._check_peer(p.peer) o
+    union all
+    select s.* from peers p cross join lateral rowferry._check_sequences(p.peer) s
+    union all
+    select d.* from peers p cross join lateral rowferry._check_differing(p.peer) d
   ) c
   order by array_position(array['error', 'warning', 'info'], c.severity), c.object, c.problem
 $$;

@@ -76,7 +76,9 @@ begin
     delete from rowferry.missing_parents m where m.entity_id = v_entity.id;
     delete from rowferry.moves m where m.entity_id = v_entity.id;
     delete from rowferry.events e where e.entity_id = v_entity.id;
-    update rowferry.skips s set done_at = rowferry._now() where s.entity_id = v_entity.id and s.done_at is null;
+    update rowferry.skips s
+    set done_at = coalesce(s.done_at, rowferry._now()), ended_at = rowferry._now(), kept = false, outcome = coalesce(s.outcome, 'detached before it was known')
+    where s.entity_id = v_entity.id and s.ended_at is null;
   end if;
   delete from rowferry.entities e where e.id = v_entity.id;
   perform rowferry._change_kin(v_entity, null);

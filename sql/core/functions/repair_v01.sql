@@ -48,7 +48,7 @@ begin
   select d.run_id, d.record_id, d.kind,
     format('%s on %s', case when d.kind = 'different' then 'update' when (d.kind = 'only_here') = (v_choice = 'here') then 'insert' else 'delete' end,
       case v_choice when 'here' then v_run.peer else v_node end),
-    case when p_dry_run then 'would be done: p_dry_run => false' else 'queued' end
+    concat_ws('; ', case when p_dry_run then 'would be done: p_dry_run => false' else 'queued' end, d.note)
   from rowferry.compared_records d
   where d.run_id = v_run.id and d.kind <> 'pending'
   order by d.record_id;

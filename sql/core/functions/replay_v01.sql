@@ -51,15 +51,21 @@ begin
   return query
   with made as (
     insert into rowferry.events (changed_at, entity_id, event_type, record_id)
-    select rowferry._now(), v_entity.id, 'b', k from unnest(v_keys) k
+    select rowferry._now(), v_entity.id, 'b', k
+    from unnest(v_keys) with ordinality u (k, ord)
+    where not exists (select from rowferry.skips s
+      where s.entity_id = v_entity.id and rowferry._index_key(s.record_id) = rowferry._index_key(k) and s.ended_at is null and not s.kept)
+    order by u.ord
     returning id, record_id
   )
-  select m.id, v_entity.name, m.record_id, p.present,
-    case when p.present then format('its row goes to %s with the next exchange', v_entity.peer)
+  select m.id, v_entity.name, k.record_id, p.present,
+    case when m.id is null then format('its change was given up, and %s is asked for its row: not sent before the answer', v_entity.peer)
+      when p.present then format('its row goes to %s with the next exchange', v_entity.peer)
       else format('it is gone here, and will be on %s with the next exchange', v_entity.peer) end
-  from made m
+  from unnest(v_keys) k (record_id)
+  left join made m using (record_id)
   cross join lateral (
-    select m.record_id = any (coalesce(v_read.o_keys || v_read.o_cut || v_read.o_large || v_read.o_alone, '{}')) as present) p
+    select k.record_id = any (coalesce(v_read.o_keys || v_read.o_cut || v_read.o_large || v_read.o_alone, '{}')) as present) p
   order by m.id;
 end
 $$;

@@ -1,5 +1,6 @@
 -- Starts a new generation of the link after it stopped: numbers begin again, events are kept, and the peer follows when it hears of it. What was lost
--- before is not found by this: a backfill on the node that is whole brings it.
+-- before is not found by this: a backfill on the node that is whole brings it. Until that has arrived, each row that overwrites another one is noted as a conflict, on both nodes. sequences: those that draw
+-- values again which rows have already, each with what to type before users come back, as far as the peer has told of itself since it was set back or this node was.
 create or replace function rowferry.resync(
   p_peer text default null
 )
@@ -7,11 +8,13 @@ returns table (
   peer text,
   generation bigint,
   was_stopped_for text,
-  pending bigint
+  pending bigint,
+  sequences text
 )
 language plpgsql
 security definer
 set search_path = pg_catalog, pg_temp
+set quote_all_identifiers = off
 as $$
 #variable_conflict use_column
 declare
@@ -34,6 +37,11 @@ begin
   peer := v_link.peer;
   generation := v_link.generation;
   pending := (rowferry._counts(v_link.peer, null)).pending;
+  sequences := concat_ws(E'\n', (
+    select string_agg(format('%s: %s. Next: %s', c.object, c.problem, c.fix), E'\n' order by c.object)
+    from rowferry._check_sequences(v_link.peer, was_stopped_for like 'this node was set back%' or was_stopped_for like 'this database is not the one%') c),
+    case when not exists (select from rowferry.peer_facts f where f.peer = v_link.peer and not f.facts ? 'last' and (f.heard_at > v_before.stopped_at - interval '1 s' or v_before.stopped_at is null))
+      then format('%s has not told of all its tables since; once the two nodes have met again: select * from rowferry.check();', v_link.peer) end);
   return next;
 end
 $$;

@@ -1,6 +1,7 @@
 -- Where one record stands, as far as this node knows: what waits on the other one, only that one does. The hash is the same on both nodes where the records are equal.
 -- States, the first that holds: in conflict (the other node is to merge it, or does not know yet what was decided here), waiting to come (this node gave its change up
--- and asks for the other one's row), held (refused, or waiting for its parent), waiting to go, missing there (the other node lacks it, and nothing of it waits here), gone, in sync.
+-- and asks for the other one's row), held (refused, or waiting for its parent), waiting to go, different on purpose (a skip kept the row
+-- here, which the other node has not), missing there (the other node lacks it, and nothing of it waits here), gone, in sync.
 create or replace function rowferry.row_status(
   p_entity text,
   p_record_id text
@@ -32,6 +33,7 @@ declare
   v_row record;
   v_waits record;
   v_told boolean;
+  v_skip rowferry.skips;
   v_lacked bigint;
 begin
   v_row := rowferry._present_row(v_entity, p_record_id);
@@ -50,6 +52,10 @@ begin
   from rowferry.events e
   left join rowferry.held_events h on h.event_id = e.id
   where e.entity_id = v_entity.id and rowferry._index_key(e.record_id) = rowferry._index_key(v_row.o_record_id);
+  select s.* into v_skip
+  from rowferry.skips s
+  where s.entity_id = v_entity.id and rowferry._index_key(s.record_id) = rowferry._index_key(v_row.o_record_id) and s.ended_at is null
+  order by s.id desc limit 1;
   v_told := exists (select from rowferry.taken_batches t cross join lateral jsonb_array_elements(t.conflicts) g
     where t.peer = v_entity.peer and g ->> 'entity' = v_entity.name and v_row.o_record_id = any ((g ->> 'records')::text[]));
   v_lacked := (
@@ -67,9 +73,10 @@ begin
     order by c.id desc limit 1);
   state := case
     when v_waits.merges or v_told then 'in conflict'
-    when v_waits.asked then 'waiting to come'
+    when v_waits.asked or v_skip.id is not null and not v_skip.kept then 'waiting to come'
     when attempts > 0 or v_waits.waits then 'held'
     when pending > 0 then 'waiting to go'
+    when v_skip.kept then 'different on purpose'
     when v_lacked > 0 and v_row.o_row is not null then 'missing there'
     when v_row.o_row is null then 'gone'
     else 'in sync' end;
@@ -80,6 +87,8 @@ begin
     when 'waiting to go' then 'waits for ' || rowferry._waits_for(v_entity, v_row.o_record_id, v_waits.id)
     when 'missing there' then format('nothing of it waits here, and %s has refused rows for want of it, of which %s wait: select * from rowferry.replay(%L, %L);',
       v_entity.peer, v_lacked, v_entity.name, record_id)
+    when 'different on purpose' then format('%s: skip %s of %s at %s%s. It ends when the record changes or select * from rowferry.replay(%L, %L); has sent it', v_skip.outcome, v_skip.id,
+      v_skip.requested_by, to_char(v_skip.requested_at, 'YYYY-MM-DD HH24:MI:SS'), ', ' || v_skip.reason, v_entity.name, record_id)
     else format('nothing waits here, as of the exchange at %s; what waits on %s, and the hash to compare: select * from rowferry.row_status(%L, %L); there',
       coalesce(to_char(v_link.last_exchange_at, 'YYYY-MM-DD HH24:MI:SS'), 'no time yet'), v_entity.peer, v_entity.name, record_id) end;
   return next;

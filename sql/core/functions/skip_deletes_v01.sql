@@ -47,19 +47,24 @@ begin
   end loop;
   v_flying := coalesce((
     select range_agg(r) from rowferry.built_batches b cross join lateral unnest(b.ids) r where b.peer = v_entity.peer and b.in_flight), '{}');
-  with gone as (
-    select k.record_id from unnest(v_keys) k (record_id)
+  v_keys := array(
+    select k from unnest(v_keys) k
     except
-    select k.record_id from unnest(v_read.o_keys || v_read.o_cut || v_read.o_large || v_read.o_alone) k (record_id)
-  ), made as (
-    insert into rowferry.skips (peer, entity_id, entity, record_id, ids, reason, last_error, requested_at, requested_by, done_at)
-    select v_entity.peer, v_entity.id, v_entity.name, e.record_id, range_agg(int8range(e.id, e.id, '[]')), p_reason, v_entity.held_error,
-      rowferry._now(), session_user, case when not range_agg(int8range(e.id, e.id, '[]')) && v_flying then rowferry._now() end
-    from rowferry.events e
-    join gone g on g.record_id = e.record_id
-    where e.entity_id = v_entity.id and e.event_type <> 'q' and e.id <@ v_seen
-      and not exists (select from rowferry.skips s where s.done_at is null and s.entity_id = e.entity_id and rowferry._index_key(s.record_id) = rowferry._index_key(e.record_id) and e.id <@ s.ids)
-    group by e.record_id
+    select k from unnest(v_read.o_keys || v_read.o_cut || v_read.o_large || v_read.o_alone) k);
+  perform rowferry._end_skips(v_entity.id, v_keys, 'given up again') where rowferry._any_skip(v_entity.id);
+  with made as (
+    insert into rowferry.skips (peer, entity_id, entity, record_id, ids, reason, last_error, requested_at, requested_by, done_at, kept, outcome)
+    select v_entity.peer, v_entity.id, v_entity.name, g.record_id, g.ids, p_reason, v_entity.held_error, rowferry._now(), session_user,
+      case when not g.ids && v_flying then rowferry._now() end, not g.ids && v_flying and v_entity.direction = 'send',
+      case when not g.ids && v_flying and v_entity.direction = 'send' then format('%s keeps its row, and this node has none: different on purpose', v_entity.peer) end
+    from (
+      select e.record_id, range_agg(int8range(e.id, e.id, '[]')) as ids
+      from rowferry.events e
+      join unnest(v_keys) k (record_id) on k.record_id = e.record_id
+      where e.entity_id = v_entity.id and e.event_type <> 'q' and e.id <@ v_seen
+        and not exists (select from rowferry.skips s where s.done_at is null and s.entity_id = e.entity_id and rowferry._index_key(s.record_id) = rowferry._index_key(e.record_id) and e.id <@ s.ids)
+      group by e.record_id
+    ) g
     returning id, record_id, ids, done_at
   ), asked as (
     insert into rowferry.events (changed_at, entity_id, event_type, record_id)

@@ -1,7 +1,10 @@
--- Gives a change up: all events of the record that are pending now become a question, once none of them is in flight, and the peer answers with its own row. Such an answer is given up without.
+-- Gives a change up: all events of the record that are pending now become a question, once none of them is in flight, and the peer answers with its own row. If it has none, the row here stays, different on
+-- purpose, unless p_delete says that it may go. An answer is given up without asking back.
+-- What comes of it is in rowferry.skips.
 create or replace function rowferry.skip(
   p_id bigint,
-  p_reason text default null
+  p_reason text default null,
+  p_delete boolean default false
 )
 returns table (
   entity text,
@@ -20,6 +23,7 @@ declare
   v_ids int8multirange;
   v_error text;
   v_image jsonb;
+  v_there boolean := true;  -- whether there is a row here
   v_answer boolean;
   v_state text;
   v_context text;
@@ -37,27 +41,34 @@ begin
     and not exists (select from rowferry.skips s where s.done_at is null and s.entity_id = e.entity_id and rowferry._index_key(s.record_id) = rowferry._index_key(e.record_id) and e.id <@ s.ids);
   entity := v_entity.name;
   record_id := v_event.record_id;
-  if v_ids is null then
-    state := 'given up already; the answer of the other node is on its way';
+  begin
+    v_image := (rowferry._present_row(v_entity, v_event.record_id)).o_row;
+    v_there := v_image is not null;
+  exception
+    -- A table that was altered or dropped: its changes can be given up all the same.
+    when others or assert_failure then
+      get stacked diagnostics v_state = returned_sqlstate, v_context = pg_exception_context;
+      if rowferry._is_transient(v_state, v_context) then
+        raise;
+      end if;
+  end;
+  if v_ids is not null then
+    perform rowferry._end_skips(v_entity.id, array[v_event.record_id], 'given up again');
+    insert into rowferry.skips (peer, entity_id, entity, record_id, ids, reason, last_error, requested_at, requested_by, may_delete, image)
+    values (v_entity.peer, v_entity.id, v_entity.name, v_event.record_id, v_ids, p_reason, v_error, rowferry._now(), session_user, p_delete, v_image);
   else
-    begin
-      v_image := (rowferry._present_row(v_entity, v_event.record_id)).o_row;
-    exception
-      -- A table that was altered or dropped: its changes can be given up all the same.
-      when others or assert_failure then
-        get stacked diagnostics v_state = returned_sqlstate, v_context = pg_exception_context;
-        if rowferry._is_transient(v_state, v_context) then
-          raise;
-        end if;
-    end;
-    insert into rowferry.skips (peer, entity_id, entity, record_id, ids, reason, last_error, requested_at, requested_by, image)
-    values (v_entity.peer, v_entity.id, v_entity.name, v_event.record_id, v_ids, p_reason, v_error, rowferry._now(), session_user, v_image);
-    state := format(case when v_answer then 'the answer is given up with the next exchange; %s keeps its row, which may differ: select * from rowferry.compare(%L);'
-      when v_entity.direction = 'send' then 'given up with the next exchange; %s keeps its row'
-      else 'given up; the row of %s comes in its place with the next exchange' end, v_entity.peer, v_entity.name);
+    update rowferry.skips s
+    set may_delete = p_delete
+    where s.entity_id = v_entity.id and rowferry._index_key(s.record_id) = rowferry._index_key(v_event.record_id) and s.ended_at is null and not s.kept;
   end if;
+  state := case when v_ids is null then 'given up already; ' when v_answer then 'the answer is given up with the next exchange; ' when v_entity.direction = 'send' then 'given up with the next exchange; ' else 'given up; ' end
+    || format(case
+        when v_answer or v_entity.direction = 'send' then '%s keeps its row, and this node its own'
+        when not v_there then 'the row of %s comes with the next exchange, if it has one'
+        when p_delete then 'the row of %s comes in its place with the next exchange; if it has no such row, this one will be DELETED here'
+        else 'the row of %s comes in its place with the next exchange; if it has no such row, this one stays, different on purpose (p_delete => true: it will be deleted)' end, v_entity.peer);
   return next;
 end
 $$;
-comment on function rowferry.skip(bigint, text) is 'Gives a change up: the row of the other node comes in its place; if it has none, the row goes here too. Logged in rowferry.skips, with the row as it is here.';
-revoke all on function rowferry.skip(bigint, text) from public;
+comment on function rowferry.skip(bigint, text, boolean) is 'Gives a change up: the row of the other node comes in its place. If it has none, the row here stays, different on purpose, or with p_delete is deleted. Logged in rowferry.skips, with the row as it is here and with what came of it.';
+revoke all on function rowferry.skip(bigint, text, boolean) from public;

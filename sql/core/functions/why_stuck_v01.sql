@@ -79,12 +79,23 @@ begin
           format(case when v_link.courier_error ->> 'sqlstate' ~ '^(08|57P)' then '%s is out of reach: %s' else '%s answered: %s' end,
             v_link.courier_error ->> 'node', v_link.courier_error ->> 'message'),
           v_link.opened_at, format('courier %s, pid %s', v_link.courier ->> 'host', v_link.courier ->> 'pid'),
-          format('psql "$ROWFERRY_NODE_%s" -c ''select * from rowferry.why_stuck()''  -- where the courier runs', upper(v_link.courier_error ->> 'node'));
+          -- The worker's login may call nothing else, and what is out of reach answers nobody.
+          format(case when v_link.courier_error ->> 'sqlstate' ~ '^(08|57P)'
+              then 'pg_isready -d "$ROWFERRY_NODE_%s"  -- where the courier runs; if no server answers there: is it running, what does its log say; else, on %s: select * from rowferry.why_stuck();'
+              else 'select * from rowferry.why_stuck();  -- on %2$s' end, upper(v_link.courier_error ->> 'node'), v_link.courier_error ->> 'node');
         v_named := true;
       elsif (v_due or v_counts.backfilling > 0) and v_courier is null then
         return query select 'error', 'no courier is at work' || coalesce('; the last one was pid ' || (v_link.courier ->> 'pid') || ' on ' || (v_link.courier ->> 'host'), ''),
           v_due_since, 'link to ' || v_link.peer, 'rowferry run  -- if one runs, it may wait for a lock of the other node: ask there too'::text;
         v_named := true;
+      end if;
+      return query select 'error', s.o_cause, s.o_since, s.o_object,
+        'select application_name, state, sync_state from pg_stat_replication;  -- bring the standby back; or go on without it: alter system set synchronous_standby_names = ''''; select pg_reload_conf();'
+      from rowferry._standby_waited_for() s;
+      v_named := v_named or found;
+      if v_courier is null then
+        return query select 'error', w.o_cause, null::timestamptz, w.o_object, w.o_next from rowferry._workers_lost() w;
+        v_named := v_named or found;
       end if;
       if v_link.token_number >= 999999999999999 then
         return query select 'error', 'the number of its token has reached its end, no courier can open any more', v_link.opened_at, 'link to ' || v_link.peer,

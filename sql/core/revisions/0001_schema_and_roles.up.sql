@@ -137,7 +137,8 @@ create table rowferry.node (
   name text not null,
   system_identifier text,
   database_oid oid,
-  configured_at timestamptz
+  configured_at timestamptz,
+  owner_may_dump boolean not null default true
 );
 alter table rowferry.node owner to rowferry_owner;
 comment on table rowferry.node is 'Which node this database is: one row, written by `alembic upgrade head`.';
@@ -146,3 +147,4 @@ comment on column rowferry.node.name is 'Name of the node in alembic.ini.';
 comment on column rowferry.node.system_identifier is 'Cluster in which it was configured; another one means that this is a copy.';
 comment on column rowferry.node.database_oid is 'Database in which it was configured; another one means that this is a copy.';
 comment on column rowferry.node.configured_at is 'When.';
+comment on column rowferry.node.owner_may_dump is 'Whether the database''s owner may read all that is in this schema, to dump it; false for ever once a table of somebody else has been attached.';

@@ -31,7 +31,9 @@ create table rowferry.links (
   warning text,
   clock_difference interval,
   unlocked bigint not null default 0,
-  users_timeout interval
+  users_timeout interval,
+  peer_unsettled text[] not null default '{}',
+  told_settled text[] not null default '{}'
 );
 comment on table rowferry.links is 'What this node keeps about each peer: the numbers of the exchange, its token, whether it is paused or stopped.';
 comment on column rowferry.links.peer is 'Name of the other node.';
@@ -63,6 +65,8 @@ comment on column rowferry.links.courier_error is 'Last error that the courier r
 comment on column rowferry.links.unlocked is 'Calls that went without the advisory lock of the link, since a stranger held it; another call that ran meanwhile finds it changed and is rolled back.';
 comment on column rowferry.links.users_timeout is 'Shortest deadlock_timeout that a role or a database has of its own, as of the opening: who waits for longer looks for deadlocks. Null: none has one.';
 comment on column rowferry.links.clock_difference is 'Clock of the peer minus that of this node, when the peer last told it; the time that the envelope took is in it.';
+comment on column rowferry.links.peer_unsettled is 'Entities whose overwritten rows the peer notes as conflicts, as it last said (see entities.unsettled_since).';
+comment on column rowferry.links.told_settled is 'Those of them that the last envelope named as settled; until the peer knows, a call has news.';
 comment on column rowferry.links.warning is 'What was noticed but does not stop the link, such as a failover of the peer.';
 
 create sequence rowferry.entity_ids as integer;
@@ -98,6 +102,7 @@ create table rowferry.entities (
   cycle integer,
   trigger_rule text not null default 'guard',
   attached_at timestamptz not null default now(),
+  unsettled_since timestamptz,
   held_attempts integer not null default 0,
   held_here boolean not null default false,
   held_until timestamptz,
@@ -136,6 +141,7 @@ comment on column rowferry.entities.on_apply is 'Function of the user''s, schema
 comment on column rowferry.entities.cycle is 'Entities whose foreign keys form a cycle are written by one statement: the highest of their ids, whose function does it. Null: this one is written by itself.';
 comment on column rowferry.entities.trigger_rule is 'Whether the users'' triggers run for rows of the peer: guard (those that are ENABLE ALWAYS) or fire (all).';
 comment on column rowferry.entities.attached_at is 'When it was attached.';
+comment on column rowferry.entities.unsettled_since is 'Since resync() either node may have rows that the other one never heard of, or forgot: a row that overwrites another one is noted as a conflict. Null: a backfill of all rows has arrived since, or a comparison found no difference.';
 comment on column rowferry.entities.held_attempts is 'How often the entity was held as a whole: its schema differs, its table cannot be read, or it waits for a person; 0 when it is not.';
 comment on column rowferry.entities.held_here is 'Whether it is this node that cannot read the table; else the peer cannot take its rows.';
 comment on column rowferry.entities.held_until is 'When it is tried again.';
@@ -325,9 +331,14 @@ create table rowferry.skips (
   last_error text,
   requested_at timestamptz not null,
   requested_by text not null,
-  done_at timestamptz
+  may_delete boolean not null default false,
+  done_at timestamptz,
+  kept boolean not null default false,
+  outcome text,
+  ended_at timestamptz
 );
 create index skips_open on rowferry.skips (entity_id, rowferry._index_key(record_id)) where done_at is null;
+create index skips_in_force on rowferry.skips (entity_id, rowferry._index_key(record_id)) where ended_at is null;
 create index skips_in_order on rowferry.skips (peer, id) where done_at is null;
 comment on table rowferry.skips is 'Log of changes given up by a person: the events became a question, and the peer answers with its own row.';
 comment on column rowferry.skips.id is 'Number of the skip.';
@@ -340,7 +351,11 @@ comment on column rowferry.skips.reason is 'Why, in the words of whoever skipped
 comment on column rowferry.skips.last_error is 'What the peer had said of it.';
 comment on column rowferry.skips.requested_at is 'When.';
 comment on column rowferry.skips.requested_by is 'By whom.';
+comment on column rowferry.skips.may_delete is 'Whether the row here may be deleted if the peer has none.';
 comment on column rowferry.skips.done_at is 'When the events were replaced by the question; null while one of them is in flight.';
+comment on column rowferry.skips.kept is 'Whether the peer has no such row, or may have none, and the one here stays: different on purpose until ended_at.';
+comment on column rowferry.skips.outcome is 'What came of it; null: not known yet.';
+comment on column rowferry.skips.ended_at is 'When the record was equal again, changed again, or was given up again; null: it waits for the answer, or is different on purpose.';
 
 create table rowferry.conflicts (
   id bigint generated always as identity primary key,

@@ -1,6 +1,8 @@
 drop function rowferry.detach(text, boolean);
 drop function rowferry.set_rules(text, text, text, text, text);
 drop function rowferry.attach(regclass, text, jsonb, text[], text, text, text, text, text, text, text, text, text, text, text, text, boolean);
+drop function rowferry._let_dump();
+drop function rowferry._dumped_by();
 drop function rowferry._not_following(text);
 drop function rowferry._change_kin(rowferry.entities, rowferry.entities);
 drop function rowferry._kin(rowferry.entities, rowferry.entities);

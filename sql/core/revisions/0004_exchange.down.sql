@@ -23,6 +23,12 @@ drop function rowferry._queue_records(rowferry.entities, text[], boolean[], time
 drop function rowferry._send_after(bigint[]);
 drop function rowferry._queue_backfill(text, integer);
 drop function rowferry._perform_skips(text);
+drop function rowferry._end_skips(integer, text[], text);
+drop function rowferry._any_skip(integer);
+drop function rowferry._skips_answered(text, rowferry._section[], int8multirange, int8multirange);
+drop function rowferry._skips_overtaken(text, int8multirange);
+drop function rowferry._keep_given_up(rowferry._section);
+drop function rowferry._overwritten(text, rowferry._section, jsonb);
 drop function rowferry._hear(rowferry.links, jsonb);
 drop function rowferry._retry_related(integer[]);
 drop function rowferry._record_conflicts(text, text, jsonb);
@@ -64,6 +70,7 @@ drop function rowferry._write_cycle(integer, rowferry._section[], integer[], boo
 drop function rowferry._in_order(rowferry._section);
 drop function rowferry._joined(rowferry._section[]);
 drop function rowferry._settle(text, rowferry._section, text[], integer, int8multirange, int8multirange);
+drop function rowferry._conflicts_without(jsonb, text, text[]);
 drop function rowferry._conflicts_between(rowferry.entities, text, text, text[], text[], timestamptz[], timestamptz[], text[], text[], text[], text[]);
 drop function rowferry._merge(rowferry.entities, text, rowferry._section, text[], jsonb);
 drop function rowferry._section_with(rowferry._section, text[], text[], text[]);

@@ -5,7 +5,7 @@ drop function rowferry.resume(text, text);
 drop function rowferry.pause(text, text);
 drop function rowferry.retry(bigint);
 drop function rowferry._retry_held(integer, text);
-drop function rowferry.skip(bigint, text);
+drop function rowferry.skip(bigint, text, boolean);
 drop function rowferry._present_row(rowferry.entities, text);
 drop function rowferry._check_way(rowferry.entities, boolean);
 drop function rowferry._find_entity(text, text);

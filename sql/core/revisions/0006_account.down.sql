@@ -3,7 +3,7 @@ drop function rowferry._effect(rowferry._section[], int8multirange, int8multiran
 drop function rowferry._id_count(int8multirange);
 drop function rowferry.set_retention(interval);
 drop function rowferry._prune_logs();
-drop index rowferry.skips_done;
+drop index rowferry.skips_ended;
 alter table rowferry.node drop column retention;
 drop table rowferry.traffic;
 drop table rowferry.batches;

@@ -50,4 +50,4 @@ comment on column rowferry.traffic.refused is 'Refusals; one record that is refu
 
 alter table rowferry.node add column retention interval default '90 days';
 comment on column rowferry.node.retention is 'For how long decided conflicts and closed skips are kept; null: for ever. Set by set_retention().';
-create index skips_done on rowferry.skips (done_at) where done_at is not null;
+create index skips_ended on rowferry.skips (ended_at) where ended_at is not null;

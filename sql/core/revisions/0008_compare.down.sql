@@ -9,6 +9,7 @@ drop function rowferry._compare(rowferry.links, jsonb);
 drop function rowferry._compare_ask(rowferry.links);
 drop function rowferry._compare_hear(text, jsonb);
 drop function rowferry._compare_answer(text, jsonb);
+drop function rowferry._compare_on_purpose(integer, text[]);
 drop function rowferry._compare_resolve(rowferry.comparisons, rowferry.entities, integer);
 drop function rowferry._compare_queue(bigint, integer, text[], text[]);
 drop function rowferry._compare_note(bigint, text, text[], bigint, text, bigint[], bigint[]);

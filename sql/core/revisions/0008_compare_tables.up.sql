@@ -21,6 +21,7 @@ create table rowferry.comparisons (
   only_here bigint not null default 0,
   only_there bigint not null default 0,
   pending bigint not null default 0,
+  on_purpose bigint not null default 0,
   listed bigint not null default 0,
   only_here_choice text,
   only_there_choice text,
@@ -57,6 +58,7 @@ comment on column rowferry.comparisons.different is 'Records whose rows differ.'
 comment on column rowferry.comparisons.only_here is 'Records that only this node has.';
 comment on column rowferry.comparisons.only_there is 'Records that only the other node has.';
 comment on column rowferry.comparisons.pending is 'Records that are not judged.';
+comment on column rowferry.comparisons.on_purpose is 'Of those that differ or are on one node only: records that a skip left so, on either node.';
 comment on column rowferry.comparisons.listed is 'Rows of this run in compared_records.';
 comment on column rowferry.comparisons.only_here_choice is 'What is to become of records that only this node has: here, there, or null: nothing.';
 comment on column rowferry.comparisons.only_there_choice is 'The same of those that only the other node has.';
@@ -89,7 +91,7 @@ comment on column rowferry.compared_records.record_key is '_index_key() of it, w
 comment on column rowferry.compared_records.kind is 'different, only_here, only_there or pending.';
 comment on column rowferry.compared_records.hash_here is 'Hash of this node''s row.';
 comment on column rowferry.compared_records.hash_there is 'Hash of the other node''s row.';
-comment on column rowferry.compared_records.note is 'Why it is not judged, where that will not change.';
+comment on column rowferry.compared_records.note is 'Why it is not judged, where that will not change; or that a skip left it different on purpose.';
 comment on column rowferry.compared_records.chosen is 'Whose row is to stay, once its event is queued.';
 comment on column rowferry.compared_records.found_at is 'When it was found.';
 

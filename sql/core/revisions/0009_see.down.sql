@@ -4,6 +4,8 @@ drop function rowferry._waits_for(rowferry.entities, text, bigint);
 drop function rowferry.why_stuck(text);
 drop function rowferry._others_wait(numeric, bigint);
 drop function rowferry._roots(text);
+drop function rowferry._standby_waited_for();
+drop function rowferry._workers_lost();
 drop function rowferry._kept_by();
 drop function rowferry._locks(oid[], text[]);
 drop function rowferry._session(integer);

@@ -14,11 +14,15 @@ begin
 end
 $$;
 drop function rowferry.stagger_sequence(regclass, integer, integer);
+drop function rowferry._note_staggered(regclass, bigint);
 drop function rowferry._staggering(regclass);
 drop function rowferry.drift();
 drop function rowferry.check(text);
+drop function rowferry._check_sequences(text, boolean);
+drop function rowferry._check_differing(text);
 drop function rowferry._check_peer(text);
 drop function rowferry._may_draw(jsonb);
+drop function rowferry._stagger_problem(jsonb, jsonb);
 drop function rowferry._check_server();
 drop function rowferry._check_triggers(text);
 drop function rowferry._check_tables(text);
@@ -34,8 +38,10 @@ drop function rowferry._note_facts(text, jsonb);
 drop function rowferry._tell_facts(rowferry.links, text, boolean, boolean, boolean);
 drop function rowferry._schema_digest(text);
 drop function rowferry._facts(text, text, interval);
+drop function rowferry._sequences_of(rowferry.entities);
 drop table rowferry.released_objects;
 drop table rowferry.released;
+drop table rowferry.staggered_sequences;
 drop table rowferry.peer_facts;
 alter table rowferry.links
   drop column facts_sent_at,

@@ -22,6 +22,14 @@ comment on column rowferry.peer_facts.peer is 'The peer.';
 comment on column rowferry.peer_facts.facts is 'What it said, by entity.';
 comment on column rowferry.peer_facts.heard_at is 'When.';
 
+create table rowferry.staggered_sequences (
+  sequence regclass primary key,
+  block bigint not null
+);
+comment on table rowferry.staggered_sequences is 'Sequences that stagger_sequence() has made draw every second value.';
+comment on column rowferry.staggered_sequences.sequence is 'The sequence.';
+comment on column rowferry.staggered_sequences.block is 'For how many ids one of its values stands: what it counted by before.';
+
 create table rowferry.released (
   function text primary key,
   digest text not null

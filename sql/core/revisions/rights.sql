@@ -5,6 +5,7 @@ do $$
 declare
   v_generated oid[] := '{}';
   v_owners text[] := '{}';
+  v_reader text;
   v_statement text;
 begin
   if exists (select from pg_catalog.pg_proc p where p.pronamespace = 'rowferry'::regnamespace and p.proname = '_entity_functions') then
@@ -15,6 +16,9 @@ begin
     -- An owner whose table gets a new partition makes a trigger of this function.
     select coalesce(array_agg(distinct pg_get_userbyid(c.relowner)::text), '{}') into v_owners
     from rowferry.entities e join pg_catalog.pg_class c on c.oid = e.relation;
+  end if;
+  if exists (select from pg_catalog.pg_proc p where p.pronamespace = 'rowferry'::regnamespace and p.proname = '_dumped_by') then
+    select pg_get_userbyid(rowferry._dumped_by()) into v_reader where rowferry._dumped_by() is not null;
   end if;
   -- First what is too much goes, with all that was granted on by others; then what is missing comes.
   for v_step in 1..2 loop
@@ -31,15 +35,20 @@ begin
           ('rowferry_viewer', 'EXECUTE', 'function', array['version()', 'check(text)', 'drift()', 'why_stuck(text)', 'row_status(text,text)', '_estimated_rows(regclass)',
             '_uncaptured(text)', '_lock_holder(bigint)', '_lock_holders(bigint)', '_link_key(text)', '_courier_lock(text,text)', '_courier_at_work(text,text)', '_rate(text)', '_waiting(text)',
             '_index_key(text)']),
-          ('rowferry_operator', 'EXECUTE', 'function', array['skip(bigint,text)', 'retry(bigint)', 'retry(text)', 'pause(text,text)', 'resume(text,text)',
+          ('rowferry_operator', 'EXECUTE', 'function', array['skip(bigint,text,boolean)', 'retry(bigint)', 'retry(text)', 'pause(text,text)', 'resume(text,text)',
             'backfill(text,integer)', 'resync(text)', 'let_loser_win(bigint)', 'replay(text,text[])', 'approve(text)', 'skip_deletes(text,text)',
             'set_breaker(text,real,integer)', 'set_retention(interval)', 'compare(text)', 'repair(text,text,boolean,bigint)', 'first_contact(text,text,text,text,text)',
-            'stagger_sequence(regclass,integer,integer)', '_staggering(regclass)'])
+            'stagger_sequence(regclass,integer,integer)', '_staggering(regclass)', '_note_staggered(regclass,bigint)'])
         union all
         -- It stands in the WHEN of users' triggers.
         select 'public', 'EXECUTE', 'function', array['is_applying()']
         union all
         select o.role, 'EXECUTE', 'function', array['_refuse_truncate()'] from unnest(v_owners) o (role)
+        union all
+        -- The database's owner, who dumps it.
+        select v_reader, 'USAGE', 'schema', array['rowferry']
+        union all
+        select v_reader, 'SELECT', 'table', array(select c.relname from pg_catalog.pg_class c where c.relnamespace = 'rowferry'::regnamespace and c.relkind in ('r', 'S'))
       ), objects (kind, id, name, owner, acl) as (
         select 'schema', n.oid, 'schema rowferry', n.nspowner, coalesce(n.nspacl, acldefault('n', n.nspowner))
         from pg_catalog.pg_namespace n where n.nspname = 'rowferry'

@@ -10,6 +10,6 @@ comment on column rowferry.differences.record_id is 'Key of the record as text.'
 comment on column rowferry.differences.kind is 'different, only_here, only_there, or pending: not judged.';
 comment on column rowferry.differences.hash_here is 'Hash of this node''s row, of a record whose rows differ.';
 comment on column rowferry.differences.hash_there is 'Hash of the other node''s row.';
-comment on column rowferry.differences.note is 'Why it could not be judged, where that will not change.';
+comment on column rowferry.differences.note is 'Why it could not be judged, where that will not change; or that a skip left it so, and on which node.';
 comment on column rowferry.differences.chosen is 'Whose row was chosen to stay, here or there, once its event is queued.';
 comment on column rowferry.differences.found_at is 'When it was found.';
