@@ -58,6 +58,20 @@ def test_a_list_that_moves_down_by_one_arrives_in_the_first_call(nodes: Nodes, k
 
 
 @pytest.mark.case(43)
+def test_a_list_of_which_one_side_has_a_column_of_its_own_arrives_in_the_first_call(nodes: Nodes) -> None:
+    for node in nodes:
+        node.sql("create table items (id int primary key, list int not null, place int not null, note text, unique (list, place))")
+    nodes.billing.sql("alter table items add shelf int not null default 1; create unique index on items (shelf, place); create unique index on items (place) where shelf = 1")
+    for node in nodes:
+        node.sql("""select rowferry.attach('items', p_columns => '["id", "list", "place", "note"]')""")
+    nodes.crm.sql("insert into items select n, 1, n from generate_series(1, 100) n")
+    sync(*nodes)
+    nodes.crm.sql(MOVE_DOWN)
+    assert first_call(nodes)["refused"] == 0
+    assert len(assert_equal(nodes, "(select id, list, place, note from items) i")) == 101
+
+
+@pytest.mark.case(43)
 def test_a_list_that_moves_up_after_its_first_row_is_deleted_arrives_in_the_first_call(nodes: Nodes) -> None:
     attached(nodes, LISTS["constraint"])
     nodes.crm.sql("""
