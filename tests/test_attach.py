@@ -237,11 +237,11 @@ def test_a_table_that_cannot_be_kept_in_sync_is_refused_with_the_reason_and_noth
         "'pg_catalog.pg_class'": "only a permanent table(.|\n)*of the system",
         "'rowferry.events'": "only a permanent table(.|\n)*of the system",
         "'information_schema.sql_features'": "only a permanent table(.|\n)*of the system",
-        "'split_1'": "a partition or a table that inherits",
+        "'split_1'": "a partition cannot be attached by itself(.|\n)*a partition of public.split",
         "'mixed'": "only a permanent table(.|\n)*mixed_1",
         "'raw'": "only a permanent table(.|\n)*raw_1",
-        "'parent'": "a partition or a table that inherits",
-        "'child'": "a partition or a table that inherits",
+        "'parent'": "a table that inherits, or from which others inherit(.|\n)*public.child inherits from it",
+        "'child'": "a table that inherits, or from which others inherit(.|\n)*it inherits from public.parent",
         "'ruled'": "rules",
         "'guarded'": "row-level security",
         "'large'": "in this database only(.|\n)*o oid",
@@ -285,6 +285,15 @@ def refused_fast(node: Node, call: str, message: str) -> None:
     assert re.search(message, str(caught.value)), f"{call}: {caught.value}"
     assert str(caught.value.sqlstate).startswith("RF"), f"{call}: {caught.value.sqlstate}"
     assert caught.value.diag.message_hint, call
+
+
+@pytest.mark.parametrize("table", ["parent", "child"])
+def test_a_table_that_inherits_is_refused_with_the_lines_that_take_it_out_of_the_tree(crm: Node, table: str) -> None:
+    crm.sql("create table parent (id int primary key); create table child (primary key (id)) inherits (parent); create table other (primary key (id)) inherits (parent)")
+    with pytest.raises(psycopg.Error) as caught:
+        crm.sql(f"select rowferry.attach('{table}')")
+    lines = str(caught.value.diag.message_hint).partition(": ")[2].partition(" Or make")[0]
+    crm.sql(f"{lines} select rowferry.attach('{table}')")
 
 
 @pytest.mark.case(31)

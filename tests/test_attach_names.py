@@ -220,7 +220,6 @@ def test_a_key_of_several_columns_is_found_whatever_order_the_database_sorts_the
             """create table items ("B" int, a int, _c text, primary key ("B", a, _c)); select rowferry.attach('items')"""
         )
         assert database.sql("select key_columns from rowferry.entities") == [{"key_columns": ["B", "_c", "a"]}]
-        body = database.sql("select pg_get_functiondef('rowferry.apply_items(text[], boolean)'::regprocedure) as body")[0]["body"]
-        assert "on conflict" in body
+        assert database.sql("select from rowferry.check() where problem like 'no unique index%'") == []
     finally:
         nodes.crm.sql("drop database sorted with (force)")

@@ -34,6 +34,7 @@ def test_what_touches_a_table_belongs_to_its_owner_and_capture_to_rowferry(crm: 
         "lacking_items": owner,
         "altered_items": owner,
         "sequences_items": owner,
+        "wanting_items": owner,
         "lock_items": owner,
         "read_items": owner,
         "finish_items": owner,
@@ -109,9 +110,10 @@ def test_a_trigger_of_the_target_finds_what_its_tables_schema_and_public_hold(no
 
 
 GENERATED = [
-    ("apply_items", "text[], boolean", "array['{1}', '{b}'], false"),
+    ("apply_items", "text[], boolean, jsonb", "array['{1}', '{b}'], false"),
     ("delete_items", "text[]", "array['1']"),
     ("lock_items", "text[]", "array['1']"),
+    ("wanting_items", "text[], text[]", "array['{1}', '{b}'], array['1']"),
     ("differing_items", "text[], text[]", "array['{1}', '{b}'], array['1']"),
     ("read_items", "text[], bigint", "array['1'], null"),
     ("keys_items", "text, integer", "null, 1"),

@@ -27,10 +27,10 @@ CHANGES = {
     "TRUNCATE let through": "alter table notes disable trigger rowferry_truncate",
     "a generated function replaced": """create or replace function rowferry.delete_notes(p_keys text[]) returns void
         language sql as ''""",
-    "a generated function's setting": "alter function rowferry.apply_notes(text[], boolean) set search_path = public, app",
+    "a generated function's setting": "alter function rowferry.apply_notes(text[], boolean, jsonb) set search_path = public, app",
     "a generated function's volatility": "alter function rowferry.read_notes(text[], bigint) volatile",
     "a generated function's owner": "alter function rowferry.lock_notes(text[]) owner to rowferry_owner",
-    "a generated function open to all": "grant execute on function rowferry.apply_notes(text[], boolean) to public",
+    "a generated function open to all": "grant execute on function rowferry.apply_notes(text[], boolean, jsonb) to public",
     "a generated function dropped": "drop function rowferry.differing_notes(text[], text[])",
     "one of two functions of a name": "alter function rowferry.retry(text) set search_path = public",
     "an index dropped": "drop index rowferry.events_of_record",

@@ -385,7 +385,7 @@ def test_a_trigger_reads_no_more_than_the_owner_of_its_table_may(nodes: Nodes, s
 def test_unique_values_that_two_rows_swapped_are_held_with_a_hint_and_stop_no_other(nodes: Nodes) -> None:
     """One at a time neither fits, and a constraint that is not deferrable lets no two rows swap in one statement."""
     for node in nodes:
-        node.sql("create table places (id integer primary key, rank integer unique); select rowferry.attach('places')")
+        node.sql("create table places (id integer primary key, rank integer not null unique); select rowferry.attach('places')")
     nodes.crm.sql("insert into places values (1, 1), (2, 2)")
     sync(*nodes)
     nodes.crm.sql(

@@ -215,9 +215,19 @@ MUTANTS = {
         why="the parts are in the right order: test_rows_come_after_their_parents_and_go_before_them_in_one_attempt",
     ),
     "parents are not written first": Mutant(
-        (("_apply_order", "array_agg(d.name order by d.depth, d.name)", "array_agg(d.name order by d.name)"),),
+        (("_apply_order", "array_agg(m.name order by d.depth,", "array_agg(m.name order by"),),
         budget=None,
         why="what is refused is tried again: test_rows_come_after_their_parents_and_go_before_them_in_one_attempt",
+    ),
+    "a cycle is written table by table": Mutant(
+        (("_write_sections", "if cardinality(v_together) > 1 then", "if false then"),),
+        budget=None,
+        why="no cycles in the histories: test_rows_that_need_each_other_arrive_and_go_in_the_first_call",
+    ),
+    "unique values are not waited for": Mutant(
+        (("_apply_batch", "null, coalesce(v_needs, '[]') <> '[]')", "null, false)"),),
+        budget=None,
+        why="no unique values in the histories: test_a_list_that_moves_down_by_one_arrives_in_the_first_call",
     ),
     "constraints are not deferred": Mutant(
         (("_apply_attempt", "set constraints all deferred;", "null;"),),

@@ -2,7 +2,8 @@
 -- changes of this node that came in meanwhile; found some: roll back and decide again, this time with all rows locked. Then only records that have no row to lock can
 -- move once more: these are left as busy. Where that takes too long, the others are left untried. o_busy: all that is left.
 -- p_good (null: write all at once): so many records of the one section are known to go, the others are written one by one, so that the
--- first one refused is known. o_failed: the records of the piece that was refused, null if it was none. One subtransaction a try.
+-- first one refused is known. o_failed: the records of the piece that was refused, null if it was none. One subtransaction a try. p_needs: which records need which
+-- others (_needs); then only the first section is tried, and the others come along as far as its rows need them. p_in_order: as for _write_sections.
 create or replace function rowferry._apply_attempt(
   p_peer text,
   p_sections rowferry._section[],
@@ -10,6 +11,8 @@ create or replace function rowferry._apply_attempt(
   p_known int8multirange,
   p_deletes_first boolean,
   p_good integer,
+  p_in_order boolean default false,
+  p_needs jsonb default null,
   out o_busy jsonb,
   out o_conflicts jsonb,
   out o_error jsonb,
@@ -109,11 +112,11 @@ begin
       -- Not what stays as it is here: a cascade may take it.
       perform rowferry._mark_applying(v_entities, case when not v_everything then v_sections end);
       if p_good is null then
-        perform rowferry._write_sections(v_sections, p_deletes_first);
+        perform rowferry._write_sections(v_sections, p_deletes_first, p_in_order);
       else
         for v_piece in select * from rowferry._pieces(v_sections[1], p_good, 1) loop
           o_failed := v_piece.keys || v_piece.gone || v_piece.asked;
-          perform rowferry._write_sections(array[v_piece], p_deletes_first);
+          perform rowferry._write_sections(case when p_in_order then array[v_piece] || rowferry._needed(array[v_piece], v_sections, p_needs) else array[v_piece] end, p_deletes_first, p_in_order);
         end loop;
         o_failed := null;
       end if;
@@ -183,6 +186,6 @@ begin
   end loop;
 end
 $$;
-comment on function rowferry._apply_attempt(text, rowferry._section[], int8multirange, int8multirange, boolean, integer) is
+comment on function rowferry._apply_attempt(text, rowferry._section[], int8multirange, int8multirange, boolean, integer, boolean, jsonb) is
   'Applies sections as one, deciding conflicts, and deciding again when a user was faster.';
-revoke all on function rowferry._apply_attempt(text, rowferry._section[], int8multirange, int8multirange, boolean, integer) from public;
+revoke all on function rowferry._apply_attempt(text, rowferry._section[], int8multirange, int8multirange, boolean, integer, boolean, jsonb) from public;

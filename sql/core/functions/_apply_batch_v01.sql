@@ -33,6 +33,7 @@ declare
   v_locked boolean := false;
   v_created boolean;
   v_deletes_first boolean := false;
+  v_needs jsonb;
   v_state text;
 begin
   o_conflicts := '[]';
@@ -78,7 +79,7 @@ begin
   end if;
 
   while cardinality(v_sections) > 0 loop
-    v_attempt := rowferry._apply_attempt(p_peer, v_sections, p_heard, v_known, v_deletes_first, null);
+    v_attempt := rowferry._apply_attempt(p_peer, v_sections, p_heard, v_known, v_deletes_first, null, coalesce(v_needs, '[]') <> '[]');
     v_state := v_attempt.o_error ->> 'sqlstate';
     -- From here on as rows that may be there.
     v_created := false;
@@ -89,6 +90,14 @@ begin
       end if;
     end loop;
     continue when v_state = '23505' and v_created;
+    if v_state <> '55P03' and v_needs is null then
+      v_needs := rowferry._needs(v_sections);
+      -- Again at once: in an order in which unique values become free, and after what is deleted; or a user was faster with this key.
+      if v_state in ('23505', '23P01') then
+        v_deletes_first := true;
+        continue;
+      end if;
+    end if;
     if v_state is null then
       o_conflicts := v_attempt.o_conflicts;
       v_left := v_left || v_attempt.o_busy;
@@ -101,10 +110,10 @@ begin
     elsif v_state = '55P03' and rowferry._record_count(v_sections) = 1 then
       v_left := v_left || rowferry._left_entries(v_sections[1]);
       exit;
-    elsif v_state = '23505' and not v_deletes_first then
-      v_deletes_first := true;
+    elsif v_state = '23503' and v_deletes_first and v_needs <> '[]' then
+      v_deletes_first := false;
     else
-      v_attempt := rowferry._apply_parts(p_peer, v_sections, p_heard, v_known, v_state);
+      v_attempt := rowferry._apply_parts(p_peer, v_sections, p_heard, v_known, v_state, v_needs);
       o_conflicts := v_attempt.o_conflicts;
       v_left := v_left || v_attempt.o_left;
       o_refusals := o_refusals || v_attempt.o_whole;

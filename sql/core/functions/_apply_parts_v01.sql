@@ -1,7 +1,7 @@
 -- Sections that failed together, with p_state: finds the rows that are refused, in about 60 subtransactions and 0.7 of the statement's time, and
 -- applies all others. Each section as a whole; one that fails is asked for rows without a parent, then cut into pieces, each again as a whole; one
 -- of few rows is written row by row, so that each try finds a bad row, until the rest goes. Rows refused for want of another (foreign key, unique
--- value) are tried together, then one by one as long as that helps. Rows first, parents before children; then those that are gone, children first.
+-- value) are tried together, then one by one as long as that helps. What a row needs of the others (p_needs) is written with it, and again when its own turn comes. Rows first, parents before children; then those that are gone, children first.
 -- An answer that the orphan rule drop gives up is deleted on both nodes.
 create or replace function rowferry._apply_parts(
   p_peer text,
@@ -9,6 +9,7 @@ create or replace function rowferry._apply_parts(
   p_heard int8multirange,
   p_known int8multirange,
   p_state text,
+  p_needs jsonb,
   out o_left jsonb,
   out o_whole jsonb,
   out o_conflicts jsonb,
@@ -44,7 +45,7 @@ declare
   v_good integer;
   v_aside rowferry._section[] := '{}';
   v_reasons jsonb := '[]';
-  v_retried integer := case when rowferry._record_count(p_sections) = 1 then 1 end;
+  v_retried integer;
   v_attempt record;
   v_keys text[];
   v_one rowferry._section;
@@ -53,9 +54,13 @@ declare
   v_orphan record;
   v_missing text[];
   v_single text[];
-  v_constraints text[];
+  v_refusals jsonb[];
+  v_refused jsonb;
   v_key text;
   v_context text;
+  v_in_order constant boolean := p_needs <> '[]';
+  v_needs jsonb;
+  v_busy jsonb;
   v_resource jsonb;  -- the first error of a kind that may be the server's, not a table's
 begin
   o_left := '[]';
@@ -67,7 +72,9 @@ begin
       v_gone := rowferry._section_part(v_section, v_section.gone, true) || v_gone;
     end if;
     if v_section.keys is not null or v_section.asked is not null then
-      v_whole := v_whole || rowferry._section_part(v_section, v_section.keys || v_section.asked, true);
+      v_one := rowferry._section_part(v_section, v_section.keys || v_section.asked, true);
+      -- What others want comes before them: it may be what is refused.
+      v_whole := v_whole || case when v_in_order then (rowferry._in_order(v_one)).o_section else v_one end;
     end if;
   end loop;
   v_whole := v_whole || v_gone;
@@ -95,21 +102,10 @@ begin
       v_piece_states := '{}';
       v_keys := v_section.keys || v_section.gone || v_section.asked;
       v_missing := null;
-      if v_state = '23503' and v_section.keys is not null and cardinality(v_keys) > 1 then
-        -- One look finds all that have no parent here; the others are tried again without them.
-        begin
-          execute format('select * from rowferry.%I($1, $2)', rowferry._object_name('lacking_', v_section.entity)) into v_missing, v_constraints
-          using v_section.column_values, v_section.keys;
-          perform rowferry._left_nothing();
-        exception
-          -- A parent that cannot be read: row by row then.
-          when others or assert_failure then
-            get stacked diagnostics v_state = returned_sqlstate, v_context = pg_exception_context;
-            if rowferry._is_transient(v_state, v_context) then
-              raise;
-            end if;
-            v_missing := null;
-        end;
+      if v_state in ('23503', '23505', '23P01') and v_section.keys is not null and cardinality(v_keys) > 1 then
+        -- One look finds all that cannot go; the others are tried again without them.
+        select h.o_keys, h.o_refusals into v_missing, v_refusals
+        from rowferry._hopeless(v_section, v_state, p_sections, p_needs, v_reasons || jsonb_path_query_array(o_left, '$[*] ? (exists (@.sqlstate))')) h;
       end if;
       if v_missing is not null and o_left @> c_undecided then
         o_left := o_left || rowferry._left_entries(rowferry._section_part(v_section, v_missing, true), '{"untried": true}');
@@ -119,7 +115,7 @@ begin
         continue;
       elsif v_missing is not null then
         -- Whether a row is given up, or need not be written because this node's own stays, is decided one by one.
-        select case when e.orphan_rule = 'drop' then v_missing else coalesce(rowferry._own_events(e.id, v_missing, p_heard, '{}'), '{}') end
+        select case when e.orphan_rule = 'drop' and v_state = '23503' then v_missing else coalesce(rowferry._own_events(e.id, v_missing, p_heard, '{}'), '{}') end
         into v_single
         from rowferry.entities e
         where e.name = v_section.entity;
@@ -130,12 +126,8 @@ begin
         if cardinality(v_single) < cardinality(v_missing) then
           v_aside := v_aside || rowferry._section_part(v_section, array(select k from unnest(v_missing) k where k <> all (v_single)), true);
           v_reasons := v_reasons || (
-            select jsonb_agg(jsonb_build_object('entity', v_section.entity, 'record_id', m.record_id)
-              || rowferry._refusal('23503', format('violates foreign key constraint "%s", its parent is missing', m.name), null, null)
-              || case when p.record_id is null then '{}' else jsonb_build_object('parent', jsonb_build_object('entity', n.name, 'record_id', p.record_id)) end)
-            from unnest(v_missing, v_constraints) m (record_id, name)
-            left join rowferry._parents(v_section) p on p.child_id = m.record_id and p.constraint_name = m.name
-            left join rowferry.entities n on n.id = p.entity_id
+            select jsonb_agg(jsonb_build_object('entity', v_section.entity, 'record_id', m.record_id) || m.refusal)
+            from unnest(v_missing, v_refusals) m (record_id, refusal)
             where m.record_id <> all (v_single));
         end if;
         if cardinality(v_missing) < cardinality(v_keys) then
@@ -148,8 +140,9 @@ begin
       end if;
       v_good := 0;
     else
-      exit when cardinality(v_aside) = 0 or cardinality(v_aside) = v_retried;
-      v_attempt := rowferry._apply_attempt(p_peer, v_aside, p_heard, p_known, false, null);
+      -- All of them were tried together before.
+      exit when cardinality(v_aside) = 0 or cardinality(v_aside) = v_retried or rowferry._record_count(v_aside) = rowferry._record_count(p_sections);
+      v_attempt := rowferry._apply_attempt(p_peer, v_aside, p_heard, p_known, false, null, v_in_order);
       v_tries := v_tries + v_attempt.o_tries;
       if v_attempt.o_error is null then
         o_conflicts := o_conflicts || v_attempt.o_conflicts;
@@ -165,12 +158,17 @@ begin
       continue;
     end if;
 
-    v_attempt := rowferry._apply_attempt(p_peer, array[v_section], p_heard, p_known, false, v_good);
+    v_needs := case when v_in_order then rowferry._needs_of(v_section, p_needs) else '[]' end;
+    v_attempt := rowferry._apply_attempt(p_peer, array[v_section] || rowferry._needed(array[v_section], p_sections, v_needs), p_heard, p_known, false, v_good, v_in_order, v_needs);
     v_tries := v_tries + v_attempt.o_tries;
     if v_attempt.o_error is null then
       o_conflicts := o_conflicts || v_attempt.o_conflicts;
-      o_left := o_left || v_attempt.o_busy;
-      o_applied := o_applied + rowferry._record_count(array[v_section]) - rowferry._left_count(v_attempt.o_busy);
+      v_busy := rowferry._entries_of(v_section, v_attempt.o_busy);
+      o_left := o_left || v_busy;
+      o_applied := o_applied + rowferry._record_count(array[v_section]) - rowferry._left_count(v_busy);
+      if v_in_order then
+        p_needs := rowferry._unmet(p_needs, v_section, v_needs);
+      end if;
       v_good := null;
       continue;
     end if;
@@ -212,7 +210,8 @@ begin
       o_left := o_left || rowferry._left_entries(v_one, '{"untried": true}');
       continue;
     end if;
-    v_refusal := rowferry._refusal(v_state, v_attempt.o_error ->> 'message', v_attempt.o_error ->> 'detail', v_attempt.o_error ->> 'hint');
+    v_refusal := rowferry._refusal(v_state, v_attempt.o_error ->> 'message', v_attempt.o_error ->> 'detail', coalesce(nullif(v_attempt.o_error ->> 'hint', ''),
+      case when v_state in ('23505', '23P01') then rowferry._exchange_hint(v_one.entity, v_attempt.o_error ->> 'constraint') end));
     if v_state = '23503' then
       v_refusal := v_refusal || rowferry._missing_parent(v_one, v_attempt.o_error);
       begin
@@ -259,6 +258,26 @@ begin
     else
       o_left := o_left || rowferry._left_entries(v_one, v_refusal);
     end if;
+    if v_good is not null and v_in_order then
+      -- Those of the same section that need it are not tried.
+      select h.o_keys, h.o_refusals into v_missing, v_refusals
+      from rowferry._hopeless(v_section, null, p_sections, p_needs, rowferry._left_entries(v_one)) h;
+      if v_missing is not null then
+        v_refused := (
+          select jsonb_agg(jsonb_build_object('entity', v_section.entity, 'record_id', m.record_id) || m.refusal)
+          from unnest(v_missing, v_refusals) m (record_id, refusal));
+        if v_state in ('23503', '23505', '23P01') then
+          v_aside := v_aside || rowferry._section_part(v_section, v_missing, true);
+          v_reasons := v_reasons || v_refused;
+        else
+          o_left := o_left || v_refused;
+        end if;
+        v_section := rowferry._section_part(v_section, v_missing, false);
+        if coalesce(v_section.keys, v_section.gone, v_section.asked) is null then
+          v_good := null;
+        end if;
+      end if;
+    end if;
   end loop;
 
   o_left := o_left || case when cardinality(v_aside) > 0 then v_reasons else '[]' end;
@@ -266,14 +285,20 @@ begin
     -- No time for the rest of this one, but what is known to go need not come again.
     v_pieces := array(select p from rowferry._pieces(v_section, v_good, c_few) p) || v_pieces;
     if v_good > 0 then
-      v_attempt := rowferry._apply_attempt(p_peer, v_pieces[:1], p_heard, p_known, false, null);
+      v_section := v_pieces[1];
+      v_attempt := rowferry._apply_attempt(p_peer, array[v_section] || rowferry._needed(array[v_section], p_sections, p_needs), p_heard, p_known, false, null, v_in_order);
       if v_attempt.o_error is null then
         o_conflicts := o_conflicts || v_attempt.o_conflicts;
-        o_left := o_left || v_attempt.o_busy;
-        o_applied := o_applied + rowferry._record_count(v_pieces[:1]) - rowferry._left_count(v_attempt.o_busy);
+        v_busy := rowferry._entries_of(v_section, v_attempt.o_busy);
+        o_left := o_left || v_busy;
+        o_applied := o_applied + rowferry._record_count(array[v_section]) - rowferry._left_count(v_busy);
         v_pieces := v_pieces[2:];
       end if;
     end if;
+  end if;
+  if v_in_order then
+    -- What came along was decided twice.
+    o_conflicts := (select coalesce(jsonb_agg(distinct c), '[]') from jsonb_array_elements(o_conflicts) c);
   end if;
   -- Nothing else could be written either: it is the server's, and no table is blamed.
   if v_resource is not null and o_applied = 0 then
@@ -284,5 +309,5 @@ begin
   end loop;
 end
 $$;
-comment on function rowferry._apply_parts(text, rowferry._section[], int8multirange, int8multirange, text) is 'Applies what it can of sections that cannot be applied as one.';
-revoke all on function rowferry._apply_parts(text, rowferry._section[], int8multirange, int8multirange, text) from public;
+comment on function rowferry._apply_parts(text, rowferry._section[], int8multirange, int8multirange, text, jsonb) is 'Applies what it can of sections that cannot be applied as one.';
+revoke all on function rowferry._apply_parts(text, rowferry._section[], int8multirange, int8multirange, text, jsonb) from public;

@@ -32,6 +32,7 @@ begin
   return next rowferry._finish_sql(p_entity);
   return next rowferry._keys_function_sql(p_entity);
   return next rowferry._lacking_sql(p_entity);
+  return next rowferry._wanting_sql(p_entity);
   return query select rowferry._breaker_sql(p_entity);
   return next rowferry._sequences_sql(p_entity);
   return query select rowferry._followers_sql(p_entity);

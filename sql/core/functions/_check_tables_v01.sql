@@ -79,6 +79,18 @@ as $$
   from rowferry.entities e
   join pg_constraint f on f.conrelid = e.relation and f.contype = 'f' and f.conparentid = 0
   where e.peer = p_peer and not exists (select from rowferry.entities p where p.relation = f.confrelid and p.peer = p_peer)
+  union all
+  select 'warning', e.relation::text, c.o_problem, c.o_fix
+  from rowferry.entities e
+  cross join lateral rowferry._cycle_problem(e) c
+  where e.peer = p_peer and c.o_problem is not null and e.id = (select min(y.id) from rowferry._cycle(e) y)
+  union all
+  select case when c.last is null then 'info' else 'warning' end, e.relation::text,
+    case when c.last is null then 'its foreign keys form no cycle any more' else 'its foreign keys form a cycle: rows that refer to each other cannot be written yet' end,
+    format('select rowferry.attach(%L, %L);', e.relation, e.name)
+  from rowferry.entities e
+  cross join lateral (select case when rowferry._written_together(array_agg(y)) then max(y.id) end from rowferry._cycle(e) y) c (last)
+  where e.peer = p_peer and e.cycle is distinct from c.last
 $$;
 comment on function rowferry._check_tables(text) is 'For check(): what became of attached tables.';
 revoke all on function rowferry._check_tables(text) from public;

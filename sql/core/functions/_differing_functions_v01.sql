@@ -14,7 +14,12 @@ as $$
   select d.function, p.oid is null, d.ddl
   from (
     select a.ddl, split_part(a.ddl, '$rowferry$', 1) as head, (parse_ident(substring(a.ddl from E'^create or replace function rowferry\\.("(?:[^"]|"")+"|[^"(]+)\\(')))[1] as function
-    from rowferry._attach_sql(p_entity) a (ddl)
+    from (
+      select rowferry._attach_sql(p_entity)
+      union all
+      select rowferry._cycle_function_sql(c.cycle)
+      from (select array(select y from rowferry._cycle(p_entity) y)) c (cycle)
+      where p_entity.cycle = p_entity.id and (c.cycle[cardinality(c.cycle)]).id = p_entity.id and rowferry._written_together(c.cycle)) a (ddl)
     where a.ddl like 'create or replace function %'
   ) d
   left join pg_proc p on p.pronamespace = 'rowferry'::regnamespace and p.proname = d.function

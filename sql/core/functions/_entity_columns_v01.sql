@@ -36,7 +36,14 @@ begin
     b.typmod >= 0 and t.oid <> 'bpchar'::regtype,
     exists (
       select from pg_index i
-      where i.indrelid = a.attrelid and i.indisunique and a.attnum = any (i.indkey[0:i.indnkeyatts - 1])
+      where i.indrelid = a.attrelid and (i.indisunique or i.indisexclusion) and (a.attnum = any (i.indkey[0:i.indnkeyatts - 1])
+        -- Also in its expressions or condition, or behind a generated column of it.
+        or exists (
+          select from pg_depend u
+          left join pg_attrdef g on u.classid = 'pg_attrdef'::regclass and g.oid = u.objid
+          where u.refclassid = 'pg_class'::regclass and u.refobjid = a.attrelid and u.refobjsubid = a.attnum and case
+            when u.classid = 'pg_class'::regclass and u.objsubid = 0 then u.objid = i.indexrelid and (i.indexprs is not null or i.indpred is not null)
+            else coalesce(g.adnum, u.objsubid) = any (i.indkey[0:i.indnkeyatts - 1]) and coalesce(g.adrelid, u.objid) = a.attrelid end))
     ),
     a.attidentity = 'a',
     t.oid

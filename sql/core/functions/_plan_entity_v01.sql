@@ -20,6 +20,7 @@ declare
   v_map jsonb;
   v_was jsonb;  -- of p_old: entity column to column, as the table calls it now
   v_names text;
+  v_fix text;
   -- From PostgreSQL 16 on, to use a role's rights and to give an object to it are two rights.
   v_set constant text := case when current_setting('server_version_num')::integer >= 160000 then 'set' else 'member' end;
 begin
@@ -45,10 +46,21 @@ begin
         then format('Its rows do not survive a crash; first: alter table %s set logged;', p_table)
         else 'Attach the table that holds the rows.' end;
   end if;
-  if v_table.relispartition or exists (select from pg_inherits i where p_table in (i.inhrelid, i.inhparent)) and v_table.relkind = 'r' then
-    raise exception using errcode = 'RF010', message = 'a partition or a table that inherits cannot be attached by itself',
-      detail = format('%s is part of an inheritance tree.', p_table),
-      hint = 'Attach the partitioned table; its partitions come with it.';
+  if v_table.relispartition then
+    raise exception using errcode = 'RF010', message = 'a partition cannot be attached by itself',
+      detail = format('%s is a partition of %s.', p_table, pg_partition_root(p_table)),
+      hint = format('Attach the partitioned table, and its partitions come with it: select rowferry.attach(%L);', pg_partition_root(p_table)::text);
+  end if;
+  -- Of a partitioned table these are its partitions.
+  select string_agg(case when i.inhrelid = p_table then format('it inherits from %s', i.inhparent::regclass) else format('%s inherits from it', i.inhrelid::regclass) end, ', ' order by i.inhrelid, i.inhseqno),
+    string_agg(format('alter table %s no inherit %s;', i.inhrelid::regclass, i.inhparent::regclass), ' ' order by i.inhrelid, i.inhseqno)
+  into v_names, v_fix
+  from pg_inherits i
+  where p_table in (i.inhrelid, i.inhparent) and v_table.relkind = 'r';
+  if v_names is not null then
+    raise exception using errcode = 'RF010', message = 'a table that inherits, or from which others inherit, cannot be kept in sync',
+      detail = format('%s: %s. What is written through one table of such a tree reaches rows of the others without a trigger of theirs, and no key holds for all of them.', p_table, v_names),
+      hint = format('Take it out of the tree: %s Or make the tree a partitioned table, which can be attached.', v_fix);
   end if;
   select string_agg(t.relid::text, ', ') into v_names
   from pg_partition_tree(p_table) t

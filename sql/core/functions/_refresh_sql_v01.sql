@@ -1,6 +1,8 @@
--- The generated functions of an entity that would be made otherwise today, as DDL, with the rights of those that are gone.
+-- The generated functions of an entity that would be made otherwise today, as DDL, with the rights of those that are gone; p_only: one of them. That of its cycle is
+-- an affair of _cycle_sql.
 create or replace function rowferry._refresh_sql(
-  p_entity rowferry.entities
+  p_entity rowferry.entities,
+  p_only text default null
 )
 returns setof text
 language plpgsql
@@ -12,7 +14,9 @@ declare
   v_owner_id oid := (select c.relowner from pg_class c where c.oid = p_entity.relation);
   v_lend boolean := not has_schema_privilege(v_owner_id, 'rowferry', 'create');
 begin
-  for v_differing in select * from rowferry._differing_functions(p_entity) loop
+  for v_differing in select * from rowferry._differing_functions(p_entity) d
+    where d.o_function = coalesce(p_only, d.o_function) and (p_only is not null or d.o_function <> rowferry._object_name('cycle_', p_entity.name))
+  loop
     return next v_differing.o_ddl;
     if v_differing.o_missing then
       if v_lend then
@@ -29,5 +33,5 @@ begin
   end loop;
 end
 $$;
-comment on function rowferry._refresh_sql(rowferry.entities) is 'DDL of those functions of an entity that no longer fit its table.';
-revoke all on function rowferry._refresh_sql(rowferry.entities) from public;
+comment on function rowferry._refresh_sql(rowferry.entities, text) is 'DDL of those functions of an entity that no longer fit its table.';
+revoke all on function rowferry._refresh_sql(rowferry.entities, text) from public;

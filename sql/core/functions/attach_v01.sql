@@ -37,6 +37,7 @@ declare
   v_new rowferry.entities;
   v_outbound text;
   v_detached integer;
+  v_problem record;
   v_statement text;
   v_statements text[];
   v_warning text := rowferry._server_warning(current_setting('server_version_num')::integer);
@@ -67,6 +68,7 @@ begin
   v_new.filter_left := coalesce(p_filter_left, v_old.filter_left, 'delete');
   v_new.inbound := coalesce(nullif(p_inbound, ''), case when p_inbound is null then v_old.inbound end);
   v_new.on_apply := coalesce(nullif(p_on_apply, ''), case when p_on_apply is null then v_old.on_apply end);
+  v_new.cycle := v_old.cycle;
   v_new.trigger_rule := coalesce(p_triggers, v_old.trigger_rule, 'guard');
   -- One that stays is proved again, with the types that its columns have now.
   select f.o_filter, f.o_columns, f.o_types into v_new.filter, v_new.filter_columns, v_new.filter_types
@@ -79,7 +81,8 @@ begin
     perform rowferry._lock_table(p.relation) from rowferry.entities p
     where p.name in (v_old.within, v_new.within) and p.direction <> 'receive' and v_old.within is distinct from v_new.within;
   end if;
-  v_statements := case when v_old.id is null then array(select rowferry._attach_sql(v_new)) else array(select rowferry._change_sql(v_old, v_new)) end;
+  v_statements := case when v_old.id is null then array(select rowferry._attach_sql(v_new)) else array(select rowferry._change_sql(v_old, v_new)) end
+    || array(select rowferry._cycle_sql(v_new));
   foreach v_statement in array v_statements loop
     if p_dry_run then
       return next v_statement || ';';
@@ -91,13 +94,15 @@ begin
     return query select format('-- and the functions of %s that differ then', k.name) from rowferry._kin(v_old, v_new) k;
   else
     -- Whose changes these rows follow, and which rows follow them, is in the functions of both.
-    for v_statement in select rowferry._kin_sql(v_old, v_new) loop
-      execute v_statement;
-    end loop;
+    perform rowferry._change_kin(v_old, v_new);
   end if;
   return query select rowferry._set_guards(v_new, p_dry_run);
   if v_warning is not null then
     raise warning using message = v_warning, hint = 'Update the server to its latest minor version, or use no MERGE on tables that are kept in sync.';
+  end if;
+  select * into v_problem from rowferry._cycle_problem(v_new);
+  if v_problem.o_problem is not null then
+    raise warning using message = format('%s: %s', p_table, v_problem.o_problem), hint = v_problem.o_fix;
   end if;
   if p_dry_run then
     return;

@@ -81,9 +81,7 @@ begin
     where s.entity_id = v_entity.id and s.ended_at is null;
   end if;
   delete from rowferry.entities e where e.id = v_entity.id;
-  for v_statement in select rowferry._kin_sql(v_entity, null) loop
-    execute v_statement;
-  end loop;
+  perform rowferry._change_kin(v_entity, null);
   return next format('%s: %s is no longer kept in sync with %s%s', p_entity, v_entity.relation, v_entity.peer,
     case when v_waits then '; changes of it wait: this transaction commits only if it attaches it again' end);
 end

@@ -54,7 +54,7 @@ begin
     execute format('select rowferry.%I($1)', rowferry._object_name('delete_', v_entity.name)) using array[v_conflict.record_id];
     perform rowferry._left_nothing();
   else
-    execute format('select rowferry.%I($1, false)', rowferry._object_name('apply_', v_entity.name))
+    execute format('select rowferry.%I($1, false, null)', rowferry._object_name('apply_', v_entity.name))
     using array(select array[v_conflict.loser_row ->> c.name]::text from unnest(v_entity.columns) with ordinality c (name, ord) order by c.ord);
     perform rowferry._left_nothing();
   end if;

@@ -99,6 +99,7 @@ create table rowferry.entities (
   outbound text,
   inbound text,
   on_apply text,
+  cycle integer,
   trigger_rule text not null default 'guard',
   attached_at timestamptz not null default now(),
   unsettled_since timestamptz,
@@ -137,6 +138,7 @@ comment on column rowferry.entities.within_parent_columns is 'Columns of the par
 comment on column rowferry.entities.outbound is 'View of the user''s, schema and name, whose columns travel in place of the table''s; null: the table''s.';
 comment on column rowferry.entities.inbound is 'Function of the user''s, schema and name, that turns rows received into rows of the table; null: they are such.';
 comment on column rowferry.entities.on_apply is 'Function of the user''s, schema and name, that writes the rows received in place of the generated upsert; null: the upsert.';
+comment on column rowferry.entities.cycle is 'Entities whose foreign keys form a cycle are written by one statement: the highest of their ids, whose function does it. Null: this one is written by itself.';
 comment on column rowferry.entities.trigger_rule is 'Whether the users'' triggers run for rows of the peer: guard (those that are ENABLE ALWAYS) or fire (all).';
 comment on column rowferry.entities.attached_at is 'When it was attached.';
 comment on column rowferry.entities.unsettled_since is 'Since resync() either node may have rows that the other one never heard of, or forgot: a row that overwrites another one is noted as a conflict. Null: a backfill of all rows has arrived since, or a comparison found no difference.';

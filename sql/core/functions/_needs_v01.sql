@@ -1,0 +1,63 @@
+-- Which rows of sections need which others of them, as [[entity, record_id, needed entity, needed record_id, sqlstate of what forbids it by itself], ..]: they want a unique value that the other holds now; or, within a
+-- cycle of entities, the other is a parent that is not here yet, or, of rows that are to be deleted, a child.
+create or replace function rowferry._needs(
+  p_sections rowferry._section[]
+)
+returns jsonb
+language plpgsql
+set search_path = pg_catalog, pg_temp
+as $$
+declare
+  v_sections rowferry._section[] := rowferry._joined(p_sections);
+  v_section rowferry._section;
+  v_cycle integer;
+  v_found record;
+  v_state text;
+  v_context text;
+  v_needs jsonb := '[]';
+begin
+  foreach v_section in array v_sections loop
+    v_cycle := (select e.cycle from rowferry.entities e where e.name = v_section.entity);
+    begin
+      if v_section.keys is not null then
+        execute format('select * from rowferry.%I($1, $2)', rowferry._object_name('wanting_', v_section.entity)) into v_found
+        using v_section.column_values, v_section.keys;
+        perform rowferry._left_nothing();
+        v_needs := v_needs || coalesce((
+          select jsonb_agg(jsonb_build_array(v_section.entity, w.record_id, v_section.entity, w.holder, '23505'))
+          from unnest(v_found.o_keys, v_found.o_holders) w (record_id, holder)
+          where w.holder in (select unnest(v_section.keys))), '[]');
+      end if;
+      if v_section.keys is not null and v_cycle is not null then
+        execute format('select * from rowferry.%I($1, $2)', rowferry._object_name('lacking_', v_section.entity)) into v_found
+        using v_section.column_values, v_section.keys;
+        perform rowferry._left_nothing();
+        v_needs := v_needs || coalesce((
+          select jsonb_agg(jsonb_build_array(v_section.entity, p.child, p.entity, p.record_id, '23503'))
+          from rowferry._parents_among(rowferry._section_part(v_section, v_found.o_keys, true), v_cycle, v_sections) p
+          where not p.gone), '[]');
+      end if;
+      if v_section.gone is not null and v_cycle is not null then
+        execute format('select * from rowferry.%I($1, null)', rowferry._object_name('read_', v_section.entity)) into v_found using v_section.gone;
+        perform rowferry._left_nothing();
+        v_section.keys := v_found.o_keys;
+        v_section.column_values := v_found.o_columns;
+        v_needs := v_needs || coalesce((
+          select jsonb_agg(jsonb_build_array(p.entity, p.record_id, v_section.entity, p.child, '23503'))
+          from rowferry._parents_among(v_section, v_cycle, v_sections) p
+          where p.gone), '[]');
+      end if;
+    exception
+      -- A table that cannot be read: each row by itself then.
+      when others or assert_failure then
+        get stacked diagnostics v_state = returned_sqlstate, v_context = pg_exception_context;
+        if rowferry._is_transient(v_state, v_context) then
+          raise;
+        end if;
+    end;
+  end loop;
+  return v_needs;
+end
+$$;
+comment on function rowferry._needs(rowferry._section[]) is 'Which rows of sections need which others of them.';
+revoke all on function rowferry._needs(rowferry._section[]) from public;
