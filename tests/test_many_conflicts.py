@@ -33,7 +33,7 @@ def notes(nodes: Nodes) -> Nodes:
 
 
 def write_both(nodes: Nodes, count: int) -> None:
-    """The same new records on both sides, which neither knows of; later are those of crm for odd keys, of billing for even ones."""
+    """New records on both sides, which neither knows of; later are those of crm for odd keys, of billing for even ones."""
     for node, odd in ((nodes.crm, 200), (nodes.billing, 100)):
         for second, rest in ((odd, 1), (300 - odd, 0)):
             new = f"select i, '{node.name}' from generate_series(1, {count}) i where i % 2 = {rest}"
