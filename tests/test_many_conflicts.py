@@ -1,4 +1,7 @@
-"""Thousands of records that both sides changed, and users who go on changing them: each is decided or left for later, and no call fails for it."""
+"""Thousands of records that both sides changed, and users who go on changing them.
+
+Each is decided or left for later, and no call fails for it.
+"""
 
 from __future__ import annotations
 
@@ -14,7 +17,7 @@ from harness import Node, Nodes, wait_until
 from harness.clock import set_clocks, write_at
 from harness.courier import Courier
 from harness.exchange import assert_equal, sync, waiting
-from harness.steps import GATE, Meanwhile, install_gate, wait_for_lock
+from harness.steps import GATE, Meanwhile, install_gate
 
 LEAST = 100  # so many conflicts a call decides however little time there is
 
@@ -23,16 +26,18 @@ LEAST = 100  # so many conflicts a call decides however little time there is
 def notes(nodes: Nodes) -> Nodes:
     """Two nodes that keep one table in sync, each with a clock that its writers set."""
     for node in nodes:
-        node.sql("create table notes (id integer primary key, body text); select rowferry.attach('notes'), rowferry.set_breaker('notes', null)")
+        node.sql("create table notes (id integer primary key, body text)")
+        node.sql("select rowferry.attach('notes'), rowferry.set_breaker('notes', null)")
     set_clocks(nodes)
     return nodes
 
 
 def write_both(nodes: Nodes, count: int) -> None:
-    """The same new records on both sides, which neither knows of; the later ones are those of crm for odd keys, of billing for even ones."""
+    """New records on both sides, which neither knows of; later are those of crm for odd keys, of billing for even ones."""
     for node, odd in ((nodes.crm, 200), (nodes.billing, 100)):
         for second, rest in ((odd, 1), (300 - odd, 0)):
-            write_at(node, second, f"insert into notes select i, '{node.name}' from generate_series(1, {count}) i where i % 2 = {rest}")
+            new = f"select i, '{node.name}' from generate_series(1, {count}) i where i % 2 = {rest}"
+            write_at(node, second, f"insert into notes {new}")
 
 
 def assert_both_rows_kept(nodes: Nodes, count: int) -> None:
@@ -41,8 +46,9 @@ def assert_both_rows_kept(nodes: Nodes, count: int) -> None:
     assert waiting(nodes.crm) == waiting(nodes.billing) == []
     kept = """
         select count(*)::int as n, count(distinct record_id)::int as records from rowferry.conflicts
-        where record_id = winner_row ->> 'id' and record_id = loser_row ->> 'id' and rule = 'newest' and winner = winner_row ->> 'body'
-          and winner_row ->> 'body' = case when record_id::int % 2 = 1 then 'crm' else 'billing' end and loser_row ->> 'body' <> winner
+        where record_id = winner_row ->> 'id' and record_id = loser_row ->> 'id' and rule = 'newest'
+          and winner = winner_row ->> 'body' and loser_row ->> 'body' <> winner
+          and winner_row ->> 'body' = case when record_id::int % 2 = 1 then 'crm' else 'billing' end
           and extract(second from winner_changed_at - loser_changed_at) = 40"""
     for node in nodes:
         assert node.sql(kept) == [{"n": count, "records": count}]
@@ -64,8 +70,10 @@ def test_conflicts_beyond_a_calls_time_are_left_uncounted_and_each_node_begins_a
     for node, answer, first in ((notes.crm, to_billing, False), (notes.billing, to_crm, True)):
         assert (answer["applied"], answer["refused"], answer["conflicts"]) == (LEAST, 0, LEAST)
         order = "order by record_id" + ("" if first else " desc")
-        mine = node.sql(f"select array_agg(record_id order by record_id) as ids from (select record_id from rowferry.conflicts {order} limit {LEAST}) c")
-        all_of_them = node.sql(f"select array_agg(record_id order by record_id) as ids from (select i::text collate \"C\" as record_id from generate_series(1, {count}) i {order} limit {LEAST}) c")
+        first = "select array_agg(record_id order by record_id) as ids from (select record_id from {} {} limit {}) c"
+        every = f'(select i::text collate "C" as record_id from generate_series(1, {count}) i) r'
+        mine = node.sql(first.format("rowferry.conflicts", order, LEAST))
+        all_of_them = node.sql(first.format(every, order, LEAST))
         assert mine == all_of_them
     # Nothing of what was left is held.
     assert courier.call(notes.crm, to_crm["envelope"])["held"] == 0
@@ -101,7 +109,10 @@ def test_ten_times_as_many_conflicts_take_about_ten_times_as_long(notes: Nodes) 
 
 
 def test_a_row_whose_parent_is_left_for_the_next_call_is_no_orphan_yet(nodes: Nodes) -> None:
-    """crm deleted the parents, billing changed them later and gave one a child, which is decided in a later call: the parents come back, so the child is not given up."""
+    """crm deleted the parents, billing changed them later and gave one a child, which is decided in a later call.
+
+    The parents come back, so the child is not given up.
+    """
     for node in nodes:
         node.sql(
             "create table parents (id integer primary key, body text);"
@@ -130,7 +141,7 @@ def test_a_row_whose_parent_is_left_for_the_next_call_is_no_orphan_yet(nodes: No
 
 
 @contextmanager
-def stepped(node: Node, courier: Courier, function: str) -> Iterator["Steps"]:
+def stepped(node: Node, courier: Courier, function: str) -> Iterator[Steps]:
     """The courier's calls on this node wait at each beginning of the function until they are let go once."""
     install_gate(node, function)
     with node.connect() as keeper:
@@ -162,7 +173,8 @@ def write(node: Node, query: str) -> Meanwhile[object]:
     user = node.connect()
     statement = Meanwhile(lambda: user.execute(query))  # type: ignore[arg-type]
     waits = "select 1 from pg_stat_activity where pid = %s and wait_event_type = 'Lock'"
-    wait_until(lambda: not statement.is_alive() or bool(node.sql(waits, [user.info.backend_pid])), 10, "the user has written, or waits")
+    pid = user.info.backend_pid
+    wait_until(lambda: not statement.is_alive() or bool(node.sql(waits, [pid])), 10, "the user has written, or waits")
     return statement
 
 
@@ -207,7 +219,8 @@ def test_records_that_users_make_while_a_batch_is_written_are_left_and_the_call_
         answer = call.result()
     assert answer["status"] == "moved"
     if users == 3:
-        # The first one tells that these are not only new rows, the second one's is decided at the second try; the third one's is left, as a locked row is.
+        # The first one tells that these are not only new rows, the second one's is decided at the second try;
+        # the third one's is left, as a locked row is.
         assert (answer["applied"], answer["conflicts"]) == (59, 2)
     else:
         assert (answer["applied"], answer["conflicts"]) == (0, 0)

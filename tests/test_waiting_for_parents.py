@@ -260,7 +260,7 @@ def test_a_retry_of_the_children_tries_their_parents(family: Nodes, exchange: Ex
 def test_a_parent_that_is_given_up_leaves_its_children_to_themselves(family: Nodes, exchange: Exchange) -> None:
     """The peer has no such row, and the children keep it from being deleted here."""
     refused_family(exchange)
-    family.crm.sql("select rowferry.skip(id, 'not wanted') from rowferry.sync_events where entity = 'parents'")
+    family.crm.sql("select rowferry.skip(id, 'not wanted', p_delete => true) from rowferry.sync_events where entity = 'parents'")
     exchange.rest(12)
     assert rows(family.crm, "select count(*) from parents") == ["(2)"]
     family.crm.sql("select rowferry.set_breaker('children', null); delete from children")
@@ -269,6 +269,23 @@ def test_a_parent_that_is_given_up_leaves_its_children_to_themselves(family: Nod
         exchange.rest(6)
     equal(family, "parents", "children")
     assert exchange.delivered() and waiting(family.billing) == []
+
+
+@pytest.mark.case(44, 45, 61)
+def test_children_of_a_parent_that_was_given_up_and_kept_wait_until_it_is_sent(family: Nodes, exchange: Exchange) -> None:
+    refused_family(exchange)
+    family.crm.sql("select rowferry.skip(id, 'not wanted') from rowferry.sync_events where entity = 'parents'")
+    exchange.rest(12)
+    exchange.later(600)
+    exchange.rest(12)
+    assert rows(family.crm, "select count(*) from parents") == ["(2)"]
+    assert rows(family.crm, "select (rowferry.row_status('parents', '1')).state") == ["(\"different on purpose\")"]
+    [cause] = [r["cause"] for r in family.crm.sql("select cause from rowferry.why_stuck()")]
+    assert cause.endswith("missing on billing, and nothing of them waits here; 1000 others wait for them")
+    family.billing.sql(AGAIN)
+    family.crm.sql("select * from rowferry.replay('parents', '1', '2')")
+    exchange.rest(12)
+    equal(family, "parents", "children")
 
 
 @pytest.mark.case(44, 45)

@@ -145,17 +145,19 @@ class Drain:
             self.run.noise.look()
             for node in way.nodes:
                 node.sql("delete from rowferry.conflicts")
-                node.sql(f"update items set name = '{node.name} {number}', amount = amount + 1 where id between 1 and {CONFLICTS}")
+                node.sql(f"update items set name = '{node.name} {number}', amount = amount + 1 where id <= {CONFLICTS}")
             self.run.bed.checkpoint()
             before = way.began()
             way.release()
-            began = await_true("the exchange is opened", lambda: way.began() > before and way.began())
+            began = await_true("the exchange is opened", lambda before=before: way.began() > before and way.began())
             way.settle()
             ended = time.time()
             way.hold()
             equal(way)
             for node in way.nodes:
-                [kept] = node.sql("select count(*)::int as n from rowferry.conflicts where winner_row ->> 'name' <> loser_row ->> 'name'")
+                [kept] = node.sql(
+                    "select count(*)::int as n from rowferry.conflicts where winner_row ->> 'name' <> loser_row ->> 'name'"
+                )
                 if kept["n"] != CONFLICTS:
                     raise RuntimeError(f"{node.name} keeps {kept['n']} conflicts with both rows, not {CONFLICTS}")
             if way.began() != began:
@@ -177,6 +179,7 @@ def measure(run: Run, wanted: Callable[[str], bool]) -> list[Result]:
             "both_ways": drain.both_ways,
             "drain_conflicts": drain.conflicts,
         }
-        if any(wanted(name) for name in scenarios if name not in ("both_ways", "drain_conflicts")) and not wanted("drain_inserts"):
+        upon_inserts = scenarios.keys() - {"both_ways", "drain_conflicts"}
+        if any(wanted(name) for name in upon_inserts) and not wanted("drain_inserts"):
             drain.inserts()  # the others change the rows that it wrote
         return [scenario() for name, scenario in scenarios.items() if wanted(name)]

@@ -1,4 +1,4 @@
--- Sequences that will draw values again which rows have already, here or on the peer: after a restore, or where rows were inserted with values of their own. Those of the peer as it last told of them.
+-- Sequences that will draw values again which rows have already, here or on the peer: after a restore, or where rows were inserted with values of their own. Those of the peer as it last told of them, which each line says.
 -- With p_set_back also those of this node that may have been further than they are now, since the peer has higher values.
 create or replace function rowferry._check_sequences(
   p_peer text,
@@ -18,6 +18,7 @@ begin
   return query
   with columns as (
     select e.relation::text as relation, c.local, m.value as mine, (t.value ->> 'used')::numeric as used_there, t.value -> 'sequence' as theirs, (t.value ->> 'theirs_taken')::numeric as taken_there,
+      format('; %s said so at %s', p_peer, to_char(f.heard_at, 'YYYY-MM-DD HH24:MI:SS')) as as_of,
       greatest((m.value ->> 'used')::numeric, (t.value ->> 'used')::numeric) as used
     from rowferry.entities e
     cross join lateral (select rowferry._sequences_of(e)) s (value)
@@ -27,7 +28,7 @@ begin
     cross join lateral (select f.facts #> array['entities', e.name, 'columns', c.name]) t (value)
     where e.peer = p_peer and m.value is not null
   ), sequences as (
-    select c.relation, c.local, c.taken_there, c.used_there, q.*, (c.mine ->> 'taken')::numeric as taken, (c.mine ->> 'theirs_taken')::numeric as theirs_taken,
+    select c.relation, c.local, c.as_of, c.taken_there, c.used_there, q.*, (c.mine ->> 'taken')::numeric as taken, (c.mine ->> 'theirs_taken')::numeric as theirs_taken,
       -- The next of its own values that no row has, wherever it is.
       format('alter sequence %s restart with %s;', q.name, q.next + q.increment * ceil((c.used + 1 - q.next) / q.increment)) as fix
     from columns c
@@ -35,7 +36,7 @@ begin
     cross join lateral (select v.here, s.* from jsonb_to_record(v.value) s (name text, next numeric, increment numeric)) q
     where q.increment > 0
   )
-  select 'error', s.name, format('it goes on with %s, and rows on %s have values that it draws again (%s, ..): a row made here would overwrite one of them', s.next, p_peer, s.taken_there), s.fix
+  select 'error', s.name, format('it goes on with %s, and rows on %s have values that it draws again (%s, ..): a row made here would overwrite one of them', s.next, p_peer, s.taken_there) || s.as_of, s.fix
   from sequences s
   where s.here and s.taken_there >= s.next and (s.taken <= s.taken_there) is not true
   union all
@@ -44,11 +45,11 @@ begin
   where s.here and s.taken is not null and (s.taken_there >= s.next and s.taken > s.taken_there) is not true
   union all
   select 'error', format('%s on %s', s.name, p_peer),
-    format('it goes on with %s, and rows here have values that it draws again (%s, ..): a row made there would overwrite one of them', s.next, s.theirs_taken), format('On %s: %s', p_peer, s.fix)
+    format('it goes on with %s, and rows here have values that it draws again (%s, ..): a row made there would overwrite one of them', s.next, s.theirs_taken) || s.as_of, format('On %s: %s', p_peer, s.fix)
   from sequences s
   where not s.here and s.theirs_taken is not null
   union all
-  select 'warning', s.name, format('it goes on with %s, and %s has values up to %s in this column: set back with this node, it may draw some of them again', s.next, p_peer, s.used_there), s.fix
+  select 'warning', s.name, format('it goes on with %s, and %s has values up to %s in this column: set back with this node, it may draw some of them again', s.next, p_peer, s.used_there) || s.as_of, s.fix
   from sequences s
   where p_set_back and s.here and s.next <= s.used_there and s.taken is null and (s.taken_there >= s.next) is not true;
 exception

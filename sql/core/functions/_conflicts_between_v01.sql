@@ -33,7 +33,7 @@ as $$
       array_agg(date_part('epoch', case when c.verdict = 'theirs' then c.theirs_at else c.mine_at end))::text as winner_changed_at,
       array_agg(date_part('epoch', case when c.verdict = 'theirs' then c.mine_at else c.theirs_at end))::text as loser_changed_at
     from (
-      select k.*, m."row" as my_row, t."row" as their_row
+      select k.*, m.literal as my_row, t.literal as their_row
       from unnest(p_records, p_verdicts, p_mine_at, p_theirs_at) k (record_id, verdict, mine_at, theirs_at)
       left join rowferry._row_literals(p_mine_keys, p_mine_values) m using (record_id)
       left join rowferry._row_literals(p_their_keys, p_their_values) t using (record_id)

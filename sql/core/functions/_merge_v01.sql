@@ -45,7 +45,7 @@ begin
       from (
         select c.record_id, c.ord, null as "row" from unnest((g ->> 'records')::text[]) with ordinality c (record_id, ord)
         union all
-        select v.record_id, null, v."row" from rowferry._row_literals(o_keys, o_columns) v
+        select v.record_id, null, v.literal from rowferry._row_literals(o_keys, o_columns) v
       ) r
       group by r.record_id
     ) m

@@ -5,7 +5,7 @@ create or replace function rowferry._row_literals(
 )
 returns table (
   record_id text,
-  "row" text
+  literal text
 )
 language plpgsql
 stable

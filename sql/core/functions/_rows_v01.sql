@@ -12,7 +12,7 @@ language sql
 stable
 set search_path = pg_catalog, pg_temp
 as $$
-  select v.record_id, jsonb_object(p_columns, v."row"::text[])
+  select v.record_id, jsonb_object(p_columns, v.literal::text[])
   from rowferry._row_literals(p_keys, p_column_values) v
 $$;
 comment on function rowferry._rows(text[], text[], text[]) is 'Rows of a section as json, by key.';
