@@ -196,8 +196,30 @@ def test_a_record_whose_answer_is_awaited_is_not_sent_again(notes: Nodes) -> Non
     assert said == {
         "event_id": None,
         "record_id": "3",
-        "state": "its change was given up, and billing is asked for its row: not sent before the answer",
+        "state": "its change was given up, and billing is asked for its row: not sent before the answer;"
+        " if that was given up too, there: select * from rowferry.replay('notes', '3');",
     }
+
+
+def test_an_answer_that_is_given_up_leaves_both_rows_until_one_is_sent(notes: Nodes) -> None:
+    """Neither node can take the other's row: to ask on and on would have no end."""
+    notes.crm.sql("update notes set body = 'bad' where id = 1; alter table notes add constraint no_a check (body <> 'a')")
+    sync(*notes)
+    skip(notes.crm, 1)
+    sync(*notes)
+    assert waiting(notes.billing) == ["answer notes 1 23514"]
+    assert skip(notes.billing, 1) == ("the answer is given up with the next exchange; crm keeps its row, and this node its own")
+    sync(*notes)
+    assert (table(notes.crm)[0], table(notes.billing)[0]) == ("(1,bad)", "(1,a)")
+    assert waiting(notes.crm) == waiting(notes.billing) == []
+    assert notes.billing.sql("select state from rowferry.row_status('notes', '1')") == [{"state": "different on purpose"}]
+    [there] = notes.crm.sql("select state, detail from rowferry.row_status('notes', '1')")
+    assert there["state"] == "waiting to come" and "there: select * from rowferry.replay('notes', '1');" in there["detail"]
+    notes.crm.sql("alter table notes drop constraint no_a")
+    notes.billing.sql("select * from rowferry.replay('notes', '1')")
+    sync(*notes)
+    assert_equal(notes, "notes")
+    assert [row["ended"] for node in notes for row in node.sql(LOG)] == [True, True]
 
 
 def test_a_change_after_the_skip_goes_and_what_is_refused_then_is_held(notes: Nodes) -> None:

@@ -33,8 +33,7 @@ MUTANTS = {
         )
     ),
     "every event counts as unknown": Mutant(
-        (("_settle", "case when not e.id <@ p_known then e.stamp end, e.stamp is not null", "e.stamp, e.stamp is not null"),),
-        budget=400,
+        (("_settle", "case when not e.id <@ p_known then e.stamp end", "e.stamp"),), budget=400
     ),
     "acknowledgements are honoured too early": Mutant(
         (("_exchange", "if (v_header ->> 'top')::bigint <= v_link.received then", "if true then"),)
@@ -86,6 +85,13 @@ MUTANTS = {
         (("_perform_skips", "rowferry._delete_events(v_skip.ids) = 0", "rowferry._delete_events(v_skip.ids) >= 0"),)
     ),
     "a skip deletes without the word": Mutant((("_keep_given_up", "and not s.may_delete", "and false"),)),
+    "an answer that is given up is asked back for": Mutant(
+        (("_perform_skips", "where e.event_type <> 'a'", "where true"),), budget=200
+    ),
+    "a row that a skip keeps is told as a conflict that it lost": Mutant(
+        (("_apply_attempt", "o_conflicts := rowferry._conflicts_without(o_conflicts, v_sections[i].entity, v_stay);", "null;"),),
+        budget=400,
+    ),
     "a backfill does not wait for the answer to a skip": Mutant(
         (("replay", "s.ended_at is null and not s.kept", "s.ended_at is null and false"),)
     ),

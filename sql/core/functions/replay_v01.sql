@@ -59,7 +59,8 @@ begin
     returning id, record_id
   )
   select m.id, v_entity.name, k.record_id, p.present,
-    case when m.id is null then format('its change was given up, and %s is asked for its row: not sent before the answer', v_entity.peer)
+    case when m.id is null then format('its change was given up, and %s is asked for its row: not sent before the answer; if that was given up too, there: select * from rowferry.replay(%L, %L);',
+        v_entity.peer, v_entity.name, k.record_id)
       when p.present then format('its row goes to %s with the next exchange', v_entity.peer)
       else format('it is gone here, and will be on %s with the next exchange', v_entity.peer) end
   from unnest(v_keys) k (record_id)

@@ -82,7 +82,7 @@ begin
     else 'in sync' end;
   detail := case state
     when 'in conflict' then case when v_waits.merges then format('%s is to merge both rows', v_entity.peer) else format('decided here, %s is told with the next exchange', v_entity.peer) end
-    when 'waiting to come' then format('the change was given up, and %s asked for its row', v_entity.peer)
+    when 'waiting to come' then format('the change was given up, and %s asked for its row; if that was given up too, there: select * from rowferry.replay(%L, %L);', v_entity.peer, v_entity.name, record_id)
     when 'held' then 'waits for ' || rowferry._waits_for(v_entity, v_row.o_record_id, v_waits.id)
     when 'waiting to go' then 'waits for ' || rowferry._waits_for(v_entity, v_row.o_record_id, v_waits.id)
     when 'missing there' then format('nothing of it waits here, and %s has refused rows for want of it, of which %s wait: select * from rowferry.replay(%L, %L);',
