@@ -109,7 +109,7 @@ def test_an_order_takes_from_the_stock_once_and_is_logged_once(nodes: Nodes) -> 
     assert len(assert_equal(nodes, "orders")) == len(assert_equal(nodes, "order_log")) == 2
 
 
-@pytest.mark.case(140)
+@pytest.mark.case(144)
 def test_each_node_counts_for_itself_with_an_always_trigger_and_a_column_that_does_not_travel(nodes: Nodes) -> None:
     for node in nodes:
         node.sql("""
@@ -212,7 +212,7 @@ KINDS = {
 
 
 @pytest.mark.parametrize("kind", KINDS.values(), ids=KINDS)
-@pytest.mark.case(140, 141)
+@pytest.mark.case(144, 145)
 def test_a_trigger_of_any_kind_runs_for_users_and_not_for_rows_of_the_peer(notes: Nodes, kind: str) -> None:
     notes.crm.sql(kind)
     before = triggers(notes.crm)
@@ -297,7 +297,7 @@ SPLIT = """
     alter table split_1 enable trigger off;"""
 
 
-@pytest.mark.case(141)
+@pytest.mark.case(145)
 def test_detach_gives_back_whatever_triggers_there_were(notes: Nodes) -> None:
     node = notes.crm
     node.sql(f"{ZOO} {SPLIT}")
@@ -471,7 +471,7 @@ def test_who_may_not_execute_a_triggers_function_is_told_so(notes: Nodes) -> Non
     assert node.sql(definition) == before
 
 
-@pytest.mark.case(141)
+@pytest.mark.case(145)
 def test_a_partition_that_has_left_gets_its_trigger_back(notes: Nodes) -> None:
     node = notes.crm
     node.sql(SPLIT)
@@ -519,7 +519,7 @@ def test_a_restored_dump_has_its_triggers_and_their_guards(notes: Nodes) -> None
         Node("crm", server, "postgres").sql(f"drop database {there.database} with (force)")
 
 
-@pytest.mark.case(141)
+@pytest.mark.case(145)
 def test_a_change_of_a_trigger_that_is_not_its_guard_stops_attach(notes: Nodes) -> None:
     """It is looked at when all is done."""
     node = notes.crm

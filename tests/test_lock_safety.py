@@ -97,7 +97,7 @@ def test_attach_and_detach_give_up_behind_a_long_transaction_and_let_writers_go(
 
 
 @pytest.mark.slow
-@pytest.mark.case(141)
+@pytest.mark.case(145)
 def test_a_reader_who_goes_on_to_write_gets_no_deadlock_from_attach(nodes: Nodes) -> None:
     """A constraint trigger can only be dropped where nobody reads: attach() asks for that at once, not after a weaker lock."""
     nodes.crm.sql(f"""
