@@ -65,7 +65,7 @@ def attach(nodes: Nodes, options: str = "") -> None:
         node.sql(f"select rowferry.attach('notes'{options})")
 
 
-@pytest.mark.case(98, 140)
+@pytest.mark.case(98, 144)
 def test_a_row_keeps_the_time_at_which_its_user_changed_it(nodes: Nodes) -> None:
     for node in nodes:
         node.sql("""
@@ -84,7 +84,7 @@ def test_a_row_keeps_the_time_at_which_its_user_changed_it(nodes: Nodes) -> None
     assert waiting(nodes.crm) + waiting(nodes.billing) == []
 
 
-@pytest.mark.case(48, 140)
+@pytest.mark.case(48, 144)
 def test_an_order_takes_from_the_stock_once_and_is_logged_once(nodes: Nodes) -> None:
     for node in nodes:
         node.sql("""
