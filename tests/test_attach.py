@@ -289,7 +289,10 @@ def refused_fast(node: Node, call: str, message: str) -> None:
 
 @pytest.mark.parametrize("table", ["parent", "child"])
 def test_a_table_that_inherits_is_refused_with_the_lines_that_take_it_out_of_the_tree(crm: Node, table: str) -> None:
-    crm.sql("create table parent (id int primary key); create table child (primary key (id)) inherits (parent); create table other (primary key (id)) inherits (parent)")
+    crm.sql("""
+        create table parent (id int primary key);
+        create table child (primary key (id)) inherits (parent);
+        create table other (primary key (id)) inherits (parent)""")
     with pytest.raises(psycopg.Error) as caught:
         crm.sql(f"select rowferry.attach('{table}')")
     lines = str(caught.value.diag.message_hint).partition(": ")[2].partition(" Or make")[0]

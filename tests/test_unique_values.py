@@ -1,4 +1,7 @@
-"""Unique values that rows hand on to each other: a chain arrives in its order, an exchange where the values may be null for a moment or the constraint can wait."""
+"""Unique values that rows hand on to each other.
+
+A chain arrives in its order, an exchange where the values may be null for a moment or the constraint can wait.
+"""
 
 from typing import Any
 
@@ -8,16 +11,23 @@ from harness import Nodes
 from harness.courier import Courier
 from harness.exchange import assert_equal, rows, sync, waiting
 
+COLUMNS = "id int primary key, list int not null, place int not null, note text"
 LISTS = {
-    "constraint": "create table items (id int primary key, list int not null, place int not null, note text, unique (list, place))",
-    "exclusion": "create table items (id int primary key, list int not null, place int not null, note text, exclude using btree (place with =) where (list = 1))",
-    "range": "create table items (id int primary key, list int not null, place int not null, note text, exclude using gist (int4range(place, place + 1) with &&))",
-    "partial": "create table items (id int primary key, list int not null, place int not null, note text); create unique index on items (place) where list > 0",
-    "expression": "create table items (id int primary key, list int not null, place int not null, note text); create unique index on items ((place * 2), list)",
+    "constraint": f"create table items ({COLUMNS}, unique (list, place))",
+    "exclusion": f"create table items ({COLUMNS}, exclude using btree (place with =) where (list = 1))",
+    "range": f"create table items ({COLUMNS}, exclude using gist (int4range(place, place + 1) with &&))",
+    "partial": """
+        create table items (id int primary key, list int not null, place int not null, note text);
+        create unique index on items (place) where list > 0""",
+    "expression": """
+        create table items (id int primary key, list int not null, place int not null, note text);
+        create unique index on items ((place * 2), list)""",
     "generated": """create table items (id int primary key, list int not null, place int not null, note text,
         twice int generated always as (place * 2) stored, unique (twice))""",
     "two": "create table items (id int primary key, list int not null, place int not null unique, note text unique)",
-    "partitions": """create table items (id int, list int, place int not null, note text, primary key (id, list), unique (list, place)) partition by list (list);
+    "partitions": """
+        create table items (id int, list int, place int not null, note text, primary key (id, list), unique (list, place))
+          partition by list (list);
         create table items_1 partition of items for values in (1); create table items_2 partition of items default""",
 }
 MOVE_DOWN = """
@@ -55,6 +65,23 @@ def test_a_list_that_moves_down_by_one_arrives_in_the_first_call(nodes: Nodes, k
     answer = first_call(nodes)
     assert (answer["refused"], answer["applied"]) == (0, 101)
     assert len(assert_equal(nodes, "items")) == 101
+
+
+@pytest.mark.case(43)
+def test_a_list_of_which_one_side_has_a_column_of_its_own_arrives_in_the_first_call(nodes: Nodes) -> None:
+    for node in nodes:
+        node.sql(LISTS["constraint"])
+    nodes.billing.sql("""
+        alter table items add shelf int not null default 1;
+        create unique index on items (shelf, place);
+        create unique index on items (place) where shelf = 1""")
+    for node in nodes:
+        node.sql("""select rowferry.attach('items', p_columns => '["id", "list", "place", "note"]')""")
+    nodes.crm.sql("insert into items select n, 1, n from generate_series(1, 100) n")
+    sync(*nodes)
+    nodes.crm.sql(MOVE_DOWN)
+    assert first_call(nodes)["refused"] == 0
+    assert len(assert_equal(nodes, "(select id, list, place, note from items) i")) == 101
 
 
 @pytest.mark.case(43)
@@ -108,7 +135,10 @@ def test_values_that_may_be_null_are_exchanged(nodes: Nodes, exchanged: str) -> 
     nodes.crm.sql(
         "update items set place = -id; update items set place = 101 - id"
         if exchanged == "whole list"
-        else "update items set place = null where id = 1; update items set place = 1 where id = 2; update items set place = 2, note = 'b' where id = 1"
+        else """
+            update items set place = null where id = 1;
+            update items set place = 1 where id = 2;
+            update items set place = 2, note = 'b' where id = 1"""
     )
     assert first_call(nodes)["refused"] == 0
     assert_equal(nodes, "items")
@@ -146,7 +176,10 @@ def test_a_value_that_others_refer_to_is_not_null_for_a_moment(nodes: Nodes) -> 
     nodes.crm.sql("insert into items values (1, 1), (2, 2)")
     sync(*nodes)
     nodes.billing.sql("insert into parts values (1, 1), (2, 2)")
-    nodes.crm.sql("update items set place = 3 where id = 1; update items set place = 1 where id = 2; update items set place = 2 where id = 1")
+    nodes.crm.sql("""
+        update items set place = 3 where id = 1;
+        update items set place = 1 where id = 2;
+        update items set place = 2 where id = 1""")
     sync(*nodes)
     assert set(waiting(nodes.crm)) == {"update items 1 23505", "update items 2 23505"}
     assert rows(nodes.billing, "select * from parts") == ["(1,1)", "(2,2)"]
@@ -156,12 +189,19 @@ def test_a_value_that_others_refer_to_is_not_null_for_a_moment(nodes: Nodes) -> 
 def test_thousands_of_rows_that_want_a_value_of_a_row_that_stays_keep_no_other_back(nodes: Nodes) -> None:
     """One look finds them, where each try would find one."""
     attached(nodes, LISTS["constraint"], 3000)
-    nodes.billing.sql("select rowferry.detach('items', true); delete from items where id > 2000; insert into items values (10000, 1, 3001); select rowferry.attach('items')")
+    nodes.billing.sql("""
+        select rowferry.detach('items', true);
+        delete from items where id > 2000;
+        insert into items values (10000, 1, 3001);
+        select rowferry.attach('items')""")
     nodes.crm.sql("update items set place = place + 10000 where id <= 100")
     nodes.crm.sql("""
         do $$ begin for i in reverse 2000 .. 101 loop update items set place = place + 5000 where id = i; end loop; end $$;
         insert into items select n, 2, n from generate_series(20000, 20100) n""")
-    nodes.billing.sql("select rowferry.detach('items', true); insert into items select n + 30000, 1, n + 5000 from generate_series(201, 2000) n; select rowferry.attach('items')")
+    nodes.billing.sql("""
+        select rowferry.detach('items', true);
+        insert into items select n + 30000, 1, n + 5000 from generate_series(201, 2000) n;
+        select rowferry.attach('items')""")
     courier = Courier(nodes)
     crm, billing = courier.meet(nodes)
     for _ in range(12):

@@ -1,4 +1,4 @@
-"""Received rows are written as a user would write them: what is there is updated, once and where it differs; what is not there is inserted."""
+"""Received rows are written as a user would: what is there is updated, once and where it differs; what is not is inserted."""
 
 import threading
 
@@ -43,7 +43,9 @@ def test_a_trigger_before_insert_does_not_fire_for_a_row_that_is_there(nodes: No
         f"""{NOTE}; create table seats (id int primary key, account int, name text);
         create function quota() returns trigger language plpgsql as $$
         begin
-          if (select count(*) from public.seats where account = new.account) >= 2 then raise exception 'account % is full', new.account; end if;
+          if (select count(*) from public.seats where account = new.account) >= 2 then
+            raise exception 'account % is full', new.account;
+          end if;
           return new;
         end $$;
         create trigger noted before insert on seats for each row execute function note();
@@ -53,7 +55,10 @@ def test_a_trigger_before_insert_does_not_fire_for_a_row_that_is_there(nodes: No
     )
     nodes.crm.sql("insert into seats values (1, 1, 'a'), (2, 1, 'b')")
     sync(*nodes)
-    nodes.crm.sql("update seats set name = 'x' where id = 2; insert into seats values (3, 2, 'c'); update seats set name = 'd' where id = 3")
+    nodes.crm.sql("""
+        update seats set name = 'x' where id = 2;
+        insert into seats values (3, 2, 'c');
+        update seats set name = 'd' where id = 3""")
     sync(*nodes)
     assert len(assert_equal(nodes, "seats")) == 3
     assert waiting(nodes.crm) == []
@@ -109,7 +114,9 @@ def test_a_trigger_that_waits_for_a_column_is_noticed_when_it_comes_later(nodes:
 
 
 def test_a_row_of_a_table_that_refers_to_itself_may_come_to_need_one_that_is_new(nodes: Nodes) -> None:
-    both(nodes, "create table staff (id int primary key, boss int references staff, code int unique); select rowferry.attach('staff')")
+    both(nodes, """
+        create table staff (id int primary key, boss int references staff, code int unique);
+        select rowferry.attach('staff')""")
     nodes.crm.sql("insert into staff values (1, null, 1)")
     sync(*nodes)
     nodes.crm.sql("update staff set code = 2; insert into staff values (2, 1, 1); update staff set boss = 2 where id = 1")
@@ -151,7 +158,9 @@ def test_rows_are_found_over_the_index_of_the_key_however_fast_the_table_grew(no
     """A plan that is made while the table is small, and kept, would read all of it for each call."""
     both(
         nodes,
-        "create table notes (id int primary key, note text, code int unique) with (autovacuum_enabled = off); select rowferry.attach('notes')",
+        """
+            create table notes (id int primary key, note text, code int unique) with (autovacuum_enabled = off);
+            select rowferry.attach('notes')""",
     )
     nodes.crm.sql("insert into notes select n, 'a', n from generate_series(1, 20) n")
     sync(*nodes)
@@ -167,12 +176,19 @@ def test_rows_are_found_over_the_index_of_the_key_however_fast_the_table_grew(no
             crm, billing = courier.call(nodes.crm, billing)["envelope"], courier.call(nodes.billing, crm)["envelope"]
 
     for number in range(8):
-        change(f"update notes set note = 'b{number}' where id < 4; insert into notes values ({100 + number}, 'x', null); update notes set note = 'y' where id >= 100")
+        change(f"""
+            update notes set note = 'b{number}' where id < 4;
+            insert into notes values ({100 + number}, 'x', null);
+            update notes set note = 'y' where id >= 100""")
     for number in range(2):
-        change(f"insert into notes select n, repeat('long ', 20), n from generate_series({1 + number * 10000} + 1000, {10000 + number * 10000} + 1000) n")
+        first = 1001 + number * 10000
+        change(f"insert into notes select n, repeat('long ', 20), n from generate_series({first}, {first} + 9999) n")
         nodes.billing.flush_statistics(courier.connections["billing"])
         before = nodes.billing.sql("select seq_scan from pg_stat_user_tables where relname = 'notes'")
-        change(f"update notes set note = 'c{number}' where id < 4; update notes set code = -id where id < 3 and {number} = 0; update notes set code = null where id < 3 and {number} = 1")
+        change(f"""
+            update notes set note = 'c{number}' where id < 4;
+            update notes set code = -id where id < 3 and {number} = 0;
+            update notes set code = null where id < 3 and {number} = 1""")
         nodes.billing.flush_statistics(courier.connections["billing"])
         assert nodes.billing.sql("select seq_scan from pg_stat_user_tables where relname = 'notes'") == before
     assert_equal(nodes, "notes")

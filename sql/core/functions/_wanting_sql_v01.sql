@@ -1,7 +1,6 @@
 -- The function that says which of some rows want a unique value that another row holds now, as DDL: whose (o_holders), by which index (o_constraints), and
--- in which column that row may be null for a while. Each
--- unique index and exclusion constraint that is looked at with each row, over columns or expressions, whole or partial, is asked with its own operators. Nothing is known where a
--- function of the user's decides what is written.
+-- in which column that row may be null for a while. Each unique index and exclusion constraint that is looked at with each row, over columns or expressions,
+-- whole or partial, is asked with its own operators. Nothing is known where a function of the user's decides what is written.
 create or replace function rowferry._wanting_sql(
   p_entity rowferry.entities
 )
@@ -24,7 +23,7 @@ begin
   into v_from, v_key_join
   from rowferry._entity_columns(p_entity) c;
   -- The row as it will be: what does not travel stays.
-  select string_agg(format('%s as %I', coalesce(format('u.c%s::%s', c.place, format_type(a.atttypid, a.atttypmod)), format('t.%I', a.attname)), a.attname), ', ' order by a.attnum)
+  select string_agg(format('%s as %I', case when c.place is null then format('t.%I', a.attname) else format('u.c%s::%s', c.place, format_type(a.atttypid, a.atttypmod)) end, a.attname), ', ' order by a.attnum)
   into v_row
   from pg_attribute a
   left join rowferry._entity_columns(p_entity) c on c.local = a.attname
