@@ -33,7 +33,8 @@ MUTANTS = {
         )
     ),
     "every event counts as unknown": Mutant(
-        (("_settle", "case when not e.id <@ p_known then e.stamp end", "e.stamp"),), budget=400
+        (("_settle", "case when not e.id <@ p_known then e.stamp end, e.stamp is not null", "e.stamp, e.stamp is not null"),),
+        budget=400,
     ),
     "acknowledgements are honoured too early": Mutant(
         (("_exchange", "if (v_header ->> 'top')::bigint <= v_link.received then", "if true then"),)
