@@ -406,13 +406,16 @@ def test_unique_values_that_two_rows_swapped_are_held_with_a_hint_and_stop_no_ot
 
 @pytest.mark.slow
 @pytest.mark.case(100)
-@pytest.mark.parametrize(("bad", "most"), [(1020, 80), (255, 30)])
+@pytest.mark.parametrize(("bad", "most"), [(1020, 200), (255, 80)])
 @pytest.mark.parametrize("refuses", ["a constraint", "a trigger"])
 @pytest.mark.settings(autovacuum="off")
 def test_many_refused_rows_in_a_large_batch_cost_few_subtransactions_each_call(
     own_servers: Nodes, bad: int, most: int, refuses: str
 ) -> None:
-    """Every 19th of 20,000 rows. A subtransaction that writes draws a transaction id, so that ids count them: nobody else may."""
+    """Every 19th of 20,000 rows. A subtransaction that writes draws a transaction id, so that ids count them: nobody else may.
+
+    How many calls it takes depends on what a call has time for; row by row it would be one for each refused row.
+    """
     nodes = own_servers
     for node in nodes:
         node.sql("create table notes (id integer primary key, body text); select rowferry.attach('notes')")

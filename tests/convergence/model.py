@@ -76,6 +76,7 @@ class Envelope(NamedTuple):
     received: int
     received_tag: int
     retired: int
+    waiting: bool  # a child's change may be older than this batch without being in it
 
 
 @dataclass
@@ -228,6 +229,7 @@ class Node:
         self.locks: dict[str, Transaction] = {}
         self.conflicts: set[Conflict] = set()
         self.last_id = self.version = 0
+        self.waiting = False  # while a batch is taken: a change of a child is still to come
         self.now = 0.0
         self.writer = name  # whose writes these are: of a node that was set back, not those that it has forgotten
         # For the judge: rows that were overwritten by one that did not know of them, and rows that a skip took without the word.
@@ -349,11 +351,13 @@ class Node:
         heard, known = union(a.ids for a in envelope.acks.values()), union(a.ids for a in link.taken.values())
         ack = Ack(batch.tag, set(), {}, {}, [])
         before = self.last_id
+        self.waiting = envelope.waiting
         for key in sorted(sorted(batch.rows), key=lambda k: self._turn(k, *batch.rows[k], order)):
             image, events = batch.rows[key]
             reason = self._take_record(peer, link, key, image, events, heard, known, refuse, ack)
             if reason:
                 ack.left[key] = reason
+                self.waiting = self.waiting or key in CHILDREN
             else:
                 ack.ids.update(e.id for e in events)
             if reason in LACKS_PARENT:
@@ -511,7 +515,10 @@ class Node:
         parent = parent_of(image)
         if key in CHILDREN and parent and not self.live(parent):
             return "parent deleted" if parent in mine or self.rules.broken == "any_parent" else "parent missing"
-        children = self.children(key) if image.value is None and self.rules.foreign != "cascade" else []
+        children = self.children(key) if image.value is None else []
+        if self.rules.foreign == "cascade":
+            # What the peer has not deleted is taken along only where no change of it is still to come.
+            return "child waits" if self.waiting and not mine.issuperset(children) else ""
         if children:
             return "child kept" if mine.intersection(children) else "child left"
         return ""
@@ -705,7 +712,7 @@ class Node:
             window = min(window * 4, 50000)  # mostly one record: it may fill the whole queue
 
     def _build(self, peer: str, link: Link, limit: int) -> Envelope:
-        batch = None
+        batch, waiting = None, False
         if link.ready and sum(b.in_flight for b in link.batches.values()) < self.rules.window:
             self._perform_skips(link, peer)
             self._look_for_parents(link)
@@ -722,6 +729,8 @@ class Node:
                 else:
                     break
             if keys:
+                waiting = not whole or any(b.in_flight for b in link.batches.values())
+                waiting = waiting or any(e.id in link.held for e in link.events if e.key in CHILDREN)
                 batch = self._batch(link, keys, whole)
         return Envelope(
             self.name,
@@ -734,6 +743,7 @@ class Node:
             link.received,
             link.received_tag,
             link.acked,
+            waiting,
         )
 
     def _records(self, link: Link, limit: int) -> tuple[set[str], bool]:
@@ -783,7 +793,7 @@ class Node:
 
 NO_HOLD = Held(0, 0, "")
 LACKS_PARENT = {"parent missing", "parent deleted"}
-LACKING = {*LACKS_PARENT, "child kept", "child left"}
+LACKING = {*LACKS_PARENT, "child kept", "child left", "child waits"}
 UNCOUNTED = {"locked", "wait"}
 LONG_FOR_A_MERGE = 10  # seconds
 GIVEN_UP_BY = {"parent deleted": "drop", "child kept": "revive"}

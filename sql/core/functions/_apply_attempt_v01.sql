@@ -2,13 +2,14 @@
 -- changes of this node that came in meanwhile; found some: roll back and decide again, this time with all rows locked. Then only records that have no row to lock can
 -- move once more: these are left as busy. Where that takes too long, the others are left untried. o_busy: all that is left.
 -- p_good (null: write all at once): so many records of the one section are known to go, the others are written one by one, so that the
--- first one refused is known. o_failed: the records of the piece that was refused, null if it was none. One subtransaction a try. p_needs: which records need which
--- others (_needs); then only the first section is tried, and the others come along as far as its rows need them. p_in_order: as for _write_sections.
+-- first one refused is known. p_waiting: entities of which changes are still to come, so that no delete may take their rows along. o_failed: the records of the piece that was refused, null if it was none. One subtransaction a try. p_needs: which records need which
+-- others (_needs); with p_deletes_first what holds a unique value that others want is deleted before all else. With p_good only the first section is tried, and the others come along as far as its rows need them. p_in_order: as for _write_sections.
 create or replace function rowferry._apply_attempt(
   p_peer text,
   p_sections rowferry._section[],
   p_heard int8multirange,
   p_known int8multirange,
+  p_waiting text[],
   p_deletes_first boolean,
   p_good integer,
   p_in_order boolean default false,
@@ -48,8 +49,11 @@ declare
   v_after bigint;
   v_entities text[] := '{}';
   v_many boolean := false;
+  v_first rowferry._section[];
+  v_along record;
   v_may_differ boolean;
   v_everything boolean;
+  v_deletes boolean;
   v_lost jsonb;
   v_kept jsonb := '[]';
   v_kept_rows jsonb := '[]';
@@ -63,6 +67,7 @@ begin
     v_records := v_records + coalesce(cardinality(p_sections[i].keys), 0) + coalesce(cardinality(p_sections[i].gone), 0);
   end loop;
   v_many := coalesce(v_many, false);
+  v_deletes := exists (select from generate_subscripts(p_sections, 1) i where (p_sections[i]).gone is not null);
   -- All of them together have the time of a batch, a quarter of deadlock_timeout.
   v_conflicts := greatest(100, v_records * extract(epoch from current_setting('deadlock_timeout')::interval / 4 / c_cost)
     / greatest(0.001, extract(epoch from clock_timestamp() - statement_timestamp())));
@@ -111,16 +116,25 @@ begin
       v_everything := v_many and not rowferry._may_differ(v_entities);
       -- Not what stays as it is here: a cascade may take it.
       perform rowferry._mark_applying(v_entities, case when not v_everything then v_sections end);
+      v_first := case when p_deletes_first then rowferry._wanted_gone(v_sections, p_needs) else '{}' end;
       if p_good is null then
-        perform rowferry._write_sections(v_sections, p_deletes_first, p_in_order);
+        perform rowferry._write_sections(v_sections, v_first, p_in_order);
       else
         for v_piece in select * from rowferry._pieces(v_sections[1], p_good, 1) loop
           o_failed := v_piece.keys || v_piece.gone || v_piece.asked;
-          perform rowferry._write_sections(case when p_in_order then array[v_piece] || rowferry._needed(array[v_piece], v_sections, p_needs) else array[v_piece] end, p_deletes_first, p_in_order);
+          perform rowferry._write_sections(case when p_in_order then array[v_piece] || rowferry._needed(array[v_piece], v_sections, p_needs) else array[v_piece] end, v_first, p_in_order);
         end loop;
         o_failed := null;
       end if;
       perform rowferry._finish(v_sections);
+      if v_deletes then
+        select t.* into v_along
+        from rowferry._taken_along(v_sections, case when v_first = '{}' then rowferry._still_waiting(p_waiting, '{}', o_busy) end, coalesce(v_after, 0), p_heard) t;
+        if v_along.o_record_id is not null then
+          raise exception using errcode = '23503', message = format('its delete would take row %s of %s along, of which a change has not come yet', v_along.o_record_id, v_along.o_entity),
+            hint = format('Nothing: it goes once the changes of %s have gone.', v_along.o_entity);
+        end if;
+      end if;
       for i in 1 .. cardinality(v_sections) loop
         v_entity_id := (select e.id from rowferry.entities e where e.name = (v_sections[i]).entity);
         continue when not rowferry._may_own_events(v_entity_id);
@@ -186,6 +200,6 @@ begin
   end loop;
 end
 $$;
-comment on function rowferry._apply_attempt(text, rowferry._section[], int8multirange, int8multirange, boolean, integer, boolean, jsonb) is
+comment on function rowferry._apply_attempt(text, rowferry._section[], int8multirange, int8multirange, text[], boolean, integer, boolean, jsonb) is
   'Applies sections as one, deciding conflicts, and deciding again when a user was faster.';
-revoke all on function rowferry._apply_attempt(text, rowferry._section[], int8multirange, int8multirange, boolean, integer, boolean, jsonb) from public;
+revoke all on function rowferry._apply_attempt(text, rowferry._section[], int8multirange, int8multirange, text[], boolean, integer, boolean, jsonb) from public;

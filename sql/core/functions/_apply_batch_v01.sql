@@ -1,11 +1,12 @@
 -- Applies a batch of the peer: all at once if possible, without the rows that a user has locked, and else part by part, so that a row
 -- that is refused stops none but itself. o_refusals: what was refused (with sqlstate) or found locked (without); what was not tried is
--- in neither list and stays with the sender, uncounted.
+-- in neither list and stays with the sender, uncounted. p_waiting: entities of which the sender has changes that are older and come later.
 create or replace function rowferry._apply_batch(
   p_peer text,
   p_ids int8multirange,
   p_sections rowferry._section[],
   p_heard int8multirange,
+  p_waiting text[],
   out o_taken int8multirange,
   out o_refusals jsonb,
   out o_conflicts jsonb,
@@ -34,6 +35,7 @@ declare
   v_created boolean;
   v_deletes_first boolean := false;
   v_needs jsonb;
+  v_waiting text[];
   v_state text;
 begin
   o_conflicts := '[]';
@@ -79,7 +81,8 @@ begin
   end if;
 
   while cardinality(v_sections) > 0 loop
-    v_attempt := rowferry._apply_attempt(p_peer, v_sections, p_heard, v_known, v_deletes_first, null, coalesce(v_needs, '[]') <> '[]');
+    v_waiting := rowferry._still_waiting(p_waiting, '{}', v_left);
+    v_attempt := rowferry._apply_attempt(p_peer, v_sections, p_heard, v_known, v_waiting, v_deletes_first, null, coalesce(v_needs, '[]') <> '[]', v_needs);
     v_state := v_attempt.o_error ->> 'sqlstate';
     -- From here on as rows that may be there.
     v_created := false;
@@ -113,7 +116,7 @@ begin
     elsif v_state = '23503' and v_deletes_first and v_needs <> '[]' then
       v_deletes_first := false;
     else
-      v_attempt := rowferry._apply_parts(p_peer, v_sections, p_heard, v_known, v_state, v_needs);
+      v_attempt := rowferry._apply_parts(p_peer, v_sections, p_heard, v_known, v_waiting, v_state, v_needs);
       o_conflicts := v_attempt.o_conflicts;
       v_left := v_left || v_attempt.o_left;
       o_refusals := o_refusals || v_attempt.o_whole;
@@ -150,5 +153,5 @@ begin
   from jsonb_array_elements(v_left) l;
 end
 $$;
-comment on function rowferry._apply_batch(text, int8multirange, rowferry._section[], int8multirange) is 'Applies a batch of the peer, all of it that this node accepts.';
-revoke all on function rowferry._apply_batch(text, int8multirange, rowferry._section[], int8multirange) from public;
+comment on function rowferry._apply_batch(text, int8multirange, rowferry._section[], int8multirange, text[]) is 'Applies a batch of the peer, all of it that this node accepts.';
+revoke all on function rowferry._apply_batch(text, int8multirange, rowferry._section[], int8multirange, text[]) from public;

@@ -8,6 +8,7 @@ create or replace function rowferry._apply_parts(
   p_sections rowferry._section[],
   p_heard int8multirange,
   p_known int8multirange,
+  p_waiting text[],
   p_state text,
   p_needs jsonb,
   out o_left jsonb,
@@ -60,6 +61,7 @@ declare
   v_context text;
   v_in_order constant boolean := p_needs <> '[]';
   v_needs jsonb;
+  v_waiting text[] := p_waiting;
   v_busy jsonb;
   v_resource jsonb;  -- the first error of a kind that may be the server's, not a table's
 begin
@@ -142,7 +144,8 @@ begin
     else
       -- All of them were tried together before.
       exit when cardinality(v_aside) = 0 or cardinality(v_aside) = v_retried or rowferry._record_count(v_aside) = rowferry._record_count(p_sections);
-      v_attempt := rowferry._apply_attempt(p_peer, v_aside, p_heard, p_known, false, null, v_in_order);
+      v_waiting := rowferry._still_waiting(p_waiting, '{}', o_left || o_whole);
+      v_attempt := rowferry._apply_attempt(p_peer, v_aside, p_heard, p_known, v_waiting, v_in_order, null, v_in_order, p_needs);
       v_tries := v_tries + v_attempt.o_tries;
       if v_attempt.o_error is null then
         o_conflicts := o_conflicts || v_attempt.o_conflicts;
@@ -158,8 +161,11 @@ begin
       continue;
     end if;
 
+    if v_section.gone is not null then
+      v_waiting := rowferry._still_waiting(p_waiting, v_whole || v_failed || v_pieces || v_aside, o_left || o_whole);
+    end if;
     v_needs := case when v_in_order then rowferry._needs_of(v_section, p_needs) else '[]' end;
-    v_attempt := rowferry._apply_attempt(p_peer, array[v_section] || rowferry._needed(array[v_section], p_sections, v_needs), p_heard, p_known, false, v_good, v_in_order, v_needs);
+    v_attempt := rowferry._apply_attempt(p_peer, array[v_section] || rowferry._needed(array[v_section], p_sections, v_needs), p_heard, p_known, v_waiting, v_in_order, v_good, v_in_order, v_needs);
     v_tries := v_tries + v_attempt.o_tries;
     if v_attempt.o_error is null then
       o_conflicts := o_conflicts || v_attempt.o_conflicts;
@@ -232,7 +238,7 @@ begin
         v_one.keys := null;
         v_one.column_values := array_fill(null::text, array[cardinality(v_one.columns)]);
         v_one.event_hops := null;  -- what the rule says is no answer to a skip
-        v_attempt := rowferry._apply_attempt(p_peer, array[v_one], p_heard, p_known, false, null);
+        v_attempt := rowferry._apply_attempt(p_peer, array[v_one], p_heard, p_known, v_waiting, false, null);
         v_tries := v_tries + v_attempt.o_tries;
         if v_attempt.o_error is not null then
           o_left := o_left || rowferry._left_entries(v_one, v_refusal);
@@ -286,7 +292,7 @@ begin
     v_pieces := array(select p from rowferry._pieces(v_section, v_good, c_few) p) || v_pieces;
     if v_good > 0 then
       v_section := v_pieces[1];
-      v_attempt := rowferry._apply_attempt(p_peer, array[v_section] || rowferry._needed(array[v_section], p_sections, p_needs), p_heard, p_known, false, null, v_in_order);
+      v_attempt := rowferry._apply_attempt(p_peer, array[v_section] || rowferry._needed(array[v_section], p_sections, p_needs), p_heard, p_known, v_waiting, v_in_order, null, v_in_order, p_needs);
       if v_attempt.o_error is null then
         o_conflicts := o_conflicts || v_attempt.o_conflicts;
         v_busy := rowferry._entries_of(v_section, v_attempt.o_busy);
@@ -309,5 +315,5 @@ begin
   end loop;
 end
 $$;
-comment on function rowferry._apply_parts(text, rowferry._section[], int8multirange, int8multirange, text, jsonb) is 'Applies what it can of sections that cannot be applied as one.';
-revoke all on function rowferry._apply_parts(text, rowferry._section[], int8multirange, int8multirange, text, jsonb) from public;
+comment on function rowferry._apply_parts(text, rowferry._section[], int8multirange, int8multirange, text[], text, jsonb) is 'Applies what it can of sections that cannot be applied as one.';
+revoke all on function rowferry._apply_parts(text, rowferry._section[], int8multirange, int8multirange, text[], text, jsonb) from public;

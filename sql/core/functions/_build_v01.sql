@@ -141,6 +141,10 @@ begin
         v_tag := gen_random_uuid();
         select t.* into v_told from rowferry._tell_facts(o_link, v_entities, true, true, true) t;
         v_header := v_header || jsonb_strip_nulls(jsonb_build_object('facts', v_told.o_facts));
+        if exists (select from generate_subscripts(v_batch.o_sections, 1) i where (v_batch.o_sections[i]).gone is not null) then
+          v_header := v_header || jsonb_build_object('waiting', rowferry._waiting_entities(p_link.peer, not v_batch.o_whole or v_batch.o_large <> '[]' or v_batch.o_unreadable <> '[]'
+            or exists (select from rowferry.built_batches b where b.peer = p_link.peer and b.in_flight)));
+        end if;
         o_envelope := rowferry._encode(v_header || v_compare || jsonb_build_object('number', p_link.top + 1, 'tag', v_tag, 'ids', v_batch.o_ids::text,
           'top', p_link.top + 1, 'built', greatest(p_link.built, p_link.top + 1)), v_batch.o_sections);
       end if;

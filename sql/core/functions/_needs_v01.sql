@@ -1,4 +1,4 @@
--- Which rows of sections need which others of them, as [[entity, record_id, needed entity, needed record_id, sqlstate of what forbids it by itself], ..]: they want a unique value that the other holds now; or, within a
+-- Which rows of sections need which others of them, as [[entity, record_id, needed entity, needed record_id, sqlstate of what forbids it by itself], ..]: they want a unique value that the other holds now, which may be about to be deleted; or, within a
 -- cycle of entities, the other is a parent that is not here yet, or, of rows that are to be deleted, a child.
 create or replace function rowferry._needs(
   p_sections rowferry._section[]
@@ -26,7 +26,7 @@ begin
         v_needs := v_needs || coalesce((
           select jsonb_agg(jsonb_build_array(v_section.entity, w.record_id, v_section.entity, w.holder, '23505'))
           from unnest(v_found.o_keys, v_found.o_holders) w (record_id, holder)
-          where w.holder in (select unnest(v_section.keys))), '[]');
+          where w.holder in (select unnest(v_section.keys || v_section.gone))), '[]');
       end if;
       if v_section.keys is not null and v_cycle is not null then
         execute format('select * from rowferry.%I($1, $2)', rowferry._object_name('lacking_', v_section.entity)) into v_found

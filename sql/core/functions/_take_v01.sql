@@ -21,7 +21,8 @@ declare
   v_ms integer;
 begin
   select * into v_result
-  from rowferry._apply_batch(p_link.peer, (p_header ->> 'ids')::int8multirange, p_sections, rowferry._heard_ids(p_header -> 'acks'));
+  from rowferry._apply_batch(p_link.peer, (p_header ->> 'ids')::int8multirange, p_sections, rowferry._heard_ids(p_header -> 'acks'),
+    array(select jsonb_array_elements_text(coalesce(p_header -> 'waiting', '[]'))));
   o_conflicts := rowferry._conflict_count(v_result.o_conflicts);
   perform rowferry._record_conflicts(p_link.peer, (select n.name from rowferry.node n), v_result.o_conflicts);
   v_effect := rowferry._effect(p_sections, (p_header ->> 'ids')::int8multirange, v_result.o_taken, v_result.o_refusals);

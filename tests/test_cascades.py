@@ -1,0 +1,123 @@
+"""A delete takes along on the other node what it took where it was made, and nothing whose own change is still to come."""
+
+import pytest
+
+from harness import Nodes
+from harness.exchange import assert_equal, rows, sync, waiting
+
+LISTS = """
+    create table lists (id int primary key);
+    create table tasks (id int primary key, list int not null references lists on delete cascade, place int not null, unique (list, place));
+    create table comments (id int primary key, task int not null references tasks on delete cascade);
+    create table notes (id int primary key, task int references tasks on delete set null);
+    create table users (id int primary key, email text unique);
+    select rowferry.attach('lists'), rowferry.attach('tasks'), rowferry.attach('comments'), rowferry.attach('notes'), rowferry.attach('users')"""
+MOVED = "begin; update tasks set list = 2, place = 10 + id where list = 1; delete from lists where id = 1; commit"
+TABLES = ("lists", "tasks", "comments", "notes", "users")
+
+
+@pytest.fixture
+def tasks(nodes: Nodes) -> Nodes:
+    """Two lists with two tasks each, which have comments and notes."""
+    for node in nodes:
+        node.sql(LISTS)
+    nodes.crm.sql("""
+        insert into lists values (1), (2);
+        insert into tasks select n, 1 + n / 3, n from generate_series(1, 4) n;
+        insert into comments select n, n from generate_series(1, 4) n;
+        insert into notes select n, n from generate_series(1, 4) n;
+        insert into users values (1, 'a'), (2, 'b')""")
+    sync(*nodes)
+    return nodes
+
+
+def nothing_is_lost(nodes: Nodes) -> None:
+    sync(*nodes)
+    for table in TABLES:
+        assert_equal(nodes, table)
+    for node in nodes:
+        assert rows(node, "select count(*), count(distinct task) from comments") == ["(4,4)"]
+        assert rows(node, "select count(task) from notes") == ["(4)"]
+        assert rows(node, "select * from rowferry.conflicts") == []
+        assert waiting(node) == []
+
+
+@pytest.mark.case(146)
+@pytest.mark.parametrize(
+    "beside",
+    [
+        "delete from users where id = 1; update users set email = 'a' where id = 2",
+        "update tasks set place = 50 where id = 3; update tasks set list = 2, place = 3 where id = 1",
+        "update users set email = 'c' where id = 1; update users set email = 'a' where id = 2",
+    ],
+    ids=["a unique value of a deleted row", "a unique value of the list", "a unique value of another table"],
+)
+def test_rows_that_were_moved_before_a_delete_are_moved_before_it(tasks: Nodes, beside: str) -> None:
+    tasks.crm.sql(f"{beside}; {MOVED}")
+    nothing_is_lost(tasks)
+
+
+@pytest.mark.case(146)
+@pytest.mark.parametrize("limit", [1, 2, 100])
+def test_a_delete_waits_for_a_row_that_was_moved_and_refused(tasks: Nodes, limit: int) -> None:
+    tasks.billing.sql("alter table tasks add constraint small check (place < 10)")
+    tasks.crm.sql(MOVED)
+    sync(*tasks, limit=limit)
+    assert rows(tasks.billing, "select id from lists order by 1") == ["(1)", "(2)"]
+    assert rows(tasks.billing, "select count(*) from comments") == ["(4)"]
+    [error] = {row["last_error"] for row in tasks.crm.sql("select last_error from rowferry.sync_events where entity = 'lists'")}
+    assert "of tasks along, of which a change has not come yet" in error
+    tasks.billing.sql("alter table tasks drop constraint small")
+    tasks.crm.sql("select rowferry.retry('tasks')")
+    nothing_is_lost(tasks)
+
+
+@pytest.mark.case(146)
+def test_a_delete_waits_for_a_row_of_a_paused_table(tasks: Nodes) -> None:
+    tasks.crm.sql("select rowferry.pause(p_entity => 'tasks')")
+    tasks.crm.sql(MOVED)
+    sync(*tasks)
+    assert rows(tasks.billing, "select count(*) from comments") == ["(4)"]
+    tasks.crm.sql("select rowferry.resume(p_entity => 'tasks')")
+    nothing_is_lost(tasks)
+
+
+@pytest.mark.case(146)
+def test_a_delete_waits_for_a_row_of_a_table_with_another_shape(tasks: Nodes) -> None:
+    add = "begin; alter table tasks add column title text; select rowferry.attach('tasks'); commit"
+    tasks.crm.sql(add)
+    tasks.crm.sql(MOVED)
+    sync(*tasks)
+    assert rows(tasks.billing, "select count(*) from comments") == ["(4)"]
+    tasks.billing.sql(add)
+    nothing_is_lost(tasks)
+
+
+@pytest.mark.case(146)
+def test_a_delete_waits_for_a_row_that_somebody_has_locked(tasks: Nodes) -> None:
+    with tasks.billing.connect() as user:
+        user.execute("begin; select from tasks where id = 1 for update")
+        tasks.crm.sql(MOVED)
+        sync(*tasks)
+        assert rows(tasks.billing, "select count(*) from comments") == ["(4)"]
+    nothing_is_lost(tasks)
+
+
+@pytest.mark.case(146)
+def test_where_only_one_side_has_the_foreign_key_it_takes_rows_along(tasks: Nodes) -> None:
+    """A foreign key's action is this node's own rule; it waits for nothing that is not on its way."""
+    tasks.crm.sql("alter table tasks drop constraint tasks_list_fkey")
+    tasks.crm.sql("delete from lists where id = 1")
+    sync(*tasks)
+    for node in tasks:
+        assert rows(node, "select count(*) from tasks where list = 1") == ["(0)"]
+        assert waiting(node) == []
+
+
+@pytest.mark.case(146)
+def test_a_row_of_this_nodes_users_goes_with_its_parent_and_is_kept_as_a_conflict(tasks: Nodes) -> None:
+    tasks.billing.sql("insert into tasks values (9, 1, 9)")
+    tasks.crm.sql("delete from lists where id = 1")
+    sync(*tasks)
+    assert_equal(tasks, "tasks")
+    assert rows(tasks.billing, "select record_id, rule from rowferry.conflicts where entity = 'tasks'") == ["(9,cascade)"]
