@@ -16,7 +16,7 @@ begin
     raise exception using errcode = 'RF013', message = 'a function that applies rows is named with its schema', detail = format('%L.', p_entity.on_apply),
       hint = 'p_on_apply => ''billing.apply_account''';
   end if;
-  v_function := (select rowferry._users_function(p_entity.on_apply, t.typarray::text::oidvector) from pg_type t where t.typrelid = rowferry._shape(p_entity));
+  v_function := (select rowferry._users_function(p_entity.on_apply, t.typarray::text::oidvector) from pg_type t where t.typrelid = (select rowferry._shape(p_entity)));
   if v_function.prorettype is distinct from 'void'::regtype then
     raise exception using errcode = 'RF013', message = 'there is no such function that applies rows',
       detail = format('%s(p_rows %s[]) returns void', p_entity.on_apply, rowferry._shape(p_entity)),

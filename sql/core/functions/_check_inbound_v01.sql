@@ -18,7 +18,7 @@ begin
     raise exception using errcode = 'RF013', message = 'an inbound function is named with its schema, and without $rowferry$, which quotes the generated functions', detail = format('%L.', p_entity.inbound),
       hint = 'p_inbound => ''app.accounts_in''';
   end if;
-  v_function := (select (rowferry._users_function(p_entity.inbound, t.typarray::text::oidvector)).oid from pg_type t where t.typrelid = rowferry._shape(p_entity));
+  v_function := (select (rowferry._users_function(p_entity.inbound, t.typarray::text::oidvector)).oid from pg_type t where t.typrelid = (select rowferry._shape(p_entity)));
   if v_function is null or not exists (select from rowferry._inbound_columns(p_entity)) then
     raise exception using errcode = 'RF013', message = 'there is no such inbound function',
       detail = format('%s(p_rows %s[]) returns table (..)', p_entity.inbound, rowferry._shape(p_entity)),

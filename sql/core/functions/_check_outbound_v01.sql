@@ -18,7 +18,7 @@ begin
     raise exception using errcode = 'RF013', message = 'an outbound view is named with its schema', detail = format('%L.', p_entity.outbound),
       hint = 'p_outbound => ''app.accounts_out''';
   end if;
-  select c.* into v_view from pg_class c where c.oid = rowferry._shape(p_entity);
+  select c.* into v_view from pg_class c where c.oid = (select rowferry._shape(p_entity));
   if v_view.oid is null or v_view.relkind <> 'v' or v_view.relpersistence = 't' then
     raise exception using errcode = 'RF013', message = 'there is no such view', detail = format('%s.', p_entity.outbound), hint = v_hint;
   elsif not has_schema_privilege(v_owner, v_view.relnamespace, 'usage') or not has_table_privilege(v_owner, v_view.oid, 'select') then

@@ -62,7 +62,7 @@ begin
     return;
   end if;
   v_function := (
-    select rowferry._users_function(v_merge, array_to_string(array[t.reltype, t.reltype], ' ')::oidvector) from pg_class t where t.oid = rowferry._shape(p_entity));
+    select rowferry._users_function(v_merge, array_to_string(array[t.reltype, t.reltype], ' ')::oidvector) from pg_class t where t.oid = (select rowferry._shape(p_entity)));
   if v_function.oid is null or v_function.proretset or v_function.prorettype <> v_function.proargtypes[0] then
     raise exception using errcode = 'RF013', message = 'there is no such merge function',
       detail = format('%1$s(mine %2$s, theirs %2$s) returns %2$s', v_merge, rowferry._shape(p_entity)),

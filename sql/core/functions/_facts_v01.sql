@@ -43,7 +43,7 @@ begin
             select jsonb_build_object('block', g.block) from rowferry.staggered_sequences g where g.sequence = to_regclass(v_sequences #>> array[c.local, 'name'])), '{}'),
           'used', v_sequences #> array[c.local, 'used'], 'taken', v_sequences #> array[c.local, 'taken'], 'theirs_taken', v_sequences #> array[c.local, 'theirs_taken']))
         from rowferry._entity_columns(v_entity) c
-        join pg_attribute a on a.attrelid = rowferry._shape(v_entity) and a.attname = c.local
+        join pg_attribute a on a.attrelid = (select rowferry._shape(v_entity)) and a.attname = c.local
         left join pg_collation o on o.oid = a.attcollation
         cross join lateral (select rowferry._type_spelled(a.atttypid, a.atttypmod, true)) t (spelled)),
       'uniques', (

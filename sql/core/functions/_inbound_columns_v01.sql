@@ -15,7 +15,7 @@ as $$
     from pg_type t
     cross join lateral rowferry._users_function(p_entity.inbound, t.typarray::text::oidvector) p
     join pg_type y on y.oid = p.prorettype
-    where t.typrelid = rowferry._shape(p_entity) and p.proretset
+    where t.typrelid = (select rowferry._shape(p_entity)) and p.proretset
   )
   select a.attname::text, a.atttypid
   from function f

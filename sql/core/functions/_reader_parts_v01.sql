@@ -22,7 +22,7 @@ begin
       filter (where a.attstorage <> 'p'), '0')
   into v_join, o_size
   from rowferry._entity_columns(p_entity) c
-  join pg_attribute a on a.attrelid = rowferry._shape(p_entity) and a.attname = c.local;
+  join pg_attribute a on a.attrelid = (select rowferry._shape(p_entity)) and a.attname = c.local;
   -- A key of one column is found in one scan of its index, in order.
   v_found := coalesce((
       select format(' t where t.%I operator(pg_catalog.=) any ($1::%s[])', c.local, c.type)

@@ -17,7 +17,7 @@ as $function$
       from (select rowferry._schema_and_name(p_function)) n (names)
       where p_function is not null))
   from pg_class c
-  where c.oid = rowferry._shape(p_entity)
+  where c.oid = (select rowferry._shape(p_entity))
 $function$;
 comment on function rowferry._users_check_sql(rowferry.entities, text, boolean) is 'As _definer_check_sql, for the view and functions of the user''s.';
 revoke all on function rowferry._users_check_sql(rowferry.entities, text, boolean) from public;
