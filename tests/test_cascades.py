@@ -3,15 +3,18 @@
 import pytest
 
 from harness import Nodes
+from harness.courier import Courier
 from harness.exchange import assert_equal, rows, sync, waiting
 
 LISTS = """
     create table lists (id int primary key);
-    create table tasks (id int primary key, list int not null references lists on delete cascade, place int not null, unique (list, place));
+    create table tasks (id int primary key, list int not null references lists on delete cascade, place int not null,
+      unique (list, place));
     create table comments (id int primary key, task int not null references tasks on delete cascade);
     create table notes (id int primary key, task int references tasks on delete set null);
     create table users (id int primary key, email text unique);
-    select rowferry.attach('lists'), rowferry.attach('tasks'), rowferry.attach('comments'), rowferry.attach('notes'), rowferry.attach('users')"""
+    select rowferry.attach('lists'), rowferry.attach('tasks'), rowferry.attach('comments');
+    select rowferry.attach('notes'), rowferry.attach('users')"""
 MOVED = "begin; update tasks set list = 2, place = 10 + id where list = 1; delete from lists where id = 1; commit"
 TABLES = ("lists", "tasks", "comments", "notes", "users")
 
@@ -121,3 +124,25 @@ def test_a_row_of_this_nodes_users_goes_with_its_parent_and_is_kept_as_a_conflic
     sync(*tasks)
     assert_equal(tasks, "tasks")
     assert rows(tasks.billing, "select record_id, rule from rowferry.conflicts where entity = 'tasks'") == ["(9,cascade)"]
+
+
+@pytest.mark.case(96, 146)
+def test_a_parents_new_key_takes_no_child_that_follows_in_the_next_batch(nodes: Nodes) -> None:
+    for node in nodes:
+        node.sql("""
+            create table parents (id text primary key, body text);
+            create table children (id int primary key, body text, parent text references parents on update cascade on delete cascade);
+            create table toys (id int primary key, child int not null references children on delete cascade);
+            select rowferry.attach('parents'), rowferry.attach('children'), rowferry.attach('toys')""")
+    nodes.crm.sql("insert into parents values ('p'); insert into children values (1, 'old', 'p'); insert into toys values (1, 1)")
+    sync(*nodes)
+    nodes.crm.sql("update parents set id = 'q' where id = 'p'; update children set body = 'new' where id = 1")
+    courier = Courier(nodes)
+    _, billing = courier.meet(nodes)
+    first = courier.call(nodes.crm, billing, limit=2)
+    courier.call(nodes.billing, first["envelope"])
+    assert rows(nodes.billing, "select * from children join toys on child = children.id") == ["(1,old,p,1,1)"]
+    sync(*nodes)
+    for table in ("parents", "children", "toys"):
+        assert len(assert_equal(nodes, table)) == 1
+    assert waiting(nodes.crm) + waiting(nodes.billing) == []

@@ -55,7 +55,7 @@ MUTANTS = {
     "a consequence counts as a real change": Mutant(
         (("_stamp", "operator(pg_catalog.>) 0", "operator(pg_catalog.>) 100"),),
         budget=None,
-        why="caught after 55 histories, or not after 415: test_a_child_survives_the_cascade_that_its_parents_new_key_sets_off",
+        why="caught after 55 histories, or not after 415: test_a_child_survives_a_cascade_that_is_newer_than_its_change",
     ),
     "events leave by the number of their batch": Mutant(
         (
@@ -206,19 +206,25 @@ MUTANTS = {
         why="no circles in the histories: test_a_circle_that_was_held_goes_once_it_may_however_many_hang_on_it",
     ),
     "rows are written after deletes": Mutant(
-        (("_write_sections", "case when p_deletes_first then", "case when true then"),),
+        (
+            (
+                "_write_sections",
+                "array['first', 'apply', 'delete'] else array['apply', 'delete'] end",
+                "null else array['delete', 'apply'] end",
+            ),
+        ),
         budget=None,
         why="the end is the same but for what does not travel:"
         " test_a_row_that_left_a_parent_before_it_was_deleted_keeps_what_only_this_node_has",
     ),
     "rows are never written after deletes": Mutant(
-        (("_write_sections", "case when p_deletes_first then", "case when false then"),),
+        (("_write_sections", "case when cardinality(p_first) > 0 then", "case when false then"),),
         budget=None,
         why="no unique values in the histories:"
         " test_a_unique_value_passes_from_a_deleted_row_to_the_one_that_its_children_move_to",
     ),
     "parents are deleted first": Mutant(
-        (("_write_sections", "else cardinality(p_sections) + 1 - i end", "else i end"),),
+        (("_write_sections", "else cardinality(v_sections) + 1 - i end", "else i end"),),
         budget=None,
         why="the parts are in the right order: test_rows_come_after_their_parents_and_go_before_them_in_one_attempt",
     ),
@@ -233,9 +239,14 @@ MUTANTS = {
         why="no cycles in the histories: test_rows_that_need_each_other_arrive_and_go_in_the_first_call",
     ),
     "unique values are not waited for": Mutant(
-        (("_apply_batch", "null, coalesce(v_needs, '[]') <> '[]')", "null, false)"),),
+        (("_apply_batch", "null, coalesce(v_needs, '[]') <> '[]', v_needs)", "null, false, v_needs)"),),
         budget=None,
         why="no unique values in the histories: test_a_list_that_moves_down_by_one_arrives_in_the_first_call",
+    ),
+    "a delete takes rows along of which a change is still to come": Mutant(
+        (("_apply_attempt", "if v_along.o_record_id is not null then", "if false then"),),
+        budget=None,
+        why="both nodes lose the row alike: test_a_delete_waits_for_a_row_that_was_moved_and_refused",
     ),
     "constraints are not deferred": Mutant(
         (("_apply_attempt", "set constraints all deferred;", "null;"),),
