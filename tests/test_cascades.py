@@ -131,7 +131,8 @@ def test_a_parents_new_key_takes_no_child_that_follows_in_the_next_batch(nodes: 
     for node in nodes:
         node.sql("""
             create table parents (id text primary key, body text);
-            create table children (id int primary key, body text, parent text references parents on update cascade on delete cascade);
+            create table children (id int primary key, body text,
+              parent text references parents on update cascade on delete cascade);
             create table toys (id int primary key, child int not null references children on delete cascade);
             select rowferry.attach('parents'), rowferry.attach('children'), rowferry.attach('toys')""")
     nodes.crm.sql("insert into parents values ('p'); insert into children values (1, 'old', 'p'); insert into toys values (1, 1)")

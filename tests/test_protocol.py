@@ -204,10 +204,12 @@ def test_a_child_survives_a_cascade_that_is_newer_than_its_change(nodes: Nodes, 
     """Only billing has the foreign key, and takes the child before it hears that the child has left the parent."""
     for node in nodes:
         node.sql(
-            "create table parents (id text primary key, body text); create table children (id integer primary key, body text, parent text);"
+            "create table parents (id text primary key, body text);"
+            "create table children (id integer primary key, body text, parent text);"
             "select rowferry.attach('parents'), rowferry.attach('children')"
         )
-    nodes.billing.sql("alter table children add foreign key (parent) references parents on delete cascade; select rowferry.attach('children')")
+    nodes.billing.sql("alter table children add foreign key (parent) references parents on delete cascade")
+    nodes.billing.sql("select rowferry.attach('children')")
     set_clocks(nodes)
     nodes.crm.sql("insert into parents values ('p'), ('q'); insert into children values (1, 'old', 'p')")
     sync(*nodes)
