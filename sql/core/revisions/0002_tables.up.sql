@@ -338,7 +338,7 @@ create table rowferry.skips (
   ended_at timestamptz
 );
 create index skips_open on rowferry.skips (entity_id, rowferry._index_key(record_id)) where done_at is null;
-create index skips_in_force on rowferry.skips (entity_id, rowferry._index_key(record_id)) where ended_at is null;
+create index skips_in_force on rowferry.skips (entity_id, rowferry._index_key(record_id), id) where ended_at is null;
 create index skips_in_order on rowferry.skips (peer, id) where done_at is null;
 comment on table rowferry.skips is 'Log of changes given up by a person: the events became a question, and the peer answers with its own row.';
 comment on column rowferry.skips.id is 'Number of the skip.';
