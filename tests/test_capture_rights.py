@@ -212,7 +212,7 @@ def test_a_cast_that_a_user_made_for_the_type_of_a_key_is_not_called_by_capture(
             with pytest.raises(psycopg.Error) as caught:
                 connection.execute("insert into items (id2, id) values ('red', row(1)::evil)")
             shown = f"{caught.value.diag.internal_query} {caught.value.diag.context}"
-            assert (caught.value.sqlstate, "rowferry.detach('items')" in shown) == ("42883", True)
+            assert (caught.value.sqlstate, "rowferry.attach('public.items', 'items')" in shown) == ("42883", True)
             # Another type of the name that the key's had.
             connection.execute("alter type color rename to color2; alter type evil rename to color")
             with pytest.raises(psycopg.errors.UndefinedFunction):

@@ -96,7 +96,7 @@ def test_a_refused_row_is_explained_and_given_up_whatever_it_is_called(attached:
         crm.sql("select * from rowferry.row_status(%s, %s)", [row["entity"], row["record_id"]])
     assert crm.sql("select * from rowferry.why_stuck()") != []  # the first of them by name
     for row in held[::2]:
-        crm.sql("select rowferry.skip(%s, %s)", [row["id"], row["entity"]])
+        crm.sql("select rowferry.skip(%s, %s, p_delete => true)", [row["id"], row["entity"]])
     for row in held[1::2]:
         crm.sql(f"update {given_to(row['entity'])} set v = 'yes' where k = %s", [row["record_id"]])
     sync(crm, billing)

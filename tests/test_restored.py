@@ -274,7 +274,7 @@ def test_a_table_attached_under_load_arrives_without_a_gap_and_without_a_duplica
 def test_detaching_with_pending_changes_needs_a_word_more_and_leaves_nothing(nodes: Nodes) -> None:
     made = """
         select tgname::text as name from pg_trigger where tgrelid = 'notes'::regclass
-        union all select proname from pg_proc where pronamespace = 'rowferry'::regnamespace and proname like '%notes'
+        union all select proname from pg_proc where pronamespace = 'rowferry'::regnamespace and proname ~ '^[a-z]+_notes$'
         union all select relname from pg_class where relnamespace = 'rowferry'::regnamespace and relname like '%notes%'"""
     for node in nodes:
         node.sql(TABLE)

@@ -71,8 +71,10 @@ returns void
 $rowferry$$f$,
     rowferry._object_name('delete_', p_entity.name), format(v_parts.o_head, v_parts.o_path),
     v_parts.o_delete, v_check,
-    case when v_parts.o_within is null then '' else format(E'  perform pg_catalog.set_config(''search_path'', ''pg_catalog, pg_temp'', true);\n  execute %L into $1 using $1;\n'
-      '  perform pg_catalog.set_config(''search_path'', %L, true);\n', v_parts.o_within, v_parts.o_path) end,
+    case when v_parts.o_within is null then '' else format($f$  perform pg_catalog.set_config('search_path', 'pg_catalog, pg_temp', true);
+  execute %L into $1 using $1;
+  perform pg_catalog.set_config('search_path', %L, true);
+$f$, v_parts.o_within, v_parts.o_path) end,
     rowferry._means_sql('table', p_entity.relation::text, p_entity.relation::oid::text));
 
   return next format($f$create or replace function rowferry.%1$I(

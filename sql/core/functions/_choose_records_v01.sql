@@ -80,8 +80,8 @@ begin
       from rowferry.held_events h
       where h.parent_entity_id = m.entity_id and rowferry._index_key(h.parent_record_id) = rowferry._index_key(m.record_id) and h.parent_record_id is not null
         and h.not_before is null and h.entity_id = any (v_mine) and not h.event_id <@ v_flying
-        and not exists (select from rowferry.skips s where s.done_at is null and s.entity_id = h.entity_id and rowferry._index_key(s.record_id) = rowferry._index_key(h.record_id))
-      order by h.event_id
+        and not exists (select from rowferry.skips s where s.done_at is null and s.entity_id = h.entity_id and rowferry._index_key(s.record_id) = rowferry._index_key(h.record_id) offset 0)
+      order by h.event_id + 0
       limit p_limit + 1
     ) f
     where m.came and v_alone is null and (p_limit >= 4 or (select c.found = 0 from counted c))
@@ -98,7 +98,7 @@ begin
     cross join lateral (select e.id, e.entity_id, e.record_id from rowferry.events e where e.id = h.event_id offset 0) e
     where h.not_before <= v_now and e.entity_id = any (v_mine) and not e.id <@ v_flying
       and case when v_alone is null then h.patience is null else h.event_id = v_alone end
-      and not exists (select from rowferry.skips s where s.done_at is null and s.entity_id = e.entity_id and rowferry._index_key(s.record_id) = rowferry._index_key(e.record_id))
+      and not exists (select from rowferry.skips s where s.done_at is null and s.entity_id = e.entity_id and rowferry._index_key(s.record_id) = rowferry._index_key(e.record_id) offset 0)
     order by h.not_before, h.event_id
     limit (select records + 1 from share)
   ), retried as (

@@ -26,14 +26,17 @@ begin
     and exists (
       select
       from rowferry.events e
-      left join rowferry.held_events h on h.event_id = e.id
+      left join lateral (select * from rowferry.held_events v where v.event_id = e.id offset 0) h on true
       where e.entity_id = r.entity_id and rowferry._index_key(e.record_id) = rowferry._index_key(r.record_id)
         and (h.event_id is null or h.not_before <= rowferry._now() or h.not_before is null and exists (
           select from rowferry.missing_parents m
-          where m.entity_id = h.parent_entity_id and rowferry._index_key(m.record_id) = rowferry._index_key(h.parent_record_id) and m.came)))
+          where m.entity_id = h.parent_entity_id and rowferry._index_key(m.record_id) = rowferry._index_key(h.parent_record_id) and m.came
+          offset 0))
+      offset 0)
     and not exists (
-      select from rowferry.held_events h
-      where h.entity_id = r.entity_id and rowferry._index_key(h.record_id) = rowferry._index_key(r.record_id) and h.patience is not null);
+      select
+      from (select * from rowferry.held_events v where v.entity_id = r.entity_id and rowferry._index_key(v.record_id) = rowferry._index_key(r.record_id) offset 0) h
+      where h.patience is not null);
 end
 $$;
 comment on function rowferry._going(integer[], text[]) is 'Those of the records that may be sent now.';

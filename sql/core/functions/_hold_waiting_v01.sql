@@ -14,7 +14,7 @@ as $$
     from jsonb_to_recordset(p_waiting) w (entity text, record_id text, parent_id integer, parent_record_id text)
     join rowferry.entities n on n.name = w.entity
     join rowferry.entities p on p.id = w.parent_id
-    join rowferry.events e on e.entity_id = n.id and rowferry._index_key(e.record_id) = rowferry._index_key(w.record_id)
+    cross join lateral (select v.id, v.entity_id, v.record_id from rowferry.events v where v.entity_id = n.id and rowferry._index_key(v.record_id) = rowferry._index_key(w.record_id) offset 0) e
     on conflict (event_id) do update
     set not_before = null, sqlstate = excluded.sqlstate, last_error = excluded.last_error, hint = excluded.hint, last_at = excluded.last_at, here = false,
       parent_entity_id = excluded.parent_entity_id, parent_record_id = excluded.parent_record_id

@@ -8,6 +8,8 @@ language plpgsql
 stable
 set search_path = pg_catalog, pg_temp
 set enable_hashjoin = on
+set enable_nestloop = off
+set enable_mergejoin = off
 as $$
 #variable_conflict use_column
 begin
@@ -16,12 +18,12 @@ begin
       select c.id as child_entity_id, f.child_id, f.entity_id, f.record_id
       from rowferry.entities c
       cross join lateral rowferry._parents(p_section) f
-      join rowferry.missing_parents m on m.entity_id = f.entity_id and rowferry._index_key(m.record_id) = rowferry._index_key(f.record_id) and not m.came
-      where c.name = p_section.entity
+      cross join lateral (select v.came from rowferry.missing_parents v where v.entity_id = f.entity_id and rowferry._index_key(v.record_id) = rowferry._index_key(f.record_id) offset 0) m
+      where c.name = p_section.entity and not m.came
         and not exists (
-          select from rowferry.held_events h
-          where h.entity_id = c.id and rowferry._index_key(h.record_id) = rowferry._index_key(f.child_id) and h.parent_record_id is not null
-            and h.not_before <= rowferry._now())
+          select
+          from (select * from rowferry.held_events v where v.entity_id = c.id and rowferry._index_key(v.record_id) = rowferry._index_key(f.child_id) offset 0) h
+          where h.parent_record_id is not null and h.not_before <= rowferry._now())
     ), staying as materialized (
       select l.entity_id, l.record_id from lacking l
       except

@@ -1,4 +1,5 @@
 -- Tries, now and then, one of the rows that wait for a parent: somebody may have made it on the peer by hand. Once it has gone, all others follow. A parent for which nothing waits any more is forgotten.
+-- One parent after the other: whatever the statistics say, there is one index then to find its rows by.
 create or replace function rowferry._look_for_parents(
   p_peer text
 )
@@ -7,12 +8,11 @@ language plpgsql
 set search_path = pg_catalog, pg_temp
 set enable_seqscan = off
 set enable_bitmapscan = off
-set enable_hashjoin = off
-set enable_mergejoin = off
-set enable_material = off
 as $$
 declare
   v_now timestamptz := rowferry._now();
+  v_due record;
+  v_event_id bigint;
 begin
   if not exists (select from rowferry.missing_parents m where m.came or m.not_before <= v_now) then
     return;
@@ -20,36 +20,33 @@ begin
   delete from rowferry.missing_parents m
   where (m.came or m.not_before <= v_now) and not exists (
     select from rowferry.held_events h
-    where h.parent_entity_id = m.entity_id and rowferry._index_key(h.parent_record_id) = rowferry._index_key(m.record_id) and h.parent_record_id is not null);
-  with due as (
+    where h.parent_entity_id = m.entity_id and rowferry._index_key(h.parent_record_id) = rowferry._index_key(m.record_id) and h.parent_record_id is not null
+    offset 0);
+  for v_due in
     select m.entity_id, m.record_id
     from rowferry.missing_parents m
-    join rowferry.entities n on n.id = m.entity_id and n.peer = p_peer
-    where not m.came and m.not_before <= v_now
+    where not m.came and m.not_before <= v_now and m.entity_id = any (array(select n.id from rowferry.entities n where n.peer = p_peer))
     order by m.not_before
     limit 500
-  ), looked as (
+  loop
     update rowferry.missing_parents m
     set attempts = m.attempts + 1, not_before = v_now + least(power(2, least(m.attempts, 10) + 4), 300) * interval '1 s'
-    from due d
-    where m.entity_id = d.entity_id and rowferry._index_key(m.record_id) = rowferry._index_key(d.record_id)
-    returning m.entity_id, m.record_id
-  )
-  update rowferry.held_events h set not_before = v_now
-  from looked l
-  where h.event_id = (
-      select w.event_id
-      from rowferry.held_events w
-      where w.parent_entity_id = l.entity_id and rowferry._index_key(w.parent_record_id) = rowferry._index_key(l.record_id) and w.parent_record_id is not null
-      order by w.event_id
-      limit 1)
+    where m.entity_id = v_due.entity_id and rowferry._index_key(m.record_id) = rowferry._index_key(v_due.record_id);
     -- A parent that waits itself is not there, unless it waits in a circle.
-    and not exists (
-      select from rowferry.held_events w
-      where w.entity_id = l.entity_id and rowferry._index_key(w.record_id) = rowferry._index_key(l.record_id) and w.parent_record_id is not null
-        and not exists (
-          select from rowferry._parents_awaited(array[l.entity_id], array[l.record_id]) a
-          where a.above_entity_id = l.entity_id and a.above_record_id = l.record_id));
+    continue when exists (
+        select
+        from (select * from rowferry.held_events v where v.entity_id = v_due.entity_id and rowferry._index_key(v.record_id) = rowferry._index_key(v_due.record_id) offset 0) h
+        where h.parent_record_id is not null)
+      and not exists (
+        select from rowferry._parents_awaited(array[v_due.entity_id], array[v_due.record_id]) a
+        where a.above_entity_id = v_due.entity_id and a.above_record_id = v_due.record_id);
+    select h.event_id into v_event_id
+    from rowferry.held_events h
+    where h.parent_entity_id = v_due.entity_id and rowferry._index_key(h.parent_record_id) = rowferry._index_key(v_due.record_id) and h.parent_record_id is not null
+    order by h.event_id + 0
+    limit 1;
+    update rowferry.held_events h set not_before = v_now where h.event_id = v_event_id;
+  end loop;
 end
 $$;
 comment on function rowferry._look_for_parents(text) is 'Tries one of the rows that wait for a parent.';

@@ -24,13 +24,13 @@ begin
   with recursive up (entity_id, record_id, above_entity_id, above_record_id) as (
     select r.entity_id, r.record_id, h.parent_entity_id, h.parent_record_id
     from unnest(p_entity_ids, p_record_ids) r (entity_id, record_id)
-    join rowferry.held_events h on h.entity_id = r.entity_id and rowferry._index_key(h.record_id) = rowferry._index_key(r.record_id)
-      and h.parent_record_id is not null
+    cross join lateral (select * from rowferry.held_events v where v.entity_id = r.entity_id and rowferry._index_key(v.record_id) = rowferry._index_key(r.record_id) offset 0) h
+    where h.parent_record_id is not null
     union
     select u.entity_id, u.record_id, h.parent_entity_id, h.parent_record_id
     from up u
-    join rowferry.held_events h on h.entity_id = u.above_entity_id and rowferry._index_key(h.record_id) = rowferry._index_key(u.above_record_id)
-      and h.parent_record_id is not null
+    cross join lateral (select * from rowferry.held_events v where v.entity_id = u.above_entity_id and rowferry._index_key(v.record_id) = rowferry._index_key(u.above_record_id) offset 0) h
+    where h.parent_record_id is not null
   )
   select * from up;
 end

@@ -6,6 +6,8 @@ create or replace function rowferry._parents_came(
 returns void
 language sql
 set search_path = pg_catalog, pg_temp
+set enable_nestloop = off
+set enable_mergejoin = off
 as $$
   with recursive edges as materialized (
     select m.entity_id, m.record_id, h.parent_entity_id, h.parent_record_id
@@ -16,7 +18,7 @@ as $$
   ), came (entity_id, record_id) as (
     select m.entity_id, m.record_id
     from unnest(p_entity_ids, p_record_ids) r (entity_id, record_id)
-    join rowferry.missing_parents m on m.entity_id = r.entity_id and rowferry._index_key(m.record_id) = rowferry._index_key(r.record_id)
+    cross join lateral (select * from rowferry.missing_parents v where v.entity_id = r.entity_id and rowferry._index_key(v.record_id) = rowferry._index_key(r.record_id) offset 0) m
     where not m.came
     union
     select e.entity_id, e.record_id

@@ -12,6 +12,7 @@ declare
   v_now timestamptz := rowferry._now();
   v_above_ids integer[];
   v_above_records text[];
+  v_above record;
 begin
   select array_agg(p.parent_entity_id), array_agg(p.parent_record_id) into v_above_ids, v_above_records
   from (
@@ -21,18 +22,16 @@ begin
       and (p_record_id is null or rowferry._index_key(h.record_id) = rowferry._index_key(p_record_id))
   ) p;
   if v_above_ids is not null then
-    with above (entity_id, record_id) as (
-      select * from unnest(v_above_ids, v_above_records)
+    for v_above in
+      select * from unnest(v_above_ids, v_above_records) a (entity_id, record_id)
       union
       select a.above_entity_id, a.above_record_id from rowferry._parents_awaited(v_above_ids, v_above_records) a
-    ), looked as (
+    loop
       update rowferry.missing_parents m set not_before = v_now
-      from above a
-      where m.entity_id = a.entity_id and rowferry._index_key(m.record_id) = rowferry._index_key(a.record_id)
-    )
-    update rowferry.held_events h set not_before = v_now
-    from above a
-    where h.entity_id = a.entity_id and rowferry._index_key(h.record_id) = rowferry._index_key(a.record_id) and h.not_before is not null;
+      where m.entity_id = v_above.entity_id and rowferry._index_key(m.record_id) = rowferry._index_key(v_above.record_id);
+      update rowferry.held_events h set not_before = v_now
+      where h.entity_id = v_above.entity_id and rowferry._index_key(h.record_id) = rowferry._index_key(v_above.record_id) and h.not_before is not null;
+    end loop;
   end if;
   return query
   with due as (

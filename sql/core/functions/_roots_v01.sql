@@ -13,6 +13,8 @@ language sql
 stable
 set search_path = pg_catalog, pg_temp
 set jit = off
+set enable_nestloop = off
+set enable_mergejoin = off
 as $$
   with recursive waits as materialized (
     select m.entity_id, m.record_id, c.events, a.entity_id as above_entity_id, a.record_id as above_record_id
@@ -25,9 +27,9 @@ as $$
     ) c
     left join lateral (
       select o.entity_id, o.record_id
-      from rowferry.held_events h
-      join rowferry.missing_parents o on o.entity_id = h.parent_entity_id and rowferry._index_key(o.record_id) = rowferry._index_key(h.parent_record_id) and not o.came
-      where h.entity_id = m.entity_id and rowferry._index_key(h.record_id) = rowferry._index_key(m.record_id)
+      from (select * from rowferry.held_events v where v.entity_id = m.entity_id and rowferry._index_key(v.record_id) = rowferry._index_key(m.record_id) offset 0) h
+      cross join lateral (select * from rowferry.missing_parents v where v.entity_id = h.parent_entity_id and rowferry._index_key(v.record_id) = rowferry._index_key(h.parent_record_id) offset 0) o
+      where not o.came
       order by h.event_id
       limit 1
     ) a on true

@@ -13,6 +13,8 @@ stable
 security definer
 set search_path = pg_catalog, pg_temp
 set jit = off
+set enable_nestloop = off
+set enable_mergejoin = off
 as $$
   select count(*), count(*) filter (where (h.event_id is not null or e.held_attempts > 0)
     and not exists (select from rowferry.skips s where s.done_at is null and s.entity_id = v.entity_id and rowferry._index_key(s.record_id) = rowferry._index_key(v.record_id) and v.id <@ s.ids)),

@@ -210,7 +210,7 @@ create table rowferry.held_events (
 create index held_events_of_record on rowferry.held_events (entity_id, rowferry._index_key(record_id));
 create index held_events_due on rowferry.held_events (not_before, event_id);
 create index held_events_alone on rowferry.held_events (not_before) where patience is not null;
-create index held_events_of_parent on rowferry.held_events (parent_entity_id, rowferry._index_key(parent_record_id), event_id) where parent_record_id is not null;
+create index held_events_of_parent on rowferry.held_events (parent_entity_id, rowferry._index_key(parent_record_id), (event_id + 0)) where parent_record_id is not null;
 comment on table rowferry.held_events is 'Events set aside after the peer refused their row, or found it locked (attempts = 0), or because the row is large and travels alone (patience), until not_before; or because the peer lacks the row''s parent, until that has gone.';
 comment on column rowferry.held_events.event_id is 'The event; it stays in events.';
 comment on column rowferry.held_events.entity_id is 'Its entity.';
@@ -338,7 +338,7 @@ create table rowferry.skips (
   ended_at timestamptz
 );
 create index skips_open on rowferry.skips (entity_id, rowferry._index_key(record_id)) where done_at is null;
-create index skips_in_force on rowferry.skips (entity_id, rowferry._index_key(record_id)) where ended_at is null;
+create index skips_in_force on rowferry.skips (entity_id, rowferry._index_key(record_id), id) where ended_at is null;
 create index skips_in_order on rowferry.skips (peer, id) where done_at is null;
 comment on table rowferry.skips is 'Log of changes given up by a person: the events became a question, and the peer answers with its own row.';
 comment on column rowferry.skips.id is 'Number of the skip.';
