@@ -224,7 +224,7 @@ begin
             raise;
           end if;
           v_state := '23503';
-          select null::text as o_give_up, null::jsonb as o_conflict into v_orphan;
+          select null::text as o_give_up, null::jsonb as o_conflict, null::jsonb as o_refers into v_orphan;
       end;
       if v_orphan.o_give_up = 'drop' and (select bool_and(e.hops = -1) from unnest(v_one.event_hops, v_one.event_stamps) e (hops, stamp) where e.stamp is not null) then
         -- Each node has deleted the other's parent: to ask again would have no end.
@@ -250,6 +250,8 @@ begin
         o_left := o_left || rowferry._left_entries(v_one, v_refusal || jsonb_build_object('give_up', v_orphan.o_give_up));
         o_conflicts := o_conflicts || v_orphan.o_conflict;
         continue;
+      elsif v_orphan.o_refers is not null then
+        v_refusal := v_refusal || jsonb_build_object('refers', v_orphan.o_refers);
       end if;
     end if;
     if v_state in ('23503', '23505', '23P01') then
