@@ -56,6 +56,7 @@ def upgrade() -> None:
             "functions/_reader_parts_v01.sql",
             "functions/_read_sql_v01.sql",
             "functions/_hash_sql_v01.sql",
+            "functions/_null_makers_v01.sql",
             "functions/_aside_columns_v01.sql",
             "functions/_write_sql_v01.sql",
             "functions/_apply_sql_v01.sql",

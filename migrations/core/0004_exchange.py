@@ -86,6 +86,7 @@ def upgrade() -> None:
             "functions/_needs_v01.sql",
             "functions/_hopeless_v01.sql",
             "functions/_exchange_hint_v01.sql",
+            "functions/_exchanging_v01.sql",
             "functions/_apply_parts_v01.sql",
             "functions/_apply_batch_v01.sql",
             "functions/_check_memory_v01.sql",

@@ -210,8 +210,7 @@ begin
       o_left := o_left || rowferry._left_entries(v_one, '{"untried": true}');
       continue;
     end if;
-    v_refusal := rowferry._refusal(v_state, v_attempt.o_error ->> 'message', v_attempt.o_error ->> 'detail', coalesce(nullif(v_attempt.o_error ->> 'hint', ''),
-      case when v_state in ('23505', '23P01') then rowferry._exchange_hint(v_one.entity, v_attempt.o_error ->> 'constraint') end));
+    v_refusal := rowferry._refusal(v_state, v_attempt.o_error ->> 'message', v_attempt.o_error ->> 'detail', v_attempt.o_error ->> 'hint');
     if v_state = '23503' then
       v_refusal := v_refusal || rowferry._missing_parent(v_one, v_attempt.o_error);
       begin
@@ -283,6 +282,9 @@ begin
   end loop;
 
   o_left := o_left || case when cardinality(v_aside) > 0 then v_reasons else '[]' end;
+  if v_in_order then
+    o_left := rowferry._exchanging(o_left, p_needs);
+  end if;
   if v_good is not null then
     -- No time for the rest of this one, but what is known to go need not come again.
     v_pieces := array(select p from rowferry._pieces(v_section, v_good, c_few) p) || v_pieces;

@@ -159,7 +159,8 @@ begin
     select 'warning', format('%s %s: %s (%s)', g.events, case when g.here then case g.events when 1 then 'event cannot leave this node' else 'events cannot leave this node' end
         else case g.events when 1 then 'event is' else 'events are' end || ' refused by ' || v_link.peer end, g.error, g.sqlstate) || rowferry._others_wait(g.others, g.records),
       g.since, format('entity %s, record %s', g.name, g.record_id),
-      coalesce(g.advice, format('select * from rowferry.retry(%s);  -- once the cause is mended', case g.records when 1 then g.id::text else quote_literal(g.name) end))
+      coalesce(g.advice, format('select * from rowferry.retry(%s);  -- once %s', case g.records when 1 then g.id::text else quote_literal(g.name) end,
+        case when g.sqlstate in ('23505', '23P01') and not g.here then 'one of the two rows has another value' else 'the cause is mended' end))
     from (
       select e.name, c.sqlstate, c.here, sum(c.events) as events, count(*) as records, min(c.since) as since, min(c.id) as id,
         (array_agg(c.record_id order by c.id))[1] as record_id, (array_agg(c.error order by c.id))[1] as error,

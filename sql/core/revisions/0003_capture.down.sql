@@ -59,6 +59,7 @@ drop function rowferry._altered_sql(rowferry.entities);
 drop function rowferry._apply_sql(rowferry.entities);
 drop function rowferry._write_sql(rowferry.entities, integer, text);
 drop function rowferry._aside_columns(rowferry.entities);
+drop function rowferry._null_makers(pg_node_tree);
 drop function rowferry._hash_sql(rowferry.entities);
 drop function rowferry._read_sql(rowferry.entities);
 drop function rowferry._reader_parts(rowferry.entities);

@@ -33,6 +33,7 @@ drop function rowferry._hear(rowferry.links, jsonb);
 drop function rowferry._retry_related(integer[]);
 drop function rowferry._record_conflicts(text, text, jsonb);
 drop function rowferry._note_refusals(rowferry.built_batches, jsonb, boolean);
+drop function rowferry._exchanging(jsonb, jsonb);
 drop function rowferry._refers_to_deleted(rowferry.entities, text, bigint, jsonb);
 drop function rowferry._look_for_parents(text);
 drop function rowferry._parents_came(integer[], text[]);
