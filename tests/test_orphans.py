@@ -331,3 +331,22 @@ def test_who_looks_at_many_orphans_is_told_of_each_in_turn_and_the_line_fits_key
     [cause] = nodes.billing.sql(many)
     nodes.billing.sql(cause["type_next"].partition(" here what refers to it: ")[2])
     assert len(rows(nodes.billing, "select * from children")) == 299
+
+
+@pytest.mark.case(44)
+@pytest.mark.parametrize("wish", ["delete", "keep"])
+def test_a_delete_that_a_table_outside_of_the_sync_refuses_names_this_table(nodes: Nodes, wish: str) -> None:
+    install(nodes, "hold")
+    nodes.billing.sql("""create table points (parent_id integer references parents); insert into points values (1)""")
+    nodes.crm.sql("delete from parents where id = 1")
+    sync(*nodes)
+    [cause] = nodes.crm.sql("select cause, type_next from rowferry.why_stuck() where severity = 'warning'")
+    assert "points on billing, which is not kept in sync, has a row that refers to it" in cause["cause"]
+    retry, _, keep = cause["type_next"].partition(" or keep parents 1, whose row comes back: ")
+    assert "once no row of points on billing refers to it" in retry.replace("public.", "")
+    if wish == "delete":
+        nodes.billing.sql("delete from points")
+    nodes.crm.sql(retry if wish == "delete" else keep)
+    rest(nodes)
+    for node in nodes:
+        assert rows(node, PARENTS) == (["(1,first)"] if wish == "keep" else []) + ["(2,second)"]

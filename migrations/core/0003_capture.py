@@ -101,6 +101,7 @@ def upgrade() -> None:
             "functions/_change_sql_v01.sql",
             "functions/_change_notes_v01.sql",
             "functions/_server_warning_v01.sql",
+            "functions/_merging_function_v01.sql",
             "functions/_change_kin_v01.sql",
             "functions/_lock_table_v01.sql",
             "functions/_dumped_by_v01.sql",

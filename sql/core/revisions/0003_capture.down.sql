@@ -17,6 +17,7 @@ drop function rowferry.is_applying();
 drop table rowferry.detached;
 drop function rowferry._refuse_loss();
 drop function rowferry._lock_table(regclass, boolean);
+drop function rowferry._merging_function();
 drop function rowferry._server_warning(integer);
 drop function rowferry._change_notes(rowferry.entities, rowferry.entities);
 drop function rowferry._change_sql(rowferry.entities, rowferry.entities);
