@@ -320,7 +320,8 @@ def test_who_looks_at_many_orphans_is_told_of_each_in_turn_and_the_line_fits_key
     for node in nodes:
         node.sql("""
             create table parents (a text, "B" integer, primary key (a, "B"));
-            create table children (id integer primary key, "p B" integer, pa text, foreign key (pa, "p B") references parents (a, "B"));
+            create table children (id integer primary key, "p B" integer, pa text,
+              foreign key (pa, "p B") references parents (a, "B"));
             select rowferry.attach('parents'), rowferry.attach('children')""")
     nodes.crm.sql("""insert into parents select 'it''s', n from generate_series(1, 300) n""")
     sync(*nodes)
