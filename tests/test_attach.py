@@ -300,6 +300,21 @@ def test_a_table_that_inherits_is_refused_with_the_lines_that_take_it_out_of_the
 
 
 @pytest.mark.case(31)
+def test_a_table_without_a_primary_key_is_refused_with_the_line_that_takes_its_unique_index(crm: Node) -> None:
+    crm.sql("""
+        create table keyless (a int, "B" int not null, c int not null, unique (a), unique ("B", c));
+        create unique index on keyless (c) where c > 0; create unique index on keyless ((c + 1));
+        create table bare (a int unique)""")
+    for call in ("'keyless'", "'keyless', p_key => '{a}'"):
+        hint = str(refused(crm, call, "a table without a primary key|the key must be").diag.message_hint)
+        [line] = re.findall(r"select .*?;", hint)
+        assert "p_key => array['B', 'c']" in line
+    crm.sql(line)
+    assert crm.sql("select key_columns from rowferry.entities") == [{"key_columns": ["B", "c"]}]
+    assert "alter table public.bare add primary key" in str(refused(crm, "'bare'", "without a primary key").diag.message_hint)
+
+
+@pytest.mark.case(31)
 def test_a_refused_table_is_left_as_it_was(crm: Node) -> None:
     crm.sql("create table keyless (a int); create table floats (id float8 primary key)")
     assert refused(crm, "'keyless'", "without a primary key").sqlstate == "RF010"
@@ -385,11 +400,14 @@ def test_a_server_whose_merge_is_broken_is_warned_of(nodes: Nodes) -> None:
     this_one = "(current_setting('server_version_num')::integer / 10000, 9999)"
     nodes.crm.sql(text.replace("(18, 6)", f"(18, 6), {this_one}").replace("IMMUTABLE", "STABLE"))
     notices: list[str] = []
-    with nodes.crm.connect() as connection:
-        connection.add_notice_handler(lambda n: notices.append(f"{n.severity} {n.message_primary} {n.message_hint}"))
-        connection.execute("create table notes (id integer primary key)")
-        connection.execute("select rowferry.attach('notes')")
+    connection = nodes.crm.connect()
+    connection.add_notice_handler(lambda n: notices.append(f"{n.severity} {n.message_primary} {n.message_hint}"))
+    connection.execute("create table notes (id integer primary key)")
+    connection.execute("select rowferry.attach('notes')")
     assert len(notices) == 1
     assert notices[0].startswith("WARNING this server is PostgreSQL ")
     assert "latest minor version" in notices[0]
     assert nodes.crm.sql("select name from rowferry.entities") == [{"name": "notes"}]
+    connection.execute("create table more (id integer primary key)")
+    connection.execute("select rowferry.attach('more')")
+    assert len(notices) == 1  # once is enough

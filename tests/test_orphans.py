@@ -280,3 +280,74 @@ def test_a_backfilled_orphan_is_given_up_for_the_row_as_the_other_side_has_it(no
     sync(*nodes)
     rest(nodes)
     assert [rows(node, CHILDREN) for node in nodes] == [['(20,2,"of second")']] * 2
+
+
+def typed(here: Node, there: Node) -> tuple[str, str]:
+    """The lines of why_stuck() for an orphan that both nodes hold: on the deleting node, and on the one with the child."""
+    for _ in range(3):
+        sync(here, there)
+    [deleted] = here.sql("select cause, type_next from rowferry.why_stuck() where severity = 'warning'")
+    [missing] = there.sql("select cause, type_next from rowferry.why_stuck() where severity = 'warning'")
+    assert f"{here.name} deleted parents 1, and {there.name} made or changed children 10, which refers to it" in deleted["cause"]
+    assert f"parents 1 was deleted on {here.name}, and rows here that refer to it" in missing["cause"]
+    return deleted["type_next"], missing["type_next"]
+
+
+@pytest.mark.case(44)
+@pytest.mark.parametrize("deleter", ["crm", "billing"])
+@pytest.mark.parametrize("wish", ["keep", "give up"])
+def test_who_looks_at_an_orphan_that_is_held_is_told_the_line_for_either_wish(nodes: Nodes, deleter: str, wish: str) -> None:
+    install(nodes, "hold")
+    here, there = (nodes.crm, nodes.billing) if deleter == "crm" else (nodes.billing, nodes.crm)
+    here.sql("delete from parents where id = 1")
+    there.sql("insert into children values (10, 1, 'new')")
+    sync(*nodes)
+    keep, give_up = typed(here, there)
+    if wish == "keep":
+        here.sql(keep)
+    else:
+        there.sql(give_up.partition(" here what refers to it: ")[2])
+    rest(nodes)
+    for node in nodes:
+        kept = wish == "keep"
+        assert rows(node, PARENTS) == (["(1,first)"] if kept else []) + ["(2,second)"]
+        assert rows(node, CHILDREN) == (["(10,1,new)"] if kept else []) + ['(20,2,"of second")']
+        assert node.sql("select * from rowferry.why_stuck() where severity = 'warning'") == []
+
+
+@pytest.mark.case(44)
+def test_who_looks_at_many_orphans_is_told_of_each_in_turn_and_the_line_fits_keys_of_any_kind(nodes: Nodes) -> None:
+    for node in nodes:
+        node.sql("""
+            create table parents (a text, "B" integer, primary key (a, "B"));
+            create table children (id integer primary key, "p B" integer, pa text,
+              foreign key (pa, "p B") references parents (a, "B"));
+            select rowferry.attach('parents'), rowferry.attach('children')""")
+    nodes.crm.sql("""insert into parents select 'it''s', n from generate_series(1, 300) n""")
+    sync(*nodes)
+    nodes.crm.sql("""delete from parents where "B" > 1""")
+    nodes.billing.sql("""insert into children select n, n, 'it''s' from generate_series(1, 300) n""")
+    many = "select * from rowferry.why_stuck() where cause like '299 records of parents were deleted on crm, the first is %'"
+    wait_until(lambda: sync(*nodes) or nodes.billing.sql(many), 30, "all children are held")
+    [cause] = nodes.billing.sql(many)
+    nodes.billing.sql(cause["type_next"].partition(" here what refers to it: ")[2])
+    assert len(rows(nodes.billing, "select * from children")) == 299
+
+
+@pytest.mark.case(44)
+@pytest.mark.parametrize("wish", ["delete", "keep"])
+def test_a_delete_that_a_table_outside_of_the_sync_refuses_names_this_table(nodes: Nodes, wish: str) -> None:
+    install(nodes, "hold")
+    nodes.billing.sql("""create table points (parent_id integer references parents); insert into points values (1)""")
+    nodes.crm.sql("delete from parents where id = 1")
+    sync(*nodes)
+    [cause] = nodes.crm.sql("select cause, type_next from rowferry.why_stuck() where severity = 'warning'")
+    assert "points on billing, which is not kept in sync, has a row that refers to it" in cause["cause"]
+    retry, _, keep = cause["type_next"].partition(" or keep parents 1, whose row comes back: ")
+    assert "once no row of points on billing refers to it" in retry.replace("public.", "")
+    if wish == "delete":
+        nodes.billing.sql("delete from points")
+    nodes.crm.sql(retry if wish == "delete" else keep)
+    rest(nodes)
+    for node in nodes:
+        assert rows(node, PARENTS) == (["(1,first)"] if wish == "keep" else []) + ["(2,second)"]

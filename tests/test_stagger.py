@@ -180,3 +180,32 @@ def test_it_takes_the_right_to_the_sequence_and_no_more(nodes: Nodes) -> None:
     with pytest.raises(psycopg.errors.InsufficientPrivilege):
         as_role(nodes.crm, other).execute(f"select * from rowferry.stagger_sequence('{SEQUENCE}')")
     as_role(nodes.crm, owner).execute(f"select * from rowferry.stagger_sequence('{SEQUENCE}')")
+
+
+def warned(node: Node) -> list[str]:
+    """The warnings of a call of stagger_sequence(), each with its hint."""
+    heard: list[str] = []
+    with node.connect() as connection:
+        connection.add_notice_handler(lambda notice: heard.append(f"{notice.message_primary}: {notice.message_hint}"))
+        connection.execute(f"select * from rowferry.stagger_sequence('{SEQUENCE}')")
+    return heard
+
+
+def test_before_the_peer_has_told_of_its_values_it_warns_and_again_it_goes_beyond_them(nodes: Nodes) -> None:
+    for node in nodes:
+        node.sql("create table public.accounts (id serial primary key, name text)")
+    insert(nodes.crm, "crm", 50)
+    for node in nodes:
+        node.sql("select rowferry.attach('public.accounts')")
+    for node in nodes:
+        [warning] = warned(node)
+        assert warning.startswith("which values the other node has is not known yet")
+        assert warning.endswith(f"again: select * from rowferry.stagger_sequence('{SEQUENCE}');")
+    nodes.crm.sql("select rowferry.backfill('accounts')")
+    sync(*nodes)
+    for node in nodes:
+        assert warned(node) == []
+        insert(node, node.name, 3)
+    sync(*nodes)
+    assert waiting(nodes.crm) == waiting(nodes.billing) == []
+    assert len(assert_equal(nodes, "public.accounts")) == 56

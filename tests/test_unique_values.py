@@ -145,24 +145,80 @@ def test_values_that_may_be_null_are_exchanged(nodes: Nodes, exchanged: str) -> 
     assert len(assert_equal(nodes, "parts")) == 100
 
 
+EXPRESSIONS = {
+    "lower": "lower(note)",
+    "cast": "(note::varchar || '!')",
+    "two columns": "(lower(note) || place)",
+    "beside a column": "list, upper(btrim(note))",
+}
+
+
+@pytest.mark.case(43, 100)
+@pytest.mark.parametrize("indexed", EXPRESSIONS)
+def test_values_of_an_expression_that_may_be_null_are_exchanged(nodes: Nodes, indexed: str) -> None:
+    attached(nodes, f"create table items ({COLUMNS}); create unique index on items ({EXPRESSIONS[indexed]})")
+    nodes.crm.sql("update items set note = 'n' || id, place = 1")
+    sync(*nodes)
+    nodes.crm.sql("""
+        update items set note = 'other' where id = 1; update items set note = 'n1' where id = 2;
+        update items set note = 'n2' where id = 1""")
+    assert first_call(nodes)["refused"] == 0
+    assert_equal(nodes, "items")
+
+
+HELD = {
+    "constraint": (LISTS["constraint"], "alter table public.items drop constraint items_list_place_key, add constraint"),
+    "exclusion": (LISTS["exclusion"], "alter table public.items drop constraint items_place_excl, add constraint"),
+    "partial": (LISTS["partial"], "drop index public.items_place_idx;"),
+    "expression": (LISTS["expression"], "drop index public.items_expr_list_idx;"),
+    "not strict": (
+        f"create table items ({COLUMNS}, p int); create unique index on items (coalesce(p, place))",
+        "drop index public.items_coalesce_idx;",
+    ),
+}
+
+
 @pytest.mark.case(100)
-def test_an_exchange_that_cannot_be_is_held_with_the_line_that_lets_it_arrive(nodes: Nodes) -> None:
-    attached(nodes, LISTS["constraint"])
+@pytest.mark.parametrize("unique", HELD)
+def test_an_exchange_that_cannot_be_is_held_with_the_line_that_lets_it_arrive(nodes: Nodes, unique: str) -> None:
+    table, line = HELD[unique]
+    attached(nodes, table)
     nodes.crm.sql("""
         update items set place = 1000 where id = 1;
         update items set place = 1 where id = 2;
         update items set place = 2 where id = 1;
         update items set note = 'other' where id > 10""")
     sync(*nodes)
-    assert set(waiting(nodes.crm)) == {"update items 1 23505", "update items 2 23505"}
+    assert set(event.rpartition(" ")[0] for event in waiting(nodes.crm)) == {"update items 1", "update items 2"}
     assert rows(nodes.billing, "select count(*) from items where note = 'other'") == ["(90)"]
-    [hint] = {row["hint"] for row in nodes.crm.sql("select hint from rowferry.held_events")}
-    there, here = hint.partition(" There: ")[2].split(" then here: ")
+    [cause] = nodes.crm.sql("select * from rowferry.why_stuck() where severity = 'warning'")
+    there, here = cause["type_next"].split(" then here: ")
+    assert there.startswith(line) and "  -- on billing, " in there
+    assert {row["hint"] for row in nodes.crm.sql("select hint from rowferry.held_events")} == {cause["type_next"]}
     nodes.billing.sql(there)
+    here, _, again = here.partition(" and once nothing of it waits, there again: ")
     nodes.crm.sql(here)
     sync(*nodes)
     assert waiting(nodes.crm) == []
     assert_equal(nodes, "items")
+    if again:
+        nodes.billing.sql(again)
+        assert sorted(rows(nodes.billing, INDEXES)) == sorted(rows(nodes.crm, INDEXES))
+
+
+INDEXES = "select pg_get_indexdef(indexrelid) from pg_index where indrelid = 'items'::regclass"
+
+
+@pytest.mark.case(100)
+def test_who_looks_at_a_value_that_both_nodes_gave_is_told_to_change_one_of_the_two(nodes: Nodes) -> None:
+    """No line that lets a constraint wait helps there."""
+    attached(nodes, LISTS["constraint"])
+    nodes.crm.sql("insert into items values (201, 1, 201)")
+    nodes.billing.sql("insert into items values (202, 1, 201)")
+    sync(*nodes)
+    for node in nodes:
+        [cause] = node.sql("select * from rowferry.why_stuck() where severity = 'warning'")
+        assert cause["type_next"].endswith("  -- once one of the two rows has another value")
 
 
 @pytest.mark.case(43)

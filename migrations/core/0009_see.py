@@ -23,6 +23,7 @@ def upgrade() -> None:
             "functions/_workers_lost_v01.sql",
             "functions/_roots_v01.sql",
             "functions/_others_wait_v01.sql",
+            "functions/_delete_children_sql_v01.sql",
             "functions/why_stuck_v01.sql",
             "functions/_waits_for_v01.sql",
             "functions/row_status_v01.sql",

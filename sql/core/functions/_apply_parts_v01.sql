@@ -216,8 +216,7 @@ begin
       o_left := o_left || rowferry._left_entries(v_one, '{"untried": true}');
       continue;
     end if;
-    v_refusal := rowferry._refusal(v_state, v_attempt.o_error ->> 'message', v_attempt.o_error ->> 'detail', coalesce(nullif(v_attempt.o_error ->> 'hint', ''),
-      case when v_state in ('23505', '23P01') then rowferry._exchange_hint(v_one.entity, v_attempt.o_error ->> 'constraint') end));
+    v_refusal := rowferry._refusal(v_state, v_attempt.o_error ->> 'message', v_attempt.o_error ->> 'detail', v_attempt.o_error ->> 'hint');
     if v_state = '23503' then
       v_refusal := v_refusal || rowferry._missing_parent(v_one, v_attempt.o_error);
       begin
@@ -230,7 +229,7 @@ begin
             raise;
           end if;
           v_state := '23503';
-          select null::text as o_give_up, null::jsonb as o_conflict into v_orphan;
+          select null::text as o_give_up, null::jsonb as o_conflict, null::jsonb as o_refers into v_orphan;
       end;
       if v_orphan.o_give_up = 'drop' and (select bool_and(e.hops = -1) from unnest(v_one.event_hops, v_one.event_stamps) e (hops, stamp) where e.stamp is not null) then
         -- Each node has deleted the other's parent: to ask again would have no end.
@@ -256,6 +255,8 @@ begin
         o_left := o_left || rowferry._left_entries(v_one, v_refusal || jsonb_build_object('give_up', v_orphan.o_give_up));
         o_conflicts := o_conflicts || v_orphan.o_conflict;
         continue;
+      elsif v_orphan.o_refers is not null then
+        v_refusal := v_refusal || jsonb_build_object('refers', v_orphan.o_refers);
       end if;
     end if;
     if v_state in ('23503', '23505', '23P01') then
@@ -287,6 +288,9 @@ begin
   end loop;
 
   o_left := o_left || case when cardinality(v_aside) > 0 then v_reasons else '[]' end;
+  if v_in_order then
+    o_left := rowferry._exchanging(o_left, p_needs);
+  end if;
   if v_good is not null then
     -- No time for the rest of this one, but what is known to go need not come again.
     v_pieces := array(select p from rowferry._pieces(v_section, v_good, c_few) p) || v_pieces;

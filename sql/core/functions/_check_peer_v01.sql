@@ -30,7 +30,11 @@ begin
     return;
   elsif v_mine ? 'unreadable' then
     return query select 'warning', format('link %s', p_peer), format('what this node has to tell of its tables cannot be read, so the two nodes are not compared: %s', v_mine ->> 'unreadable'),
-      case v_mine ->> 'sqlstate' when '42501' then 'grant usage on schema .. to rowferry_owner;' else 'select * from rowferry.check(); once more: somebody may have altered a table just then.' end;
+      case v_mine ->> 'sqlstate' when '42501' then format('grant usage on schema %s to rowferry_owner;', coalesce((
+          -- The error has no field for it.
+          select quote_ident(n.nspname) from pg_namespace n
+          where not has_schema_privilege('rowferry_owner', n.oid, 'usage') and strpos(v_mine ->> 'unreadable', n.nspname) > 0
+          order by length(n.nspname) desc limit 1), '..')) else 'select * from rowferry.check(); once more: somebody may have altered a table just then.' end;
     return;
   elsif v_theirs ? 'last' then
     return query select 'info', format('link %s', p_peer), format('%s has not told of all its entities yet, so the two nodes are not compared', p_peer),
@@ -45,8 +49,9 @@ begin
 
   return query
   select q.severity, q.object, q.problem || v_as_of, q.fix from (
-  select 'error', format('server of %s', p_peer), w.problem, 'Update the server to its latest minor version, or use no MERGE on tables that are kept in sync.'
-  from (values (rowferry._server_warning((v_theirs ->> 'server')::integer))) w (problem)
+  select case when w.used is null then 'info' else 'warning' end, format('server of %s', p_peer), w.problem || coalesce('; function ' || w.used || ' there uses it', ''),
+    'Update the server to its latest minor version, or use no MERGE on tables that are kept in sync.'
+  from (values (rowferry._server_warning((v_theirs ->> 'server')::integer), v_theirs ->> 'merging')) w (problem, used)
   where w.problem is not null
   union all
   select 'error', 'database', format('it is encoded in %s here and in %s on %s', v_mine ->> 'encoding', v_theirs ->> 'encoding', p_peer), 'Both must be UTF8.'

@@ -18,8 +18,9 @@ begin
     execute 'select pg_database_collation_actual_version(d.oid) from pg_database d where d.datname = current_database()' into v_collation;
   end if;
   return query
-  select 'error', 'server', w.problem, 'Update the server to its latest minor version, or use no MERGE on tables that are kept in sync.'
-  from (values (rowferry._server_warning(current_setting('server_version_num')::integer))) w (problem)
+  select case when w.used is null then 'info' else 'warning' end, 'server', w.problem || coalesce('; function ' || w.used || ' uses it', ''),
+    'Update the server to its latest minor version, or use no MERGE on tables that are kept in sync.'
+  from (values (rowferry._server_warning(current_setting('server_version_num')::integer), rowferry._merging_function())) w (problem, used)
   where w.problem is not null
   union all
   select 'warning', 'rowferry.events', 'autovacuum is off: what has left the queue is not cleaned up, and each call gets slower',

@@ -1,18 +1,28 @@
--- The way out of a unique value that another row holds, where the constraint could wait for the other row to give it up; null: it could not.
+-- The line that lets rows exchange values of a constraint or a unique index (p_name) of this node: it waits until all of them have come, or is away until then.
 create or replace function rowferry._exchange_hint(
   p_entity text,
-  p_constraint text
+  p_name text
 )
 returns text
 language sql
 stable
 set search_path = pg_catalog, pg_temp
+set quote_all_identifiers = off
 as $$
-  select format('Another row holds this value on the other node: change one of the two; or, if rows exchange such values, let the constraint wait for both. There: alter table %s drop constraint %I, add constraint %2$I %s deferrable; then here: select rowferry.retry(%L);',
-    c.conrelid::regclass, c.conname, pg_get_constraintdef(c.oid), e.name)
+  select case
+      when f.is_key then format('select * from rowferry.retry(%1$L);  -- once one of the rows that exchange values of %2$I, which is a key of others on %3$s, has had a third value here, and that has arrived; then give it its own again',
+        e.name, p_name, n.name)
+      when c.oid is not null and not c.condeferrable then format('alter table %s drop constraint %I, add constraint %2$I %s deferrable;  -- on %s, where it then waits for all rows that exchange its values; then here: select * from rowferry.retry(%L);',
+        c.conrelid::regclass, c.conname, pg_get_constraintdef(c.oid), n.name, e.name)
+      else format('drop index %s;  -- on %s, where rows that exchange its values cannot come one by one; then here: select * from rowferry.retry(%L); and once nothing of it waits, there again: %s;',
+        x.indexrelid::regclass, n.name, e.name, pg_get_indexdef(x.indexrelid)) end
   from rowferry.entities e
-  join pg_constraint c on c.conrelid = e.relation and c.conname = p_constraint and c.contype in ('u', 'x') and not c.condeferrable
-  where e.name = p_entity and not exists (select from pg_constraint f where f.contype = 'f' and f.conindid = c.conindid and f.confrelid = c.conrelid)
+  cross join rowferry.node n
+  join pg_index x on x.indrelid = e.relation and x.indimmediate
+  join pg_class i on i.oid = x.indexrelid and i.relname = p_name
+  left join pg_constraint c on c.conindid = x.indexrelid and c.conrelid = e.relation and c.contype in ('u', 'x', 'p')
+  cross join lateral (select exists (select from pg_constraint f where f.contype = 'f' and f.conindid = x.indexrelid and f.confrelid = e.relation) as is_key) f
+  where e.name = p_entity
 $$;
-comment on function rowferry._exchange_hint(text, text) is 'The way out of a unique value that another row holds.';
+comment on function rowferry._exchange_hint(text, text) is 'The line that lets rows exchange values of a constraint or a unique index.';
 revoke all on function rowferry._exchange_hint(text, text) from public;

@@ -74,7 +74,7 @@ begin
         from pg_trigger t
         where t.tgrelid = v_entity.relation and rowferry._runs_for_peer(t))));
   end loop;
-  return jsonb_strip_nulls(jsonb_build_object('after', p_after, 'last', v_last, 'clock', extract(epoch from rowferry._now()), 'server', current_setting('server_version_num')::integer,
+  return jsonb_strip_nulls(jsonb_build_object('after', p_after, 'last', v_last, 'clock', extract(epoch from rowferry._now()), 'server', current_setting('server_version_num')::integer, 'merging', rowferry._merging_function(),
     'encoding', getdatabaseencoding(), 'entities', v_entities,
     -- Which columns pg_database has differs between versions.
     'collation', (

@@ -48,28 +48,31 @@ begin
       else format('violates "%s": row %s has this value', m.name, m.holder) end, m.name
     from unnest(v_keys, v_constraints, v_holders) m (record_id, name, holder)
     where case p_state when '23503' then (p_section.entity, m.record_id) not in (select n.entity, n.record_id from needs n) else m.holder not in (select unnest(v_moving)) end
-  ), hints (name, hint) as materialized (
-    select distinct d.name, case when p_state <> '23503' then rowferry._exchange_hint(p_section.entity, d.name) end from direct d
-  ), parents (record_id, name, parent) as materialized (
-    select p.child_id, p.constraint_name, jsonb_build_object('entity', n.name, 'record_id', p.record_id)
+  ), referred (child_id, name, entity_id, record_id) as materialized (
+    select p.child_id, p.constraint_name, p.entity_id, p.record_id
     from rowferry._parents(p_section) p
-    join rowferry.entities n on n.id = p.entity_id
     where p_state = '23503'
-  ), hopeless (entity, record_id, state, message, hint, parent) as (
-    select p_section.entity, d.record_id, p_state, d.message, h.hint, p.parent from direct d join hints h using (name) left join parents p using (record_id, name)
+  ), lacked (entity_id, record_id, parent) as materialized (
+    select r.entity_id, r.record_id, jsonb_build_object('parent', jsonb_build_object('entity', n.name, 'record_id', r.record_id), 'parent_deleted', rowferry._is_deleted(n.id, r.record_id))
+    from (select distinct r.entity_id, r.record_id from direct d join referred r on (r.child_id, r.name) = (d.record_id, d.name)) r
+    join rowferry.entities n on n.id = r.entity_id
+  ), parents (record_id, name, parent) as materialized (
+    select r.child_id, r.name, l.parent from referred r join lacked l using (entity_id, record_id)
+  ), hopeless (entity, record_id, state, message, parent) as (
+    select p_section.entity, d.record_id, p_state, d.message, p.parent from direct d left join parents p using (record_id, name)
     union all
-    select r ->> 'entity', r ->> 'record_id', null, null, null, null from jsonb_array_elements(p_refused) r
+    select r ->> 'entity', r ->> 'record_id', null, null, null from jsonb_array_elements(p_refused) r
     union
-    select n.entity, n.record_id, n.state, format('needs %s %s, which is refused', h.entity, h.record_id), null,
-      case n.state when '23503' then jsonb_build_object('entity', h.entity, 'record_id', h.record_id) end
+    select n.entity, n.record_id, n.state, format('needs %s %s, which is refused', h.entity, h.record_id),
+      case n.state when '23503' then jsonb_build_object('parent', jsonb_build_object('entity', h.entity, 'record_id', h.record_id)) end
     from hopeless h join needs n on (n.needed_entity, n.needed_record_id) = (h.entity, h.record_id)
   )
-  select array_agg(h.record_id), array_agg(rowferry._refusal(h.state, h.message, null, h.hint) || case when h.parent is null then '{}' else jsonb_build_object('parent', h.parent) end) into o_keys, o_refusals
+  select array_agg(h.record_id), array_agg(rowferry._refusal(h.state, h.message, null, null) || coalesce(h.parent, '{}')) into o_keys, o_refusals
   from (
-    select distinct on (h.record_id) h.record_id, h.state, h.message, h.hint, h.parent
+    select distinct on (h.record_id) h.record_id, h.state, h.message, h.parent
     from hopeless h
     where h.entity = p_section.entity and h.record_id in (select unnest(p_section.keys)) and h.message is not null
-    order by h.record_id, h.hint, h.message
+    order by h.record_id, h.message like 'needs %', h.message
   ) h;
 end
 $$;

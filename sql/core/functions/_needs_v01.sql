@@ -1,4 +1,5 @@
--- Which rows of sections need which others of them, as [[entity, record_id, needed entity, needed record_id, sqlstate of what forbids it by itself], ..]: they want a unique value that the other holds now, which may be about to be deleted; or, within a
+-- Which rows of sections need which others of them, as [[entity, record_id, needed entity, needed record_id, sqlstate of what forbids it by itself], ..]: they want a unique value that the other holds now, which may be about to be
+-- deleted, with the name of the index; or, within a
 -- cycle of entities, the other is a parent that is not here yet, or, of rows that are to be deleted, a child.
 create or replace function rowferry._needs(
   p_sections rowferry._section[]
@@ -24,8 +25,8 @@ begin
         using v_section.column_values, v_section.keys;
         perform rowferry._left_nothing();
         v_needs := v_needs || coalesce((
-          select jsonb_agg(jsonb_build_array(v_section.entity, w.record_id, v_section.entity, w.holder, '23505'))
-          from unnest(v_found.o_keys, v_found.o_holders) w (record_id, holder)
+          select jsonb_agg(jsonb_build_array(v_section.entity, w.record_id, v_section.entity, w.holder, '23505', w.name))
+          from unnest(v_found.o_keys, v_found.o_holders, v_found.o_constraints) w (record_id, holder, name)
           where w.holder in (select unnest(v_section.keys || v_section.gone))), '[]');
       end if;
       if v_section.keys is not null and v_cycle is not null then

@@ -70,20 +70,23 @@ begin
         and (p_hold_lacking or (r.refusal -> 'stays')::boolean or r.refusal ->> 'sqlstate' not in ('23503', '23505', '23P01'))));
   end if;
   with noted as (
-    insert into rowferry.held_events as h (event_id, entity_id, record_id, attempts, not_before, sqlstate, last_error, hint, first_at, last_at,
+    insert into rowferry.held_events as h (event_id, entity_id, record_id, attempts, not_before, sqlstate, last_error, hint, advised, first_at, last_at,
       parent_entity_id, parent_record_id)
     select distinct on (e.id) e.id, e.entity_id, e.record_id, case when r.refusal ? 'sqlstate' then 1 else 0 end,
       case when not r.refusal ? 'parent_id' then v_now + case when r.refusal ? 'sqlstate' then interval '1 s' else interval '0.25 s' end end,
       coalesce(r.refusal ->> 'sqlstate', case when r.refusal ? 'waiting' then 'RF023' else '55P03' end),
-      coalesce(left(r.refusal ->> 'message', 10000), case when r.refusal ? 'waiting' then 'this node is to merge both rows, and the other one''s has not come'
+      coalesce(left(r.refusal ->> 'message', 10000) || coalesce(' ' || d.o_cause, ''), case when r.refusal ? 'waiting' then 'this node is to merge both rows, and the other one''s has not come'
         else 'the row is locked on the other node' end),
-      case when r.refusal ? 'parent_id' then format('Nothing, it goes after its parent: select * from rowferry.row_status(%L, %L);',
+      case when (r.refusal -> 'parent_deleted')::boolean and r.refusal ? 'parent_id' then format('Its parent was deleted on %s: select * from rowferry.why_stuck();', p_batch.peer)
+        when r.refusal ? 'parent_id' then format('Nothing, it goes after its parent: select * from rowferry.row_status(%L, %L);',
           r.refusal #>> '{parent,entity}', r.refusal #>> '{parent,record_id}')
-        else coalesce(left(r.refusal ->> 'hint', 10000), case when r.refusal ? 'waiting' then 'Look there why its change is held: select * from rowferry.sync_events;' end) end,
+        else coalesce(d.o_next, left(r.refusal ->> 'hint', 10000), case when r.refusal ? 'waiting' then 'Look there why its change is held: select * from rowferry.sync_events;' end) end,
+      d.o_next is not null or coalesce((r.refusal -> 'advised')::boolean, false),
       v_now, v_now, (r.refusal ->> 'parent_id')::integer, case when r.refusal ? 'parent_id' then r.refusal #>> '{parent,record_id}' end
     from jsonb_array_elements(v_refusals) r (refusal)
     join rowferry.entities n on n.name = r.refusal ->> 'entity'
     cross join lateral (select * from rowferry.events v where v.entity_id = n.id and rowferry._index_key(v.record_id) = rowferry._index_key(r.refusal ->> 'record_id') offset 0) e
+    left join lateral rowferry._refers_to_deleted(n, e.record_id, e.id, r.refusal -> 'refers') d on r.refusal ? 'refers'
     where e.id <@ p_batch.ids and not r.refusal ? 'give_up'
       and (p_hold_lacking or (r.refusal -> 'stays')::boolean or coalesce(r.refusal ->> 'sqlstate', '') not in ('23503', '23505', '23P01'))
     on conflict (event_id) do update
@@ -94,15 +97,18 @@ begin
         else v_now + greatest(least(coalesce(h.patience, 1) * interval '0.25 s', interval '5 s'),  -- a large row costs more; run --once waits for it
           case when excluded.attempts > 0 or excluded.sqlstate = 'RF023' and h.first_at < v_now - interval '10 s'
             then least(power(2, least(h.attempts, 10)), 300) * interval '1 s' end) end,
-      sqlstate = excluded.sqlstate, last_error = excluded.last_error, hint = excluded.hint, last_at = v_now, here = false,
+      sqlstate = excluded.sqlstate, last_error = excluded.last_error, hint = excluded.hint, advised = excluded.advised, last_at = v_now, here = false,
       parent_entity_id = excluded.parent_entity_id, parent_record_id = excluded.parent_record_id
     returning h.parent_entity_id, h.parent_record_id
   )
-  insert into rowferry.missing_parents as m (entity_id, record_id, not_before)
-  select distinct n.parent_entity_id, n.parent_record_id, v_now + interval '8 s'
+  insert into rowferry.missing_parents as m (entity_id, record_id, not_before, deleted)
+  select distinct n.parent_entity_id, n.parent_record_id, v_now + interval '8 s', d.parent is not null
   from noted n
+  left join (
+    select distinct (r ->> 'parent_id')::integer as parent_id, r #>> '{parent,record_id}' as parent from jsonb_array_elements(v_refusals) r where (r -> 'parent_deleted')::boolean
+  ) d on d.parent_id = n.parent_entity_id and d.parent = n.parent_record_id
   where n.parent_record_id is not null
-  on conflict (entity_id, rowferry._index_key(record_id)) do update set came = false where m.came;
+  on conflict (entity_id, rowferry._index_key(record_id)) do update set came = false, deleted = excluded.deleted where m.came or m.deleted <> excluded.deleted;
   -- The orphan rule: as a skip, unless the record has changed since.
   with given_up as (
     select n.id as entity_id, n.name, e.record_id, range_agg(int8range(e.id, e.id, '[]')) as ids, r.refusal ->> 'give_up' as rule, min(r.refusal ->> 'message') as message

@@ -196,10 +196,25 @@ begin
   where case when p_key is not null then c.name = any (p_key) or c.local = any (p_key) and not v_entity.columns @> array[c.local]
     else exists (select from pg_index i join pg_attribute a on a.attrelid = i.indrelid and a.attnum = any (i.indkey[0:i.indnkeyatts - 1])
       where i.indrelid = p_table and i.indisprimary and a.attname = c.local) end;
+  -- What could be the key, shortest first.
+  select string_agg(quote_literal(k.name), ', ' order by k.ord) into v_names
+  from (
+    select c.name, u.ord, i.indnkeyatts, i.indexrelid, first_value(i.indexrelid) over (order by i.indnkeyatts, i.indexrelid) as best
+    from pg_index i
+    cross join lateral unnest(i.indkey[0:i.indnkeyatts - 1]) with ordinality u (attnum, ord)
+    join pg_attribute a on a.attrelid = i.indrelid and a.attnum = u.attnum
+    join unnest(v_entity.columns, v_entity.local_columns) c (name, local) on c.local = a.attname
+    where i.indrelid = p_table and i.indisunique and i.indisvalid and i.indpred is null and i.indexprs is null
+      and not exists (select from pg_attribute n where n.attrelid = p_table and n.attnum = any (i.indkey[0:i.indnkeyatts - 1])
+        and (not n.attnotnull or n.attname <> all (v_entity.local_columns)))
+  ) k
+  where k.indexrelid = k.best;
+  v_fix := format('select rowferry.attach(%L, p_key => array[%s]);', p_table, v_names);
   if p_key is null and not exists (select from pg_index i where i.indrelid = p_table and i.indisprimary) then
     raise exception using errcode = 'RF010', message = 'a table without a primary key cannot be kept in sync',
       detail = format('%s has no primary key.', p_table),
-      hint = format('Add one (alter table %s add primary key (..)), or name the columns of a unique index over not null columns: p_key => array[..].', p_table);
+      hint = case when v_names is null then format('Add one (alter table %s add primary key (..)), or a unique index over not null columns, which p_key => array[..] then names.', p_table)
+        else format('By the columns of its unique index: %s Or add a primary key.', v_fix) end;
   end if;
   if v_entity.key_columns is null or cardinality(v_entity.key_columns) <> coalesce(cardinality(p_key),
       (select indnkeyatts from pg_index i where i.indrelid = p_table and i.indisprimary))
@@ -213,7 +228,7 @@ begin
     ) then
     raise exception using errcode = 'RF010', message = 'the key must be the columns of a unique index, all of them not null and among the columns kept in sync',
       detail = format('%s, key %s.', p_table, coalesce(array_to_string(coalesce(p_key, v_entity.key_columns), ', '), 'none')),
-      hint = 'Name the key''s columns with p_key => array[..], as they are called in p_columns.';
+      hint = case when v_names is null then 'Name the key''s columns with p_key => array[..], as they are called in p_columns.' else format('By the columns of a unique index: %s', v_fix) end;
   end if;
   select string_agg(format('%s %s', c.local, c.type), ', ') into v_names
   from rowferry._entity_columns(v_entity) c

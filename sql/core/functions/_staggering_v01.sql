@@ -1,13 +1,14 @@
 -- What stagger_sequence() needs to know and its caller may not read: which of two nodes this is, by name; for how many ids one value stands (what the sequence counted by before it was staggered);
 -- how far the peer has come (the first value beyond), by its sequences that feed the same columns and the values in these, and the largest value in these here (null: not known); why it cannot be staggered. The rights of the
--- table's owner read the table, so that nothing of theirs runs with those of the caller.
+-- table's owner read the table, so that nothing of theirs runs with those of the caller. o_unheard: the peer with which the table is kept in sync, where it has not told of this column yet.
 create or replace function rowferry._staggering(
   p_sequence regclass,
   out o_node_number integer,
   out o_block bigint,
   out o_peer_next numeric,
   out o_used numeric,
-  out o_problem text
+  out o_problem text,
+  out o_unheard text
 )
 language plpgsql
 stable
@@ -47,6 +48,9 @@ begin
     into v_used using p_sequence;
     perform rowferry._left_nothing();
     o_used := greatest(o_used, v_used);
+    if not exists (select from rowferry.peer_facts f where f.peer = v_entity.peer and f.facts #> array['entities', v_entity.name] is not null) then
+      o_unheard := v_entity.peer;
+    end if;
   end loop;
 end
 $$;

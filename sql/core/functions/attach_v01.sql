@@ -97,7 +97,8 @@ begin
     perform rowferry._change_kin(v_old, v_new);
   end if;
   return query select rowferry._set_guards(v_new, p_dry_run);
-  if v_warning is not null then
+  -- Once, with the first table; check() goes on saying so.
+  if v_warning is not null and not exists (select from rowferry.entities e where e.relation <> p_table) then
     raise warning using message = v_warning, hint = 'Update the server to its latest minor version, or use no MERGE on tables that are kept in sync.';
   end if;
   select * into v_problem from rowferry._cycle_problem(v_new);

@@ -1,6 +1,6 @@
 -- Makes a sequence draw only values that no other node draws: every p_nodes-th, on from the node's number (in the order of the nodes' names: billing 1, 3, 5.., crm 2, 4, 6..). Where it counts by more than
 -- 1, each value stands for so many ids, which an application hands out by itself: then every p_nodes-th block of ids (by 50: billing 1, 101, 201.., crm 51, 151, 251..). It goes on
--- beyond all that is known to be used on both nodes, in tables that are kept in sync. Runs with the caller's rights, who must own the sequence. Do it on both nodes, one right after the other: until then the
+-- beyond all that is known to be used on both nodes, in tables that are kept in sync, and warns where the peer has not told of its values yet. Runs with the caller's rights, who must own the sequence. Do it on both nodes, one right after the other: until then the
 -- other one can draw the values that this one goes on with.
 create or replace function rowferry.stagger_sequence(
   p_sequence regclass,
@@ -59,6 +59,11 @@ begin
   end if;
   next_value := v_next;
   execute format('alter sequence %s restart with %s', p_sequence, next_value);
+  if v_known.o_unheard is not null then
+    raise warning using message = 'which values the other node has is not known yet: rows that come from there may hold what this sequence is going to draw',
+      detail = format('%s goes on with %s; %s has not told of its table.', p_sequence, next_value, v_known.o_unheard),
+      hint = format('Once its rows are here, on both nodes, again: select * from rowferry.stagger_sequence(%L);', p_sequence::text);
+  end if;
   sequence := p_sequence;
   return next;
 end

@@ -159,19 +159,22 @@ begin
     select 'warning', format('%s %s: %s (%s)', g.events, case when g.here then case g.events when 1 then 'event cannot leave this node' else 'events cannot leave this node' end
         else case g.events when 1 then 'event is' else 'events are' end || ' refused by ' || v_link.peer end, g.error, g.sqlstate) || rowferry._others_wait(g.others, g.records),
       g.since, format('entity %s, record %s', g.name, g.record_id),
-      format('select * from rowferry.retry(%s);  -- once the cause is mended', case g.records when 1 then g.id::text else quote_literal(g.name) end)
+      coalesce(g.advice, format('select * from rowferry.retry(%s);  -- once %s', case g.records when 1 then g.id::text else quote_literal(g.name) end,
+        case when g.sqlstate in ('23505', '23P01') and not g.here then 'one of the two rows has another value' else 'the cause is mended' end))
     from (
       select e.name, c.sqlstate, c.here, sum(c.events) as events, count(*) as records, min(c.since) as since, min(c.id) as id,
-        (array_agg(c.record_id order by c.id))[1] as record_id, (array_agg(c.error order by c.id))[1] as error, sum(r.o_others) as others
+        (array_agg(c.record_id order by c.id))[1] as record_id, (array_agg(c.error order by c.id))[1] as error,
+        (array_agg(c.advice order by c.id))[1] as advice, sum(r.o_others) as others
       from (
-        select h.entity_id, h.record_id, h.sqlstate, h.here, count(*) as events, min(h.first_at) as since, min(h.event_id) as id, min(h.last_error) as error
+        select h.entity_id, h.record_id, h.sqlstate, h.here, count(*) as events, min(h.first_at) as since, min(h.event_id) as id, min(h.last_error) as error,
+          min(h.hint) filter (where h.advised) as advice
         from rowferry.held_events h
         where h.attempts > 0 and h.parent_record_id is null
         group by h.entity_id, h.record_id, h.sqlstate, h.here
       ) c
       join rowferry.entities e on e.id = c.entity_id and e.peer = v_link.peer and e.held_attempts = 0
       left join rowferry._roots(v_link.peer) r on r.o_entity_id = c.entity_id and r.o_record_id = c.record_id
-      group by e.name, c.sqlstate, c.here
+      group by e.name, c.sqlstate, c.here, c.advice is null
       order by coalesce(sum(r.o_others), 0) + sum(c.events) desc
       limit 5
     ) g;
@@ -196,6 +199,22 @@ begin
     where g.records > 0;
     v_named := v_named or found;
     return query
+    select 'warning', format(case g.records when 1 then '%1$s %2$s was deleted on %4$s, and rows here that refer to it were made or changed meanwhile: the one excludes the other, and both wait'
+          else '%3$s records of %1$s were deleted on %4$s, the first is %2$s, and rows here that refer to them were made or changed meanwhile: the one excludes the other, and both wait' end,
+        (g.parent).name, g.record_id, g.records, v_link.peer) || rowferry._others_wait(g.others, g.records),
+      null::timestamptz, format('entity %s, record %s', (g.parent).name, g.record_id),
+      format('select * from rowferry.why_stuck();  -- on %s, whose line keeps %s %s; or give up here what refers to it: %s', v_link.peer, (g.parent).name, g.record_id,
+        rowferry._delete_children_sql(g.parent, g.record_id))
+    from (
+      select e as parent, count(*) as records, min(r.o_record_id) as record_id, sum(r.o_others) as others
+      from rowferry._roots(v_link.peer) r
+      join rowferry.entities e on e.id = r.o_entity_id
+      where r.o_deleted
+        and not exists (select from rowferry.events v where v.entity_id = r.o_entity_id and rowferry._index_key(v.record_id) = rowferry._index_key(r.o_record_id))
+      group by e.id
+    ) g;
+    v_named := v_named or found;
+    return query
     select 'warning', format(case g.records when 1 then '%s record of %s is missing on %s, and nothing of it waits here' else '%s records of %s are missing on %s, and nothing of them waits here' end,
         g.records, g.name, v_link.peer) || rowferry._others_wait(g.others, g.records),
       null::timestamptz, format('entity %s, record %s', g.name, g.record_id),
@@ -204,7 +223,7 @@ begin
       select e.name, count(*) as records, min(r.o_record_id) as record_id, sum(r.o_others) as others
       from rowferry._roots(v_link.peer) r
       join rowferry.entities e on e.id = r.o_entity_id
-      where not r.o_circle
+      where not r.o_circle and not r.o_deleted
         and not exists (select from rowferry.events v where v.entity_id = r.o_entity_id and rowferry._index_key(v.record_id) = rowferry._index_key(r.o_record_id))
         and not exists (select from rowferry.backfills b where b.entity_id = e.id and b.finished_at is null)
       group by e.name

@@ -200,6 +200,7 @@ create table rowferry.held_events (
   sqlstate text not null,
   last_error text not null,
   hint text,
+  advised boolean not null default false,
   first_at timestamptz not null,
   last_at timestamptz not null,
   patience integer,
@@ -220,6 +221,7 @@ comment on column rowferry.held_events.not_before is 'When it is tried again; nu
 comment on column rowferry.held_events.sqlstate is 'SQLSTATE of the refusal.';
 comment on column rowferry.held_events.last_error is 'Message of the refusal, with its detail.';
 comment on column rowferry.held_events.hint is 'What to do.';
+comment on column rowferry.held_events.advised is 'Whether hint is the line to type, made by rowferry; else it may be words of a user''s function.';
 comment on column rowferry.held_events.first_at is 'First refusal.';
 comment on column rowferry.held_events.last_at is 'Last refusal.';
 comment on column rowferry.held_events.here is 'Whether it is this node that cannot send the row; else the peer refused it.';
@@ -232,7 +234,8 @@ create table rowferry.missing_parents (
   record_id text collate "C" not null,
   attempts integer not null default 0,
   not_before timestamptz not null,
-  came boolean not null default false
+  came boolean not null default false,
+  deleted boolean not null default false
 );
 create unique index missing_parents_of_record on rowferry.missing_parents (entity_id, rowferry._index_key(record_id));
 comment on table rowferry.missing_parents is 'Records that the peer lacks, and for which rows in held_events wait: they are not sent before it.';
@@ -241,6 +244,7 @@ comment on column rowferry.missing_parents.record_id is 'Key of the record as te
 comment on column rowferry.missing_parents.attempts is 'How often one of the rows that wait was tried without it: somebody may have made it on the peer.';
 comment on column rowferry.missing_parents.not_before is 'When one of them is tried next.';
 comment on column rowferry.missing_parents.came is 'Whether the peer has it now, so that the rows follow; the last of them takes this row along.';
+comment on column rowferry.missing_parents.deleted is 'Whether the peer lacks it because it was deleted there, and this delete waits there.';
 
 create table rowferry.built_batches (
   peer text not null references rowferry.links,

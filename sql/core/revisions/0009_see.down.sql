@@ -3,6 +3,7 @@ drop function rowferry.row_status(text, text);
 drop function rowferry._waits_for(rowferry.entities, text, bigint);
 drop function rowferry.why_stuck(text);
 drop function rowferry._others_wait(numeric, bigint);
+drop function rowferry._delete_children_sql(rowferry.entities, text);
 drop function rowferry._roots(text);
 drop function rowferry._standby_waited_for();
 drop function rowferry._workers_lost();
