@@ -142,7 +142,7 @@ MUTANTS = {
     ),
     "the orphan rule drop is ignored": Mutant((("_orphan", "if v_child.orphan_rule = 'drop' and", "if false and"),), "Dropping"),
     "the orphan rule revive is ignored": Mutant(
-        (("_orphan", "elsif v_child.orphan_rule = 'revive' and", "elsif false and"),), "Reviving"
+        (("_orphan", "elsif v_child.orphan_rule in ('hold', 'revive') and", "elsif false and"),), "Reviving"
     ),
     "a row is given up where nothing crossed": Mutant(
         (("_orphan", "where v.event_type <> 'q' and not v.id <@ p_heard\n", "where v.event_type <> 'q'\n"),),
