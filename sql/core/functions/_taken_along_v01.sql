@@ -10,6 +10,11 @@ create or replace function rowferry._taken_along(
 )
 language plpgsql
 set search_path = pg_catalog, pg_temp
+set enable_seqscan = off
+set enable_bitmapscan = off
+set enable_hashjoin = off
+set enable_mergejoin = off
+set enable_material = off
 as $$
 begin
   with recursive reached (relation, further) as (
