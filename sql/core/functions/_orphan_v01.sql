@@ -22,7 +22,7 @@ set enable_material = off
 as $$
 declare
   c_most constant integer := 10000;
-  c_few constant integer := 1000;  -- to name one
+  c_few constant integer := 100;  -- to name one in passing
   v_relation oid := (select c.oid from pg_class c join pg_namespace n on n.oid = c.relnamespace where n.nspname = p_schema and c.relname = p_table);
   v_child rowferry.entities;
   v_entity rowferry.entities;
