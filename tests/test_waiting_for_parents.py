@@ -363,3 +363,51 @@ def test_a_circle_that_was_held_goes_once_it_may_however_many_hang_on_it(nodes: 
     nodes.crm.sql(asked)
     assert exchange.until(exchange.delivered) <= 30
     equal(nodes, "shop", "person", "sale")
+
+
+READ = """
+select coalesce(sum(coalesce(t.seq_tup_read, 0) + coalesce(i.read, 0)), 0)::integer as n
+from pg_stat_user_tables t
+cross join lateral (select sum(x.idx_tup_read) as read from pg_stat_user_indexes x where x.relid = t.relid) i
+where t.schemaname = 'rowferry' and t.relname in ('held_events', 'missing_parents', 'events')
+"""
+NO_ROWS = """
+delete from pg_statistic where starelid in (select c.oid from pg_class c where c.relnamespace = 'rowferry'::regnamespace);
+update pg_class set reltuples = 0, relpages = greatest(relpages, 1) where relnamespace = 'rowferry'::regnamespace and relkind in ('r', 'i')
+"""
+
+
+@pytest.mark.case(45, 78)
+def test_what_waits_is_found_by_its_records_where_statistics_say_that_there_are_none(family: Nodes, exchange: Exchange) -> None:
+    """As after an ANALYZE of empty tables that a rollback had grown: then any plan would do for the planner, and no other is found until the next one."""
+    for table in ("held_events", "missing_parents", "events"):
+        family.crm.sql(f"alter table rowferry.{table} set (autovacuum_enabled = off)")
+    family.crm.sql("""
+        insert into parents select n, 'bad' from generate_series(1, 1000) n;
+        insert into children select n, 1 + n % 1000 from generate_series(1, 2000) n;
+        insert into toys select n, 1 + n % 2000 from generate_series(1, 3000) n""")
+    exchange.until(exchange.all_held)
+    family.crm.sql(NO_ROWS)
+    crm = exchange.courier.connections["crm"]
+    crm.execute("discard plans; set statement_timeout = '20s'")
+
+    def reads_little(act: Callable[[], object]) -> None:
+        family.crm.flush_statistics(crm)
+        before = number(family, READ)
+        act()
+        family.crm.flush_statistics(crm)
+        assert number(family, READ) - before < 40 * 6000
+
+    exchange.later(60)
+    for _ in range(3):
+        reads_little(exchange.call)
+    crm.execute("select count(*) from rowferry.retry('toys')")
+    crm.execute("select state from rowferry.status")
+    crm.execute("select * from rowferry.why_stuck()")
+    exchange.until(exchange.all_held)
+    family.billing.sql(AGAIN)
+    crm.execute("select * from rowferry.retry('parents')")
+    while number(family, "select count(*)::integer as n from rowferry.events"):
+        exchange.call()
+        assert exchange.calls < 200
+    equal(family, "parents", "children", "toys")

@@ -183,6 +183,8 @@ begin
         elsif v_state <> 'RF100' or v_context not like 'PL/pgSQL function rowferry._apply_attempt(%' then
           o_busy := '[]';
           o_conflicts := '[]';
+          -- PostgreSQL 18 has a state of its own for what a foreign key restricts; it is the same to all that follows.
+          v_state := case v_state when '23001' then '23503' else v_state end;
           o_error := jsonb_build_object('sqlstate', v_state, 'message', v_message, 'detail', v_detail, 'hint', v_hint, 'schema', v_schema, 'table', v_table, 'constraint', v_constraint,
             'resource', rowferry._is_transient(v_state, v_context), 'whole', v_state in ('42P01', '42703', '42704', '42804', '42846', '42883', 'RF039') and not rowferry._in_users_code(v_context));
           return;

@@ -58,9 +58,9 @@ begin
         union
         select h.parent_entity_id, h.parent_record_id
         from unnest(v_heard) r
-        join rowferry.held_events h on h.event_id >= lower(r) and h.event_id < upper(r) and h.parent_record_id is not null
-        where not exists (select from rowferry.events e
-          where e.entity_id = h.entity_id and rowferry._index_key(e.record_id) = rowferry._index_key(h.record_id) and e.id + 0 > h.event_id)
+        cross join lateral (select * from rowferry.held_events v where v.event_id >= lower(r) and v.event_id < upper(r) offset 0) h
+        where h.parent_record_id is not null and not exists (select from rowferry.events e
+          where e.entity_id = h.entity_id and rowferry._index_key(e.record_id) = rowferry._index_key(h.record_id) and e.id + 0 > h.event_id offset 0)
       ) c;
     end if;
     if exists (select from rowferry.held_events h where h.sqlstate = '23503') then

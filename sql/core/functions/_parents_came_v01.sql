@@ -6,6 +6,7 @@ create or replace function rowferry._parents_came(
 returns void
 language sql
 set search_path = pg_catalog, pg_temp
+set enable_hashjoin = on
 set enable_nestloop = off
 set enable_mergejoin = off
 as $$

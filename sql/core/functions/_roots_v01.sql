@@ -14,6 +14,7 @@ language sql
 stable
 set search_path = pg_catalog, pg_temp
 set jit = off
+set enable_hashjoin = on
 set enable_nestloop = off
 set enable_mergejoin = off
 as $$

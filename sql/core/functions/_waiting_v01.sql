@@ -13,6 +13,7 @@ stable
 security definer
 set search_path = pg_catalog, pg_temp
 set jit = off
+set enable_hashjoin = on
 set enable_nestloop = off
 set enable_mergejoin = off
 as $$

@@ -237,8 +237,8 @@ $f$, a.local, format('update %s t set %I = null from %s where %s', v_only, a.loc
         case when v_units is not null then format('%L operator(pg_catalog.=) any (array(select m from %s w (m))) and %s operator(pg_catalog.=) %1$L', v_part.mask, v_name, v_mask) end,
         case when v_part.set = '' then v_plain_differs end));
   end loop;
-  -- Where all were there and have changed, as mostly, no key is looked for again.
-  o_ctes := o_ctes || format('%s_0 as (%s where %s operator(pg_catalog.<) %s and not exists (select from %s t where %s) returning 1)', v_name, o_insert,
+  -- Where all were there and have changed, as mostly, no key is looked for again; each by itself (offset 0), by the index, whatever the statistics say.
+  o_ctes := o_ctes || format('%s_0 as (%s where %s operator(pg_catalog.<) %s and not exists (select from %s t where %s offset 0) returning 1)', v_name, o_insert,
     coalesce((select string_agg(format('(select count(*) from %s)', n), ' operator(pg_catalog.+) ') from unnest(o_names) n), '0'), o_count, v_only, v_key_join);
   o_names := o_names || format('%s_0', v_name);
 end
