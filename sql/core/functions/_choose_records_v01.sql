@@ -93,13 +93,13 @@ begin
       then greatest(1, p_limit / case when c.found > p_limit then 32 else 4 end) else 0 end
     from counted c
   ), due as materialized (
-    select e.entity_id, e.record_id, row_number() over (order by h.not_before, h.event_id) as place
+    select e.entity_id, e.record_id, row_number() over (order by h.not_before, h.event_id + 0) as place
     from rowferry.held_events h
     cross join lateral (select e.id, e.entity_id, e.record_id from rowferry.events e where e.id = h.event_id offset 0) e
     where h.not_before <= v_now and e.entity_id = any (v_mine) and not e.id <@ v_flying
       and case when v_alone is null then h.patience is null else h.event_id = v_alone end
       and not exists (select from rowferry.skips s where s.done_at is null and s.entity_id = e.entity_id and rowferry._index_key(s.record_id) = rowferry._index_key(e.record_id) offset 0)
-    order by h.not_before, h.event_id
+    order by h.not_before, h.event_id + 0
     limit (select records + 1 from share)
   ), retried as (
     -- Rows that may refer to each other stay together.

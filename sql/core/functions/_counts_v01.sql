@@ -75,7 +75,7 @@ begin
         from rowferry.held_events h
         where h.parent_entity_id = m.entity_id and rowferry._index_key(h.parent_record_id) = rowferry._index_key(m.record_id) and h.parent_record_id is not null
           and h.entity_id = any (v_free)
-        order by h.event_id
+        order by h.event_id + 0
         limit 1
       ) f
       where m.came));

@@ -209,7 +209,7 @@ create table rowferry.held_events (
   parent_record_id text collate "C"
 );
 create index held_events_of_record on rowferry.held_events (entity_id, rowferry._index_key(record_id));
-create index held_events_due on rowferry.held_events (not_before, event_id);
+create index held_events_due on rowferry.held_events (not_before, (event_id + 0));
 create index held_events_alone on rowferry.held_events (not_before) where patience is not null;
 create index held_events_of_parent on rowferry.held_events (parent_entity_id, rowferry._index_key(parent_record_id), (event_id + 0)) where parent_record_id is not null;
 comment on table rowferry.held_events is 'Events set aside after the peer refused their row, or found it locked (attempts = 0), or because the row is large and travels alone (patience), until not_before; or because the peer lacks the row''s parent, until that has gone.';
