@@ -106,11 +106,13 @@ def test_rows_are_deleted_by_the_index_of_a_table_that_has_grown_since_the_first
 def test_rows_are_written_by_the_index_of_a_table_that_looks_empty_by_its_statistics(nodes: Nodes) -> None:
     """A rollback has left its pages, and an ANALYZE says that there is no row in them."""
     fill = "insert into items select g, repeat('x', 100) from generate_series(1, 9000) g"
-    nodes.crm.sql("create table items (id int primary key, v text) with (autovacuum_enabled = off); select rowferry.attach('items')")
+    nodes.crm.sql("create table items (id int primary key, v text) with (autovacuum_enabled = off)")
+    nodes.crm.sql("select rowferry.attach('items')")
     nodes.crm.sql(f"begin; {fill}; rollback; analyze items; {fill}")
     nodes.crm.sql("""
         set statement_timeout = '3s';
-        select rowferry.apply_items(array[array_agg(g)::text, array_agg('y' || g)::text], false) from generate_series(9001, 18000) g""")
+        select rowferry.apply_items(array[array_agg(g)::text, array_agg('y' || g)::text], false)
+        from generate_series(9001, 18000) g""")
     assert rows(nodes.crm, "select count(*) from items") == ["(18000)"]
 
 
