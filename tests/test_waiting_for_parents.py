@@ -381,7 +381,7 @@ where relnamespace = 'rowferry'::regnamespace and relkind in ('r', 'i')
 @pytest.mark.slow
 @pytest.mark.case(45, 78)
 def test_what_waits_is_found_by_its_records_where_statistics_say_that_there_are_none(family: Nodes, exchange: Exchange) -> None:
-    """As after an ANALYZE of empty tables that a rollback had grown: then any plan will do for the planner, until the next one."""
+    """As after an ANALYZE of empty tables that a rollback had grown: any plan will do for the planner, until the next one."""
     for table in ("held_events", "missing_parents", "events"):
         family.crm.sql(f"alter table rowferry.{table} set (autovacuum_enabled = off)")
     family.crm.sql("""
