@@ -96,13 +96,43 @@ def test_a_bad_row_in_a_cycle_keeps_back_what_needs_it_and_no_other(shops: Nodes
     assert {event.rsplit(maxsplit=1)[0] for event in refused} == {
         f"{table} {number}" for number in (7, 200) for table in ("shop", "person", "aaa")
     }
-    assert {event for event in refused if event.startswith("person")} == {"person 7 23514", "person 200 23514"}
+    # Which of two that need each other is to blame cannot be known.
+    assert {event.split()[1] for event in refused if event.endswith("23514")} == {"7", "200"}
     for table in ("shop", "person", "aaa"):
         assert rows(shops.billing, f"select count(*) from {table}") == ["(298)"]
     shops.billing.sql("alter table person drop constraint person_name_check")
     shops.crm.sql("select rowferry.retry(name) from rowferry.entities")
     sync(*shops)
     assert all_equal(shops) == [300, 300, 300]
+
+
+@pytest.mark.case(44, 100)
+@pytest.mark.parametrize("deferrable", ["", "deferrable"])
+def test_rows_of_one_table_that_need_each_other_arrive_beside_others_that_are_refused(nodes: Nodes, deferrable: str) -> None:
+    for node in nodes:
+        node.sql(f"""
+            create table staff (id int primary key, boss int references staff {deferrable},
+              name text check (name <> 'bad' or current_database() ~ 'crm'));
+            select rowferry.attach('staff')""")
+    nodes.crm.sql("""
+        insert into staff values (1, null, 'a'), (2, 1, 'b');
+        update staff set boss = 2 where id = 1;
+        insert into staff values (9, null, 'bad'), (5, 9, 'c'), (6, 5, 'd'), (7, 2, 'e'), (8, 7, 'f')""")
+    courier = Courier(nodes)
+    crm, _ = courier.meet(nodes)
+    courier.call(nodes.billing, crm)
+    assert rows(nodes.billing, "select id from staff") == ["(1)", "(2)", "(7)", "(8)"]
+    sync(*nodes)
+    assert set(waiting(nodes.crm)) == {"insert staff 9 23514", "insert staff 5 23503", "insert staff 6 23503"}
+    nodes.crm.sql("update staff set name = 'good' where id = 9")
+    sync(*nodes)
+    assert len(assert_equal(nodes, "staff")) == 7
+    nodes.billing.sql("create table kept (id int references staff); insert into kept values (5)")
+    nodes.crm.sql("update staff set boss = 6 where id = 9")
+    sync(*nodes)
+    nodes.crm.sql("delete from staff")
+    sync(*nodes)
+    assert rows(nodes.billing, "select id from staff") == ["(5)", "(6)", "(9)"]
 
 
 @pytest.mark.case(44, 100)

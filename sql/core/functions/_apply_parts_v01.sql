@@ -217,6 +217,17 @@ begin
       continue;
     end if;
     v_refusal := rowferry._refusal(v_state, v_attempt.o_error ->> 'message', v_attempt.o_error ->> 'detail', v_attempt.o_error ->> 'hint');
+    if v_in_order and v_state not in ('23503', '23505', '23P01') and rowferry._needs_of(v_one, p_needs) <> '[]' then
+      -- It may be the fault of a row that came along: once that has been refused by itself, this one waits for it.
+      select h.o_refusals[1] into v_refused
+      from rowferry._hopeless(v_one, null, p_sections, p_needs, v_reasons || jsonb_path_query_array(o_left, '$[*] ? (exists (@.sqlstate))')) h;
+      if v_refused is null and v_retried is null then
+        v_aside := v_aside || v_one;
+        v_reasons := v_reasons || rowferry._left_entries(v_one, v_refusal);
+        continue;
+      end if;
+      v_refusal := coalesce(v_refused, v_refusal);
+    end if;
     if v_state = '23503' then
       v_refusal := v_refusal || rowferry._missing_parent(v_one, v_attempt.o_error);
       begin

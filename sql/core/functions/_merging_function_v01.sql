@@ -11,7 +11,7 @@ as $$
   join pg_language l on l.oid = p.prolang and l.lanname not in ('internal', 'c')
   where rowferry._server_warning(current_setting('server_version_num')::integer) is not null
     and p.pronamespace not in ('pg_catalog'::regnamespace, 'information_schema'::regnamespace, 'rowferry'::regnamespace)
-    and coalesce(pg_get_function_sqlbody(p.oid), p.prosrc) ~* '\mmerge\s+into\M'
+    and coalesce(pg_get_function_sqlbody(p.oid), p.prosrc) ~* E'\\mmerge\\s+into\\M'
 $$;
 comment on function rowferry._merging_function() is 'A function of a user''s that uses MERGE, where this server''s may hide changes from capture.';
 revoke all on function rowferry._merging_function() from public;

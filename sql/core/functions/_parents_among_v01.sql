@@ -1,4 +1,4 @@
--- Which rows of a section (child) refer to which records of some sections that are of the same cycle of entities, and whether these are gone.
+-- Which rows of a section (child) refer to which records of some sections that are of the same entity or of its cycle, and whether these are gone.
 create or replace function rowferry._parents_among(
   p_section rowferry._section,
   p_cycle integer,
@@ -21,7 +21,7 @@ as $$
   )
   select p.child_id, r.entity, r.record_id, r.gone
   from rowferry._parents(p_section) p
-  join rowferry.entities e on e.id = p.entity_id and e.cycle = p_cycle
+  join rowferry.entities e on e.id = p.entity_id and (e.cycle = p_cycle or e.name = p_section.entity)
   join records r on r.entity = e.name and r.record_id = p.record_id
 $$;
 comment on function rowferry._parents_among(rowferry._section, integer, rowferry._section[]) is 'Which rows of a section refer to which records of sections of their cycle.';
