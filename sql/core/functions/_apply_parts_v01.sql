@@ -57,6 +57,7 @@ declare
   v_single text[];
   v_refusals jsonb[];
   v_refused jsonb;
+  v_lacks boolean;
   v_key text;
   v_context text;
   v_in_order constant boolean := p_needs <> '[]';
@@ -217,16 +218,13 @@ begin
       continue;
     end if;
     v_refusal := rowferry._refusal(v_state, v_attempt.o_error ->> 'message', v_attempt.o_error ->> 'detail', v_attempt.o_error ->> 'hint');
-    if v_in_order and v_state not in ('23503', '23505', '23P01') and rowferry._needs_of(v_one, p_needs) <> '[]' then
-      -- It may be the fault of a row that came along: once that has been refused by itself, this one waits for it.
+    v_lacks := v_state in ('23503', '23505', '23P01');
+    if v_in_order and not v_lacks and rowferry._needs_of(v_one, p_needs) <> '[]' then
+      -- It may be the fault of a row that came along: known once that has been tried by itself.
       select h.o_refusals[1] into v_refused
       from rowferry._hopeless(v_one, null, p_sections, p_needs, v_reasons || jsonb_path_query_array(o_left, '$[*] ? (exists (@.sqlstate))')) h;
-      if v_refused is null and v_retried is null then
-        v_aside := v_aside || v_one;
-        v_reasons := v_reasons || rowferry._left_entries(v_one, v_refusal);
-        continue;
-      end if;
       v_refusal := coalesce(v_refused, v_refusal);
+      v_lacks := v_retried is null;
     end if;
     if v_state = '23503' then
       v_refusal := v_refusal || rowferry._missing_parent(v_one, v_attempt.o_error);
@@ -270,7 +268,7 @@ begin
         v_refusal := v_refusal || jsonb_build_object('refers', v_orphan.o_refers);
       end if;
     end if;
-    if v_state in ('23503', '23505', '23P01') then
+    if v_lacks then
       v_aside := v_aside || v_one;
       v_reasons := v_reasons || rowferry._left_entries(v_one, v_refusal);
     else
@@ -284,7 +282,7 @@ begin
         v_refused := (
           select jsonb_agg(jsonb_build_object('entity', v_section.entity, 'record_id', m.record_id) || m.refusal)
           from unnest(v_missing, v_refusals) m (record_id, refusal));
-        if v_state in ('23503', '23505', '23P01') then
+        if v_lacks then
           v_aside := v_aside || rowferry._section_part(v_section, v_missing, true);
           v_reasons := v_reasons || v_refused;
         else
