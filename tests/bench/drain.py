@@ -145,7 +145,8 @@ class Drain:
             self.run.noise.look()
             for node in way.nodes:
                 node.sql("delete from rowferry.conflicts")
-                node.sql(f"update items set name = '{node.name} {number}', amount = amount + 1 where id between 1 and {CONFLICTS}")
+                changed = f"name = '{node.name} {number}', amount = amount + 1"
+                node.sql(f"update items set {changed} where id between 1 and {CONFLICTS}")
             self.run.bed.checkpoint()
             before = way.began()
             way.release()
