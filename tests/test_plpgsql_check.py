@@ -53,28 +53,36 @@ FOUND = """
 DYNAMIC = "cannot determinate a result of dynamic SQL"
 # A statement that was put together of DDL that rowferry has written itself, every name in it by %I or as regclass, or of a
 # condition that a DBA gave and that runs with nothing but his own rights (_check_filter).
-TEXT = {"_check_filter", "detach", "replay", "set_rules"}
+TEXT = {"_change_kin", "_check_filter", "_let_dump", "detach", "replay", "set_rules"}
 # A value is read by the types that the catalog names, whose names are quoted by %I or written by format_type().
 TYPES_AT_RUN_TIME = "altered_"
+# Numbers, and names by %I or as regclass, go into the statements that read how far a column has come.
+COUNTED = "sequences_"
+# As many columns as there are: $2[1], $2[2], ..
+NUMBERED = {"_row_literals"}
 # Rows for functions of a user's are put together of the columns that there are then, with types of the catalog (_rows_of_sql).
 ROW_AT_RUN_TIME = {"apply_handled", "apply_shaped", "merge_merged"}
 # Tables and columns that the function itself makes before it comes there.
 MADE = {("_check_filter", "3F000")}
 # Two selects into one record, whose columns the check takes from the other one.
 SHARED = {("_build", "42703")}
+# Variables that are read behind the place where the check goes no further.
+READ_LATER = {("_check_filter", 'never read variable "v_used"'), ("_orphan", 'never read variable "v_rows"')}
 # Generated functions have one signature, whether or not a table has foreign keys, a filter or a handler.
-GENERATED = ("apply_", "lacking_", "read_")
+GENERATED = ("apply_", "lacking_", "read_", "wanting_")
 
 
 def explained(finding: dict[str, Any], dynamic: set[str]) -> bool:
     name, message = finding["function"], finding["message"]
     if finding["level"] == "security":
-        return name in TEXT | ROW_AT_RUN_TIME or name.startswith(TYPES_AT_RUN_TIME)
+        return name in TEXT | ROW_AT_RUN_TIME | NUMBERED or name.startswith((TYPES_AT_RUN_TIME, COUNTED))
     if finding["level"] == "warning extra":
-        if (name, message) == ("_check_filter", 'never read variable "v_used"'):
-            return True  # it is read behind the place where the check goes no further
+        if (name, message) in READ_LATER:
+            return True
+        if message == 'never read variable "v_rows"':
+            return name.startswith("apply_")  # a WITH that writes ends in a SELECT, and a SELECT needs an INTO
         unused = message.startswith(("unused parameter", "unmodified OUT variable")) and name.startswith(GENERATED)
-        return unused or name in dynamic or message.startswith("composite OUT variable")
+        return unused or name in dynamic | NUMBERED or message.startswith("composite OUT variable")
     if finding["sqlstate"] == "42804":  # '{}' and '5 s' in a declaration are read as the variable's type, and not as text
         return str(finding["context"]).startswith("during statement block local variable")
     if finding["sqlstate"] == "55000":

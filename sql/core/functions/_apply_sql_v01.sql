@@ -58,7 +58,7 @@ returns void
 %2$s%3$sbegin
 %4$s%5$s%6$send
 $rowferry$$f$,
-    rowferry._object_name('apply_', p_entity.name), format(v_parts.o_head, v_parts.o_path), concat(E'declare\n  v_rows bigint;\n', case when v_parts.o_in_order is not null then E'  v_seqscan text;\n  u record;\n' end, case when p_entity.inbound is not null then E'  v_sent text[];\n' end),
+    rowferry._object_name('apply_', p_entity.name), format(v_parts.o_head, v_parts.o_path), concat(E'declare\n', case when v_parts.o_call is null and not v_partitioned then E'  v_rows bigint;\n' end, case when v_parts.o_in_order is not null then E'  v_seqscan text;\n  u record;\n' end, case when p_entity.inbound is not null then E'  v_sent text[];\n' end),
     v_parts.o_check, coalesce(v_write, v_parts.o_present || v_parts.o_call), v_parts.o_after);
 
   return next format($f$create or replace function rowferry.%1$I(

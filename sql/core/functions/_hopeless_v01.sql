@@ -15,7 +15,6 @@ as $$
 declare
   v_keys text[];
   v_holders text[];
-  v_aside text[];
   v_constraints text[];
   v_moving text[];
   v_state text;
@@ -26,7 +25,7 @@ begin
       execute format('select * from rowferry.%I($1, $2)', rowferry._object_name('lacking_', p_section.entity)) into v_keys, v_constraints
       using p_section.column_values, p_section.keys;
     elsif p_state is not null then
-      execute format('select * from rowferry.%I($1, $2)', rowferry._object_name('wanting_', p_section.entity)) into v_keys, v_holders, v_aside, v_constraints
+      execute format('select o_keys, o_holders, o_constraints from rowferry.%I($1, $2)', rowferry._object_name('wanting_', p_section.entity)) into v_keys, v_holders, v_constraints
       using p_section.column_values, p_section.keys;
       v_moving := array(
         select unnest((p_sections[i]).keys || (p_sections[i]).gone) from generate_subscripts(p_sections, 1) i where (p_sections[i]).entity = p_section.entity);

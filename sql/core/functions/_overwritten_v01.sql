@@ -26,7 +26,7 @@ declare
   v_part rowferry._section;
 begin
   if v_entity.unsettled_since is null and not rowferry._any_skip(v_entity.id) then
-    return '[]';
+    return '[]'::jsonb;
   elsif v_entity.unsettled_since is null then
     v_keys := array(
       select s.record_id from rowferry.skips s
@@ -39,12 +39,12 @@ begin
     select k from unnest(case when v_entity.unsettled_since is null then v_keys else v_keys || p_section.gone end) k
     where k not in (select unnest((c ->> 'records')::text[]) from jsonb_array_elements(p_conflicts) c where c ->> 'entity' = v_entity.name));
   if v_keys = '{}' then
-    return '[]';
+    return '[]'::jsonb;
   end if;
   execute format('select * from rowferry.%I($1, null)', rowferry._object_name('read_', v_entity.name)) into v_read using v_keys;
   perform rowferry._left_nothing();
   if v_read.o_keys is null then
-    return '[]';
+    return '[]'::jsonb;
   end if;
   v_part := rowferry._section_part(p_section, v_read.o_keys, true);
   if (select sum(octet_length(c)) from (select unnest(v_read.o_columns || v_part.column_values) as c offset 0) v) > c_most_bytes then

@@ -25,7 +25,7 @@ declare
   v_entity rowferry.entities;
   v_used numeric;
 begin
-  o_block := coalesce(v_sequence ->> 'block', v_sequence ->> 'increment');
+  o_block := coalesce(v_sequence ->> 'block', v_sequence ->> 'increment')::bigint;
   select (select 1 + count(*) from rowferry.links l where l.peer < n.name collate "C")::integer into o_node_number from rowferry.node n;
   select max(greatest((t.value #>> '{sequence,next}')::numeric, (t.value ->> 'used')::numeric + o_block)),
     coalesce(rowferry._stagger_problem(v_sequence, null), min(rowferry._stagger_problem(v_sequence, t.value -> 'sequence')))

@@ -62,7 +62,7 @@ begin
     continue when v_entity.breaker_share is null or v_entity.held_sqlstate = 'RF026';
     v_share := v_entity.breaker_share;
     -- Only of what follows a parent, or is followed, may an update or a move come after a delete: the row is within again.
-    v_types := case when v_entity.within is not null or rowferry._is_followed(v_entity) then '{d,i,u,w}' else '{d,i}' end;
+    v_types := case when v_entity.within is not null or rowferry._is_followed(v_entity) then '{d,i,u,w}'::"char"[] else '{d,i}' end;
     select b.* into v_breaker from rowferry.breakers b where b.entity_id = v_entity.id and b.since > v_now - c_window;
     v_first_id := greatest(p_first_id, v_entity.approved_to + 1);
     continue when v_first_id > v_last_id;
