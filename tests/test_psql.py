@@ -40,7 +40,7 @@ def busy(nodes: Nodes) -> Node:
     nodes.crm.sql("""
         insert into rowferry.conflicts (conflict_key, peer, entity, record_id, winner, rule, winner_row,
           winner_changed_at, loser_changed_at, decided_at, decided_by)
-        values ('k', 'billing', 'things', '9', 'crm', 'newest', '{"id": "9"}', now(), now(), now(), 'crm')""")
+        values (md5('k')::uuid, 'billing', 'things', '9', 'crm', 'newest', '{"id": "9"}', now(), now(), now(), 'crm')""")
     nodes.crm.sql("""
         insert into rowferry.batches (peer, direction, number, tag, records, events, refused, conflicts, ms, at)
         values ('billing', 'sent', 1, gen_random_uuid(), 7, 7, 0, 0, 12, now());

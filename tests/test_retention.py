@@ -10,7 +10,7 @@ from harness.exchange import sync
 CONFLICTS = """
 insert into rowferry.conflicts (conflict_key, peer, entity, record_id, winner, rule, winner_row,
   winner_changed_at, loser_changed_at, decided_at, decided_by)
-select n::text, 'billing', 'notes', n::text, 'crm', 'newest', to_jsonb(repeat('x', {size})),
+select md5(n::text)::uuid, 'billing', 'notes', n::text, 'crm', 'newest', to_jsonb(repeat('x', {size})),
   now(), now(), now() - interval '{age}', 'crm'
 from generate_series({first}, {last}) n
 """

@@ -25,7 +25,7 @@ set search_path = pg_catalog, pg_temp
 as $$
 declare
   c_tries constant integer := 6;
-  c_cost constant integer := 60;  -- a conflict costs about so many times what it took to read a record of the batch until here
+  c_cost constant integer := 25;  -- a conflict costs about so many times what it took to read a record of the batch until here
   v_until timestamptz := statement_timestamp() + nullif(current_setting('statement_timeout')::interval, '0') * 0.4;
   v_records integer := 0;
   v_conflicts integer;

@@ -363,7 +363,7 @@ comment on column rowferry.skips.ended_at is 'When the record was equal again, c
 
 create table rowferry.conflicts (
   id bigint generated always as identity primary key,
-  conflict_key text not null unique,
+  conflict_key uuid not null,
   peer text not null,
   entity text not null,
   record_id text collate "C" not null,
@@ -377,10 +377,10 @@ create table rowferry.conflicts (
   decided_at timestamptz not null,
   decided_by text not null
 );
-create index conflicts_of_record on rowferry.conflicts (entity, rowferry._index_key(record_id), id);
+create unique index conflicts_of_record on rowferry.conflicts (entity, rowferry._index_key(record_id), conflict_key);
 comment on table rowferry.conflicts is 'Conflicts that were decided, with both rows; each of the two nodes holds every one of them.';
 comment on column rowferry.conflicts.id is 'Number on this node.';
-comment on column rowferry.conflicts.conflict_key is 'The same on both nodes: entity, record and the two stamps that were compared.';
+comment on column rowferry.conflicts.conflict_key is 'The same on both nodes: a digest of the record, the two rows and the two stamps that were compared.';
 comment on column rowferry.conflicts.peer is 'The other node.';
 comment on column rowferry.conflicts.entity is 'Entity of the record.';
 comment on column rowferry.conflicts.record_id is 'Key of the record as text.';
