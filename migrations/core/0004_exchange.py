@@ -80,6 +80,7 @@ def upgrade() -> None:
             "functions/_unmet_v01.sql",
             "functions/_apply_attempt_v01.sql",
             "functions/_by_hops_v01.sql",
+            "functions/_on_node_v01.sql",
             "functions/_schema_apart_v01.sql",
             "functions/_differing_types_v01.sql",
             "functions/_known_type_v01.sql",

@@ -54,6 +54,7 @@ drop function rowferry._altered_entries(rowferry.entities, rowferry._section, te
 drop function rowferry._known_type(text);
 drop function rowferry._differing_types(text, text[]);
 drop function rowferry._schema_apart(text, rowferry._section);
+drop function rowferry._on_node(text, text);
 drop function rowferry._by_hops(rowferry._section);
 drop function rowferry._apply_attempt(text, rowferry._section[], int8multirange, int8multirange, text[], boolean, integer, boolean, jsonb);
 drop function rowferry._taken_along(rowferry._section[], text[], bigint, int8multirange);
