@@ -93,6 +93,7 @@ def upgrade() -> None:
             "functions/_exchange_hint_v01.sql",
             "functions/_exchanging_v01.sql",
             "functions/_apply_parts_v01.sql",
+            "functions/_with_holders_v01.sql",
             "functions/_apply_batch_v01.sql",
             "functions/_check_memory_v01.sql",
             "functions/_hold_entities_v01.sql",

@@ -43,6 +43,7 @@ drop function rowferry._hold_slow(text, integer, boolean);
 drop function rowferry._hold_late(bigint[], boolean, text, text);
 drop function rowferry._check_memory(rowferry.links, jsonb);
 drop function rowferry._apply_batch(text, int8multirange, rowferry._section[], int8multirange, text[]);
+drop function rowferry._with_holders(jsonb, rowferry._section[]);
 drop function rowferry._apply_parts(text, rowferry._section[], int8multirange, int8multirange, text[], text, jsonb);
 drop function rowferry._exchange_hint(text, text);
 drop function rowferry._hopeless(rowferry._section, text, rowferry._section[], jsonb, jsonb);
