@@ -3,10 +3,13 @@
 Each row of it wants the value of the next one, so it arrives as a whole or not at all.
 """
 
+from pathlib import Path
+
 import pytest
 
-from harness import Nodes
-from harness.exchange import assert_equal, sync, waiting
+from harness import Nodes, wait_until
+from harness.exchange import assert_equal, rows, sync, waiting
+from harness.worker import worker
 
 NOTE = "note text"
 TABLES = {
@@ -84,3 +87,24 @@ def test_a_bad_row_in_a_circle_keeps_the_circle_back_and_no_other(nodes: Nodes) 
     sync(*nodes)
     assert waiting(nodes.crm) == []
     assert len(assert_equal(nodes, "items")) == 200
+
+
+def test_a_circle_that_takes_too_long_keeps_no_other_row_back(nodes: Nodes, tmp_path: Path) -> None:
+    """The other node cannot write all of it in the time of one call."""
+    for node in nodes:
+        node.sql("create table others (id int primary key); select rowferry.attach('others')")
+    attached(nodes, TABLES["deferrable"], 40, 500)
+    nodes.billing.sql("""
+        create function slow() returns trigger language plpgsql as $$ begin perform pg_sleep(0.03); return new; end $$;
+        create trigger slow before update on items for each row execute function slow();
+        alter table items enable always trigger slow; select rowferry.attach('items')""")
+    nodes.crm.sql(ROTATE.format(n=40))
+    with worker(nodes, tmp_path / "log", "--interval", "0.1"):
+        late = "select count(*) from rowferry.held_events where sqlstate = '57014'"
+        wait_until(lambda: rows(nodes.crm, late) == ["(40)"], 60, "all of it was tried, and ran out of time")
+        nodes.crm.sql("insert into others select generate_series(1, 10)")
+        wait_until(lambda: len(rows(nodes.billing, "select * from others")) == 10, 20, "others arrive")
+        nodes.billing.sql("alter table items disable trigger slow; select rowferry.attach('items')")
+        nodes.crm.sql("select rowferry.retry('items')")
+        wait_until(lambda: waiting(nodes.crm) == [], 20, "the circle arrives once it is fast enough")
+    assert len(assert_equal(nodes, "items")) == 40

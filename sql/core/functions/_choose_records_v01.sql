@@ -30,7 +30,7 @@ set enable_sort = off  -- grouping by hash keeps the order of events
 as $$
 declare
   c_looked constant integer := 4000;
-  c_circle constant integer := 10000;  -- so many rows that want each other's unique values travel together
+  c_circle constant integer := 2000;  -- so many rows that want each other's unique values travel together
   v_now timestamptz := rowferry._now();
   v_mine integer[] := array(
     select e.id from rowferry.entities e where e.peer = p_peer and (e.held_until is null or e.held_until <= rowferry._now())
