@@ -14,7 +14,7 @@ from harness.worker import worker
 NOTE = "note text"
 TABLES = {
     "deferrable": f"create table items (id int primary key, place int not null unique deferrable, {NOTE})",
-    "initially deferred": f"create table items (id int primary key, place int not null unique deferrable initially deferred, {NOTE})",
+    "deferred": f"create table items (id int primary key, place int not null unique deferrable initially deferred, {NOTE})",
     "may be null": f"create table items (id int primary key, place int unique, {NOTE})",
 }
 ROTATE = """
