@@ -154,10 +154,13 @@ def test_a_conflict_within_a_cycle_is_decided_once(shops: Nodes) -> None:
     shops.crm.sql(PAIRS.format(1, 5, 0))
     sync(*shops)
     shops.billing.sql("update person set name = 'of billing' where id = 3")
-    shops.crm.sql("""
+    shops.crm.sql(
+        """
         update shop set name = 'of crm' where id = 3;
         update person set name = 'of crm' where id = 3;
-        """ + PAIRS.format(6, 30, 9))
+        """
+        + PAIRS.format(6, 30, 9)
+    )
     sync(*shops)
     assert [len(rows(node, "select * from rowferry.conflicts")) for node in shops] == [1, 1]
     for node in shops:

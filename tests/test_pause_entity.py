@@ -106,7 +106,8 @@ def test_resume_on_the_node_that_is_not_paused_says_where_the_pause_is(pair: Nod
     pair.billing.sql("select * from rowferry.pause()")
     with worker(pair, tmp_path / "log", "--interval", "0.1"):
         said = (
-            "not paused here; billing says: the link is paused there: paused by postgres. Next: select * from rowferry.resume();  -- on billing"
+            "not paused here; billing says: the link is paused there: paused by postgres."
+            " Next: select * from rowferry.resume();  -- on billing"
         )
         wait_until(lambda: pair.crm.sql("select state from rowferry.resume()") == [{"state": said}], 20, "it says where")
     assert pair.billing.sql("select state from rowferry.resume()") == [{"state": "it moves again"}]
