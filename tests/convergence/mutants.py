@@ -209,8 +209,8 @@ MUTANTS = {
         (
             (
                 "_write_sections",
-                "array['first', 'apply', 'delete'] else array['apply', 'delete'] end",
-                "null else array['delete', 'apply'] end",
+                "then array['apply', 'delete'] else",
+                "then array['delete', 'apply'] else",
             ),
         ),
         budget=None,
@@ -218,7 +218,7 @@ MUTANTS = {
         " test_a_row_that_left_a_parent_before_it_was_deleted_keeps_what_only_this_node_has",
     ),
     "rows are never written after deletes": Mutant(
-        (("_write_sections", "case when cardinality(p_first) > 0 then", "case when false then"),),
+        (("_apply_attempt", "if v_first <> '{}' then", "if false then"),),
         budget=None,
         why="no unique values in the histories:"
         " test_a_unique_value_passes_from_a_deleted_row_to_the_one_that_its_children_move_to",
@@ -244,7 +244,7 @@ MUTANTS = {
         why="no unique values in the histories: test_a_list_that_moves_down_by_one_arrives_in_the_first_call",
     ),
     "a delete takes rows along of which a change is still to come": Mutant(
-        (("_apply_attempt", "if v_along.o_record_id is not null then", "if false then"),),
+        (("_refuse_cascade", "if v_taken.record_id is not null then", "if false then"),),
         budget=None,
         why="both nodes lose the row alike: test_a_delete_waits_for_a_row_that_was_moved_and_refused",
     ),

@@ -50,7 +50,6 @@ declare
   v_entities text[] := '{}';
   v_many boolean := false;
   v_first rowferry._section[];
-  v_along record;
   v_may_differ boolean;
   v_everything boolean;
   v_deletes boolean;
@@ -114,26 +113,32 @@ begin
       end loop;
       -- Nothing else can write these tables: to look costs as much as the keys of a few hundred records.
       v_everything := v_many and not rowferry._may_differ(v_entities);
+      v_first := case when p_deletes_first then rowferry._wanted_gone(v_sections, p_needs) else '{}' end;
+      if v_first <> '{}' then
+        -- Nothing else is marked yet: a row that is taken along, and that the peer has not deleted, must not be made anew.
+        perform rowferry._mark_applying(v_entities, v_first);
+        perform rowferry._write_sections(v_sections, v_first, false);
+        perform rowferry._refuse_cascade(v_sections, rowferry._still_waiting(p_waiting, v_sections, o_busy), coalesce(v_after, 0), p_heard, (
+          select format('Give row %s of %s, which wants a unique value of row %s, another one on the node that sent it; once that has arrived, and the delete has gone, it can have this one again.',
+            n ->> 1, n ->> 0, n ->> 3)
+          from jsonb_array_elements(p_needs) n
+          where n ->> 4 = '23505' and n ->> 6 is null and n ->> 2 = v_first[1].entity and n ->> 3 = any (v_first[1].gone)
+          limit 1));
+      end if;
       -- Not what stays as it is here: a cascade may take it.
       perform rowferry._mark_applying(v_entities, case when not v_everything then v_sections end);
-      v_first := case when p_deletes_first then rowferry._wanted_gone(v_sections, p_needs) else '{}' end;
       if p_good is null then
-        perform rowferry._write_sections(v_sections, v_first, p_in_order);
+        perform rowferry._write_sections(v_sections, null, p_in_order);
       else
         for v_piece in select * from rowferry._pieces(v_sections[1], p_good, 1) loop
           o_failed := v_piece.keys || v_piece.gone || v_piece.asked;
-          perform rowferry._write_sections(case when p_in_order then array[v_piece] || rowferry._needed(array[v_piece], v_sections, p_needs) else array[v_piece] end, v_first, p_in_order);
+          perform rowferry._write_sections(case when p_in_order then array[v_piece] || rowferry._needed(array[v_piece], v_sections, p_needs) else array[v_piece] end, null, p_in_order);
         end loop;
         o_failed := null;
       end if;
       perform rowferry._finish(v_sections);
       if v_deletes then
-        select t.* into v_along
-        from rowferry._taken_along(v_sections, case when v_first = '{}' then rowferry._still_waiting(p_waiting, '{}', o_busy) end, coalesce(v_after, 0), p_heard) t;
-        if v_along.o_record_id is not null then
-          raise exception using errcode = '23503', message = format('its delete would take row %s of %s along, of which a change has not come yet', v_along.o_record_id, v_along.o_entity),
-            hint = format('Nothing: it goes once the changes of %s have gone.', v_along.o_entity);
-        end if;
+        perform rowferry._refuse_cascade(v_sections, rowferry._still_waiting(p_waiting, '{}', o_busy), coalesce(v_after, 0), p_heard, null);
       end if;
       for i in 1 .. cardinality(v_sections) loop
         v_entity_id := (select e.id from rowferry.entities e where e.name = (v_sections[i]).entity);

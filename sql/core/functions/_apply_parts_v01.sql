@@ -62,6 +62,7 @@ declare
   v_context text;
   v_in_order constant boolean := p_needs <> '[]';
   v_needs jsonb;
+  v_along rowferry._section[];  -- what is written with the section because its rows need it
   v_waiting text[] := p_waiting;
   v_busy jsonb;
   v_resource jsonb;  -- the first error of a kind that may be the server's, not a table's
@@ -162,11 +163,12 @@ begin
       continue;
     end if;
 
-    if v_section.gone is not null then
+    v_needs := case when v_in_order then rowferry._needs_of(v_section, p_needs) else '[]' end;
+    v_along := rowferry._needed(array[v_section], p_sections, v_needs);
+    if v_section.gone is not null or cardinality(v_along) > 0 then
       v_waiting := rowferry._still_waiting(p_waiting, v_whole || v_failed || v_pieces || v_aside, o_left || o_whole);
     end if;
-    v_needs := case when v_in_order then rowferry._needs_of(v_section, p_needs) else '[]' end;
-    v_attempt := rowferry._apply_attempt(p_peer, array[v_section] || rowferry._needed(array[v_section], p_sections, v_needs), p_heard, p_known, v_waiting, v_in_order, v_good, v_in_order, v_needs);
+    v_attempt := rowferry._apply_attempt(p_peer, array[v_section] || v_along, p_heard, p_known, v_waiting, v_in_order, v_good, v_in_order, v_needs);
     v_tries := v_tries + v_attempt.o_tries;
     if v_attempt.o_error is null then
       o_conflicts := o_conflicts || v_attempt.o_conflicts;

@@ -1,5 +1,5 @@
--- A section in which each row stands behind those of its rows that hold a unique value which it wants; o_aside: rows that wait for each other in a circle, as {column: [record_id, ..]}, are
--- to give such a value up first. o_aside null: no row waits for another.
+-- A section in which each row stands behind those of its rows that hold a unique value which it wants; o_aside: rows that wait for each other in a circle, and those that are to be deleted and are waited for (_gives_up), as
+-- {column: [record_id, ..]}, are to give such a value up first. o_aside null: no row waits for another.
 create or replace function rowferry._in_order(
   p_section rowferry._section,
   out o_section rowferry._section,
@@ -19,16 +19,25 @@ declare
   v_first integer[];  -- of each holder's entries, which are consecutive
   v_order integer[];
   v_count integer := cardinality(p_section.keys);
+  v_gone jsonb;
   v_done integer := 0;
   v_next integer;
 begin
   o_section := p_section;
-  if v_count < 2 or p_section.created then
+  if v_count < 2 and p_section.gone is null or p_section.created then
     return;
   end if;
   execute format('select * from rowferry.%I($1, $2)', rowferry._object_name('wanting_', p_section.entity)) into v_wanting
   using p_section.column_values, p_section.keys;
   perform rowferry._left_nothing();
+  select jsonb_object_agg(a.col, a.keys) into v_gone
+  from (
+    select w.aside as col, jsonb_agg(distinct w.holder) as keys
+    from unnest(v_wanting.o_holders, v_wanting.o_aside) w (holder, aside)
+    where w.holder in (select unnest(p_section.gone)) and rowferry._gives_up(p_section.entity, w.aside)
+    group by w.aside
+  ) a;
+  o_aside := v_gone;
   select array_agg(r.ord order by h.ord), array_agg(h.ord order by h.ord), array_agg(w.aside order by h.ord)
   into v_rows, v_holders, v_columns
   from unnest(v_wanting.o_keys, v_wanting.o_holders, v_wanting.o_aside) w (record_id, holder, aside)
@@ -37,7 +46,7 @@ begin
   if v_rows is null then
     return;
   end if;
-  o_aside := '{}';
+  o_aside := coalesce(v_gone, '{}');
   v_waits_for := array_fill(0, array[v_count]);
   v_first := array_fill(null::integer, array[v_count]);
   for i in reverse cardinality(v_rows) .. 1 loop
@@ -57,7 +66,7 @@ begin
     end loop;
   end loop;
   if v_done < v_count then
-    select coalesce(jsonb_object_agg(a.col, a.keys), '{}') into o_aside
+    select o_aside || coalesce(jsonb_object_agg(a.col, coalesce(v_gone -> a.col, '[]') || a.keys), '{}') into o_aside
     from (
       select e.col, jsonb_agg(distinct p_section.keys[e.holder]) as keys
       from unnest(v_rows, v_holders, v_columns) e (waiting, holder, col)

@@ -1,5 +1,5 @@
 -- Which rows of sections need which others of them, as [[entity, record_id, needed entity, needed record_id, sqlstate of what forbids it by itself], ..]: they want a unique value that the other holds now, which may be about to be
--- deleted, with the name of the index; or, within a
+-- deleted, with the name of the index and, where that one need not be deleted first, the column in which it gives the value up (_gives_up), or '' where the constraint waits; or, within a
 -- cycle of entities or one table that refers to itself, the other is a parent that is not here yet, or, of rows that are to be deleted, a child.
 create or replace function rowferry._needs(
   p_sections rowferry._section[]
@@ -13,6 +13,7 @@ declare
   v_section rowferry._section;
   v_cycle integer;
   v_self boolean;  -- the table refers to itself
+  v_deferred text[];  -- its unique constraints that wait for the end of the batch
   v_found record;
   v_children text[];
   v_parents text[];
@@ -21,7 +22,9 @@ declare
   v_needs jsonb := '[]';
 begin
   foreach v_section in array v_sections loop
-    select e.cycle, exists (select from pg_constraint f where f.conrelid = e.relation and f.confrelid = e.relation and f.contype = 'f') into v_cycle, v_self
+    select e.cycle, exists (select from pg_constraint f where f.conrelid = e.relation and f.confrelid = e.relation and f.contype = 'f'),
+      array(select i.relname from pg_index x join pg_class i on i.oid = x.indexrelid where x.indrelid = e.relation and not x.indimmediate)
+    into v_cycle, v_self, v_deferred
     from rowferry.entities e
     where e.name = v_section.entity;
     begin
@@ -30,8 +33,9 @@ begin
         using v_section.column_values, v_section.keys;
         perform rowferry._left_nothing();
         v_needs := v_needs || coalesce((
-          select jsonb_agg(jsonb_build_array(v_section.entity, w.record_id, v_section.entity, w.holder, '23505', w.name))
-          from unnest(v_found.o_keys, v_found.o_holders, v_found.o_constraints) w (record_id, holder, name)
+          select jsonb_agg(jsonb_build_array(v_section.entity, w.record_id, v_section.entity, w.holder, '23505', w.name,
+            case when w.name = any (v_deferred) then '' when w.holder in (select unnest(v_section.gone)) and rowferry._gives_up(v_section.entity, w.aside) then w.aside end))
+          from unnest(v_found.o_keys, v_found.o_holders, v_found.o_constraints, v_found.o_aside) w (record_id, holder, name, aside)
           where w.holder in (select unnest(v_section.keys || v_section.gone))), '[]');
       end if;
       if v_section.keys is not null and v_cycle is not null then

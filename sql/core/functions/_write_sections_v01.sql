@@ -1,5 +1,5 @@
--- Writes sections that are given parents first: upserts in this order, then deletes in the other; those of a cycle of entities by one statement. p_first: what of the deletes comes
--- before all else, since others want their unique values. With p_in_order the rows of a section that
+-- Writes sections that are given parents first: upserts in this order, then deletes in the other; those of a cycle of entities by one statement. p_first: only these deletes,
+-- which come before all else since others want their unique values. With p_in_order the rows of a section that
 -- want unique values of each other are updated as these become free. A question is answered with an event of this node's own row at the lowest stamp.
 create or replace function rowferry._write_sections(
   p_sections rowferry._section[],
@@ -33,7 +33,7 @@ begin
   if v_many and (select count(distinct (p_sections[i]).entity) from generate_subscripts(p_sections, 1) i) < cardinality(p_sections) then
     p_sections := rowferry._joined(p_sections);
   end if;
-  foreach v_step in array case when cardinality(p_first) > 0 then array['first', 'apply', 'delete'] else array['apply', 'delete'] end loop
+  foreach v_step in array case when p_first is null then array['apply', 'delete'] else array['first'] end loop
     v_sections := case v_step when 'first' then p_first else p_sections end;
     v_done := '{}';
     for i in 1 .. cardinality(v_sections) loop
