@@ -105,6 +105,26 @@ def test_what_is_merged_is_merged_again_with_what_came_meanwhile(nodes: Nodes) -
     assert wanted == set(found[0])
 
 
+@pytest.mark.parametrize("bad", [(11,), (289,), (11, 289, 290), ()])
+def test_a_record_that_goes_with_another_one_which_wants_its_unique_value_is_merged_once(
+    nodes: Nodes, bad: tuple[int, ...]
+) -> None:
+    """Rows beside it are refused, so that all are tried in parts: its own part comes after it has gone with the other one."""
+    for node in nodes:
+        node.sql(MERGE + "; create unique index on notes (text)")
+        node.sql("select rowferry.attach('notes', p_conflict_rule => 'merge:app.merge_note')")
+    nodes.crm.sql("insert into notes select n, 'text ' || n, 0, '{}' from generate_series(1, 300) n")
+    sync(*nodes)
+    nodes.billing.sql("alter table notes add check (amount >= 0); update notes set amount = 20 where id = 10")
+    nodes.crm.sql("update notes set amount = case when id = any (%s) then -1 else 1 end", [list(bad)])
+    nodes.crm.sql("update notes set text = 'new' where id = 10")
+    nodes.crm.sql("update notes set text = 'text 10' where id = 290")
+    sync(*nodes)
+    assert {event.split()[2] for event in waiting(nodes.crm)} == {str(record) for record in bad}
+    for node in nodes:
+        assert (rows(node, "select amount from notes where id = 10"), len(conflicts(node))) == (["(21)"], 1)
+
+
 def test_a_merge_function_that_fails_holds_the_event_and_stops_no_other(nodes: Nodes) -> None:
     install(nodes, "merge:app.merge_note")
     nodes.crm.sql("update notes set text = 'broken' where id = 1")

@@ -1,7 +1,7 @@
 -- Sections that failed together, with p_state: finds the rows that are refused, in about 60 subtransactions and 0.7 of the statement's time, and
 -- applies all others. Each section as a whole; one that fails is asked for rows without a parent, then cut into pieces, each again as a whole; one
 -- of few rows is written row by row, so that each try finds a bad row, until the rest goes. Rows refused for want of another (foreign key, unique
--- value) are tried together, then one by one as long as that helps. What a row needs of the others (p_needs) is written with it, and again when its own turn comes. Rows first, parents before children; then those that are gone, children first.
+-- value) are tried together, then one by one as long as that helps. What a row needs of the others (p_needs) is written with it, and has had its turn then: to decide or merge it once more would be another change. Rows first, parents before children; then those that are gone, children first.
 -- An answer that the orphan rule drop gives up is deleted on both nodes.
 create or replace function rowferry._apply_parts(
   p_peer text,
@@ -64,7 +64,6 @@ declare
   v_needs jsonb;
   v_along rowferry._section[];  -- what is written with the section because its rows need it
   v_waiting text[] := p_waiting;
-  v_busy jsonb;
   v_resource jsonb;  -- the first error of a kind that may be the server's, not a table's
 begin
   o_left := '[]';
@@ -171,10 +170,17 @@ begin
     v_attempt := rowferry._apply_attempt(p_peer, array[v_section] || v_along, p_heard, p_known, v_waiting, v_in_order, v_good, v_in_order, v_needs);
     v_tries := v_tries + v_attempt.o_tries;
     if v_attempt.o_error is null then
+      if cardinality(v_along) > 0 then
+        v_whole := (rowferry._sections_without(v_whole, null, v_along)).o_sections;
+        select w.o_sections, w.o_states into v_pieces, v_piece_states from rowferry._sections_without(v_pieces, v_piece_states, v_along) w;
+        select w.o_sections, w.o_states into v_failed, v_states from rowferry._sections_without(v_failed, v_states, v_along) w;
+        v_aside := (rowferry._sections_without(v_aside, null, v_along)).o_sections;
+        v_reasons := rowferry._entries_without(v_reasons, v_along);
+        o_left := rowferry._entries_without(o_left, v_along);
+      end if;
       o_conflicts := o_conflicts || v_attempt.o_conflicts;
-      v_busy := rowferry._entries_of(v_section, v_attempt.o_busy);
-      o_left := o_left || v_busy;
-      o_applied := o_applied + rowferry._record_count(array[v_section]) - rowferry._left_count(v_busy);
+      o_left := o_left || v_attempt.o_busy;
+      o_applied := o_applied + rowferry._record_count(array[v_section] || v_along) - rowferry._left_count(v_attempt.o_busy);
       if v_in_order then
         p_needs := rowferry._unmet(p_needs, v_section, v_needs);
       end if;
@@ -307,19 +313,18 @@ begin
     v_pieces := array(select p from rowferry._pieces(v_section, v_good, c_few) p) || v_pieces;
     if v_good > 0 then
       v_section := v_pieces[1];
-      v_attempt := rowferry._apply_attempt(p_peer, array[v_section] || rowferry._needed(array[v_section], p_sections, p_needs), p_heard, p_known, v_waiting, v_in_order, null, v_in_order, p_needs);
+      v_along := rowferry._needed(array[v_section], p_sections, p_needs);
+      v_waiting := rowferry._still_waiting(p_waiting, v_whole || v_failed || v_pieces[2:], o_left || o_whole);
+      v_attempt := rowferry._apply_attempt(p_peer, array[v_section] || v_along, p_heard, p_known, v_waiting, v_in_order, null, v_in_order, p_needs);
       if v_attempt.o_error is null then
+        v_whole := (rowferry._sections_without(v_whole, null, v_along)).o_sections;
+        v_pieces := (rowferry._sections_without(v_pieces[2:], null, v_along)).o_sections;
+        v_failed := (rowferry._sections_without(v_failed, null, v_along)).o_sections;
+        o_left := rowferry._entries_without(o_left, v_along) || v_attempt.o_busy;
         o_conflicts := o_conflicts || v_attempt.o_conflicts;
-        v_busy := rowferry._entries_of(v_section, v_attempt.o_busy);
-        o_left := o_left || v_busy;
-        o_applied := o_applied + rowferry._record_count(array[v_section]) - rowferry._left_count(v_busy);
-        v_pieces := v_pieces[2:];
+        o_applied := o_applied + rowferry._record_count(array[v_section] || v_along) - rowferry._left_count(v_attempt.o_busy);
       end if;
     end if;
-  end if;
-  if v_in_order then
-    -- What came along was decided twice.
-    o_conflicts := (select coalesce(jsonb_agg(distinct c), '[]') from jsonb_array_elements(o_conflicts) c);
   end if;
   -- Nothing else could be written either: it is the server's, and no table is blamed.
   if v_resource is not null and o_applied = 0 then
