@@ -199,6 +199,8 @@ KINDS = {
     "after": "create trigger t after insert or update or delete on notes for each row execute function see()",
     "with a condition": "create trigger t before insert on notes"
     " for each row when (new.id > 0 or new.body is null) execute function see()",
+    "with a case": "create trigger t before insert on notes"
+    " for each row when (case when new.id = 1 then true else new.id > 0 end) execute function see()",
     "of a column": "create trigger t before insert or update of body on notes for each row execute function see('an argument')",
     "for each statement": "create trigger t after insert on notes for each statement execute function see()",
     "with a condition for each statement": "create trigger t before insert on notes"

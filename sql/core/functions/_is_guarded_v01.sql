@@ -8,7 +8,7 @@ immutable
 set search_path = pg_catalog, pg_temp
 as $$
   select regexp_replace(split_part(regexp_replace(p_definition, '"[^"]*"', '""', 'g'), ' FOR EACH ', 2), '^(ROW|STATEMENT) WHEN ', '')
-    ^@ any (array['(' || rowferry._guard() || ') EXECUTE', '((' || rowferry._guard() || ' AND '])
+    ^@ any (array['(' || rowferry._guard() || ') EXECUTE', '((' || rowferry._guard() || ' AND ', '((' || rowferry._guard() || E' AND\n'])
 $$;
 comment on function rowferry._is_guarded(text) is 'Whether a trigger has the guard that keeps it from running for rows of a peer.';
 revoke all on function rowferry._is_guarded(text) from public;
