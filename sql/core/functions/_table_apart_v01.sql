@@ -19,7 +19,7 @@ declare
   v_other regclass;  -- the table that people write now
   v_relatives text;
 begin
-  o_unusable := v_now is distinct from p_entity.relation_name or v_table.oid <> p_entity.relation_oid;
+  o_unusable := v_now is distinct from p_entity.relation_name or v_table.oid <> p_entity.relation_oid or v_table.relkind = 'v';
   if not o_unusable then
     select c.o_problem, c.o_fix, c.o_problem is not null into o_problem, o_fix, o_unusable from rowferry._columns_apart(p_entity) c;
     o_sqlstate := 'RF020';
@@ -39,6 +39,9 @@ begin
     elsif v_table.oid is null then
       o_problem := 'its table was dropped';
       o_fix := format('select rowferry.detach(%L, p_force => true);  -- the same on the other node; or make the table again and attach it', p_entity.name);
+    elsif v_table.relkind = 'v' then
+      o_problem := 'a rule has made a view of its table';
+      o_fix := format('select rowferry.detach(%L, p_force => true);  -- the same on the other node; or drop the view, make the table again and attach it', p_entity.name);
     elsif v_now <> p_entity.relation_name then
       o_problem := format('its table %s is %s now', p_entity.relation_name, v_now);
       o_fix := format('select rowferry.attach(%L, %L);  -- or give it its name back', v_now, p_entity.name);
