@@ -108,6 +108,36 @@ def test_ten_times_as_many_conflicts_take_about_ten_times_as_long(notes: Nodes) 
     assert decided(8000) < 40 * decided(800)
 
 
+@pytest.mark.parametrize("filtered", [None, "id > 0"])
+def test_ten_times_as_many_merges_take_about_ten_times_as_long(nodes: Nodes, filtered: str | None) -> None:
+    for node in nodes:
+        node.sql("""
+            create table notes (id integer primary key, body text);
+            create function merge_notes(mine notes, theirs notes) returns notes language plpgsql as $$
+              begin mine.body := mine.body || theirs.body; return mine; end $$""")
+        node.sql("select rowferry.attach('notes', p_conflict_rule => 'merge:public.merge_notes', p_filter => %s)", [filtered])
+        node.sql("select rowferry.set_breaker('notes', null)")
+
+    def merged(first: int, count: int) -> float:
+        for node in nodes:
+            node.sql(f"insert into notes select i, '{node.name}' from generate_series({first}, {first + count - 1}) i")
+            node.sql("update rowferry.links set batch_limit = 20000")
+        courier = Courier(nodes)
+        for connection in courier.connections.values():
+            connection.execute("set deadlock_timeout = '1000s'")  # all in one call
+        crm, _ = courier.meet(nodes)
+        began = time.monotonic()
+        answer = courier.call(nodes.billing, crm)
+        assert answer["conflicts"] == count
+        took = time.monotonic() - began
+        sync(*nodes)
+        assert set(assert_equal(nodes, "(select body from notes) n")) == {"(billingcrm)"}
+        return took
+
+    merged(1, 800)
+    assert merged(10000, 8000) < 40 * merged(1000, 800)
+
+
 def test_a_row_whose_parent_is_left_for_the_next_call_is_no_orphan_yet(nodes: Nodes) -> None:
     """crm deleted the parents, billing changed them later and gave one a child, which is decided in a later call.
 

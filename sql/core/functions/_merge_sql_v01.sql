@@ -38,7 +38,7 @@ begin
   v_within := array(select %s from %s t join %s on %s where %s);
   perform pg_catalog.set_config('search_path', %L, true);
 $f$, v_record_id, rowferry._only_sql(p_entity), rowferry._keys_sql(p_entity, '$1'), v_join, rowferry._filter_sql(p_entity, 't'), v_path);
-    v_within := format(' where %s operator(pg_catalog.=) any ($4)', v_record_id);
+    v_within := format(' join pg_catalog.unnest($4) w (key) on w.key operator(pg_catalog.=) %s', v_record_id);
   end if;
 
   return next format($f$create or replace function rowferry.%1$I(
@@ -61,6 +61,7 @@ set bytea_output = 'hex'
 set lc_monetary = 'C'
 set xmloption = 'content'
 set array_nulls = on
+set enable_hashjoin = on  -- off in _settle(), which calls it: each row would be compared with each
 as $rowferry$
 %5$sbegin
 %3$s%6$s  execute %4$s
