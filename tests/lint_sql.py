@@ -44,6 +44,8 @@ CATCH_ALL = {
 }
 # Their errors are caught by the functions themselves or end in the report of a comparison.
 CAUGHT = {"_decode", "_apply_attempt", "_compare_ask", "_compare_hear"}
+# A plan that is kept compares each key with each; the events of some keys are found over their index.
+EACH_WITH_EACH = r"(?:<> all|= any) \((?:coalesce\()?(?:[\w\[\]]+\.)?\w*(?:keys|records|record_ids|gone|here|missing|single)\b(?!\()"
 ERROR, SQLSTATE, MESSAGE, HINT = 21, 0, 1, 3  # of the parser's raise statements
 
 PARSE = pgspot.visitors.visit_sql
@@ -89,11 +91,12 @@ def statement_or_expression(state: State, sql: str, toplevel: bool = False) -> N
 
 
 def found_by_own_rules(script: str) -> Iterator[str]:
-    """Errors say what to do, nothing is caught unnamed, rows name their columns, and no table is emptied by accident."""
+    """Errors say what to do, nothing is caught unnamed, rows name their columns, no table is emptied by accident, no key is compared with each."""
     for statement in parse_sql(script):
         text = script[statement.stmt_location : statement.stmt_location + statement.stmt_len]
         function = re.search(r"create or replace function rowferry\.(\w+)\(", text)
         name = function[1] if function else text.strip().partition("\n")[0]
+        yield from (f"{name}: {found}..): in (select unnest(..))" for found in re.findall(EACH_WITH_EACH, text))
         if "language plpgsql" in text or isinstance(statement.stmt, ast.DoStmt):
             for kind, node in nodes(parse_plpgsql(text)):
                 yield from (f"{name}: {finding}" for finding in broken_by(kind, node, name))

@@ -63,6 +63,10 @@ def test_what_is_right_has_no_finding(script: str) -> None:
         (function("update rowferry.entities set name = 'a';"), "f: an update of all rows of entities"),
         (function("if true then delete from rowferry.entities; end if;"), "f: a delete of all rows of entities"),
         ("delete from rowferry.entities;", "a delete of all rows of entities"),
+        (
+            function("update rowferry.events e set hops = 1 where e.record_id = any (p_entity.keys);"),
+            "f: = any (p_entity.keys..): in (select unnest(..))",
+        ),
     ],
 )
 def test_each_kind_of_mistake_is_found(script: str, finding: str) -> None:

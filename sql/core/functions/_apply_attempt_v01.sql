@@ -122,7 +122,7 @@ begin
           select format('Give row %s of %s, which wants a unique value of row %s, another one on the node that sent it; once that has arrived, and the delete has gone, it can have this one again.',
             n ->> 1, n ->> 0, n ->> 3)
           from jsonb_array_elements(p_needs) n
-          where n ->> 4 = '23505' and n ->> 6 is null and n ->> 2 = v_first[1].entity and n ->> 3 = any (v_first[1].gone)
+          where n ->> 4 = '23505' and n ->> 6 is null and n ->> 2 = v_first[1].entity and n ->> 3 in (select unnest(v_first[1].gone))
           limit 1));
       end if;
       -- Not what stays as it is here: a cascade may take it.

@@ -127,11 +127,11 @@ begin
           v_whole := v_whole || rowferry._section_part(v_section, array[v_key], true);
         end loop;
         if cardinality(v_single) < cardinality(v_missing) then
-          v_aside := v_aside || rowferry._section_part(v_section, array(select k from unnest(v_missing) k where k <> all (v_single)), true);
+          v_aside := v_aside || rowferry._section_part(v_section, array(select k from unnest(v_missing) k where k not in (select unnest(v_single))), true);
           v_reasons := v_reasons || (
             select jsonb_agg(jsonb_build_object('entity', v_section.entity, 'record_id', m.record_id) || m.refusal)
             from unnest(v_missing, v_refusals) m (record_id, refusal)
-            where m.record_id <> all (v_single));
+            where m.record_id not in (select unnest(v_single)));
         end if;
         if cardinality(v_missing) < cardinality(v_keys) then
           v_whole := rowferry._section_part(v_section, v_missing, false) || v_whole;

@@ -91,7 +91,7 @@ begin
         select unnest((p_answer ->> 'on_purpose')::text[]), p_peer
         union all
         select unnest(rowferry._compare_on_purpose(v_entity.id, v_keys)), n.name from rowferry.node n where rowferry._any_skip(v_entity.id)) u (key, node)
-      where u.key = any (v_keys)
+      where (u.key in (select unnest(v_keys))) is true
       group by u.key) k (key, node)
     where d.run_id = v_run.id and d.record_key = rowferry._index_key(k.key)
     returning 1

@@ -17,7 +17,7 @@ as $$
       'winner_changed_at', array_agg(r.winner_changed_at)::text, 'loser_changed_at', array_agg(r.loser_changed_at)::text), count(*)
     from unnest((g.value ->> 'records')::text[], (g.value ->> 'winner_rows')::text[], (g.value ->> 'loser_rows')::text[],
       (g.value ->> 'winner_changed_at')::float8[], (g.value ->> 'loser_changed_at')::float8[]) r (record_id, winner_row, loser_row, winner_changed_at, loser_changed_at)
-    where o.concerned and r.record_id <> all (p_records)
+    where o.concerned and r.record_id not in (select unnest(p_records))
   ) c (rest, records)
   where not o.concerned or c.records > 0
 $$;

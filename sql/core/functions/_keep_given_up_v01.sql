@@ -30,7 +30,7 @@ begin
     where s.entity_id = v_entity.id and rowferry._index_key(s.record_id) = rowferry._index_key(a.key) and s.ended_at is null
     order by s.id desc limit 1
   ) s
-  where a.key = any (p_section.gone) and not s.may_delete;
+  where (a.key in (select unnest(p_section.gone))) is true and not s.may_delete;
   if v_keys is null then
     return null;
   end if;
@@ -38,7 +38,7 @@ begin
   perform rowferry._left_nothing();
   update rowferry.skips s
   set kept = true, outcome = format('%s has no such row; it is kept here, different on purpose', s.peer)
-  where s.id = any (v_ids) and s.record_id = any (v_here) and not s.kept;
+  where s.id = any (v_ids) and (s.record_id in (select unnest(v_here))) is true and not s.kept;
   return v_here;
 end
 $$;

@@ -27,7 +27,7 @@ begin
   end if;
   o_keys := v_merged.o_keys;
   o_columns := v_merged.o_columns;
-  o_gone := array(select k from unnest(p_keys) k where k <> all (coalesce(o_keys, '{}')));
+  o_gone := array(select k from unnest(p_keys) k where k not in (select unnest(o_keys)));
   o_gone := nullif(o_gone, '{}');
   with made as (
     insert into rowferry.events (changed_at, entity_id, event_type, record_id)

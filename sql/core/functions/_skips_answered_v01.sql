@@ -33,7 +33,7 @@ begin
       when s.image is null then 'neither node has it'
       else format('%s has no such row, and it was deleted here', p_peer) end)
     from (
-      select e.key, coalesce(e.key = any (v_part.gone), false) as gone, coalesce(bool_and(e.hops = -1), false) as answers
+      select e.key, e.key in (select unnest(v_part.gone)) as gone, coalesce(bool_and(e.hops = -1), false) as answers
       from unnest(v_part.event_keys, v_part.event_ids, v_part.event_hops, v_part.event_stamps) e (key, id, hops, stamp)
       where e.stamp is not null
       group by e.key

@@ -66,7 +66,7 @@ begin
   from unnest(v_keys) k (record_id)
   left join made m using (record_id)
   cross join lateral (
-    select k.record_id = any (coalesce(v_read.o_keys || v_read.o_cut || v_read.o_large || v_read.o_alone, '{}')) as present) p
+    select k.record_id in (select unnest(v_read.o_keys || v_read.o_cut || v_read.o_large || v_read.o_alone)) as present) p
   order by m.id;
 end
 $$;
