@@ -45,7 +45,9 @@ CATCH_ALL = {
 # Their errors are caught by the functions themselves or end in the report of a comparison.
 CAUGHT = {"_decode", "_apply_attempt", "_compare_ask", "_compare_hear"}
 # A plan that is kept compares each key with each; the events of some keys are found over their index.
-EACH_WITH_EACH = r"(?:<> all|= any) \((?:coalesce\()?(?:[\w\[\]]+\.)?\w*(?:keys|records|record_ids|gone|here|missing|single)\b(?!\()"
+EACH_WITH_EACH = (
+    r"(?:<> all|= any) \((?:coalesce\()?(?:[\w\[\]]+\.)?\w*(?:keys|records|record_ids|gone|here|missing|single)\b(?!\()"
+)
 ERROR, SQLSTATE, MESSAGE, HINT = 21, 0, 1, 3  # of the parser's raise statements
 
 PARSE = pgspot.visitors.visit_sql
@@ -91,7 +93,8 @@ def statement_or_expression(state: State, sql: str, toplevel: bool = False) -> N
 
 
 def found_by_own_rules(script: str) -> Iterator[str]:
-    """Errors say what to do, nothing is caught unnamed, rows name their columns, no table is emptied by accident, no key is compared with each."""
+    """Errors say what to do, nothing is caught unnamed, rows name their columns, no table is emptied by accident, no keys
+    are compared each with each."""
     for statement in parse_sql(script):
         text = script[statement.stmt_location : statement.stmt_location + statement.stmt_len]
         function = re.search(r"create or replace function rowferry\.(\w+)\(", text)

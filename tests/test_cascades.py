@@ -149,17 +149,20 @@ def test_a_parents_new_key_takes_no_child_that_follows_in_the_next_batch(nodes: 
     assert waiting(nodes.crm) + waiting(nodes.billing) == []
 
 
-# A member has a salary and notes that only billing knows; crm moves it from team 1 to team 2, deletes team 1 and gives its name to team 2.
+# A member has a salary and notes that only billing knows; crm moves it from team 1 to team 2, deletes team 1 and gives its
+# name to team 2.
 TEAMS = """
     create table teams (id int primary key, name text {null} unique);
     create table members (id int primary key, team int {action}, name text);
     select rowferry.attach('teams', p_filter => {filter}), rowferry.attach('members', p_columns => '["id", "team", "name"]')"""
 HANDED_ON = """
-    begin; insert into teams values (2, 'other') on conflict do nothing; update members set team = 2; delete from teams where id = 1;
-    update teams set name = 'first' where id = 2; commit"""
+    begin; insert into teams values (2, 'other') on conflict do nothing; update members set team = 2;
+    delete from teams where id = 1; update teams set name = 'first' where id = 2; commit"""
 
 
-def member_of_a_team(nodes: Nodes, null: str = "", action: str = "references teams on delete cascade", filtered: str = "null") -> None:
+def member_of_a_team(
+    nodes: Nodes, null: str = "", action: str = "references teams on delete cascade", filtered: str = "null"
+) -> None:
     for node in nodes:
         node.sql(TEAMS.format(null=null, action=action, filter=filtered))
     nodes.crm.sql("insert into teams values (1, 'first'); insert into members values (10, 1, 'ann')")

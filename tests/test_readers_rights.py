@@ -155,13 +155,10 @@ def test_a_parent_of_which_its_owner_has_made_a_view_is_not_read(nodes: Nodes, c
         select rowferry.attach('orders', p_filter => $$country = 'CH'$$), rowferry.attach('lines', p_within => 'orders');
         insert into orders values (1, 'CH'); insert into lines values (1, 1, 'a')""")
     crm.sql(f"select * from {call}")
-    crm.sql(f"""
-        alter table orders drop constraint orders_pkey cascade;
-        alter table orders alter id drop not null;
-        do $$ declare t name; begin
-          for t in select tgname from pg_trigger where tgrelid = 'orders'::regclass loop execute format('drop trigger %I on orders', t); end loop;
-        end $$;
-        delete from orders""")
+    crm.sql("alter table orders drop constraint orders_pkey cascade; alter table orders alter id drop not null")
+    for row in crm.sql("select quote_ident(tgname) as name from pg_trigger where tgrelid = 'orders'::regclass"):
+        crm.sql(f"drop trigger {row['name']} on orders")
+    crm.sql("delete from orders")
     crm.sql("vacuum orders")
     crm.sql(f"""
         set role {owner};
