@@ -310,11 +310,12 @@ def test_a_row_that_left_a_parent_before_it_was_deleted_keeps_what_only_this_nod
 
 
 @pytest.mark.case(43, 44)
-def test_a_unique_value_passes_from_a_deleted_row_to_the_one_that_its_children_move_to(nodes: Nodes) -> None:
+@pytest.mark.parametrize("null", ["", "not null"])
+def test_a_unique_value_passes_from_a_deleted_row_to_the_one_that_its_children_move_to(nodes: Nodes, null: str) -> None:
     """The new row cannot be written before the old one is deleted, and no row alone."""
     make(
         nodes,
-        "create table places (id integer primary key, rank integer unique);"
+        f"create table places (id integer primary key, rank integer {null} unique);"
         "create table guests (id integer primary key, place integer not null references places deferrable)",
         "places",
         "guests",
@@ -322,7 +323,7 @@ def test_a_unique_value_passes_from_a_deleted_row_to_the_one_that_its_children_m
     nodes.crm.sql("insert into places values (1, 1); insert into guests values (10, 1)")
     sync(*nodes)
     nodes.crm.sql(
-        "begin; update places set rank = null; insert into places values (2, 1); update guests set place = 2;"
+        "begin; update places set rank = 0; insert into places values (2, 1); update guests set place = 2;"
         "delete from places where id = 1; commit"
     )
     sync(*nodes)

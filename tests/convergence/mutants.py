@@ -223,6 +223,24 @@ MUTANTS = {
         why="no unique values in the histories:"
         " test_a_unique_value_passes_from_a_deleted_row_to_the_one_that_its_children_move_to",
     ),
+    "a delete that goes first takes rows of its batch along": Mutant(
+        (
+            (
+                "_apply_attempt",
+                "perform rowferry._mark_applying(v_entities, v_first);",
+                "perform rowferry._mark_applying(v_entities, v_sections);",
+            ),
+        ),
+        budget=None,
+        why="no unique values in the histories:"
+        " test_a_row_whose_unique_value_is_wanted_is_deleted_after_what_refers_to_it_has_left",
+    ),
+    "a row that goes with another one is decided again": Mutant(
+        (("_apply_parts", "      if cardinality(v_along) > 0 then", "      if false then"),),
+        budget=None,
+        why="no unique values in the histories:"
+        " test_a_record_that_goes_with_another_one_which_wants_its_unique_value_is_merged_once",
+    ),
     "parents are deleted first": Mutant(
         (("_write_sections", "else cardinality(v_sections) + 1 - i end", "else i end"),),
         budget=None,
