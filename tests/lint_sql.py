@@ -29,6 +29,7 @@ CATCH_ALL = {
     "_apply_parts",
     "_compare",
     "_hopeless",
+    "_is_outside",
     "_leave_altered",
     "_leave_locked",
     "_needs",

@@ -196,6 +196,99 @@ def test_rows_of_the_peer_that_follow_none_here_are_refused(nodes: Nodes) -> Non
     sync(*nodes)
     assert waiting(nodes.billing) == ["insert payments 300 23514"]
     assert rows(nodes.crm, "select id from payments") == ["(111)", "(211)", "(301)", "(999)"]
+    hint = nodes.billing.sql("select hint from rowferry.sync_events")[0]["hint"]
+    assert "only rows of public.payments that refer to a row of public.lines that is are kept in sync" in hint
+
+
+def test_a_parent_that_enters_and_loses_a_conflict_brings_what_follows_it(nodes: Nodes) -> None:
+    install(nodes)
+    for node in nodes:
+        node.sql("select * from rowferry.set_rules('orders', 'node:billing')")
+    nodes.crm.sql("insert into orders values (2, 'DE', 'crm'); insert into lines values (21, 2, 'c')")
+    nodes.crm.sql("insert into payments values (211, 21, 6)")
+    sync(*nodes)
+    nodes.billing.sql("insert into orders values (2, 'CH', 'billing')")
+    courier = Courier(nodes)
+    _, envelope = courier.meet(nodes)
+    nodes.crm.sql("update orders set country = 'CH' where id = 2")
+    assert courier.call(nodes.crm, envelope)["status"] == "moved"
+    sync(*nodes)
+    for table, expected in ("orders", ["(2,CH,billing)"]), ("lines", ["(21,2,c)"]), ("payments", ["(211,21,6)"]):
+        assert [rows(node, f"select * from {table}") for node in nodes] == [expected, expected]
+    assert [waiting(node) for node in nodes] == [[], []]
+
+
+def test_a_table_that_only_receives_sends_nothing_when_its_parent_leaves(nodes: Nodes) -> None:
+    for node in nodes:
+        node.sql(TABLES)
+        here = node.name == "crm"
+        node.sql("select rowferry.attach('orders', p_filter => %s)", [SWISS if here else None])
+        direction = "receive" if here else "send"
+        node.sql("select rowferry.attach('lines', p_within => %s, p_direction => %s)", ["orders" if here else None, direction])
+    nodes.crm.sql("insert into orders values (1, 'CH')")
+    sync(*nodes)
+    nodes.billing.sql("insert into lines values (11, 1)")
+    sync(*nodes)
+    nodes.crm.sql("update orders set country = 'DE' where id = 1")
+    sync(*nodes)
+    assert waiting(nodes.crm) == ["delete orders 1 23503"]
+    assert nodes.crm.sql("select from rowferry.entities where held_sqlstate is not null") == []
+
+
+@pytest.mark.parametrize("change", ["p_filter_left => 'keep'", "p_direction => 'receive'"])
+def test_a_parent_does_not_change_so_that_others_cannot_follow_it(nodes: Nodes, change: str) -> None:
+    install(nodes)
+    error = refused_with("RF013", nodes.crm, f"select rowferry.attach('orders', {change})")
+    assert "In one transaction: select rowferry.attach('public.lines', p_within => '')" in error
+    assert nodes.crm.sql("select filter_left, direction from rowferry.entities where name = 'orders'") == [
+        {"filter_left": "delete", "direction": "both"}
+    ]
+    nodes.crm.sql("select rowferry.attach('payments', p_within => '')")
+    again = f"p_within => 'orders', p_filter_left => 'keep'{', ' + change if 'direction' in change else ''}"
+    nodes.crm.sql(
+        f"select rowferry.attach('lines', p_within => ''); select rowferry.attach('orders', p_filter_left => 'keep');"
+        f"select rowferry.attach('orders', {change}); select rowferry.attach('lines', {again})"
+    )
+
+
+@pytest.mark.parametrize("follows", [True, False])
+def test_to_give_up_that_a_row_left_leaves_it_where_it_is(nodes: Nodes, follows: bool) -> None:
+    if follows:
+        install(nodes)
+    else:
+        for node in nodes:
+            node.sql(TABLES)
+            node.sql("select rowferry.attach('orders', p_filter => %s)", [SWISS if node.name == "crm" else None])
+            node.sql("select rowferry.attach('lines'); select rowferry.attach('payments')")
+    nodes.crm.sql("insert into orders values (1, 'CH'); insert into lines values (11, 1, 'a')")
+    sync(*nodes)
+    nodes.crm.sql("update orders set country = 'DE' where id = 1")
+    state = nodes.crm.sql("select state from rowferry.skip((select id from rowferry.sync_events))")[0]["state"]
+    assert state.startswith("given up with the next exchange; billing keeps its row, and this node its own")
+    assert state.endswith("so it is with the rows that follow it") == follows
+    sync(*nodes)
+    assert [waiting(node) for node in nodes] == [[], []]
+    assert (rows(nodes.crm, "select id, country from orders"), there(nodes)) == (["(1,DE)"], ["orders (1)", "lines (11)"])
+    assert nodes.crm.sql("select kept, outcome from rowferry.skips") == [
+        {"kept": True, "outcome": "billing keeps its row, and this node its own: different on purpose"}
+    ]
+    nodes.crm.sql("update orders set country = 'CH', note = 'back' where id = 1")
+    sync(*nodes)
+    assert rows(nodes.billing, "select * from orders") == ["(1,CH,back)"]
+    assert nodes.crm.sql("select from rowferry.skips where ended_at is null") == []
+
+
+def test_to_give_up_that_a_row_entered_leaves_it_and_what_follows_it_here(nodes: Nodes) -> None:
+    install(nodes)
+    nodes.crm.sql("insert into orders values (2, 'DE'); insert into lines values (21, 2, 'a')")
+    sync(*nodes)
+    nodes.crm.sql("update orders set country = 'CH' where id = 2")
+    nodes.crm.sql("select rowferry.skip((select id from rowferry.sync_events))")
+    sync(*nodes)
+    assert ([waiting(node) for node in nodes], there(nodes)) == ([[], []], [])
+    nodes.crm.sql("update orders set note = 'now' where id = 2; update lines set item = 'b'")
+    sync(*nodes)
+    assert there(nodes) == ["orders (2)", "lines (21)"]
 
 
 def test_filters_change_in_place(nodes: Nodes) -> None:

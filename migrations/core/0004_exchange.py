@@ -109,6 +109,7 @@ def upgrade() -> None:
             "functions/_hear_v01.sql",
             "functions/_any_skip_v01.sql",
             "functions/_end_skips_v01.sql",
+            "functions/_is_outside_v01.sql",
             "functions/_perform_skips_v01.sql",
             "functions/_skips_answered_v01.sql",
             "functions/_skips_overtaken_v01.sql",

@@ -103,7 +103,7 @@ begin
             insert into rowferry.moves (entity_id, parent_record_id, event_id, changed_at, hops)
             select c.id, e.record_id, case when e.event_type = 'w' then e.id end, e.changed_at, e.hops
             from rowferry.events e cross join rowferry.entities c
-            where e.id = v_ids[cardinality(v_ids)] and c.within = v_entity.name
+            where e.id = v_ids[cardinality(v_ids)] and c.within = v_entity.name and c.direction <> 'receive'
             order by c.id;
         end;
       end if;

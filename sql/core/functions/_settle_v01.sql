@@ -127,6 +127,18 @@ begin
     end if;
   end if;
   if v_verdict.lost is not null then
+    -- Whether what follows these rows is within now is to be looked at all the same.
+    insert into rowferry.moves (entity_id, parent_record_id, changed_at, hops)
+    select c.id, w.record_id, w.changed_at, w.hops
+    from (
+      select distinct on (e.record_id) e.*
+      from unnest(v_verdict.lost) r
+      join rowferry.events e on e.id >= lower(r) and e.id < upper(r)
+      where e.event_type = 'w'
+      order by e.record_id, e.id desc
+    ) w
+    join rowferry.entities c on c.within = v_entity.name and c.direction <> 'receive'
+    order by w.id, c.id;
     perform rowferry._delete_events(v_verdict.lost);
   end if;
   o_section := rowferry._section_part(o_section, v_busy || v_verdict.drop_keys, false);

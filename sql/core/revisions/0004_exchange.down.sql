@@ -23,6 +23,7 @@ drop function rowferry._queue_records(rowferry.entities, text[], boolean[], time
 drop function rowferry._send_after(bigint[]);
 drop function rowferry._queue_backfill(text, integer);
 drop function rowferry._perform_skips(text);
+drop function rowferry._is_outside(rowferry.entities, text);
 drop function rowferry._end_skips(integer, text[], text);
 drop function rowferry._any_skip(integer);
 drop function rowferry._skips_answered(text, rowferry._section[], int8multirange, int8multirange);
