@@ -197,7 +197,7 @@ def test_rows_of_the_peer_that_follow_none_here_are_refused(nodes: Nodes) -> Non
     assert waiting(nodes.billing) == ["insert payments 300 23514"]
     assert rows(nodes.crm, "select id from payments") == ["(111)", "(211)", "(301)", "(999)"]
     hint = nodes.billing.sql("select hint from rowferry.sync_events")[0]["hint"]
-    assert "only rows of public.payments that refer to a row of public.lines that is are kept in sync" in hint
+    assert "only rows of public.payments whose row of public.lines is kept in sync are kept in sync" in hint
 
 
 def test_a_parent_that_enters_and_loses_a_conflict_brings_what_follows_it(nodes: Nodes) -> None:
@@ -216,6 +216,26 @@ def test_a_parent_that_enters_and_loses_a_conflict_brings_what_follows_it(nodes:
     for table, expected in ("orders", ["(2,CH,billing)"]), ("lines", ["(21,2,c)"]), ("payments", ["(211,21,6)"]):
         assert [rows(node, f"select * from {table}") for node in nodes] == [expected, expected]
     assert [waiting(node) for node in nodes] == [[], []]
+
+
+def test_a_row_outside_wins_no_conflict(nodes: Nodes) -> None:
+    install(nodes)
+    nodes.billing.sql("insert into orders values (1, 'CH')")
+    nodes.crm.sql("insert into orders values (2, 'DE')")
+    sync(*nodes)
+    nodes.billing.sql("insert into lines values (21, 1, 'of billing'), (22, 1, 'of billing')")
+    nodes.crm.sql("insert into lines values (21, 2, 'outside')")
+    sync(*nodes)
+    assert (waiting(nodes.billing), waiting(nodes.crm)) == (["insert lines 21 23514"], [])
+    assert rows(nodes.crm, "select * from lines") == ["(21,2,outside)", "(22,1,\"of billing\")"]
+    hint = nodes.billing.sql("select hint from rowferry.sync_events")[0]["hint"]
+    assert "only rows of public.lines whose row of public.orders is kept in sync" in hint
+    assert [node.sql("select from rowferry.conflicts") for node in nodes] == [[], []]
+    nodes.billing.sql("delete from lines where id = 21")
+    nodes.crm.sql("update lines set item = 'still' where id = 21")
+    sync(*nodes)
+    assert [waiting(node) for node in nodes] == [[], []]
+    assert rows(nodes.crm, "select * from lines where id = 21") == ["(21,2,still)"]
 
 
 def test_a_table_that_only_receives_sends_nothing_when_its_parent_leaves(nodes: Nodes) -> None:

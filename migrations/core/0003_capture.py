@@ -58,6 +58,7 @@ def upgrade() -> None:
             "functions/_hash_sql_v01.sql",
             "functions/_null_makers_v01.sql",
             "functions/_aside_columns_v01.sql",
+            "functions/_outside_hint_v01.sql",
             "functions/_write_sql_v01.sql",
             "functions/_apply_sql_v01.sql",
             "functions/_altered_sql_v01.sql",

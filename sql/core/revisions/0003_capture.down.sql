@@ -68,6 +68,7 @@ drop function rowferry._capture_sql(rowferry.entities);
 drop function rowferry._source_sql(rowferry.entities);
 drop function rowferry._followers_sql(rowferry.entities);
 drop function rowferry._within_check_sql(rowferry.entities);
+drop function rowferry._outside_hint(rowferry.entities);
 drop function rowferry._within_sql(rowferry.entities, text);
 drop function rowferry._plan_within(rowferry.entities, rowferry.entities, text);
 drop function rowferry._is_followed(rowferry.entities);
