@@ -39,6 +39,7 @@ CATCH_ALL = {
     "_sequences_of",
     "_trip_breakers",
     "_unreadable_records",
+    "_weigh_places",
     "_with_holders",
     "_with_rows",
     "skip",

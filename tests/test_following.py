@@ -238,6 +238,121 @@ def test_a_row_outside_wins_no_conflict(nodes: Nodes) -> None:
     assert rows(nodes.crm, "select * from lines where id = 21") == ["(21,2,still)"]
 
 
+@pytest.mark.parametrize("partitioned", [False, True])
+@pytest.mark.parametrize("way", ["delete", "parent too", "cascade", "key", "move", "twice", "in one", "no parent"])
+def test_nothing_is_deleted_there_for_a_row_that_was_outside(nodes: Nodes, way: str, partitioned: bool) -> None:
+    """billing has a line of its own under that key, from before it was attached."""
+    for node in nodes:
+        node.sql(TABLES + "; alter table lines alter order_id drop not null")
+        if partitioned and node.name == "crm":
+            node.sql("drop table lines cascade; create table lines (id integer primary key, order_id integer, item text)"
+                     " partition by hash (id); create table lines_0 partition of lines for values with (modulus 1, remainder 0)")
+        node.sql("alter table lines drop constraint if exists lines_order_id_fkey")
+        node.sql("alter table lines add foreign key (order_id) references orders on delete cascade")
+    nodes.billing.sql("insert into orders values (1, 'CH'); insert into lines values (21, 1, 'of billing'), (23, 1, 'of billing')")
+    nodes.billing.sql("insert into payments values (211, 21, 1)")
+    for node in nodes:
+        here = node.name == "crm"
+        node.sql("select rowferry.attach('orders', p_filter => %s)", [SWISS if here else None])
+        node.sql("select rowferry.attach('lines', p_within => %s)", ["orders" if here else None])
+        if not partitioned:
+            node.sql("select rowferry.attach('payments', p_within => %s)", ["lines" if here else None])
+    orders = "insert into orders values (2, 'DE'), (3, 'DE')"
+    lines = "insert into lines values (21, 2, 'outside'), (22, 2, 'outside'), (23, null, 'outside')"
+    if way != "in one":
+        nodes.crm.sql(f"{orders}; {lines}")
+        if not partitioned:
+            nodes.crm.sql("insert into payments values (211, 21, 2)")
+        sync(*nodes)
+    payments = "" if partitioned else "delete from payments;"
+    nodes.crm.sql(
+        {
+            "delete": f"{payments} delete from lines where id = 21",
+            "parent too": f"{payments} delete from lines; delete from orders",
+            "cascade": f"{payments} delete from orders",
+            "key": f"{payments} update lines set id = 24 where id = 21",
+            "move": "update lines set order_id = 3 where id = 21",
+            "twice": f"{payments} update lines set order_id = 3 where id = 21; delete from lines where id = 21",
+            "in one": f"{orders}; {lines}; update lines set item = 'x'; delete from lines; delete from orders where id = 2",
+            "no parent": f"{payments} delete from lines where id = 23; update lines set order_id = null where id = 21",
+        }[way]
+    )
+    sync(*nodes)
+    assert rows(nodes.billing, "select id, item from lines") == ['(21,"of billing")', '(23,"of billing")']
+    assert rows(nodes.billing, "select id from payments") == ["(211)"]
+    assert [waiting(node) for node in nodes] == [[], []]
+
+
+@pytest.mark.parametrize("partitioned", [False, True])
+def test_a_row_that_was_kept_in_sync_is_deleted_there_wherever_it_is_deleted(nodes: Nodes, partitioned: bool) -> None:
+    kept = "partition by hash (id)" if partitioned else ""
+    for node in nodes:
+        node.sql("create table orders (id bigint primary key, country text, note text)")
+        node.sql(f"create table lines (id integer primary key, order_id integer references orders on delete cascade) {kept}")
+        if partitioned:
+            node.sql("create table lines_0 partition of lines for values with (modulus 1, remainder 0)")
+        here = node.name == "crm"
+        node.sql("select rowferry.attach('orders', p_filter => %s)", [SWISS if here else None])
+        node.sql("select rowferry.attach('lines', p_within => %s)", ["orders" if here else None])
+    nodes.crm.sql("insert into orders values (1, 'CH'), (2, 'DE'), (3, 'CH'), (4, 'CH'), (5, 'DE'), (6, 'CH'), (7, 'CH')")
+    nodes.crm.sql("insert into lines select n, n / 10 from generate_series(10, 79) n")
+    sync(*nodes)
+    assert rows(nodes.billing, "select count(*) from lines") == ["(50)"]
+    nodes.crm.sql("select * from rowferry.set_breaker('lines', null)")
+    nodes.crm.sql(
+        "delete from lines where id = 10; delete from orders where id = 1;"
+        "update lines set order_id = 2 where id = 30; delete from lines where id = 30;"
+        "delete from lines where id = 31; update orders set country = 'FR' where id = 3;"
+        "update orders set country = 'FR' where id = 4; delete from lines where id in (40, 41); delete from orders where id = 4;"
+        "delete from lines where id in (60, 61); insert into lines values (60, 5);"
+        "update lines set id = 99 where id = 62; update lines set order_id = null where id = 63; delete from lines where id = 63"
+    )
+    sync(*nodes)
+    within = "select l.id, l.order_id from lines l join orders o on o.id = l.order_id where country = 'CH'"
+    assert rows(nodes.billing, "select id, order_id from lines") == rows(nodes.crm, within)
+    assert len(rows(nodes.crm, within)) == 17
+    assert [waiting(node) for node in nodes] == [[], []]
+
+
+def test_an_order_that_enters_or_leaves_moves_no_line_outside_of_its_own_filter(nodes: Nodes) -> None:
+    for node in nodes:
+        node.sql(TABLES)
+    nodes.billing.sql("insert into orders values (9, 'CH'); insert into lines values (21, 9, 'of billing')")
+    for node in nodes:
+        here = node.name == "crm"
+        node.sql("select rowferry.attach('orders', p_filter => %s)", [SWISS if here else None])
+        own = "item = 'in'" if here else None
+        node.sql("select rowferry.attach('lines', p_within => %s, p_filter => %s)", ["orders" if here else None, own])
+        node.sql("select rowferry.attach('payments')")
+    nodes.crm.sql("insert into orders values (2, 'DE'); insert into lines values (21, 2, 'out'), (22, 2, 'in')")
+    nodes.crm.sql("update orders set country = 'CH' where id = 2")
+    sync(*nodes)
+    assert rows(nodes.billing, "select id, item from lines") == ['(21,"of billing")', "(22,in)"]
+    nodes.crm.sql("update orders set country = 'DE' where id = 2")
+    sync(*nodes)
+    nodes.crm.sql("update lines set item = 'in' where id = 21")
+    nodes.crm.sql("update lines set item = 'out' where id = 21")
+    sync(*nodes)
+    assert rows(nodes.billing, "select id, item from lines") == ['(21,"of billing")']
+    assert [waiting(node) for node in nodes] == [[], []]
+
+
+def test_what_was_kept_there_stays_when_it_is_deleted_here(nodes: Nodes) -> None:
+    for node in nodes:
+        node.sql(TABLES)
+        here = node.name == "crm"
+        node.sql("select rowferry.attach('orders', p_filter_left => 'keep', p_filter => %s)", [SWISS if here else None])
+        node.sql("select rowferry.attach('lines', p_filter_left => 'keep', p_within => %s)", ["orders" if here else None])
+    nodes.crm.sql("insert into orders values (1, 'CH'); insert into lines values (11, 1, 'a')")
+    sync(*nodes)
+    nodes.crm.sql("update orders set country = 'DE'")
+    sync(*nodes)
+    nodes.crm.sql("delete from lines; delete from orders")
+    sync(*nodes)
+    assert (rows(nodes.billing, "select id from orders"), rows(nodes.billing, "select id from lines")) == (["(1)"], ["(11)"])
+    assert [waiting(node) for node in nodes] == [[], []]
+
+
 def test_a_table_that_only_receives_sends_nothing_when_its_parent_leaves(nodes: Nodes) -> None:
     for node in nodes:
         node.sql(TABLES)

@@ -49,6 +49,7 @@ def upgrade() -> None:
             "functions/_is_followed_v01.sql",
             "functions/_plan_within_v01.sql",
             "functions/_followers_sql_v01.sql",
+            "functions/_place_sql_v01.sql",
             "functions/_filtered_sql_v01.sql",
             "functions/_filter_sql_v01.sql",
             "functions/_source_sql_v01.sql",

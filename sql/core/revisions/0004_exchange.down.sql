@@ -18,6 +18,8 @@ drop function rowferry._lock_holder(bigint);
 drop function rowferry._lock_holders(bigint);
 drop function rowferry._link_key(text);
 drop function rowferry._queue_followers(text, integer);
+drop function rowferry._weigh_places(text);
+drop function rowferry._may_be_there(rowferry.entities, text[]);
 drop function rowferry._queue_following(rowferry.entities, text[], timestamptz[], smallint[], integer);
 drop function rowferry._queue_records(rowferry.entities, text[], boolean[], timestamptz[], smallint[], integer);
 drop function rowferry._send_after(bigint[]);
