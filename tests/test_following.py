@@ -238,6 +238,32 @@ def test_a_row_outside_wins_no_conflict(nodes: Nodes) -> None:
     assert rows(nodes.crm, "select * from lines where id = 21") == ["(21,2,still)"]
 
 
+def test_both_nodes_decide_alike_of_a_row_that_was_written_before_its_parent_entered(nodes: Nodes) -> None:
+    install(nodes)
+    nodes.billing.sql("insert into orders values (1, 'CH')")
+    nodes.crm.sql("insert into orders values (2, 'DE')")
+    sync(*nodes)
+    courier = Courier(nodes)
+    to_billing, to_crm = courier.meet(nodes)
+    to_crm = courier.call(nodes.billing, to_billing)["envelope"]
+    with nodes.crm.connect() as entering:
+        entering.execute("begin; update orders set country = 'CH' where id = 2")
+        nodes.billing.sql("insert into lines values (21, 1, 'billing')")
+        nodes.crm.sql("insert into lines values (21, 2, 'crm')")
+        first = courier.call(nodes.crm, to_crm)  # says nothing of the line, which is outside
+        entering.execute("commit")
+    assert first["sent"] == 1
+    second = courier.call(nodes.crm, to_crm)
+    from_billing = courier.call(nodes.billing, None)
+    assert (second["sent"], from_billing["sent"]) == (3, 1)
+    to_crm = courier.call(nodes.billing, first["envelope"])["envelope"]
+    courier.call(nodes.billing, second["envelope"])
+    courier.call(nodes.crm, from_billing["envelope"])
+    sync(*nodes)
+    assert [rows(node, "select * from lines") for node in nodes] == [["(21,2,crm)"], ["(21,2,crm)"]]
+    assert [waiting(node) for node in nodes] == [[], []]
+
+
 @pytest.mark.parametrize("partitioned", [False, True])
 @pytest.mark.parametrize("way", ["delete", "parent too", "cascade", "key", "move", "twice", "in one", "no parent"])
 def test_nothing_is_deleted_there_for_a_row_that_was_outside(nodes: Nodes, way: str, partitioned: bool) -> None:
