@@ -363,6 +363,20 @@ def test_an_order_that_enters_or_leaves_moves_no_line_outside_of_its_own_filter(
     assert [waiting(node) for node in nodes] == [[], []]
 
 
+@pytest.mark.parametrize(
+    "change", ["rename order_id to parent_id", "alter order_id type bigint", "drop order_id", "alter order_id type text"]
+)
+def test_users_go_on_writing_when_the_foreign_keys_column_was_altered(nodes: Nodes, change: str) -> None:
+    install(nodes)
+    fill(nodes)
+    sync(*nodes)
+    nodes.crm.sql("alter table lines drop constraint lines_order_id_fkey")
+    nodes.crm.sql(f"alter table lines {change}")
+    nodes.crm.sql("update lines set item = 'z'; delete from payments; delete from lines where id = 11; update lines set id = 31 where id = 21")
+    assert "delete lines 11 RF020" in waiting(nodes.crm) or "delete lines 11" in waiting(nodes.crm)
+    nodes.crm.sql("insert into lines (id) values (51)" if "drop" in change else "insert into lines values (51, '1', 'x')")
+
+
 def test_what_was_kept_there_stays_when_it_is_deleted_here(nodes: Nodes) -> None:
     for node in nodes:
         node.sql(TABLES)
