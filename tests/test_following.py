@@ -264,6 +264,44 @@ def test_both_nodes_decide_alike_of_a_row_that_was_written_before_its_parent_ent
     assert [waiting(node) for node in nodes] == [[], []]
 
 
+def test_a_row_that_was_moved_outside_wins_no_conflict(nodes: Nodes) -> None:
+    install(nodes)
+    nodes.billing.sql("insert into orders values (1, 'CH')")
+    nodes.crm.sql("insert into orders values (2, 'DE'), (3, 'DE'); insert into lines values (21, 2, 'outside')")
+    sync(*nodes)
+    nodes.billing.sql("insert into lines values (21, 1, 'of billing')")
+    courier = Courier(nodes)
+    _, envelope = courier.meet(nodes)
+    nodes.crm.sql("update lines set order_id = 3 where id = 21")
+    assert courier.call(nodes.crm, envelope)["refused"] == 1
+    sync(*nodes)
+    assert (waiting(nodes.billing), waiting(nodes.crm)) == (["insert lines 21 23514"], [])
+
+
+def test_a_delete_goes_only_once_it_was_weighed(nodes: Nodes) -> None:
+    """As if it came between the look at places and the batch."""
+    install(nodes)
+    nodes.crm.sql("insert into orders values (1, 'CH'), (2, 'DE'); insert into lines values (11, 1), (21, 2)")
+    sync(*nodes)
+    nodes.billing.sql("insert into lines values (21, 1, 'of billing')")
+    sync(*nodes)
+    source = nodes.crm.sql("select pg_get_functiondef('rowferry._weigh_places'::regproc) as ddl")[0]["ddl"]
+    nodes.crm.sql(
+        "create or replace function rowferry._weigh_places(p_peer text) returns boolean"
+        " language sql return false"
+    )
+    nodes.crm.sql("delete from lines")
+    for _ in range(60):  # of one record are to be coalesced
+        nodes.crm.sql("insert into lines values (11, 2); delete from lines")
+    sync(*nodes)
+    assert rows(nodes.billing, "select id from lines") == ["(11)", "(21)"]
+    with nodes.crm.connect() as connection:
+        connection.execute(source)
+    sync(*nodes)
+    assert rows(nodes.billing, "select id from lines") == ["(21)"]
+    assert waiting(nodes.crm) == []
+
+
 @pytest.mark.parametrize("partitioned", [False, True])
 @pytest.mark.parametrize("way", ["delete", "parent too", "cascade", "key", "move", "twice", "in one", "no parent"])
 def test_nothing_is_deleted_there_for_a_row_that_was_outside(nodes: Nodes, way: str, partitioned: bool) -> None:

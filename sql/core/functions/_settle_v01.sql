@@ -72,7 +72,7 @@ begin
   with weighed as materialized (
     select r.record_id, array_agg(r.id) filter (where r.id is not null) as ids, max(r.mine) as mine, max(r.theirs) as theirs, bool_or(r.real) as real, bool_or(r.leaves) as leaves
     from (
-      select e.record_id collate "C" as record_id, e.id, rowferry._stamp(e) as mine, null::timestamptz as theirs, null::boolean as real, e.event_type not in ('i', 'u') as leaves
+      select e.record_id collate "C" as record_id, e.id, rowferry._stamp(e) as mine, null::timestamptz as theirs, null::boolean as real, e.event_type not in ('i', 'u') and e.place is null as leaves
       from rowferry.events e
       where e.entity_id = v_entity.id and rowferry._index_key(e.record_id) = any (rowferry._index_keys(v_keys)) and e.event_type <> 'q' and not e.id <@ p_heard
       union all
