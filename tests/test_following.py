@@ -448,6 +448,11 @@ def test_a_table_that_only_receives_sends_nothing_when_its_parent_leaves(nodes: 
     sync(*nodes)
     assert waiting(nodes.crm) == ["delete orders 1 23503"]
     assert nodes.crm.sql("select from rowferry.entities where held_sqlstate is not null") == []
+    hint, event = (nodes.crm.sql("select hint, id from rowferry.sync_events")[0][name] for name in ("hint", "id"))
+    assert f"unless it has left the filter here: select * from rowferry.skip({event});" in hint
+    nodes.crm.sql("select * from rowferry.skip(%s)", [event])
+    sync(*nodes)
+    assert [waiting(node) for node in nodes] == [[], []]
 
 
 @pytest.mark.parametrize("change", ["p_filter_left => 'keep'", "p_direction => 'receive'"])
