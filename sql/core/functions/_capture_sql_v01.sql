@@ -33,6 +33,9 @@ declare
   -- What follows a row of this table is looked at once it enters or leaves the filter, and what follows a parent once it has another one.
   v_crosses constant boolean := p_entity.filter is not null and rowferry._is_followed(p_entity);
   v_place constant text := (select string_agg('%1$s.' || replace(quote_ident(c), '%', '%%'), ', ') from unnest(p_entity.within_columns) c);
+  v_old_place constant text := case when p_entity.within is not null then rowferry._place_sql(p_entity, case when v_partitioned then 'old' end) end;
+  v_old_parent constant text := case when v_old_place is not null then 'case when n.place operator(pg_catalog.*<>) o.place then o.parent end' end;
+  v_columns text;
 begin
   select string_agg(distinct s.clause, '' order by s.clause) into v_settings
   from rowferry._entity_columns(p_entity) c
@@ -40,7 +43,7 @@ begin
     ('date|timestamp%', E'\nset datestyle = ''ISO, YMD'''),
     ('timestamp with%', E'\nset timezone = ''UTC'''),
     ('bytea', E'\nset bytea_output = ''hex''')) s (types, clause)
-  where c.key_position is not null and c.type similar to s.types;
+  where (c.key_position is not null or v_old_place is not null and c.local = any (p_entity.within_columns)) and c.type similar to s.types;
   if p_entity.filter is not null then
     -- What a literal or a function of the filter may depend on.
     v_settings := concat(v_settings, E'\nset search_path = pg_catalog, pg_temp', (
@@ -53,12 +56,14 @@ begin
   if v_partitioned then
     select string_agg('%1$s.' || replace(quote_ident(c), '%', '%%'), ', ') into v_image from unnest(rowferry._captured_columns(p_entity)) c;
   else
+    v_columns := concat('image', case when v_place is not null then ', place' end, case when v_old_place is not null then ', parent' end);
     select format($f$(
-        select %%s, i.image%s
+        select %%s, i.*
         from %%s r
         cross join lateral (select %s) missing
-        cross join lateral (select row(%s)::pg_catalog.record from (select r.*) c) i (image)) %%s (record_id, image%s)$f$,
-      ', row(' || replace(v_place, '%1$s', 'r') || ')::pg_catalog.record', string_agg('row(r.*) as ' || replace(quote_ident(c), '%', '%%'), ', '), string_agg(replace(quote_ident(c), '%', '%%'), ', '), case when v_place is not null then ', place' end)
+        cross join lateral (select row(%s)::pg_catalog.record%s from (select r.*) c) i (%s)) %%s (record_id, %4$s)$f$,
+      string_agg('row(r.*) as ' || replace(quote_ident(c), '%', '%%'), ', '), string_agg(replace(quote_ident(c), '%', '%%'), ', '),
+      concat(', row(' || (select string_agg(replace(quote_ident(w), '%', '%%'), ', ') from unnest(p_entity.within_columns) w) || ')::pg_catalog.record', ', ' || replace(v_old_place, '%', '%%')), v_columns)
     into v_rows
     from unnest(rowferry._captured_columns(p_entity)) c;
   end if;
@@ -75,21 +80,21 @@ begin
     where %7$s(v_keys is null or c.record_id operator(pg_catalog.<>) all (v_keys));
   elsif tg_op operator(pg_catalog.=) 'DELETE' then
     insert %6$s
-    into rowferry.events (changed_at, entity_id, hops, event_type, record_id)
-    select v_now, %3$s, v_hops, 'd', c.record_id
+    into rowferry.events (changed_at, entity_id, hops, event_type, record_id%14$s)
+    select v_now, %3$s, v_hops, 'd', c.record_id%15$s
     from (select %2$s) c (record_id)
     where %8$s(v_keys is null or c.record_id operator(pg_catalog.<>) all (v_keys));
   else
     insert %6$s
-    into rowferry.events (changed_at, entity_id, hops, event_type, record_id)
-    select v_now, %3$s, v_hops, case %9$swhen c.record_id operator(pg_catalog.=) c.old_id then 'u'::pg_catalog."char" else 'i' end, c.record_id
+    into rowferry.events (changed_at, entity_id, hops, event_type, record_id%14$s)
+    select v_now, %3$s, v_hops, case %9$swhen c.record_id operator(pg_catalog.=) c.old_id then 'u'::pg_catalog."char" else 'i' end, c.record_id%16$s
     from (select %1$s, %2$s%10$s
     where %11$s(c.record_id operator(pg_catalog.<>) c.old_id
         or row(%4$s)::pg_catalog.record operator(pg_catalog.*<>) row(%5$s)::pg_catalog.record%12$s)
       and (v_keys is null or c.record_id operator(pg_catalog.<>) all (v_keys));
     if (%1$s) operator(pg_catalog.<>) (%2$s) then
-      insert into rowferry.events (changed_at, entity_id, hops, event_type, record_id)
-      select v_now, %3$s, v_hops, 'd', c.record_id
+      insert into rowferry.events (changed_at, entity_id, hops, event_type, record_id%14$s)
+      select v_now, %3$s, v_hops, 'd', c.record_id%15$s
       from (select %2$s) c (record_id)
       where %8$s(v_keys is null or c.record_id operator(pg_catalog.<>) all (v_keys));
     end if;
@@ -104,7 +109,12 @@ $f$, v_new, v_old, p_entity.id, format(v_image, 'new'), format(v_image, 'old'), 
       case when p_entity.filter is not null then '(c.is_within or c.was_within and c.record_id operator(pg_catalog.=) c.old_id) and ' end,
       case when p_entity.filter is not null then ' or c.is_within <> c.was_within' end,
       translate((select string_agg(format('%I %s', a.attname, format_type(a.atttypid, a.atttypmod)), ', ' order by a.attnum) from pg_attribute a
-        where a.attrelid = p_entity.relation and a.attname = any (rowferry._captured_columns(p_entity))), E'\r\n$', '  '));
+        where a.attrelid = p_entity.relation and a.attname = any (rowferry._captured_columns(p_entity))), E'\r\n$', '  '),
+      case when v_old_place is not null then ', place' end,
+      ', case when v_hops operator(pg_catalog.=) 0 then ' || v_old_place || ' end',
+      -- Of an event that is none of a row that left or moved it says nothing.
+      E',\n      case when v_hops operator(pg_catalog.=) 0 and c.record_id operator(pg_catalog.=) c.old_id then '
+        || case when p_entity.filter is not null then 'case when not c.was_within then array[]::pg_catalog.text[] else ' || v_old_place || ' end' else v_old_place end || ' end');
   else
     v_body := format($f$
   if tg_op operator(pg_catalog.=) 'INSERT' then
@@ -113,19 +123,27 @@ $f$, v_new, v_old, p_entity.id, format(v_image, 'new'), format(v_image, 'old'), 
 %3$s  end if;
 $f$,
       rowferry._capture_part_sql(v_way_out, p_entity.id, $c$'i'$c$, 'c.record_id', format('(select %s from %s r) c (record_id)', v_new, v_new_rows)),
-      rowferry._capture_part_sql(v_way_out, p_entity.id, $c$'d'$c$, 'c.record_id', format('(select %s from %s r) c (record_id)', v_old, v_old_rows)),
+      rowferry._capture_part_sql(v_way_out, p_entity.id, $c$'d'$c$, 'c.record_id', case when v_old_place is null then format('(select %s from %s r) c (record_id)', v_old, v_old_rows)
+        else format($f$(
+        select %s, i.parent
+        from %s r
+        cross join lateral (select %s) missing
+        cross join lateral (select %s from (select r.*) c) i (parent)) c (record_id, parent)$f$, v_old, v_old_rows,
+          (select string_agg('row(r.*) as ' || quote_ident(w), ', ') from unnest(p_entity.within_columns) w), v_old_place) end, p_place => case when v_old_place is not null then 'c.parent' end),
       rowferry._capture_part_sql(v_way_out, p_entity.id,
         format($c$case when n.record_id is null then '%s'::pg_catalog."char" when o.record_id is null then '%s' else %s end$c$,
           case when v_crosses then 'w' else 'd' end, case when v_crosses then 'w' else 'i' end, v_changed),
         'coalesce(n.record_id, o.record_id)',
         format(E'%s\n      full join %s\n        on n.record_id operator(pg_catalog.=) o.record_id', format(v_rows, v_new, v_new_rows, 'n'), format(v_rows, v_old, v_old_rows, 'o')),
         'n.record_id is null or o.record_id is null or n.image operator(pg_catalog.*<>) o.image',
-        format($f$%s, n.record_id
+        format($f$%s, n.record_id%s
       from %s
       cross join %s
       where not exists (select from new_rows offset 1)
         and n.record_id operator(pg_catalog.=) o.record_id
-        and n.image operator(pg_catalog.*<>) o.image$f$, v_changed, format(v_rows, v_new, v_new_rows, 'n'), format(v_rows, v_old, v_old_rows, 'o'))));
+        and n.image operator(pg_catalog.*<>) o.image$f$, v_changed, ', ' || v_old_parent, format(v_rows, v_new, v_new_rows, 'n'), format(v_rows, v_old, v_old_rows, 'o')),
+        case when v_old_place is not null then format('case when n.record_id is null then o.parent %selse %s end',
+          case when v_crosses then 'when o.record_id is null then array[]::pg_catalog.text[] ' end, v_old_parent) end));
   end if;
 
   return format($f$create or replace function rowferry.%1$I()

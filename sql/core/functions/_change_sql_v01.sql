@@ -32,6 +32,10 @@ begin
     return next format('select setval(''rowferry.entity_ids'', %s)', p_new.version);
     return next format('update rowferry.entities set %s, version = %s where id = %s', v_values, p_new.version, p_new.id);
   end if;
+  if (p_old.within, p_old.within_columns) is distinct from (p_new.within, p_new.within_columns) then
+    -- They name records of the old parent.
+    return next format('update rowferry.events set place = null where entity_id = %s and place is not null', p_new.id);
+  end if;
   return query select unnest(v_drops || v_functions || v_triggers);
 end
 $$;

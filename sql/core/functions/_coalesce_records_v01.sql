@@ -27,7 +27,7 @@ begin
     from (
       select e.record_id, e.id, rowferry._stamp(e) as stamp, v_following and e.event_type not in ('i', 'u') as leaves
       from rowferry.events e
-      where e.entity_id = p_entity_id and rowferry._index_key(e.record_id) = any (rowferry._index_keys(p_record_ids)) and e.event_type not in ('q', 'w') and not e.id <@ v_sent
+      where e.entity_id = p_entity_id and rowferry._index_key(e.record_id) = any (rowferry._index_keys(p_record_ids)) and e.event_type not in ('q', 'w') and e.place is null and not e.id <@ v_sent
         and not exists (select from rowferry.held_events h where h.event_id = e.id)
         and not exists (select from rowferry.skips s
           where s.done_at is null and s.entity_id = e.entity_id and rowferry._index_key(s.record_id) = rowferry._index_key(e.record_id) and e.id <@ s.ids)

@@ -1,5 +1,5 @@
 -- The function that finds the rows of an entity that follow some rows of its parent, as DDL: their keys, that of the parent of each, and whether each is kept in sync now; in the order of their
--- keys, after one of them. None for an entity that follows no other.
+-- keys, after one of them. A row outside of the entity's own filter follows none. None for an entity that follows no other.
 create or replace function rowferry._followers_sql(
   p_entity rowferry.entities
 )
@@ -9,6 +9,7 @@ stable
 set search_path = pg_catalog, pg_temp
 as $function$
 declare
+  v_own rowferry.entities := p_entity;
   v_parent rowferry.entities := (select p from rowferry.entities p where p.name = p_entity.within);
   v_from text;
   v_order text;
@@ -16,9 +17,10 @@ begin
   if v_parent.id is null then
     return;
   end if;
+  v_own.within := null;
   v_order := (select string_agg(format('t.%I', c.local), ', ' order by c.key_position) from rowferry._entity_columns(p_entity) c where c.key_position is not null);
   select format('select %s, %s, %s from %s t join %s p on %s join %s on %s', rowferry._record_id_sql(v_parent, 'p'), rowferry._record_id_sql(p_entity, 't'), rowferry._filter_sql(p_entity, 't'),
-    rowferry._only_sql(p_entity), rowferry._only_sql(v_parent),
+    rowferry._filtered_sql(v_own, rowferry._only_sql(p_entity)), rowferry._only_sql(v_parent),
     (select string_agg(format('p.%I operator(pg_catalog.=) t.%I', k.parent, k.child), ' and ' order by k.ord)
       from unnest(p_entity.within_columns, p_entity.within_parent_columns) with ordinality k (child, parent, ord)),
     rowferry._keys_sql(v_parent, '$1'),

@@ -26,7 +26,7 @@ begin
     order by s.id
     limit 1000
   loop
-    v_asks := (select e.direction <> 'send' from rowferry.entities e where e.id = v_skip.entity_id)
+    v_asks := (select e.direction <> 'send' and not rowferry._is_outside(e, v_skip.record_id) from rowferry.entities e where e.id = v_skip.entity_id)
       and (v_skip.requested_by like 'orphan rule %' or exists (select from unnest(v_skip.ids) i join rowferry.events e on e.id >= lower(i) and e.id < upper(i) where e.event_type <> 'a'));
     if rowferry._delete_events(v_skip.ids) = 0 then
       v_skip.ended_at := coalesce(v_skip.ended_at, v_now);
@@ -35,7 +35,7 @@ begin
       insert into rowferry.events (changed_at, entity_id, event_type, record_id)
       values (v_now, v_skip.entity_id, 'q', v_skip.record_id);
     elsif v_skip.ended_at is null then
-      -- Of rows that are only sent, the peer's is of no interest; of an answer, it is the peer that has asked.
+      -- Of rows that are only sent, the peer's is of no interest; in place of one that is outside here, it could not come; of an answer, it is the peer that has asked.
       v_skip.kept := true;
       v_skip.outcome := format('%s keeps its row, and this node its own: different on purpose', p_peer);
     end if;

@@ -29,6 +29,9 @@ declare
   v_context text;
   v_message text;
 begin
+  if rowferry._weigh_places(p_peer) then
+    return true;
+  end if;
   if not exists (select from rowferry.events e where e.event_type = 'w') and not exists (select from rowferry.moves) then
     return false;
   end if;
@@ -87,7 +90,13 @@ begin
         execute format('select o_keys from rowferry.%I($1, null, false)', rowferry._object_name('hash_', v_entity.name)) into v_within using v_records;
         perform rowferry._left_nothing();
         v_within := coalesce(v_within, '{}');
-        update rowferry.events e set event_type = 'u' where e.id = any (v_ids) and e.record_id in (select unnest(v_within));
+        if v_entity.within is not null then
+          -- Neither was it within before: nothing has moved.
+          delete from rowferry.events e where e.id = any (v_ids) and e.place is not null and e.record_id not in (select unnest(v_within));
+          select array_agg(e.id order by e.id), array_agg(distinct e.record_id) into v_ids, v_records from rowferry.events e where e.id = any (v_ids);
+          continue when v_ids is null;
+        end if;
+        update rowferry.events e set event_type = 'u', place = null where e.id = any (v_ids) and e.record_id in (select unnest(v_within));
         begin
           select array_agg(e.record_id) as records, array_agg(e.changed_at) as stamps, array_agg(e.hops) as hops into v_found
           from (select distinct on (e.record_id) e.* from rowferry.events e where e.id = any (v_ids) order by e.record_id, e.id desc) e;
@@ -99,11 +108,11 @@ begin
               raise;
             end if;
             -- Its newest event waits for them, if it is to go after them.
-            update rowferry.events e set event_type = 'd' where e.id = any (v_ids[:cardinality(v_ids) - 1]) and e.event_type = 'w';
+            update rowferry.events e set event_type = 'd', place = null where e.id = any (v_ids[:cardinality(v_ids) - 1]) and e.event_type = 'w';
             insert into rowferry.moves (entity_id, parent_record_id, event_id, changed_at, hops)
             select c.id, e.record_id, case when e.event_type = 'w' then e.id end, e.changed_at, e.hops
             from rowferry.events e cross join rowferry.entities c
-            where e.id = v_ids[cardinality(v_ids)] and c.within = v_entity.name
+            where e.id = v_ids[cardinality(v_ids)] and c.within = v_entity.name and c.direction <> 'receive'
             order by c.id;
         end;
       end if;

@@ -1,4 +1,4 @@
--- Queues what follows some records of an entity, each with the stamp and the hops given with it, and what follows that. RF101: these would be more than p_most of one entity.
+-- Queues what follows some records of an entity, each with the stamp and the hops given with it, and what follows that; of a table that only receives, nothing is ever sent. RF101: these would be more than p_most of one entity.
 create or replace function rowferry._queue_following(
   p_entity rowferry.entities,
   p_records text[],
@@ -14,7 +14,7 @@ declare
   v_child rowferry.entities;
   v_found record;
 begin
-  for v_child in select c.* from rowferry.entities c where c.within = p_entity.name order by c.id loop
+  for v_child in select c.* from rowferry.entities c where c.within = p_entity.name and c.direction <> 'receive' order by c.id loop
     execute format('select * from rowferry.%I($1, null, $2)', rowferry._object_name('followers_', v_child.name)) into v_found using p_records, p_most + 1;
     perform rowferry._left_nothing();
     if cardinality(v_found.o_keys) > p_most then

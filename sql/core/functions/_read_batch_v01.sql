@@ -113,13 +113,13 @@ begin
       end if;
       select e.* into v_entity from rowferry.entities e where e.id = v_group.o_entity_id;
       -- All events of these records, found in one scan of the index. -1: an answer.
-      select array_agg(e.record_id), array_agg(e.id), array_agg(e.stamp), case when bool_or(e.hops <> 0) then array_agg(e.hops) end, bool_and(e.event_type = 'i'), array_agg(e.record_id) filter (where e.event_type = 'w'),
+      select array_agg(e.record_id), array_agg(e.id), array_agg(e.stamp), case when bool_or(e.hops <> 0) then array_agg(e.hops) end, bool_and(e.event_type = 'i'), array_agg(e.record_id) filter (where e.event_type = 'w' or e.event_type = 'd' and e.place is not null),
         array_agg(e.record_id) filter (where e.event_type not in ('i', 'u'))
       into v_event_keys, v_event_ids, v_event_stamps, v_event_hops, v_created, v_moved, v_left_keys
       from (
         select f.*
         from (
-          select e.record_id, e.id, e.event_type, case when e.event_type = 'a' then -1 else e.hops end::smallint as hops, rowferry._stamp(e) as stamp
+          select e.record_id, e.id, e.event_type, e.place, case when e.event_type = 'a' then -1 else e.hops end::smallint as hops, rowferry._stamp(e) as stamp
           from rowferry.events e
           where e.entity_id = v_entity.id and rowferry._index_key(e.record_id) = any (rowferry._index_keys(v_group.o_keys)) and e.id + 0 >= v_lowest
           limit p_most_events

@@ -2,7 +2,7 @@
 -- snapshot of the statement that chose the events. Rows beyond p_bytes (null: no limit) are left for a later batch (o_cut); one always fits,
 -- unless p_bytes is negative. One of more than 4 MB is left (o_alone) unless p_bytes is 120 MB: it takes a call of its own. A row of more than 120 MB is not read
 -- (o_large): its text, which is up to twice as long, must fit in one jsonb. A row outside of the filter is as good as gone; o_outside: of one that is to stay
--- on the peer, or that follows a parent, it takes more to say so.
+-- on the peer, or that follows a parent, it takes more to say so. p_bytes -2: nothing is read, and o_outside names all that are outside.
 create or replace function rowferry._read_sql(
   p_entity rowferry.entities
 )
@@ -77,10 +77,15 @@ $rowferry$$f$,
     rowferry._object_name('read_', p_entity.name), rowferry._record_id_sql(p_entity, 't'),
     v_parts.o_size, v_parts.o_rows, v_values, v_parts.o_check,
     -- Not gone: neither sent nor deleted on the peer.
-    case when p_entity.within is not null or p_entity.filter is not null and p_entity.filter_left = 'keep' then
-      format(E'  select array_agg(%s) into o_outside\n  from %s%s not %s;\n', rowferry._record_id_sql(p_entity, 't'),
-        v_parts.o_table_rows,
-        case when cardinality(p_entity.key_columns) = 1 then ' and' else ' where' end, rowferry._filter_sql(p_entity, 't')) else '' end);
+    case when coalesce(p_entity.filter, p_entity.within) is not null then format($f$  if %sp_bytes = -2 then
+    select array_agg(%s) into o_outside
+    from %s%s not %s;
+  end if;
+  if p_bytes = -2 then
+    return;
+  end if;
+$f$, case when p_entity.within is not null or p_entity.filter_left = 'keep' then 'p_bytes is null or p_bytes <> -2 or ' end, rowferry._record_id_sql(p_entity, 't'), v_parts.o_table_rows,
+      case when cardinality(p_entity.key_columns) = 1 then ' and' else ' where' end, rowferry._filter_sql(p_entity, 't')) else '' end);
 end
 $function$;
 comment on function rowferry._read_sql(rowferry.entities) is 'DDL of the function that reads the present rows of an entity.';

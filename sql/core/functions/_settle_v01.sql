@@ -1,7 +1,7 @@
 -- Decides records of one section that both sides changed (R6, R7): locks their rows, reads this node's events in a newer statement, and takes out of the section what
 -- stays as it is here. Events that lose are deleted here, in the subtransaction that writes the winner. Under a merge rule the arbiter puts the merged row in place of the
 -- peer's, as a change of its own; the other node takes nothing before that comes. p_keys: records for which this node has events, of which at most p_most are looked at
--- (o_weighed). o_left: records whose rows a user has locked, that wait for the arbiter, or were too many; o_decided: own events that were weighed.
+-- (o_weighed). o_left: records whose rows a user has locked, that are outside here, that wait for the arbiter, or were too many; o_decided: own events that were weighed.
 create or replace function rowferry._settle(
   p_peer text,
   p_section rowferry._section,
@@ -41,6 +41,7 @@ declare
   v_keys text[] := p_keys;
   v_later text[];
   v_busy text[];
+  v_outside text[];
   v_mine_read record;
   v_part rowferry._section;
   v_verdict record;
@@ -62,16 +63,20 @@ begin
   perform rowferry._left_nothing();
   perform rowferry._finish_lock(v_entity.name);
   v_keys := array(select k from unnest(v_keys) k where k not in (select unnest(v_busy)));
+  if v_entity.within is not null then
+    execute format('select o_outside from rowferry.%I($1, -2)', rowferry._object_name('read_', v_entity.name)) into v_outside using v_keys;
+    perform rowferry._left_nothing();
+  end if;
 
   -- A statement of its own: it sees what users committed while their rows were waited for.
   with weighed as materialized (
-    select r.record_id, array_agg(r.id) filter (where r.id is not null) as ids, max(r.mine) as mine, max(r.theirs) as theirs, bool_or(r.real) as real
+    select r.record_id, array_agg(r.id) filter (where r.id is not null) as ids, max(r.mine) as mine, max(r.theirs) as theirs, bool_or(r.real) as real, bool_or(r.leaves) as leaves
     from (
-      select e.record_id collate "C" as record_id, e.id, rowferry._stamp(e) as mine, null::timestamptz as theirs, null::boolean as real
+      select e.record_id collate "C" as record_id, e.id, rowferry._stamp(e) as mine, null::timestamptz as theirs, null::boolean as real, e.event_type not in ('i', 'u') and e.place is null as leaves
       from rowferry.events e
       where e.entity_id = v_entity.id and rowferry._index_key(e.record_id) = any (rowferry._index_keys(v_keys)) and e.event_type <> 'q' and not e.id <@ p_heard
       union all
-      select e.record_id collate "C", null, null, case when not e.id <@ p_known then e.stamp end, e.stamp is not null
+      select e.record_id collate "C", null, null, case when not e.id <@ p_known then e.stamp end, e.stamp is not null, null
       from unnest(o_section.event_keys, o_section.event_ids, o_section.event_stamps) e (record_id, id, stamp)
       where (e.record_id in (select unnest(v_keys))) is true  -- which makes a hash of them, and no join
     ) r
@@ -82,6 +87,8 @@ begin
       case
         when not w.real then 'asked'
         when w.theirs is null then 'known'
+        -- The peer hears nothing of these changes, so they can win nothing.
+        when not w.leaves and w.record_id in (select unnest(v_outside)) then 'outside'
         -- A consequence, a backfill or an answer loses to a real change whatever the rule.
         when (w.mine = '-infinity') <> (w.theirs = '-infinity') then case when w.mine > w.theirs then 'mine' else 'theirs' end
         when v_entity.conflict_rule like 'node:%' then case when v_entity.conflict_rule = 'node:' || v_node then 'mine' else 'theirs' end
@@ -92,7 +99,8 @@ begin
     from weighed w
   )
   select
-    array_agg(d.record_id) filter (where d.verdict <> 'theirs') as drop_keys,
+    array_agg(d.record_id) filter (where d.verdict <> 'theirs' and (d.verdict <> 'outside' or d.record_id in (select unnest(o_section.keys)))) as drop_keys,
+    array_agg(d.record_id) filter (where d.verdict = 'outside' and d.record_id in (select unnest(o_section.keys))) as outside,
     array_agg(d.record_id) filter (where d.verdict in ('mine', 'theirs', 'merge')) as keys,
     array_agg(d.verdict) filter (where d.verdict in ('mine', 'theirs', 'merge')) as verdicts,
     array_agg(d.mine) filter (where d.verdict in ('mine', 'theirs', 'merge')) as mine,
@@ -109,6 +117,8 @@ begin
   o_left := rowferry._left_entries(v_part);
   v_part.keys := v_verdict.waiting;
   o_left := o_left || rowferry._left_entries(v_part, '{"waiting": true}');
+  v_part.keys := v_verdict.outside;
+  o_left := o_left || rowferry._left_entries(v_part, rowferry._refusal('23514', 'the row is outside of the filter of the other node', null, rowferry._outside_hint(v_entity)));
   v_part.keys := v_later;
   o_left := o_left || rowferry._left_entries(v_part, '{"untried": true, "undecided": true}');
 
@@ -127,6 +137,18 @@ begin
     end if;
   end if;
   if v_verdict.lost is not null then
+    -- Whether what follows these rows is within now is to be looked at all the same.
+    insert into rowferry.moves (entity_id, parent_record_id, changed_at, hops)
+    select c.id, w.record_id, w.changed_at, w.hops
+    from (
+      select distinct on (e.record_id) e.*
+      from unnest(v_verdict.lost) r
+      join rowferry.events e on e.id >= lower(r) and e.id < upper(r)
+      where e.event_type = 'w'
+      order by e.record_id, e.id desc
+    ) w
+    join rowferry.entities c on c.within = v_entity.name and c.direction <> 'receive'
+    order by w.id, c.id;
     perform rowferry._delete_events(v_verdict.lost);
   end if;
   o_section := rowferry._section_part(o_section, v_busy || v_verdict.drop_keys, false);

@@ -20,6 +20,7 @@ declare
   v_effect jsonb;
   v_ms integer;
 begin
+  perform rowferry._weigh_places(p_link.peer);
   select * into v_result
   from rowferry._apply_batch(p_link.peer, (p_header ->> 'ids')::int8multirange, p_sections, rowferry._heard_ids(p_header -> 'acks'),
     array(select jsonb_array_elements_text(coalesce(p_header -> 'waiting', '[]'))));

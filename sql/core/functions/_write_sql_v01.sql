@@ -128,8 +128,7 @@ begin
       hint = %L;
   end if;
   perform pg_catalog.set_config('search_path', %L, true);
-$f$, v_only, o_from, v_key_join, v_within, format('There only rows of %s with %s are kept in sync: change the row, here or there, or give the change up: select rowferry.skip(id, reason);',
-    p_entity.relation, p_entity.filter), o_path) end;
+$f$, v_only, o_from, v_key_join, v_within, rowferry._outside_hint(p_entity), o_path) end;
 
   select string_agg(format('t.%I operator(pg_catalog.=) k.k%s', c.local, c.key_position), ' and ' order by c.key_position) into v_keys_join
   from rowferry._entity_columns(p_entity) c

@@ -25,6 +25,7 @@ declare
   v_image jsonb;
   v_there boolean := true;  -- whether there is a row here
   v_answer boolean;
+  v_stays boolean;  -- whether no row of the peer's can come
   v_state text;
   v_context text;
 begin
@@ -41,6 +42,7 @@ begin
     and not exists (select from rowferry.skips s where s.done_at is null and s.entity_id = e.entity_id and rowferry._index_key(s.record_id) = rowferry._index_key(e.record_id) and e.id <@ s.ids);
   entity := v_entity.name;
   record_id := v_event.record_id;
+  v_stays := v_answer or v_entity.direction = 'send' or rowferry._is_outside(v_entity, record_id);
   begin
     v_image := (rowferry._present_row(v_entity, v_event.record_id)).o_row;
     v_there := v_image is not null;
@@ -61,9 +63,12 @@ begin
     set may_delete = p_delete
     where s.entity_id = v_entity.id and rowferry._index_key(s.record_id) = rowferry._index_key(v_event.record_id) and s.ended_at is null and not s.kept;
   end if;
-  state := case when v_ids is null then 'given up already; ' when v_answer then 'the answer is given up with the next exchange; ' when v_entity.direction = 'send' then 'given up with the next exchange; ' else 'given up; ' end
+  state := case when v_ids is null then 'given up already; ' when v_answer then 'the answer is given up with the next exchange; ' when v_stays then 'given up with the next exchange; ' else 'given up; ' end
     || format(case
-        when v_answer or v_entity.direction = 'send' then '%s keeps its row, and this node its own'
+        when v_stays then '%s keeps its row, and this node its own' || case when exists (
+          select from rowferry.events e
+          where e.entity_id = v_entity.id and rowferry._index_key(e.record_id) = rowferry._index_key(v_event.record_id) and e.event_type = 'w') and rowferry._is_followed(v_entity)
+          then '; so it is with the rows that follow it' else '' end
         when not v_there then 'the row of %s comes with the next exchange, if it has one'
         when p_delete then 'the row of %s comes in its place with the next exchange; if it has no such row, this one will be DELETED here'
         else 'the row of %s comes in its place with the next exchange; if it has no such row, this one stays, different on purpose (p_delete => true: it will be deleted)' end, v_entity.peer);
