@@ -366,7 +366,8 @@ def slow(nodes: Nodes, entity: str, seconds: float) -> None:
     )
     if seconds:
         nodes.crm.sql(
-            f"""create function {function}(p_parents text[], p_after text, p_limit integer, out o_parents text[], out o_keys text[], out o_within boolean[])
+            f"""create function {function}(p_parents text[], p_after text, p_limit integer,
+              out o_parents text[], out o_keys text[], out o_within boolean[])
             language plpgsql stable as $$
             begin
               perform pg_sleep({seconds});
@@ -382,7 +383,8 @@ def fill_many(nodes: Nodes, country: str, orders: int, lines: int, payments: int
         node.sql("create table other (id integer primary key); select rowferry.attach('other')")
     nodes.crm.sql("insert into orders select n, %s from generate_series(1, %s) n", [country, orders])
     nodes.crm.sql("insert into lines select n, 1 + n %% %s, 'x' from generate_series(1, %s) n", [orders, orders * lines])
-    nodes.crm.sql("insert into payments select n, 1 + n %% %s, 1 from generate_series(1, %s) n", [orders * lines, orders * lines * payments])
+    pay = "insert into payments select n, 1 + n %% %s, 1 from generate_series(1, %s) n"
+    nodes.crm.sql(pay, [orders * lines, orders * lines * payments])
     sync(*nodes, limit=20000)
 
 
@@ -458,8 +460,8 @@ def test_a_look_that_runs_out_of_time_holds_its_family_and_no_other(nodes: Nodes
     assert [*calls(nodes, 3, "1s")][-1]["held"] == 1
     assert rows(nodes.billing, "select * from other") == ["(1)"]
     index = "create index concurrently on public.lines (order_id);"
-    [entity] = nodes.crm.sql("select name, held_until < now() + interval '20 s' as soon from rowferry.entities where held_sqlstate = '57014'")
-    assert entity == {"name": "lines", "soon": True}
+    soon = "select name, held_until < now() + interval '20 s' as soon from rowferry.entities where held_sqlstate = '57014'"
+    assert nodes.crm.sql(soon) == [{"name": "lines", "soon": True}]
     assert index in nodes.crm.sql("select reason from rowferry.status")[0]["reason"]
     stuck = nodes.crm.sql("select * from rowferry.why_stuck()")
     assert index in next(row["type_next"] for row in stuck if row["object"] == "entity lines")

@@ -109,7 +109,8 @@ def test_a_call_of_the_courier_is_at_work_and_nobody_is_told_to_end_it(notes: No
         link = "select pg_advisory_xact_lock(hashtextextended('rowferry link billing', 0))"
         notes.crm.sql("insert into notes values (1, 'a')")
         call = Meanwhile(lambda: courier.execute(f"{link}, pg_sleep(60)"))
-        wait_until(lambda: notes.crm.sql("select from rowferry._lock_holders(rowferry._link_key('billing'))"), 20, "it has the lock")
+        holders = "select from rowferry._lock_holders(rowferry._link_key('billing'))"
+        wait_until(lambda: notes.crm.sql(holders), 20, "it has the lock")
         notes.crm.sql(LATER)
         row = cause(notes.crm, "a call of the courier is at work")
         assert (row["severity"], row["since"]) == ("info", None)  # which this role cannot see
