@@ -450,6 +450,17 @@ def test_nothing_of_a_family_is_sent_before_all_that_moved_is_looked_at(nodes: N
     assert (rows(nodes.billing, ALL), waiting(nodes.crm)) == (["(30,300,0)"], [])
 
 
+def test_a_row_with_many_followers_lets_others_that_moved_go(nodes: Nodes) -> None:
+    install(nodes)
+    fill_many(nodes, "DE", 1, 30000)
+    nodes.crm.sql("insert into orders values (2, 'DE')")
+    slow(nodes, "lines", 0.11)
+    nodes.crm.sql("update orders set country = 'CH'")
+    assert len(list(calls(nodes, 4))) == 4
+    assert len(nodes.crm.sql("select from rowferry.moves")) == 1
+    assert "orders (2)" in there(nodes)
+
+
 @pytest.mark.parametrize("lines", [0, 3])
 def test_a_look_that_runs_out_of_time_holds_its_family_and_no_other(nodes: Nodes, lines: int) -> None:
     install(nodes)
@@ -467,9 +478,10 @@ def test_a_look_that_runs_out_of_time_holds_its_family_and_no_other(nodes: Nodes
     assert index in next(row["type_next"] for row in stuck if row["object"] == "entity lines")
     assert "pg_terminate_backend" not in str(stuck)
     slow(nodes, "lines", 0)
-    nodes.crm.sql("select * from rowferry.retry('lines')")
+    nodes.crm.sql("update rowferry.entities set held_until = now() where name = 'lines'")  # as it is a little later
     sync(*nodes)
     assert (rows(nodes.billing, ALL), waiting(nodes.crm)) == ([f"(1,{lines},0)"], [])
+    assert nodes.crm.sql("select name from rowferry.entities where held_attempts > 0") == []
 
 
 def test_a_look_that_takes_most_of_a_call_lets_others_have_the_next_ones(nodes: Nodes) -> None:

@@ -25,6 +25,8 @@ declare
   v_limit integer := 1;  -- as many in the next one: few at first, since nobody knows how many rows follow them
   v_movable integer[];
   v_move rowferry.moves;
+  v_any boolean;  -- whether rows that moved are there to be looked at
+  v_turn boolean := false;  -- whether it is their turn: portions of one with many followers and they take turns
   v_ids bigint[];
   v_records text[];
   v_within text[];
@@ -44,21 +46,22 @@ begin
   loop
     v_movable := rowferry._movable(p_peer);
     select m.* into v_move from rowferry.moves m where m.entity_id = any (v_movable) order by m.id limit 1;
-    if v_move.id is not null then
-      select e.* into v_entity from rowferry.entities e where e.id = v_move.entity_id;
-    else
-      select e.entity_id, array_agg(e.id order by e.id), array_agg(distinct e.record_id) into v_entity.id, v_ids, v_records
-      from rowferry._moved(v_movable, v_limit) e
-      group by e.entity_id
-      order by min(e.id)
-      limit 1;
-      exit when not found;
-      select e.* into v_entity from rowferry.entities e where e.id = v_entity.id;
-    end if;
-    if o_looked and clock_timestamp() - v_began > v_time then
+    select e.entity_id, array_agg(e.id order by e.id), array_agg(distinct e.record_id) into v_entity.id, v_ids, v_records
+    from rowferry._moved(v_movable, v_limit) e
+    group by e.entity_id
+    order by min(e.id)
+    limit 1;
+    v_any := found;
+    exit when v_move.id is null and not v_any;
+    if o_looked and clock_timestamp() - v_began > v_time and not (v_any and v_turn) then
       v_left := array(select l.entity_id from rowferry._moved(v_movable, c_counted) l);
       exit;
     end if;
+    if v_any and v_turn then
+      v_move := null;
+    end if;
+    v_turn := v_move.id is not null;
+    select e.* into v_entity from rowferry.entities e where e.id = coalesce(v_move.entity_id, v_entity.id);
     v_step := clock_timestamp();
     begin
       if v_move.id is not null then
