@@ -204,7 +204,7 @@ begin
       end if;
       if v_entity.within is not null and v_entity.filter_left = 'delete' then
         -- Inserted and changed outside only: the peer never had it.
-        v_read.o_outside := array(select o from unnest(v_read.o_outside) o where o <> all (coalesce(v_left_keys, '{}')));
+        v_read.o_outside := array(select o from unnest(v_read.o_outside) o where o not in (select unnest(v_left_keys)));
       end if;
       v_section.keys := v_read.o_keys;
       v_section.column_values := v_read.o_columns;
