@@ -104,6 +104,32 @@ def test_a_call_that_does_not_end_holds_the_lock_of_the_link(notes: Nodes) -> No
         wait_until(lambda: "the lock of the link" not in str(why(notes.crm)), 5, "it has gone")
 
 
+def test_a_call_of_the_courier_is_at_work_and_nobody_is_told_to_end_it(notes: Nodes) -> None:
+    with courier_at_work(notes.crm) as courier:
+        link = "select pg_advisory_xact_lock(hashtextextended('rowferry link billing', 0))"
+        notes.crm.sql("insert into notes values (1, 'a')")
+        call = Meanwhile(lambda: courier.execute(f"{link}, pg_sleep(60)"))
+        holders = "select from rowferry._lock_holders(rowferry._link_key('billing'))"
+        wait_until(lambda: notes.crm.sql(holders), 20, "it has the lock")
+        notes.crm.sql(LATER)
+        row = cause(notes.crm, "a call of the courier is at work")
+        assert (row["severity"], row["since"]) == ("info", None)  # which this role cannot see
+        assert row["object"].startswith(f"pid {courier.info.backend_pid} of ")
+        notes.crm.sql("grant pg_read_all_stats to rowferry_owner")
+        try:
+            row = cause(notes.crm, "a call of the courier is at work")
+            assert row["severity"] == "warning" and row["since"] is not None
+        finally:
+            notes.crm.sql("revoke pg_read_all_stats from rowferry_owner")
+        with pytest.raises(psycopg.Error) as caught:
+            notes.crm.sql("select rowferry._link_lock('billing', true)")
+        assert caught.value.sqlstate == "RF052"
+        assert "pg_terminate_backend" not in f"{why(notes.crm)} {caught.value.diag.message_hint}"
+        courier.cancel()
+        with pytest.raises(psycopg.errors.QueryCanceled):
+            call.result()
+
+
 def test_a_peer_out_of_reach(notes: Nodes) -> None:
     notes.crm.sql("insert into notes values (1, 'a')")
     nowhere = notes.billing.conninfo.replace(f":{notes.billing.server.port}/", ":1/")

@@ -47,6 +47,8 @@ def upgrade() -> None:
             "functions/_within_sql_v01.sql",
             "functions/_within_check_sql_v01.sql",
             "functions/_is_followed_v01.sql",
+            "functions/_with_followers_v01.sql",
+            "functions/_lacking_index_v01.sql",
             "functions/_plan_within_v01.sql",
             "functions/_followers_sql_v01.sql",
             "functions/_place_sql_v01.sql",

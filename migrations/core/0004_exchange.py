@@ -122,6 +122,8 @@ def upgrade() -> None:
             "functions/_queue_following_v01.sql",
             "functions/_may_be_there_v01.sql",
             "functions/_weigh_places_v01.sql",
+            "functions/_moved_v01.sql",
+            "functions/_hold_followers_v01.sql",
             "functions/_queue_followers_v01.sql",
             "functions/_link_key_v01.sql",
             "functions/_lock_holders_v01.sql",

@@ -44,7 +44,7 @@ declare
   v_compare jsonb;  -- null: comparisons have not had their say
   v_entities text;  -- what attach(), detach() and set_rules() have left
   v_waits boolean := false;
-  v_moving boolean;
+  v_look record;  -- at rows that follow those that moved
   v_told record;
   -- Where applying took half of the call's time, building is left to the next one.
   v_late boolean := p_applied and clock_timestamp() > statement_timestamp() + nullif(current_setting('statement_timeout')::interval, '0') / 2;
@@ -86,19 +86,23 @@ begin
     v_most_events := 1000 + 4 * v_limit;
     perform rowferry._look_for_parents(p_link.peer);
     perform rowferry._queue_backfill(p_link.peer, v_limit);
-    v_moving := rowferry._queue_followers(p_link.peer, v_limit);
+    select * into v_look from rowferry._queue_followers(p_link.peer, v_limit);
+    if v_look.o_looked then
+      o_removed := o_removed + 1;
+      o_link.moved_to := pg_sequence_last_value('rowferry.events_id_seq');
+    end if;
+    v_late := clock_timestamp() > statement_timestamp() + nullif(current_setting('statement_timeout')::interval, '0') / 2;
     v_began := clock_timestamp();
     -- A statement of its own: its snapshot holds what was queued just now, and is the one for events and rows alike.
     begin
       loop
-        if v_moving then
-          -- The next call goes on.
+        if v_look.o_looked and v_late then
+          -- The look has taken the time of this call.
           select 0 as o_events, '[]'::jsonb as o_unreadable, '[]'::jsonb as o_large into v_batch;
-          o_removed := o_removed + 1;
           exit;
         end if;
         select * into v_batch
-        from rowferry._read_batch(p_link.peer, v_looked, not p_applied, p_link.first_id, p_left, v_coalesced, v_most_events);
+        from rowferry._read_batch(p_link.peer, v_looked, not p_applied, p_link.first_id, p_left, v_coalesced, v_most_events, v_look.o_aside);
         if not v_batch.o_repeated and v_batch.o_hot_records is null then
           v_waiting := case when v_batch.o_waiting = '[]' then 0 else rowferry._hold_waiting(v_batch.o_waiting) end;
           if v_waiting > 0 then
@@ -142,7 +146,7 @@ begin
         select t.* into v_told from rowferry._tell_facts(o_link, v_entities, true, true, true) t;
         v_header := v_header || jsonb_strip_nulls(jsonb_build_object('facts', v_told.o_facts));
         if exists (select from generate_subscripts(v_batch.o_sections, 1) i where (v_batch.o_sections[i]).gone is not null) then
-          v_header := v_header || jsonb_build_object('waiting', rowferry._waiting_entities(p_link.peer, not v_batch.o_whole or v_batch.o_large <> '[]' or v_batch.o_unreadable <> '[]'
+          v_header := v_header || jsonb_build_object('waiting', rowferry._waiting_entities(p_link.peer, not v_batch.o_whole or v_look.o_aside <> '{}' or v_batch.o_large <> '[]' or v_batch.o_unreadable <> '[]'
             or exists (select from rowferry.built_batches b where b.peer = p_link.peer and b.in_flight)));
         end if;
         o_envelope := rowferry._encode(v_header || v_compare || jsonb_build_object('number', p_link.top + 1, 'tag', v_tag, 'ids', v_batch.o_ids::text,
@@ -152,10 +156,10 @@ begin
       o_removed := o_removed + jsonb_array_length(v_batch.o_large);
     exception
       when query_canceled then
-        if not rowferry._hold_slow(p_link.peer, v_looked, not p_applied) then
+        if not rowferry._hold_slow(p_link.peer, v_looked, not p_applied, v_look.o_aside) then
           raise;
         end if;
-        o_removed := 0;
+        o_removed := v_look.o_looked::integer;
         select 0 as o_events into v_batch;
         v_compare := '{}';
     end;

@@ -57,6 +57,11 @@ as $$
   union all
   select s.o_severity, s.o_child::text, s.o_problem, s.o_fix from rowferry._not_following(p_peer) s
   union all
+  select 'warning', e.relation::text, format('its rows follow those of %s, and no index begins with (%s): all rows are searched for those that follow one', e.within, array_to_string(e.within_columns, ', ')),
+    rowferry._lacking_index(e)
+  from rowferry.entities e
+  where e.peer = p_peer and rowferry._lacking_index(e) is not null
+  union all
   select 'error', e.relation::text, format('its rows follow those of %s, and the foreign key (%s) that says which is gone', e.within, array_to_string(e.within_columns, ', ')),
     format('alter table %s add foreign key (%s) references %s (%s); or, to keep all rows in sync: select rowferry.attach(%L, p_within => '''');', e.relation,
       (select string_agg(quote_ident(c), ', ') from unnest(e.within_columns) c), p.relation, (select string_agg(quote_ident(c), ', ') from unnest(e.within_parent_columns) c), e.relation::text)

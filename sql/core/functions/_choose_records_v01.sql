@@ -1,13 +1,14 @@
 -- The records of the next batch for a peer, by entity: those of the oldest events, one as often as it has some there, and a share of those that were refused
 -- before and are due again (o_again). STABLE, as _read_batch, whose snapshot it sees. o_whole: nothing else is free to go; o_cut: others are due too; o_alone: the
 -- event of a record that travels alone, and then is the only one; o_repeated: the oldest events are to be looked at for such as are superseded: most of a look at 4,000 are of a few
--- records, or there is a question, or a batch of an earlier courier that nobody has acknowledged. No event below p_first_id, or in p_left, waits for its first batch.
+-- records, or there is a question, or a batch of an earlier courier that nobody has acknowledged. No event below p_first_id, or in p_left, waits for its first batch. p_aside: entities that wait.
 create or replace function rowferry._choose_records(
   p_peer text,
   p_limit integer,
   p_alone boolean,
   p_first_id bigint,
-  p_left int8multirange
+  p_left int8multirange,
+  p_aside integer[]
 )
 returns table (
   o_entity_id integer,
@@ -33,9 +34,7 @@ declare
   c_circle constant integer := 2000;  -- so many rows that want each other's unique values travel together
   v_now timestamptz := rowferry._now();
   v_mine integer[] := array(
-    select e.id from rowferry.entities e where e.peer = p_peer and (e.held_until is null or e.held_until <= rowferry._now())
-      -- Many of its rows are about to leave; the breaker is to see them all.
-      and not exists (select from rowferry.moves m where m.entity_id = e.id and m.event_id is not null));
+    select e.id from rowferry.entities e where e.peer = p_peer and (e.held_until is null or e.held_until <= rowferry._now()) and e.id <> all (p_aside));
   v_flying int8multirange;
   v_resent boolean;
   v_held boolean := exists (select from rowferry.held_events);
@@ -165,5 +164,5 @@ begin
   order by g.again, g.entity_id;
 end
 $$;
-comment on function rowferry._choose_records(text, integer, boolean, bigint, int8multirange) is 'The records of the next batch for a peer.';
-revoke all on function rowferry._choose_records(text, integer, boolean, bigint, int8multirange) from public;
+comment on function rowferry._choose_records(text, integer, boolean, bigint, int8multirange, integer[]) is 'The records of the next batch for a peer.';
+revoke all on function rowferry._choose_records(text, integer, boolean, bigint, int8multirange, integer[]) from public;

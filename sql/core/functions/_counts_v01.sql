@@ -63,6 +63,9 @@ begin
       select e.entity_id from rowferry.events e where e.id >= v_first_id order by e.id limit p_most) e where e.entity_id = any (v_held))
       + (select count(*) from (select from rowferry.held_events h where h.event_id < v_first_id and h.entity_id = any (v_held) limit p_most) h);
   end if;
+  -- A family that is held keeps its rows that moved.
+  held := held + (select count(*) from (
+    select from rowferry.events e where e.event_type = 'w' and e.entity_id = any (v_free) and e.entity_id <> all (rowferry._movable(p_peer)) limit p_most) e);
   next_id := least(
     (select e.id from rowferry._free_events(v_free, v_gaps, v_any_held, v_skips, 1, false) e),
     (select e.id from rowferry.events e where e.event_type = 'w' and e.entity_id = any (rowferry._movable(p_peer)) order by e.id limit 1),
@@ -80,7 +83,8 @@ begin
       ) f
       where m.came));
   -- Not where a person has to act first.
-  backfilling := (select count(*) from rowferry.moves m where m.entity_id = any (rowferry._movable(p_peer)))
+  backfilling := (case when next_id <= (select l.moved_to from rowferry.links l where l.peer = p_peer) then 1 else 0 end)
+    + (select count(*) from rowferry.moves m where m.entity_id = any (rowferry._movable(p_peer)))
     + (select count(*) from rowferry.backfills b join rowferry.entities e on e.id = b.entity_id
       where b.finished_at is null and e.peer = p_peer and e.held_until is distinct from 'infinity')
     + (select count(*) from (select from rowferry.skips s where s.done_at is null and s.peer = p_peer limit p_most) s)

@@ -3,7 +3,8 @@
 create or replace function rowferry._hold_slow(
   p_peer text,
   p_limit integer,
-  p_alone boolean
+  p_alone boolean,
+  p_aside integer[]
 )
 returns boolean
 language plpgsql
@@ -25,7 +26,7 @@ begin
   if not found and p_limit = 1 then
     select e.entity_id, e.record_id into v_event
     from rowferry.events e
-    join rowferry.entities n on n.id = e.entity_id and n.peer = p_peer and (n.held_until is null or n.held_until <= v_now)
+    join rowferry.entities n on n.id = e.entity_id and n.peer = p_peer and n.id <> all (p_aside) and (n.held_until is null or n.held_until <= v_now)
     left join rowferry.held_events h on h.event_id = e.id
     left join rowferry.missing_parents m on m.entity_id = h.parent_entity_id and rowferry._index_key(m.record_id) = rowferry._index_key(h.parent_record_id) and m.came
     where (h.event_id is null or h.not_before <= v_now and h.patience is null or h.not_before is null and m.came)
@@ -45,5 +46,5 @@ begin
   return true;
 end
 $$;
-comment on function rowferry._hold_slow(text, integer, boolean) is 'Holds the one record that this node ran out of time reading.';
-revoke all on function rowferry._hold_slow(text, integer, boolean) from public;
+comment on function rowferry._hold_slow(text, integer, boolean, integer[]) is 'Holds the one record that this node ran out of time reading.';
+revoke all on function rowferry._hold_slow(text, integer, boolean, integer[]) from public;

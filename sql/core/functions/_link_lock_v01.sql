@@ -30,7 +30,8 @@ begin
         if v_holder.o_stranger is distinct from true then
           raise exception using errcode = 'RF052', message = 'the link is held by another session',
             detail = format('The lock of the link to %s has been held for 5 s by %s.', p_peer, coalesce(v_holder.o_object, 'one that has gone since')),
-            hint = coalesce('Try again, or end it: ' || v_holder.o_next, 'Try again.');
+            hint = case when v_holder.o_pid = rowferry._courier_at_work((select n.name from rowferry.node n), p_peer) then 'Try again: it is a call of the courier, which ends by itself.'
+              else coalesce('Try again, or end it: ' || v_holder.o_next, 'Try again.') end;
         end if;
     end;
   elsif v_holder.o_stranger is distinct from true then

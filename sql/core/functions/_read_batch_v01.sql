@@ -2,7 +2,7 @@
 -- pending events; when a limit cut something off, the pending parents of every child row too, or the peer could not take it. Where the oldest events are
 -- mostly of a few records (o_repeated, unless p_coalesced), or the chosen records of an entity have p_most_events or more (o_hot_entity, o_hot_records), nothing is
 -- read: they are to be coalesced first. With p_alone it may be one large row. No event below p_first_id, or in p_left, waits for its first batch.
--- o_deletes: how many records of an entity with a breaker are gone by changes of this node that nobody has approved. o_waiting: rows that are left out, since the peer lacks a
+-- p_aside: entities that wait (_queue_followers). o_deletes: how many records of an entity with a breaker are gone by changes of this node that nobody has approved. o_waiting: rows that are left out, since the peer lacks a
 -- parent that stays here.
 create or replace function rowferry._read_batch(
   p_peer text,
@@ -12,6 +12,7 @@ create or replace function rowferry._read_batch(
   p_left int8multirange default '{}',
   p_coalesced boolean default true,
   p_most_events integer default null,
+  p_aside integer[] default '{}',
   out o_sections rowferry._section[],
   out o_ids int8multirange,
   out o_events integer,
@@ -95,7 +96,7 @@ begin
     v_round_sections := cardinality(o_sections);
     <<groups>>
     for v_group in
-      select c.* from rowferry._choose_records(p_peer, p_limit, p_alone, p_first_id, p_left) c where v_round = 0
+      select c.* from rowferry._choose_records(p_peer, p_limit, p_alone, p_first_id, p_left, p_aside) c where v_round = 0
       union all
       select p.entity_id, false, array_agg(p.record_id), o_whole, v_cut, v_alone, false
       from unnest(v_parent_ids, v_parent_records) p (entity_id, record_id) where v_round > 0 group by p.entity_id
@@ -259,7 +260,8 @@ begin
         then int8multirange(int8range(v_section.event_ids[1], v_section.event_ids[v_count], '[]'))
         else (select range_agg(int8range(i, i, '[]')) from unnest(v_section.event_ids) i) end;
       o_events := o_events + v_count;
-      o_keys := o_keys + coalesce(cardinality(v_section.keys), 0) + coalesce(cardinality(v_section.gone), 0) + coalesce(cardinality(v_section.asked), 0);
+      o_keys := o_keys + coalesce(cardinality(v_section.keys), 0) + coalesce(cardinality(v_section.gone), 0) + coalesce(cardinality(v_section.asked), 0)
+        + coalesce(cardinality(v_read.o_outside), 0);
     end loop;
     exit when o_whole and not v_cut and not v_missing or v_alone is not null;
     exit when not coalesce(v_parents, rowferry._has_parents(p_peer));
@@ -273,11 +275,11 @@ begin
     -- A parent that is held stays, but for one that waits, through others, for itself and for what is in this batch: rows that need each other travel together.
     select array_agg(p.entity_id), array_agg(p.record_id) into v_parent_ids, v_parent_records
     from (
-      select g.entity_id, g.record_id from rowferry._going(v_parent_ids, v_parent_records) g
+      select g.entity_id, g.record_id from rowferry._going(v_parent_ids, v_parent_records) g where g.entity_id <> all (p_aside)
       union
       select u.entity_id, u.record_id
       from rowferry._parents_awaited(case when v_missing then v_parent_ids end, v_parent_records) u
-      join rowferry.entities n on n.id = u.entity_id and (n.held_until is null or n.held_until <= rowferry._now())
+      join rowferry.entities n on n.id = u.entity_id and n.id <> all (p_aside) and (n.held_until is null or n.held_until <= rowferry._now())
       group by u.entity_id, u.record_id
       having bool_or(u.above_entity_id = u.entity_id and u.above_record_id = u.record_id)
         and bool_or((u.above_entity_id, u.above_record_id) in (select * from unnest(v_seen_ids, v_seen_records)))
@@ -287,5 +289,5 @@ begin
   end loop;
 end
 $$;
-comment on function rowferry._read_batch(text, integer, boolean, bigint, int8multirange, boolean, integer) is 'The next batch for a peer: events, and the present rows of their keys, in one snapshot.';
-revoke all on function rowferry._read_batch(text, integer, boolean, bigint, int8multirange, boolean, integer) from public;
+comment on function rowferry._read_batch(text, integer, boolean, bigint, int8multirange, boolean, integer, integer[]) is 'The next batch for a peer: events, and the present rows of their keys, in one snapshot.';
+revoke all on function rowferry._read_batch(text, integer, boolean, bigint, int8multirange, boolean, integer, integer[]) from public;

@@ -20,7 +20,7 @@ begin
     courier_error = p_link.courier_error, warning = p_link.warning,
     told_paused = p_link.told_paused, facts_sent_at = p_link.facts_sent_at, facts_to = p_link.facts_to,
     facts_entities = p_link.facts_entities, facts_schema = p_link.facts_schema, facts_looked_at = p_link.facts_looked_at, facts_apart = p_link.facts_apart, users_timeout = p_link.users_timeout,
-    peer_unsettled = p_link.peer_unsettled, told_settled = p_link.told_settled
+    peer_unsettled = p_link.peer_unsettled, told_settled = p_link.told_settled, moved_to = p_link.moved_to
   where l.peer = p_link.peer
     and (l.generation, l.peer_generation, l.token_number, l.token_random, l.ready, l.built, l.top, l.acked, l.acked_tag, l.received, l.received_tag, l.unlocked)
       is not distinct from (p_before.generation, p_before.peer_generation, p_before.token_number, p_before.token_random, p_before.ready, p_before.built,

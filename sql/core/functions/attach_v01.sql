@@ -105,6 +105,10 @@ begin
   if v_problem.o_problem is not null then
     raise warning using message = format('%s: %s', p_table, v_problem.o_problem), hint = v_problem.o_fix;
   end if;
+  if rowferry._lacking_index(v_new) is not null then
+    raise warning using message = format('%s: its rows follow those of %s, and no index begins with (%s): all rows are searched for those that follow one', p_table, v_new.within,
+      array_to_string(v_new.within_columns, ', ')), hint = rowferry._lacking_index(v_new);
+  end if;
   if p_dry_run then
     return;
   end if;

@@ -33,6 +33,7 @@ declare
   v_quiet boolean;
   v_tables oid[];
   v_since timestamptz;
+  v_state text;
   v_named boolean;  -- whether a cause has been
 begin
   -- First what this function would wait for itself.
@@ -103,12 +104,20 @@ begin
         v_named := true;
       end if;
       if v_holder.o_object is not null then
-        select coalesce(a.xact_start, rowferry._seen_at(coalesce(a.backend_xid, a.backend_xmin))) into v_since from pg_stat_activity a where a.pid = v_holder.o_pid;
+        select coalesce(a.xact_start, rowferry._seen_at(coalesce(a.backend_xid, a.backend_xmin))), a.state into v_since, v_state from pg_stat_activity a where a.pid = v_holder.o_pid;
         if v_since < v_now - c_soon * v_counts.patience or v_since is null and v_quiet then
-          return query select 'error', 'the lock of the link is held by a transaction that does not end'
-              || coalesce('; it waits for pid ' || nullif(array_to_string(pg_blocking_pids(v_holder.o_pid), ', pid '), ''), ''),
-            v_since, coalesce(rowferry._session(v_holder.o_pid), v_holder.o_object), v_holder.o_next;
-          v_named := true;
+          -- A call of the courier's ends by itself, however it ends. In a transaction of its own it would be idle.
+          if v_holder.o_pid = v_courier and coalesce(v_state, 'active') = 'active' then
+            return query select case when v_since is null then 'info' else 'warning' end, 'a call of the courier is at work'
+                || coalesce('; it waits for pid ' || nullif(array_to_string(pg_blocking_pids(v_holder.o_pid), ', pid '), ''), ''),
+              v_since, rowferry._session(v_holder.o_pid), format('select * from rowferry.why_stuck();  -- again; if it is always at work: the log of rowferry run on %s', v_link.courier ->> 'host');
+            v_named := v_named or v_since is not null;
+          else
+            return query select 'error', 'the lock of the link is held by a transaction that does not end'
+                || coalesce('; it waits for pid ' || nullif(array_to_string(pg_blocking_pids(v_holder.o_pid), ', pid '), ''), ''),
+              v_since, coalesce(rowferry._session(v_holder.o_pid), v_holder.o_object), v_holder.o_next;
+            v_named := true;
+          end if;
         end if;
       end if;
     end if;

@@ -33,7 +33,8 @@ create table rowferry.links (
   unlocked bigint not null default 0,
   users_timeout interval,
   peer_unsettled text[] not null default '{}',
-  told_settled text[] not null default '{}'
+  told_settled text[] not null default '{}',
+  moved_to bigint
 );
 comment on table rowferry.links is 'What this node keeps about each peer: the numbers of the exchange, its token, whether it is paused or stopped.';
 comment on column rowferry.links.peer is 'Name of the other node.';
@@ -67,6 +68,7 @@ comment on column rowferry.links.users_timeout is 'Shortest deadlock_timeout tha
 comment on column rowferry.links.clock_difference is 'Clock of the peer minus that of this node, when the peer last told it; the time that the envelope took is in it.';
 comment on column rowferry.links.peer_unsettled is 'Entities whose overwritten rows the peer notes as conflicts, as it last said (see entities.unsettled_since).';
 comment on column rowferry.links.told_settled is 'Those of them that the last envelope named as settled; until the peer knows, a call has news.';
+comment on column rowferry.links.moved_to is 'Last event id given out when rows that follow others were last queued: until these have gone, what was pending at the start of run --once has not.';
 comment on column rowferry.links.warning is 'What was noticed but does not stop the link, such as a failover of the peer.';
 
 create sequence rowferry.entity_ids as integer;
@@ -183,7 +185,8 @@ create table rowferry.moves (
   event_id bigint,
   changed_at timestamptz not null,
   hops smallint not null,
-  last_key text collate "C"
+  last_key text collate "C",
+  portion integer not null default 5000
 );
 comment on table rowferry.moves is 'Rows whose many followers (entities.within) get their events in portions, since the row entered or left what is kept in sync.';
 comment on column rowferry.moves.id is 'In the order in which they came.';
@@ -193,6 +196,7 @@ comment on column rowferry.moves.event_id is 'Event of that row, if it is to go 
 comment on column rowferry.moves.changed_at is 'Stamp of that event, which theirs have too.';
 comment on column rowferry.moves.hops is 'Hops of that event.';
 comment on column rowferry.moves.last_key is 'Key of the last follower that has its event; null: none has.';
+comment on column rowferry.moves.portion is 'How many followers get their events in the next step.';
 
 create table rowferry.held_events (
   event_id bigint primary key,

@@ -44,6 +44,8 @@ drop function rowferry._rights_sql(rowferry.entities, text);
 drop function rowferry._entity_functions(rowferry.entities);
 drop function rowferry._cycle_function_sql(rowferry.entities[]);
 drop function rowferry._cycle_problem(rowferry.entities);
+drop function rowferry._lacking_index(rowferry.entities);
+drop function rowferry._with_followers(text);
 drop function rowferry._written_together(rowferry.entities[]);
 drop function rowferry._cycle(rowferry.entities);
 drop function rowferry._triggers_sql(rowferry.entities, boolean);

@@ -50,7 +50,7 @@ from (
       select max(h.patience) from rowferry.held_events h join rowferry.entities e on e.id = h.entity_id where e.peer = l.peer and h.not_before <= clock_timestamp()), 0)
       as patience,
     (select string_agg(format('%s: %s. %s', e.name, e.held_error, e.held_hint), '; ' order by e.id)
-      from rowferry.entities e where e.peer = l.peer and e.held_until = 'infinity') as waits,
+      from rowferry.entities e where e.peer = l.peer and (e.held_until = 'infinity' or e.held_here and e.held_sqlstate = '57014')) as waits,
     format(case when l.courier_error ->> 'sqlstate' ~ '^(08|57P)' then '%s is out of reach: %s' else '%s answered: %s' end,
       l.courier_error ->> 'node', l.courier_error ->> 'message') as error,
     rowferry._courier_at_work(n.name, l.peer) is not null as at_work,
