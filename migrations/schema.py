@@ -154,3 +154,28 @@ begin
 end
 $rowferry$;
 """
+
+
+def identity(node: str, needs_core: bool) -> str:
+    """Refuses another node's database, and with `needs_core` one in which rowferry is not installed. After CHECK."""
+    core = """
+    if to_regclass('rowferry.alembic_version_core') is not null then
+      execute 'select exists (select from rowferry.alembic_version_core)' into v_core;
+    end if;
+    if not v_core then
+      raise exception using errcode = 'RF045', message = 'rowferry itself is not installed here, and your revisions need it',
+        hint = 'alembic upgrade head';
+    end if;"""
+    return f"""
+  declare
+    v_name text;
+    v_core boolean := false;
+  begin
+    if to_regclass('rowferry.node') is not null then
+      execute 'select name from rowferry.node' into v_name;
+    end if;
+    if v_name <> '{node}' then
+      raise exception using errcode = 'RF006', message = format('this is the database of another node: %s', v_name),
+        hint = 'The environment variable of {node} holds the connection string of another database, or the name in alembic.ini was changed: a node keeps its name until alembic downgrade base.';
+    end if;{core if needs_core else ""}
+  end;"""
