@@ -7,6 +7,12 @@ node is migrated under a lock (lock.py, online.py), revision by revision (step.p
 
 from __future__ import annotations
 
+import sys
+
+sys.excepthook = lambda kind, error, trace: (  # Ctrl-C while what follows is read
+    print("interrupted; nothing was begun", file=sys.stderr) if kind is KeyboardInterrupt else sys.__excepthook__(kind, error, trace)
+)
+
 from collections.abc import Sequence
 
 from alembic import command, context
@@ -21,6 +27,9 @@ config = context.config
 def main() -> None:
     verb = getattr(config.cmd_opts, "cmd", (None,))[0]
     nodes = read_nodes(config.config_file_name)
+    context.script.version_locations = [
+        location if ":" in location else str(files.beside_the_ini(location)) for location in context.script.version_locations
+    ]
     files.check(context.script, nodes)
     if verb in (command.revision, command.merge):
         new_revision.begin()

@@ -44,7 +44,12 @@ def sql_location() -> Path:
     config = context.config
     if option("lineage") == "core" and config.get_section_option(config.config_ini_section, "sql_location") is None:
         return sqlfile.shipped_sql() / "core"
-    return Path(option("sql_location"))
+    return beside_the_ini(option("sql_location"))
+
+
+def beside_the_ini(location: str) -> Path:
+    """A folder as alembic.ini names it: a relative one is beside alembic.ini, wherever the command was typed."""
+    return Path(context.config.config_file_name or "").absolute().parent / location
 
 
 def missing(script: Script, node: Node, kind: str) -> Iterable[Path]:

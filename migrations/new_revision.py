@@ -7,6 +7,7 @@ alembic.ini names that hook.
 
 from __future__ import annotations
 
+import functools
 import re
 from pathlib import Path
 from typing import Any
@@ -61,6 +62,7 @@ def begin() -> None:
             raise ConfigError(f"--{name.replace('_', '-')} has no place: {LINE}. Hint: alembic -n site revision -m \"words\"")
     if getattr(options, "autogenerate", False):
         raise ConfigError("--autogenerate finds nothing: there are no models. Hint: alembic -n site revision -m \"words\", then write its SQL files")
+    write_hooks.register("rowferry")(functools.partial(write_sql_files, files.sql_location()))
     # As for a script, Alembic then asks for no connection.
     context.configure(dialect_name="postgresql", as_sql=True, process_revision_directives=_name)
     context.run_migrations()
@@ -88,11 +90,10 @@ def _name(_: Any, __: Any, directives: list[Any]) -> None:
     context.config.attributes["stem"] = stem  # for script.py.mako
 
 
-@write_hooks.register("rowferry")
-def write_sql_files(file: str, _: Any) -> None:
+def write_sql_files(folder: Path, file: str, _: Any) -> None:
     """Write the SQL files that a new revision names and that are missing, and print their names."""
     for stem, kind in files.NAMED.findall(Path(file).read_text(encoding="utf-8")):
-        target = files.sql_location() / "revisions" / f"{stem}.{kind}.sql"
+        target = folder / "revisions" / f"{stem}.{kind}.sql"
         title = re.sub(r"^\d+_", "", stem).replace("_", " ")
         if kind == "down":
             _write(target, DOWN)

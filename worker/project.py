@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 from pathlib import Path
 
 from rowferry.config import ConfigError
@@ -34,7 +33,10 @@ def lay_out(folder: Path) -> str:
         for part in ("migrations/site", "sql/site/revisions"):
             (folder / part).mkdir(parents=True)
             (folder / part / ".gitkeep").touch()
-        shutil.copyfile(shipped_ini(), folder / "alembic.ini")
+        ini = shipped_ini().read_text(encoding="utf-8")
+        if "%" in str(folder.absolute()):  # %(here)s cannot hold it; from this folder, where alembic looks for its file, it does without
+            ini = ini.replace("%(here)s/", "")
+        (folder / "alembic.ini").write_text(ini, encoding="utf-8")
     except OSError as error:
         raise ConfigError(f"{folder} cannot be made: {error.strerror}. Hint: name another folder") from None
     return NEXT.format(folder=folder)
