@@ -17,6 +17,14 @@ Give the nodes in alembic.ini your two names; then, in {folder}:
   alembic -n site upgrade head
   rowferry run"""
 
+# Before the ini file where the folder's path has a percent sign, which no ini file can hold.
+PERCENT = """\
+# Paths below are from this file's folder, since the name of a folder above it has a percent sign.
+[DEFAULT]
+here = .
+
+"""
+
 
 def shipped_ini() -> Path:
     """The alembic.ini that is copied: the package's, or in a checkout the one at its top."""
@@ -34,8 +42,8 @@ def lay_out(folder: Path) -> str:
             (folder / part).mkdir(parents=True)
             (folder / part / ".gitkeep").touch()
         ini = shipped_ini().read_text(encoding="utf-8")
-        if "%" in str(folder.absolute()):  # %(here)s cannot hold it; from this folder, where alembic looks for its file, it does without
-            ini = ini.replace("%(here)s/", "")
+        if "%" in str(folder.absolute()):
+            ini = PERCENT + ini
         (folder / "alembic.ini").write_text(ini, encoding="utf-8")
     except OSError as error:
         raise ConfigError(f"{folder} cannot be made: {error.strerror}. Hint: name another folder") from None
