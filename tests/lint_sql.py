@@ -38,6 +38,7 @@ CATCH_ALL = {
     "_sequences_of",
     "_trip_breakers",
     "_unreadable_records",
+    "_with_holders",
     "_with_rows",
     "skip",
 }

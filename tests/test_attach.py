@@ -70,7 +70,8 @@ def test_one_call_keeps_a_table_in_sync(nodes: Nodes) -> None:
 
 def test_nodes_may_call_table_columns_and_key_differently(nodes: Nodes) -> None:
     nodes.crm.sql('create schema sales; create table sales.accounts (id int primary key, name text, "E-mail" text, secret text)')
-    nodes.crm.sql("""select rowferry.attach('sales.accounts', p_columns => '["id", "name", "E-mail"]')""")
+    said = nodes.crm.sql("""select rowferry.attach('sales.accounts', p_columns => '["id", "name", "E-mail"]') as line""")
+    assert [row["line"] for row in said][1:] == ["accounts: does not travel: secret"]
     nodes.billing.sql("create table customers (no int not null unique, called text, address text, own serial primary key)")
     nodes.billing.sql(
         """select rowferry.attach('customers', 'accounts', '{"id": "no", "name": "called", "E-mail": "address"}',

@@ -111,7 +111,7 @@ def test_a_table_that_was_rebuilt_is_held_by_name_and_comes_together_as_told(vis
     [held] = visits.billing.sql("select last_error, hint from rowferry.sync_events")
     assert held["last_error"].startswith("on the other node its table ")
     assert held["hint"].startswith(
-        "There: select rowferry.detach('visits', p_force => true); select rowferry.attach('public.visits', 'visits');"
+        "select rowferry.detach('visits', p_force => true); select rowferry.attach('public.visits', 'visits');"
     )
     do_as_told(visits, proposal(visits.crm, "what is written there does not travel"))
     is_well(visits)

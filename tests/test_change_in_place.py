@@ -463,7 +463,8 @@ def test_a_column_that_is_another_one_is_named_at_once_on_both_nodes_until_it_is
     [found_there] = billing.sql("select * from rowferry.why_stuck() where severity = 'error' and cause !~ 'courier'")
     assert problem in found_there["cause"]
     assert "on crm, as it said at 20" in found_there["cause"]
-    assert found_there["type_next"] == f"On crm: {found_here['type_next']}"
+    line, _, rest = found_here["type_next"].partition("  -- ")
+    assert found_there["type_next"] == f"{line}  -- on crm" + (f"; {rest}" if rest else "")
     # Neither node's rows go.
     visits.user(billing, "update visits set n = 200 where id = 2")
     visits.rest()

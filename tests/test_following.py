@@ -228,7 +228,7 @@ def test_a_table_that_others_follow_is_not_detached(nodes: Nodes) -> None:
         ("select", "nothing", "RF013", "Attach the parent first"),
         ("alter table lines add other integer references orders", "orders", "RF013", "Name one of them"),
         ("select rowferry.attach('orders', p_filter => '')", "orders", "RF013", "Give it one first"),
-        ("select rowferry.attach('lines', p_columns => '[\"id\", \"item\"]')", "orders", "RF013", "with them, on both nodes"),
+        ("select rowferry.attach('lines', p_columns => '[\"id\", \"item\"]')", "orders", "RF013", "-- with them, on both nodes"),
         ("select rowferry.attach('orders', p_filter_left => 'keep')", "orders", "RF013", "p_filter_left"),
         (
             "create role stranger; alter table lines owner to stranger",

@@ -88,7 +88,7 @@ def test_the_worker_delivers_at_once_what_was_paused_on_the_other_node(pair: Nod
 
 def test_resume_on_the_node_that_is_not_paused_says_where_the_pause_is(pair: Nodes, tmp_path: Path) -> None:
     assert pair.crm.sql("select state from rowferry.resume()") == [
-        {"state": "not paused here; whether it is on billing: select * from rowferry.status; there"}
+        {"state": "not paused here; whether it is there: select * from rowferry.status;  -- on billing"}
     ]
     pair.billing.sql("select * from rowferry.pause(p_entity => 'notes')")
     pair.crm.sql("insert into notes values (1, 'waits')")
@@ -96,7 +96,7 @@ def test_resume_on_the_node_that_is_not_paused_says_where_the_pause_is(pair: Nod
     [entity] = pair.crm.sql("select state from rowferry.resume(p_entity => 'notes')")
     assert entity["state"] == (
         "not paused here; billing says: paused on the other node by postgres. "
-        "There: select * from rowferry.resume(p_entity => 'notes');"
+        "select * from rowferry.resume(p_entity => 'notes');  -- on billing"
     )
     [link] = pair.billing.sql("select state from rowferry.resume()")
     assert link["state"].startswith("not paused here as a whole, but of it: notes. Next: ")
@@ -106,7 +106,8 @@ def test_resume_on_the_node_that_is_not_paused_says_where_the_pause_is(pair: Nod
     pair.billing.sql("select * from rowferry.pause()")
     with worker(pair, tmp_path / "log", "--interval", "0.1"):
         said = (
-            "not paused here; billing says: the link is paused there: paused by postgres. There: select * from rowferry.resume();"
+            "not paused here; billing says: the link is paused there: paused by postgres."
+            " Next: select * from rowferry.resume();  -- on billing"
         )
         wait_until(lambda: pair.crm.sql("select state from rowferry.resume()") == [{"state": said}], 20, "it says where")
     assert pair.billing.sql("select state from rowferry.resume()") == [{"state": "it moves again"}]

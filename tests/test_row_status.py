@@ -62,7 +62,7 @@ def test_a_change_waits_to_go_until_it_has_arrived(notes: Nodes) -> None:
     sync(*notes)
     row = record(notes.crm)
     assert (row["state"], row["pending"]) == ("in sync", 0)
-    assert "select * from rowferry.row_status('notes', '1'); there" in row["detail"]
+    assert "select * from rowferry.row_status('notes', '1');  -- on billing" in row["detail"]
 
 
 def test_a_record_that_is_gone_has_no_hash(notes: Nodes) -> None:
@@ -81,6 +81,10 @@ def test_a_refused_record_is_held_with_its_error(notes: Nodes) -> None:
     row = record(notes.crm)
     assert (row["state"], row["attempts"]) == ("held", 1)
     assert "violates check constraint" in row["last_error"]
+    for said in ("billing refused it: new row", "rowferry.why_stuck()", "rowferry.retry("):
+        assert said in row["detail"]
+    notes.crm.sql("update rowferry.held_events set not_before = now() - interval '1 s'")
+    assert "billing refused it" in detail(notes.crm) and "rowferry run" not in detail(notes.crm), "a worker changes nothing"
 
 
 def test_a_record_that_was_asked_back_is_waiting_to_come(notes: Nodes) -> None:

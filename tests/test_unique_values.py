@@ -193,9 +193,11 @@ def test_an_exchange_that_cannot_be_is_held_with_the_line_that_lets_it_arrive(no
     assert rows(nodes.billing, "select count(*) from items where note = 'other'") == ["(90)"]
     [cause] = nodes.crm.sql("select * from rowferry.why_stuck() where severity = 'warning'")
     there, here = cause["type_next"].split(" then here: ")
+    check = nodes.billing.sql("select * from rowferry.check() where severity = 'error'")
     assert there.startswith(line) and "  -- on billing, " in there
     assert {row["hint"] for row in nodes.crm.sql("select hint from rowferry.held_events")} == {cause["type_next"]}
     nodes.billing.sql(there)
+    assert nodes.billing.sql("select * from rowferry.check() where severity = 'error'") == check
     here, _, again = here.partition(" and once nothing of it waits, there again: ")
     nodes.crm.sql(here)
     sync(*nodes)
@@ -203,6 +205,7 @@ def test_an_exchange_that_cannot_be_is_held_with_the_line_that_lets_it_arrive(no
     assert_equal(nodes, "items")
     if again:
         nodes.billing.sql(again)
+        assert nodes.billing.sql("select * from rowferry.check() where severity = 'error'") == check
         assert sorted(rows(nodes.billing, INDEXES)) == sorted(rows(nodes.crm, INDEXES))
 
 

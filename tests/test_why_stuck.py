@@ -111,8 +111,9 @@ def test_a_peer_out_of_reach(notes: Nodes) -> None:
     [row] = why(notes.crm)
     assert row["severity"] == "error" and row["cause"].startswith("billing is out of reach: cannot connect")
     assert row["object"].startswith("courier ") and row["since"] is not None
-    check, _, then = row["type_next"].partition("  -- ")
-    assert check == 'pg_isready -d "$ROWFERRY_NODE_BILLING"' and "on billing: select * from rowferry.why_stuck();" in then
+    check, _, then = row["type_next"].partition("  # ")
+    assert check == 'pg_isready -d "$ROWFERRY_NODE_BILLING"'
+    assert "else: select * from rowferry.why_stuck();  -- on billing" in then
     path = f"{notes.billing.server.bin_dir}:{os.environ['PATH']}"
     said = subprocess.run(
         ["sh", "-c", check], env={**os.environ, "PATH": path, "ROWFERRY_NODE_BILLING": nowhere}, capture_output=True, text=True

@@ -114,9 +114,12 @@ def test_a_trigger_that_waits_for_a_column_is_noticed_when_it_comes_later(nodes:
 
 
 def test_a_row_of_a_table_that_refers_to_itself_may_come_to_need_one_that_is_new(nodes: Nodes) -> None:
-    both(nodes, """
+    both(
+        nodes,
+        """
         create table staff (id int primary key, boss int references staff, code int unique);
-        select rowferry.attach('staff')""")
+        select rowferry.attach('staff')""",
+    )
     nodes.crm.sql("insert into staff values (1, null, 1)")
     sync(*nodes)
     nodes.crm.sql("update staff set code = 2; insert into staff values (2, 1, 1); update staff set boss = 2 where id = 1")

@@ -15,9 +15,9 @@ as $$
   from unnest(p_keys, p_positions) k (record_id, position)
   join (
     select c.position, rowferry._refusal('22003', 'a value does not fit its column on the other node without loss', format('Column %s.', p_section.columns[c.position]),
-      format('Column %s is %s here and %s there. Give it one type; there: alter table %s alter column %I type %s; select rowferry.attach(%L); then here: select rowferry.retry(id); or change the value.',
+      format('Column %s is %s here and %s there. Give it one type: alter table %s alter column %I type %s; select rowferry.attach(%L);  -- on %s; then here: select rowferry.retry(id); or change the value.',
         p_section.columns[c.position], p_section.types[c.position], p_types[c.position], coalesce(rowferry._shape(p_entity), p_entity.relation), p_entity.local_columns[c.position],
-        case when rowferry._known_type(p_section.types[c.position]) is not null then p_section.types[c.position] else '..' end, p_entity.relation::text))
+        case when rowferry._known_type(p_section.types[c.position]) is not null then p_section.types[c.position] else '..' end, p_entity.relation::text, (select n.name from rowferry.node n)))
     from (select distinct p from unnest(p_positions) p) c (position)
   ) h (position, refusal) using (position)
 $$;

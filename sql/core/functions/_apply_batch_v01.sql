@@ -133,6 +133,9 @@ begin
 
   select o_refusals || coalesce(jsonb_agg(l), '[]') into o_refusals
   from jsonb_array_elements(v_left) l where not l ?| array['apart', 'untried'];
+  if o_refusals @? '$[*] ? (@.sqlstate == "23505" || @.sqlstate == "23P01")' then
+    o_refusals := rowferry._with_holders(o_refusals, p_sections);
+  end if;
   o_taken := p_ids;
   if v_left <> '[]' then
     for i in 1 .. cardinality(p_sections) loop

@@ -277,7 +277,7 @@ begin
     if v_good is not null and v_in_order then
       -- Those of the same section that need it are not tried.
       select h.o_keys, h.o_refusals into v_missing, v_refusals
-      from rowferry._hopeless(v_section, null, p_sections, p_needs, rowferry._left_entries(v_one)) h;
+      from rowferry._hopeless(v_section, null, p_sections, p_needs, rowferry._left_entries(v_one, v_refusal)) h;
       if v_missing is not null then
         v_refused := (
           select jsonb_agg(jsonb_build_object('entity', v_section.entity, 'record_id', m.record_id) || m.refusal)

@@ -19,13 +19,13 @@ as $$
       join unnest(p_new.columns, p_new.column_numbers) n (name, number) using (number)
       where p_old.relation_oid = p_new.relation_oid and o.name <> all (p_new.columns) and n.name <> all (p_old.columns)) r (old, new) on coalesce(n.name, o.name) in (r.old, r.new)
   ), said (place, line) as (
-    select 1, format('new: %s; as long as %s has not attached it with the same columns, changes wait on both nodes', string_agg(c.name, ', ' order by c.name), p_new.peer)
+    select 1, format('new: %s; changes wait until both nodes have attached the same columns', string_agg(c.name, ', ' order by c.name))
     from columns c where c.is_new having count(*) > 0
     union all
-    select 2, format('left out: %s; as long as %s has not attached it without, changes wait on both nodes', string_agg(c.name, ', ' order by c.name), p_new.peer)
+    select 2, format('left out: %s; changes wait until both nodes have attached the same columns', string_agg(c.name, ', ' order by c.name))
     from columns c where c.is_gone having count(*) > 0
     union all
-    select 2, format('renamed: %s; as long as it has another name on %s, changes wait on both nodes', string_agg(format('%s is %s', c.renamed_from, c.name), ', ' order by c.name), p_new.peer)
+    select 2, format('renamed: %s; changes wait until it has the new name on both nodes', string_agg(format('%s is %s', c.renamed_from, c.name), ', ' order by c.name))
     from columns c where c.renamed_from is not null having count(*) > 0
     union all
     select 3, format('%s is another column than it was', string_agg(c.name, ', ' order by c.name)) from columns c where c.is_another having count(*) > 0
@@ -49,7 +49,7 @@ as $$
     select 9, format('rows of %s outside of the filter are refused here', p_new.peer)
     where (p_old.filter, p_old.within) is distinct from (p_new.filter, p_new.within) and coalesce(p_new.filter, p_new.within) is not null and p_new.direction <> 'send'
     union all
-    select 9, format('so do the rows that follow: select * from rowferry.backfill(%L); and compare() of the same', c.name)
+    select 9, format('rows of %1$s follow these; all of them at once: select * from rowferry.backfill(%1$L); select * from rowferry.compare(%1$L);', c.name)
     from rowferry._kin(p_old, p_new) c
     where p_old.filter is distinct from p_new.filter and p_new.direction <> 'receive' and c.name is distinct from p_new.within and c.name is distinct from p_old.within
     union all
@@ -64,10 +64,10 @@ as $$
     select 11, format('what was changed here until now did not travel: select * from rowferry.compare(%L);', p_new.name)
     where p_old.direction = 'receive' and p_new.direction <> 'receive'
     union all
-    select 12, format('as long as %s has not the same rules, changes wait on both nodes: select rowferry.set_rules(%L, %L, %L);', p_new.peer, p_new.name, p_new.conflict_rule, p_new.orphan_rule)
+    select 12, format('changes wait until both nodes have the same rules: select rowferry.set_rules(%L, %L, %L);  -- on %s', p_new.name, p_new.conflict_rule, p_new.orphan_rule, p_new.peer)
     where (p_old.conflict_rule, p_old.orphan_rule) <> (p_new.conflict_rule, p_new.orphan_rule)
     union all
-    select 13, format('as long as the key of %s is not called %s too, changes wait on both nodes', p_new.peer, array_to_string(p_new.key_columns, ', '))
+    select 13, format('changes wait until the key is called %s on both nodes', array_to_string(p_new.key_columns, ', '))
     where p_old.key_columns <> p_new.key_columns
   )
   select format('%s: %s', p_new.name, s.line) from said s order by s.place, s.line

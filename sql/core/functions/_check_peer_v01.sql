@@ -115,7 +115,7 @@ begin
   )
   select q.severity, q.object, q.problem || v_as_of, q.fix from (
   select case when n.attached_at > v_heard_at then 'info' else 'error' end, e.relation, format('%s has not attached entity %s: its changes wait', p_peer, e.name),
-    case when n.attached_at > v_heard_at then 'It was attached here since; look again once the worker has told it.' else format('On %s: select rowferry.attach(its table, %L);', p_peer, e.name) end
+    case when n.attached_at > v_heard_at then 'It was attached here since; look again once the worker has told it.' else format('select rowferry.attach(its table, %L);  -- on %s', e.name, p_peer) end
   from entities e
   join rowferry.entities n on n.name = e.name
   where e.theirs is null
@@ -125,7 +125,7 @@ begin
   from entities e
   where e.mine is null
   union all
-  select 'error', e.relation, format('on %s %s', p_peer, e.theirs #>> '{apart,problem}'), format('On %s: %s', p_peer, e.theirs #>> '{apart,fix}')
+  select 'error', e.relation, format('on %s %s', p_peer, e.theirs #>> '{apart,problem}'), rowferry._on_node(e.theirs #>> '{apart,fix}', p_peer)
   from entities e
   where e.mine is not null and e.theirs ? 'apart'
   union all
@@ -135,21 +135,21 @@ begin
   where e.mine is not null and e.theirs is not null and array[e.mine -> 'key', e.mine -> 'key_types'] <> array[e.theirs -> 'key', e.theirs -> 'key_types']
   union all
   select 'error', e.relation, format('the %s of entity %s is %s here and %s on %s: its changes wait', replace(m.key, '_', ' '), e.name, m.value, t.value, p_peer),
-    format('select rowferry.set_rules(%L, ..); on one of the nodes.', e.name)
+    format('select rowferry.set_rules(%L, ..);  -- on one of the nodes', e.name)
   from entities e
   cross join lateral jsonb_each_text(e.mine -> 'rules') m
   join lateral jsonb_each_text(e.theirs -> 'rules') t using (key)
   where m.value <> t.value
   union all
   select 'warning', e.relation, format('entity %s goes %s here and %s on %s', e.name, w.mine, w.theirs, p_peer),
-    format('select rowferry.attach(%L, p_direction => ..); both on both nodes, or send on one and receive on the other.', e.relation)
+    format('select rowferry.attach(%L, p_direction => ..);  -- both on both nodes, or send on one and receive on the other', e.relation)
   from entities e
   cross join lateral (select e.mine ->> 'direction', e.theirs ->> 'direction') w (mine, theirs)
   where (w.mine, w.theirs) not in (('both', 'both'), ('send', 'receive'), ('receive', 'send'))
   union all
   select case when e.mine ->> 'filter' is null then 'warning' else 'info' end, e.relation,
     format('of entity %s only rows with %s are kept in sync on %s: others of this node are refused there', e.name, e.theirs ->> 'filter', p_peer),
-    format('select rowferry.attach(%L, p_filter => ..); with one that says the same here.', e.relation)
+    format('select rowferry.attach(%L, p_filter => ..);  -- one that says the same here', e.relation)
   from entities e
   where e.mine ->> 'direction' <> 'receive' and e.theirs ->> 'filter' <> coalesce(e.mine ->> 'filter', '')
   union all
@@ -160,7 +160,7 @@ begin
   where e.mine ->> 'direction' <> 'receive' and e.theirs ->> 'within' <> coalesce(e.mine ->> 'within', '')
   union all
   select 'error', c.relation, format('column %s travels only from %s: changes of entity %s wait', c.name, case when c.mine is null then p_peer else v_node end, c.entity),
-    format('select rowferry.attach(%L); on both nodes, once both tables have the same columns, or with the same p_columns =>.', c.relation)
+    format('select rowferry.attach(%L);  -- on both nodes, once both tables have the same columns, or with the same p_columns', c.relation)
   from columns c
   where c.mine is null or c.theirs is null
   union all
@@ -205,7 +205,7 @@ begin
   select 'warning', s.mine ->> 'name', format('%s on %s can draw the same values for %s.%s: rows with one key would be taken for one record', s.theirs ->> 'name', p_peer, c.relation, c.mine ->> 'local'),
     coalesce('It cannot be staggered, since ' || coalesce(rowferry._stagger_problem(s.mine, s.theirs), rowferry._stagger_problem(s.theirs, s.mine))
         || '. Give each node values of its own: alter sequence .. minvalue .. maxvalue ..; or let one node draw for both.',
-      format('select * from rowferry.stagger_sequence(%L); then on %s: select * from rowferry.stagger_sequence(%L);', s.mine ->> 'name', p_peer, s.theirs ->> 'name'))
+      format('select * from rowferry.stagger_sequence(%L);  -- here; then: select * from rowferry.stagger_sequence(%L);  -- on %s', s.mine ->> 'name', s.theirs ->> 'name', p_peer))
   from columns c
   cross join lateral (select c.mine -> 'sequence', c.theirs -> 'sequence') s (mine, theirs)
   cross join lateral rowferry._may_draw(s.mine) m

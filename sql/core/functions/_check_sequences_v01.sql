@@ -45,7 +45,7 @@ begin
   where s.here and s.taken is not null and (s.taken_there >= s.next and s.taken > s.taken_there) is not true
   union all
   select 'error', format('%s on %s', s.name, p_peer),
-    format('it goes on with %s, and rows here have values that it draws again (%s, ..): a row made there would overwrite one of them', s.next, s.theirs_taken) || s.as_of, format('On %s: %s', p_peer, s.fix)
+    format('it goes on with %s, and rows here have values that it draws again (%s, ..): a row made there would overwrite one of them', s.next, s.theirs_taken) || s.as_of, rowferry._on_node(s.fix, p_peer)
   from sequences s
   where not s.here and s.theirs_taken is not null
   union all

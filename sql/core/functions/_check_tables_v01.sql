@@ -49,8 +49,8 @@ as $$
           where a.attrelid = e.relation and a.attnum = any (i.indkey[0:i.indnkeyatts - 1]) and a.attnotnull) = k.columns)
   union all
   select 'info', e.relation::text, format('column %s does not travel', a.attname),
-    case when e.columns_given or e.outbound is not null then format('Where it is to, on both nodes: select rowferry.attach(%L, p_columns => ..); with it.', e.relation)
-      else format('Where it is to, on both nodes: select rowferry.attach(%L); where it is not: p_columns => the others.', e.relation) end
+    case when e.columns_given or e.outbound is not null then format('select rowferry.attach(%L, p_columns => ..);  -- with it, on both nodes, where it is to', e.relation)
+      else format('select rowferry.attach(%L);  -- on both nodes, where it is to; where it is not: p_columns => the others', e.relation) end
   from rowferry.entities e
   join pg_attribute a on a.attrelid = e.relation and a.attnum > 0 and not a.attisdropped and a.attgenerated = ''
   where e.peer = p_peer and a.attname <> all (rowferry._captured_columns(e))

@@ -30,6 +30,7 @@ set enable_sort = off  -- grouping by hash keeps the order of events
 as $$
 declare
   c_looked constant integer := 4000;
+  c_circle constant integer := 2000;  -- so many rows that want each other's unique values travel together
   v_now timestamptz := rowferry._now();
   v_mine integer[] := array(
     select e.id from rowferry.entities e where e.peer = p_peer and (e.held_until is null or e.held_until <= rowferry._now())
@@ -66,7 +67,7 @@ begin
     select n.id from rowferry.entities n join pg_constraint f on f.contype = 'f' and f.conrelid = n.relation and f.confrelid = n.relation where n.id = any (v_mine));
 
   return query
-  with fresh as materialized (
+  with recursive fresh as materialized (
     select f.* from rowferry._fresh_records(v_mine, v_gaps, v_held, v_skips, p_limit, v_most, c_looked) f
   ), counted (found, repeated, resent) as materialized (
     select coalesce(max(f.found), 0), coalesce(bool_or(f.repeated), false), coalesce(bool_or(f.questions), false) or v_resent
@@ -93,7 +94,8 @@ begin
       then greatest(1, p_limit / case when c.found > p_limit then 32 else 4 end) else 0 end
     from counted c
   ), due as materialized (
-    select e.entity_id, e.record_id, row_number() over (order by h.not_before, h.event_id + 0) as place
+    select e.entity_id, e.record_id, row_number() over (order by h.not_before, h.event_id + 0) as place,
+      h.holders is not null and h.attempts = 1 and h.first_at > v_now - interval '10 s' as is_new
     from rowferry.held_events h
     cross join lateral (select e.id, e.entity_id, e.record_id from rowferry.events e where e.id = h.event_id offset 0) e
     where h.not_before <= v_now and e.entity_id = any (v_mine) and not e.id <@ v_flying
@@ -101,15 +103,45 @@ begin
       and not exists (select from rowferry.skips s where s.done_at is null and s.entity_id = e.entity_id and rowferry._index_key(s.record_id) = rowferry._index_key(e.record_id) offset 0)
     order by h.not_before, h.event_id + 0
     limit (select records + 1 from share)
+  ), chosen as materialized (
+    select d.entity_id, d.record_id, d.is_new from due d where d.place <= (select records from share)
+  ), wanted (entity_id, record_id, flies) as (
+    -- What holds a unique value that one of these wants, and is to change too, and what it wants itself: of a circle no row can go without the others.
+    select c.entity_id, c.record_id, false from chosen c
+    union
+    select w.entity_id, k.record_id, e.flies
+    from wanted w
+    cross join lateral (
+      select h.holders from rowferry.held_events h where h.entity_id = w.entity_id and rowferry._index_key(h.record_id) = rowferry._index_key(w.record_id) and h.holders is not null offset 0) h
+    cross join lateral unnest(h.holders) k (record_id)
+    cross join lateral (
+      select bool_or(v.id <@ v_flying) as flies, bool_or(a.patience is not null) as is_large
+      from (
+        select x.id from rowferry.events x where x.entity_id = w.entity_id and rowferry._index_key(x.record_id) = rowferry._index_key(k.record_id) limit 1000) v
+      left join rowferry.held_events a on a.event_id = v.id) e
+    where v_alone is null and not w.flies and e.flies is not null and not e.is_large
+      and not exists (select from rowferry.skips s where s.done_at is null and s.entity_id = w.entity_id and rowferry._index_key(s.record_id) = rowferry._index_key(k.record_id) offset 0)
+  ), circles as materialized (
+    select w.entity_id, w.record_id, w.flies from wanted w limit c_circle + 1
+  ), along as materialized (
+    -- More than these cannot go.
+    select c.entity_id, c.record_id
+    from circles c
+    where not c.flies and (select count(*) from circles) <= c_circle and (c.entity_id, c.record_id) not in (select o.entity_id, o.record_id from chosen o)
   ), retried as (
-    -- Rows that may refer to each other stay together.
+    -- Rows that may refer to each other, or want each other's unique values, stay together.
     select r.entity_id, r.together, array_agg(r.record_id) as keys
     from (
       select d.entity_id, d.record_id, bool_or(d.follows or d.entity_id = any (v_trees)) as together
       from (
         select w.entity_id, w.record_id, true as follows from followers w where w.place <= p_limit
         union all
-        select d.entity_id, d.record_id, false from due d where d.place <= (select records from share)
+        -- One that was refused just now waits for the answer about what it wants: two halves of a circle, each in a batch of its own, would miss each other again and again.
+        select c.entity_id, c.record_id, c.entity_id in (select a.entity_id from along a)
+        from chosen c
+        where not (c.is_new and c.entity_id in (select f.entity_id from circles f where f.flies))
+        union all
+        select a.entity_id, a.record_id, true from along a where exists (select from chosen c where c.entity_id = a.entity_id and not (c.is_new and c.entity_id in (select f.entity_id from circles f where f.flies)))
       ) d
       group by d.entity_id, d.record_id
     ) r

@@ -27,6 +27,7 @@ begin
   from unnest(v_cycle) c
   join pg_constraint f on f.conrelid = c.relation and f.contype = 'f' and not f.condeferrable and f.conparentid = 0
   join unnest(v_cycle) p on p.relation = f.confrelid and p.id > c.id;
+  o_fix := o_fix || format(' select rowferry.attach(%L);', p_entity.relation);
 end
 $$;
 comment on function rowferry._cycle_problem(rowferry.entities) is 'Why rows of an entity''s cycle could not be written, and the way out.';

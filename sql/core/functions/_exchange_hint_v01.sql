@@ -12,10 +12,10 @@ as $$
   select case
       when f.is_key then format('select * from rowferry.retry(%1$L);  -- once one of the rows that exchange values of %2$I, which is a key of others on %3$s, has had a third value here, and that has arrived; then give it its own again',
         e.name, p_name, n.name)
-      when c.oid is not null and not c.condeferrable then format('alter table %s drop constraint %I, add constraint %2$I %s deferrable;  -- on %s, where it then waits for all rows that exchange its values; then here: select * from rowferry.retry(%L);',
+      when c.oid is not null and not c.condeferrable then format('alter table %1$s drop constraint %2$I, add constraint %2$I %3$s deferrable; select rowferry.attach(%1$L);  -- on %4$s, where it then waits for all rows that exchange its values; then here: select * from rowferry.retry(%5$L);',
         c.conrelid::regclass, c.conname, pg_get_constraintdef(c.oid), n.name, e.name)
-      else format('drop index %s;  -- on %s, where rows that exchange its values cannot come one by one; then here: select * from rowferry.retry(%L); and once nothing of it waits, there again: %s;',
-        x.indexrelid::regclass, n.name, e.name, pg_get_indexdef(x.indexrelid)) end
+      else format('drop index %1$s; select rowferry.attach(%2$L);  -- on %3$s, where rows that exchange its values cannot come one by one; then here: select * from rowferry.retry(%4$L); and once nothing of it waits, there again: %5$s; select rowferry.attach(%2$L);',
+        x.indexrelid::regclass, e.relation, n.name, e.name, pg_get_indexdef(x.indexrelid)) end
   from rowferry.entities e
   cross join rowferry.node n
   join pg_index x on x.indrelid = e.relation and x.indimmediate

@@ -60,9 +60,9 @@ begin
   ), hopeless (entity, record_id, state, message, parent) as (
     select p_section.entity, d.record_id, p_state, d.message, p.parent from direct d left join parents p using (record_id, name)
     union all
-    select r ->> 'entity', r ->> 'record_id', null, null, null from jsonb_array_elements(p_refused) r
+    select r ->> 'entity', r ->> 'record_id', r ->> 'sqlstate', null, null from jsonb_array_elements(p_refused) r
     union
-    select n.entity, n.record_id, n.state, format('needs %s %s, which is refused', h.entity, h.record_id),
+    select n.entity, n.record_id, case when n.state = '23505' and h.state = '23P01' then h.state else n.state end, format('needs %s %s, which is refused', h.entity, h.record_id),
       case n.state when '23503' then jsonb_build_object('parent', jsonb_build_object('entity', h.entity, 'record_id', h.record_id)) end
     from hopeless h join needs n on (n.needed_entity, n.needed_record_id) = (h.entity, h.record_id)
   )

@@ -1,4 +1,4 @@
--- Keys of a section that are to stay here although the peer answers that it has no such row: a person gave a change of theirs up without the word that they may be deleted. They are noted as different on purpose.
+-- Keys of a section that are to stay here although the peer answers that it has no such row: a person gave this node's change of them up without the word that they may be deleted. They are noted as different on purpose.
 create or replace function rowferry._keep_given_up(
   p_section rowferry._section
 )

@@ -58,6 +58,15 @@ begin
     from jsonb_array_elements(p_refusals) with ordinality r (refusal, place)
     cross join known k;
   end if;
+  -- A row that wants a unique value of one that is to change too is held at once, and goes with it: a batch that grows might miss it again and again, where that is in another one.
+  if p_refusals @? '$[*].holders' then
+    select jsonb_agg(r.refusal || case when exists (
+        select from jsonb_array_elements_text(r.refusal -> 'holders') k (record_id)
+        join rowferry.entities n on n.name = r.refusal ->> 'entity'
+        cross join lateral (select from rowferry.events v where v.entity_id = n.id and rowferry._index_key(v.record_id) = rowferry._index_key(k.record_id) limit 1) v)
+      then jsonb '{"stays": true}' else '{}' end order by r.place) into v_refusals
+    from jsonb_array_elements(v_refusals) with ordinality r (refusal, place);
+  end if;
   -- What was given up and stays here on purpose was sent again by a backfill or replay, and refused again: one skip is enough.
   if rowferry._any_skip() then
     perform rowferry._delete_events((
@@ -71,9 +80,12 @@ begin
   end if;
   with noted as (
     insert into rowferry.held_events as h (event_id, entity_id, record_id, attempts, not_before, sqlstate, last_error, hint, advised, first_at, last_at,
-      parent_entity_id, parent_record_id)
+      parent_entity_id, parent_record_id, holders)
     select distinct on (e.id) e.id, e.entity_id, e.record_id, case when r.refusal ? 'sqlstate' then 1 else 0 end,
-      case when not r.refusal ? 'parent_id' then v_now + case when r.refusal ? 'sqlstate' then interval '1 s' else interval '0.25 s' end end,
+      case when not r.refusal ? 'parent_id' then v_now + case
+        when not r.refusal ? 'sqlstate' then interval '0.25 s'
+        when r.refusal ? 'holders' and r.refusal ? 'stays' then interval '0'
+        else interval '1 s' end end,
       coalesce(r.refusal ->> 'sqlstate', case when r.refusal ? 'waiting' then 'RF023' else '55P03' end),
       coalesce(left(r.refusal ->> 'message', 10000) || coalesce(' ' || d.o_cause, ''), case when r.refusal ? 'waiting' then 'this node is to merge both rows, and the other one''s has not come'
         else 'the row is locked on the other node' end),
@@ -82,7 +94,8 @@ begin
           r.refusal #>> '{parent,entity}', r.refusal #>> '{parent,record_id}')
         else coalesce(d.o_next, left(r.refusal ->> 'hint', 10000), case when r.refusal ? 'waiting' then 'Look there why its change is held: select * from rowferry.sync_events;' end) end,
       d.o_next is not null or coalesce((r.refusal -> 'advised')::boolean, false),
-      v_now, v_now, (r.refusal ->> 'parent_id')::integer, case when r.refusal ? 'parent_id' then r.refusal #>> '{parent,record_id}' end
+      v_now, v_now, (r.refusal ->> 'parent_id')::integer, case when r.refusal ? 'parent_id' then r.refusal #>> '{parent,record_id}' end,
+      case when r.refusal ? 'holders' then array(select jsonb_array_elements_text(r.refusal -> 'holders')) end
     from jsonb_array_elements(v_refusals) r (refusal)
     join rowferry.entities n on n.name = r.refusal ->> 'entity'
     cross join lateral (select * from rowferry.events v where v.entity_id = n.id and rowferry._index_key(v.record_id) = rowferry._index_key(r.refusal ->> 'record_id') offset 0) e
@@ -98,7 +111,7 @@ begin
           case when excluded.attempts > 0 or excluded.sqlstate = 'RF023' and h.first_at < v_now - interval '10 s'
             then least(power(2, least(h.attempts, 10)), 300) * interval '1 s' end) end,
       sqlstate = excluded.sqlstate, last_error = excluded.last_error, hint = excluded.hint, advised = excluded.advised, last_at = v_now, here = false,
-      parent_entity_id = excluded.parent_entity_id, parent_record_id = excluded.parent_record_id
+      parent_entity_id = excluded.parent_entity_id, parent_record_id = excluded.parent_record_id, holders = excluded.holders
     returning h.parent_entity_id, h.parent_record_id
   )
   insert into rowferry.missing_parents as m (entity_id, record_id, not_before, deleted)

@@ -28,6 +28,12 @@ begin
     elsif v_last.keys > 1 then
       p_link.batch_limit := greatest(1, v_last.keys / 2);
       p_link.growth := 1;
+      -- Rows that came together whatever the limit, as _choose_records() lets them: others go before they are tried again.
+      update rowferry.held_events h
+      set attempts = h.attempts + 1, not_before = rowferry._now() + least(power(2, least(h.attempts, 10)), 300) * interval '1 s', last_at = rowferry._now(),
+        sqlstate = '57014', last_error = 'the other node ran out of time applying this row with those that hold unique values which it wants'
+      from unnest(v_last.ids) i
+      where h.event_id >= lower(i) and h.event_id < upper(i) and h.holders is not null;
     end if;
   end if;
   update rowferry.built_batches b set in_flight = false where b.peer = p_link.peer and b.in_flight;

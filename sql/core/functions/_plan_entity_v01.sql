@@ -152,14 +152,14 @@ begin
     where a.attrelid = v_shape and a.attname = m.value and a.attnum > 0 and not a.attisdropped and a.attgenerated = ''
   );
   if v_names is not null or v_map is null or (select count(distinct value) <> count(*) from jsonb_each_text(v_map)) then
-    raise exception using errcode = 'RF010', message = 'p_columns must name columns of the table or of its outbound view, each once',
-      detail = case when v_names is null then 'A column stands twice, or there is none.'
-        else format('%s has no such column, or it is generated: %s.', v_shape, v_names) end,
-      hint = case when v_map = v_was and p_columns is null then format('Without them: select rowferry.attach(%L, p_columns => %L);', p_table, (
+    raise exception using errcode = 'RF010', message = 'p_columns must name columns that the table, or its outbound view, has, and each of them once',
+      detail = case when v_names is null then 'A column is named twice, or none is named.'
+        else format('%s has no column of this name, or the column is generated: %s.', v_shape, v_names) end,
+      hint = case when v_map = v_was and p_columns is null then format('To go on without them: select rowferry.attach(%L, p_columns => %L);', p_table, (
           select jsonb_object_agg(m.key, m.value)
           from jsonb_each_text(v_map) m
           join pg_attribute a on a.attrelid = v_shape and a.attname = m.value and a.attnum > 0 and not a.attisdropped and a.attgenerated = ''))
-        else E'Give a map from entity column to column, or an array of columns; \\d shows the table.' end;
+        else E'Give an array of columns, or a map from each entity column to a column of the table; \\d shows the columns.' end;
   end if;
   select array_agg(m.key order by m.key collate "C"), array_agg(m.value order by m.key collate "C")
   into v_entity.columns, v_entity.local_columns
@@ -257,7 +257,7 @@ begin
     and p_old.id is not null then
     raise exception using errcode = 'RF011', message = 'already attached, with another key', detail = format('Entity %s has the key %s of type %s; this would be %s of type %s.', p_old.name,
         array_to_string(p_old.key_columns, ', '), array_to_string(p_old.key_types, ', '), array_to_string(v_entity.key_columns, ', '), array_to_string(v_entity.key_types, ', ')),
-      hint = format('Once nothing of it waits, on both nodes: begin; select rowferry.detach(%L); select rowferry.attach(%L, ..); commit;', p_old.name, p_table);
+      hint = format('begin; select rowferry.detach(%L); select rowferry.attach(%L, ..); commit;  -- on both nodes, once nothing of it waits', p_old.name, p_table);
   end if;
   -- Never the number of an entity that has left something behind.
   v_entity.version := 1 + coalesce(pg_sequence_last_value('rowferry.entity_ids'), 0);

@@ -76,7 +76,7 @@ begin
       hint = 'Give both one direction (p_direction), or leave p_within out.';
   elsif v_stays <> '{}' then
     raise exception using errcode = 'RF013', message = 'the columns of the foreign key do not travel', detail = format('%s: %s.', p_entity.relation, array_to_string(v_stays, ', ')),
-      hint = format('select rowferry.attach(%L, p_columns => ..); with them, on both nodes.', p_entity.relation::text);
+      hint = format('select rowferry.attach(%L, p_columns => ..);  -- with them, on both nodes', p_entity.relation::text);
   elsif p_entity.filter_left <> v_parent.filter_left then
     raise exception using errcode = 'RF013', message = 'rows that leave stay on the peer of one of the two tables only',
       detail = format('p_filter_left is %s for %s and %s for %s.', v_parent.filter_left, v_parent.name, p_entity.filter_left, p_entity.name), hint = format('select rowferry.attach(%L, p_within => %L, p_filter_left => %L);', p_entity.relation::text, v_parent.name, v_parent.filter_left);

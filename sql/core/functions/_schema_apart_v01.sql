@@ -9,6 +9,7 @@ stable
 set search_path = pg_catalog, pg_temp
 as $$
 declare
+  v_node constant text := (select n.name from rowferry.node n);
   v_entity rowferry.entities := (select e from rowferry.entities e where e.name = p_section.entity and e.peer = p_peer);
   v_apart record;
   v_lacks text;
@@ -24,9 +25,9 @@ begin
       'hint', 'Change them there; here let the table only receive: select rowferry.attach(table, p_direction => ''receive''); what waits here goes once that node takes rows again (p_direction => ''both'' there), or is given up: select rowferry.skip(id, reason);');
   elsif v_entity.paused_at is not null then
     return jsonb_build_object('entity', p_section.entity, 'sqlstate', 'RF027', 'message', format('paused on the other node by %s', v_entity.paused_by),
-      'hint', format('There: select * from rowferry.resume(p_entity => %L);', v_entity.name));
+      'hint', rowferry._on_node(format('select * from rowferry.resume(p_entity => %L);', v_entity.name), v_node));
   elsif v_apart.o_unusable then
-    return jsonb_build_object('entity', p_section.entity, 'sqlstate', v_apart.o_sqlstate, 'message', 'on the other node ' || v_apart.o_problem, 'hint', 'There: ' || v_apart.o_fix);
+    return jsonb_build_object('entity', p_section.entity, 'sqlstate', v_apart.o_sqlstate, 'message', 'on the other node ' || v_apart.o_problem, 'hint', rowferry._on_node(v_apart.o_fix, v_node));
   elsif v_entity.columns <> p_section.columns then
     return jsonb_build_object('entity', p_section.entity, 'sqlstate', 'RF020', 'message', format('the columns differ: %s', (
         select string_agg(case when s.name is null then format('%s is not sent', e.name) else format('%s is not known there', s.name) end, ', ')

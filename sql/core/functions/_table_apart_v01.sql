@@ -38,7 +38,7 @@ begin
         else format('its table is %s now, and another one is %s: what is written there does not travel', v_now, p_entity.relation_name) end;
     elsif v_table.oid is null then
       o_problem := 'its table was dropped';
-      o_fix := format('select rowferry.detach(%L, p_force => true); on both nodes, or make the table again and attach it.', p_entity.name);
+      o_fix := format('select rowferry.detach(%L, p_force => true);  -- the same on the other node; or make the table again and attach it', p_entity.name);
     elsif v_now <> p_entity.relation_name then
       o_problem := format('its table %s is %s now', p_entity.relation_name, v_now);
       o_fix := format('select rowferry.attach(%L, %L);  -- or give it its name back', v_now, p_entity.name);

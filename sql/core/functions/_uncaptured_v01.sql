@@ -29,7 +29,7 @@ begin
   order by e.id;
   return query
   select e.name, 'entity ' || e.name, format('on %s, as it said at %s, %s: %s', p_peer, to_char(p.heard_at, 'YYYY-MM-DD HH24:MI:SS'), f.value ->> 'relation', f.value #>> '{apart,problem}'),
-    format('On %s: %s', p_peer, f.value #>> '{apart,fix}')
+    rowferry._on_node(f.value #>> '{apart,fix}', p_peer)
   from rowferry.peer_facts p
   cross join lateral jsonb_each(p.facts -> 'entities') f
   join rowferry.entities e on e.name = f.key and e.peer = p_peer

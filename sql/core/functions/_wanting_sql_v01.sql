@@ -1,5 +1,5 @@
 -- The function that says which of some rows want a unique value that another row holds now, as DDL: whose (o_holders), by which index (o_constraints), and
--- in which column that row may be null for a while. Each unique index and exclusion constraint that is looked at with each row, over columns or expressions,
+-- in which column that row may be null for a while. Each unique index and exclusion constraint, those that can wait included, over columns or expressions,
 -- whole or partial, is asked with its own operators. Nothing is known where a function of the user's decides what is written.
 create or replace function rowferry._wanting_sql(
   p_entity rowferry.entities
@@ -59,7 +59,7 @@ begin
       left join pg_operator o on o.oid = coalesce(c.conexclop[g.ord], m.amopopr)
       left join pg_namespace n on n.oid = o.oprnamespace
     ) k
-    where x.indrelid = p_entity.relation and (x.indisunique or x.indisexclusion) and x.indimmediate and x.indisvalid and k.known
+    where x.indrelid = p_entity.relation and (x.indisunique or x.indisexclusion) and x.indisvalid and k.known
       and p_entity.inbound is null and p_entity.on_apply is null and p_entity.outbound is null
       -- The key's own index: whoever has the same key is the same record.
       and not (x.indexprs is null and (select bool_and(a.attname = any (array(select l.local from rowferry._entity_columns(p_entity) l where l.key_position is not null)))

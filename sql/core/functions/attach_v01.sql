@@ -114,6 +114,11 @@ begin
     perform rowferry._end_wait(v_old.id);
   end if;
   return next format('%s: %s is kept in sync with %s, key %s, %s columns', v_new.name, p_table, v_new.peer, array_to_string(v_new.key_columns, ', '), cardinality(v_new.columns));
+  return query
+  select format('%s: does not travel: %s', v_new.name, string_agg(a.attname, ', ' order by a.attnum))
+  from pg_attribute a
+  where a.attrelid = p_table and a.attnum > 0 and not a.attisdropped and a.attgenerated = '' and a.attname <> all (v_new.local_columns) and v_new.outbound is null
+  having count(*) > 0;
   return query select rowferry._change_notes(v_old, v_new) where v_old.id is not null;
   return query
   select format('%s: %s; if they are to follow: %s', s.o_child, s.o_problem, s.o_fix) from rowferry._not_following(v_new.peer) s where p_table in (s.o_child, s.o_parent);

@@ -33,7 +33,8 @@ begin
   if coalesce(p_only_here, p_only_there, p_different) is null then
     v_run := rowferry._compare_start(p_entity, 'first_contact');
     return query select v_run.id, null::text, null::bigint, null::text,
-      format('%s; next: select * from rowferry.compare_report where run_id = %s;', v_run.state, v_run.id);
+      format('%1$s; once the worker has carried it: select * from rowferry.compare_report where run_id = %2$s; then choose: select * from rowferry.first_contact(%3$L, p_only_here => ''here'', p_only_there => ''there'', p_different => ''here'');',
+        v_run.state, v_run.id, p_entity);
     return;
   end if;
   if p_only_here not in ('here', 'there') or p_only_there not in ('here', 'there') or p_different not in ('here', 'there') and v_column is null
@@ -52,7 +53,7 @@ begin
   if not found or v_run.state not in ('finished', 'resolved') then
     raise exception using errcode = 'RF050', message = 'there is no finished report to choose by',
       detail = format('%s: %s.', p_entity, coalesce(v_run.state || ' ' || v_run.error, v_run.state, 'none')),
-      hint = format('select * from rowferry.first_contact(%L); then look at rowferry.compare_runs until it has finished.', p_entity);
+      hint = format('select * from rowferry.first_contact(%L);  -- a running worker carries it; wait until rowferry.compare_runs says finished', p_entity);
   end if;
   perform rowferry._check_way(rowferry._find_entity(p_entity), w.sends)
   from (values (p_only_here), (p_only_there), (p_different)) c (choice)

@@ -59,7 +59,7 @@ begin
     returning id, record_id
   )
   select m.id, v_entity.name, k.record_id, p.present,
-    case when m.id is null then format('its change was given up, and %s is asked for its row: not sent before the answer; if that was given up too, there: select * from rowferry.replay(%L, %L);',
+    case when m.id is null then format('its change was given up, and %1$s is asked for its row: not sent before the answer; if that was given up too: select * from rowferry.replay(%2$L, %3$L);  -- on %1$s',
         v_entity.peer, v_entity.name, k.record_id)
       when p.present then format('its row goes to %s with the next exchange', v_entity.peer)
       else format('it is gone here, and will be on %s with the next exchange', v_entity.peer) end

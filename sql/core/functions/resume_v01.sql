@@ -28,11 +28,11 @@ begin
     state := case
       when v_link.paused_at is not null then 'it moves again'
       when v_link.courier_error ->> 'message' like 'the link is paused there%' then
-        format('not paused here; %s says: %s. There: select * from rowferry.resume();', v_link.peer, v_link.courier_error ->> 'message')
+        format('not paused here; %s says: %s. Next: select * from rowferry.resume();  -- on %1$s', v_link.peer, v_link.courier_error ->> 'message')
       else coalesce((
         select format('not paused here as a whole, but of it: %s. Next: select rowferry.resume(%L, name) from rowferry.entities where paused_at is not null;', string_agg(e.name, ', ' order by e.id), v_link.peer)
         from rowferry.entities e where e.peer = v_link.peer and e.paused_at is not null having count(*) > 0),
-        format('not paused here; whether it is on %s: select * from rowferry.status; there', v_link.peer)) end;
+        format('not paused here; whether it is there: select * from rowferry.status;  -- on %s', v_link.peer)) end;
     return next;
     return;
   end if;
@@ -48,7 +48,7 @@ begin
   state := case
     when v_entity.paused_at is not null then 'it moves again'
     when v_entity.held_sqlstate = 'RF027' then format('not paused here; %s says: %s. %s', v_entity.peer, v_entity.held_error, v_entity.held_hint)
-    else format('not paused here; whether it is on %s: select name, paused_at from rowferry.entities; there', v_entity.peer) end;
+    else format('not paused here; whether it is there: select name, paused_at from rowferry.entities;  -- on %s', v_entity.peer) end;
   return next;
 end
 $$;

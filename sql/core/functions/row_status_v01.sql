@@ -82,14 +82,14 @@ begin
     else 'in sync' end;
   detail := case state
     when 'in conflict' then case when v_waits.merges then format('%s is to merge both rows', v_entity.peer) else format('decided here, %s is told with the next exchange', v_entity.peer) end
-    when 'waiting to come' then format('the change was given up, and %s asked for its row; if that was given up too, there: select * from rowferry.replay(%L, %L);', v_entity.peer, v_entity.name, record_id)
+    when 'waiting to come' then format('the change was given up, and %1$s asked for its row; if that was given up too: select * from rowferry.replay(%2$L, %3$L);  -- on %1$s', v_entity.peer, v_entity.name, record_id)
     when 'held' then 'waits for ' || rowferry._waits_for(v_entity, v_row.o_record_id, v_waits.id)
     when 'waiting to go' then 'waits for ' || rowferry._waits_for(v_entity, v_row.o_record_id, v_waits.id)
     when 'missing there' then format('nothing of it waits here, and %s has refused rows for want of it, of which %s wait: select * from rowferry.replay(%L, %L);',
       v_entity.peer, v_lacked, v_entity.name, record_id)
     when 'different on purpose' then format('%s: skip %s of %s at %s%s. It ends when the record changes or select * from rowferry.replay(%L, %L); has sent it', v_skip.outcome, v_skip.id,
       v_skip.requested_by, to_char(v_skip.requested_at, 'YYYY-MM-DD HH24:MI:SS'), ', ' || v_skip.reason, v_entity.name, record_id)
-    else format('nothing waits here, as of the exchange at %s; what waits on %s, and the hash to compare: select * from rowferry.row_status(%L, %L); there',
+    else format('nothing waits here, as of the exchange at %1$s; what waits on %2$s, and the hash to compare: select * from rowferry.row_status(%3$L, %4$L);  -- on %2$s',
       coalesce(to_char(v_link.last_exchange_at, 'YYYY-MM-DD HH24:MI:SS'), 'no time yet'), v_entity.peer, v_entity.name, record_id) end;
   return next;
 end

@@ -62,7 +62,7 @@ begin
   if v_known.o_unheard is not null then
     raise warning using message = 'which values the other node has is not known yet: rows that come from there may hold what this sequence is going to draw',
       detail = format('%s goes on with %s; %s has not told of its table.', p_sequence, next_value, v_known.o_unheard),
-      hint = format('Once its rows are here, on both nodes, again: select * from rowferry.stagger_sequence(%L);', p_sequence::text);
+      hint = format('select * from rowferry.stagger_sequence(%L);  -- again, on both nodes, once its rows are here', p_sequence::text);
   end if;
   sequence := p_sequence;
   return next;

@@ -81,12 +81,12 @@ begin
           v_link.opened_at, format('courier %s, pid %s', v_link.courier ->> 'host', v_link.courier ->> 'pid'),
           -- The worker's login may call nothing else, and what is out of reach answers nobody.
           format(case when v_link.courier_error ->> 'sqlstate' ~ '^(08|57P)'
-              then 'pg_isready -d "$ROWFERRY_NODE_%s"  -- where the courier runs; if no server answers there: is it running, what does its log say; else, on %s: select * from rowferry.why_stuck();'
+              then 'pg_isready -d "$ROWFERRY_NODE_%s"  # where the courier runs; if no server answers there: is it running, what does its log say; else: select * from rowferry.why_stuck();  -- on %s'
               else 'select * from rowferry.why_stuck();  -- on %2$s' end, upper(v_link.courier_error ->> 'node'), v_link.courier_error ->> 'node');
         v_named := true;
       elsif (v_due or v_counts.backfilling > 0) and v_courier is null then
         return query select 'error', 'no courier is at work' || coalesce('; the last one was pid ' || (v_link.courier ->> 'pid') || ' on ' || (v_link.courier ->> 'host'), ''),
-          v_due_since, 'link to ' || v_link.peer, 'rowferry run  -- if one runs, it may wait for a lock of the other node: ask there too'::text;
+          v_due_since, 'link to ' || v_link.peer, 'rowferry run  # if one runs, it may wait for a lock of the other node: ask there too'::text;
         v_named := true;
       end if;
       return query select 'error', s.o_cause, s.o_since, s.o_object,
@@ -146,7 +146,7 @@ begin
     v_named := v_named or found;
     return query
     select 'warning', case e.held_until when 'infinity' then format('waits for a person: %s (%s)', e.held_error, e.held_sqlstate)
-        else format('held as a whole, tried %s times: %s (%s)', e.held_attempts, e.held_error, e.held_sqlstate) end || rowferry._others_wait(o.others, 2),
+        else format('held as a whole, tried %s: %s (%s)', case e.held_attempts when 1 then 'once' else e.held_attempts || ' times' end, e.held_error, e.held_sqlstate) end || rowferry._others_wait(o.others, 2),
       null::timestamptz, 'entity ' || e.name, e.held_hint
     from rowferry.entities e
     cross join lateral (select sum(r.o_others) as others from rowferry._roots(e.peer) r where r.o_entity_id = e.id) o
@@ -183,7 +183,7 @@ begin
     select 'warning', format('%s records of %s refer to each other, and %s takes none of them without the other: %s', g.records, g.names, v_link.peer, g.error)
         || rowferry._others_wait(g.others, g.records),
       g.since, format('entity %s, record %s', g.name, g.record_id),
-      format('alter table .. alter constraint .. deferrable;  -- each foreign key between them, on %s; then here: select * from rowferry.retry(%L);', v_link.peer, g.name)
+      format('alter table .. alter constraint .. deferrable; select rowferry.attach(..);  -- each foreign key between them, then one of their tables, on %s; then here: select * from rowferry.retry(%L);', v_link.peer, g.name)
     from (
       select count(*) as records, string_agg(distinct e.name, ' and ') as names, min(c.since) as since, (array_agg(e.name order by c.id))[1] as name,
         (array_agg(r.o_record_id order by c.id))[1] as record_id, (array_agg(c.error order by c.id))[1] as error, sum(r.o_others) as others

@@ -206,7 +206,8 @@ create table rowferry.held_events (
   patience integer,
   here boolean not null default false,
   parent_entity_id integer,
-  parent_record_id text collate "C"
+  parent_record_id text collate "C",
+  holders text[] collate "C"
 );
 create index held_events_of_record on rowferry.held_events (entity_id, rowferry._index_key(record_id));
 create index held_events_due on rowferry.held_events (not_before, (event_id + 0));
@@ -228,6 +229,7 @@ comment on column rowferry.held_events.here is 'Whether it is this node that can
 comment on column rowferry.held_events.patience is 'Of a record that travels alone: how many times as long as usual a call with it may take, by its size; null: it travels with others.';
 comment on column rowferry.held_events.parent_entity_id is 'Entity of the record that the row refers to and the peer lacks; null: it waits for none.';
 comment on column rowferry.held_events.parent_record_id is 'Key of that record as text.';
+comment on column rowferry.held_events.holders is 'Records of the entity which held, on the peer, a unique value that the row wants; null: none. What waits of them is sent with it.';
 
 create table rowferry.missing_parents (
   entity_id integer not null,

@@ -43,6 +43,7 @@ drop function rowferry._hold_slow(text, integer, boolean);
 drop function rowferry._hold_late(bigint[], boolean, text, text);
 drop function rowferry._check_memory(rowferry.links, jsonb);
 drop function rowferry._apply_batch(text, int8multirange, rowferry._section[], int8multirange, text[]);
+drop function rowferry._with_holders(jsonb, rowferry._section[]);
 drop function rowferry._apply_parts(text, rowferry._section[], int8multirange, int8multirange, text[], text, jsonb);
 drop function rowferry._exchange_hint(text, text);
 drop function rowferry._hopeless(rowferry._section, text, rowferry._section[], jsonb, jsonb);
@@ -54,6 +55,7 @@ drop function rowferry._altered_entries(rowferry.entities, rowferry._section, te
 drop function rowferry._known_type(text);
 drop function rowferry._differing_types(text, text[]);
 drop function rowferry._schema_apart(text, rowferry._section);
+drop function rowferry._on_node(text, text);
 drop function rowferry._by_hops(rowferry._section);
 drop function rowferry._apply_attempt(text, rowferry._section[], int8multirange, int8multirange, text[], boolean, integer, boolean, jsonb);
 drop function rowferry._taken_along(rowferry._section[], text[], bigint, int8multirange);
