@@ -30,7 +30,7 @@ def main() -> None:
     context.script.version_locations = [
         location if ":" in location else str(files.beside_the_ini(location)) for location in context.script.version_locations
     ]
-    files.check(context.script, nodes)
+    files.check_revisions(context.script)
     if verb in (command.revision, command.merge):
         new_revision.begin()
         return
@@ -40,6 +40,8 @@ def main() -> None:
         return
     selected = choose(nodes)
     found = targets.Command.read()
+    if found:
+        files.check_sql(context.script, nodes)
     if context.is_offline_mode() and found:
         if len(selected) > 1:
             raise ConfigError(f"--sql prints the script of one node. Hint: -x node={nodes[0].name}, then the others")

@@ -18,12 +18,26 @@ FOLLOWS = re.compile(r"^down_revision(?:\s*:[^=]+)?\s*=\s*[\"']([^\"']+)[\"']", 
 NAMED = re.compile(r"revisions/([^\"'/]+?)\.(up|down)\.sql")
 
 
-def check(script: ScriptDirectory, nodes: Sequence[Node]) -> None:
-    """Refuse (ConfigError) two revisions of one id or after one revision, and SQL files that belong to no revision."""
+def check_revisions(script: ScriptDirectory) -> None:
+    """Refuse (ConfigError) two revisions of one id or after one revision: a lineage is a line."""
     sources = _sources(script)
-    _check_line(sources)
+    ids, before = dict[str, Path](), dict[str, Path]()
+    for path, text in sources.items():
+        revision, follows = (found[1] if (found := pattern.search(text)) else "" for pattern in (REVISION, FOLLOWS))
+        if not revision:
+            continue
+        if revision in ids:
+            raise ConfigError(f"{revision} is two revisions: {ids[revision].name} and {path.name}. {_rename(sources, path)}")
+        if follows in before:
+            raise ConfigError(f"{before[follows].name} and {path.name} both follow {follows or 'base'}. {_rename(sources, path)}")
+        ids[revision], before[follows] = path, path
+
+
+def check_sql(script: ScriptDirectory, nodes: Sequence[Node]) -> None:
+    """Refuse (ConfigError) SQL files of the site that belong to no revision, or to no node: they would never run, in silence."""
     if option("lineage") == "core":
         return
+    sources = _sources(script)
     stems = {path.stem for path in sources} | {stem for text in sources.values() for stem, _ in NAMED.findall(text)}
     names = {node.name for node in nodes} | {""}
     for path in sorted((sql_location() / "revisions").glob("*.sql")):
@@ -52,12 +66,13 @@ def beside_the_ini(location: str) -> Path:
     return Path(context.config.config_file_name or "").absolute().parent / location
 
 
-def missing(script: Script, node: Node, kind: str) -> Iterable[Path]:
-    """The SQL files of one kind, up or down, that a revision names and that this node does not find."""
+def missing(script: Script, node: Node, kind: str) -> Iterable[str]:
+    """The SQL files of one kind, up or down, that a revision names and that this node does not find, with either path."""
     for stem, named in NAMED.findall(Path(script.path).read_text(encoding="utf-8")):
         common = sql_location() / "revisions" / f"{stem}.{named}.sql"
-        if named == kind and not common.is_file() and not common.with_name(f"{stem}.{node.name}.{named}.sql").is_file():
-            yield common
+        own = common.with_name(f"{stem}.{node.name}.{named}.sql")
+        if named == kind and not common.is_file() and not own.is_file():
+            yield f"{own} or {common}"
 
 
 def _sources(script: ScriptDirectory) -> dict[Path, str]:
@@ -68,20 +83,6 @@ def _sources(script: ScriptDirectory) -> dict[Path, str]:
         for path in sorted(folder.glob("*.py"))
         if path.name != "__init__.py"
     }
-
-
-def _check_line(sources: dict[Path, str]) -> None:
-    """A lineage is a line: each revision has an id of its own, and one that it follows, which no other follows."""
-    ids, before = dict[str, Path](), dict[str, Path]()
-    for path, text in sources.items():
-        revision, follows = (found[1] if (found := pattern.search(text)) else "" for pattern in (REVISION, FOLLOWS))
-        if not revision:
-            continue
-        if revision in ids:
-            raise ConfigError(f"{revision} is two revisions: {ids[revision].name} and {path.name}. {_rename(sources, path)}")
-        if follows in before:
-            raise ConfigError(f"{before[follows].name} and {path.name} both follow {follows or 'base'}. {_rename(sources, path)}")
-        ids[revision], before[follows] = path, path
 
 
 def _rename(sources: dict[Path, str], path: Path) -> str:

@@ -106,7 +106,9 @@ def _words(error: BaseException) -> tuple[list[str], int]:
     if isinstance(database_error, psycopg.Error) and database_error.diag.sqlstate:
         diag = database_error.diag
         lines = [f"ERROR {diag.sqlstate}: {diag.message_primary}"]
-        for word, text in (("DETAIL", diag.message_detail), ("HINT", diag.message_hint), ("CONTEXT", diag.context)):
+        # Where a check of rowferry's own raises, the error itself says all.
+        where = None if (diag.context or "").startswith("PL/pgSQL function inline_code_block") else diag.context
+        for word, text in (("DETAIL", diag.message_detail), ("HINT", diag.message_hint), ("CONTEXT", where)):
             lines += [f"{word}: {text}"] if text else []
         if diag.sqlstate == "55P03" and not diag.message_hint:
             lines.append("HINT: a transaction that stays open is in the way (see pg_stat_activity.xact_start).")

@@ -81,7 +81,7 @@ def resolve(command: Command, selected: Sequence[Node]) -> list[Target]:
         try:
             found.append(Target(command, node, _end(command, node)))
         except LOOKING as error:
-            finish(error, node, ["Nothing was changed on any node."] if len(selected) > 1 else ())
+            finish(error, node)
     if len({target.revision for target in found}) > 1 and command.given[:1] in "+-":
         ends = " and ".join(f"at {target.revision} on {target.node.name}" for target in found)
         raise ConfigError(f"{command.given} ends {ends}. Hint: name the revision: {found[0].typed(on_this_node=False)}")
@@ -94,7 +94,7 @@ def _end(command: Command, node: Node) -> str:
     for step in steps:
         script = getattr(step, "revision", None)
         if script is not None and option("lineage") != "core":
-            lacking = [str(path) for path in files.missing(script, node, "up" if step.is_upgrade else "down")]
+            lacking = list(files.missing(script, node, "up" if step.is_upgrade else "down"))
             if lacking:
                 raise ConfigError(f"no SQL file {', '.join(lacking)}. Hint: write it, or take its line out of {script.path}")
     return command.end(heads, steps)

@@ -14,6 +14,7 @@ from rowferry.migrations import sqlfile
 def test_a_nodes_own_file_is_taken_in_place_of_the_common_one(blank: Nodes, tmp_path: Path) -> None:
     ini = plant(tmp_path, "site", "create table public.common ();\n")
     (tmp_path / "site_sql" / "revisions" / "0001_step.crm.up.sql").write_text("create table public.own ();\n")
+    succeed(blank, "upgrade", "core_0001")
     succeed(blank, "-n", "site", "upgrade", "head", ini=ini)
     tables = "select to_regclass('public.own')::text as own, to_regclass('public.common')::text as common"
     assert blank.crm.sql(tables) == [{"own": "own", "common": None}]
@@ -31,17 +32,18 @@ def test_core_has_no_files_of_a_node(blank: Nodes, tmp_path: Path) -> None:
 def test_a_missing_file_is_named_in_both_forms(blank: Nodes, tmp_path: Path) -> None:
     ini = plant(tmp_path, "site", "select 1;\n")
     (tmp_path / "site_sql" / "revisions" / "0001_step.up.sql").unlink()
+    succeed(blank, "upgrade", "core_0001")
     code, _, err = alembic(blank, "-n", "site", "upgrade", "head", ini=ini)
-    assert code == 1
+    assert code == 2
     assert "0001_step.crm.up.sql or " in err
     assert "0001_step.up.sql" in err
 
 
 def test_a_file_that_breaks_a_rule_prints_no_script(blank: Nodes, tmp_path: Path) -> None:
-    ini = plant(tmp_path, "site", "select 1;\n", "select\t1;\n")
+    ini = plant(tmp_path, "site", "select 1;\n", "select 1;\r\n")
     code, out, err = alembic(blank, "-n", "site", "-x", "node=crm", "upgrade", "head", "--sql", ini=ini)
     assert (code, out) == (1, "")
-    assert "0002_step.up.sql: line 1 has a tab" in err
+    assert "0002_step.up.sql: line 1 has a carriage return" in err
 
 
 def test_a_new_revision_has_the_next_number_and_sql_files_to_fill_in(blank: Nodes, tmp_path: Path) -> None:
