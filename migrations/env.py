@@ -8,10 +8,18 @@ node is migrated under a lock (lock.py, online.py), revision by revision (step.p
 from __future__ import annotations
 
 import sys
+from types import TracebackType
 
-sys.excepthook = lambda kind, error, trace: (  # Ctrl-C while what follows is read
-    print("interrupted; nothing was begun", file=sys.stderr) if kind is KeyboardInterrupt else sys.__excepthook__(kind, error, trace)
-)
+
+def ended(kind: type[BaseException], error: BaseException, trace: TracebackType | None) -> None:
+    """Ctrl-C while what follows is read."""
+    if kind is KeyboardInterrupt:
+        print("interrupted; nothing was begun", file=sys.stderr)
+    else:
+        sys.__excepthook__(kind, error, trace)
+
+
+sys.excepthook = ended
 
 from collections.abc import Sequence
 

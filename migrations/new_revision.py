@@ -1,8 +1,8 @@
-"""Begins a revision of the site: `alembic -n site revision -m "words"` gives it the next number and writes its SQL files, filled
-with what most revisions begin with.
+"""Begins a revision of the site: `alembic -n site revision -m "words"` gives it the next number and writes its SQL files,
+filled with what most revisions begin with.
 
-env.py calls begin(), which decides names or refuses; Alembic then writes the revision, and after it calls write_sql_files(), since
-alembic.ini names that hook.
+env.py calls begin(), which decides names or refuses; Alembic then writes the revision, and after it calls write_sql_files(),
+since alembic.ini names that hook.
 """
 
 from __future__ import annotations
@@ -22,6 +22,7 @@ from rowferry.migrations.sqlfile import newest_revision
 
 MOST_BYTES = 150  # of a name: the longest that a file system takes, 255, less what comes behind it
 REV_ID = re.compile(r"[A-Za-z0-9_.-]{1,32}")
+BEGIN = "Hint: alembic -n site revision -m 'words'"
 LINE = "revisions are a line here, each after the newest"
 
 UP = """\
@@ -56,12 +57,14 @@ def begin() -> None:
     if getattr(options, "cmd", (None,))[0] is command.merge:
         raise ConfigError(f"there is nothing to merge: {LINE}. Hint: where two have one number, rename one of them")
     if option("lineage") == "core":
-        raise ConfigError("rowferry's own revisions come with it. Hint: one of yours: alembic -n site revision -m \"sync accounts\"")
+        raise ConfigError(
+            "rowferry's own revisions come with it. Hint: one of yours: alembic -n site revision -m 'sync accounts'"
+        )
     for name in ("head", "splice", "branch_label", "depends_on", "version_path"):
         if getattr(options, name, None) not in (None, False, "head"):
-            raise ConfigError(f"--{name.replace('_', '-')} has no place: {LINE}. Hint: alembic -n site revision -m \"words\"")
+            raise ConfigError(f"--{name.replace('_', '-')} has no place: {LINE}. {BEGIN}")
     if getattr(options, "autogenerate", False):
-        raise ConfigError("--autogenerate finds nothing: there are no models. Hint: alembic -n site revision -m \"words\", then write its SQL files")
+        raise ConfigError(f"--autogenerate finds nothing: there are no models. {BEGIN}, then fill in its SQL files")
     write_hooks.register("rowferry")(functools.partial(write_sql_files, files.sql_location()))
     # As for a script, Alembic then asks for no connection.
     context.configure(dialect_name="postgresql", as_sql=True, process_revision_directives=_name)
@@ -80,6 +83,8 @@ def _name(_: Any, __: Any, directives: list[Any]) -> None:
         directive.message = f"{place} {directive.message or 'changes'}"
     elif not REV_ID.fullmatch(given):
         raise ConfigError(f"--rev-id {given} cannot be an id. Hint: letters, digits, _, . and -, 32 of them at most")
+    elif given in {script.revision for script in context.script.walk_revisions()}:
+        raise ConfigError(f"--rev-id {given} is the id of a revision already. Hint: without it the next number is taken")
     stem = "_".join(re.findall(r"\w+", directive.message or directive.rev_id)).lower()
     while len(stem.encode()) > MOST_BYTES:
         stem = stem[: stem.rfind("_")] if "_" in stem[5:] else stem[:-1]

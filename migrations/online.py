@@ -35,8 +35,8 @@ def look(node: Node) -> None:
 
 
 def migrate(target: Target, nodes: Sequence[Node]) -> None:
-    """Take a node to its target. A revision that finds a table locked is tried again until lock_wait has passed, and only that
-    one: those before it are installed by then."""
+    """Take a node to its target. A revision that finds a table locked is tried again until lock_wait has passed, and only
+    that one: those before it are installed by then."""
     deadline = time.monotonic() + float(option("lock_wait"))
     with lock.held(target.node, deadline) as holder:
         holder.execute(f"do $rowferry$ begin {schema.CHECK}{schema.CREATE} end $rowferry$")
@@ -55,12 +55,14 @@ def migrate(target: Target, nodes: Sequence[Node]) -> None:
 
 def _run(target: Target, nodes: Sequence[Node]) -> None:
     with _connection(target.node) as connection:
-        step.configure(target.node, lambda heads: target.command.steps(heads, target.revision), connection=connection, on_version_apply=step.verify_and_log)
+        step.configure(target.node, target.steps, connection=connection, on_version_apply=step.verify_and_log)
         with context.begin_transaction():
             context.run_migrations()
         # Without a step to run, what Alembic read has left a transaction open.
         connection.rollback()
-        if target.command.name == "upgrade" and option("lineage") == "core" and connection.exec_driver_sql(CONFIGURE_EXISTS).scalar():
+        if not (target.command.name == "upgrade" and option("lineage") == "core"):
+            return
+        if connection.exec_driver_sql(CONFIGURE_EXISTS).scalar():
             connection.exec_driver_sql(CONFIGURE, (target.node.name, peers(target.node, nodes)))
             connection.commit()
 

@@ -11,9 +11,9 @@ import io
 import sys
 from collections.abc import Iterator, Sequence
 
-from alembic import context, util
+from alembic import context
 
-from rowferry.config import Node
+from rowferry.config import ConfigError, Node
 from rowferry.migrations import lock, schema, settings, step
 from rowferry.migrations.settings import option
 from rowferry.migrations.targets import Command, peers
@@ -32,9 +32,13 @@ class Printer:
 
     def run(self) -> None:
         """Print the whole script or, after an error, nothing."""
-        start = context.get_starting_revision_argument()
-        self.heads = sorted(util.to_tuple(start, default=()))
+        start = context._proxy.context_opts["starting_rev"] or "base"  # nothing before the colon of :head
+        self.heads = [script.revision for script in context.script.get_revisions(start) if script]
         steps = self.command.steps(self.heads)
+        if not steps and self.command.name == "upgrade":
+            target = {script.revision for script in context.script.get_revisions(self.command.given) if script}
+            if target - set(self.heads):
+                raise ConfigError(f"{self.command.given} is before {start}. Hint: downgrade {start}:{self.command.given} --sql")
         title = f"{option('lineage')} from {', '.join(self.heads) or 'base'} to {self.command.end(self.heads, steps)}"
 
         def applied(**kw: object) -> None:
@@ -48,6 +52,7 @@ class Printer:
             literal_binds=True,
             output_buffer=self.output,
             on_version_apply=(applied, step.verify_and_log),
+            starting_rev=start,
         )
         self._guard_each_part()
         context.static_output(
@@ -90,13 +95,14 @@ class Printer:
         migration.impl.emit_begin, migration.autocommit_block = emit_begin, autocommit_block  # type: ignore[method-assign]
 
     def _opening(self, has_steps: bool) -> str:
-        """The script's first statement: takes the lock, checks schema, node and version, creates the schema, and lets the rest go on.
+        """The script's first statement: takes the lock, looks at schema, node and version, and lets the rest go on.
 
         The lock is the session's, since a transaction's would leave the gaps between revisions without one.
         """
         table = f"rowferry.{option('version_table')}"
         # A downgrade leaves the version table behind, empty; going up from base, Alembic prints a create table.
-        drop = "" if self.heads or not has_steps else f"\n  if to_regclass('{table}') is not null then\n    drop table {table};\n  end if;"
+        drop = f"\n  if to_regclass('{table}') is not null then\n    drop table {table};\n  end if;"
+        drop = "" if self.heads or not has_steps else drop
         return f"""begin;
 
 set transaction read write;

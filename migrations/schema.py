@@ -176,6 +176,7 @@ def identity(node: str, needs_core: bool) -> str:
     end if;
     if v_name <> '{node}' then
       raise exception using errcode = 'RF006', message = format('this is the database of another node: %s', v_name),
-        hint = 'The environment variable of {node} holds the connection string of another database, or the name in alembic.ini was changed: a node keeps its name until alembic downgrade base.';
+        hint = 'The environment variable of {node} holds the connection string of another database, or alembic.ini another name: '
+          || 'a node keeps its name until alembic downgrade base.';
     end if;{core if needs_core else ""}
   end;"""

@@ -49,7 +49,8 @@ begin
     where i.indrelid = pg_catalog.to_regclass({table}) and not i.indisvalid
       and c.relname = (pg_catalog.parse_ident({index}))[pg_catalog.cardinality(pg_catalog.parse_ident({index}))]
   ) then
-    raise exception using errcode = 'RF044', message = pg_catalog.concat('index ', {index}, ' is invalid: an attempt to build it failed'),
+    raise exception using errcode = 'RF044', 
+      message = pg_catalog.concat('index ', {index}, ' is invalid: an attempt to build it failed'),
       hint = pg_catalog.concat('drop index concurrently ', {index}, '; and run this again.');
   end if;
 end
@@ -108,8 +109,8 @@ def _run(path: Path, wrap: Callable[[str], str] = str) -> None:
 
 
 def _parts(text: str) -> Iterator[tuple[int, str]]:
-    """What is sent in one call, and where it begins: in a transaction the whole text; in an autocommit_block each statement, since
-    PostgreSQL makes a transaction of those that come together, and after an index built concurrently whether it is valid."""
+    """What is sent in one call, and where it begins: in a transaction the whole text; in an autocommit_block each statement,
+    since PostgreSQL makes a transaction of those that come together, and behind an index built concurrently whether it is valid."""
     if not op.get_context().opts.get("autocommit"):
         yield 0, text
         return

@@ -49,7 +49,7 @@ class Statement:
         return self.words[0] == "copy" and ("from", "stdin") in itertools.pairwise(self.words)
 
     def index(self) -> tuple[str, str] | None:
-        """The index that it builds concurrently and the index's table, as it spells them; None if it builds none, or names none."""
+        """The index that it builds concurrently and its table, as it spells them; None if it builds none, or names none."""
         place = 2 if self.words[:2] == ("create", "unique") else 1
         if self.words[0] != "create" or self.words[place : place + 2] != ("index", "concurrently"):
             return None

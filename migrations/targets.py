@@ -65,6 +65,10 @@ class Target:
     node: Node
     revision: str
 
+    def steps(self, heads: Sequence[str]) -> list[Any]:
+        """Alembic's steps to it from the revisions that are installed."""
+        return self.command.steps(heads, self.revision)
+
     def typed(self, on_this_node: bool = True) -> str:
         """The command as one types it, for this node or for all."""
         parts = ["alembic"]

@@ -30,7 +30,10 @@ def test_each_file_runs_the_same_everywhere(path: Path) -> None:
         (b"prepare transaction 'x';\n", "transaction"),
         (b"commit prepared 'x';\n", "transaction"),
         (b"/* a /* nested */ ; */ end /* here */ and chain;\n", "transaction"),
-        (b"create function f() returns int language sql begin atomic select case when true then 1 end; end; commit;\n", "transaction"),
+        (
+            b"create function f() returns int language sql begin atomic select case when true then 1 end; end; commit;\n",
+            "transaction",
+        ),
         (b"savepoint s;\n", "transaction"),
         (b"\\i other.sql\nselect 1;\n", "psql"),
         (b"select 1 \\gset\n;\n", "psql"),
@@ -59,7 +62,7 @@ def test_a_file_that_runs_differently_somewhere_is_refused(tmp_path: Path, data:
         "select 'a\ttab' -- and no end",
         "/* /* nested: */ commit; */ select 1;\n",
         "prepare q as select ';commit;' || $a$;abort;$a$;\n",
-        'create table t (\"end\" int, begin_at date);\nselect end_at, \"end\" from t where \';end;\' <> E\'\\\\\';\n',
+        "create table t (\"end\" int, begin_at date);\nselect end_at, \"end\" from t where ';end;' <> E'\\\\';\n",
         "-- commit;\nselect ';\nbegin;\n', e'\\'\\n', \"a\\b\", $x$ \\i $$ $x$ /* \\q ' */;\n",
     ],
 )

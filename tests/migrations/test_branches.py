@@ -24,14 +24,21 @@ def test_two_revisions_of_one_number_get_one_line_and_the_way_out(blank: Nodes, 
     for way in ("up", "down"):
         (tmp_path / "site_sql" / "revisions" / f"0002_theirs.{way}.sql").write_text("select 1;\n")
     succeed(blank, "upgrade", "core_0001")
-    for arguments in (["upgrade", target], ["-x", "node=crm", "upgrade", target, "--sql"], ["revision", "-m", "third"], ["current"]):
+    for arguments in (
+        ["upgrade", target],
+        ["-x", "node=crm", "upgrade", target, "--sql"],
+        ["revision", "-m", "third"],
+        ["current"],
+    ):
         code, out, err = alembic(blank, "-n", "site", *arguments, ini=ini)
         assert (code, out, len(err.splitlines())) == (2, "", 1), err
         assert "0002_step.py and 0002_theirs.py" in err
         assert "say to 0003_theirs, with revision = 'site_0003' and down_revision = 'site_0002' in it" in err
     # What the hint says is enough.
     (tmp_path / "site" / "0002_theirs.py").rename(tmp_path / "site" / "0003_theirs.py")
-    renamed = theirs.replace("site_0002b", "site_0002").replace("'site_0002'", "'site_0003'").replace("'site_0001'", "'site_0002'")
+    renamed = (
+        theirs.replace("site_0002b", "site_0002").replace("'site_0002'", "'site_0003'").replace("'site_0001'", "'site_0002'")
+    )
     (tmp_path / "site" / "0003_theirs.py").write_text(renamed.replace("0002_theirs", "0003_theirs"))
     for way in ("up", "down"):
         path = tmp_path / "site_sql" / "revisions" / f"0002_theirs.{way}.sql"

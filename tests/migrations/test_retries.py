@@ -67,9 +67,9 @@ def test_what_has_committed_a_part_is_not_tried_again_and_says_what_it_left(inst
         user.execute("insert into locked values ('x')")
         code, _, err = alembic(installed, "-n", "site", "-x", "node=crm", "upgrade", "head", ini=ini)
         assert code == 1 and "55P03" in err
-        assert "trying again" not in err and "othing" not in err.replace("nothing was begun", "")
+        assert "trying again" not in err and "othing" not in err
         assert "it is not tried again by itself" in err
-        assert "index locked_a is invalid: drop index concurrently locked_a;" in err
+        assert "index public.locked_a is invalid: drop index concurrently public.locked_a;" in err
     # By hand it is not taken for done either, as `if not exists` would.
     code, _, err = alembic(installed, "-n", "site", "-x", "node=crm", "upgrade", "head", ini=ini)
     assert code == 1 and "RF044" in err and "drop index concurrently locked_a;" in err
