@@ -53,8 +53,16 @@ begin
 end
 $rowferry$;
 """
-# Nothing that somebody else made in a schema of the session's search_path is taken for PostgreSQL's own.
-PIN = "set search_path = pg_catalog, pg_temp"
+# Nothing that somebody else made in a schema of the session's search_path is taken for PostgreSQL's own; and whatever a database or
+# a role has set, the files are read alike, and what PostgreSQL notes of their functions is written alike.
+PINNED = {
+    "search_path": "pg_catalog, pg_temp",
+    "quote_all_identifiers": "off",
+    "standard_conforming_strings": "on",
+    "transform_null_equals": "off",
+    "array_nulls": "on",
+}
+PIN = "; ".join(f"set {name} = {value}" for name, value in PINNED.items())
 FORCE = "rowferry.force"
 MARK = "rowferry.running_script"
 CONFIGURE_EXISTS = "select to_regprocedure('rowferry.configure_node(text,text[])') is not null"
@@ -354,8 +362,7 @@ def print_script(node: Node, nodes: Sequence[Node]) -> None:
         )
     context.static_output(f"reset lock_timeout;\n\nreset {FORCE};\n\nreset {MARK};")
     context.static_output(f"do $rowferry$ begin perform pg_advisory_unlock({LOCK_KEY}); end $rowferry$;")
-    if option("lineage") == "core":
-        context.static_output("reset search_path;")
+    context.static_output("\n".join(f"reset {name};" for name in PINNED))
     stream = config.output_buffer or sys.stdout
     if isinstance(stream, io.TextIOWrapper):
         stream.reconfigure(encoding="utf-8")
