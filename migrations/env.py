@@ -13,6 +13,7 @@ import contextlib
 import functools
 import importlib.metadata
 import io
+import json
 import logging
 import re
 import sys
@@ -47,8 +48,8 @@ LOCK_HOLDER = f"""
 LOG = """do $rowferry$
 begin
   if to_regclass('rowferry.migration_log') is not null then
-    insert into rowferry.migration_log (lineage, revision, title, direction, toolkit)
-    values ('{}', '{}', '{}', '{}', '{}');
+    insert into rowferry.migration_log (lineage, revision, title, direction, toolkit, files)
+    values ('{}', '{}', '{}', '{}', '{}', '{}');
   end if;
 end
 $rowferry$;
@@ -195,7 +196,8 @@ def verify_and_log(*, step: Any, **_: Any) -> None:
         sqlfile.verify(f"revisions/{Path(script.path).stem}.verify.sql")
     direction = "stamp" if step.is_stamp else "upgrade" if step.is_upgrade else "downgrade"
     where = (", ".join(step.destination_revision_ids) or "base", "") if step.is_stamp else (script.revision, script.doc)
-    values = (option("lineage"), *where, direction, importlib.metadata.version("rowferry"))
+    ran = context.get_context().opts.pop("ran", {}) if option("lineage") == "site" else {}
+    values = (option("lineage"), *where, direction, importlib.metadata.version("rowferry"), json.dumps(ran, ensure_ascii=False))
     sqlfile.execute(LOG.format(*(value.replace("'", "''") for value in values)))
     sqlfile.execute(schema.OWN_VERSION_TABLES)
 
