@@ -10,6 +10,8 @@ import pytest
 from harness import REPO, Node, Nodes, alembic
 from harness.exchange import rows, sync, waiting
 from harness.literals import ambiguous_literals
+from harness.migrations import alembic as migrate
+from harness.migrations import psql
 from harness.roles import role
 from harness.worker import PROGRAM
 
@@ -132,6 +134,20 @@ def test_what_one_node_says_of_its_tables_reads_alike_under_its_settings(nodes: 
         node.sql("update rowferry.links set facts_sent_at = null, facts_looked_at = null")
     sync(*nodes)
     assert [node.sql(problems) for node in nodes] == before
+
+
+def test_a_database_that_takes_no_changes_by_default_is_not_migrated_and_the_way_out_works(blank: Nodes) -> None:
+    node = blank.crm
+    node.sql(f"alter database {node.database} set default_transaction_read_only = on")
+    script = migrate(blank, "-x", "node=crm", "upgrade", "head", "--sql")[1]
+    for code, said in (migrate(blank, "-x", "node=crm", "upgrade", "head")[::2], psql(node, script)):
+        assert code != 0
+        assert "this database takes no changes" in said and "PGOPTIONS='-c default_transaction_read_only=off'" in said
+    assert node.sql("select to_regnamespace('rowferry') as there") == [{"there": None}]
+    code, _, said = migrate(blank, "-x", "node=crm", "upgrade", "head", PGOPTIONS="-c default_transaction_read_only=off")
+    assert code == 0, said
+    assert node.sql("select * from rowferry.drift()") == []
+    assert migrate(blank, "-x", "node=crm", "current")[0] == 0
 
 
 PRINTS_CONSTANTS = r"pg_get_(?:functiondef|indexdef|constraintdef|viewdef|expr|triggerdef|ruledef|partkeydef)\b"

@@ -115,6 +115,32 @@ def test_a_new_version_of_a_function_goes_up_and_down_with_its_revision(blank: N
         assert wrong.returncode == 2 and f"Hint: {hint}" in wrong.stderr and len(wrong.stderr.splitlines()) == 1
 
 
+@pytest.mark.parametrize("script", [False, True], ids=["alembic", "script"])
+def test_a_file_is_read_alike_whatever_the_database_has_set(nodes: Nodes, tmp_path: Path, script: bool) -> None:
+    text = (
+        "create table public.said as select 'C:\\new' as path, '{null}'::text[] as list, 1 = null as equal;\n"
+        "create function public.f() returns text language sql set search_path = pg_catalog, pg_temp as 'select null::text';\n"
+    )
+    ini = plant(tmp_path, "site", text)
+    node = nodes.crm
+    for setting in (
+        "standard_conforming_strings = off",
+        "quote_all_identifiers = on",
+        "transform_null_equals = on",
+        "array_nulls = off",
+    ):
+        node.sql(f"alter database {node.database} set {setting}")
+    if script:
+        code, errors = psql(node, succeed(nodes, "-n", "site", "-x", "node=crm", "upgrade", "head", "--sql", ini=ini))
+        assert (code, errors) == (0, "")
+    else:
+        succeed(nodes, "-n", "site", "-x", "node=crm", "upgrade", "head", ini=ini)
+    assert node.sql("select * from public.said") == [{"path": "C:\\new", "list": [None], "equal": None}]
+    assert node.sql("select proconfig from pg_proc where oid = 'public.f'::regproc") == [
+        {"proconfig": ["search_path=pg_catalog, pg_temp"]}
+    ]
+
+
 def drift(nodes: Nodes, ini: Path) -> tuple[int, list[tuple[str, str, str]]]:
     """The exit code, and node, file and problem without the time of each line."""
     command = [PROGRAM, "--config", str(ini), "drift", "--json"]
