@@ -54,8 +54,8 @@ begin
 end
 $rowferry$;
 """
-# Nothing that somebody else made in a schema of the session's search_path is taken for PostgreSQL's own; and whatever a database or
-# a role has set, the files are read alike, and what PostgreSQL notes of their functions is written alike.
+# Nothing that somebody else made in a schema of the session's search_path is taken for PostgreSQL's own; and whatever a database
+# or a role has set, the files are read alike, and what PostgreSQL notes of their functions is written alike.
 PINNED = {
     "search_path": "pg_catalog, pg_temp",
     "quote_all_identifiers": "off",

@@ -158,7 +158,11 @@ def broken_rules(data: bytes) -> Iterable[str]:
 def _paths(name: str) -> list[Path]:
     """Where a file of the lineage may be, the node's own before the common one."""
     options = op.get_context().opts
-    return places(options["sql_location"], name, options["node"]) if options["lineage"] == "site" else [Path(options["sql_location"]) / name]
+    return (
+        places(options["sql_location"], name, options["node"])
+        if options["lineage"] == "site"
+        else [Path(options["sql_location"]) / name]
+    )
 
 
 def places(location: str, name: str, node: str) -> list[Path]:

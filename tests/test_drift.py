@@ -221,7 +221,9 @@ def test_no_setting_looks_like_a_change(blank: Nodes, when: str, whose: str, ins
     else:
         script = alembic(env, "-x", "node=crm", "upgrade", "head", "--sql")
         program = str(node.server.bin_dir / "psql")
-        done = subprocess.run([program, "-X", "-q", "-v", "ON_ERROR_STOP=1", conninfo], input=script, capture_output=True, text=True)
+        done = subprocess.run(
+            [program, "-X", "-q", "-v", "ON_ERROR_STOP=1", conninfo], input=script, capture_output=True, text=True
+        )
         assert done.returncode == 0, done.stderr
 
     def look() -> list[Any]:

@@ -117,14 +117,17 @@ def test_hostile_settings_neither_silence_capture_nor_break_a_batch_nor_change_a
 def test_what_one_node_says_of_its_tables_reads_alike_under_its_settings(nodes: Nodes) -> None:
     """What check() of the other one compares: types, unique indexes with predicates, foreign keys, triggers, sequences."""
     for node in nodes:
-        node.sql("""
+        node.sql(
+            """
             create type mood as enum ('good', 'bad');
             create table public.groups (id integer primary key);
-            create table public."Members" (id serial primary key, "Name" text, m mood, x xml, v varchar(9), at timestamptz default now(),
+            create table public."Members" (id serial primary key, "Name" text, m mood, x xml, v varchar(9),
+              at timestamptz default now(),
               g integer references groups on delete cascade);
             create unique index on public."Members" ("Name") where at > '2020-01-02 03:04Z';
             select rowferry.attach('public.groups'); select rowferry.attach('public."Members"');
-            select rowferry.stagger_sequence('public."Members_id_seq"', %s, 2)""".replace("%s", "1" if node is nodes.crm else "2"))
+            select rowferry.stagger_sequence('public."Members_id_seq"', %s, 2)""".replace("%s", "1" if node is nodes.crm else "2")
+        )
     problems = "select object, problem from rowferry.check() where severity <> 'info' and object not like 'server%'"
     sync(*nodes)
     before = [node.sql(problems) for node in nodes]
@@ -184,7 +187,9 @@ def pins(text: str) -> set[str]:
 def test_who_prints_an_expression_pins_all_that_decides_how_it_is_spelled() -> None:
     printing = {name: pins(text) for name, text in core_functions().items() if re.search(PRINTS_CONSTANTS, text)}
     assert len(printing) > len(SPELLED_OTHERWISE) + 3
-    assert {name: SPELLING - found for name, found in printing.items() if name not in SPELLED_OTHERWISE and SPELLING - found} == {}
+    assert {
+        name: SPELLING - found for name, found in printing.items() if name not in SPELLED_OTHERWISE and SPELLING - found
+    } == {}
 
 
 def test_each_door_pins_how_names_are_quoted_where_anything_behind_it_prints_some() -> None:

@@ -159,7 +159,9 @@ def test_a_file_that_was_edited_after_it_ran_is_named(nodes: Nodes, tmp_path: Pa
     (files / "0001_step.verify.sql").write_text("select true, 'one';\n")
     for node in nodes:
         if script:
-            code, errors = psql(node, succeed(nodes, "-n", "site", "-x", f"node={node.name}", "upgrade", "head", "--sql", ini=ini))
+            code, errors = psql(
+                node, succeed(nodes, "-n", "site", "-x", f"node={node.name}", "upgrade", "head", "--sql", ini=ini)
+            )
             assert (code, errors) == (0, "")
         else:
             succeed(nodes, "-n", "site", "-x", f"node={node.name}", "upgrade", "head", ini=ini)

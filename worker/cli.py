@@ -68,7 +68,9 @@ def parser() -> Parser:
     status_.add_argument("--json", action="store_true", help="for programs")
     status_.set_defaults(command=status)
 
-    drift_ = commands.add_parser("drift", help="show what was changed by hand, also in files that ran; exit code 1 if anything was")
+    drift_ = commands.add_parser(
+        "drift", help="show what was changed by hand, in files that ran too; exit code 1 if anything was"
+    )
     drift_.add_argument("--json", action="store_true", help="for programs")
     drift_.set_defaults(command=drift)
 
