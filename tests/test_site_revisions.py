@@ -11,6 +11,7 @@ import pytest
 
 from harness import REPO, Nodes
 from harness.migrations import INI, alembic, plant, psql, relations, succeed
+from harness.roles import role
 from harness.worker import PROGRAM
 from rowferry.migrations import sqlfile
 
@@ -198,8 +199,20 @@ def test_a_revision_that_is_applied_again_is_compared_with_what_ran_then(nodes: 
 def test_a_reader_without_the_files_hears_that_they_are_not_compared(nodes: Nodes, tmp_path: Path) -> None:
     ini = plant(tmp_path, "site", "select 1;\n")
     succeed(nodes, "-n", "site", "upgrade", "head", ini=ini)
+    env = dict(nodes.env)
+    for node in nodes:
+        reader = role(node, "login password 'word'")
+        node.sql(f"grant rowferry_viewer to {reader}")
+        env[f"ROWFERRY_NODE_{node.name.upper()}"] = node.server.conninfo(node.database, reader, "word")
+
+    def run() -> tuple[int, int, str]:
+        command = [PROGRAM, "--config", str(ini), "drift"]
+        done = subprocess.run(command, env=env, cwd="/", capture_output=True, text=True)
+        return done.returncode, done.stdout.count("it was edited after revision site_0001 had run it"), done.stderr
+
+    (tmp_path / "site_sql" / "revisions" / "0001_step.up.sql").write_text("select 2;\n")
+    assert run() == (1, 2, "")
     shutil.rmtree(tmp_path / "site_sql")
-    command = [PROGRAM, "--config", str(ini), "drift"]
-    done = subprocess.run(command, env=nodes.env, cwd="/", capture_output=True, text=True)
-    assert (done.returncode, done.stdout) == (0, "")
-    assert done.stderr.endswith("site_sql: files of your revisions are not compared\n")
+    code, named, said = run()
+    assert (code, named) == (0, 0)
+    assert said.endswith("site_sql: files of your revisions are not compared\n")
