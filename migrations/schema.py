@@ -101,6 +101,12 @@ CHECK = """
 
 # Whoever has been given rights by default privileges could make things in the schema before the first revision closes it.
 CREATE = """
+  if pg_is_in_recovery() or (select s.reset_val = 'on' from pg_settings s where s.name = 'default_transaction_read_only') then
+    raise exception using errcode = '25006', message = 'this database takes no changes',
+      detail = case when pg_is_in_recovery() then 'It is a standby.' else 'default_transaction_read_only is on.' end,
+      hint = 'Nothing was changed. ' || case when pg_is_in_recovery() then 'Migrate its primary.'
+        else 'If you want to change it nevertheless: export PGOPTIONS=''-c default_transaction_read_only=off'';' end;
+  end if;
   if to_regnamespace('rowferry') is null then
     begin
       create schema rowferry;

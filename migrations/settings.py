@@ -14,14 +14,21 @@ UNLIMITED = (
     "idle_in_transaction_session_timeout",
     "transaction_timeout",
 )
-# Nothing that somebody else made in a schema of the session's search_path is taken for PostgreSQL's own.
-PIN = "set search_path = pg_catalog, pg_temp;"
+# Nothing that somebody else made in a schema of the session's search_path is taken for PostgreSQL's own; and whatever a database
+# or a role has set, the files are read alike, and what PostgreSQL notes of their functions is written alike.
+PINNED = {
+    "client_encoding": "'UTF8'",
+    "search_path": "pg_catalog, pg_temp",
+    "quote_all_identifiers": "off",
+    "standard_conforming_strings": "on",
+    "transform_null_equals": "off",
+    "array_nulls": "on",
+}
+PIN = "\n".join(f"set {name} = {value};" for name, value in PINNED.items())
 OURS = f"""reset session authorization;
 reset role;
 reset all;
 {PIN}
-set client_encoding = 'UTF8';
-set quote_all_identifiers = off;
 do $rowferry$
 begin
   perform set_config(s.name, '0', false) from pg_settings s where s.name in ({", ".join(f"'{name}'" for name in UNLIMITED)});

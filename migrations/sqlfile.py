@@ -8,6 +8,7 @@ node: on node crm, 0001_attach.crm.up.sql is taken instead of 0001_attach.up.sql
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import Any
@@ -88,8 +89,8 @@ def run(name: str) -> None:
     path = next(filter(Path.is_file, paths), None)
     if path is None:
         raise CommandError(f"no SQL file {' or '.join(map(str, paths))}")
-    op.get_context().opts.setdefault("ran", []).append(name)
     _run(path)
+    op.get_context().opts.setdefault("ran", {})[name] = digest(path)
 
 
 def _run(path: Path, wrap: Callable[[str], str] = str) -> None:
@@ -184,6 +185,18 @@ def broken_rules(data: bytes) -> Iterable[str]:
 def _paths(name: str) -> list[Path]:
     """Where a file of the lineage may be, the node's own before the common one."""
     options = op.get_context().opts
-    common = Path(options["sql_location"]) / name
+    if options["lineage"] == "site":
+        return places(options["sql_location"], name, options["node"])
+    return [Path(options["sql_location"]) / name]
+
+
+def places(location: str, name: str, node: str) -> list[Path]:
+    """Where a file of the site may be, the node's own before the common one."""
+    common = Path(location) / name
     stem, _, rest = common.name.partition(".")
-    return [common.with_name(f"{stem}.{options['node']}.{rest}"), common] if options["lineage"] == "site" else [common]
+    return [common.with_name(f"{stem}.{node}.{rest}"), common]
+
+
+def digest(path: Path) -> str:
+    """SHA-256 of a file, as migration_log keeps it."""
+    return hashlib.sha256(path.read_bytes()).hexdigest()

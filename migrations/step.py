@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import functools
 import importlib.metadata
+import json
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import Any
@@ -18,8 +19,8 @@ from rowferry.migrations.settings import option
 LOG = """do $rowferry$
 begin
   if to_regclass('rowferry.migration_log') is not null then
-    insert into rowferry.migration_log (lineage, revision, title, direction, toolkit)
-    values ('{}', '{}', '{}', '{}', '{}');
+    insert into rowferry.migration_log (lineage, revision, title, direction, toolkit, files)
+    values ('{}', '{}', '{}', '{}', '{}', '{}');
   end if;
 end
 $rowferry$;
@@ -72,7 +73,7 @@ def _apart(migration_fn: Callable[..., None], migration: Any) -> Callable[..., N
 
     @functools.wraps(migration_fn)
     def run(**kw: Any) -> None:
-        migration.opts.update(committed=False, ran=[])
+        migration.opts.update(committed=False, ran={})
         sqlfile.execute(settings.of_a_revision())
         migration_fn(**kw)
         sqlfile.execute(settings.OURS + "\n")
@@ -91,6 +92,7 @@ def verify_and_log(*, step: Any, **_: Any) -> None:
         sqlfile.execute(settings.OURS + "\n")
     direction = "stamp" if step.is_stamp else "upgrade" if step.is_upgrade else "downgrade"
     where = (", ".join(step.destination_revision_ids) or "base", "") if step.is_stamp else (script.revision, script.doc)
-    values = (option("lineage"), *where, direction, importlib.metadata.version("rowferry"))
+    ran = context.get_context().opts["ran"] if option("lineage") == "site" else {}
+    values = (option("lineage"), *where, direction, importlib.metadata.version("rowferry"), json.dumps(ran, ensure_ascii=False))
     sqlfile.execute(LOG.format(*(value.replace("'", "''") for value in values)))
     sqlfile.execute(schema.OWN_VERSION_TABLES)
