@@ -111,7 +111,7 @@ def _run(path: Path, wrap: Callable[[str], str] = str) -> None:
 
 def _parts(text: str) -> Iterator[tuple[int, str]]:
     """What is sent in one call, and where it begins: in a transaction the whole text; in an autocommit_block each statement,
-    since PostgreSQL makes a transaction of those that come together, and behind an index built concurrently whether it is valid."""
+    since PostgreSQL makes a transaction of those that come together, and behind an index whether it is valid."""
     if not op.get_context().opts.get("autocommit"):
         yield 0, text
         return

@@ -203,6 +203,7 @@ def settings(node: Node, whose: str, reset: bool = False) -> None:
         node.sql(f"alter {whose} {change}")
 
 
+@pytest.mark.case(141)
 @pytest.mark.usefixtures("templates")  # which makes the roles
 @pytest.mark.parametrize(("whose", "installed"), [("database", "by alembic"), ("role", "by a script")])
 @pytest.mark.parametrize("when", ["before it was installed", "since it was installed", "always"])

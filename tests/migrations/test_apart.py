@@ -36,8 +36,8 @@ def test_settings_of_a_step_are_gone_in_the_next(blank: Nodes, tmp_path: Path, h
     succeed(blank, "upgrade", "core_0001")
     node = blank.crm
     node.sql("create schema mine")
-    look = "create table after as select current_user::text as who, coalesce(current_setting('rowferry.force', true), '') as force;\n"
-    ini = plant(tmp_path, "site", left, look)
+    look = "select current_user::text as who, coalesce(current_setting('rowferry.force', true), '') as force;\n"
+    ini = plant(tmp_path, "site", left, f"create table after as {look}")
     run(blank, node, ini, how)
     [owner] = node.sql("select current_user::text as name")
     assert node.sql(SCHEMA, ["after"]) == [{"schema": "public", "owner": owner["name"]}]
