@@ -16,7 +16,7 @@ from alembic import context
 from rowferry.config import ConfigError, Node
 from rowferry.migrations import lock, schema, settings, step
 from rowferry.migrations.settings import option
-from rowferry.migrations.targets import Command, peers
+from rowferry.migrations.targets import Command, given, peers
 
 # Held by the session as long as the script may go on: no setting, since a revision may reset those.
 GOING_ON = "hashtextextended('rowferry script', 0)"
@@ -32,7 +32,7 @@ class Printer:
 
     def run(self) -> None:
         """Print the whole script or, after an error, nothing."""
-        start = context._proxy.context_opts["starting_rev"] or "base"  # nothing before the colon of :head
+        start = given()["starting_rev"] or "base"  # nothing before the colon of :head
         self.heads = [script.revision for script in context.script.get_revisions(start) if script]
         steps = self.command.steps(self.heads)
         if not steps and self.command.name == "upgrade":

@@ -103,8 +103,8 @@ def _run(path: Path, wrap: Callable[[str], str] = str) -> None:
             start = position
             execute(part)
     except DBAPIError as error:
-        position = getattr(getattr(error.orig, "diag", None), "statement_position", None)
-        line = f", line {text.count(chr(10), 0, start + int(position) - 1) + 1}" if position else ""
+        place = getattr(getattr(error.orig, "diag", None), "statement_position", None)
+        line = f", line {text.count(chr(10), 0, start + int(place) - 1) + 1}" if place else ""
         error.add_note(f"in {path}{line}")
         raise
 

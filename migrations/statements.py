@@ -5,10 +5,11 @@ from __future__ import annotations
 import itertools
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import ClassVar
 
 from sqlglot.dialects.postgres import Postgres
 from sqlglot.errors import TokenError
-from sqlglot.tokens import Token, TokenType
+from sqlglot.tokens import Token, TokenType  # type: ignore[attr-defined]
 
 QUOTED = {
     TokenType.STRING,
@@ -26,7 +27,7 @@ TRANSACTION = {"begin", "start", "commit", "end", "rollback", "abort", "savepoin
 
 class _Tokenizer(Postgres.Tokenizer):
     # A statement that SQLGlot does not parse would else be one token to the next semicolon, be that in a string.
-    COMMANDS: set[TokenType] = set()
+    COMMANDS: ClassVar[set[TokenType]] = set()
 
 
 @dataclass(frozen=True)

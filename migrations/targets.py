@@ -29,7 +29,7 @@ class Command:
     @classmethod
     def read(cls) -> Command | None:
         """The command that runs; None if it has no target, and so changes nothing."""
-        options = context._proxy.context_opts
+        options = given()
         if "destination_rev" not in options:
             return None
         return cls(options["fn"].__name__.removeprefix("do_"), str(options["destination_rev"]), options["fn"])
@@ -47,9 +47,9 @@ class Command:
         if self.name == "stamp":
             return list(script._stamp_revs(revision, installed))
         if self.name == "downgrade":
-            return list(script._downgrade_revs(revision, installed))
+            return list(script._downgrade_revs(revision, installed))  # type: ignore[arg-type]
         passed = {found.revision for head in installed for found in script.iterate_revisions(head, "base")}
-        return [] if revision in passed | {"base"} else list(script._upgrade_revs(revision, installed))
+        return [] if revision in passed | {"base"} else list(script._upgrade_revs(revision, installed))  # type: ignore[arg-type]
 
     def end(self, heads: Sequence[str], steps: Sequence[Any]) -> str:
         """The revision at which it ends, or base."""
@@ -113,7 +113,12 @@ def _installed(command: Command, node: Node) -> tuple[str, ...]:
         found = connection.execute("select to_regclass(%s) is not null", [table]).fetchone()
         if not found or not found[0]:
             return ()
-        return tuple(row[0] for row in connection.execute(f"select version_num from {table}"))  # type: ignore[arg-type]
+        return tuple(row[0] for row in connection.execute(f"select version_num from {table}"))
+
+
+def given() -> dict[str, Any]:
+    """What Alembic's command says of itself: its target, where it starts, and how it finds the steps."""
+    return dict(context._proxy.context_opts)  # type: ignore[attr-defined]
 
 
 def peers(node: Node, nodes: Sequence[Node]) -> list[str]:
