@@ -20,7 +20,6 @@ from rowferry.migrations.targets import Command, given, peers
 
 # Held by the session as long as the script may go on: no setting, since a revision may reset those.
 GOING_ON = "hashtextextended('rowferry script', 0)"
-READ_ONLY = "set default_transaction_read_only = on;"
 
 
 class Printer:
@@ -51,7 +50,7 @@ class Printer:
             dialect_opts={"paramstyle": "named"},  # with the driver's own, % would be printed twice
             literal_binds=True,
             output_buffer=self.output,
-            on_version_apply=(applied, step.verify_and_log),
+            on_version_apply=(applied, step.log),
             starting_rev=start,
         )
         self._guard_each_part()
@@ -60,7 +59,7 @@ class Printer:
             f'-- Run it on that node only: psql -X -v ON_ERROR_STOP=1 -f THIS_FILE "${self.node.variable}"\n'
             "-- It checks where it starts and keeps other migrations out. Each revision is a transaction, which checks again."
         )
-        context.static_output(f"{settings.OURS}\n{READ_ONLY}")
+        context.static_output(f"{settings.OURS}\n{settings.READ_ONLY}")
         context.static_output(self._opening(bool(steps)))
         with context.begin_transaction():
             context.run_migrations()
@@ -90,7 +89,7 @@ class Printer:
             with block():
                 context.static_output(self._guard(lets_write=True))
                 yield
-                context.static_output(READ_ONLY)
+                context.static_output(settings.READ_ONLY)
 
         migration.impl.emit_begin, migration.autocommit_block = emit_begin, autocommit_block  # type: ignore[method-assign]
 

@@ -40,6 +40,9 @@ begin
 end
 $rowferry$;"""
 
+# A printed script's session, between the parts that a guard has let go on.
+READ_ONLY = "set default_transaction_read_only = on;"
+
 
 def option(name: str) -> str:
     """An option of the ini file's section, which is the lineage."""
@@ -59,6 +62,8 @@ def forced() -> bool:
 def of_a_revision() -> str:
     """What a revision of this lineage begins with: rowferry's own with its search_path, the site's with that of its user."""
     lines = [OURS]
+    if context.is_offline_mode():
+        lines.append(READ_ONLY)
     if option("lineage") != "core":
         lines.append("reset search_path;")
     lines.append(f"set lock_timeout = '{option('lock_timeout')}';")

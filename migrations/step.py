@@ -64,32 +64,32 @@ def committed() -> bool:
 
 def _each(steps: Steps, heads: tuple[str, ...], migration: Any) -> Iterator[Any]:
     for step in steps(heads):
-        step.migration_fn = _apart(step.migration_fn, migration)
+        step.migration_fn = _apart(step, migration)
         yield step
 
 
-def _apart(migration_fn: Callable[..., None], migration: Any) -> Callable[..., None]:
-    """A revision in its own settings, and what Alembic writes after it in rowferry's."""
+def _apart(step: Any, migration: Any) -> Callable[..., None]:
+    """A revision in settings of its own, and what looks at it and what Alembic writes after it in theirs."""
+    migration_fn = step.migration_fn
 
     @functools.wraps(migration_fn)
     def run(**kw: Any) -> None:
         migration.opts.update(committed=False, ran={})
         sqlfile.execute(settings.of_a_revision())
         migration_fn(**kw)
-        sqlfile.execute(settings.OURS + "\n")
+        sqlfile.execute(settings.of_a_revision())
+        if step.is_upgrade and hasattr(step, "revision"):  # no stamp
+            stems = [Path(step.revision.path).stem, *(Path(name).name.partition(".")[0] for name in migration.opts["ran"])]
+            for stem in dict.fromkeys(stems):
+                sqlfile.verify(f"revisions/{stem}.verify.sql")
+        sqlfile.execute(settings.PIN + "\n")
 
     return run
 
 
-def verify_and_log(*, step: Any, **_: Any) -> None:
-    """In the transaction of a step, its version noted: what it was to make is there, and it stands in the log."""
+def log(*, step: Any, **_: Any) -> None:
+    """In the transaction of a step, its version noted: a line of the log."""
     script = step.up_revision
-    if step.is_upgrade and not step.is_stamp:
-        stems = [Path(script.path).stem, *(Path(name).name.partition(".")[0] for name in context.get_context().opts["ran"])]
-        sqlfile.execute(settings.of_a_revision())
-        for stem in dict.fromkeys(stems):
-            sqlfile.verify(f"revisions/{stem}.verify.sql")
-        sqlfile.execute(settings.OURS + "\n")
     direction = "stamp" if step.is_stamp else "upgrade" if step.is_upgrade else "downgrade"
     where = (", ".join(step.destination_revision_ids) or "base", "") if step.is_stamp else (script.revision, script.doc)
     ran = context.get_context().opts["ran"] if option("lineage") == "site" else {}
