@@ -1,19 +1,29 @@
-"""Writes the SQL files that a new revision of the site names, filled with what most revisions begin with.
+"""Begins a revision of the site: `alembic -n site revision -m "words"` gives it the next number and writes its SQL files,
+filled with what most revisions begin with.
 
-Alembic runs it after `alembic -n site revision` (section [post_write_hooks] of alembic.ini):
-
-    python -m rowferry.migrations.new_revision REVISION_FILE SITE_REVISIONS SITE_SQL
-
-Each argument is a path; a revision that lies elsewhere than in SITE_REVISIONS is left alone, and so is a file that is there.
+env.py calls begin(), which decides names or refuses; Alembic then writes the revision, and after it calls write_sql_files(),
+since alembic.ini names that hook.
 """
 
 from __future__ import annotations
 
+import functools
 import re
-import sys
 from pathlib import Path
+from typing import Any
 
+from alembic import command, context
+from alembic.script import write_hooks
+
+from rowferry.config import ConfigError
+from rowferry.migrations import files
+from rowferry.migrations.settings import option
 from rowferry.migrations.sqlfile import newest_revision
+
+MOST_BYTES = 150  # of a name: the longest that a file system takes, 255, less what comes behind it
+REV_ID = re.compile(r"[A-Za-z0-9_.-]{1,32}")
+BEGIN = "Hint: alembic -n site revision -m 'words'"
+LINE = "revisions are a line here, each after the newest"
 
 UP = """\
 -- {title}: runs on every node. Where the nodes differ, make a file for each: {stem}.crm.up.sql.
@@ -41,28 +51,64 @@ select true, 'nothing is looked at yet';
 """
 
 
-def main(file: str, site_revisions: str, site_sql: str) -> None:
-    """Write the files that the revision names and that are missing, and print their names."""
-    path, folder = Path(file), Path(site_sql)
-    if path.parent.resolve() != Path(site_revisions).resolve():
-        return
-    for name in re.findall(r'sqlfile\.run\("([^"]+)"\)', path.read_text(encoding="utf-8")):
-        target = folder / name
-        stem = target.name.partition(".")[0]
+def begin() -> None:
+    """Decide the id and the names of a new revision; ConfigError, and nothing is written, where it would be no line's next."""
+    options = context.config.cmd_opts
+    if getattr(options, "cmd", (None,))[0] is command.merge:
+        raise ConfigError(f"there is nothing to merge: {LINE}. Hint: where two have one number, rename one of them")
+    if option("lineage") == "core":
+        raise ConfigError(
+            "rowferry's own revisions come with it. Hint: one of yours: alembic -n site revision -m 'sync accounts'"
+        )
+    for name in ("head", "splice", "branch_label", "depends_on", "version_path"):
+        if getattr(options, name, None) not in (None, False, "head"):
+            raise ConfigError(f"--{name.replace('_', '-')} has no place: {LINE}. {BEGIN}")
+    if getattr(options, "autogenerate", False):
+        raise ConfigError(f"--autogenerate finds nothing: there are no models. {BEGIN}, then fill in its SQL files")
+    write_hooks.register("rowferry")(functools.partial(write_sql_files, files.sql_location()))
+    # As for a script, Alembic then asks for no connection.
+    context.configure(dialect_name="postgresql", as_sql=True, process_revision_directives=_name)
+    context.run_migrations()
+
+
+def _name(_: Any, __: Any, directives: list[Any]) -> None:
+    """The next number of the lineage, in the id and before the words, unless the user gave an id."""
+    directive, lineage = directives[0], option("lineage")
+    given = getattr(context.config.cmd_opts, "rev_id", None)
+    if given is None:
+        used = [script.revision for script in context.script.walk_revisions()]
+        numbers = [int(found[1]) for found in (re.fullmatch(rf"{lineage}_(\d+)", name) for name in used) if found]
+        place = f"{max(numbers, default=0) + 1:04}"
+        directive.rev_id = f"{lineage}_{place}"
+        directive.message = f"{place} {directive.message or 'changes'}"
+    elif not REV_ID.fullmatch(given):
+        raise ConfigError(f"--rev-id {given} cannot be an id. Hint: letters, digits, _, . and -, 32 of them at most")
+    elif given in {script.revision for script in context.script.walk_revisions()}:
+        raise ConfigError(f"--rev-id {given} is the id of a revision already. Hint: without it the next number is taken")
+    stem = "_".join(re.findall(r"\w+", directive.message or directive.rev_id)).lower()
+    while len(stem.encode()) > MOST_BYTES:
+        stem = stem[: stem.rfind("_")] if "_" in stem[5:] else stem[:-1]
+    for location in context.script._version_locations:
+        if (Path(location) / f"{stem}.py").exists():
+            raise ConfigError(f"{Path(location) / stem}.py is there already. Hint: another message")
+    context.script.file_template = stem
+    context.config.attributes["stem"] = stem  # for script.py.mako
+
+
+def write_sql_files(folder: Path, file: str, _: Any) -> None:
+    """Write the SQL files that a new revision names and that are missing, and print their names."""
+    for stem, kind in files.NAMED.findall(Path(file).read_text(encoding="utf-8")):
+        target = folder / "revisions" / f"{stem}.{kind}.sql"
         title = re.sub(r"^\d+_", "", stem).replace("_", " ")
-        if name.endswith(".down.sql"):
-            write(target, DOWN)
+        if kind == "down":
+            _write(target, DOWN)
         else:
-            write(target, UP.format(title=title, stem=stem, version=newest_revision()))
-            write(target.with_name(f"{stem}.verify.sql"), VERIFY)
+            _write(target, UP.format(title=title, stem=stem, version=newest_revision()))
+            _write(target.with_name(f"{stem}.verify.sql"), VERIFY)
 
 
-def write(target: Path, text: str) -> None:
+def _write(target: Path, text: str) -> None:
     if not target.exists():
         target.parent.mkdir(parents=True, exist_ok=True)
         target.write_text(text, encoding="utf-8")
         print(f"  Write {target}, which is yours to fill in")
-
-
-if __name__ == "__main__":
-    main(*sys.argv[1:])

@@ -101,6 +101,12 @@ CHECK = """
 
 # Whoever has been given rights by default privileges could make things in the schema before the first revision closes it.
 CREATE = """
+  if pg_is_in_recovery() or (select s.reset_val = 'on' from pg_settings s where s.name = 'default_transaction_read_only') then
+    raise exception using errcode = '25006', message = 'this database takes no changes',
+      detail = case when pg_is_in_recovery() then 'It is a standby.' else 'default_transaction_read_only is on.' end,
+      hint = 'Nothing was changed. ' || case when pg_is_in_recovery() then 'Migrate its primary.'
+        else 'If you want to change it nevertheless: export PGOPTIONS=''-c default_transaction_read_only=off'';' end;
+  end if;
   if to_regnamespace('rowferry') is null then
     begin
       create schema rowferry;
@@ -154,3 +160,29 @@ begin
 end
 $rowferry$;
 """
+
+
+def identity(node: str, needs_core: bool) -> str:
+    """Refuses another node's database, and with `needs_core` one in which rowferry is not installed. After CHECK."""
+    core = """
+    if to_regclass('rowferry.alembic_version_core') is not null then
+      execute 'select exists (select from rowferry.alembic_version_core)' into v_core;
+    end if;
+    if not v_core then
+      raise exception using errcode = 'RF045', message = 'rowferry itself is not installed here, and your revisions need it',
+        hint = 'alembic upgrade head';
+    end if;"""
+    return f"""
+  declare
+    v_name text;
+    v_core boolean := false;
+  begin
+    if to_regclass('rowferry.node') is not null then
+      execute 'select name from rowferry.node' into v_name;
+    end if;
+    if v_name <> '{node}' then
+      raise exception using errcode = 'RF006', message = format('this is the database of another node: %s', v_name),
+        hint = 'The environment variable of {node} holds the connection string of another database, or alembic.ini another name: '
+          || 'a node keeps its name until alembic downgrade base.';
+    end if;{core if needs_core else ""}
+  end;"""

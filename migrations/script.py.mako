@@ -1,8 +1,5 @@
-<%!
-    import re
-%>\
-<% name = re.sub(r"\W+", "_", message or up_revision).strip("_").lower() %>\
-"""${message}"""
+<% stem = config.attributes["stem"] %>\
+${repr(message)}
 
 from rowferry.migrations import sqlfile
 
@@ -11,8 +8,8 @@ down_revision = ${repr(down_revision)}
 
 
 def upgrade() -> None:
-    sqlfile.run("revisions/${name}.up.sql")
+    sqlfile.run("revisions/${stem}.up.sql")
 
 
 def downgrade() -> None:
-    sqlfile.run("revisions/${name}.down.sql")
+    sqlfile.run("revisions/${stem}.down.sql")

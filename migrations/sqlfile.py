@@ -8,8 +8,8 @@ node: on node crm, 0001_attach.crm.up.sql is taken instead of 0001_attach.up.sql
 
 from __future__ import annotations
 
-import re
-from collections.abc import Callable, Iterable
+import hashlib
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -19,18 +19,9 @@ from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.compiler import compiles
 from sqlalchemy.schema import ExecutableDDLElement
 
-HERE = Path(__file__).resolve().parent
+from rowferry.migrations import statements
 
-# Comments, strings, quoted names and dollar-quoted bodies: what a rule about statements must not look into.
-QUOTED = re.compile(
-    r"""--[^\n]* | /\*.*?\*/ | \b[eE]'(?:[^'\\]|\\.|'')*' | '(?:[^']|'')*' | "(?:[^"]|"")*" | (\$(?:[A-Za-z_]\w*)?\$).*?\1""",
-    re.VERBOSE | re.DOTALL,
-)
-TRANSACTION = re.compile(
-    r"(?:^|;)\s*(begin|commit|rollback|abort|savepoint|release|(?:start|prepare|end)\s+transaction|end\s+work)\b(?!\s+atomic)",
-    re.I,
-)
-COPY_STDIN = re.compile(r"\bfrom\s+stdin\b", re.I)
+HERE = Path(__file__).resolve().parent
 
 VERIFY = """do $verify$
 declare
@@ -47,6 +38,24 @@ begin
   end if;
 end
 $verify$;
+"""
+
+
+# An index that was built concurrently and failed is still there, and `if not exists` takes it for done.
+BUILT = """do $rowferry$
+begin
+  if exists (
+    select from pg_catalog.pg_index i
+    join pg_catalog.pg_class c on c.oid = i.indexrelid
+    where i.indrelid = pg_catalog.to_regclass({table}) and not i.indisvalid
+      and c.relname = (pg_catalog.parse_ident({index}))[pg_catalog.cardinality(pg_catalog.parse_ident({index}))]
+  ) then
+    raise exception using errcode = 'RF044', 
+      message = pg_catalog.concat('index ', {index}, ' is invalid: an attempt to build it failed'),
+      hint = pg_catalog.concat('drop index concurrently ', {index}, '; and run this again.');
+  end if;
+end
+$rowferry$;
 """
 
 
@@ -81,6 +90,7 @@ def run(name: str) -> None:
     if path is None:
         raise CommandError(f"no SQL file {' or '.join(map(str, paths))}")
     _run(path)
+    op.get_context().opts.setdefault("ran", {})[name] = digest(path)
 
 
 def _run(path: Path, wrap: Callable[[str], str] = str) -> None:
@@ -89,12 +99,27 @@ def _run(path: Path, wrap: Callable[[str], str] = str) -> None:
     if context.as_sql:
         context.impl.static_output(f"-- {path.parent.name}/{path.name}")
     try:
-        execute(text)
+        for position, part in _parts(text):
+            start = position
+            execute(part)
     except DBAPIError as error:
-        position = getattr(getattr(error.orig, "diag", None), "statement_position", None)
-        line = f", line {text.count(chr(10), 0, int(position) - 1) + 1}" if position else ""
+        place = getattr(getattr(error.orig, "diag", None), "statement_position", None)
+        line = f", line {text.count(chr(10), 0, start + int(place) - 1) + 1}" if place else ""
         error.add_note(f"in {path}{line}")
         raise
+
+
+def _parts(text: str) -> Iterator[tuple[int, str]]:
+    """What is sent in one call, and where it begins: in a transaction the whole text; in an autocommit_block each statement,
+    since PostgreSQL makes a transaction of those that come together, and behind an index whether it is valid."""
+    if not op.get_context().opts.get("autocommit"):
+        yield 0, text
+        return
+    for statement in statements.split(text):
+        yield statement.position, statement.text
+        if built := statement.index():
+            index, table = ("'" + name.replace("'", "''") + "'" for name in built)
+            yield statement.position, BUILT.format(index=index, table=table)
 
 
 def verify(name: str) -> None:
@@ -106,9 +131,13 @@ def verify(name: str) -> None:
 
 def execute(text: str) -> None:
     """Send SQL to the database, or print it, as it stands."""
-    # Alembic ends what it prints with a semicolon of its own.
-    shown = text.removesuffix(";\n") if op.get_context().as_sql else text
-    op.execute(RawSql(shown), execution_options={"no_parameters": True})
+    context = op.get_context()
+    if not context.as_sql:
+        op.execute(RawSql(text), execution_options={"no_parameters": True})
+        return
+    parts = statements.split(text)
+    ended = not parts or parts[-1].words[-1] == ";"
+    context.impl.static_output(text.strip("\n") + ("" if ended else "\n;"))
 
 
 def run_all(names: Iterable[str]) -> None:
@@ -136,30 +165,38 @@ def broken_rules(data: bytes) -> Iterable[str]:
         return
     if text.startswith("\ufeff"):
         yield "begins with a byte order mark"
-    for character, name in (("\r", "a carriage return"), ("\t", "a tab"), ("\0", "a zero byte")):
+    for character, name in (("\r", "a carriage return"), ("\0", "a zero byte")):
         if character in text:
-            yield f"line {_line(text, text.index(character))} has {name}"
-    bare = QUOTED.sub(lambda match: re.sub(r"[^\n]", " ", match[0]), text)
-    if not bare.endswith(";\n"):
-        yield "does not end in a semicolon and a newline, with no comment after it"
-    for pattern, what in (
-        (TRANSACTION, "begins or ends a transaction, which is the runner's part"),
-        (re.compile(r"\\"), "has a psql command, which only psql understands"),
-        (COPY_STDIN, "copies from stdin, which only psql can"),
-    ):
-        if match := pattern.search(bare):
-            yield f"line {_line(bare, match.end() - 1)} {what}"
-    if re.search(r"['\"]|/\*|\$\$", bare):
+            yield f"line {text.count(chr(10), 0, text.index(character)) + 1} has {name}"
+    try:
+        found = statements.split(text)
+    except statements.Unfinished:
         yield "has a quotation or comment without an end"
+        return
+    for statement in found:
+        if statement.is_of_a_transaction():
+            yield f"line {statement.line} begins or ends a transaction, which is the runner's part: {statement.words[0]}"
+        if "\\" in statement.words:
+            yield f"line {statement.line} has a psql command, which only psql understands"
+        if statement.reads_stdin():
+            yield f"line {statement.line} copies from stdin, which only psql can"
 
 
 def _paths(name: str) -> list[Path]:
     """Where a file of the lineage may be, the node's own before the common one."""
     options = op.get_context().opts
-    common = Path(options["sql_location"]) / name
+    if options["lineage"] == "site":
+        return places(options["sql_location"], name, options["node"])
+    return [Path(options["sql_location"]) / name]
+
+
+def places(location: str, name: str, node: str) -> list[Path]:
+    """Where a file of the site may be, the node's own before the common one."""
+    common = Path(location) / name
     stem, _, rest = common.name.partition(".")
-    return [common.with_name(f"{stem}.{options['node']}.{rest}"), common] if options["lineage"] == "site" else [common]
+    return [common.with_name(f"{stem}.{node}.{rest}"), common]
 
 
-def _line(text: str, position: int) -> int:
-    return text.count("\n", 0, position) + 1
+def digest(path: Path) -> str:
+    """SHA-256 of a file, as migration_log keeps it."""
+    return hashlib.sha256(path.read_bytes()).hexdigest()

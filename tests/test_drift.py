@@ -3,10 +3,13 @@
 import json
 import re
 import subprocess
+from typing import Any
 
+import psycopg
 import pytest
 
 from harness import REPO, Node, Nodes, alembic
+from harness.roles import role
 from harness.worker import PROGRAM
 
 CHANGES = {
@@ -171,34 +174,97 @@ SETTINGS = {
     "array_nulls": "off",
     "bytea_output": "escape",
     "xmloption": "document",
+    "xmlbinary": "hex",
+    "backslash_quote": "off",
+    "row_security": "off",
+    "client_encoding": "LATIN1",
+    "default_toast_compression": "pglz",
+    "default_transaction_deferrable": "on",
+    "plpgsql.variable_conflict": "use_column",
     "check_function_bodies": "off",
-    "default_transaction_isolation": "repeatable read",
+    "default_transaction_isolation": "serializable",
     "enable_indexscan": "off",
     "from_collapse_limit": "1",
     "geqo_threshold": "2",
 }
 
 
-@pytest.mark.parametrize("when", ["before it was installed", "since it was installed"])
-def test_no_setting_of_a_database_looks_like_a_change(blank: Nodes, when: str) -> None:
-    def settings(change: str) -> None:
-        for node in blank:
-            for name, value in SETTINGS.items():
-                node.sql(change.format(database=node.database, name=name, value=value if name == "search_path" else f"'{value}'"))
-            node.close()
+QUIET = "select * from rowferry.check() where severity <> 'info' and object not like 'server%'"
+NOTES = """
+    create schema app;
+    create table public.notes (id integer primary key, "Text" text default 'now', at interval, seen timestamptz);
+    create unique index on public.notes ("Text") where at > '-1 day 02:00' and seen > '2020-01-02 03:04Z';
+    select rowferry.attach('public.notes')"""
 
-    if when.startswith("before"):
-        settings("alter database {database} set {name} = {value}")
-    alembic(blank.env, "upgrade", "head")
+
+def settings(node: Node, whose: str, reset: bool = False) -> None:
+    for name, value in SETTINGS.items():
+        change = f"reset {name}" if reset else f"set {name} = {value if name == 'search_path' else repr(value)}"
+        node.sql(f"alter {whose} {change}")
+
+
+@pytest.mark.case(141)
+@pytest.mark.usefixtures("templates")  # which makes the roles
+@pytest.mark.parametrize(("whose", "installed"), [("database", "by alembic"), ("role", "by a script")])
+@pytest.mark.parametrize("when", ["before it was installed", "since it was installed", "always"])
+def test_no_setting_looks_like_a_change(blank: Nodes, when: str, whose: str, installed: str) -> None:
+    """The login owns the database and is no superuser."""
     node = blank.crm
-    node.sql("""create schema app; create table public.notes (id integer primary key, "Text" text default 'now', at interval);
-        select rowferry.attach('public.notes')""")
+    deploy = role(node, "login password 'word'")
+    node.sql(f"alter database {node.database} owner to {deploy}; grant rowferry_owner to {deploy}")
+    conninfo = node.server.conninfo(node.database, deploy, "word")
+    env = {**blank.env, "ROWFERRY_NODE_CRM": conninfo}
+    of = f"database {node.database}" if whose == "database" else f"role {deploy}"
+    if when != "since it was installed":
+        settings(node, of)
+    if installed == "by alembic":
+        alembic(env, "-x", "node=crm", "upgrade", "head")
+    else:
+        script = alembic(env, "-x", "node=crm", "upgrade", "head", "--sql")
+        program = str(node.server.bin_dir / "psql")
+        done = subprocess.run(
+            [program, "-X", "-q", "-v", "ON_ERROR_STOP=1", conninfo], input=script, capture_output=True, text=True
+        )
+        assert done.returncode == 0, done.stderr
+
+    def look() -> list[Any]:
+        found = []
+        for query in ("select * from rowferry.drift()", QUIET):
+            with psycopg.connect(conninfo) as connection:
+                found += connection.execute(query).fetchall()  # type: ignore[call-overload]
+        return found + node.sql("select * from rowferry.drift()")
+
+    with psycopg.connect(conninfo) as connection:
+        connection.execute(NOTES)
+    assert look() == []
+    if when != "always":
+        settings(node, of, reset=when == "before it was installed")
+    assert look() == []
+    with psycopg.connect(conninfo) as connection:
+        connection.execute("select rowferry.attach('public.notes', p_conflict_rule => 'node:crm')")
+    assert look() == []
+    with psycopg.connect(conninfo) as connection:
+        connection.execute("select rowferry.detach('notes', true)")
+    assert look() == []
+
+
+def test_a_function_made_again_from_a_dump_is_the_same_under_any_setting(attached: Nodes) -> None:
+    node = attached.crm
+    node.sql("""
+        set quote_all_identifiers = on; set datestyle = 'SQL, DMY'; set standard_conforming_strings = off;
+        do $$
+        declare
+          v_function record;
+        begin
+          for v_function in select p.oid from pg_proc p where p.pronamespace = 'rowferry'::regnamespace loop
+            execute pg_get_functiondef(v_function.oid);
+          end loop;
+        end
+        $$""")
+    assert node.sql("select true as it from pg_proc where proname = 'drift' and proconfig::text like '%pg_temp\\\\\"%'") != []
     assert node.sql("select * from rowferry.drift()") == []
-    settings("alter database {database} " + ("reset {name}" if when.startswith("before") else "set {name} = {value}"))
-    assert node.sql("select * from rowferry.drift()") == []
-    assert node.sql("select * from rowferry.check() where severity <> 'info' and object not like 'server%'") == []
-    node.sql("select rowferry.detach('notes', true)")
-    assert node.sql("select * from rowferry.drift()") == []
+    node.sql("alter function rowferry.retry(bigint) set search_path = public, pg_temp")
+    assert len(node.sql("select * from rowferry.drift()")) == 1
 
 
 def test_no_role_that_a_database_sets_looks_like_a_change(nodes: Nodes) -> None:

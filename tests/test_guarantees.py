@@ -17,7 +17,7 @@ ROW = re.compile(r"^\| (?P<case>\d+) \| (?P<priority>P\d) \| (?P<text>[^|]+) \| 
 def marked() -> dict[int, list[str]]:
     """Tests by the number of a case in `@pytest.mark.case(..)`, as `file test`, sorted."""
     found: dict[int, list[str]] = defaultdict(list)
-    for path in sorted(TESTS.glob("test_*.py")):
+    for path in sorted(TESTS.rglob("test_*.py")):
         for node in ast.walk(ast.parse(path.read_text())):
             if isinstance(node, ast.FunctionDef):
                 for mark in node.decorator_list:

@@ -1,5 +1,6 @@
 """Settings of a database, a role or a session change neither what is captured nor what a filter means, and batches move."""
 
+import re
 import subprocess
 from dataclasses import replace
 from typing import Any
@@ -7,8 +8,10 @@ from typing import Any
 import pytest
 
 from harness import REPO, Node, Nodes, alembic
-from harness.exchange import rows, waiting
+from harness.exchange import rows, sync, waiting
 from harness.literals import ambiguous_literals
+from harness.migrations import alembic as migrate
+from harness.migrations import psql
 from harness.roles import role
 from harness.worker import PROGRAM
 
@@ -109,6 +112,103 @@ def test_hostile_settings_neither_silence_capture_nor_break_a_batch_nor_change_a
         assert [row["problem"] for row in node.sql("select * from rowferry.check()") if "filter" in row["problem"]] == []
     for node in blank:
         node.sql("select rowferry.detach('files', p_force => true)")
+
+
+def test_what_one_node_says_of_its_tables_reads_alike_under_its_settings(nodes: Nodes) -> None:
+    """What check() of the other one compares: types, unique indexes with predicates, foreign keys, triggers, sequences."""
+    for node in nodes:
+        node.sql(
+            """
+            create type mood as enum ('good', 'bad');
+            create table public.groups (id integer primary key);
+            create table public."Members" (id serial primary key, "Name" text, m mood, x xml, v varchar(9),
+              at timestamptz default now(),
+              g integer references groups on delete cascade);
+            create unique index on public."Members" ("Name") where at > '2020-01-02 03:04Z';
+            select rowferry.attach('public.groups'); select rowferry.attach('public."Members"');
+            select rowferry.stagger_sequence('public."Members_id_seq"', %s, 2)""".replace("%s", "1" if node is nodes.crm else "2")
+        )
+    problems = "select object, problem from rowferry.check() where severity <> 'info' and object not like 'server%'"
+    sync(*nodes)
+    before = [node.sql(problems) for node in nodes]
+    nodes.crm.sql(hostile(f"database {nodes.crm.database}"))
+    for node in nodes:
+        node.sql("insert into public.groups values (%s)", [int(node is nodes.crm)])
+        node.sql("update rowferry.links set facts_sent_at = null, facts_looked_at = null")
+    sync(*nodes)
+    assert [node.sql(problems) for node in nodes] == before
+
+
+def test_a_database_that_takes_no_changes_by_default_is_not_migrated_and_the_way_out_works(blank: Nodes) -> None:
+    node = blank.crm
+    node.sql(f"alter database {node.database} set default_transaction_read_only = on")
+    script = migrate(blank, "-x", "node=crm", "upgrade", "head", "--sql")[1]
+    for code, said in (migrate(blank, "-x", "node=crm", "upgrade", "head")[::2], psql(node, script)):
+        assert code != 0
+        assert "this database takes no changes" in said and "PGOPTIONS='-c default_transaction_read_only=off'" in said
+    assert node.sql("select to_regnamespace('rowferry') as there") == [{"there": None}]
+    code, _, said = migrate(blank, "-x", "node=crm", "upgrade", "head", PGOPTIONS="-c default_transaction_read_only=off")
+    assert code == 0, said
+    assert node.sql("select * from rowferry.drift()") == []
+    assert migrate(blank, "-x", "node=crm", "current")[0] == 0
+
+
+PRINTS_CONSTANTS = r"pg_get_(?:functiondef|indexdef|constraintdef|viewdef|expr|triggerdef|ruledef|partkeydef)\b"
+PRINTS = re.compile(
+    rf"{PRINTS_CONSTANTS}|format_type|%\d*\$?I|quote_ident|pg_identify_object|pg_describe_object"
+    r"|::reg(?:class|procedure|type|role|namespace|oper|operator|collation)\b(?!\s*::\s*oid)"
+)
+# What pg_get_expr() and those like it write otherwise by the session's settings.
+SPELLING = {
+    "quote_all_identifiers",
+    "standard_conforming_strings",
+    "datestyle",
+    "intervalstyle",
+    "timezone",
+    "extra_float_digits",
+    "bytea_output",
+    "lc_monetary",
+}
+# It looks only for the guard; it sets them where it prints.
+SPELLED_OTHERWISE = {"_runs_for_peer", "_check_filter"}
+
+
+def core_functions() -> dict[str, str]:
+    """The text of each function's file without comments, by the function's name."""
+    files = (REPO / "sql" / "core" / "functions").glob("*.sql")
+    return {path.stem.removesuffix("_v01"): re.sub(r"--[^\n]*", "", path.read_text()) for path in files}
+
+
+def pins(text: str) -> set[str]:
+    """What the settings of a function, which stand before its body, pin."""
+    return set(re.findall(r"(?m)^set (\S+) = ", text.partition("\nas $")[0]))
+
+
+def test_who_prints_an_expression_pins_all_that_decides_how_it_is_spelled() -> None:
+    printing = {name: pins(text) for name, text in core_functions().items() if re.search(PRINTS_CONSTANTS, text)}
+    assert len(printing) > len(SPELLED_OTHERWISE) + 3
+    assert {
+        name: SPELLING - found for name, found in printing.items() if name not in SPELLED_OTHERWISE and SPELLING - found
+    } == {}
+
+
+def test_each_door_pins_how_names_are_quoted_where_anything_behind_it_prints_some() -> None:
+    """Two nodes compare what they print, and drift() compares what was printed then with what is printed now."""
+    texts = core_functions()
+    calls = {name: set(re.findall(r"rowferry\.(\w+)\(", text)) & texts.keys() - {name} for name, text in texts.items()}
+    pinned = {name for name, text in texts.items() if "quote_all_identifiers" in pins(text)}
+
+    def behind(name: str, seen: set[str]) -> set[str]:
+        if name not in seen | pinned:
+            seen.add(name)
+            for called in calls[name]:
+                behind(called, seen)
+        return seen
+
+    inner = {name for name in texts if name.startswith("_")} & set().union(*calls.values())
+    doors = texts.keys() - inner
+    assert {"attach", "check", "drift", "process_batch"} <= doors & pinned
+    assert [door for door in sorted(doors) if any(PRINTS.search(texts[name]) for name in behind(door, set()))] == []
 
 
 @pytest.mark.parametrize("value", ["on", "off"])

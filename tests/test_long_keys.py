@@ -112,7 +112,8 @@ def test_a_long_log_is_not_read_for_one_record(nodes: Nodes, query: str) -> None
     nodes.crm.sql(
         "insert into rowferry.conflicts (conflict_key, peer, entity, record_id, winner, rule,"
         " winner_changed_at, loser_changed_at, decided_at, decided_by)"
-        " select md5(g::text)::uuid, 'billing', 'files', 1000 + g, 'crm', 'newest', now(), now(), now(), 'crm' from generate_series(1, 200000) g;"
+        " select md5(g::text)::uuid, 'billing', 'files', 1000 + g, 'crm', 'newest', now(), now(), now(), 'crm'"
+        " from generate_series(1, 200000) g;"
         "insert into rowferry.skips (peer, entity_id, entity, record_id, ids, requested_at, requested_by, done_at)"
         " select 'billing', 1, 'files', 1000 + g, '{}', now(), 'me', now() from generate_series(1, 200000) g;"
         "analyze rowferry.conflicts, rowferry.skips"

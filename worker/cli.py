@@ -20,7 +20,7 @@ from typing import Any, NoReturn
 import psycopg
 from psycopg.rows import dict_row
 
-from rowferry import logs, project, sql
+from rowferry import logs, project, site_files, sql
 from rowferry.config import ConfigError, Node, NodeUnreachable, read_nodes
 from rowferry.connection import Error, connect, describe, wait_at_most
 from rowferry.loop import Courier
@@ -68,7 +68,9 @@ def parser() -> Parser:
     status_.add_argument("--json", action="store_true", help="for programs")
     status_.set_defaults(command=status)
 
-    drift_ = commands.add_parser("drift", help="show what was changed by hand since the release; exit code 1 if anything was")
+    drift_ = commands.add_parser(
+        "drift", help="show what was changed by hand, in files that ran too; exit code 1 if anything was"
+    )
     drift_.add_argument("--json", action="store_true", help="for programs")
     drift_.set_defaults(command=drift)
 
@@ -128,10 +130,12 @@ def status(options: argparse.Namespace) -> int:
 
 
 def drift(options: argparse.Namespace) -> int:
-    """rowferry.drift() of each node: the object, what was done to it, and below it the line that heals it in psql."""
+    """rowferry.drift() of each node: the object, what was done to it, and below it the line that heals it in psql; and the files
+    of the site's revisions that are not what the node ran."""
     rows: list[dict[str, Any]] = []
     codes = [0]
-    for node, found in ask(options.config, read_drift):
+    site = site_files.Site(options.config)
+    for node, found in ask(options.config, lambda node, cursor: read_drift(cursor) + site.edited(node, read_site_log(cursor))):
         if isinstance(found, Error):
             codes.append(found.code)
         else:
@@ -146,14 +150,14 @@ def drift(options: argparse.Namespace) -> int:
 
 
 def ask(
-    config: str | None, read: Callable[[Cursor], list[dict[str, Any]]]
+    config: str | None, read: Callable[[Node, Cursor], list[dict[str, Any]]]
 ) -> Iterator[tuple[Node, list[dict[str, Any]] | Error]]:
     """What each node answers, or why it does not, which is also said on stderr."""
     for node in read_nodes(config):
         try:
             with connect(node) as connection, connection.cursor(row_factory=dict_row) as cursor:
                 try:
-                    answer = read(cursor)
+                    answer = read(node, cursor)
                 except (
                     psycopg.errors.UndefinedTable,
                     psycopg.errors.UndefinedFunction,
@@ -177,7 +181,11 @@ def read_drift(cursor: Cursor) -> list[dict[str, Any]]:
     return cursor.execute(sql.DRIFT).fetchall()
 
 
-def read_status(cursor: Cursor) -> list[dict[str, Any]]:
+def read_site_log(cursor: Cursor) -> list[dict[str, Any]]:
+    return cursor.execute(sql.SITE_LOG).fetchall()
+
+
+def read_status(_: Node, cursor: Cursor) -> list[dict[str, Any]]:
     rows = cursor.execute(sql.STATUS).fetchall()
     return [row | {"why": cursor.execute(sql.WHY, [row["peer"]]).fetchall() if row["state"] in UNWELL else []} for row in rows]
 

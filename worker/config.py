@@ -144,7 +144,7 @@ def read_nodes(path: str | Path | None = None) -> list[Node]:
     parser.optionxform = str  # type: ignore[assignment,method-assign]
     try:
         parser.read(file, encoding="utf-8")
-        section = dict(parser["nodes"])
+        section = {name: value for name, value in parser["nodes"].items() if name not in parser.defaults()}
     except KeyError:
         raise ConfigError(f"{file} has no section [nodes]. Hint: one line for each node, name = VARIABLE") from None
     except (configparser.Error, UnicodeDecodeError):

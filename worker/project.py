@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 from pathlib import Path
 
 from rowferry.config import ConfigError
@@ -17,6 +16,14 @@ Give the nodes in alembic.ini your two names; then, in {folder}:
   alembic -n site revision -m "sync accounts"         # then fill in the SQL files that it names
   alembic -n site upgrade head
   rowferry run"""
+
+# Before the ini file where the folder's path has a percent sign, which no ini file can hold.
+PERCENT = """\
+# Paths below are from this file's folder, since the name of a folder above it has a percent sign.
+[DEFAULT]
+here = .
+
+"""
 
 
 def shipped_ini() -> Path:
@@ -34,7 +41,10 @@ def lay_out(folder: Path) -> str:
         for part in ("migrations/site", "sql/site/revisions"):
             (folder / part).mkdir(parents=True)
             (folder / part / ".gitkeep").touch()
-        shutil.copyfile(shipped_ini(), folder / "alembic.ini")
+        ini = shipped_ini().read_text(encoding="utf-8")
+        if "%" in str(folder.absolute()):
+            ini = PERCENT + ini
+        (folder / "alembic.ini").write_text(ini, encoding="utf-8")
     except OSError as error:
         raise ConfigError(f"{folder} cannot be made: {error.strerror}. Hint: name another folder") from None
     return NEXT.format(folder=folder)

@@ -96,6 +96,7 @@ def upgrade() -> None:
             "functions/_check_rules_v01.sql",
             "functions/_entity_values_v01.sql",
             "functions/_attach_sql_v01.sql",
+            "functions/_plain_settings_v01.sql",
             "functions/_differing_functions_v01.sql",
             "functions/_refresh_sql_v01.sql",
             "functions/_cycle_sql_v01.sql",

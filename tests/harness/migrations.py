@@ -81,7 +81,6 @@ def plant(folder: Path, lineage: str, *steps: str, downs: dict[int, str] | None 
     section["sql_location"] = str(folder / f"{lineage}_sql")
     section["lock_wait"] = "3"
     section["lock_timeout"] = "1s"
-    parser["post_write_hooks"]["sql.options"] = f"REVISION_SCRIPT_FILENAME '{folder / 'site'}' '{folder / 'site_sql'}'"
     with ini.open("w") as file:
         parser.write(file)
     (folder / lineage).mkdir()

@@ -11,6 +11,14 @@ returns table (
 language sql
 stable
 set search_path = pg_catalog, pg_temp
+set quote_all_identifiers = off
+set standard_conforming_strings = on
+set datestyle = 'ISO, YMD'
+set intervalstyle = 'postgres'
+set timezone = 'UTC'
+set extra_float_digits = 1
+set bytea_output = 'hex'
+set lc_monetary = 'C'
 as $$
   with wanted as (
     select e.name as entity, e.relation, d.ddl, substring(d.ddl from E'^create trigger (\\w+)') as trigger

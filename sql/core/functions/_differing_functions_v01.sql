@@ -28,8 +28,8 @@ as $$
     and (p_entity.on_apply is null or rowferry._users_owner(p_entity, p_entity.on_apply) is not null)
     and (d.function <> rowferry._object_name('merge_', p_entity.name) or rowferry._users_owner(p_entity, substring(p_entity.conflict_rule from '^merge:(.+)$'), true) is not null)
     and (p.oid is null or p.prosrc <> split_part(d.ddl, '$rowferry$', 2) or not p.prosecdef or (p.provolatile = 's') <> (d.head ~ E'\\nstable\\n')
-      or array(select lower(split_part(c, '=', 1)) || substr(c, strpos(c, '=')) as c from unnest(p.proconfig) c order by 1)
-        <> array(select s[1] || '=' || replace(regexp_replace(s[2], '  --.*$', ''), '''', '') from regexp_matches(d.head, E'\\nset (\\w+) = ([^\\n]+)', 'g') s order by 1)
+      or rowferry._plain_settings(p.proconfig) <> rowferry._plain_settings(
+        array(select s[1] || '=' || replace(regexp_replace(s[2], '  --.*$', ''), '''', '') from regexp_matches(d.head, E'\\nset (\\w+) = ([^\\n]+)', 'g') s))
         -- A schema's name that holds a newline or a quotation mark is in search_path, and not worth the trouble.
         and not exists (select from pg_class c join pg_namespace n on n.oid = c.relnamespace where c.oid = p_entity.relation and n.nspname ~ E'[\\n'']')
       or coalesce(cardinality(p.proconfig), 0) <> (select count(*) from regexp_matches(d.head, E'\\nset ', 'g')))

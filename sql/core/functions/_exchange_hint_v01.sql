@@ -8,6 +8,13 @@ language sql
 stable
 set search_path = pg_catalog, pg_temp
 set quote_all_identifiers = off
+set standard_conforming_strings = on
+set datestyle = 'ISO, YMD'
+set intervalstyle = 'postgres'
+set timezone = 'UTC'
+set extra_float_digits = 1
+set bytea_output = 'hex'
+set lc_monetary = 'C'
 as $$
   select case
       when f.is_key then format('select * from rowferry.retry(%1$L);  -- once one of the rows that exchange values of %2$I, which is a key of others on %3$s, has had a third value here, and that has arrived; then give it its own again',

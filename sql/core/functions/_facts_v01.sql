@@ -10,6 +10,14 @@ returns jsonb
 language plpgsql
 stable
 set search_path = pg_catalog, pg_temp
+set quote_all_identifiers = off
+set standard_conforming_strings = on
+set datestyle = 'ISO, YMD'
+set intervalstyle = 'postgres'
+set timezone = 'UTC'
+set extra_float_digits = 1
+set bytea_output = 'hex'
+set lc_monetary = 'C'
 as $$
 declare
   v_began timestamptz := clock_timestamp();

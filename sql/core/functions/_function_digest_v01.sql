@@ -7,7 +7,7 @@ language sql
 stable
 set search_path = pg_catalog, pg_temp
 as $$
-  select md5(jsonb_build_array(p.prosrc, p.proconfig, p.prosecdef, p.provolatile, p.proparallel, p.proisstrict, p.proretset, p.prorettype::regtype::text, l.lanname,
+  select md5(jsonb_build_array(p.prosrc, rowferry._plain_settings(p.proconfig), p.prosecdef, p.provolatile, p.proparallel, p.proisstrict, p.proretset, p.prorettype::regtype::text, l.lanname,
     p.proargnames, p.proargmodes, p.pronargdefaults)::text)
   from pg_proc p
   join pg_language l on l.oid = p.prolang

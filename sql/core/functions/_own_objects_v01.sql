@@ -13,10 +13,13 @@ language sql
 stable
 set search_path = pg_catalog, pg_temp
 set quote_all_identifiers = off
+set standard_conforming_strings = on
 set datestyle = 'ISO, YMD'
 set intervalstyle = 'postgres'
 set timezone = 'UTC'
 set extra_float_digits = 1
+set bytea_output = 'hex'
+set lc_monetary = 'C'
 as $$
   with own as (
     select c.oid, c.oid::regclass::text as object, c.relname, c.relkind, c.relpersistence, c.relrowsecurity, c.relforcerowsecurity, c.relowner, c.reloptions, c.relacl

@@ -8,6 +8,14 @@ returns text
 language plpgsql
 stable
 set search_path = pg_catalog, pg_temp
+set quote_all_identifiers = off
+set standard_conforming_strings = on
+set datestyle = 'ISO, YMD'
+set intervalstyle = 'postgres'
+set timezone = 'UTC'
+set extra_float_digits = 1
+set bytea_output = 'hex'
+set lc_monetary = 'C'
 as $function$
 declare
   v_only constant text := rowferry._only_sql(p_entity);
@@ -76,6 +84,7 @@ begin
 language plpgsql
 security definer
 set search_path = pg_catalog, pg_temp
+set standard_conforming_strings = on
 set row_security = off
 set datestyle = 'ISO, YMD'
 set intervalstyle = 'postgres'

@@ -31,6 +31,7 @@ language plpgsql
 volatile
 security definer
 set search_path = pg_catalog, pg_temp
+set quote_all_identifiers = off
 set datestyle = 'ISO, YMD'
 set intervalstyle = 'postgres'
 set timezone = 'UTC'

@@ -12,6 +12,7 @@ returns table (
 language plpgsql
 security definer
 set search_path = pg_catalog, pg_temp
+set quote_all_identifiers = off
 set array_nulls = on
 as $$
 #variable_conflict use_column

@@ -116,7 +116,8 @@ begin
       revision text not null,
       title text not null,
       direction text not null,
-      toolkit text not null
+      toolkit text not null,
+      files jsonb not null
     );
   end if;
 end
@@ -131,6 +132,7 @@ comment on column rowferry.migration_log.revision is 'Which.';
 comment on column rowferry.migration_log.title is 'What it says of itself.';
 comment on column rowferry.migration_log.direction is 'upgrade, downgrade or stamp.';
 comment on column rowferry.migration_log.toolkit is 'Version of rowferry that ran it, or printed the script.';
+comment on column rowferry.migration_log.files is 'SHA-256 of each SQL file of yours that it ran, by name: rowferry drift compares them.';
 
 create table rowferry.node (
   singleton boolean primary key default true check (singleton),

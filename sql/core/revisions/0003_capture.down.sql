@@ -27,6 +27,7 @@ drop function rowferry._cycle_sql(rowferry.entities);
 drop function rowferry._refresh_sql(rowferry.entities, text);
 drop function rowferry._entity_values(rowferry.entities);
 drop function rowferry._differing_functions(rowferry.entities);
+drop function rowferry._plain_settings(text[]);
 drop function rowferry._check_rules(rowferry.entities);
 drop function rowferry._handler_problem(rowferry.entities);
 drop function rowferry._check_handler(rowferry.entities);

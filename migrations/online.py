@@ -1,0 +1,90 @@
+"""Runs a command on a node: each revision in a transaction of its own, which is tried again while a table is locked."""
+
+from __future__ import annotations
+
+import contextlib
+import time
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+import psycopg
+from alembic import context
+from sqlalchemy import Connection, create_engine
+from sqlalchemy.exc import DBAPIError
+from sqlalchemy.pool import NullPool
+
+from rowferry.config import Node
+from rowferry.migrations import lock, schema, settings, step
+from rowferry.migrations.report import log
+from rowferry.migrations.settings import option
+from rowferry.migrations.targets import Target, peers
+
+CONFIGURE_EXISTS = "select to_regprocedure('rowferry.configure_node(text,text[])') is not null"
+CONFIGURE = "select rowferry.configure_node(%s::text, %s::text[])"
+INVALID = """
+    select format('index %s is invalid: drop index concurrently %1$s;', i.indexrelid::regclass)
+    from pg_index i where not i.indisvalid order by 1"""
+
+
+def look(node: Node) -> None:
+    """Run a command that changes nothing."""
+    with _connection(node) as connection:
+        step.configure(node, connection=connection, dont_mutate=True)
+        with context.begin_transaction():
+            context.run_migrations()
+
+
+def migrate(target: Target, nodes: Sequence[Node]) -> None:
+    """Take a node to its target. A revision that finds a table locked is tried again until lock_wait has passed, and only
+    that one: those before it are installed by then."""
+    deadline = time.monotonic() + float(option("lock_wait"))
+    with lock.held(target.node, deadline) as holder:
+        holder.execute(f"do $rowferry$ begin {schema.CHECK}{schema.CREATE} end $rowferry$")
+        while True:
+            try:
+                return _run(target, nodes)
+            except DBAPIError as error:
+                if step.committed():
+                    error.add_note(_left(holder))
+                    raise
+                if not isinstance(error.orig, psycopg.errors.LockNotAvailable) or time.monotonic() > deadline:
+                    raise
+                log.info("a table is locked by another session, trying again")
+                time.sleep(1)
+
+
+def _run(target: Target, nodes: Sequence[Node]) -> None:
+    with _connection(target.node) as connection:
+        step.configure(target.node, target.steps, connection=connection, on_version_apply=step.log)
+        with context.begin_transaction():
+            context.run_migrations()
+        # Without a step to run, what Alembic read has left a transaction open.
+        connection.rollback()
+        if not (target.command.name == "upgrade" and option("lineage") == "core"):
+            return
+        if connection.exec_driver_sql(CONFIGURE_EXISTS).scalar():
+            connection.exec_driver_sql(CONFIGURE, (target.node.name, peers(target.node, nodes)))
+            connection.commit()
+
+
+@contextlib.contextmanager
+def _connection(node: Node) -> Iterator[Connection]:
+    """A connection on which nothing has run since its last commit: else Alembic would take the transaction that this began for
+    a foreign one and leave the commit to it."""
+
+    def connect() -> psycopg.Connection[Any]:
+        connection = node.connect(autocommit=True, application_name="rowferry migrations")
+        connection.add_notice_handler(lambda notice: log.info("%s: %s", notice.severity, notice.message_primary))
+        connection.execute(settings.OURS)
+        connection.execute(f"do $rowferry$ begin {schema.CHECK} end $rowferry$")
+        connection.autocommit = False
+        return connection
+
+    with create_engine("postgresql+psycopg://", creator=connect, poolclass=NullPool).connect() as connection:
+        yield connection
+
+
+def _left(holder: psycopg.Connection[Any]) -> str:
+    """What a revision that had committed a part of itself has left."""
+    invalid = [str(row[0]) for row in holder.execute(INVALID)]
+    return "\n".join(["What the revision ran in an autocommit_block stays, and it is not tried again by itself.", *invalid])

@@ -1,0 +1,126 @@
+"""What a command means on each node: found out once, on all of them, before the first is changed."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import psycopg
+from alembic import context
+from alembic.util import CommandError
+
+from rowferry.config import ConfigError, Node, NodeUnreachable
+from rowferry.migrations import files, schema, settings
+from rowferry.migrations.report import finish
+from rowferry.migrations.settings import option
+
+LOOKING = (ConfigError, NodeUnreachable, psycopg.Error, CommandError)
+
+
+@dataclass(frozen=True)
+class Command:
+    """upgrade, downgrade or stamp: its target as it was typed, and Alembic's own reading of it."""
+
+    name: str
+    given: str
+    fn: Callable[[Any, Any], Iterable[Any]]
+
+    @classmethod
+    def read(cls) -> Command | None:
+        """The command that runs; None if it has no target, and so changes nothing."""
+        options = given()
+        if "destination_rev" not in options:
+            return None
+        return cls(options["fn"].__name__.removeprefix("do_"), str(options["destination_rev"]), options["fn"])
+
+    def needs_core(self) -> bool:
+        """Whether rowferry itself has to be there first."""
+        return option("lineage") != "core" and self.name == "upgrade"
+
+    def steps(self, heads: Sequence[str], revision: str | None = None) -> list[Any]:
+        """Alembic's steps from the revisions that are installed, to a revision or to what was typed. With a revision none is
+        done twice, whatever others have done meanwhile."""
+        script, installed = context.script, tuple(heads)
+        if revision is None:
+            return list(self.fn(installed, None))
+        if self.name == "stamp":
+            return list(script._stamp_revs(revision, installed))
+        if self.name == "downgrade":
+            return list(script._downgrade_revs(revision, installed))  # type: ignore[arg-type]
+        passed = {found.revision for head in installed for found in script.iterate_revisions(head, "base")}
+        return [] if revision in passed | {"base"} else list(script._upgrade_revs(revision, installed))  # type: ignore[arg-type]
+
+    def end(self, heads: Sequence[str], steps: Sequence[Any]) -> str:
+        """The revision at which it ends, or base."""
+        ends = steps[-1].to_revisions if steps else heads
+        return str(ends[0]) if ends else "base"
+
+
+@dataclass(frozen=True)
+class Target:
+    """A node, and where the command ends on it: the id of a revision, or base."""
+
+    command: Command
+    node: Node
+    revision: str
+
+    def steps(self, heads: Sequence[str]) -> list[Any]:
+        """Alembic's steps to it from the revisions that are installed."""
+        return self.command.steps(heads, self.revision)
+
+    def typed(self, on_this_node: bool = True) -> str:
+        """The command as one types it, for this node or for all."""
+        parts = ["alembic"]
+        parts += [] if option("lineage") == "core" else [f"-n {context.config.config_ini_section}"]
+        parts += [f"-x node={self.node.name}"] if on_this_node else []
+        parts += ["-x force=true"] if settings.forced() else []
+        return " ".join([*parts, self.command.name, self.revision])
+
+
+def resolve(command: Command, selected: Sequence[Node]) -> list[Target]:
+    """The target of each node. Ends the command where a node is out of reach, is another one, or has no way to the target."""
+    found = []
+    for node in selected:
+        try:
+            found.append(Target(command, node, _end(command, node)))
+        except LOOKING as error:
+            finish(error, node)
+    if len({target.revision for target in found}) > 1 and command.given[:1] in "+-":
+        ends = " and ".join(f"at {target.revision} on {target.node.name}" for target in found)
+        raise ConfigError(f"{command.given} ends {ends}. Hint: name the revision: {found[0].typed(on_this_node=False)}")
+    return found
+
+
+def _end(command: Command, node: Node) -> str:
+    heads = _installed(command, node)
+    steps = command.steps(heads)
+    for step in steps:
+        script = getattr(step, "revision", None)
+        if script is not None and option("lineage") != "core":
+            lacking = list(files.missing(script, node, "up" if step.is_upgrade else "down"))
+            if lacking:
+                raise ConfigError(f"no SQL file {', '.join(lacking)}. Hint: write it, or take its line out of {script.path}")
+    return command.end(heads, steps)
+
+
+def _installed(command: Command, node: Node) -> tuple[str, ...]:
+    """The revisions that are installed, once the node is known to be the one that alembic.ini names."""
+    table = f"rowferry.{option('version_table')}"
+    with node.connect(autocommit=True, application_name="rowferry migrations") as connection:
+        connection.execute(settings.OURS)
+        connection.execute(f"do $rowferry$ begin {schema.CHECK}{schema.identity(node.name, command.needs_core())} end $rowferry$")
+        found = connection.execute("select to_regclass(%s) is not null", [table]).fetchone()
+        if not found or not found[0]:
+            return ()
+        return tuple(row[0] for row in connection.execute(f"select version_num from {table}"))
+
+
+def given() -> dict[str, Any]:
+    """What Alembic's command says of itself: its target, where it starts, and how it finds the steps."""
+    return dict(context._proxy.context_opts)  # type: ignore[attr-defined]
+
+
+def peers(node: Node, nodes: Sequence[Node]) -> list[str]:
+    """The names of the others."""
+    return [other.name for other in nodes if other != node]
