@@ -113,12 +113,7 @@ begin
   if not pg_try_advisory_lock({lock.KEY}) then
     raise exception using errcode = 'RF036', message = 'another migration of this database is running',
       hint = 'Wait for it to end, then run this script again.';
-  end if;
-  begin{schema.CHECK}{schema.identity(self.node.name, self.command.needs_core())}{self._check_version()}{schema.CREATE}{drop}
-  exception when others then
-    perform pg_advisory_unlock({lock.KEY});
-    raise;
-  end;
+  end if;{schema.CHECK}{schema.identity(self.node.name, self.command.needs_core())}{self._check_version()}{schema.CREATE}{drop}
   perform pg_advisory_lock({GOING_ON});
 end
 $rowferry$;
