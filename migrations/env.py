@@ -19,6 +19,7 @@ def ended(kind: type[BaseException], error: BaseException, trace: TracebackType 
         sys.__excepthook__(kind, error, trace)
 
 
+before = sys.excepthook
 sys.excepthook = ended
 
 from collections.abc import Sequence
@@ -34,12 +35,13 @@ config = context.config
 
 def main() -> None:
     verb = getattr(config.cmd_opts, "cmd", (None,))[0]
+    asked = targets.given()
     nodes = read_nodes(config.config_file_name)
     context.script.version_locations = [
         location if ":" in location else str(files.beside_the_ini(location)) for location in context.script.version_locations
     ]
     files.check_revisions(context.script)
-    if verb in (command.revision, command.merge):
+    if "revision_context" in asked or getattr(asked.get("fn"), "__name__", "") == "nothing":  # revision, merge
         new_revision.begin()
         return
     if verb is command.history and not asks_for_a_node():
@@ -58,8 +60,11 @@ def main() -> None:
         migrate(targets.resolve(found, selected), nodes)
     else:
         for node in selected:
-            with report.about(node):
-                online.look(node)
+            try:
+                with report.about(node):
+                    online.look(node)
+            except report.ERRORS as error:
+                report.finish(error, node)
 
 
 def choose(nodes: Sequence[Node]) -> Sequence[Node]:
@@ -90,6 +95,7 @@ def migrate(found: Sequence[targets.Target], nodes: Sequence[Node]) -> None:
             report.finish(error, target.node, [*done, *left] if len(found) > 1 else ())
 
 
+sys.excepthook = before
 try:
     main()
 except report.ERRORS as error:

@@ -1,10 +1,14 @@
-"""Whether the files of the site's revisions fit together, before anything runs: none missing, none that no revision names."""
+"""Whether the files of the revisions fit together, before anything runs: a line, none missing, none that no revision names."""
 
 from __future__ import annotations
 
+import ast
 import re
+import tokenize
 from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from alembic import context
 from alembic.script import Script, ScriptDirectory
@@ -13,32 +17,108 @@ from rowferry.config import ConfigError, Node
 from rowferry.migrations import sqlfile
 from rowferry.migrations.settings import option
 
-REVISION = re.compile(r"^revision(?:\s*:[^=]+)?\s*=\s*[\"']([^\"']+)[\"']", re.MULTILINE)
-FOLLOWS = re.compile(r"^down_revision(?:\s*:[^=]+)?\s*=\s*[\"']([^\"']+)[\"']", re.MULTILINE)
-NAMED = re.compile(r"revisions/([^\"'/]+?)\.(up|down)\.sql")
+NAME = re.compile(r"revisions/([^/]+?)\.(up|down)\.sql")
+
+
+@dataclass(frozen=True)
+class Revision:
+    """What a revision's file says: its id, those that it follows, the SQL files that it names, and whether it names others as it
+    runs (`built`)."""
+
+    path: Path
+    id: str
+    follows: tuple[str, ...]
+    depends: bool
+    sql: frozenset[tuple[str, str]]
+    built: bool
+
+    @classmethod
+    def read(cls, path: Path) -> Revision:
+        """Of a file; ConfigError where it is no Python."""
+        try:
+            with tokenize.open(path) as file:
+                tree = ast.parse(file.read())
+        except (SyntaxError, UnicodeDecodeError) as error:
+            raise ConfigError(f"{path} cannot be read: {' '.join(str(error).split())}. Hint: mend it, or take it away") from None
+        set_to: dict[str, Any] = {}
+        for node in tree.body:
+            targets = node.targets if isinstance(node, ast.Assign) else [node.target] if isinstance(node, ast.AnnAssign) else []
+            for target in targets:
+                if isinstance(target, ast.Name) and isinstance(node, ast.Assign | ast.AnnAssign) and node.value is not None:
+                    set_to[target.id] = _literal(node.value)
+        before = set_to.get("down_revision")
+        texts = [text for node in ast.walk(tree) if isinstance(text := _literal(node), str)]
+        named = frozenset((found[1], found[2]) for text in texts if (found := NAME.fullmatch(text)))
+        calls = [
+            node
+            for node in ast.walk(tree)
+            if isinstance(node, ast.Call) and ast.unparse(node.func) in ("sqlfile.run", "sqlfile.run_all")
+        ]
+        return cls(
+            path,
+            str(set_to.get("revision") or ""),
+            (before,) if isinstance(before, str) else tuple(before or ()),
+            bool(set_to.get("depends_on")),
+            named,
+            any(_literal(argument) is None for call in calls for argument in call.args),
+        )
+
+
+def _literal(node: ast.AST) -> Any:
+    try:
+        return ast.literal_eval(node)  # type: ignore[arg-type]
+    except (ValueError, TypeError, SyntaxError, MemoryError, RecursionError):
+        return None
+
+
+def revisions(script: ScriptDirectory) -> list[Revision]:
+    """Those of the lineage, by the names of their files; what Alembic leaves out is left out."""
+    return [
+        Revision.read(path)
+        for folder in script._version_locations
+        for path in sorted(Path(folder).glob("*.py"))
+        if path.name != "__init__.py" and not path.name.startswith(".")
+    ]
 
 
 def check_revisions(script: ScriptDirectory) -> None:
-    """Refuse (ConfigError) two revisions of one id or after one revision: a lineage is a line."""
-    sources = _sources(script)
+    """Refuse (ConfigError) what is no line: two revisions of one id or after one revision, and one that follows nothing here."""
+    found = revisions(script)
     ids, before = dict[str, Path](), dict[str, Path]()
-    for path, text in sources.items():
-        revision, follows = (found[1] if (found := pattern.search(text)) else "" for pattern in (REVISION, FOLLOWS))
-        if not revision:
+    for revision in found:
+        if not revision.id:
             continue
-        if revision in ids:
-            raise ConfigError(f"{revision} is two revisions: {ids[revision].name} and {path.name}. {_rename(sources, path)}")
-        if follows in before:
-            raise ConfigError(f"{before[follows].name} and {path.name} both follow {follows or 'base'}. {_rename(sources, path)}")
-        ids[revision], before[follows] = path, path
+        first = ids.get(revision.id)
+        if first:
+            raise ConfigError(
+                f"{revision.id} is two revisions: {first.name} and {revision.path.name}. {_rename(found, revision.path)}"
+            )
+        for follows in revision.follows or ("",):
+            first = before.get(follows)
+            if first:
+                raise ConfigError(
+                    f"{first.name} and {revision.path.name} both follow {follows or 'base'}. {_rename(found, revision.path)}"
+                )
+            before[follows] = revision.path
+        ids[revision.id] = revision.path
+    for revision in found:
+        for follows in revision.follows:
+            if follows not in ids:
+                raise ConfigError(
+                    f"{revision.path.name} follows {follows}, which no file has. Hint: get its file, or mend down_revision"
+                )
+        if revision.depends:
+            raise ConfigError(
+                f"{revision.path.name} has depends_on, which has no place in a line. Hint: take it out; down_revision says it"
+            )
 
 
 def check_sql(script: ScriptDirectory, nodes: Sequence[Node]) -> None:
     """Refuse (ConfigError) SQL files of the site that belong to no revision, or to no node: they would never run, in silence."""
-    if option("lineage") == "core":
+    found = revisions(script)
+    if option("lineage") == "core" or any(revision.built for revision in found):
         return
-    sources = _sources(script)
-    stems = {path.stem for path in sources} | {stem for text in sources.values() for stem, _ in NAMED.findall(text)}
+    stems = {revision.path.stem for revision in found} | {stem for revision in found for stem, _ in revision.sql}
     names = {node.name for node in nodes} | {""}
     for path in sorted((sql_location() / "revisions").glob("*.sql")):
         stem, _, rest = path.name.partition(".")
@@ -68,26 +148,16 @@ def beside_the_ini(location: str) -> Path:
 
 def missing(script: Script, node: Node, kind: str) -> Iterable[str]:
     """The SQL files of one kind, up or down, that a revision names and that this node does not find, with either path."""
-    for stem, named in NAMED.findall(Path(script.path).read_text(encoding="utf-8")):
+    for stem, named in sorted(Revision.read(Path(script.path)).sql):
         common = sql_location() / "revisions" / f"{stem}.{named}.sql"
         own = common.with_name(f"{stem}.{node.name}.{named}.sql")
         if named == kind and not common.is_file() and not own.is_file():
             yield f"{own} or {common}"
 
 
-def _sources(script: ScriptDirectory) -> dict[Path, str]:
-    folders = [Path(location) for location in script._version_locations]
-    return {
-        path: path.read_text(encoding="utf-8")
-        for folder in folders
-        for path in sorted(folder.glob("*.py"))
-        if path.name != "__init__.py"
-    }
-
-
-def _rename(sources: dict[Path, str], path: Path) -> str:
+def _rename(found: Sequence[Revision], path: Path) -> str:
     lineage = option("lineage")
-    numbers = [int(number) for text in sources.values() for number in re.findall(rf"(?m)^revision\b.*{lineage}_(\d+)", text)]
+    numbers = [int(number[1]) for revision in found if (number := re.fullmatch(rf"{lineage}_(\d+)\w*", revision.id))]
     last = max(numbers, default=0)
     free = re.sub(r"^\d+", f"{last + 1:04}", path.stem)
     return (

@@ -12,16 +12,16 @@ import re
 from pathlib import Path
 from typing import Any
 
-from alembic import command, context
+from alembic import context
 from alembic.script import write_hooks
 
 from rowferry.config import ConfigError
-from rowferry.migrations import files
+from rowferry.migrations import files, targets
 from rowferry.migrations.settings import option
 from rowferry.migrations.sqlfile import newest_revision
 
 MOST_BYTES = 150  # of a name: the longest that a file system takes, 255, less what comes behind it
-REV_ID = re.compile(r"[A-Za-z0-9_.-]{1,32}")
+REV_ID = re.compile(r"(?!(?:base|heads?|current)$)[A-Za-z0-9_.]{1,32}")
 BEGIN = "Hint: alembic -n site revision -m 'words'"
 LINE = "revisions are a line here, each after the newest"
 
@@ -54,7 +54,7 @@ select true, 'nothing is looked at yet';
 def begin() -> None:
     """Decide the id and the names of a new revision; ConfigError, and nothing is written, where it would be no line's next."""
     options = context.config.cmd_opts
-    if getattr(options, "cmd", (None,))[0] is command.merge:
+    if "revision_context" not in targets.given():
         raise ConfigError(f"there is nothing to merge: {LINE}. Hint: where two have one number, rename one of them")
     if option("lineage") == "core":
         raise ConfigError(
@@ -82,10 +82,11 @@ def _name(_: Any, __: Any, directives: list[Any]) -> None:
         directive.rev_id = f"{lineage}_{place}"
         directive.message = f"{place} {directive.message or 'changes'}"
     elif not REV_ID.fullmatch(given):
-        raise ConfigError(f"--rev-id {given} cannot be an id. Hint: letters, digits, _, . and -, 32 of them at most")
+        raise ConfigError(f"--rev-id {given} cannot be an id. Hint: letters, digits, _ and ., 32 of them at most")
     elif given in {script.revision for script in context.script.walk_revisions()}:
         raise ConfigError(f"--rev-id {given} is the id of a revision already. Hint: without it the next number is taken")
     stem = "_".join(re.findall(r"\w+", directive.message or directive.rev_id)).lower()
+    stem = stem.strip("_") or "changes"
     while len(stem.encode()) > MOST_BYTES:
         stem = stem[: stem.rfind("_")] if "_" in stem[5:] else stem[:-1]
     for location in context.script._version_locations:
@@ -97,7 +98,7 @@ def _name(_: Any, __: Any, directives: list[Any]) -> None:
 
 def write_sql_files(folder: Path, file: str, _: Any) -> None:
     """Write the SQL files that a new revision names and that are missing, and print their names."""
-    for stem, kind in files.NAMED.findall(Path(file).read_text(encoding="utf-8")):
+    for stem, kind in sorted(files.Revision.read(Path(file)).sql, reverse=True):
         target = folder / "revisions" / f"{stem}.{kind}.sql"
         title = re.sub(r"^\d+_", "", stem).replace("_", " ")
         if kind == "down":

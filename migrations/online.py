@@ -23,7 +23,10 @@ CONFIGURE_EXISTS = "select to_regprocedure('rowferry.configure_node(text,text[])
 CONFIGURE = "select rowferry.configure_node(%s::text, %s::text[])"
 INVALID = """
     select format('index %s is invalid: drop index concurrently %1$s;', i.indexrelid::regclass)
-    from pg_index i where not i.indisvalid order by 1"""
+    from pg_index i join pg_class c on c.oid = i.indexrelid
+    where not i.indisvalid and c.relkind = 'i'
+      and not exists (select from pg_stat_progress_create_index p where p.index_relid = i.indexrelid or p.relid = i.indrelid)
+    order by 1"""
 
 
 def look(node: Node) -> None:
@@ -37,16 +40,19 @@ def look(node: Node) -> None:
 def migrate(target: Target, nodes: Sequence[Node]) -> None:
     """Take a node to its target. A revision that finds a table locked is tried again until lock_wait has passed, and only
     that one: those before it are installed by then."""
-    deadline = time.monotonic() + float(option("lock_wait"))
-    with lock.held(target.node, deadline) as holder:
+    wait = settings.seconds("lock_wait")
+    revision, deadline = None, 0.0
+    with lock.held(target.node, time.monotonic() + wait) as holder:
         holder.execute(f"do $rowferry$ begin {schema.CHECK}{schema.CREATE} end $rowferry$")
         while True:
             try:
                 return _run(target, nodes)
             except DBAPIError as error:
-                if step.committed():
+                if step.committed(holder):
                     error.add_note(_left(holder))
                     raise
+                if step.running() != revision:
+                    revision, deadline = step.running(), time.monotonic() + wait
                 if not isinstance(error.orig, psycopg.errors.LockNotAvailable) or time.monotonic() > deadline:
                     raise
                 log.info("a table is locked by another session, trying again")
@@ -76,7 +82,7 @@ def _connection(node: Node) -> Iterator[Connection]:
         connection = node.connect(autocommit=True, application_name="rowferry migrations")
         connection.add_notice_handler(lambda notice: log.info("%s: %s", notice.severity, notice.message_primary))
         connection.execute(settings.OURS)
-        connection.execute(f"do $rowferry$ begin {schema.CHECK} end $rowferry$")
+        connection.execute(f"do $rowferry$ begin {schema.CHECK}{schema.identity(node.name)} end $rowferry$")
         connection.autocommit = False
         return connection
 
@@ -87,4 +93,4 @@ def _connection(node: Node) -> Iterator[Connection]:
 def _left(holder: psycopg.Connection[Any]) -> str:
     """What a revision that had committed a part of itself has left."""
     invalid = [str(row[0]) for row in holder.execute(INVALID)]
-    return "\n".join(["What the revision ran in an autocommit_block stays, and it is not tried again by itself.", *invalid])
+    return "\n".join(["What the revision has committed stays, and it is not tried again by itself.", *invalid])

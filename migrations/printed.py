@@ -35,6 +35,8 @@ class Printer:
         self.heads = [script.revision for script in context.script.get_revisions(start) if script]
         steps = self.command.steps(self.heads)
         if not steps and self.command.name == "upgrade":
+            if self.command.given == "base" and self.heads:
+                raise ConfigError(f"base is before {start}. Hint: downgrade {start}:base --sql")
             target = {script.revision for script in context.script.get_revisions(self.command.given) if script}
             if target - set(self.heads):
                 raise ConfigError(f"{self.command.given} is before {start}. Hint: downgrade {start}:{self.command.given} --sql")
@@ -78,11 +80,14 @@ class Printer:
     def _guard_each_part(self) -> None:
         """Put a guard behind each BEGIN, and at the start of an autocommit_block."""
         migration = context.get_context()
-        begin, block = migration.impl.emit_begin, migration.autocommit_block
+        block = migration.autocommit_block
 
         def emit_begin() -> None:
-            begin()
-            context.static_output(f"set transaction read write;\n\n{self._guard()}")
+            context.static_output(f"begin read write;\n\n{self._guard()}")
+            for check in migration.opts.pop(
+                "built", ()
+            ):  # behind an autocommit_block, where psql may have gone on after an error
+                context.static_output(check)
 
         @contextlib.contextmanager
         def autocommit_block() -> Iterator[None]:
@@ -102,9 +107,7 @@ class Printer:
         # A downgrade leaves the version table behind, empty; going up from base, Alembic prints a create table.
         drop = f"\n  if to_regclass('{table}') is not null then\n    drop table {table};\n  end if;"
         drop = "" if self.heads or not has_steps else drop
-        return f"""begin;
-
-set transaction read write;
+        return f"""begin read write;
 
 do $rowferry$
 declare
@@ -113,7 +116,7 @@ begin
   if not pg_try_advisory_lock({lock.KEY}) then
     raise exception using errcode = 'RF036', message = 'another migration of this database is running',
       hint = 'Wait for it to end, then run this script again.';
-  end if;{schema.CHECK}{schema.identity(self.node.name, self.command.needs_core())}{self._check_version()}{schema.CREATE}{drop}
+  end if;{schema.CHECK}{schema.identity(self.node.name, self.command.core_first())}{self._check_version()}{schema.CREATE}{drop}
   perform pg_advisory_lock({GOING_ON});
 end
 $rowferry$;
@@ -133,7 +136,7 @@ begin
       and (l.classid::bigint << 32) | l.objid::bigint = {GOING_ON}
   ) then
     raise exception using errcode = 'RF036', message = 'this script was refused at its start',
-      hint = 'The first error says why; nothing of it was run.';
+      hint = 'The first error says why; nothing more of it runs.';
   end if;{self._check_version()}{write}
 end
 $rowferry$;"""
@@ -154,7 +157,7 @@ $rowferry$;"""
     def _configure_node(self) -> None:
         names = ", ".join(f"'{name}'" for name in peers(self.node, self.nodes))
         context.static_output(
-            f"begin;\n\nset transaction read write;\n\n{self._guard()}\n\n"
+            f"begin read write;\n\n{self._guard()}\n\n"
             "do $rowferry$\nbegin\n"
             "  if to_regprocedure('rowferry.configure_node(text,text[])') is not null then\n"
             f"    perform rowferry.configure_node('{self.node.name}', array[{names}]::text[]);\n"

@@ -15,7 +15,7 @@ import psycopg
 from alembic import context
 from alembic.script.revision import RevisionError
 from alembic.util import CommandError
-from sqlalchemy.exc import DBAPIError
+from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 
 from rowferry.config import ConfigError, Node, NodeUnreachable
 
@@ -30,7 +30,7 @@ class Refusal(Exception):
         self.code = code
 
 
-ERRORS = (ConfigError, NodeUnreachable, Refusal, CommandError, RevisionError, DBAPIError, psycopg.Error, KeyboardInterrupt)
+ERRORS = (ConfigError, NodeUnreachable, Refusal, CommandError, RevisionError, SQLAlchemyError, psycopg.Error, KeyboardInterrupt)
 
 
 class Prefixed:
@@ -113,6 +113,8 @@ def _words(error: BaseException) -> tuple[list[str], int]:
         if diag.sqlstate == "55P03" and not diag.message_hint:
             lines.append("HINT: a transaction that stays open is in the way (see pg_stat_activity.xact_start).")
         return lines, 1
-    if isinstance(database_error, psycopg.Error):
+    if isinstance(database_error, psycopg.OperationalError):
         return [f"the connection was lost: {' '.join(str(database_error).split())}"], 3
+    if isinstance(error, SQLAlchemyError):
+        return [f"{' '.join(str(error).split())} Hint: SQL as it stands goes into a file: sqlfile.run(..)"], 1
     return [str(error)], 1

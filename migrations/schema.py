@@ -162,15 +162,15 @@ $rowferry$;
 """
 
 
-def identity(node: str, needs_core: bool) -> str:
-    """Refuses another node's database, and with `needs_core` one in which rowferry is not installed. After CHECK."""
-    core = """
+def identity(node: str, core_first: str | None = None) -> str:
+    """Refuses another node's database, and one without rowferry, with the line that installs it (`core_first`). After CHECK."""
+    core = f"""
     if to_regclass('rowferry.alembic_version_core') is not null then
       execute 'select exists (select from rowferry.alembic_version_core)' into v_core;
     end if;
     if not v_core then
       raise exception using errcode = 'RF045', message = 'rowferry itself is not installed here, and your revisions need it',
-        hint = 'alembic upgrade head';
+        hint = '{(core_first or "").replace("'", "''")}';
     end if;"""
     return f"""
   declare
@@ -184,5 +184,5 @@ def identity(node: str, needs_core: bool) -> str:
       raise exception using errcode = 'RF006', message = format('this is the database of another node: %s', v_name),
         hint = 'The environment variable of {node} holds the connection string of another database, or alembic.ini another name: '
           || 'a node keeps its name until alembic downgrade base.';
-    end if;{core if needs_core else ""}
+    end if;{core if core_first else ""}
   end;"""

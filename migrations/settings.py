@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import shlex
+
 from alembic import context
 
 from rowferry.config import ConfigError
@@ -52,6 +54,23 @@ def option(name: str) -> str:
         section = f"section [{config.config_ini_section}]"
         raise ConfigError(f"{config.config_file_name}: {section} has no {name}. Hint: see rowferry's own alembic.ini")
     return value
+
+
+def seconds(name: str) -> float:
+    """An option that is a number of seconds."""
+    try:
+        return float(option(name))
+    except ValueError:
+        raise ConfigError(
+            f"{context.config.config_file_name}: {name} = {option(name)} is no number of seconds. Hint: {name} = 60"
+        ) from None
+
+
+def alembic() -> str:
+    """The command as it was typed, with the ini file where it is not the one of this folder."""
+    path = getattr(context.config.cmd_opts, "config", None)
+    named = path[0] if isinstance(path, list) and path else path
+    return f"alembic -c {shlex.quote(named)}" if named and named != "alembic.ini" else "alembic"
 
 
 def forced() -> bool:

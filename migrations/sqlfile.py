@@ -9,7 +9,7 @@ node: on node crm, 0001_attach.crm.up.sql is taken instead of 0001_attach.up.sql
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -31,7 +31,7 @@ begin
   from (
 {query}
   ) w (is_there, name)
-  where w.is_there is not true;
+  where w.is_there::boolean is not true;
   if v_missing is not null then
     raise exception using errcode = 'RF038', message = 'the revision did not make what it should', detail = v_missing,
       hint = 'Nothing of it is left. Its SQL files were changed, or something took away what they made.';
@@ -93,40 +93,64 @@ def run(name: str) -> None:
     op.get_context().opts.setdefault("ran", {})[name] = digest(path)
 
 
-def _run(path: Path, wrap: Callable[[str], str] = str) -> None:
-    context = op.get_context()
-    text = wrap(read(path))
-    if context.as_sql:
-        context.impl.static_output(f"-- {path.parent.name}/{path.name}")
+def _run(path: Path) -> None:
+    text = read(path)
+    _name(path)
+    begun = 0
     try:
         for position, part in _parts(text):
-            start = position
+            begun = position
             execute(part)
     except DBAPIError as error:
-        place = getattr(getattr(error.orig, "diag", None), "statement_position", None)
-        line = f", line {text.count(chr(10), 0, start + int(place) - 1) + 1}" if place else ""
-        error.add_note(f"in {path}{line}")
+        error.add_note(_place(error, path, text, begun))
         raise
+
+
+def _name(path: Path) -> None:
+    context = op.get_context()
+    if context.as_sql:
+        context.impl.static_output(f"-- {path.parent.name}/{path.name}")
+
+
+def _place(error: DBAPIError, path: Path, text: str, start: int) -> str:
+    """The file, and the line in its text, of what began at `start` in it and failed."""
+    place = getattr(getattr(error.orig, "diag", None), "statement_position", None)
+    return f"in {path}, line {text.count(chr(10), 0, max(0, start + int(place) - 1)) + 1}" if place else f"in {path}"
 
 
 def _parts(text: str) -> Iterator[tuple[int, str]]:
     """What is sent in one call, and where it begins: in a transaction the whole text; in an autocommit_block each statement,
-    since PostgreSQL makes a transaction of those that come together, and behind an index whether it is valid."""
+    since PostgreSQL makes a transaction of those that come together."""
     if not op.get_context().opts.get("autocommit"):
         yield 0, text
         return
     for statement in statements.split(text):
         yield statement.position, statement.text
-        if built := statement.index():
-            index, table = ("'" + name.replace("'", "''") + "'" for name in built)
-            yield statement.position, BUILT.format(index=index, table=table)
+
+
+def index_checks(text: str) -> Iterator[str]:
+    """For each index that these statements build concurrently: what fails (RF044) if it is not valid then."""
+    for built in filter(None, (statement.index() for statement in statements.split(text))):
+        index, table = ("'" + name.replace("'", "''") + "'" for name in built)
+        yield BUILT.format(index=index, table=table)
 
 
 def verify(name: str) -> None:
     """Fail (RF038) unless is_there is true in every row of a file's query (is_there, name). Nothing without such a file."""
     path = next(filter(Path.is_file, _paths(name)), None)
-    if path is not None:
-        _run(path, lambda text: VERIFY.format(query=text.removesuffix(";\n")))
+    if path is None:
+        return
+    text = read(path)
+    queries = [statement for statement in statements.split(text) if statement.words != (";",)]
+    if len(queries) != 1:
+        raise CommandError(f"{path}: a verify file is one query of two columns, whether a thing is there and its name")
+    query = queries[0].text.rstrip().removesuffix(";")
+    _name(path)
+    try:
+        execute(VERIFY.format(query=query))
+    except DBAPIError as error:
+        error.add_note(_place(error, path, text, queries[0].position - VERIFY.index("{query}")))
+        raise
 
 
 def execute(text: str) -> None:
@@ -178,8 +202,10 @@ def broken_rules(data: bytes) -> Iterable[str]:
             yield f"line {statement.line} begins or ends a transaction, which is the runner's part: {statement.words[0]}"
         if "\\" in statement.words:
             yield f"line {statement.line} has a psql command, which only psql understands"
-        if statement.reads_stdin():
-            yield f"line {statement.line} copies from stdin, which only psql can"
+        if statement.copies():
+            yield f"line {statement.line} copies from stdin or to stdout, which only psql can"
+        if statement.gives_up_locks():
+            yield f"line {statement.line} gives up all locks of the session, the migration's too"
 
 
 def _paths(name: str) -> list[Path]:

@@ -45,9 +45,13 @@ class Statement:
         """Whether it begins or ends a transaction, or a part of one."""
         return self.words[0] in TRANSACTION or self.words[:2] == ("prepare", "transaction")
 
-    def reads_stdin(self) -> bool:
-        """Whether it is a copy whose rows follow in the file."""
-        return self.words[0] == "copy" and ("from", "stdin") in itertools.pairwise(self.words)
+    def copies(self) -> bool:
+        """Whether it is a copy from or to whoever sends it."""
+        return self.words[0] == "copy" and not {("from", "stdin"), ("to", "stdout")}.isdisjoint(itertools.pairwise(self.words))
+
+    def gives_up_locks(self) -> bool:
+        """Whether it gives up the session's advisory locks, whoever took them."""
+        return self.words[:2] == ("discard", "all") or "pg_advisory_unlock_all" in self.words
 
     def index(self) -> tuple[str, str] | None:
         """The index that it builds concurrently and its table, as it spells them; None if it builds none, or names none."""
@@ -55,6 +59,8 @@ class Statement:
         if self.words[0] != "create" or self.words[place : place + 2] != ("index", "concurrently"):
             return None
         place += 5 if self.words[place + 2 : place + 5] == ("if", "not", "exists") else 2
+        if "on" not in self.words[place:-1]:
+            return None
         on = self.words.index("on", place)
         table = on + 2 if self.words[on + 1] == "only" else on + 1
         end = next((i for i, word in enumerate(self.words) if i > table and word in ("(", "using")), table + 1)

@@ -10,20 +10,24 @@ from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
+import psycopg
 from alembic import context
+from sqlalchemy import event
 
 from rowferry.config import Node
 from rowferry.migrations import files, schema, settings, sqlfile
+from rowferry.migrations.report import Refusal
 from rowferry.migrations.settings import option
 
-LOG = """do $rowferry$
+TRANSACTION = "select pg_catalog.pg_current_xact_id()::pg_catalog.text"
+LOG = """do {tag}
 begin
   if to_regclass('rowferry.migration_log') is not null then
     insert into rowferry.migration_log (lineage, revision, title, direction, toolkit, files)
-    values ('{}', '{}', '{}', '{}', '{}', '{}');
+    values ({values});
   end if;
 end
-$rowferry$;
+{tag};
 """
 Steps = Callable[[tuple[str, ...]], Iterable[Any]]
 
@@ -50,16 +54,65 @@ def configure(node: Node, steps: Steps | None = None, **options: Any) -> None:
         with block():
             migration.opts["autocommit"] = True
             try:
-                yield
+                with _indexes_are_valid(migration):
+                    yield
             finally:
                 migration.opts["autocommit"] = False
+                sqlfile.execute(settings.of_a_revision())
+        _note_transaction(migration)
 
     migration.autocommit_block = autocommit_block  # type: ignore[method-assign]
 
 
-def committed() -> bool:
-    """Whether the revision that ran last has committed a part of itself, in an autocommit_block."""
-    return bool(context.get_context().opts.get("committed"))
+def committed(holder: psycopg.Connection[Any]) -> bool:
+    """Whether the revision that ran last has committed a part of itself: in an autocommit_block, or in whatever way."""
+    options = context.get_context().opts
+    transaction = options.get("transaction")
+    if options.get("committed") or transaction is None:
+        return bool(options.get("committed"))
+    found = holder.execute("select pg_xact_status(%s::text::xid8) = 'committed'", [transaction]).fetchone()
+    return bool(found and found[0])
+
+
+def running() -> str | None:
+    """The id of the revision that ran last."""
+    return context.get_context().opts.get("running")
+
+
+def _note_transaction(migration: Any) -> None:
+    if not migration.as_sql:
+        migration.opts["transaction"] = migration.connection.exec_driver_sql(TRANSACTION).scalar()
+
+
+@contextlib.contextmanager
+def _indexes_are_valid(migration: Any) -> Iterator[None]:
+    """Look at each index that is built concurrently, by whatever statement: IF NOT EXISTS skips one that failed before."""
+    if migration.as_sql:
+        output = migration.impl.static_output
+
+        def static_output(text: str) -> None:
+            output(text)
+            for check in sqlfile.index_checks(text):
+                output(check)
+                migration.opts.setdefault("built", []).append(check)
+
+        migration.impl.static_output = static_output
+        try:
+            yield
+        finally:
+            migration.impl.static_output = output
+        return
+
+    def executed(connection: Any, _: Any, statement: str, *__: Any) -> None:
+        for check in sqlfile.index_checks(statement):
+            connection.exec_driver_sql(check)
+
+    connection = migration.connection
+    event.listen(connection, "after_cursor_execute", executed)
+    try:
+        yield
+    finally:
+        event.remove(connection, "after_cursor_execute", executed)
 
 
 def _each(steps: Steps, heads: tuple[str, ...], migration: Any) -> Iterator[Any]:
@@ -74,9 +127,17 @@ def _apart(step: Any, migration: Any) -> Callable[..., None]:
 
     @functools.wraps(migration_fn)
     def run(**kw: Any) -> None:
-        migration.opts.update(committed=False, ran={})
+        migration.opts.update(committed=False, ran={}, transaction=None, running=repr(step))
         sqlfile.execute(settings.of_a_revision())
+        _note_transaction(migration)
         migration_fn(**kw)
+        if not migration.as_sql and migration.connection.exec_driver_sql(TRANSACTION).scalar() != migration.opts["transaction"]:
+            migration.opts["committed"] = True
+            raise Refusal(
+                "the revision has ended its transaction itself: what it had run until then stays, if that was a commit, and the "
+                "rest is taken back. Hint: no commit in op.execute() or op.get_bind(); see autocommit_block in docs/upgrading.md",
+                1,
+            )
         sqlfile.execute(settings.of_a_revision())
         if step.is_upgrade and hasattr(step, "revision"):  # no stamp
             stems = [Path(step.revision.path).stem, *(Path(name).name.partition(".")[0] for name in migration.opts["ran"])]
@@ -94,5 +155,9 @@ def log(*, step: Any, **_: Any) -> None:
     where = (", ".join(step.destination_revision_ids) or "base", "") if step.is_stamp else (script.revision, script.doc)
     ran = context.get_context().opts["ran"] if option("lineage") == "site" else {}
     values = (option("lineage"), *where, direction, importlib.metadata.version("rowferry"), json.dumps(ran, ensure_ascii=False))
-    sqlfile.execute(LOG.format(*(value.replace("'", "''") for value in values)))
+    quoted = ", ".join("'" + value.replace("'", "''") + "'" for value in values)
+    tag = "$rowferry$"
+    while tag in quoted:
+        tag = f"{tag[:-1]}_$"
+    sqlfile.execute(LOG.format(tag=tag, values=quoted))
     sqlfile.execute(schema.OWN_VERSION_TABLES)

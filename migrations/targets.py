@@ -34,9 +34,9 @@ class Command:
             return None
         return cls(options["fn"].__name__.removeprefix("do_"), str(options["destination_rev"]), options["fn"])
 
-    def needs_core(self) -> bool:
-        """Whether rowferry itself has to be there first."""
-        return option("lineage") != "core" and self.name == "upgrade"
+    def core_first(self) -> str | None:
+        """The line that installs rowferry itself, where that has to be there first."""
+        return f"{settings.alembic()} upgrade head" if option("lineage") != "core" and self.name == "upgrade" else None
 
     def steps(self, heads: Sequence[str], revision: str | None = None) -> list[Any]:
         """Alembic's steps from the revisions that are installed, to a revision or to what was typed. With a revision none is
@@ -71,7 +71,7 @@ class Target:
 
     def typed(self, on_this_node: bool = True) -> str:
         """The command as one types it, for this node or for all."""
-        parts = ["alembic"]
+        parts = [settings.alembic()]
         parts += [] if option("lineage") == "core" else [f"-n {context.config.config_ini_section}"]
         parts += [f"-x node={self.node.name}"] if on_this_node else []
         parts += ["-x force=true"] if settings.forced() else []
@@ -101,7 +101,29 @@ def _end(command: Command, node: Node) -> str:
             lacking = list(files.missing(script, node, "up" if step.is_upgrade else "down"))
             if lacking:
                 raise ConfigError(f"no SQL file {', '.join(lacking)}. Hint: write it, or take its line out of {script.path}")
-    return command.end(heads, steps)
+    end = command.end(heads, steps)
+    if command.name == "stamp" and option("lineage") == "core":
+        _check_stamp(node, end)
+    return end
+
+
+def _check_stamp(node: Node, end: str) -> None:
+    """A note of another version than the schema's would run revisions twice, or none, or leave the schema to nobody."""
+    with node.connect(autocommit=True, application_name="rowferry migrations") as connection:
+        connection.execute(settings.OURS)
+        found = connection.execute(
+            "select to_regprocedure('rowferry.version()') is not null, to_regclass('rowferry.node') is not null"
+        )
+        has_version, has_node = found.fetchone() or (False, False)
+        if has_version:
+            version = connection.execute("select rowferry.version()").fetchone()
+            right = f"core_{version[0]:04}" if version else end
+        else:
+            right = end if has_node else "base"
+    if end != right:
+        raise ConfigError(
+            f"what is installed is {right}: a note of {end} would be wrong. Hint: upgrade and downgrade change what is installed"
+        )
 
 
 def _installed(command: Command, node: Node) -> tuple[str, ...]:
@@ -109,11 +131,20 @@ def _installed(command: Command, node: Node) -> tuple[str, ...]:
     table = f"rowferry.{option('version_table')}"
     with node.connect(autocommit=True, application_name="rowferry migrations") as connection:
         connection.execute(settings.OURS)
-        connection.execute(f"do $rowferry$ begin {schema.CHECK}{schema.identity(node.name, command.needs_core())} end $rowferry$")
+        connection.execute(f"do $rowferry$ begin {schema.CHECK}{schema.identity(node.name, command.core_first())} end $rowferry$")
         found = connection.execute("select to_regclass(%s) is not null", [table]).fetchone()
         if not found or not found[0]:
             return ()
-        return tuple(row[0] for row in connection.execute(f"select version_num from {table}"))
+        if given().get("purge"):
+            return ()
+        heads = tuple(row[0] for row in connection.execute(f"select version_num from {table}"))
+    known = {script.revision for script in context.script.walk_revisions()}
+    for unknown in sorted(set(heads) - known):
+        purge = Target(command, node, "REVISION").typed().replace(f" {command.name} ", " stamp --purge ")
+        raise ConfigError(
+            f"{unknown} is installed, and no file here has it. Hint: get its file; or, to note another one: {purge}"
+        )
+    return heads
 
 
 def given() -> dict[str, Any]:
