@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import itertools
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -71,13 +72,14 @@ class Unfinished(Exception):
     """A quotation or a comment has no end."""
 
 
-def split(text: str) -> list[Statement]:
+@functools.cache  # each file is read for each node, and looked into more than once
+def split(text: str) -> tuple[Statement, ...]:
     """The statements of a file, where psql ends them. Raises Unfinished."""
     try:
         tokens = _Tokenizer().tokenize(text)
     except TokenError as error:
         raise Unfinished from error
-    return list(_split(text, tokens))
+    return tuple(_split(text, tokens))
 
 
 def _split(text: str, tokens: list[Token]) -> Iterator[Statement]:
