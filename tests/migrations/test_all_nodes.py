@@ -36,10 +36,8 @@ def test_where_one_fails_in_the_middle_it_is_said_which_are_done_and_how_to_go_o
     blank.billing.sql("create table two ()")
     code, _, err = alembic(blank, "-n", "site", "upgrade", "+2", ini=ini)
     assert code == 1 and 'billing: ERROR 42P07: relation "two" already exists' in err
-    assert err.splitlines()[-2:] == [
-        "crm is done.",
-        "Not done: billing. To go on: alembic -n site -x node=billing upgrade site_0002",
-    ]
+    go_on = f"alembic -c {ini} -n site -x node=billing upgrade site_0002"
+    assert err.splitlines()[-2:] == ["crm is done.", f"Not done: billing. To go on: {go_on}"]
     assert at(blank) == ["site_0002", "site_0001"]
     blank.billing.sql("drop table two")
     succeed(blank, "-n", "site", "-x", "node=billing", "upgrade", "site_0002", ini=ini)
@@ -58,7 +56,7 @@ def test_a_relative_target_that_means_two_things_is_refused(blank: Nodes, tmp_pa
     before = at(blank)
     code, _, err = alembic(blank, "-n", "site", "downgrade" if target == "-1" else "upgrade", target, ini=ini)
     assert code == 2 and len(err.splitlines()) == 1
-    assert err.startswith(f"{target} ends at ") and f"Hint: name the revision: alembic -n site {named}" in err
+    assert err.startswith(f"{target} ends at ") and f"Hint: name the revision: alembic -c {ini} -n site {named}" in err
     assert at(blank) == before
 
 

@@ -58,6 +58,6 @@ def test_ctrl_c_is_one_line_and_says_how_to_go_on(blank: Nodes, tmp_path: Path) 
     assert [line for line in err.splitlines() if "interrupted" in line] == [
         "crm: interrupted; of the revision in hand nothing is left but what it had committed itself"
     ]
-    assert "Not done: crm. To go on: alembic -n site -x node=crm upgrade site_0001" in err
+    assert f"Not done: crm. To go on: alembic -c {ini} -n site -x node=crm upgrade site_0001" in err
     assert blank.crm.sql("select to_regclass('one') as t") == [{"t": None}]
     wait_until(lambda: not blank.crm.sql(sleeping), 20, "the statement has ended")
