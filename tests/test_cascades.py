@@ -2,7 +2,7 @@
 
 import pytest
 
-from harness import Nodes
+from harness import Nodes, wait_until
 from harness.courier import Courier
 from harness.exchange import assert_equal, rows, sync, waiting
 
@@ -103,6 +103,12 @@ def test_a_delete_waits_for_a_row_that_somebody_has_locked(tasks: Nodes) -> None
         tasks.crm.sql(MOVED)
         sync(*tasks)
         assert rows(tasks.billing, "select count(*) from comments") == ["(4)"]
+
+    def delivered() -> bool:  # a row that was locked rests for a moment, in which nothing else may be left to do
+        sync(*tasks)
+        return waiting(tasks.crm) == []
+
+    wait_until(delivered, 20, "what waited for the lock has arrived")
     nothing_is_lost(tasks)
 
 
