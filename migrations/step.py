@@ -43,6 +43,10 @@ def configure(node: Node, steps: Steps | None = None, **options: Any) -> None:
         lineage=option("lineage"),
         sql_location=str(files.sql_location()),
         node=node.name,
+        # Alembic keeps options from one node to the next.
+        committed=False,
+        transaction=None,
+        running=None,
         **options,
     )
     migration = context.get_context()
