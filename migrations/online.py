@@ -43,7 +43,7 @@ def migrate(target: Target, nodes: Sequence[Node]) -> None:
     wait = settings.seconds("lock_wait")
     revision, deadline = None, 0.0
     with lock.held(target.node, time.monotonic() + wait) as holder:
-        holder.execute(f"do $rowferry$ begin {schema.CHECK}{schema.CREATE} end $rowferry$")
+        schema.check(holder, schema.CREATE)
         while True:
             try:
                 return _run(target, nodes)
@@ -82,7 +82,7 @@ def _connection(node: Node) -> Iterator[Connection]:
         connection = node.connect(autocommit=True, application_name="rowferry migrations")
         connection.add_notice_handler(lambda notice: log.info("%s: %s", notice.severity, notice.message_primary))
         connection.execute(settings.OURS)
-        connection.execute(f"do $rowferry$ begin {schema.CHECK}{schema.identity(node.name)} end $rowferry$")
+        schema.check(connection, schema.identity(node.name))
         connection.autocommit = False
         return connection
 

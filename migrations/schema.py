@@ -7,6 +7,10 @@ whoever migrates.
 
 from __future__ import annotations
 
+from typing import Any
+
+import psycopg
+
 # Where no revision of core is applied, or only a forged row says so, nothing may be in the schema but what a downgrade to
 # base leaves. Where one is applied, all belongs to rowferry_owner, but for functions that attach() made. The version tables and
 # the log have nothing on them that acts when they are read or written.
@@ -186,3 +190,11 @@ def identity(node: str, core_first: str | None = None) -> str:
           || 'a node keeps its name until alembic downgrade base.';
     end if;{core if core_first else ""}
   end;"""
+
+
+def check(connection: psycopg.Connection[Any], then: str) -> None:
+    """Run CHECK and the block `then` on an autocommit connection. Both see one snapshot: another migration may commit
+    meanwhile, and half of what it made would look like objects that no revision made."""
+    with connection.transaction():
+        connection.execute("set transaction isolation level repeatable read")
+        connection.execute(f"do $rowferry$ begin {CHECK}{then} end $rowferry$")

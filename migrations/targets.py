@@ -131,7 +131,7 @@ def _installed(command: Command, node: Node) -> tuple[str, ...]:
     table = f"rowferry.{option('version_table')}"
     with node.connect(autocommit=True, application_name="rowferry migrations") as connection:
         connection.execute(settings.OURS)
-        connection.execute(f"do $rowferry$ begin {schema.CHECK}{schema.identity(node.name, command.core_first())} end $rowferry$")
+        schema.check(connection, schema.identity(node.name, command.core_first()))
         found = connection.execute("select to_regclass(%s) is not null", [table]).fetchone()
         if not found or not found[0]:
             return ()

@@ -1,6 +1,7 @@
 """Alembic on real databases: what people type, what they then see, and what is in the catalog."""
 
 import re
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import psycopg
@@ -8,6 +9,7 @@ import pytest
 
 from harness import Node, Nodes, wait_until
 from harness.migrations import alembic, dump, finish, plant, psql, relations, start, succeed
+from rowferry.migrations import schema
 
 FIRST = "core_0001"
 VERSION = "select version_num from rowferry.alembic_version_core"
@@ -227,6 +229,28 @@ def test_three_upgrades_at_once_all_succeed(blank: Nodes) -> None:
     results = [finish(process) for process in [start(blank, "upgrade", "head") for _ in range(3)]]
     assert [code for code, _, _ in results] == [0, 0, 0], results
     assert sum(err.count(f"-> {FIRST}") for _, _, err in results) == 2
+
+
+@pytest.mark.case(74)
+def test_what_another_runner_commits_meanwhile_is_not_taken_for_objects_of_nobody(
+    blank: Nodes, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    half, lock = "v_objects := v_traps", "pg_advisory_xact_lock(74)"
+    assert half in schema.CHECK
+    monkeypatch.setattr(schema, "CHECK", schema.CHECK.replace(half, f"perform {lock}; {half}"))
+    blank.crm.sql("create schema rowferry")  # as the first runner does before its first revision
+    with psycopg.connect(blank.crm.conninfo) as other, ThreadPoolExecutor(1) as pool:
+        other.execute(f"select {lock}")
+
+        def check() -> None:
+            with psycopg.connect(blank.crm.conninfo, autocommit=True) as runner:
+                schema.check(runner, "")
+
+        seen = pool.submit(check)
+        wait_until(lambda: blank.crm.sql("select from pg_locks where locktype = 'advisory' and not granted"), 30, "it waits")
+        succeed(blank, "-x", "node=crm", "upgrade", FIRST)
+        other.rollback()
+        seen.result(timeout=30)
 
 
 def test_an_index_is_built_concurrently_while_other_runners_wait(blank: Nodes, tmp_path: Path) -> None:
