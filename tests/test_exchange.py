@@ -22,7 +22,7 @@ $$ select timestamptz '2026-01-01' + coalesce(nullif(current_setting('test.at', 
 """
 # What a restored copy has in common with the original.
 SAME_IDENTITY = """
-create or replace function rowferry._identity() returns jsonb language sql stable as
+create or replace function rowferry._database_identity() returns jsonb language sql stable as
 $$ select jsonb_build_object('system', '1', 'database', '1', 'timeline', '1') $$;
 update rowferry.node set system_identifier = '1', database_oid = 1
 """

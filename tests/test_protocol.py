@@ -18,7 +18,7 @@ TABLE = "create table notes (id integer primary key, body text); select rowferry
 PUT = "insert into notes values (1, '{}') on conflict (id) do update set body = excluded.body"
 # What a copy has in common with the original where neither PostgreSQL nor the file system tells them apart.
 SAME_IDENTITY = """
-create or replace function rowferry._identity() returns jsonb language sql stable as
+create or replace function rowferry._database_identity() returns jsonb language sql stable as
 $$ select jsonb_build_object('system', '1', 'database', '1', 'timeline', '1') $$;
 update rowferry.node set system_identifier = '1', database_oid = 1
 """

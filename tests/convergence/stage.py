@@ -117,7 +117,7 @@ class Stage:
             if not node.sql("select from pg_namespace where nspname = 't'"):
                 node.sql(STEADY.format(database=node.database))
                 node.sql(SCHEMA)
-                for function in ("_coalesce", "_build"):
+                for function in ("_coalesce", "_build_envelope"):
                     replace_in(node, function, "interval := '0.1 s'", "interval := '60 s'")
         self.sides = [Side(node, sessions) for node in nodes]
 

@@ -45,17 +45,17 @@ begin
   -- Parents first: of one entity, those that came along with a child are in a later section.
   v_order := array(select distinct (p_sections[i]).entity from generate_subscripts(p_sections, 1) i);
   if cardinality(v_order) > 1 then
-    v_order := rowferry._apply_order(v_order);
+    v_order := rowferry._parents_first(v_order);
   end if;
   for v_index in
     select i from generate_subscripts(p_sections, 1) i order by array_position(v_order, (p_sections[i]).entity), i desc
   loop
     o_records := o_records + coalesce(cardinality((p_sections[v_index]).keys), 0) + coalesce(cardinality((p_sections[v_index]).gone), 0)
       + coalesce(cardinality((p_sections[v_index]).asked), 0);
-    v_apart := rowferry._schema_apart(p_peer, p_sections[v_index]);
+    v_apart := rowferry._why_not_understood(p_peer, p_sections[v_index]);
     if v_apart is not null then
       o_refusals := o_refusals || v_apart;
-      v_left := v_left || rowferry._left_entries(p_sections[v_index], '{"apart": true}');
+      v_left := v_left || rowferry._as_not_taken(p_sections[v_index], '{"apart": true}');
       continue;
     end if;
     v_positions := case when (p_sections[v_index]).keys is not null then rowferry._differing_types((p_sections[v_index]).entity, (p_sections[v_index]).types) end;
@@ -82,7 +82,7 @@ begin
 
   while cardinality(v_sections) > 0 loop
     v_waiting := rowferry._still_waiting(p_waiting, '{}', v_left);
-    v_attempt := rowferry._apply_attempt(p_peer, v_sections, p_heard, v_known, v_waiting, v_deletes_first, null, coalesce(v_needs, '[]') <> '[]', v_needs);
+    v_attempt := rowferry._try_sections(p_peer, v_sections, p_heard, v_known, v_waiting, v_deletes_first, null, coalesce(v_needs, '[]') <> '[]', v_needs);
     v_state := v_attempt.o_error ->> 'sqlstate';
     -- From here on as rows that may be there.
     v_created := false;
@@ -104,19 +104,19 @@ begin
     if v_state is null then
       o_conflicts := v_attempt.o_conflicts;
       v_left := v_left || v_attempt.o_busy;
-      o_applied := o_applied + rowferry._record_count(v_sections) - rowferry._left_count(v_attempt.o_busy);
+      o_applied := o_applied + rowferry._record_count(v_sections) - rowferry._not_taken_count(v_attempt.o_busy);
       exit;
     elsif v_state = '55P03' and not v_locked then
       v_locked := true;
       perform set_config('lock_timeout', '5ms', true);  -- it counts for each lock, and somebody has one
       select l.o_sections, v_left || l.o_left into v_sections, v_left from rowferry._leave_locked(v_sections) l;
     elsif v_state = '55P03' and rowferry._record_count(v_sections) = 1 then
-      v_left := v_left || rowferry._left_entries(v_sections[1]);
+      v_left := v_left || rowferry._as_not_taken(v_sections[1]);
       exit;
     elsif v_state = '23503' and v_deletes_first and v_needs <> '[]' then
       v_deletes_first := false;
     else
-      v_attempt := rowferry._apply_parts(p_peer, v_sections, p_heard, v_known, v_waiting, v_state, v_needs);
+      v_attempt := rowferry._apply_piecewise(p_peer, v_sections, p_heard, v_known, v_waiting, v_state, v_needs);
       o_conflicts := v_attempt.o_conflicts;
       v_left := v_left || v_attempt.o_left;
       o_refusals := o_refusals || v_attempt.o_whole;
@@ -125,9 +125,9 @@ begin
     end if;
   end loop;
   -- What is not written here may not be acknowledged.
-  if o_applied + rowferry._left_count(v_left) <> o_records then
+  if o_applied + rowferry._not_taken_count(v_left) <> o_records then
     raise exception using errcode = 'XX000', message = 'a record of the batch was neither applied nor left',
-      detail = format('%s applied, %s left, %s in the batch.', o_applied, rowferry._left_count(v_left), o_records),
+      detail = format('%s applied, %s left, %s in the batch.', o_applied, rowferry._not_taken_count(v_left), o_records),
       hint = 'Nothing was applied. This is a defect of rowferry: please report it with the version that select rowferry.version() shows.';
   end if;
 
@@ -150,8 +150,8 @@ begin
           where l ->> 'entity' = v_section.entity)) is true), '{}');
     end loop;
   end if;
-  select rowferry._left_count(coalesce(jsonb_agg(l) filter (where l ?| array['apart', 'sqlstate']), '[]')),
-    rowferry._left_count(coalesce(jsonb_agg(l) filter (where l ? 'untried'), '[]'))
+  select rowferry._not_taken_count(coalesce(jsonb_agg(l) filter (where l ?| array['apart', 'sqlstate']), '[]')),
+    rowferry._not_taken_count(coalesce(jsonb_agg(l) filter (where l ? 'untried'), '[]'))
   into o_refused, o_untried
   from jsonb_array_elements(v_left) l;
 end

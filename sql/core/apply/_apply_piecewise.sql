@@ -3,7 +3,7 @@
 -- of few rows is written row by row, so that each try finds a bad row, until the rest goes. Rows refused for want of another (foreign key, unique
 -- value) are tried together, then one by one as long as that helps. What a row needs of the others (p_needs) is written with it, and has had its turn then: to decide or merge it once more would be another change. Rows first, parents before children; then those that are gone, children first.
 -- An answer that the orphan rule drop gives up is deleted on both nodes.
-create or replace function rowferry._apply_parts(
+create or replace function rowferry._apply_piecewise(
   p_peer text,
   p_sections rowferry._section[],
   p_heard int8multirange,
@@ -111,18 +111,18 @@ begin
         from rowferry._hopeless(v_section, v_state, p_sections, p_needs, v_reasons || jsonb_path_query_array(o_left, '$[*] ? (exists (@.sqlstate))')) h;
       end if;
       if v_missing is not null and o_left @> c_undecided then
-        o_left := o_left || rowferry._left_entries(rowferry._section_part(v_section, v_missing, true), '{"untried": true}');
+        o_left := o_left || rowferry._as_not_taken(rowferry._section_part(v_section, v_missing, true), '{"untried": true}');
         if cardinality(v_missing) < cardinality(v_keys) then
           v_whole := rowferry._section_part(v_section, v_missing, false) || v_whole;
         end if;
         continue;
       elsif v_missing is not null then
         -- Whether a row is given up, or need not be written because this node's own stays, is decided one by one.
-        select case when e.orphan_rule = 'drop' and v_state = '23503' then v_missing else coalesce(rowferry._own_events(e.id, v_missing, p_heard, '{}'), '{}') end
+        select case when e.orphan_rule = 'drop' and v_state = '23503' then v_missing else coalesce(rowferry._unseen_changes(e.id, v_missing, p_heard, '{}'), '{}') end
         into v_single
         from rowferry.entities e
         where e.name = v_section.entity;
-        o_left := o_left || rowferry._left_entries(rowferry._section_part(v_section, v_single[21:], true), '{"untried": true}');
+        o_left := o_left || rowferry._as_not_taken(rowferry._section_part(v_section, v_single[21:], true), '{"untried": true}');
         foreach v_key in array v_single[:20] loop
           v_whole := v_whole || rowferry._section_part(v_section, array[v_key], true);
         end loop;
@@ -138,7 +138,7 @@ begin
         end if;
         continue;
       elsif cardinality(v_keys) > c_few then
-        v_whole := array(select p from rowferry._pieces(v_section, 0, greatest(c_few, (cardinality(v_keys) + c_cut - 1) / c_cut)) p);
+        v_whole := array(select p from rowferry._split_section(v_section, 0, greatest(c_few, (cardinality(v_keys) + c_cut - 1) / c_cut)) p);
         continue;
       end if;
       v_good := 0;
@@ -146,12 +146,12 @@ begin
       -- All of them were tried together before.
       exit when cardinality(v_aside) = 0 or cardinality(v_aside) = v_retried or rowferry._record_count(v_aside) = rowferry._record_count(p_sections);
       v_waiting := rowferry._still_waiting(p_waiting, '{}', o_left || o_whole);
-      v_attempt := rowferry._apply_attempt(p_peer, v_aside, p_heard, p_known, v_waiting, v_in_order, null, v_in_order, p_needs);
+      v_attempt := rowferry._try_sections(p_peer, v_aside, p_heard, p_known, v_waiting, v_in_order, null, v_in_order, p_needs);
       v_tries := v_tries + v_attempt.o_tries;
       if v_attempt.o_error is null then
         o_conflicts := o_conflicts || v_attempt.o_conflicts;
         o_left := o_left || v_attempt.o_busy;
-        o_applied := o_applied + rowferry._record_count(v_aside) - rowferry._left_count(v_attempt.o_busy);
+        o_applied := o_applied + rowferry._record_count(v_aside) - rowferry._not_taken_count(v_attempt.o_busy);
         v_aside := '{}';
         exit;
       end if;
@@ -167,7 +167,7 @@ begin
     if v_section.gone is not null or cardinality(v_along) > 0 then
       v_waiting := rowferry._still_waiting(p_waiting, v_whole || v_failed || v_pieces || v_aside, o_left || o_whole);
     end if;
-    v_attempt := rowferry._apply_attempt(p_peer, array[v_section] || v_along, p_heard, p_known, v_waiting, v_in_order, v_good, v_in_order, v_needs);
+    v_attempt := rowferry._try_sections(p_peer, array[v_section] || v_along, p_heard, p_known, v_waiting, v_in_order, v_good, v_in_order, v_needs);
     v_tries := v_tries + v_attempt.o_tries;
     if v_attempt.o_error is null then
       if cardinality(v_along) > 0 then
@@ -180,7 +180,7 @@ begin
       end if;
       o_conflicts := o_conflicts || v_attempt.o_conflicts;
       o_left := o_left || v_attempt.o_busy;
-      o_applied := o_applied + rowferry._record_count(array[v_section] || v_along) - rowferry._left_count(v_attempt.o_busy);
+      o_applied := o_applied + rowferry._record_count(array[v_section] || v_along) - rowferry._not_taken_count(v_attempt.o_busy);
       if v_in_order then
         p_needs := rowferry._unmet(p_needs, v_section, v_needs);
       end if;
@@ -190,12 +190,12 @@ begin
     v_state := v_attempt.o_error ->> 'sqlstate';
     if (v_attempt.o_error ->> 'whole')::boolean or (v_attempt.o_error ->> 'resource')::boolean then
       -- The table as a whole cannot be written now: no look at its rows.
-      v_refusal := rowferry._refusal(v_state, v_attempt.o_error ->> 'message', v_attempt.o_error ->> 'detail', v_attempt.o_error ->> 'hint');
+      v_refusal := rowferry._explain_refusal(v_state, v_attempt.o_error ->> 'message', v_attempt.o_error ->> 'detail', v_attempt.o_error ->> 'hint');
       v_resource := coalesce(v_resource, case when (v_attempt.o_error ->> 'resource')::boolean then v_refusal end);
       if not o_whole @> jsonb_build_array(jsonb_build_object('entity', v_section.entity)) then
         o_whole := o_whole || (jsonb_build_object('entity', v_section.entity) || v_refusal);
       end if;
-      o_left := o_left || rowferry._left_entries(v_section, '{"apart": true}');
+      o_left := o_left || rowferry._as_not_taken(v_section, '{"apart": true}');
       v_good := null;
       continue;
     end if;
@@ -213,19 +213,19 @@ begin
       v_good := array_position(v_keys, v_attempt.o_failed[1]) - 1;
     else
       -- Deferred, or the good rows are good no longer: whose fault it is shows in smaller pieces.
-      v_whole := array(select p from rowferry._pieces(v_section, 0, (cardinality(v_keys) + c_cut - 1) / c_cut) p) || v_whole;
+      v_whole := array(select p from rowferry._split_section(v_section, 0, (cardinality(v_keys) + c_cut - 1) / c_cut) p) || v_whole;
       v_good := null;
       continue;
     end if;
 
     if v_state = '55P03' then
-      o_left := o_left || rowferry._left_entries(v_one);
+      o_left := o_left || rowferry._as_not_taken(v_one);
       continue;
     elsif v_state in ('23503', '23505', '23P01') and o_left @> c_undecided then
-      o_left := o_left || rowferry._left_entries(v_one, '{"untried": true}');
+      o_left := o_left || rowferry._as_not_taken(v_one, '{"untried": true}');
       continue;
     end if;
-    v_refusal := rowferry._refusal(v_state, v_attempt.o_error ->> 'message', v_attempt.o_error ->> 'detail', v_attempt.o_error ->> 'hint');
+    v_refusal := rowferry._explain_refusal(v_state, v_attempt.o_error ->> 'message', v_attempt.o_error ->> 'detail', v_attempt.o_error ->> 'hint');
     v_lacks := v_state in ('23503', '23505', '23P01');
     if v_in_order and not v_lacks and rowferry._needs_of(v_one, p_needs) <> '[]' then
       -- It may be the fault of a row that came along: known once that has been tried by itself.
@@ -237,7 +237,7 @@ begin
     if v_state = '23503' then
       v_refusal := v_refusal || rowferry._missing_parent(v_one, v_attempt.o_error);
       begin
-        v_orphan := rowferry._orphan(p_peer, v_one, p_heard, v_attempt.o_error ->> 'schema', v_attempt.o_error ->> 'table');
+        v_orphan := rowferry._decide_orphan(p_peer, v_one, p_heard, v_attempt.o_error ->> 'schema', v_attempt.o_error ->> 'table');
       exception
         -- Without a look at the other table nothing is given up.
         when others or assert_failure then
@@ -254,14 +254,14 @@ begin
         v_one.keys := null;
         v_one.column_values := array_fill(null::text, array[cardinality(v_one.columns)]);
         v_one.event_hops := null;  -- what the rule says is no answer to a skip
-        v_attempt := rowferry._apply_attempt(p_peer, array[v_one], p_heard, p_known, v_waiting, false, null);
+        v_attempt := rowferry._try_sections(p_peer, array[v_one], p_heard, p_known, v_waiting, false, null);
         v_tries := v_tries + v_attempt.o_tries;
         if v_attempt.o_error is not null then
-          o_left := o_left || rowferry._left_entries(v_one, v_refusal);
+          o_left := o_left || rowferry._as_not_taken(v_one, v_refusal);
           continue;
         end if;
         o_left := o_left || v_attempt.o_busy;
-        o_applied := o_applied + 1 - rowferry._left_count(v_attempt.o_busy);
+        o_applied := o_applied + 1 - rowferry._not_taken_count(v_attempt.o_busy);
         if v_attempt.o_busy = '[]' then
           o_conflicts := o_conflicts || v_orphan.o_conflict || v_attempt.o_conflicts;
           insert into rowferry.events (changed_at, entity_id, event_type, record_id)
@@ -269,7 +269,7 @@ begin
         end if;
         continue;
       elsif v_orphan.o_give_up is not null then
-        o_left := o_left || rowferry._left_entries(v_one, v_refusal || jsonb_build_object('give_up', v_orphan.o_give_up));
+        o_left := o_left || rowferry._as_not_taken(v_one, v_refusal || jsonb_build_object('give_up', v_orphan.o_give_up));
         o_conflicts := o_conflicts || v_orphan.o_conflict;
         continue;
       elsif v_orphan.o_refers is not null then
@@ -278,14 +278,14 @@ begin
     end if;
     if v_lacks then
       v_aside := v_aside || v_one;
-      v_reasons := v_reasons || rowferry._left_entries(v_one, v_refusal);
+      v_reasons := v_reasons || rowferry._as_not_taken(v_one, v_refusal);
     else
-      o_left := o_left || rowferry._left_entries(v_one, v_refusal);
+      o_left := o_left || rowferry._as_not_taken(v_one, v_refusal);
     end if;
     if v_good is not null and v_in_order then
       -- Those of the same section that need it are not tried.
       select h.o_keys, h.o_refusals into v_missing, v_refusals
-      from rowferry._hopeless(v_section, null, p_sections, p_needs, rowferry._left_entries(v_one, v_refusal)) h;
+      from rowferry._hopeless(v_section, null, p_sections, p_needs, rowferry._as_not_taken(v_one, v_refusal)) h;
       if v_missing is not null then
         v_refused := (
           select jsonb_agg(jsonb_build_object('entity', v_section.entity, 'record_id', m.record_id) || m.refusal)
@@ -310,19 +310,19 @@ begin
   end if;
   if v_good is not null then
     -- No time for the rest of this one, but what is known to go need not come again.
-    v_pieces := array(select p from rowferry._pieces(v_section, v_good, c_few) p) || v_pieces;
+    v_pieces := array(select p from rowferry._split_section(v_section, v_good, c_few) p) || v_pieces;
     if v_good > 0 then
       v_section := v_pieces[1];
       v_along := rowferry._needed(array[v_section], p_sections, p_needs);
       v_waiting := rowferry._still_waiting(p_waiting, v_whole || v_failed || v_pieces[2:], o_left || o_whole);
-      v_attempt := rowferry._apply_attempt(p_peer, array[v_section] || v_along, p_heard, p_known, v_waiting, v_in_order, null, v_in_order, p_needs);
+      v_attempt := rowferry._try_sections(p_peer, array[v_section] || v_along, p_heard, p_known, v_waiting, v_in_order, null, v_in_order, p_needs);
       if v_attempt.o_error is null then
         v_whole := (rowferry._sections_without(v_whole, null, v_along)).o_sections;
         v_pieces := (rowferry._sections_without(v_pieces[2:], null, v_along)).o_sections;
         v_failed := (rowferry._sections_without(v_failed, null, v_along)).o_sections;
         o_left := rowferry._entries_without(o_left, v_along) || v_attempt.o_busy;
         o_conflicts := o_conflicts || v_attempt.o_conflicts;
-        o_applied := o_applied + rowferry._record_count(array[v_section] || v_along) - rowferry._left_count(v_attempt.o_busy);
+        o_applied := o_applied + rowferry._record_count(array[v_section] || v_along) - rowferry._not_taken_count(v_attempt.o_busy);
       end if;
     end if;
   end if;
@@ -331,8 +331,8 @@ begin
     raise exception using errcode = v_resource ->> 'sqlstate', message = v_resource ->> 'message', hint = coalesce(v_resource ->> 'hint', '');
   end if;
   foreach v_section in array v_whole || v_pieces || v_failed loop
-    o_left := o_left || rowferry._left_entries(v_section, '{"untried": true}');
+    o_left := o_left || rowferry._as_not_taken(v_section, '{"untried": true}');
   end loop;
 end
 $$;
-comment on function rowferry._apply_parts(text, rowferry._section[], int8multirange, int8multirange, text[], text, jsonb) is 'Applies what it can of sections that cannot be applied as one.';
+comment on function rowferry._apply_piecewise(text, rowferry._section[], int8multirange, int8multirange, text[], text, jsonb) is 'Applies what it can of sections that cannot be applied as one.';

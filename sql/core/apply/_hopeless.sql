@@ -22,10 +22,10 @@ declare
 begin
   begin
     if p_state = '23503' then
-      execute format('select * from rowferry.%I($1, $2)', rowferry._object_name('lacking_', p_section.entity)) into v_keys, v_constraints
+      execute format('select * from rowferry.%I($1, $2)', rowferry._generated_name('lacking_', p_section.entity)) into v_keys, v_constraints
       using p_section.column_values, p_section.keys;
     elsif p_state is not null then
-      execute format('select o_keys, o_holders, o_constraints from rowferry.%I($1, $2)', rowferry._object_name('wanting_', p_section.entity)) into v_keys, v_holders, v_constraints
+      execute format('select o_keys, o_holders, o_constraints from rowferry.%I($1, $2)', rowferry._generated_name('wanting_', p_section.entity)) into v_keys, v_holders, v_constraints
       using p_section.column_values, p_section.keys;
       v_moving := array(
         select unnest((p_sections[i]).keys || (p_sections[i]).gone) from generate_subscripts(p_sections, 1) i where (p_sections[i]).entity = p_section.entity);
@@ -49,7 +49,7 @@ begin
     where case p_state when '23503' then (p_section.entity, m.record_id) not in (select n.entity, n.record_id from needs n) else m.holder not in (select unnest(v_moving)) end
   ), referred (child_id, name, entity_id, record_id) as materialized (
     select p.child_id, p.constraint_name, p.entity_id, p.record_id
-    from rowferry._parents(p_section) p
+    from rowferry._parent_records(p_section) p
     where p_state = '23503'
   ), lacked (entity_id, record_id, parent) as materialized (
     select r.entity_id, r.record_id, jsonb_build_object('parent', jsonb_build_object('entity', n.name, 'record_id', r.record_id), 'parent_deleted', rowferry._is_deleted(n.id, r.record_id))
@@ -66,7 +66,7 @@ begin
       case n.state when '23503' then jsonb_build_object('parent', jsonb_build_object('entity', h.entity, 'record_id', h.record_id)) end
     from hopeless h join needs n on (n.needed_entity, n.needed_record_id) = (h.entity, h.record_id)
   )
-  select array_agg(h.record_id), array_agg(rowferry._refusal(h.state, h.message, null, null) || coalesce(h.parent, '{}')) into o_keys, o_refusals
+  select array_agg(h.record_id), array_agg(rowferry._explain_refusal(h.state, h.message, null, null) || coalesce(h.parent, '{}')) into o_keys, o_refusals
   from (
     select distinct on (h.record_id) h.record_id, h.state, h.message, h.parent
     from hopeless h

@@ -27,7 +27,7 @@ begin
   if v_count < 2 and p_section.gone is null or p_section.created then
     return;
   end if;
-  execute format('select * from rowferry.%I($1, $2)', rowferry._object_name('wanting_', p_section.entity)) into v_wanting
+  execute format('select * from rowferry.%I($1, $2)', rowferry._generated_name('wanting_', p_section.entity)) into v_wanting
   using p_section.column_values, p_section.keys;
   perform rowferry._left_nothing();
   select jsonb_object_agg(a.col, a.keys) into v_gone

@@ -15,7 +15,7 @@ declare
   v_deadline timestamptz := clock_timestamp() + coalesce(nullif(current_setting('statement_timeout')::interval, '0'), '1 s') * 0.3;
   v_entity rowferry.entities := (select e from rowferry.entities e where e.name = p_section.entity);
   v_types text[] := v_entity.column_types;
-  v_look constant text := format('select * from rowferry.%I($1, $2, $3, $4, $5)', rowferry._object_name('altered_', p_section.entity));
+  v_look constant text := format('select * from rowferry.%I($1, $2, $3, $4, $5)', rowferry._generated_name('altered_', p_section.entity));
   v_positions integer[] := '{}';
   v_sent regtype[] := '{}';
   v_position integer;
@@ -78,7 +78,7 @@ begin
         continue when v_state like '42%';
     end;
     if cardinality(v_piece.keys) > 1 then
-      v_pieces := array(select p from rowferry._pieces(v_piece, 0, (cardinality(v_piece.keys) + c_cut - 1) / c_cut) p) || v_pieces;
+      v_pieces := array(select p from rowferry._split_section(v_piece, 0, (cardinality(v_piece.keys) + c_cut - 1) / c_cut) p) || v_pieces;
       continue;
     end if;
     -- One row: in which column does it fail, and on the way here or on the way back?
@@ -106,7 +106,7 @@ begin
   o_left := o_left || rowferry._altered_entries(v_entity, o_section, v_types, v_keys, v_places);
   v_keys := v_keys || v_kept;
   foreach v_piece in array v_pieces loop
-    o_left := o_left || rowferry._left_entries(v_piece, '{"untried": true}');
+    o_left := o_left || rowferry._as_not_taken(v_piece, '{"untried": true}');
     v_keys := v_keys || v_piece.keys;
   end loop;
   if cardinality(v_keys) > 0 then

@@ -17,7 +17,7 @@ begin
   o_left := '[]';
   foreach v_section in array p_sections loop
     begin
-      execute format('select rowferry.%I($1)', rowferry._object_name('lock_', v_section.entity)) into v_busy
+      execute format('select rowferry.%I($1)', rowferry._generated_name('lock_', v_section.entity)) into v_busy
       using v_section.keys || v_section.gone;
       perform rowferry._left_nothing();
       perform rowferry._finish_lock(v_section.entity);
@@ -33,7 +33,7 @@ begin
         v_busy := null;
     end;
     if v_busy is not null then
-      o_left := o_left || rowferry._left_entries(rowferry._section_part(v_section, v_busy, true));
+      o_left := o_left || rowferry._as_not_taken(rowferry._section_part(v_section, v_busy, true));
       v_section := rowferry._section_part(v_section, v_busy, false);
     end if;
     if coalesce(v_section.keys, v_section.gone, v_section.asked) is not null then

@@ -29,7 +29,7 @@ begin
     where e.name = v_section.entity;
     begin
       if v_section.keys is not null then
-        execute format('select * from rowferry.%I($1, $2)', rowferry._object_name('wanting_', v_section.entity)) into v_found
+        execute format('select * from rowferry.%I($1, $2)', rowferry._generated_name('wanting_', v_section.entity)) into v_found
         using v_section.column_values, v_section.keys;
         perform rowferry._left_nothing();
         v_needs := v_needs || coalesce((
@@ -39,7 +39,7 @@ begin
           where w.holder in (select unnest(v_section.keys || v_section.gone))), '[]');
       end if;
       if v_section.keys is not null and v_cycle is not null then
-        execute format('select * from rowferry.%I($1, $2)', rowferry._object_name('lacking_', v_section.entity)) into v_found
+        execute format('select * from rowferry.%I($1, $2)', rowferry._generated_name('lacking_', v_section.entity)) into v_found
         using v_section.column_values, v_section.keys;
         perform rowferry._left_nothing();
         v_needs := v_needs || coalesce((
@@ -51,7 +51,7 @@ begin
         select array_agg(p.child), array_agg(p.record_id) into v_children, v_parents
         from rowferry._parents_among(v_section, v_cycle, v_sections) p
         where p.entity = v_section.entity and p.record_id <> p.child and not p.gone;
-        execute format('select * from rowferry.%I($1, null)', rowferry._object_name('read_', v_section.entity)) into v_found using v_parents;
+        execute format('select * from rowferry.%I($1, null)', rowferry._generated_name('read_', v_section.entity)) into v_found using v_parents;
         perform rowferry._left_nothing();
         v_needs := v_needs || coalesce((
           select jsonb_agg(jsonb_build_array(v_section.entity, p.child, v_section.entity, p.parent, '23503'))
@@ -59,7 +59,7 @@ begin
           where p.parent not in (select unnest(v_found.o_keys))), '[]');
       end if;
       if v_section.gone is not null and (v_cycle is not null or v_self) then
-        execute format('select * from rowferry.%I($1, null)', rowferry._object_name('read_', v_section.entity)) into v_found using v_section.gone;
+        execute format('select * from rowferry.%I($1, null)', rowferry._generated_name('read_', v_section.entity)) into v_found using v_section.gone;
         perform rowferry._left_nothing();
         v_section.keys := v_found.o_keys;
         v_section.column_values := v_found.o_columns;

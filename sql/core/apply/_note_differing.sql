@@ -25,12 +25,12 @@ begin
     return;
   end if;
   if p_section.keys is not null then
-    execute format('select rowferry.%I($1, $2)', rowferry._object_name('differing_', v_entity.name)) into v_keys
+    execute format('select rowferry.%I($1, $2)', rowferry._generated_name('differing_', v_entity.name)) into v_keys
     using p_section.column_values, p_section.keys;
     perform rowferry._left_nothing();
   end if;
   if p_section.gone is not null then
-    execute format('select * from rowferry.%I($1, null)', rowferry._object_name('read_', v_entity.name)) into v_read using p_section.gone;
+    execute format('select * from rowferry.%I($1, null)', rowferry._generated_name('read_', v_entity.name)) into v_read using p_section.gone;
     perform rowferry._left_nothing();
     v_keys := v_keys || v_read.o_keys;
   end if;

@@ -4,7 +4,7 @@
 -- p_good (null: write all at once): so many records of the one section are known to go, the others are written one by one, so that the
 -- first one refused is known. p_waiting: entities of which changes are still to come, so that no delete may take their rows along. o_failed: the records of the piece that was refused, null if it was none. One subtransaction a try. p_needs: which records need which
 -- others (_needs); with p_deletes_first what holds a unique value that others want is deleted before all else. With p_good only the first section is tried, and the others come along as far as its rows need them. p_in_order: as for _write_sections.
-create or replace function rowferry._apply_attempt(
+create or replace function rowferry._try_sections(
   p_peer text,
   p_sections rowferry._section[],
   p_heard int8multirange,
@@ -90,9 +90,9 @@ begin
       for i in 1 .. cardinality(v_sections) loop
         v_entity_id := (select e.id from rowferry.entities e where e.name = (v_sections[i]).entity);
         continue when not rowferry._may_own_events(v_entity_id);
-        v_keys := rowferry._own_events(v_entity_id, (v_sections[i]).keys || (v_sections[i]).gone || (v_sections[i]).asked, p_heard, '{}');
+        v_keys := rowferry._unseen_changes(v_entity_id, (v_sections[i]).keys || (v_sections[i]).gone || (v_sections[i]).asked, p_heard, '{}');
         continue when v_keys is null;
-        select * into v_settled from rowferry._settle(p_peer, v_sections[i], v_keys, v_most, p_heard, p_known);
+        select * into v_settled from rowferry._decide(p_peer, v_sections[i], v_keys, v_most, p_heard, p_known);
         v_sections[i] := v_settled.o_section;
         v_decided := v_decided + v_settled.o_decided;
         o_conflicts := o_conflicts || v_settled.o_conflicts;
@@ -130,7 +130,7 @@ begin
       if p_good is null then
         perform rowferry._write_sections(v_sections, null, p_in_order);
       else
-        for v_piece in select * from rowferry._pieces(v_sections[1], p_good, 1) loop
+        for v_piece in select * from rowferry._split_section(v_sections[1], p_good, 1) loop
           o_failed := v_piece.keys || v_piece.gone || v_piece.asked;
           perform rowferry._write_sections(case when p_in_order then array[v_piece] || rowferry._needed(array[v_piece], v_sections, p_needs) else array[v_piece] end, null, p_in_order);
         end loop;
@@ -143,7 +143,7 @@ begin
       for i in 1 .. cardinality(v_sections) loop
         v_entity_id := (select e.id from rowferry.entities e where e.name = (v_sections[i]).entity);
         continue when not rowferry._may_own_events(v_entity_id);
-        v_keys := rowferry._own_events(v_entity_id, v_sections[i].keys || v_sections[i].gone, p_heard, v_decided);
+        v_keys := rowferry._unseen_changes(v_entity_id, v_sections[i].keys || v_sections[i].gone, p_heard, v_decided);
         continue when v_keys is null;
         v_moving := true;
         if v_try > 1 then
@@ -185,7 +185,7 @@ begin
         -- Without room or a file it may be one table that lacks it: the caller finds out.
         if rowferry._stops_every_table(v_state, v_context) then
           raise;
-        elsif v_state <> 'RF100' or v_context not like 'PL/pgSQL function rowferry._apply_attempt(%' then
+        elsif v_state <> 'RF100' or v_context not like 'PL/pgSQL function rowferry._try_sections(%' then
           o_busy := '[]';
           o_conflicts := '[]';
           -- PostgreSQL 18 has a state of its own for what a foreign key restricts; it is the same to all that follows.
@@ -203,9 +203,9 @@ begin
   o_busy := v_left;
   o_conflicts := '[]';
   for i in 1 .. cardinality(p_sections) loop
-    o_busy := o_busy || rowferry._left_entries(p_sections[i], '{"untried": true}');
+    o_busy := o_busy || rowferry._as_not_taken(p_sections[i], '{"untried": true}');
   end loop;
 end
 $$;
-comment on function rowferry._apply_attempt(text, rowferry._section[], int8multirange, int8multirange, text[], boolean, integer, boolean, jsonb) is
+comment on function rowferry._try_sections(text, rowferry._section[], int8multirange, int8multirange, text[], boolean, integer, boolean, jsonb) is
   'Applies sections as one, deciding conflicts, and deciding again when a user was faster.';

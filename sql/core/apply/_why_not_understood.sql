@@ -1,5 +1,5 @@
 -- Why rows of a section cannot be understood here, or null. Never is a value left out or a NULL put in its place.
-create or replace function rowferry._schema_apart(
+create or replace function rowferry._why_not_understood(
   p_peer text,
   p_section rowferry._section
 )
@@ -62,4 +62,4 @@ begin
   return null;
 end
 $$;
-comment on function rowferry._schema_apart(text, rowferry._section) is 'Why rows of a section cannot be understood here, or null.';
+comment on function rowferry._why_not_understood(text, rowferry._section) is 'Why rows of a section cannot be understood here, or null.';

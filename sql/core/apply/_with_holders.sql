@@ -21,7 +21,7 @@ begin
       where r ->> 'entity' = (p_sections[i]).entity and r ->> 'sqlstate' in ('23505', '23P01') and r ? 'record_id'), true);
     continue when v_section.keys is null;
     begin
-      execute format('select * from rowferry.%I($1, $2)', rowferry._object_name('wanting_', v_section.entity)) into v_found
+      execute format('select * from rowferry.%I($1, $2)', rowferry._generated_name('wanting_', v_section.entity)) into v_found
       using v_section.column_values, v_section.keys;
       perform rowferry._left_nothing();
     exception

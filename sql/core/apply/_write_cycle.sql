@@ -28,7 +28,7 @@ begin
       v_gone := v_gone || (p_sections[v_index]).gone::text;
     end if;
   end loop;
-  execute format('select rowferry.%I($1, $2, $3, $4)', rowferry._object_name('cycle_', (select e.name from rowferry.entities e where e.id = p_cycle)))
+  execute format('select rowferry.%I($1, $2, $3, $4)', rowferry._generated_name('cycle_', (select e.name from rowferry.entities e where e.id = p_cycle)))
   using case when not p_delete then v_columns end, v_created, case when p_in_order then jsonb '{}' end, case when p_delete then v_gone end;
 end
 $$;

@@ -66,10 +66,10 @@ begin
           v_section := v_ordered.o_section;
           v_aside := v_ordered.o_aside;
         end if;
-        execute format('select rowferry.%I($1, $2, $3)', rowferry._object_name('apply_', v_entity))
+        execute format('select rowferry.%I($1, $2, $3)', rowferry._generated_name('apply_', v_entity))
         using v_section.column_values, coalesce(v_section.created, false), v_aside;
       else
-        execute format('select rowferry.%I($1)', rowferry._object_name('delete_', v_entity)) using (v_sections[v_index]).gone;
+        execute format('select rowferry.%I($1)', rowferry._generated_name('delete_', v_entity)) using (v_sections[v_index]).gone;
       end if;
       perform rowferry._left_nothing();
       if v_each then

@@ -19,19 +19,19 @@ begin
     from rowferry._entity_values(p_entity) v);
   if p_entity.direction <> 'receive' then
     return next rowferry._capture_sql(p_entity);
-    return next format('alter function rowferry.%I() owner to rowferry_owner', rowferry._object_name('capture_', p_entity.name));
+    return next format('alter function rowferry.%I() owner to rowferry_owner', rowferry._generated_name('capture_', p_entity.name));
   end if;
   if v_lend then
     return next format('grant create on schema rowferry to %s', v_owner);
   end if;
   return next rowferry._read_sql(p_entity);
   return next rowferry._hash_sql(p_entity);
-  return query select rowferry._apply_sql(p_entity);
+  return query select rowferry._upsert_sql(p_entity);
   return next rowferry._altered_sql(p_entity);
   return next rowferry._differing_sql(p_entity);
   return next rowferry._finish_sql(p_entity);
   return next rowferry._keys_function_sql(p_entity);
-  return next rowferry._lacking_sql(p_entity);
+  return next rowferry._missing_parents_sql(p_entity);
   return next rowferry._wanting_sql(p_entity);
   return query select rowferry._breaker_sql(p_entity);
   return next rowferry._sequences_sql(p_entity);

@@ -8,7 +8,7 @@ stable
 set search_path = pg_catalog, pg_temp
 as $$
 declare
-  v_names constant text[] := rowferry._schema_and_name(p_entity.on_apply);
+  v_names constant text[] := rowferry._split_name(p_entity.on_apply);
   v_function pg_proc;
   v_owner text := (select pg_get_userbyid(t.relowner) from pg_class t where t.oid = p_entity.relation);
 begin
@@ -16,10 +16,10 @@ begin
     raise exception using errcode = 'RF013', message = 'a function that applies rows is named with its schema', detail = format('%L.', p_entity.on_apply),
       hint = 'p_on_apply => ''billing.apply_account''';
   end if;
-  v_function := (select rowferry._users_function(p_entity.on_apply, t.typarray::text::oidvector) from pg_type t where t.typrelid = (select rowferry._shape(p_entity)));
+  v_function := (select rowferry._find_user_function(p_entity.on_apply, t.typarray::text::oidvector) from pg_type t where t.typrelid = (select rowferry._travelling_relation(p_entity)));
   if v_function.prorettype is distinct from 'void'::regtype then
     raise exception using errcode = 'RF013', message = 'there is no such function that applies rows',
-      detail = format('%s(p_rows %s[]) returns void', p_entity.on_apply, rowferry._shape(p_entity)),
+      detail = format('%s(p_rows %s[]) returns void', p_entity.on_apply, rowferry._travelling_relation(p_entity)),
       hint = 'It gets the rows as the peer has them, null in columns that do not travel, and writes them to the table; deletes do not go through it.';
   elsif not has_schema_privilege(v_owner, v_function.pronamespace, 'usage') or not has_function_privilege(v_owner, v_function.oid, 'execute') then
     raise exception using errcode = 'RF013', message = 'the owner of the table may not execute the function that applies rows',

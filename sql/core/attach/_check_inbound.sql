@@ -8,7 +8,7 @@ stable
 set search_path = pg_catalog, pg_temp
 as $$
 declare
-  v_names constant text[] := rowferry._schema_and_name(p_entity.inbound);
+  v_names constant text[] := rowferry._split_name(p_entity.inbound);
   v_owner constant text := (select pg_get_userbyid(t.relowner) from pg_class t where t.oid = p_entity.relation);
   v_written constant rowferry.entities := rowferry._written(p_entity);
   v_function regprocedure;
@@ -18,10 +18,10 @@ begin
     raise exception using errcode = 'RF013', message = 'an inbound function is named with its schema, and without $rowferry$, which quotes the generated functions', detail = format('%L.', p_entity.inbound),
       hint = 'p_inbound => ''app.accounts_in''';
   end if;
-  v_function := (select (rowferry._users_function(p_entity.inbound, t.typarray::text::oidvector)).oid from pg_type t where t.typrelid = (select rowferry._shape(p_entity)));
+  v_function := (select (rowferry._find_user_function(p_entity.inbound, t.typarray::text::oidvector)).oid from pg_type t where t.typrelid = (select rowferry._travelling_relation(p_entity)));
   if v_function is null or not exists (select from rowferry._inbound_columns(p_entity)) then
     raise exception using errcode = 'RF013', message = 'there is no such inbound function',
-      detail = format('%s(p_rows %s[]) returns table (..)', p_entity.inbound, rowferry._shape(p_entity)),
+      detail = format('%s(p_rows %s[]) returns table (..)', p_entity.inbound, rowferry._travelling_relation(p_entity)),
       hint = 'It gets the rows as they travel, and returns the columns of the table to write: each record once, its key too.';
   elsif not has_schema_privilege(v_owner, v_names[1], 'usage') or not has_function_privilege(v_owner, v_function, 'execute') then
     raise exception using errcode = 'RF013', message = 'the owner of the table may not execute the inbound function', detail = format('%s.', v_function),

@@ -14,11 +14,11 @@ declare
   v_names text;
   v_hint constant text := 'A view of the table alone, without condition, join or aggregate: create view app.accounts_out as select id, lower(email) as address from app.accounts;';
 begin
-  if rowferry._schema_and_name(p_entity.outbound) is null then
+  if rowferry._split_name(p_entity.outbound) is null then
     raise exception using errcode = 'RF013', message = 'an outbound view is named with its schema', detail = format('%L.', p_entity.outbound),
       hint = 'p_outbound => ''app.accounts_out''';
   end if;
-  select c.* into v_view from pg_class c where c.oid = (select rowferry._shape(p_entity));
+  select c.* into v_view from pg_class c where c.oid = (select rowferry._travelling_relation(p_entity));
   if v_view.oid is null or v_view.relkind <> 'v' or v_view.relpersistence = 't' then
     raise exception using errcode = 'RF013', message = 'there is no such view', detail = format('%s.', p_entity.outbound), hint = v_hint;
   elsif not has_schema_privilege(v_owner, v_view.relnamespace, 'usage') or not has_table_privilege(v_owner, v_view.oid, 'select') then

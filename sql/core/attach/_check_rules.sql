@@ -10,7 +10,7 @@ as $$
 declare
   v_node text := substring(p_entity.conflict_rule from '^node:(.+)$');
   v_merge text := substring(p_entity.conflict_rule from '^merge:(.+)$');
-  v_names constant text[] := rowferry._schema_and_name(v_merge);
+  v_names constant text[] := rowferry._split_name(v_merge);
   v_function pg_proc;
 begin
   if p_entity.conflict_rule <> 'newest' and v_node is null and v_merge is null then
@@ -58,14 +58,14 @@ begin
   if v_names is null then
     raise exception using errcode = 'RF013', message = 'a merge function is named with its schema', detail = format('%L.', v_merge), hint = 'merge:billing.merge_account';
   end if;
-  if not rowferry._is_arbiter(p_entity.peer) then
+  if not rowferry._merges_here(p_entity.peer) then
     return;
   end if;
   v_function := (
-    select rowferry._users_function(v_merge, array_to_string(array[t.reltype, t.reltype], ' ')::oidvector) from pg_class t where t.oid = (select rowferry._shape(p_entity)));
+    select rowferry._find_user_function(v_merge, array_to_string(array[t.reltype, t.reltype], ' ')::oidvector) from pg_class t where t.oid = (select rowferry._travelling_relation(p_entity)));
   if v_function.oid is null or v_function.proretset or v_function.prorettype <> v_function.proargtypes[0] then
     raise exception using errcode = 'RF013', message = 'there is no such merge function',
-      detail = format('%1$s(mine %2$s, theirs %2$s) returns %2$s', v_merge, rowferry._shape(p_entity)),
+      detail = format('%1$s(mine %2$s, theirs %2$s) returns %2$s', v_merge, rowferry._travelling_relation(p_entity)),
       hint = 'It gets this node''s row and the other''s, null where it was deleted, and returns the row that both get, or null to delete it.';
   elsif v_function.proisstrict then
     raise exception using errcode = 'RF013', message = 'a merge function must be called on null too', detail = format('%s is strict.', v_function.oid::regprocedure),

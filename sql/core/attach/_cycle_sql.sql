@@ -27,14 +27,14 @@ begin
   for v_function in
     select p.oid::regprocedure::text
     from unnest(v_cycle) e
-    join pg_proc p on p.pronamespace = 'rowferry'::regnamespace and p.proname = rowferry._object_name('cycle_', e.name)
+    join pg_proc p on p.pronamespace = 'rowferry'::regnamespace and p.proname = rowferry._generated_name('cycle_', e.name)
     where e.id is distinct from v_last.id
   loop
     return next format('drop function %s', v_function);
   end loop;
   if v_last.id is not null then
     v_last.cycle := v_last.id;
-    return query select rowferry._refresh_sql(v_last, rowferry._object_name('cycle_', v_last.name));
+    return query select rowferry._refresh_sql(v_last, rowferry._generated_name('cycle_', v_last.name));
   end if;
 end
 $$;

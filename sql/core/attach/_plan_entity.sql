@@ -127,7 +127,7 @@ begin
   if p_outbound is not null then
     perform rowferry._check_outbound(v_entity);
   end if;
-  v_shape := rowferry._shape(v_entity);
+  v_shape := rowferry._travelling_relation(v_entity);
   v_was := (
     select jsonb_object_agg(c.name, coalesce(a.attname, c.local))
     from unnest(p_old.columns, p_old.local_columns, p_old.column_numbers) c (name, local, number)

@@ -14,15 +14,15 @@ declare
   v_owner_id oid := (select c.relowner from pg_class c where c.oid = p_entity.relation);
   v_lend boolean := not has_schema_privilege(v_owner_id, 'rowferry', 'create');
 begin
-  for v_differing in select * from rowferry._differing_functions(p_entity) d
-    where d.o_function = coalesce(p_only, d.o_function) and (p_only is not null or d.o_function <> rowferry._object_name('cycle_', p_entity.name))
+  for v_differing in select * from rowferry._stale_functions(p_entity) d
+    where d.o_function = coalesce(p_only, d.o_function) and (p_only is not null or d.o_function <> rowferry._generated_name('cycle_', p_entity.name))
   loop
     return next v_differing.o_ddl;
     if v_differing.o_missing then
       if v_lend then
         return next format('grant create on schema rowferry to %I', pg_get_userbyid(v_owner_id));
       end if;
-      if v_differing.o_function = rowferry._object_name('capture_', p_entity.name) then
+      if v_differing.o_function = rowferry._generated_name('capture_', p_entity.name) then
         return next format('alter function rowferry.%I() owner to rowferry_owner', v_differing.o_function);
       end if;
       return query select rowferry._rights_sql(p_entity, v_differing.o_function);

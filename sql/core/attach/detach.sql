@@ -42,9 +42,9 @@ begin
   end loop;
   select quote_ident(pg_get_userbyid(p.proowner)) into v_owner
   from pg_proc p
-  where p.pronamespace = 'rowferry'::regnamespace and p.proname = rowferry._object_name('apply_', p_entity)
+  where p.pronamespace = 'rowferry'::regnamespace and p.proname = rowferry._generated_name('apply_', p_entity)
     and p.proowner not in (select o.proowner from pg_proc o where o.pronamespace = 'rowferry'::regnamespace
-      and o.proname in (select rowferry._object_name('apply_', e.name) from rowferry.entities e where e.id <> v_entity.id)
+      and o.proname in (select rowferry._generated_name('apply_', e.name) from rowferry.entities e where e.id <> v_entity.id)
       union all select 'rowferry_owner'::regrole);
   v_entity.trigger_rule := 'fire';
   perform rowferry._set_guards(v_entity);

@@ -39,7 +39,7 @@ begin
     trigger_rule = v_entity.trigger_rule, version = nextval('rowferry.entity_ids')
   where e.id = v_entity.id;
   perform rowferry._set_guards(v_entity);
-  v_merge := rowferry._object_name('merge_', v_entity.name);
+  v_merge := rowferry._generated_name('merge_', v_entity.name);
   execute format('drop function if exists rowferry.%I(text[], text[], text[])', v_merge);
   for v_statement in select rowferry._merge_sql(v_entity) loop
     v_owner_id := (select c.relowner from pg_class c where c.oid = v_entity.relation);

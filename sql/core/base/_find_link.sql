@@ -1,5 +1,5 @@
 -- The link that a person means: by name, or the only one.
-create or replace function rowferry._link(
+create or replace function rowferry._find_link(
   p_peer text
 )
 returns rowferry.links
@@ -19,4 +19,4 @@ begin
   return v_link;
 end
 $$;
-comment on function rowferry._link(text) is 'The link that a person means.';
+comment on function rowferry._find_link(text) is 'The link that a person means.';

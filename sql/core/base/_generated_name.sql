@@ -1,5 +1,5 @@
 -- Name of a generated object: prefix, entity, suffix; shortened with a digest where PostgreSQL's 63 bytes would cut it.
-create or replace function rowferry._object_name(
+create or replace function rowferry._generated_name(
   p_prefix text,
   p_entity text,
   p_suffix text default ''
@@ -16,4 +16,4 @@ begin
   end;
 end
 $$;
-comment on function rowferry._object_name(text, text, text) is 'Name of a generated object of an entity.';
+comment on function rowferry._generated_name(text, text, text) is 'Name of a generated object of an entity.';

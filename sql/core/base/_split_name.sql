@@ -1,5 +1,5 @@
 -- Schema and name of a user's function as he wrote it; null: it is not named with its schema.
-create or replace function rowferry._schema_and_name(
+create or replace function rowferry._split_name(
   p_name text
 )
 returns text[]
@@ -17,4 +17,4 @@ exception
     return null;
 end
 $$;
-comment on function rowferry._schema_and_name(text) is 'Schema and name of a user''s function; null: it is not named with its schema.';
+comment on function rowferry._split_name(text) is 'Schema and name of a user''s function; null: it is not named with its schema.';

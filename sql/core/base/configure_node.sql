@@ -16,7 +16,7 @@ begin
   end if;
   insert into rowferry.node (name, system_identifier, database_oid, configured_at)
   select p_name, i ->> 'system', (i ->> 'database')::oid, rowferry._now()
-  from rowferry._identity() i
+  from rowferry._database_identity() i
   where not exists (select from rowferry.node);
   insert into rowferry.links (peer)
   select p from unnest(p_peers) p

@@ -1,7 +1,7 @@
 -- Builds the envelope: acknowledgements always, and the next batch if the peer has been heard and fewer than two are in flight. A large row takes long to
 -- read, so it is left to a call that has applied nothing (not p_applied), whose rows users would wait for; and the peer is asked to send nothing meanwhile
 -- (p_hushed: this node was asked). p_left: events that have left in this call. p_compare: what the peer said of comparisons; o_compared: this node has said something.
-create or replace function rowferry._build(
+create or replace function rowferry._build_envelope(
   p_link rowferry.links,
   p_limit integer,
   p_applied boolean,
@@ -54,7 +54,7 @@ begin
   o_removed := 0;
   v_header := jsonb_build_object(
     'from', (select n.name from rowferry.node n), 'to', p_link.peer, 'token', p_link.token_number || '-' || p_link.token_random,
-    'generation', p_link.generation, 'identity', rowferry._identity(), 'retired', p_link.acked, 'received', p_link.received,
+    'generation', p_link.generation, 'identity', rowferry._database_identity(), 'retired', p_link.acked, 'received', p_link.received,
     'received_tag', p_link.received_tag,
     'acks', (select coalesce(jsonb_agg(jsonb_build_object('number', t.number, 'tag', t.tag, 'ids', t.ids::text, 'refusals', t.refusals,
         'conflicts', t.conflicts, 'applied_ms', t.applied_ms, 'effect', t.effect) order by t.number), '[]')
@@ -188,4 +188,4 @@ begin
   end if;
 end
 $$;
-comment on function rowferry._build(rowferry.links, integer, boolean, boolean, int8multirange, jsonb) is 'Builds the envelope for the peer.';
+comment on function rowferry._build_envelope(rowferry.links, integer, boolean, boolean, int8multirange, jsonb) is 'Builds the envelope for the peer.';

@@ -38,7 +38,7 @@ as $$
         pg_catalog.array_agg(e.record_id) filter (where p_held and exists (select from rowferry.held_events h
           where h.entity_id operator(pg_catalog.=) e.entity_id and rowferry._index_key(h.record_id) operator(pg_catalog.=) rowferry._index_key(e.record_id))) as held,
         pg_catalog.bool_or(e.event_type operator(pg_catalog.=) 'q') as questions
-      from rowferry._free_events(p_entity_ids, p_gaps, p_held, p_skips, p_most, false) e
+      from rowferry._sendable_events(p_entity_ids, p_gaps, p_held, p_skips, p_most, false) e
       group by e.entity_id
     ) g
   ) f

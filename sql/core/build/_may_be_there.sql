@@ -15,7 +15,7 @@ as $$
 declare
   v_within text[];
 begin
-  execute format('select o_keys from rowferry.%I($1, null, false)', rowferry._object_name('hash_', p_entity.name)) into v_within using p_records;
+  execute format('select o_keys from rowferry.%I($1, null, false)', rowferry._generated_name('hash_', p_entity.name)) into v_within using p_records;
   perform rowferry._left_nothing();
   return v_within || array(
     select e.record_id from rowferry.events e

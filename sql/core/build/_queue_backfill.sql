@@ -41,7 +41,7 @@ begin
     order by b.requested_at
   loop
     begin
-      execute format('select rowferry.%I($1, $2)', rowferry._object_name('keys_', v_backfill.name)) into v_keys
+      execute format('select rowferry.%I($1, $2)', rowferry._generated_name('keys_', v_backfill.name)) into v_keys
       using v_backfill.last_key, least(p_limit, v_backfill.rows_per_second);
       perform rowferry._left_nothing();
     exception

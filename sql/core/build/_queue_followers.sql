@@ -68,7 +68,7 @@ begin
     v_step := clock_timestamp();
     begin
       if v_move.id is not null then
-        execute format('select * from rowferry.%I(array[$1], $2, $3)', rowferry._object_name('followers_', v_entity.name)) into v_found using v_move.parent_record_id, v_move.last_key, v_move.portion;
+        execute format('select * from rowferry.%I(array[$1], $2, $3)', rowferry._generated_name('followers_', v_entity.name)) into v_found using v_move.parent_record_id, v_move.last_key, v_move.portion;
         perform rowferry._left_nothing();
         v_count := coalesce(cardinality(v_found.o_keys), 0);
         begin
@@ -89,7 +89,7 @@ begin
           end if;
         end if;
       else
-        execute format('select o_keys from rowferry.%I($1, null, false)', rowferry._object_name('hash_', v_entity.name)) into v_within using v_records;
+        execute format('select o_keys from rowferry.%I($1, null, false)', rowferry._generated_name('hash_', v_entity.name)) into v_within using v_records;
         perform rowferry._left_nothing();
         v_within := coalesce(v_within, '{}');
         if v_entity.within is not null then

@@ -15,7 +15,7 @@ declare
   v_found record;
 begin
   for v_child in select c.* from rowferry.entities c where c.within = p_entity.name and c.direction <> 'receive' order by c.id loop
-    execute format('select * from rowferry.%I($1, null, $2)', rowferry._object_name('followers_', v_child.name)) into v_found using p_records, p_most + 1;
+    execute format('select * from rowferry.%I($1, null, $2)', rowferry._generated_name('followers_', v_child.name)) into v_found using p_records, p_most + 1;
     perform rowferry._left_nothing();
     if cardinality(v_found.o_keys) > p_most then
       raise exception using errcode = 'RF101', message = 'too many rows follow these for one step';

@@ -167,7 +167,7 @@ begin
       <<reading>>
       loop
         begin
-          execute format('select * from rowferry.%I($1, $2)', rowferry._object_name('read_', v_entity.name)) into v_read
+          execute format('select * from rowferry.%I($1, $2)', rowferry._generated_name('read_', v_entity.name)) into v_read
           using coalesce(v_readable, v_keys), v_budget;
           perform rowferry._left_nothing();
           exit reading;
@@ -269,7 +269,7 @@ begin
     from (
       select distinct f.entity_id, f.record_id
       from unnest(o_sections[v_round_sections + 1:]) s
-      cross join lateral rowferry._parents(s) f
+      cross join lateral rowferry._parent_records(s) f
       where (f.entity_id, f.record_id) not in (select * from unnest(v_seen_ids, v_seen_records))
     ) p;
     -- A parent that is held stays, but for one that waits, through others, for itself and for what is in this batch: rows that need each other travel together.

@@ -32,7 +32,7 @@ begin
   if p_link.facts_to is null and not v_looked then
     v_schema := rowferry._schema_digest(p_link.peer);
   end if;
-  o_facts := rowferry._facts(p_link.peer, coalesce(p_link.facts_to, ''), '0.1 s');
+  o_facts := rowferry._schema_facts(p_link.peer, coalesce(p_link.facts_to, ''), '0.1 s');
   if not coalesce(o_facts ? 'entities', false) then
     o_facts := null;
     return;

@@ -116,7 +116,7 @@ begin
     end if;
     v_most := v_new + greatest(c_rows, ceil(4 * (coalesce(v_breaker.deletes, 0) + v_deletes) / greatest(v_share, 0.001)));
     begin
-      execute format('select rowferry.%I($1)', rowferry._object_name('count_', v_entity.name)) into v_here using v_most;
+      execute format('select rowferry.%I($1)', rowferry._generated_name('count_', v_entity.name)) into v_here using v_most;
       perform rowferry._left_nothing();
     exception
       -- A table that cannot be counted waits by itself, if rows of it are deleted; what a cascade would take of it cannot be judged.

@@ -32,7 +32,7 @@ begin
     v_firsts := v_firsts[2:];
     v_lasts := v_lasts[2:];
     begin
-      execute format('select from rowferry.%I($1, $2)', rowferry._object_name('read_', p_entity.name)) using p_keys[v_first:v_last], p_bytes;
+      execute format('select from rowferry.%I($1, $2)', rowferry._generated_name('read_', p_entity.name)) using p_keys[v_first:v_last], p_bytes;
       perform rowferry._left_nothing();
       v_any_read := true;
     exception

@@ -174,7 +174,7 @@ begin
   return null;
 end
 $rowferry$$f$,
-    rowferry._object_name('capture_', p_entity.name), coalesce(v_settings, ''),
+    rowferry._generated_name('capture_', p_entity.name), coalesce(v_settings, ''),
     p_entity.id, btrim(v_body, E'\n'));
 end
 $function$;

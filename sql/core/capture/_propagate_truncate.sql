@@ -18,7 +18,7 @@ begin
   end if;
   execute format('insert into rowferry.events (changed_at, entity_id, hops, event_type, record_id) '
     'select rowferry._now(), $1, coalesce((select a.hops from rowferry.applying a where a.transaction_id = pg_current_xact_id() and a.entity_id = 0), 0), ''d'', k '
-    'from rowferry.%I($2) k', rowferry._object_name('emptied_', p_entity.name))
+    'from rowferry.%I($2) k', rowferry._generated_name('emptied_', p_entity.name))
   using p_entity.id, p_relation;
   get diagnostics v_count = row_count;
   perform rowferry._left_nothing();

@@ -12,7 +12,7 @@ set search_path = pg_catalog, pg_temp
 as $$
 declare
   v_partitioned boolean := (select relkind = 'p' from pg_class where oid = p_entity.relation);
-  v_capture text := format('rowferry.%I()', rowferry._object_name('capture_', p_entity.name));
+  v_capture text := format('rowferry.%I()', rowferry._generated_name('capture_', p_entity.name));
   v_trigger record;
 begin
   if p_entity.direction = 'receive' then

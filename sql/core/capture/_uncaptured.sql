@@ -68,7 +68,7 @@ begin
   where e.peer = p_peer and e.direction <> 'receive'
     and (t.tgenabled, t.tgfoid::bigint, t.tgtype, t.tgqual::text, t.tgattr::text, t.tgoldtable::text, t.tgnewtable::text) is distinct from
       ('A'::"char", to_regprocedure(case w.name when 'rowferry_truncate' then 'rowferry._refuse_truncate()'
-        else format('rowferry.%I()', rowferry._object_name('capture_', e.name)) end)::bigint, w.type::smallint, null::text, '', w.old_rows, w.new_rows)
+        else format('rowferry.%I()', rowferry._generated_name('capture_', e.name)) end)::bigint, w.type::smallint, null::text, '', w.old_rows, w.new_rows)
   order by e.id, w.name
   limit 20;
 end

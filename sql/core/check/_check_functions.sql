@@ -27,7 +27,7 @@ as $$
     case when d.o_missing then 'this function of the entity is gone' else 'this function is not what attach() would make: it was replaced, or a type or foreign key of the table was altered' end,
     format('select rowferry.attach(%L, %L);', e.relation, e.name)
   from rowferry.entities e
-  cross join lateral rowferry._differing_functions(e) d
+  cross join lateral rowferry._stale_functions(e) d
   where e.peer = coalesce(p_peer, e.peer) and exists (select from pg_class c where c.oid = e.relation)
     and not (rowferry._table_apart(e)).o_unusable  -- then _check_tables has the way out
   union all

@@ -18,7 +18,7 @@ declare
   v_theirs jsonb;
   v_heard_at timestamptz;
   v_difference interval := (select l.clock_difference from rowferry.links l where l.peer = p_peer);
-  v_mine jsonb := rowferry._facts(p_peer);
+  v_mine jsonb := rowferry._schema_facts(p_peer);
   v_as_of text;
 begin
   select f.facts, f.heard_at into v_theirs, v_heard_at from rowferry.peer_facts f where f.peer = p_peer;

@@ -18,7 +18,7 @@ set standard_conforming_strings = on
 set jit = off  -- its many small queries would be compiled for longer than they run
 as $$
   with peers as materialized (
-    select l.peer from rowferry.links l where p_peer is null or l.peer = (rowferry._link(p_peer)).peer
+    select l.peer from rowferry.links l where p_peer is null or l.peer = (rowferry._find_link(p_peer)).peer
   )
   select distinct on (array_position(array['error', 'warning', 'info'], c.severity), c.object, c.problem) c.severity, c.object, c.problem, c.fix
   from (

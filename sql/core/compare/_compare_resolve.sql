@@ -45,7 +45,7 @@ begin
     perform rowferry._compare_queue(p_run.id, p_entity.id, v_keys, coalesce(v_there, '{}'));
     return null;
   end if;
-  execute format('select * from rowferry.%I($1, null)', rowferry._object_name('read_', p_entity.name)) into v_read using v_newest;
+  execute format('select * from rowferry.%I($1, null)', rowferry._generated_name('read_', p_entity.name)) into v_read using v_newest;
   perform rowferry._left_nothing();
   return jsonb_build_object('kind', 'newest', 'column', v_column, 'keys', coalesce(v_read.o_keys, '{}')::text,
     'values', coalesce(v_read.o_columns[array_position(p_entity.columns, v_column)], '{}'),

@@ -30,7 +30,7 @@ declare
   v_read record;
 begin
   if p_keys is null then
-    execute format('select rowferry.%I($1, $2)', rowferry._object_name('keys_', p_entity.name)) into p_keys using p_after, p_limit;
+    execute format('select rowferry.%I($1, $2)', rowferry._generated_name('keys_', p_entity.name)) into p_keys using p_after, p_limit;
     perform rowferry._left_nothing();
     o_walked := coalesce(cardinality(p_keys), 0);
     o_last := p_keys[o_walked];
@@ -43,7 +43,7 @@ begin
   if not p_hash and o_walked is not null then
     o_keys := p_keys;
   elsif p_keys <> '{}' then
-    execute format('select * from rowferry.%I($1, $2, $3)', rowferry._object_name('hash_', p_entity.name)) into v_read
+    execute format('select * from rowferry.%I($1, $2, $3)', rowferry._generated_name('hash_', p_entity.name)) into v_read
     using p_keys, (select case when c.relkind = 'p' or pg_relation_size(nullif(c.reltoastrelid, 0)) > 0 then p_bytes end from pg_class c where c.oid = p_entity.relation),
       p_hash;
     perform rowferry._left_nothing();

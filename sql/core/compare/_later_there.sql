@@ -21,7 +21,7 @@ begin
     raise exception using errcode = 'RF051', message = 'the column to compare by has no type of PostgreSQL''s own', detail = format('%s.', p_column),
       hint = 'Choose another column, or here or there.';
   end if;
-  execute format('select * from rowferry.%I($1, null)', rowferry._object_name('read_', p_entity.name)) into v_mine using p_keys;
+  execute format('select * from rowferry.%I($1, null)', rowferry._generated_name('read_', p_entity.name)) into v_mine using p_keys;
   perform rowferry._left_nothing();
   execute format('select array_agg(a.key)
     from unnest($1, $2) a (key, value)

@@ -56,7 +56,7 @@ begin
       detail = format('%s: %s.', p_entity, coalesce(v_run.state || ' ' || v_run.error, v_run.state, 'none')),
       hint = format('select * from rowferry.first_contact(%L);  -- a running worker carries it; wait until rowferry.compare_runs says finished', p_entity);
   end if;
-  perform rowferry._check_way(rowferry._find_entity(p_entity), w.sends)
+  perform rowferry._refuse_wrong_direction(rowferry._find_entity(p_entity), w.sends)
   from (values (p_only_here), (p_only_there), (p_different)) c (choice)
   join (values (true, 'there'), (false, 'here')) w (sends, other) on c.choice <> w.other;  -- the newest may be on either node
   perform rowferry._compare_choose(v_run.id, p_only_here, p_only_there, p_different);

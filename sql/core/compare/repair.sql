@@ -40,7 +40,7 @@ begin
     raise exception using errcode = 'RF051', message = 'p_from must be one of the two nodes', detail = format('%s is neither %s nor %s.', p_from, v_node, v_run.peer),
       hint = format('select * from rowferry.repair(%L, p_from => %L);', p_entity, v_node);
   end if;
-  perform rowferry._check_way(rowferry._find_entity(p_entity), v_choice = 'here');
+  perform rowferry._refuse_wrong_direction(rowferry._find_entity(p_entity), v_choice = 'here');
   if not p_dry_run then
     perform rowferry._compare_choose(v_run.id, v_choice, v_choice, v_choice);
   end if;

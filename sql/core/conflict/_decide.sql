@@ -2,7 +2,7 @@
 -- stays as it is here. Events that lose are deleted here, in the subtransaction that writes the winner. Under a merge rule the arbiter puts the merged row in place of the
 -- peer's, as a change of its own; the other node takes nothing before that comes. p_keys: records for which this node has events, of which at most p_most are looked at
 -- (o_weighed). o_left: records whose rows a user has locked, that are outside here, that wait for the arbiter, or were too many; o_decided: own events that were weighed.
-create or replace function rowferry._settle(
+create or replace function rowferry._decide(
   p_peer text,
   p_section rowferry._section,
   p_keys text[],
@@ -54,17 +54,17 @@ begin
   p_most := least(p_most, 1 + c_bytes * cardinality(p_section.keys) / (select sum(octet_length(c)) from (select unnest(p_section.column_values) as c offset 0) v));
   if cardinality(p_keys) > p_most then
     -- Each node begins at its own end: what the other one has decided meanwhile comes no more.
-    v_keys := case when rowferry._is_arbiter(p_peer) then p_keys[:p_most] else p_keys[cardinality(p_keys) - p_most + 1:] end;
-    v_later := case when rowferry._is_arbiter(p_peer) then p_keys[p_most + 1:] else p_keys[:cardinality(p_keys) - p_most] end;
+    v_keys := case when rowferry._merges_here(p_peer) then p_keys[:p_most] else p_keys[cardinality(p_keys) - p_most + 1:] end;
+    v_later := case when rowferry._merges_here(p_peer) then p_keys[p_most + 1:] else p_keys[:cardinality(p_keys) - p_most] end;
     o_section := rowferry._section_part(o_section, v_later, false);
   end if;
   o_weighed := cardinality(v_keys);
-  execute format('select rowferry.%I($1)', rowferry._object_name('lock_', v_entity.name)) into v_busy using v_keys;
+  execute format('select rowferry.%I($1)', rowferry._generated_name('lock_', v_entity.name)) into v_busy using v_keys;
   perform rowferry._left_nothing();
   perform rowferry._finish_lock(v_entity.name);
   v_keys := array(select k from unnest(v_keys) k where k not in (select unnest(v_busy)));
   if v_entity.within is not null then
-    execute format('select o_outside from rowferry.%I($1, -2)', rowferry._object_name('read_', v_entity.name)) into v_outside using v_keys;
+    execute format('select o_outside from rowferry.%I($1, -2)', rowferry._generated_name('read_', v_entity.name)) into v_outside using v_keys;
     perform rowferry._left_nothing();
   end if;
 
@@ -92,7 +92,7 @@ begin
         -- A consequence, a backfill or an answer loses to a real change whatever the rule.
         when (w.mine = '-infinity') <> (w.theirs = '-infinity') then case when w.mine > w.theirs then 'mine' else 'theirs' end
         when v_entity.conflict_rule like 'node:%' then case when v_entity.conflict_rule = 'node:' || v_node then 'mine' else 'theirs' end
-        when v_entity.conflict_rule like 'merge:%' then case when rowferry._is_arbiter(p_peer) then 'merge' else 'wait' end
+        when v_entity.conflict_rule like 'merge:%' then case when rowferry._merges_here(p_peer) then 'merge' else 'wait' end
         when (w.mine, v_node collate "C") > (w.theirs, p_peer collate "C") then 'mine'
         else 'theirs'
       end as verdict
@@ -114,16 +114,16 @@ begin
 
   v_part.entity := v_entity.name;
   v_part.keys := v_busy;
-  o_left := rowferry._left_entries(v_part);
+  o_left := rowferry._as_not_taken(v_part);
   v_part.keys := v_verdict.waiting;
-  o_left := o_left || rowferry._left_entries(v_part, '{"waiting": true}');
+  o_left := o_left || rowferry._as_not_taken(v_part, '{"waiting": true}');
   v_part.keys := v_verdict.outside;
-  o_left := o_left || rowferry._left_entries(v_part, rowferry._refusal('23514', 'the row is outside of the filter of the other node', null, rowferry._outside_hint(v_entity)));
+  o_left := o_left || rowferry._as_not_taken(v_part, rowferry._explain_refusal('23514', 'the row is outside of the filter of the other node', null, rowferry._outside_hint(v_entity)));
   v_part.keys := v_later;
-  o_left := o_left || rowferry._left_entries(v_part, '{"untried": true, "undecided": true}');
+  o_left := o_left || rowferry._as_not_taken(v_part, '{"untried": true, "undecided": true}');
 
   if v_verdict.keys is not null then
-    execute format('select * from rowferry.%I($1, null)', rowferry._object_name('read_', v_entity.name)) into v_mine_read using v_verdict.keys;
+    execute format('select * from rowferry.%I($1, null)', rowferry._generated_name('read_', v_entity.name)) into v_mine_read using v_verdict.keys;
     perform rowferry._left_nothing();
     if (select sum(octet_length(c)) from (select unnest(v_mine_read.o_columns || o_section.column_values) as c offset 0) v) > c_most_bytes then
       raise exception using errcode = '54000', message = 'both nodes have changed a row so large that the two together are more than 120 MB of text',
@@ -153,12 +153,12 @@ begin
   end if;
   o_section := rowferry._section_part(o_section, v_busy || v_verdict.drop_keys, false);
   if v_merge_keys <> '{}' then
-    select * into v_merged from rowferry._merge(v_entity, p_peer, v_part, v_merge_keys, o_conflicts);
+    select * into v_merged from rowferry._merge_rows(v_entity, p_peer, v_part, v_merge_keys, o_conflicts);
     o_section := rowferry._section_with(o_section, v_merged.o_keys, v_merged.o_columns, v_merged.o_gone);
     o_decided := o_decided + v_merged.o_events;
     o_conflicts := v_merged.o_conflicts;
   end if;
 end
 $$;
-comment on function rowferry._settle(text, rowferry._section, text[], integer, int8multirange, int8multirange) is
+comment on function rowferry._decide(text, rowferry._section, text[], integer, int8multirange, int8multirange) is
   'Decides the records of a section that both sides changed without knowing of each other.';

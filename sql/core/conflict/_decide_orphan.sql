@@ -2,7 +2,7 @@
 -- were changed on both sides, neither knowing of the other: drop (the row came in, its parent was deleted here) or revive (the parent's delete came in,
 -- a row of this node refers to it). p_schema and p_table: the referring table, as the error names it. o_refers: of a delete that the rule hold leaves to a person, what refers to the record:
 -- {"entity": .., "record_id": ..}, a row that was changed here and that the deleting side does not know (null: some row), or {"table": ..}, one that is not kept in sync.
-create or replace function rowferry._orphan(
+create or replace function rowferry._decide_orphan(
   p_peer text,
   p_section rowferry._section,
   p_heard int8multirange,
@@ -38,13 +38,13 @@ begin
   if v_child.orphan_rule = 'drop' and p_section.entity = v_child.name and p_section.keys is not null then
     for v_record in
       select n.name, p.record_id, max(rowferry._stamp(v)) as stamp
-      from rowferry._parents(p_section) p
+      from rowferry._parent_records(p_section) p
       join rowferry.entities n on n.id = p.entity_id
       join rowferry.events v on v.entity_id = p.entity_id and rowferry._index_key(v.record_id) = rowferry._index_key(p.record_id)
       where v.event_type <> 'q' and not v.id <@ p_heard
       group by n.name, p.record_id
     loop
-      execute format('select * from rowferry.%I($1, null)', rowferry._object_name('read_', v_record.name)) into v_read using array[v_record.record_id];
+      execute format('select * from rowferry.%I($1, null)', rowferry._generated_name('read_', v_record.name)) into v_read using array[v_record.record_id];
       perform rowferry._left_nothing();
       if v_read.o_keys is null then
         o_give_up := 'drop';
@@ -54,7 +54,7 @@ begin
   elsif v_child.id is null and v_relation is not null and p_section.gone is not null then
     o_refers := jsonb_build_object('table', v_relation::regclass);
   elsif v_child.orphan_rule in ('hold', 'revive') and p_section.gone is not null then
-    execute format('select * from rowferry.%I($1, null)', rowferry._object_name('read_', v_child.name)) into v_read
+    execute format('select * from rowferry.%I($1, null)', rowferry._generated_name('read_', v_child.name)) into v_read
     using array(select distinct v.record_id from rowferry.events v
       where v.entity_id = v_child.id and v.event_type <> 'q' and not v.id <@ p_heard limit case v_child.orphan_rule when 'revive' then c_most else c_few end);
     perform rowferry._left_nothing();
@@ -63,13 +63,13 @@ begin
     v_rows.column_values := v_read.o_columns;
     if v_child.orphan_rule = 'hold' then
       o_refers := jsonb_build_object('entity', v_child.name, 'record_id', (
-        select min(p.child_id) from rowferry._parents(v_rows) p join rowferry.entities n on n.id = p.entity_id
+        select min(p.child_id) from rowferry._parent_records(v_rows) p join rowferry.entities n on n.id = p.entity_id
         where v_read.o_keys is not null and n.name = p_section.entity and p.record_id = v_record_id));
       return;
     end if;
     v_rows.keys := null;
     if v_read.o_keys is not null and exists (
-        select from rowferry._parents(v_rows) p join rowferry.entities n on n.id = p.entity_id
+        select from rowferry._parent_records(v_rows) p join rowferry.entities n on n.id = p.entity_id
         where n.name = p_section.entity and p.record_id = v_record_id) then
       o_give_up := 'revive';
       v_here := (select max(rowferry._stamp(v)) from rowferry.events v
@@ -80,10 +80,10 @@ begin
     return;
   end if;
   select e.* into v_entity from rowferry.entities e where e.name = p_section.entity;
-  execute format('select * from rowferry.%I($1, null)', rowferry._object_name('read_', v_entity.name)) into v_read using array[v_record_id];
+  execute format('select * from rowferry.%I($1, null)', rowferry._generated_name('read_', v_entity.name)) into v_read using array[v_record_id];
   perform rowferry._left_nothing();
   o_conflict := rowferry._conflicts_between(v_entity, o_give_up, p_peer, array[v_record_id], array['mine'], array[coalesce(v_here, '-infinity')],
     array[coalesce((select max(s) from unnest(p_section.event_stamps) s), '-infinity')], v_read.o_keys, v_read.o_columns, p_section.keys, p_section.column_values);
 end
 $$;
-comment on function rowferry._orphan(text, rowferry._section, int8multirange, text, text) is 'What the orphan rule says of a record that a foreign key refused.';
+comment on function rowferry._decide_orphan(text, rowferry._section, int8multirange, text, text) is 'What the orphan rule says of a record that a foreign key refused.';

@@ -34,7 +34,7 @@ begin
   if v_keys is null then
     return null;
   end if;
-  execute format('select o_keys from rowferry.%I($1, null, false)', rowferry._object_name('hash_', v_entity.name)) into v_here using v_keys;
+  execute format('select o_keys from rowferry.%I($1, null, false)', rowferry._generated_name('hash_', v_entity.name)) into v_here using v_keys;
   perform rowferry._left_nothing();
   update rowferry.skips s
   set kept = true, outcome = format('%s has no such row; it is kept here, different on purpose', s.peer)

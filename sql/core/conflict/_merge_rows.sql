@@ -1,6 +1,6 @@
 -- Merges rows that both sides changed, on the arbiter: calls the user's function and makes each result a change of this node, later than both. The
 -- caller writes the rows; o_events are the new events.
-create or replace function rowferry._merge(
+create or replace function rowferry._merge_rows(
   p_entity rowferry.entities,
   p_peer text,
   p_theirs rowferry._section,
@@ -18,7 +18,7 @@ as $$
 declare
   v_merged record;
 begin
-  execute format('select * from rowferry.%I($1, $2, $3)', rowferry._object_name('merge_', p_entity.name)) into v_merged
+  execute format('select * from rowferry.%I($1, $2, $3)', rowferry._generated_name('merge_', p_entity.name)) into v_merged
   using p_keys, p_theirs.keys, coalesce(p_theirs.column_values, array_fill('{}'::text, array[cardinality(p_entity.columns)]));
   perform rowferry._left_nothing();
   if v_merged.o_moved is not null then
@@ -54,4 +54,4 @@ begin
   from jsonb_array_elements(p_conflicts) g;
 end
 $$;
-comment on function rowferry._merge(rowferry.entities, text, rowferry._section, text[], jsonb) is 'Merges rows that both sides changed, on the arbiter.';
+comment on function rowferry._merge_rows(rowferry.entities, text, rowferry._section, text[], jsonb) is 'Merges rows that both sides changed, on the arbiter.';

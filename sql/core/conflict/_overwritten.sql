@@ -32,7 +32,7 @@ begin
       select s.record_id from rowferry.skips s
       where s.entity_id = v_entity.id and s.ended_at is null and s.kept and s.record_id in (select unnest(p_section.keys || p_section.gone)));
   elsif p_section.keys is not null then
-    execute format('select rowferry.%I($1, $2)', rowferry._object_name('differing_', v_entity.name)) into v_keys using p_section.column_values, p_section.keys;
+    execute format('select rowferry.%I($1, $2)', rowferry._generated_name('differing_', v_entity.name)) into v_keys using p_section.column_values, p_section.keys;
     perform rowferry._left_nothing();
   end if;
   v_keys := array(
@@ -41,7 +41,7 @@ begin
   if v_keys = '{}' then
     return '[]'::jsonb;
   end if;
-  execute format('select * from rowferry.%I($1, null)', rowferry._object_name('read_', v_entity.name)) into v_read using v_keys;
+  execute format('select * from rowferry.%I($1, null)', rowferry._generated_name('read_', v_entity.name)) into v_read using v_keys;
   perform rowferry._left_nothing();
   if v_read.o_keys is null then
     return '[]'::jsonb;

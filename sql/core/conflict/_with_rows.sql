@@ -22,7 +22,7 @@ begin
     group by e
   loop
     begin
-      execute format('select o_keys, o_columns from rowferry.%I($1, null)', rowferry._object_name('read_', (v_group.entity).name)) into v_keys, v_values using v_group.keys;
+      execute format('select o_keys, o_columns from rowferry.%I($1, null)', rowferry._generated_name('read_', (v_group.entity).name)) into v_keys, v_values using v_group.keys;
       perform rowferry._left_nothing();
     exception
       -- A table that cannot be read keeps no row of it, and stops no other.

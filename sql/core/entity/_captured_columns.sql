@@ -15,7 +15,7 @@ begin
         select a.attnum, a.attgenerated
         from pg_rewrite w
         join pg_attribute a on a.attrelid = p_entity.relation and a.attnum > 0 and not a.attisdropped
-        where w.ev_class = (select rowferry._shape(p_entity)) and (w.ev_action::text like '%:varattno 0 %' or exists (
+        where w.ev_class = (select rowferry._travelling_relation(p_entity)) and (w.ev_action::text like '%:varattno 0 %' or exists (
           select from pg_depend d
           where d.classid = 'pg_rewrite'::regclass and d.objid = w.oid and d.refclassid = 'pg_class'::regclass and d.refobjid = a.attrelid and d.refobjsubid = a.attnum))
       )

@@ -17,7 +17,7 @@ begin
       when t.typnamespace = 'pg_catalog'::regnamespace and t.typtype <> 'c' then format_type(a.atttypid, greatest(a.atttypmod, -1))
       when t.oid is not null then rowferry._type_spelled(a.atttypid, a.atttypmod, false) end order by c.ord)
   from unnest(p_entity.local_columns, p_entity.column_numbers) with ordinality c (local, number, ord)
-  left join pg_attribute a on a.attrelid = (select rowferry._shape(p_entity)) and a.attname = c.local and not a.attisdropped and (a.attnum = c.number or p_entity.column_numbers is null)
+  left join pg_attribute a on a.attrelid = (select rowferry._travelling_relation(p_entity)) and a.attname = c.local and not a.attisdropped and (a.attnum = c.number or p_entity.column_numbers is null)
   left join pg_type t on t.oid = a.atttypid);
 end
 $$;

@@ -20,7 +20,7 @@ begin
   if v_types is not distinct from p_entity.column_types then
     return;
   end if;
-  v_shape := rowferry._shape(p_entity);
+  v_shape := rowferry._travelling_relation(p_entity);
   select string_agg(case
       when c.state = 'type' then format('its column %I was of type %s and is of type %s', c.local, c.type, c.type_now)
       when c.state = 'renamed' then format('its column %I is called %I now', c.local, c.name_now)

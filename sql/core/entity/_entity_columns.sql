@@ -24,7 +24,7 @@ as $$
 #variable_conflict use_column
 declare
   -- The generators ask again and again: in PL/pgSQL the query is planned once a session.
-  v_shape constant oid := case when p_entity.outbound is null then p_entity.relation else rowferry._shape(p_entity) end;
+  v_shape constant oid := case when p_entity.outbound is null then p_entity.relation else rowferry._travelling_relation(p_entity) end;
 begin
   return query
   select c.ord::integer, c.name, c.local,

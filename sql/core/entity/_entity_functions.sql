@@ -34,9 +34,9 @@ as $$
     ('followers_', 'text[], text, integer', 'Rows of %s that follow some rows of another table.'),
     ('merge_', 'text[], text[], text[]', 'Merges rows of %s that both nodes changed.')
   ) f (prefix, arguments, comment)
-  cross join lateral (select rowferry._object_name(f.prefix, p_entity.name) offset 0) n (name)
+  cross join lateral (select rowferry._generated_name(f.prefix, p_entity.name) offset 0) n (name)
   where case f.prefix
-    when 'merge_' then p_entity.conflict_rule like 'merge:%' and rowferry._is_arbiter(p_entity.peer)
+    when 'merge_' then p_entity.conflict_rule like 'merge:%' and rowferry._merges_here(p_entity.peer)
     when 'cycle_' then p_entity.cycle = p_entity.id
     when 'followers_' then p_entity.within is not null
     when 'capture_' then p_entity.direction <> 'receive'

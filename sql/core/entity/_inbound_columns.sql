@@ -13,9 +13,9 @@ as $$
   with function as (
     select p.*, y.typrelid
     from pg_type t
-    cross join lateral rowferry._users_function(p_entity.inbound, t.typarray::text::oidvector) p
+    cross join lateral rowferry._find_user_function(p_entity.inbound, t.typarray::text::oidvector) p
     join pg_type y on y.oid = p.prorettype
-    where t.typrelid = (select rowferry._shape(p_entity)) and p.proretset
+    where t.typrelid = (select rowferry._travelling_relation(p_entity)) and p.proretset
   )
   select a.attname::text, a.atttypid
   from function f

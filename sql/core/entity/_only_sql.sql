@@ -10,6 +10,6 @@ set search_path = pg_catalog, pg_temp
 as $$
   select concat(case when c.relkind = 'r' then 'only ' end, c.oid::regclass)
   from pg_class c
-  where c.oid = case when p_shape then rowferry._shape(p_entity) else p_entity.relation end
+  where c.oid = case when p_shape then rowferry._travelling_relation(p_entity) else p_entity.relation end
 $$;
 comment on function rowferry._only_sql(rowferry.entities, boolean) is 'An entity''s table as a FROM item, without what inherits from it.';

@@ -1,6 +1,6 @@
 -- Entities in the order in which their rows can be inserted: parents before children, by the foreign keys of this node's tables. Those that are written by one statement stand
 -- together. Other cycles have constraints that can be deferred: they are cut there.
-create or replace function rowferry._apply_order(
+create or replace function rowferry._parents_first(
   p_entities text[]
 )
 returns text[]
@@ -30,4 +30,4 @@ as $$
   from members m
   join depths d using (node)
 $$;
-comment on function rowferry._apply_order(text[]) is 'Entities in an order in which rows can be inserted.';
+comment on function rowferry._parents_first(text[]) is 'Entities in an order in which rows can be inserted.';

@@ -1,5 +1,5 @@
 -- Refuses to make a row of this node go to the peer (p_sends), or one of the peer's come here, where rows of the entity go the other way only.
-create or replace function rowferry._check_way(
+create or replace function rowferry._refuse_wrong_direction(
   p_entity rowferry.entities,
   p_sends boolean
 )
@@ -18,4 +18,4 @@ begin
   end if;
 end
 $$;
-comment on function rowferry._check_way(rowferry.entities, boolean) is 'Refuses to send rows of an entity that this node only receives, and the other way round.';
+comment on function rowferry._refuse_wrong_direction(rowferry.entities, boolean) is 'Refuses to send rows of an entity that this node only receives, and the other way round.';

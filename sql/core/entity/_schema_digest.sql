@@ -9,7 +9,7 @@ stable
 set search_path = pg_catalog, pg_temp
 as $$
   with shapes as materialized (
-    select e.relation::oid as relation, case when e.outbound is null then e.relation::oid else rowferry._shape(e)::oid end as shape from rowferry.entities e where e.peer = p_peer
+    select e.relation::oid as relation, case when e.outbound is null then e.relation::oid else rowferry._travelling_relation(e)::oid end as shape from rowferry.entities e where e.peer = p_peer
   )
   select bit_xor(hashtextextended(concat_ws(' ', o.kind, o.id, o.part, o.version), 0))
   from (

@@ -1,7 +1,7 @@
 -- What the peer's check() needs to know of this node, for the header of an envelope: of so many entities after p_after as can be looked at in p_time (null: all);
 -- last: where the next envelope goes on, absent after the last one; apart: what keeps this node from reading and writing the table. Null while somebody has a table locked: the next
 -- envelope says it. Without entities, where something cannot be read.
-create or replace function rowferry._facts(
+create or replace function rowferry._schema_facts(
   p_peer text,
   p_after text default '',
   p_time interval default null
@@ -51,7 +51,7 @@ begin
             select jsonb_build_object('block', g.block) from rowferry.staggered_sequences g where g.sequence = to_regclass(v_sequences #>> array[c.local, 'name'])), '{}'),
           'used', v_sequences #> array[c.local, 'used'], 'taken', v_sequences #> array[c.local, 'taken'], 'theirs_taken', v_sequences #> array[c.local, 'theirs_taken']))
         from rowferry._entity_columns(v_entity) c
-        join pg_attribute a on a.attrelid = (select rowferry._shape(v_entity)) and a.attname = c.local
+        join pg_attribute a on a.attrelid = (select rowferry._travelling_relation(v_entity)) and a.attname = c.local
         left join pg_collation o on o.oid = a.attcollation
         cross join lateral (select rowferry._type_spelled(a.atttypid, a.atttypmod, true)) t (spelled)),
       'uniques', (
@@ -96,4 +96,4 @@ exception
     return jsonb_build_object('unreadable', sqlerrm, 'sqlstate', sqlstate);
 end
 $$;
-comment on function rowferry._facts(text, text, interval) is 'What the peer''s check() needs to know of this node.';
+comment on function rowferry._schema_facts(text, text, interval) is 'What the peer''s check() needs to know of this node.';

@@ -9,7 +9,7 @@ stable
 set search_path = pg_catalog, pg_temp
 as $$
 declare
-  v_function text := format('rowferry.%I', rowferry._object_name('sequences_', p_entity.name));
+  v_function text := format('rowferry.%I', rowferry._generated_name('sequences_', p_entity.name));
   v_theirs jsonb;
   v_sequences jsonb;
   v_state text;

@@ -1,5 +1,5 @@
 -- The relation whose columns travel: an entity's outbound view, or its table. Null: the view is gone. Looked up in the catalog, since who asks may have no right on the view's schema.
-create or replace function rowferry._shape(
+create or replace function rowferry._travelling_relation(
   p_entity rowferry.entities
 )
 returns regclass
@@ -15,7 +15,7 @@ begin
     select c.oid
     from pg_class c
     join pg_namespace n on n.oid = c.relnamespace
-    where array[n.nspname, c.relname]::text[] = rowferry._schema_and_name(p_entity.outbound));
+    where array[n.nspname, c.relname]::text[] = rowferry._split_name(p_entity.outbound));
 end
 $$;
-comment on function rowferry._shape(rowferry.entities) is 'The relation whose columns travel: an entity''s outbound view, or its table.';
+comment on function rowferry._travelling_relation(rowferry.entities) is 'The relation whose columns travel: an entity''s outbound view, or its table.';

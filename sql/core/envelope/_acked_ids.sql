@@ -1,5 +1,5 @@
 -- All ids in the acknowledgements of an envelope.
-create or replace function rowferry._heard_ids(
+create or replace function rowferry._acked_ids(
   p_acks jsonb
 )
 returns int8multirange
@@ -11,4 +11,4 @@ as $$
   from jsonb_array_elements(p_acks) a
   cross join lateral unnest((a ->> 'ids')::int8multirange) r
 $$;
-comment on function rowferry._heard_ids(jsonb) is 'All ids in the acknowledgements of an envelope.';
+comment on function rowferry._acked_ids(jsonb) is 'All ids in the acknowledgements of an envelope.';

@@ -1,5 +1,5 @@
 -- Entries for the list of records that were not taken: one per record of a section, or one for all of them where the peer is told of none, however many they are.
-create or replace function rowferry._left_entries(
+create or replace function rowferry._as_not_taken(
   p_section rowferry._section,
   p_why jsonb default '{}'
 )
@@ -15,4 +15,4 @@ as $$
   end
   from (select p_section.keys || p_section.gone || p_section.asked) k (keys)
 $$;
-comment on function rowferry._left_entries(rowferry._section, jsonb) is 'List entries for the records of a section that were not taken.';
+comment on function rowferry._as_not_taken(rowferry._section, jsonb) is 'List entries for the records of a section that were not taken.';

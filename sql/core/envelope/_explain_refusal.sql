@@ -1,5 +1,5 @@
 -- Why a row was refused, as it travels to the sender, with the way out where it is known.
-create or replace function rowferry._refusal(
+create or replace function rowferry._explain_refusal(
   p_sqlstate text,
   p_message text,
   p_detail text,
@@ -19,4 +19,4 @@ as $$
       else 'Mend the cause on the other node, then select rowferry.retry(id); or give the change up: select rowferry.skip(id, reason);'
     end))
 $$;
-comment on function rowferry._refusal(text, text, text, text) is 'Why a row was refused, with the way out.';
+comment on function rowferry._explain_refusal(text, text, text, text) is 'Why a row was refused, with the way out.';

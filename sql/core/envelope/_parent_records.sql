@@ -1,6 +1,6 @@
 -- Records that rows of a section refer to by foreign key, where the key of an entity is what is referred to: for each row, or for all of them together if
 -- the section names no keys. Taken from the values on their way, so that no right on the tables is needed.
-create or replace function rowferry._parents(
+create or replace function rowferry._parent_records(
   p_section rowferry._section
 )
 returns table (
@@ -42,4 +42,4 @@ begin
   ) v;
 end
 $$;
-comment on function rowferry._parents(rowferry._section) is 'Records that the rows of a section refer to by foreign key.';
+comment on function rowferry._parent_records(rowferry._section) is 'Records that the rows of a section refer to by foreign key.';

@@ -20,7 +20,7 @@ as $$
     cross join lateral (select unnest(s.keys), false union all select unnest(s.gone), true) k (record_id, gone)
   )
   select p.child_id, r.entity, r.record_id, r.gone
-  from rowferry._parents(p_section) p
+  from rowferry._parent_records(p_section) p
   join rowferry.entities e on e.id = p.entity_id and (e.cycle = p_cycle or e.name = p_section.entity)
   join records r on r.entity = e.name and r.record_id = p.record_id
 $$;

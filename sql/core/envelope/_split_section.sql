@@ -1,5 +1,5 @@
 -- Cuts a section, in its order, into a piece of p_first records and pieces of p_size each.
-create or replace function rowferry._pieces(
+create or replace function rowferry._split_section(
   p_section rowferry._section,
   p_first integer,
   p_size integer
@@ -60,4 +60,4 @@ begin
   end loop;
 end
 $$;
-comment on function rowferry._pieces(rowferry._section, integer, integer) is 'Cuts a section into pieces.';
+comment on function rowferry._split_section(rowferry._section, integer, integer) is 'Cuts a section into pieces.';

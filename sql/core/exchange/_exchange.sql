@@ -111,7 +111,7 @@ begin
         conflicts := v_heard.o_conflicts;
       end if;
       if (v_header ->> 'top')::bigint <= v_link.received then
-        select * into v_heard from rowferry._hear(v_link, v_header);
+        select * into v_heard from rowferry._honour_acks(v_link, v_header);
         v_link := v_heard.o_link;
         retired := v_heard.o_retired;
         v_left := v_heard.o_left;
@@ -127,14 +127,14 @@ begin
   end if;
   if status is null then
     if retired > 0 or v_link.horizon_xid <= pg_snapshot_xmin(pg_current_snapshot()) then
-      v_link := rowferry._move_first(v_link, v_last_id, v_left, retired > 0);
+      v_link := rowferry._advance_first_id(v_link, v_last_id, v_left, retired > 0);
     end if;
-    select * into v_aside from rowferry._set_aside(p_peer, v_link.first_id);
-    select * into v_built from rowferry._build(v_link, p_limit, v_link.received <> v_before.received, coalesce((v_header ->> 'hush')::boolean, false),
+    select * into v_aside from rowferry._skip_waiting_runs(p_peer, v_link.first_id);
+    select * into v_built from rowferry._build_envelope(v_link, p_limit, v_link.received <> v_before.received, coalesce((v_header ->> 'hush')::boolean, false),
       v_left + v_aside.o_ids, v_compare);
     v_link := v_built.o_link;
     if v_built.o_removed > 0 then
-      v_link := rowferry._move_first(v_link, v_last_id, v_left, true);
+      v_link := rowferry._advance_first_id(v_link, v_last_id, v_left, true);
     end if;
     envelope := v_built.o_envelope;
     sent := v_built.o_sent;

@@ -1,6 +1,6 @@
 -- Honours what the peer says of this node's batches (R5: the caller has made sure that it may): taken events leave, refused ones are held, its
 -- conflicts are recorded, the size of the next batch follows the time it needed.
-create or replace function rowferry._hear(
+create or replace function rowferry._honour_acks(
   p_link rowferry.links,
   p_header jsonb,
   out o_link rowferry.links,
@@ -18,7 +18,7 @@ as $$
 declare
   v_ack jsonb;
   v_batch rowferry.built_batches;
-  v_heard int8multirange := rowferry._heard_ids(p_header -> 'acks');
+  v_heard int8multirange := rowferry._acked_ids(p_header -> 'acks');
   v_lacking boolean;
   v_scale numeric;
 begin
@@ -34,7 +34,7 @@ begin
     from rowferry.built_batches b
     where b.peer = p_link.peer and b.tag = (v_ack ->> 'tag')::uuid;
     continue when not found;
-    v_lacking := rowferry._note_refusals(v_batch, v_ack -> 'refusals', v_batch.whole or o_link.growth >= 64);
+    v_lacking := rowferry._hold_refused(v_batch, v_ack -> 'refusals', v_batch.whole or o_link.growth >= 64);
     o_link.growth := case when v_lacking and not v_batch.whole then least(o_link.growth * 4, 256) else 1 end;
     perform rowferry._record_conflicts(p_link.peer, p_header ->> 'from', v_ack -> 'conflicts');
     perform rowferry._log_batch(p_link.peer, 'sent', v_batch.number, v_batch.tag, rowferry._id_count((v_ack ->> 'ids')::int8multirange), coalesce(v_ack -> 'effect', '{}'),
@@ -64,7 +64,7 @@ begin
       ) c;
     end if;
     if exists (select from rowferry.held_events h where h.sqlstate = '23503') then
-      perform rowferry._retry_related((
+      perform rowferry._retry_dependents((
         select array_agg(distinct e.entity_id)
         from unnest(v_heard) r
         join rowferry.events e on e.id >= lower(r) and e.id < upper(r)));
@@ -88,4 +88,4 @@ begin
   end if;
 end
 $$;
-comment on function rowferry._hear(rowferry.links, jsonb) is 'Honours what the peer says of this node''s batches.';
+comment on function rowferry._honour_acks(rowferry.links, jsonb) is 'Honours what the peer says of this node''s batches.';

@@ -12,7 +12,7 @@ set search_path = pg_catalog, pg_temp
 as $$
 declare
   v_last rowferry.built_batches;
-  v_identity jsonb := rowferry._identity();
+  v_identity jsonb := rowferry._database_identity();
 begin
   if p_courier #>> '{error,sqlstate}' = '57014' and p_courier #>> '{error,node}' = p_link.peer then
     select b.* into v_last

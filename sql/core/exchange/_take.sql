@@ -22,7 +22,7 @@ declare
 begin
   perform rowferry._weigh_places(p_link.peer);
   select * into v_result
-  from rowferry._apply_batch(p_link.peer, (p_header ->> 'ids')::int8multirange, p_sections, rowferry._heard_ids(p_header -> 'acks'),
+  from rowferry._apply_batch(p_link.peer, (p_header ->> 'ids')::int8multirange, p_sections, rowferry._acked_ids(p_header -> 'acks'),
     array(select jsonb_array_elements_text(coalesce(p_header -> 'waiting', '[]'))));
   o_conflicts := rowferry._conflict_count(v_result.o_conflicts);
   perform rowferry._record_conflicts(p_link.peer, (select n.name from rowferry.node n), v_result.o_conflicts);
@@ -40,11 +40,11 @@ begin
     where r.event_id <@ v_result.o_taken;
   end if;
   if v_result.o_applied > 0 and exists (select from rowferry.held_events h where h.sqlstate = '23503') then
-    perform rowferry._retry_related(array(
+    perform rowferry._retry_dependents(array(
       select e.id from generate_subscripts(p_sections, 1) i join rowferry.entities e on e.name = (p_sections[i]).entity));
   end if;
   if rowferry._any_skip() then
-    perform rowferry._skips_answered(p_link.peer, p_sections, v_result.o_taken, rowferry._heard_ids(p_header -> 'acks'));
+    perform rowferry._skips_answered(p_link.peer, p_sections, v_result.o_taken, rowferry._acked_ids(p_header -> 'acks'));
   end if;
   o_link := p_link;
   o_link.received := v_number;

@@ -40,7 +40,7 @@ begin
   entity := v_entity.name;
   record_id := v_row.o_record_id;
   if not v_row.o_unreadable then
-    execute format('select o_hashes[1] from rowferry.%I($1, null, true)', rowferry._object_name('hash_', v_entity.name)) into hash using array[p_record_id];
+    execute format('select o_hashes[1] from rowferry.%I($1, null, true)', rowferry._generated_name('hash_', v_entity.name)) into hash using array[p_record_id];
     perform rowferry._left_nothing();
   end if;
   select count(*) as pending, min(e.id) as id, coalesce(bool_or(e.event_type = 'q'), false)

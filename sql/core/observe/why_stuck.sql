@@ -45,7 +45,7 @@ begin
   end if;
   v_node := (select n.name from rowferry.node n);
   if p_peer is not null then
-    perform rowferry._link(p_peer);
+    perform rowferry._find_link(p_peer);
   end if;
   for v_link in select l.* from rowferry.links l where p_peer is null or l.peer = p_peer order by l.peer loop
     v_named := false;

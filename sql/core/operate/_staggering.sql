@@ -31,7 +31,7 @@ begin
     coalesce(rowferry._stagger_problem(v_sequence, null), min(rowferry._stagger_problem(v_sequence, t.value -> 'sequence')))
   into o_peer_next, o_problem
   from rowferry.peer_facts f
-  cross join lateral jsonb_each(rowferry._facts(f.peer) -> 'entities') m
+  cross join lateral jsonb_each(rowferry._schema_facts(f.peer) -> 'entities') m
   cross join lateral jsonb_each(m.value -> 'columns') c
   cross join lateral (select f.facts #> array['entities', m.key, 'columns', c.key]) t (value)
   where to_regclass(c.value #>> '{sequence,name}') = p_sequence;
@@ -44,7 +44,7 @@ begin
       where d.refclassid = 'pg_class'::regclass and d.refobjid = p_sequence)
   loop
     execute format('select max((s.value ->> ''used'')::numeric) from jsonb_each(rowferry.%I(''{}'')) s where to_regclass(s.value ->> ''name'') = $1',
-      rowferry._object_name('sequences_', v_entity.name))
+      rowferry._generated_name('sequences_', v_entity.name))
     into v_used using p_sequence;
     perform rowferry._left_nothing();
     o_used := greatest(o_used, v_used);

@@ -19,7 +19,7 @@ declare
   v_entity rowferry.entities;
 begin
   v_entity := rowferry._find_entity(p_entity_or_table);
-  perform rowferry._check_way(v_entity, p_sends => true);
+  perform rowferry._refuse_wrong_direction(v_entity, p_sends => true);
   if p_rows_per_second < 1 then
     raise exception using errcode = '22023', message = 'p_rows_per_second must be at least 1', hint = 'Leave it out for as fast as it goes.';
   end if;

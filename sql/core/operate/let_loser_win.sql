@@ -48,14 +48,14 @@ begin
   end if;
   entity := v_conflict.entity;
   record_id := v_conflict.record_id;
-  execute format('select * from rowferry.%I($1, null)', rowferry._object_name('read_', v_entity.name)) into v_read using array[v_conflict.record_id];
+  execute format('select * from rowferry.%I($1, null)', rowferry._generated_name('read_', v_entity.name)) into v_read using array[v_conflict.record_id];
   perform rowferry._left_nothing();
   row_before := (select r."row" from rowferry._rows(v_entity.columns, v_read.o_keys, v_read.o_columns) r);
   if v_conflict.loser_row is null then
-    execute format('select rowferry.%I($1)', rowferry._object_name('delete_', v_entity.name)) using array[v_conflict.record_id];
+    execute format('select rowferry.%I($1)', rowferry._generated_name('delete_', v_entity.name)) using array[v_conflict.record_id];
     perform rowferry._left_nothing();
   else
-    execute format('select rowferry.%I($1, false, null)', rowferry._object_name('apply_', v_entity.name))
+    execute format('select rowferry.%I($1, false, null)', rowferry._generated_name('apply_', v_entity.name))
     using array(select array[v_conflict.loser_row ->> c.name]::text from unnest(v_entity.columns) with ordinality c (name, ord) order by c.ord);
     perform rowferry._left_nothing();
   end if;
@@ -72,7 +72,7 @@ begin
   delete from rowferry.applying a
   where a.ctid = any (array(select s.ctid from rowferry.applying s where s.transaction_id <> pg_current_xact_id() for update skip locked));
   update rowferry.applying a set hops = 0 where a.transaction_id = pg_current_xact_id() and a.entity_id = -1;  -- the last command: see _begin_deferred()
-  execute format('select * from rowferry.%I($1, null)', rowferry._object_name('read_', v_entity.name)) into v_read using array[v_conflict.record_id];
+  execute format('select * from rowferry.%I($1, null)', rowferry._generated_name('read_', v_entity.name)) into v_read using array[v_conflict.record_id];
   perform rowferry._left_nothing();
   row_after := (select r."row" from rowferry._rows(v_entity.columns, v_read.o_keys, v_read.o_columns) r);
   return next;

@@ -22,7 +22,7 @@ begin
     return query
     update rowferry.links l
     set paused_at = coalesce(l.paused_at, rowferry._now()), paused_by = coalesce(l.paused_by, session_user)
-    where l.peer = (rowferry._link(p_peer)).peer
+    where l.peer = (rowferry._find_link(p_peer)).peer
     returning l.peer, null::text, l.paused_at, l.paused_by;
     return;
   end if;

@@ -31,7 +31,7 @@ declare
   v_keys text[];
   v_read record;
 begin
-  perform rowferry._check_way(v_entity, p_sends => true);
+  perform rowferry._refuse_wrong_direction(v_entity, p_sends => true);
   if p_record_ids is null or array_position(p_record_ids, null) is not null then
     raise exception using errcode = 'RF008', message = 'a record has a key', detail = format('%s: null.', v_entity.name),
       hint = format('select * from rowferry.replay(%L, ''17'');', v_entity.name);
@@ -47,7 +47,7 @@ begin
     execute format('select array_agg(distinct %s) from (select %s from %s) t', rowferry._record_id_sql(v_entity, 't'), v_columns, rowferry._keys_sql(v_entity, '$1'))
     into v_keys using p_record_ids;
   end if;
-  execute format('select * from rowferry.%I($1, -1)', rowferry._object_name('read_', v_entity.name)) into v_read using v_keys;
+  execute format('select * from rowferry.%I($1, -1)', rowferry._generated_name('read_', v_entity.name)) into v_read using v_keys;
   perform rowferry._left_nothing();
   return query
   with made as (

@@ -20,7 +20,7 @@ declare
   v_entity rowferry.entities;
 begin
   if p_entity is null then
-    v_link := rowferry._link(p_peer);
+    v_link := rowferry._find_link(p_peer);
     update rowferry.links l set paused_at = null, paused_by = null where l.peer = v_link.peer;
     peer := v_link.peer;
     was_paused_at := v_link.paused_at;

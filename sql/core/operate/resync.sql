@@ -18,12 +18,12 @@ set quote_all_identifiers = off
 as $$
 #variable_conflict use_column
 declare
-  v_link rowferry.links := rowferry._link(p_peer);
+  v_link rowferry.links := rowferry._find_link(p_peer);
   v_before rowferry.links;
-  v_identity jsonb := rowferry._identity();
+  v_identity jsonb := rowferry._database_identity();
 begin
   perform rowferry._link_lock(v_link.peer, true);
-  v_link := rowferry._link(p_peer);
+  v_link := rowferry._find_link(p_peer);
   v_before := v_link;
   was_stopped_for := v_link.stopped_reason;
   v_link := rowferry._new_generation(v_link, greatest(v_link.generation, v_link.peer_generation) + 1);

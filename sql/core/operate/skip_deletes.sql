@@ -33,7 +33,7 @@ begin
   where e.entity_id = v_entity.id;
   loop
     begin
-      execute format('select * from rowferry.%I($1, -1)', rowferry._object_name('read_', v_entity.name)) into v_read using v_keys;
+      execute format('select * from rowferry.%I($1, -1)', rowferry._generated_name('read_', v_entity.name)) into v_read using v_keys;
       perform rowferry._left_nothing();
       exit;
     exception

@@ -37,7 +37,7 @@ begin
   loop
     with looked as materialized (
       select e.id, e.entity_id, e.record_id, rowferry._stamp(e) as stamp, e.entity_id = any (v_following) and e.event_type not in ('i', 'u') as leaves
-      from rowferry._free_events(v_mine, int8multirange(int8range(p_first_id, 9223372036854775807)) - p_left - v_sent,
+      from rowferry._sendable_events(v_mine, int8multirange(int8range(p_first_id, 9223372036854775807)) - p_left - v_sent,
         v_held, v_skips, null, false) e
       where e.event_type <> 'q' and e.place is null
       limit v_window

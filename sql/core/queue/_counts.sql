@@ -48,7 +48,7 @@ begin
   v_gaps := v_gaps - v_aside;
   -- Below first_id there are only held ones.
   pending := (select count(*) from (
-    select from rowferry._free_events(v_ids, v_gaps, false, false, p_most, true) e
+    select from rowferry._sendable_events(v_ids, v_gaps, false, false, p_most, true) e
     union all
     select from rowferry.held_events h where v_any_held and h.event_id < v_first_id and h.entity_id = any (v_ids)
     limit p_most) e);
@@ -67,7 +67,7 @@ begin
   held := held + (select count(*) from (
     select from rowferry.events e where e.event_type = 'w' and e.entity_id = any (v_free) and e.entity_id <> all (rowferry._movable(p_peer)) limit p_most) e);
   next_id := least(
-    (select e.id from rowferry._free_events(v_free, v_gaps, v_any_held, v_skips, 1, false) e),
+    (select e.id from rowferry._sendable_events(v_free, v_gaps, v_any_held, v_skips, 1, false) e),
     (select e.id from rowferry.events e where e.event_type = 'w' and e.entity_id = any (rowferry._movable(p_peer)) order by e.id limit 1),
     -- Found locked there, which does not count, or free to follow a parent.
     case when v_any_held then (select min(h.event_id) from rowferry.held_events h where h.attempts = 0 and h.parent_record_id is null and h.entity_id = any (v_free)) end,

@@ -2,7 +2,7 @@
 -- its merge, waits a moment, uncounted (but ten seconds are too long for a merge). A record whose parent the peer lacks, and that does not come with the next batch, waits for that parent. Returns whether
 -- another record was refused for want of one: held only with p_hold_lacking, when the batch was everything
 -- that is pending or has grown in vain; before that the next batch grows and brings the other. What the peer's orphan rule refuses is given up.
-create or replace function rowferry._note_refusals(
+create or replace function rowferry._hold_refused(
   p_batch rowferry.built_batches,
   p_refusals jsonb,
   p_hold_lacking boolean
@@ -147,4 +147,4 @@ begin
     where r ->> 'sqlstate' in ('23503', '23505', '23P01') and not r ? 'give_up' and (r -> 'stays')::boolean is not true);
 end
 $$;
-comment on function rowferry._note_refusals(rowferry.built_batches, jsonb, boolean) is 'Holds the events of records that the peer refused.';
+comment on function rowferry._hold_refused(rowferry.built_batches, jsonb, boolean) is 'Holds the events of records that the peer refused.';

@@ -17,7 +17,7 @@ begin
     with lacking as materialized (
       select c.id as child_entity_id, f.child_id, f.entity_id, f.record_id
       from rowferry.entities c
-      cross join lateral rowferry._parents(p_section) f
+      cross join lateral rowferry._parent_records(p_section) f
       cross join lateral (select v.came from rowferry.missing_parents v where v.entity_id = f.entity_id and rowferry._index_key(v.record_id) = rowferry._index_key(f.record_id) offset 0) m
       where c.name = p_section.entity and not m.came
         and not exists (

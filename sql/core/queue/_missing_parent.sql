@@ -13,7 +13,7 @@ as $$
     select jsonb_build_object('parent', jsonb_build_object('entity', n.name, 'record_id', f.record_id), 'parent_deleted', rowferry._is_deleted(n.id, f.record_id))
     from rowferry.entities e
     join pg_class c on c.relname = p_error ->> 'table' and c.relnamespace = to_regnamespace(quote_ident(p_error ->> 'schema'))
-    cross join lateral rowferry._parents(p_section) f
+    cross join lateral rowferry._parent_records(p_section) f
     join rowferry.entities n on n.id = f.entity_id
     where e.name = p_section.entity and f.constraint_name = p_error ->> 'constraint'
       and (e.relation = c.oid or e.relation in (select a.relid from pg_partition_ancestors(c.oid) a))), '{}')

@@ -1,4 +1,4 @@
--- Of a delete that the peer refused because a row there refers to the record (p_refers, from _orphan): what is the case, and the line to type.
+-- Of a delete that the peer refused because a row there refers to the record (p_refers, from _decide_orphan): what is the case, and the line to type.
 create or replace function rowferry._refers_to_deleted(
   p_entity rowferry.entities,
   p_record_id text,

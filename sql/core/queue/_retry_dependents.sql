@@ -1,5 +1,5 @@
 -- Events held for want of a parent that the peer could not name, or because of a child, are tried again at once when rows of a related table have moved.
-create or replace function rowferry._retry_related(
+create or replace function rowferry._retry_dependents(
   p_entities integer[]
 )
 returns void
@@ -25,4 +25,4 @@ as $$
     limit 1000
   ))
 $$;
-comment on function rowferry._retry_related(integer[]) is 'Tries events again that a foreign key held, after rows of a related table have moved.';
+comment on function rowferry._retry_dependents(integer[]) is 'Tries events again that a foreign key held, after rows of a related table have moved.';

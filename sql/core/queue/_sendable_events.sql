@@ -1,6 +1,6 @@
 -- The oldest events within p_gaps that are free to go: neither held nor skipped; p_moved: those of rows that moved too. In the order of ids, whatever the statistics say, since the ranges come in
 -- order. Fully qualified and without SET, so that it is inlined where each argument is a variable, and planned as its caller wants it.
-create or replace function rowferry._free_events(
+create or replace function rowferry._sendable_events(
   p_entity_ids integer[],
   p_gaps int8multirange,
   p_held boolean,
@@ -29,4 +29,4 @@ as $$
   ) f
   limit p_limit
 $$;
-comment on function rowferry._free_events(integer[], int8multirange, boolean, boolean, integer, boolean) is 'The oldest events within these ranges that are free to go.';
+comment on function rowferry._sendable_events(integer[], int8multirange, boolean, boolean, integer, boolean) is 'The oldest events within these ranges that are free to go.';

@@ -1,7 +1,7 @@
 -- Ids that no search for the next batch need walk through: long runs of events of entities that wait for a person. Such a run holds nothing else, and ids are never
 -- used again, so what was once found holds for as long as its entity waits. Looks at 40,000 more ids in each call; o_from: what begins there is left for the
 -- next one, and is among o_ids too.
-create or replace function rowferry._set_aside(
+create or replace function rowferry._skip_waiting_runs(
   p_peer text,
   p_first_id bigint,
   out o_ids int8multirange,
@@ -48,4 +48,4 @@ begin
     + case when o_from is null then '{}' else int8multirange(int8range(o_from, null)) end;
 end
 $$;
-comment on function rowferry._set_aside(text, bigint) is 'Events of entities that wait for a person, as ranges of ids.';
+comment on function rowferry._skip_waiting_runs(text, bigint) is 'Events of entities that wait for a person, as ranges of ids.';

@@ -1,5 +1,5 @@
 -- Keys with changes of this node that the sender of the batch had not taken: not among those it acknowledged (p_heard), nor decided already.
-create or replace function rowferry._own_events(
+create or replace function rowferry._unseen_changes(
   p_entity_id integer,
   p_keys text[],
   p_heard int8multirange,
@@ -24,4 +24,4 @@ begin
   );
 end
 $$;
-comment on function rowferry._own_events(integer, text[], int8multirange, int8multirange) is 'Keys with changes of this node that the peer has not taken.';
+comment on function rowferry._unseen_changes(integer, text[], int8multirange, int8multirange) is 'Keys with changes of this node that the peer has not taken.';

@@ -60,8 +60,8 @@ begin
     into o_keys, o_positions using $1, $2;
   end if;
 end
-$rowferry$$f$, rowferry._object_name('altered_', p_entity.name), rowferry._definer_check_sql(p_entity),
-    array_agg(c.local order by c.place), array_agg(c.full_type order by c.place), rowferry._shape(p_entity)::text)
+$rowferry$$f$, rowferry._generated_name('altered_', p_entity.name), rowferry._definer_check_sql(p_entity),
+    array_agg(c.local order by c.place), array_agg(c.full_type order by c.place), rowferry._travelling_relation(p_entity)::text)
   from rowferry._entity_columns(p_entity) c
 $function$;
 comment on function rowferry._altered_sql(rowferry.entities) is 'DDL of the function that says which rows would be altered by this node''s types.';

@@ -29,7 +29,7 @@ exception
   when sqlstate 'RF102' then
     raise;  -- only a block with handlers is a subtransaction
 end
-$rowferry$$f$, rowferry._object_name('count_', p_entity.name), v_check || rowferry._users_check_sql(p_entity), rowferry._source_sql(p_entity));
+$rowferry$$f$, rowferry._generated_name('count_', p_entity.name), v_check || rowferry._users_check_sql(p_entity), rowferry._source_sql(p_entity));
   return next format($f$create or replace function rowferry.%1$I(
   p_relation regclass
 )
@@ -54,7 +54,7 @@ exception
   when sqlstate 'RF102' then
     raise;  -- only a block with handlers is a subtransaction
 end
-$rowferry$$f$, rowferry._object_name('emptied_', p_entity.name),
+$rowferry$$f$, rowferry._generated_name('emptied_', p_entity.name),
     'select ' || replace(rowferry._record_id_sql(p_entity, 't'), '%', '%%') || ' from only %s t' || coalesce(' where ' || replace(rowferry._filter_sql(p_entity, 't'), '%', '%%'), ''), v_check);
 end
 $function$;

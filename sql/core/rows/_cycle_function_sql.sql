@@ -78,7 +78,7 @@ begin
     using $1;
   end if;
 %send
-$rowferry$$f$, rowferry._object_name('cycle_', v_entity.name), format(v_parts.o_head, v_parts.o_path), v_checks, v_within, v_deletes, v_created, v_present, v_writes, v_after);
+$rowferry$$f$, rowferry._generated_name('cycle_', v_entity.name), format(v_parts.o_head, v_parts.o_path), v_checks, v_within, v_deletes, v_created, v_present, v_writes, v_after);
 end
 $function$;
 comment on function rowferry._cycle_function_sql(rowferry.entities[]) is 'DDL of the function that writes the rows of all entities of a cycle.';

@@ -41,7 +41,7 @@ exception
   when sqlstate 'RF102' then
     raise;  -- only a block with handlers is a subtransaction
 end
-$rowferry$$f$, rowferry._object_name('differing_', p_entity.name), rowferry._read_only_sql(p_entity) || rowferry._users_check_sql(p_entity),
+$rowferry$$f$, rowferry._generated_name('differing_', p_entity.name), rowferry._read_only_sql(p_entity) || rowferry._users_check_sql(p_entity),
     string_agg(format('t.%I::%s', c.local, c.type), ', ' order by c.place),
     string_agg(format('%s::%s', c.value, c.full_type), ', ' order by c.place),
     min(c.local) filter (where c.key_position = 1),

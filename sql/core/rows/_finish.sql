@@ -20,7 +20,7 @@ begin
   insert into rowferry.applying (transaction_id, entity_id, hops, keys) values (pg_current_xact_id(), -1, 0, '{}') on conflict do nothing;
   for v_round in 1 .. c_rounds loop
     update rowferry.applying a set hops = 0 where a.transaction_id = pg_current_xact_id() and a.entity_id = -1 returning a.cmin::text::bigint into v_before;
-    execute format('select rowferry.%I()', rowferry._object_name('finish_', v_entity));
+    execute format('select rowferry.%I()', rowferry._generated_name('finish_', v_entity));
     perform rowferry._left_nothing();
     update rowferry.applying a set hops = 0 where a.transaction_id = pg_current_xact_id() and a.entity_id = -1 returning a.cmin::text::bigint into v_after;
     if v_after = v_before + 1 then

@@ -24,6 +24,6 @@ as $rowferry$
 begin
 %s  set constraints all immediate;
 end
-$rowferry$$f$, rowferry._object_name('finish_', p_entity.name), rowferry._definer_check_sql(p_entity))
+$rowferry$$f$, rowferry._generated_name('finish_', p_entity.name), rowferry._definer_check_sql(p_entity))
 $function$;
 comment on function rowferry._finish_sql(rowferry.entities) is 'DDL of the function that fires what is deferred on an entity''s table.';

@@ -68,7 +68,7 @@ exception
     raise;  -- only a block with handlers is a subtransaction
 end
 $rowferry$$f$,
-    rowferry._object_name('followers_', p_entity.name), rowferry._read_only_sql(p_entity), v_from, v_order,
+    rowferry._generated_name('followers_', p_entity.name), rowferry._read_only_sql(p_entity), v_from, v_order,
     (select string_agg('k.k' || c.key_position, ', ' order by c.key_position) from rowferry._entity_columns(p_entity) c where c.key_position is not null),
     rowferry._keys_sql(p_entity, 'array[$2]'));
 end

@@ -61,7 +61,7 @@ exception
     raise;  -- only a block with handlers is a subtransaction
 end
 $rowferry$$f$,
-    rowferry._object_name('hash_', p_entity.name), rowferry._record_id_sql(p_entity, 't'), v_parts.o_size, v_parts.o_rows, v_values, v_parts.o_check);
+    rowferry._generated_name('hash_', p_entity.name), rowferry._record_id_sql(p_entity, 't'), v_parts.o_size, v_parts.o_rows, v_values, v_parts.o_check);
 end
 $function$;
 comment on function rowferry._hash_sql(rowferry.entities) is 'DDL of the function that hashes rows of an entity.';

@@ -16,7 +16,7 @@ begin
   if coalesce(p_entity.filter, p_entity.within) is null then
     return false;
   end if;
-  execute format('select o_outside from rowferry.%I($1, -2)', rowferry._object_name('read_', p_entity.name)) into v_outside using array[p_record_id];
+  execute format('select o_outside from rowferry.%I($1, -2)', rowferry._generated_name('read_', p_entity.name)) into v_outside using array[p_record_id];
   perform rowferry._left_nothing();
   return v_outside is not null;
 exception

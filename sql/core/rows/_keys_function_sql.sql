@@ -50,7 +50,7 @@ exception
     raise;  -- only a block with handlers is a subtransaction
 end
 $rowferry$$f$,
-    rowferry._object_name('keys_', p_entity.name), rowferry._record_id_sql(p_entity, 't'), rowferry._source_sql(p_entity),
+    rowferry._generated_name('keys_', p_entity.name), rowferry._record_id_sql(p_entity, 't'), rowferry._source_sql(p_entity),
     string_agg(format('t.%I', c.local), ', ' order by i.place),
     string_agg('k.k' || c.key_position, ', ' order by i.place), rowferry._keys_sql(p_entity, 'array[$1]'),
     rowferry._read_only_sql(p_entity) || rowferry._users_check_sql(p_entity))

@@ -20,7 +20,7 @@ declare
   v_within text;
   v_find_within text := '';
 begin
-  if p_entity.conflict_rule not like 'merge:%' or not rowferry._is_arbiter(p_entity.peer) then
+  if p_entity.conflict_rule not like 'merge:%' or not rowferry._merges_here(p_entity.peer) then
     return;
   end if;
   v_names := parse_ident(substring(p_entity.conflict_rule from 7));
@@ -61,7 +61,7 @@ set bytea_output = 'hex'
 set lc_monetary = 'C'
 set xmloption = 'content'
 set array_nulls = on
-set enable_hashjoin = on  -- off in _settle(), which calls it: each row would be compared with each
+set enable_hashjoin = on  -- off in _decide(), which calls it: each row would be compared with each
 as $rowferry$
 %5$sbegin
 %3$s%6$s  execute %4$s
@@ -72,7 +72,7 @@ exception
     raise;  -- only a block with handlers is a subtransaction
 end
 $rowferry$$f$,
-    rowferry._object_name('merge_', p_entity.name), v_path, v_owner_check,
+    rowferry._generated_name('merge_', p_entity.name), v_path, v_owner_check,
     -- The rows have as many columns as there are when it runs, whatever was added since.
     rowferry._rows_of_sql(p_entity, format($f$
   with merged as materialized (

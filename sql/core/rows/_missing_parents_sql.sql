@@ -1,6 +1,6 @@
 -- The function that says which of some rows have no parent on this node, as DDL: one look finds them all, where trying would find one after the other. Foreign
 -- keys to the table itself are left to trying, since the parent may be among the rows; so are those to tables that its owner may not read, and all of them where an inbound function decides what is written.
-create or replace function rowferry._lacking_sql(
+create or replace function rowferry._missing_parents_sql(
   p_entity rowferry.entities
 )
 returns text
@@ -67,7 +67,7 @@ begin
     raise;  -- only a block with handlers is a subtransaction
 end
 $rowferry$$f$,
-    rowferry._object_name('lacking_', p_entity.name), v_owner_check,
+    rowferry._generated_name('lacking_', p_entity.name), v_owner_check,
     case when v_missing is null then '' else format($f$  select array_agg(l.record_id), array_agg(l.lacking)
   into o_keys, o_constraints
   from (
@@ -80,4 +80,4 @@ $rowferry$$f$,
 $f$, v_missing, v_from) end);
 end
 $function$;
-comment on function rowferry._lacking_sql(rowferry.entities) is 'DDL of the function that says which rows have no parent on this node.';
+comment on function rowferry._missing_parents_sql(rowferry.entities) is 'DDL of the function that says which rows have no parent on this node.';

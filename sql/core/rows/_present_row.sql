@@ -15,7 +15,7 @@ as $$
 declare
   v_read record;
 begin
-  execute format('select * from rowferry.%I($1, 125829120)', rowferry._object_name('read_', p_entity.name)) into v_read using array[p_record_id];
+  execute format('select * from rowferry.%I($1, 125829120)', rowferry._generated_name('read_', p_entity.name)) into v_read using array[p_record_id];
   perform rowferry._left_nothing();
   o_unreadable := false;
   o_section.entity := p_entity.name;

@@ -74,7 +74,7 @@ exception
     raise;  -- only a block with handlers is a subtransaction
 end
 $rowferry$$f$,
-    rowferry._object_name('read_', p_entity.name), rowferry._record_id_sql(p_entity, 't'),
+    rowferry._generated_name('read_', p_entity.name), rowferry._record_id_sql(p_entity, 't'),
     v_parts.o_size, v_parts.o_rows, v_values, v_parts.o_check,
     -- Not gone: neither sent nor deleted on the peer.
     case when coalesce(p_entity.filter, p_entity.within) is not null then format($f$  if %sp_bytes = -2 then

@@ -22,7 +22,7 @@ begin
       filter (where a.attstorage <> 'p'), '0')
   into v_join, o_size
   from rowferry._entity_columns(p_entity) c
-  join pg_attribute a on a.attrelid = (select rowferry._shape(p_entity)) and a.attname = c.local;
+  join pg_attribute a on a.attrelid = (select rowferry._travelling_relation(p_entity)) and a.attname = c.local;
   -- A key of one column is found in one scan of its index, in order.
   v_found := coalesce((
       select format(' t where t.%I operator(pg_catalog.=) any ($1::%s[])', c.local, c.type)
@@ -36,7 +36,7 @@ begin
     o_check := o_check || format($f$  if exists (select from (select t.* from %1$s%2$s) t where not exists (select from %3$s o where %4$s)) then
     raise exception using errcode = 'RF013', message = 'the outbound view leaves out a row of the table', hint = %5$L;
   end if;
-$f$, rowferry._filtered_sql(p_entity, rowferry._only_sql(p_entity)), v_found, rowferry._shape(p_entity),
+$f$, rowferry._filtered_sql(p_entity, rowferry._only_sql(p_entity)), v_found, rowferry._travelling_relation(p_entity),
       (select string_agg(format('o.%I operator(pg_catalog.=) t.%1$I', c.local), ' and ') from rowferry._entity_columns(p_entity) c where c.key_position is not null),
       format('It gives one row for each row of %s: take its condition or join out of %s, and see select * from rowferry.check();', p_entity.relation, p_entity.outbound));
   end if;

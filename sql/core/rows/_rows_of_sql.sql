@@ -18,7 +18,7 @@ as $function$
     where a.attrelid operator(pg_catalog.=) %3$L::pg_catalog.regclass and a.attnum operator(pg_catalog.>) 0 and not a.attisdropped) operator(pg_catalog.||) %4$L$f$,
     p_before || 'row(',
     string_agg(format('(%L::pg_catalog.name, %L)', c.local, format(case when c.typed then 'u.c%s' else 'u.c%s::%s' end, c.place, c.type)), ', ' order by c.place),
-    rowferry._shape(p_entity)::text, format(')::%s', rowferry._shape(p_entity)) || p_after)
+    rowferry._travelling_relation(p_entity)::text, format(')::%s', rowferry._travelling_relation(p_entity)) || p_after)
   from rowferry._entity_columns(p_entity) c
 $function$;
 comment on function rowferry._rows_of_sql(rowferry.entities, text, text) is 'PL/pgSQL expression for a statement that hands received rows to a function of the user''s.';

@@ -76,7 +76,7 @@ exception
   when sqlstate 'RF102' then
     raise;  -- only a block with handlers is a subtransaction
 end
-$rowferry$$f$, rowferry._object_name('sequences_', p_entity.name),
+$rowferry$$f$, rowferry._generated_name('sequences_', p_entity.name),
     rowferry._read_only_sql(p_entity), p_entity.relation,
     (select array_agg(c.local) from rowferry._entity_columns(p_entity) c where c.key_position is not null))
 $function$;

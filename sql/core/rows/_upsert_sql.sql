@@ -2,7 +2,7 @@
 -- table's owner, so that its triggers run with no more than its rights. A function of the user's may write in place of apply's statement. Apply and delete run triggers that
 -- may rely on the table's schema and public being in search_path, where others may put functions and operators: hence each of theirs is named with its schema.
 -- Parameters go by number: their names may be those of columns.
-create or replace function rowferry._apply_sql(
+create or replace function rowferry._upsert_sql(
   p_entity rowferry.entities
 )
 returns setof text
@@ -58,7 +58,7 @@ returns void
 %2$s%3$sbegin
 %4$s%5$s%6$send
 $rowferry$$f$,
-    rowferry._object_name('apply_', p_entity.name), format(v_parts.o_head, v_parts.o_path), concat(E'declare\n', case when v_parts.o_call is null and not v_partitioned then E'  v_rows bigint;\n' end, case when v_parts.o_in_order is not null then E'  v_seqscan text;\n  u record;\n' end, case when p_entity.inbound is not null then E'  v_sent text[];\n' end),
+    rowferry._generated_name('apply_', p_entity.name), format(v_parts.o_head, v_parts.o_path), concat(E'declare\n', case when v_parts.o_call is null and not v_partitioned then E'  v_rows bigint;\n' end, case when v_parts.o_in_order is not null then E'  v_seqscan text;\n  u record;\n' end, case when p_entity.inbound is not null then E'  v_sent text[];\n' end),
     v_parts.o_check, coalesce(v_write, v_parts.o_present || v_parts.o_call), v_parts.o_after);
 
   return next format($f$create or replace function rowferry.%1$I(
@@ -69,7 +69,7 @@ returns void
 %4$s%5$s  execute %3$L using $1;
 %6$send
 $rowferry$$f$,
-    rowferry._object_name('delete_', p_entity.name), format(v_parts.o_head, v_parts.o_path),
+    rowferry._generated_name('delete_', p_entity.name), format(v_parts.o_head, v_parts.o_path),
     v_parts.o_delete, v_check,
     case when v_parts.o_within is null then '' else format($f$  perform pg_catalog.set_config('search_path', 'pg_catalog, pg_temp', true);
   execute %L into $1 using $1;
@@ -96,8 +96,8 @@ begin
   );
 end
 $rowferry$$f$,
-    rowferry._object_name('lock_', p_entity.name), format(v_parts.o_head, 'pg_catalog, pg_temp'), rowferry._record_id_sql(p_entity, 't'), v_only,
+    rowferry._generated_name('lock_', p_entity.name), format(v_parts.o_head, 'pg_catalog, pg_temp'), rowferry._record_id_sql(p_entity, 't'), v_only,
     v_keys_from, v_keys_join, v_check);
 end
 $function$;
-comment on function rowferry._apply_sql(rowferry.entities) is 'DDL of the functions that write an entity''s rows.';
+comment on function rowferry._upsert_sql(rowferry.entities) is 'DDL of the functions that write an entity''s rows.';

@@ -101,7 +101,7 @@ begin
     raise;  -- only a block with handlers is a subtransaction
 end
 $rowferry$$f$,
-    rowferry._object_name('wanting_', p_entity.name), rowferry._read_only_sql(p_entity),
+    rowferry._generated_name('wanting_', p_entity.name), rowferry._read_only_sql(p_entity),
     case when v_wanting is null then '' else format($f$  execute %L
   into o_keys, o_holders, o_aside, o_constraints using $1, $2;
 $f$, format(E'select pg_catalog.array_agg(w.record_id), pg_catalog.array_agg(w.holder), pg_catalog.array_agg(w.aside), pg_catalog.array_agg(w.name)\n  from (\n    %s\n  ) w (record_id, holder, aside, name)', v_wanting)) end);
