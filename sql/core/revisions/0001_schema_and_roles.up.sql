@@ -102,6 +102,8 @@ exception when insufficient_privilege then
     hint = 'As a superuser run: alter schema rowferry owner to rowferry_owner;';
 end
 $$;
+-- Whoever may call a function is named in rights.sql; a new one is open to nobody before.
+alter default privileges for role rowferry_owner revoke execute on functions from public;
 comment on schema rowferry is 'rowferry keeps records of two databases equal, in both directions.';
 
 -- Written by alembic after each step, also of the site's revisions; it outlives a downgrade, as a log should.
