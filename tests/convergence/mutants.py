@@ -115,7 +115,13 @@ MUTANTS = {
     ),
     "a new courier builds before it has heard": Mutant((("_open", "p_link.ready := false;", "null;"),), budget=200),
     "conflicts are not told": Mutant(
-        (("_honour_acks", "perform rowferry._record_conflicts(p_link.peer, p_header ->> 'from', v_ack -> 'conflicts');", "null;"),),
+        (
+            (
+                "_honour_acks",
+                "perform rowferry._record_conflicts(p_link.peer, p_header ->> 'from', v_ack -> 'conflicts');",
+                "null;",
+            ),
+        ),
         budget=200,
     ),
     "refused rows are acknowledged": Mutant((("_apply_batch", "if v_left <> '[]' then", "if false then"),)),
@@ -130,7 +136,13 @@ MUTANTS = {
         why="tables are attached before: test_an_order_takes_from_the_stock_once_and_is_logged_once",
     ),
     "the search for events begins behind open transactions": Mutant(
-        (("_advance_first_id", "p_link.horizon_xid <= pg_snapshot_xmin(pg_current_snapshot())", "p_link.horizon_xid is not null"),),
+        (
+            (
+                "_advance_first_id",
+                "p_link.horizon_xid <= pg_snapshot_xmin(pg_current_snapshot())",
+                "p_link.horizon_xid is not null",
+            ),
+        ),
         budget=None,
         why="rare: test_what_commits_long_after_it_was_written_is_found_however_much_has_left_since",
     ),
@@ -140,7 +152,9 @@ MUTANTS = {
         why="histories are played one statement at a time:"
         " test_a_record_that_its_user_makes_again_while_the_applier_has_decided_is_decided_again",
     ),
-    "the orphan rule drop is ignored": Mutant((("_decide_orphan", "if v_child.orphan_rule = 'drop' and", "if false and"),), "Dropping"),
+    "the orphan rule drop is ignored": Mutant(
+        (("_decide_orphan", "if v_child.orphan_rule = 'drop' and", "if false and"),), "Dropping"
+    ),
     "the orphan rule revive is ignored": Mutant(
         (("_decide_orphan", "elsif v_child.orphan_rule in ('hold', 'revive') and", "elsif false and"),), "Reviving"
     ),
