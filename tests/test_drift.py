@@ -85,7 +85,8 @@ def heal(node: Node, fix: str) -> None:
     command = re.fullmatch(r"psql -f (sql/core/\*/\w+\.sql)((?: -c '[^']+')*)  -- as a member of rowferry_owner", fix)
     if command:
         statements = "".join(f"{statement};\n" for statement in re.findall(r"-c '([^']+)'", command[2]))
-        fix = f"set role rowferry_owner;\n\\i {command[1]}\n{statements}"
+        [file] = REPO.glob(command[1])
+        fix = f"set role rowferry_owner;\n\\i {file}\n{statements}"
     node.psql(fix)
 
 

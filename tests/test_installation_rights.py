@@ -243,7 +243,9 @@ def test_what_somebody_put_into_an_installed_schema_stops_an_upgrade(blank: Node
     node.sql(f"set role {intruder}; create function rowferry.attach(text) returns text language sql as 'select $1'")
     code, _, err = alembic(blank, "-x", "node=crm", "upgrade", "head")
     assert (code, f"function rowferry.attach(pg_catalog.text) of {intruder}." in err) == (1, True), err
-    node.sql("drop function rowferry.attach(text); select rowferry.attach('kept')")
+    node.sql("drop function rowferry.attach(text)")
+    succeed(blank, "-x", "node=crm", "upgrade", "head")
+    node.sql("select rowferry.attach('kept')")
     succeed(blank, "-x", "node=crm", "upgrade", "head")  # functions that attach() made for the owner are no strangers
     assert [row for row in node.sql(ACLS) if row["role"] == intruder and row["object"] == "schema"] == []
     assert node.sql("select * from rowferry.drift()") == []
@@ -299,7 +301,7 @@ def test_no_revision_leaves_a_right_of_default_privileges(blank: Nodes, template
     guest = role(blank.crm)
     for by in (name, "rowferry_owner"):
         blank.crm.sql(GENEROUS.format(by=by, to=guest).replace(", rowferry_worker", ""))
-    for number in range(1, 11):
+    for number in range(1, 4):
         code, _, err = alembic(blank, "-x", "node=crm", "upgrade", f"core_{number:04}", **env)
         assert code == 0, err
         given = [row for row in blank.crm.sql(ACLS) if row["role"] in (guest, "public") or row["grantable"]]

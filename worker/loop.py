@@ -30,7 +30,7 @@ from rowferry.supervisor import Supervisor
 
 log = logging.getLogger("rowferry")
 
-SCHEMA_VERSION = 10  # the first whose process_batch() this module can call
+SCHEMA_VERSION = 3  # the first whose process_batch() this module can call
 FIRST_PAUSE, LONGEST_PAUSE = 0.1, 10.0  # after errors
 FIRST_POLL, POLLS = 0.0005, 8  # when nothing moves: an eighth of the time since something did, up to the interval
 BUSY_PAUSE, BUSY_SECONDS = 0.02, 10.0  # another call for the link is at work: what an earlier worker left behind, or a person
