@@ -9,7 +9,7 @@ from collections import defaultdict
 from collections.abc import Iterator
 from pathlib import Path
 
-TESTS = Path(__file__).resolve().parent
+TESTS = Path(__file__).resolve().parents[1]
 PAGE = TESTS.parent / "docs" / "guarantees.md"
 ROW = re.compile(r"^\| (?P<case>\d+) \| (?P<priority>P\d) \| (?P<text>[^|]+) \| (?P<held>[^|]*)\|$")
 
@@ -17,7 +17,7 @@ ROW = re.compile(r"^\| (?P<case>\d+) \| (?P<priority>P\d) \| (?P<text>[^|]+) \| 
 def marked() -> dict[int, list[str]]:
     """Tests by the number of a case in `@pytest.mark.case(..)`, as `file test`, sorted."""
     found: dict[int, list[str]] = defaultdict(list)
-    for path in sorted(TESTS.rglob("test_*.py")):
+    for path in sorted(TESTS.rglob("test_*.py"), key=lambda path: path.stem):
         for node in ast.walk(ast.parse(path.read_text())):
             if isinstance(node, ast.FunctionDef):
                 for mark in node.decorator_list:
@@ -46,7 +46,7 @@ def written(page: str) -> str:
 
 def test_the_page_names_the_tests_that_hold_each_case() -> None:
     page = PAGE.read_text()
-    assert page == written(page), "run: python tests/test_guarantees.py"
+    assert page == written(page), "run: python tests/house/test_guarantees.py"
 
 
 def test_every_case_has_a_test_or_a_reason() -> None:

@@ -10,10 +10,10 @@ from typing import Any
 import psycopg
 import pytest
 from conftest import SETTINGS, Servers, started
-from faults import failpoints
-from faults.processes import checkpointer
 from psycopg.rows import dict_row
 
+from faults import failpoints
+from faults.processes import checkpointer
 from harness import Node, Nodes, alembic, wait_until
 from harness.courier import Courier
 from harness.exchange import rows, sync, waiting

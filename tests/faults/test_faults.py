@@ -8,13 +8,13 @@ from collections import Counter
 from pathlib import Path
 
 import pytest
+
 from faults.clients import clients
 from faults.clients import install as install_tables
 from faults.judge import assert_nothing_lost, failures
 from faults.kinds import KINDS
 from faults.processes import backends, checkpointer, supervised, wait_for_exchange
 from faults.runner import run
-
 from harness import Nodes, wait_until
 from harness.exchange import sync
 from harness.worker import left, wait_for_rest, worker

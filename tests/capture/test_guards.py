@@ -8,11 +8,11 @@ from typing import Any
 import psycopg
 import pytest
 from convergence.stage import replace_in
-from test_restored import program
 
 from harness import Node, Nodes
 from harness.exchange import assert_equal, rows, sync, waiting
 from harness.roles import as_role, role
+from harness.servers import program
 
 # All that there is to say of a trigger.
 TRIGGERS = """

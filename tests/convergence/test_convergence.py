@@ -8,11 +8,11 @@ import random
 from pathlib import Path
 
 import pytest
+
 from convergence import machine, mutants
 from convergence.exchange import Tally
 from convergence.orphans import Dropping
 from convergence.stage import Stage
-
 from harness import Nodes
 
 HISTORIES = int(os.environ.get("HISTORIES", "20"))
@@ -67,7 +67,7 @@ def test_every_mutant_can_be_planted_and_healed(nodes: Nodes, name: str) -> None
 
 
 def test_a_mutant_that_histories_cannot_catch_names_a_test_that_can() -> None:
-    tests = "".join(path.read_text() for path in Path(__file__).parent.glob("test_*.py"))
+    tests = "".join(path.read_text() for path in Path(__file__).parents[1].rglob("test_*.py"))
     missing = [m.why for m in mutants.MUTANTS.values() if m.budget is None and f"def {m.why.split()[-1]}(" not in tests]
     assert missing == []
 

@@ -9,8 +9,8 @@ from typing import Any
 
 import psycopg
 import pytest
+from envelope.test_security import field, forge, seal
 from psycopg.rows import dict_row
-from test_security import field, forge, seal
 
 from harness import Node, Nodes
 from harness.courier import Courier

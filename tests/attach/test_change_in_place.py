@@ -11,8 +11,8 @@ from typing import Any, NamedTuple
 
 import psycopg
 import pytest
-from test_attached_table import state
-from test_schema_apart import CLOCK
+from entity.test_attached_table import state
+from entity.test_schema_apart import CLOCK
 
 from harness import Node, Nodes, wait_until
 from harness.comparing import Carrier, compared, found

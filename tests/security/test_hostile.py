@@ -1,7 +1,7 @@
 """Names and keys made to break quoting go through every operation, and the lines that it proposes run in psql as they stand."""
 
 import pytest
-from test_attach_names import HOSTILE, quoted
+from attach.test_attach_names import HOSTILE, quoted
 
 from harness import Node, Nodes
 from harness.comparing import compared

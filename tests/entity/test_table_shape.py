@@ -2,8 +2,8 @@
 
 import psycopg
 import pytest
-from test_attached_table import do_as_told, is_well, proposal, state
-from test_schema_apart import CLOCK
+from entity.test_attached_table import do_as_told, is_well, proposal, state
+from entity.test_schema_apart import CLOCK
 
 from harness import Nodes
 from harness.exchange import rows, sync, waiting

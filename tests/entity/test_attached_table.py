@@ -5,7 +5,7 @@ Names are given away by whoever owns a schema, on purpose or when a table is reb
 
 import psycopg
 import pytest
-from test_schema_apart import CLOCK, let_pass
+from entity.test_schema_apart import CLOCK, let_pass
 
 from harness import Nodes
 from harness.exchange import rows, sync, waiting

@@ -1,6 +1,6 @@
 """The tour and the drills of docs/runbook.md, played through psql on nodes that have the fault, with the worker at work.
 
-`WRITE_RUNBOOK=1 pytest tests/test_runbook.py -n 0` puts what psql prints into the page.
+`WRITE_RUNBOOK=1 pytest tests/operate/test_runbook.py -n 0` puts what psql prints into the page.
 """
 
 from __future__ import annotations

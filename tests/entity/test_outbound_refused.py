@@ -1,7 +1,7 @@
 """What attach(p_outbound => .., p_inbound => ..) refuses, each with a hint: what is not the table row by row, wrong functions."""
 
 import pytest
-from test_outbound import ATTACH, COLUMNS, PARTITIONED, PEOPLE, SHAPE
+from entity.test_outbound import ATTACH, COLUMNS, PARTITIONED, PEOPLE, SHAPE
 
 from harness import Nodes
 from harness.exchange import refused_with

@@ -7,6 +7,7 @@ import copy
 import os
 
 import pytest
+
 from convergence import race
 from convergence.model import Envelope, Link, Node, Rules, Token
 from convergence.scenarios import HARMLESS, MUTATIONS, run
