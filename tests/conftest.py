@@ -12,6 +12,7 @@ import psycopg
 import pytest
 
 from harness import REPO, Node, Nodes, alembic
+from harness.identity import adopt_identity
 from rowferry import embedded
 
 os.environ.setdefault("HYPOTHESIS_STORAGE_DIRECTORY", str(REPO / ".pytest_cache" / "hypothesis"))
@@ -133,7 +134,7 @@ def nodes(templates: Nodes, copying: str) -> Iterator[Nodes]:
         for node, template in zip(pair, templates, strict=True):
             make = f"create database {node.database} template {template.database} {copying}"
             Node(node.name, node.server, "postgres").sql(make)
-            node.sql("update rowferry.node set database_oid = (select oid from pg_database where datname = current_database())")
+            adopt_identity(node)
         yield pair
     finally:
         for node in pair:

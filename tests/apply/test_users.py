@@ -9,11 +9,12 @@ import psycopg
 import pytest
 
 from harness import Node, Nodes
+from harness.clock import end_back_off
 from harness.courier import Courier
 from harness.exchange import rows, sync, waiting
+from harness.notes import keep_notes
 from harness.steps import Meanwhile, closed, install_gate, wait_for_lock
 
-TABLE = "create table notes (id integer primary key, body text); select rowferry.attach('notes')"
 NEXT_ID = "select txid_snapshot_xmax(txid_current_snapshot()) as id"
 # A user's transaction may hold at most so many before every snapshot of the server costs more: our calls stay below.
 CACHED_SUBTRANSACTIONS = 64
@@ -22,9 +23,7 @@ CACHED_SUBTRANSACTIONS = 64
 @pytest.fixture
 def notes(nodes: Nodes) -> Nodes:
     """Two nodes that keep one table in sync."""
-    for node in nodes:
-        node.sql(TABLE)
-    return nodes
+    return keep_notes(nodes)
 
 
 def equal(nodes: Nodes, table: str = "notes") -> list[str]:
@@ -35,7 +34,7 @@ def equal(nodes: Nodes, table: str = "notes") -> list[str]:
 
 def released(node: Node) -> None:
     """What waits for a moment to be tried again is due now."""
-    node.sql("update rowferry.held_events set not_before = rowferry._now() where attempts = 0")
+    end_back_off(node, "attempts = 0")
 
 
 # while a batch is built
@@ -264,8 +263,7 @@ def test_what_commits_long_after_it_was_written_is_found_however_much_has_left_s
 @pytest.fixture
 def under_old_snapshot(own_servers: Nodes) -> Iterator[Nodes]:
     """As notes, and a snapshot on crm that is held for long: no vacuum can remove the events that have left since."""
-    for node in own_servers:
-        node.sql(TABLE)
+    keep_notes(own_servers)
     reader = own_servers.crm.connect(autocommit=False)
     reader.isolation_level = psycopg.IsolationLevel.REPEATABLE_READ
     reader.execute("select 1")

@@ -12,9 +12,9 @@ from typing import Any, NamedTuple
 import psycopg
 import pytest
 from entity.test_attached_table import state
-from entity.test_schema_apart import CLOCK
 
 from harness import Node, Nodes, wait_until
+from harness.clock import advance, stop_clocks
 from harness.comparing import Carrier, compared, found
 from harness.exchange import assert_equal, refused_with, rows, waiting
 from harness.roles import as_role, role
@@ -71,11 +71,12 @@ class Visits(NamedTuple):
 
 def make(nodes: Nodes, table: str = VISITS, attach: str = "'visits'") -> Visits:
     roles = {}
+    stop_clocks(nodes)
     for node in nodes:
         owner, dba, user = role(node), role(node), role(node)
         roles[node.name] = Roles(owner, dba, user)
         node.sql(
-            f"{CLOCK}; grant create on schema public to {owner}; set role {owner}; {table.format(user=user)}; reset role;"
+            f"grant create on schema public to {owner}; set role {owner}; {table.format(user=user)}; reset role;"
             f" grant {owner}, rowferry_owner to {dba}; set role {dba}; select rowferry.attach({attach})"
         )
     visits = Visits(nodes, roles, Carrier(nodes))
@@ -190,8 +191,7 @@ def test_a_table_changes_on_one_side_and_then_on_the_other_while_users_write_and
                 assert {row.split()[-1] for each in nodes for row in waiting(each)} <= {"22003"}, (
                     "but for what only one type holds"
                 )
-    for node in nodes:
-        node.sql(f"update public.clock set moved = moved + {20 * (name == 'retype')} * interval '1 s'")
+    advance(nodes, 20 * (name == "retype"))
     visits.rest()
     assert len(assert_equal(nodes, "visits")) == 21
     key = "visit" if name == "rename the key" else "id"
@@ -478,8 +478,7 @@ def test_a_column_that_is_another_one_is_named_at_once_on_both_nodes_until_it_is
             billing.sql(f"{ddl}; {AGAIN}")
     # What the peer refused ends its wait when this node's facts have changed, for which it looks once a second; what could not
     # be read here is tried by its clock.
-    for node in visits.nodes:
-        node.sql("update public.clock set moved = moved + interval '20 s'")
+    advance(visits.nodes, 20)
     wait_until(
         lambda: visits.carrier.round() and [state(node)[0] for node in visits.nodes] == ["idle", "idle"],
         20,

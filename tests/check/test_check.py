@@ -11,6 +11,7 @@ import psycopg
 import pytest
 
 from harness import Node, Nodes, wait_until
+from harness.clock import put_forward
 from harness.courier import Courier
 from harness.exchange import assert_equal, sync
 from harness.roles import role
@@ -25,10 +26,6 @@ create table public.logs (id integer, at date not null, body text, primary key (
 create table public.logs_2026 partition of public.logs for values from ('2026-01-01') to ('2027-01-01');
 """
 ATTACH = "select rowferry.attach('public.accounts'), rowferry.attach('public.users'), rowferry.attach('public.logs')"
-LATE = """
-create or replace function rowferry._now() returns timestamptz language sql volatile as
-$$ select clock_timestamp() + interval '7 s' $$
-"""
 
 
 class Bad(NamedTuple):
@@ -451,7 +448,7 @@ def test_what_differs_is_found_behind_other_names_of_tables_and_columns(nodes: N
 
 
 def test_clocks_that_are_apart_are_found_on_both_nodes(good: Nodes) -> None:
-    good.billing.sql(LATE)
+    put_forward(good.billing, "7 s")
     sync(*good)
     assert any("the clock of billing is 00:00:0" in line and "ahead" in line for line in said(good.crm))
     assert any("the clock of crm is 00:00:0" in line and "behind" in line for line in said(good.billing))

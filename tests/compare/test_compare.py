@@ -11,19 +11,14 @@ from harness import Node, Nodes, wait_until
 from harness.comparing import OPEN, REPORT, Carrier, compared, differences, found, unseen
 from harness.courier import Courier
 from harness.exchange import assert_equal, rows, sync
+from harness.notes import keep_notes
 from harness.worker import worker
-
-NOTES = "create table public.notes (id int primary key, body text); select rowferry.attach('public.notes')"
 
 
 @pytest.fixture
 def notes(nodes: Nodes) -> Nodes:
     """1,000 equal rows on both nodes."""
-    for node in nodes:
-        node.sql(NOTES)
-    nodes.crm.sql("insert into notes select n, 'note ' || n from generate_series(1, 1000) n")
-    sync(*nodes)
-    return nodes
+    return keep_notes(nodes, "select n, 'note ' || n from generate_series(1, 1000) n")
 
 
 def test_equal_tables_are_found_equal(notes: Nodes) -> None:

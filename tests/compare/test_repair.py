@@ -6,18 +6,14 @@ import pytest
 
 from harness import Nodes
 from harness.comparing import Carrier, compared, found, unseen
-from harness.exchange import assert_equal, refused_with, rows, sync
-
-NOTES = "create table public.notes (id int primary key, body text); select rowferry.attach('public.notes')"
+from harness.exchange import assert_equal, refused_with, rows
+from harness.notes import keep_notes
 
 
 @pytest.fixture
 def apart(nodes: Nodes) -> Nodes:
     """Ten rows, of which 1 differs, 2 is only on crm and 3 only on billing; compared on crm."""
-    for node in nodes:
-        node.sql(NOTES)
-    nodes.crm.sql("insert into notes select n, 'note ' || n from generate_series(1, 10) n")
-    sync(*nodes)
+    keep_notes(nodes, "select n, 'note ' || n from generate_series(1, 10) n")
     unseen(nodes.crm, "update notes set body = 'crm' where id = 1; delete from notes where id = 3")
     unseen(nodes.billing, "delete from notes where id = 2")
     assert found(compared(nodes, "notes")) == {"same": 7, "different": 1, "only_here": 1, "only_there": 1, "pending": 0}

@@ -6,6 +6,7 @@ import psycopg
 import pytest
 
 from harness import Node, Nodes, wait_until
+from harness.clock import stop_clocks
 from harness.courier import Courier
 from harness.exchange import rows, sync, waiting
 from harness.worker import start_worker
@@ -38,10 +39,6 @@ def install(nodes: Nodes, rule: str) -> None:
         node.sql("select rowferry.attach('notes', p_conflict_rule => %s)", [rule])
     nodes.crm.sql("insert into notes values (1, 'first', 0, '{}'), (2, 'second', 0, '{}')")
     sync(*nodes)
-
-
-def set_clock(node: Node, at: str) -> None:
-    node.sql(f"create or replace function rowferry._now() returns timestamptz language sql volatile return timestamptz '{at}'")
 
 
 def conflicts(node: Node) -> list[tuple[str, ...]]:
@@ -310,13 +307,13 @@ def test_a_change_whose_merge_does_not_come_is_held_after_a_while(nodes: Nodes, 
     """While the merge function fails, `run --once` ends and says that something is held, on both sides."""
     install(nodes, "merge:app.merge_note")
     for node in nodes:
-        set_clock(node, "2026-01-01 12:00:00")
+        stop_clocks([node], "2026-01-01 12:00:00")
     nodes.crm.sql("update notes set text = 'broken' where id = 1")
     nodes.billing.sql("update notes set text = 'of billing' where id = 1")
     sync(*nodes)
     for second in (1, 12):
         for node in nodes:
-            set_clock(node, f"2026-01-01 12:00:{second}")
+            stop_clocks([node], f"2026-01-01 12:00:{second}")
         sync(*nodes)
     assert start_worker(nodes, tmp_path / "log", "--once").wait(30) == 1
     held = [node.sql("select sqlstate, attempts > 0 as counted from rowferry.sync_events") for node in nodes]

@@ -5,9 +5,10 @@ from __future__ import annotations
 import pytest
 
 from harness import Nodes
-from harness.clock import set_clocks, write_at
+from harness.clock import end_back_off, set_clocks, write_at
 from harness.courier import Courier
 from harness.exchange import rows, sync, waiting
+from harness.notes import keep_notes
 
 HOUR, DAY = 3600, 86400
 PUT = "insert into notes values (1, '{}') on conflict (id) do update set body = excluded.body"
@@ -17,8 +18,7 @@ ROWS = "winner, winner_row ->> 'body' as won, loser_row ->> 'body' as lost"
 @pytest.fixture
 def notes(nodes: Nodes) -> Nodes:
     """Two nodes that keep one table in sync, and whose clocks the test sets; row 1 is on both."""
-    for node in nodes:
-        node.sql("create table notes (id integer primary key, body text); select rowferry.attach('notes')")
+    keep_notes(nodes)
     set_clocks(nodes)
     write_at(nodes.crm, 0, PUT.format("old"))
     sync(*nodes)
@@ -52,7 +52,7 @@ def at_rest(nodes: Nodes) -> None:
 def tried_again(nodes: Nodes) -> None:
     """All that is held is tried at once."""
     for node in nodes:
-        node.sql("update rowferry.held_events set not_before = rowferry._now()")
+        end_back_off(node)
     sync(*nodes)
 
 
@@ -469,14 +469,10 @@ def test_a_clock_that_jumps_back_loses_no_change(notes: Nodes, writer: str) -> N
 def test_summer_time_and_zones_do_not_matter(nodes: Nodes) -> None:
     """The writers' zones are 26 hours apart, and the later change stands in the hour that the clocks repeat."""
     make(nodes, "create table notes (id integer primary key, body text)", "notes")
-    clock = """
-        create or replace function rowferry._now() returns timestamptz language sql volatile as
-        $$ select coalesce(nullif(current_setting('test.now', true), '')::timestamptz, timestamptz '2026-01-01 UTC') $$"""
-    for node in nodes:
-        node.sql(clock)
+    set_clocks(nodes)
     # 01:30 in New York came twice on that day, at -04 and at -05; there it was 06:30 of the next day in Kiritimati.
-    nodes.crm.sql(f"set timezone = 'Pacific/Kiritimati'; set test.now = '2026-11-01 05:31:00+00'; {PUT.format('looks later')}")
-    nodes.billing.sql(f"set timezone = 'America/New_York'; set test.now = '2026-11-01 01:30:00-05'; {PUT.format('is later')}")
+    write_at(nodes.crm, "2026-11-01 05:31:00+00", f"set timezone = 'Pacific/Kiritimati'; {PUT.format('looks later')}")
+    write_at(nodes.billing, "2026-11-01 01:30:00-05", f"set timezone = 'America/New_York'; {PUT.format('is later')}")
     sync(*nodes)
     assert equal(nodes) == ['(1,"is later")']
     assert conflicts(nodes) == ['(billing,"is later","looks later")']

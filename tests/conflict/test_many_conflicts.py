@@ -14,9 +14,10 @@ import psycopg
 import pytest
 
 from harness import Node, Nodes, wait_until
-from harness.clock import set_clocks, write_at
+from harness.clock import end_back_off, set_clocks, write_at
 from harness.courier import Courier
 from harness.exchange import assert_equal, sync, waiting
+from harness.notes import keep_notes
 from harness.steps import GATE, Meanwhile, install_gate
 
 LEAST = 100  # so many conflicts a call decides however little time there is
@@ -25,9 +26,8 @@ LEAST = 100  # so many conflicts a call decides however little time there is
 @pytest.fixture
 def notes(nodes: Nodes) -> Nodes:
     """Two nodes that keep one table in sync, each with a clock that its writers set."""
-    for node in nodes:
-        node.sql("create table notes (id integer primary key, body text)")
-        node.sql("select rowferry.attach('notes'), rowferry.set_breaker('notes', null)")
+    for node in keep_notes(nodes):
+        node.sql("select rowferry.set_breaker('notes', null)")
     set_clocks(nodes)
     return nodes
 
@@ -255,7 +255,7 @@ def test_records_that_users_make_while_a_batch_is_written_are_left_and_the_call_
     else:
         assert (answer["applied"], answer["conflicts"]) == (0, 0)
         assert made < 20
-    notes.crm.sql("update rowferry.held_events set not_before = rowferry._now()")
+    end_back_off(notes.crm)
     assert notes.crm.sql("select * from rowferry.held_events where attempts > 0") == []
     sync(*notes)
     assert assert_equal(notes) == sorted(f"({i},{'user' if i <= made else 'crm'})" for i in range(1, 61))

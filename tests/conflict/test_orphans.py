@@ -3,6 +3,7 @@
 import pytest
 
 from harness import Node, Nodes, wait_until
+from harness.clock import stop_clocks
 from harness.courier import Courier
 from harness.exchange import rows, sync, waiting
 
@@ -259,10 +260,7 @@ def test_a_delete_that_waits_for_its_children_is_not_taken_for_a_crossing(nodes:
 def test_what_a_foreign_key_held_goes_on_as_soon_as_the_other_row_has_moved(nodes: Nodes, rule: str) -> None:
     """No back-off is waited for: the clock stands still."""
     install(nodes, rule)
-    for node in nodes:
-        node.sql(
-            "create or replace function rowferry._now() returns timestamptz language sql volatile return timestamptz '2026-01-01'"
-        )
+    stop_clocks(nodes)
     nodes.crm.sql("delete from parents where id = 1")
     nodes.billing.sql("insert into children values (10, 1, 'new')")
     for _ in range(5):

@@ -5,9 +5,9 @@ Names are given away by whoever owns a schema, on purpose or when a table is reb
 
 import psycopg
 import pytest
-from entity.test_schema_apart import CLOCK, let_pass
 
 from harness import Nodes
+from harness.clock import advance, stop_clocks
 from harness.exchange import rows, sync, waiting
 from harness.nodes import Node
 from harness.roles import role
@@ -29,12 +29,10 @@ SPY = """
 
 @pytest.fixture
 def visits(nodes: Nodes) -> Nodes:
-    """Two nodes with a clock that let_pass() moves; the tables visits and tags are in sync, and visits has two rows."""
+    """Two nodes with a clock that stands still; the tables visits and tags are in sync, and visits has two rows."""
+    stop_clocks(nodes)
     for node in nodes:
-        node.sql(
-            f"{CLOCK}; {VISITS}; create table tags (id int primary key);"
-            " select rowferry.attach('visits'), rowferry.attach('tags')"
-        )
+        node.sql(f"{VISITS}; create table tags (id int primary key); select rowferry.attach('visits'), rowferry.attach('tags')")
     nodes.crm.sql("insert into visits values (1, 'a'), (2, 'b')")
     sync(*nodes)
     return nodes
@@ -59,7 +57,7 @@ def proposal(node: Node, problem: str) -> str:
 
 def settle(nodes: Nodes) -> None:
     for _ in range(2):
-        let_pass(nodes, 20)
+        advance(nodes, 20)
         sync(*nodes)
 
 

@@ -9,29 +9,20 @@ import psycopg
 import pytest
 
 from harness import Node, Nodes, alembic
+from harness.clock import advance, stop_clocks
 from harness.exchange import rows, sync, waiting
 
-# The clock of both nodes, moved by the tests, so that waiting costs no time.
-CLOCK = """
-create table public.clock (moved interval); insert into public.clock values ('0');
-grant select on public.clock to public;
-create or replace function rowferry._now() returns timestamptz language sql volatile set search_path = pg_catalog, pg_temp as
-$$ select timestamptz '2026-01-01' + (select moved from public.clock) $$"""
 NOTES = "create table notes (id int primary key, body text, extra text)"
 NUMBERS = itertools.count(1)
 
 
 @pytest.fixture
 def apart(nodes: Nodes) -> Nodes:
-    """Two nodes with a clock that pass() moves, and the table tags kept in sync."""
+    """Two nodes whose clock stands still, so that waiting costs no time, and the table tags kept in sync."""
+    stop_clocks(nodes)
     for node in nodes:
-        node.sql(f"{CLOCK}; create table tags (id int primary key); select rowferry.attach('tags')")
+        node.sql("create table tags (id int primary key); select rowferry.attach('tags')")
     return nodes
-
-
-def let_pass(nodes: Nodes, seconds: int) -> None:
-    for node in nodes:
-        node.sql(f"update public.clock set moved = moved + {seconds} * interval '1 s'")
 
 
 def others_flow(nodes: Nodes) -> None:
@@ -66,9 +57,9 @@ def test_a_column_that_the_other_node_lacks_holds_the_table_until_it_has_it(apar
     apart.billing.sql("alter table notes add column extra text default 'here'")
     apart.billing.sql("select rowferry.detach('notes', p_force => true); select rowferry.attach('notes')")
     apart.billing.sql("select rowferry.backfill('notes')")
-    let_pass(apart, 20)
+    advance(apart, 20)
     others_flow(apart)
-    let_pass(apart, 20)
+    advance(apart, 20)
     sync(*apart)
     assert rows(apart.crm, "select * from notes") == ["(1,a,x)", "(2,b,)", "(3,c,here)"]
     assert rows(apart.billing, "select * from notes") == rows(apart.crm, "select * from notes")
@@ -104,7 +95,7 @@ def test_a_column_that_is_renamed_or_dropped_stops_its_table_and_no_other(apart:
     assert (sqlstate, "extra" in message) == ("RF020", True), message
     assert rows(apart.billing, "select * from notes") == ["(1,a,x)"]
     changed.sql("alter table notes rename other to extra")
-    let_pass(apart, 20)
+    advance(apart, 20)
     others_flow(apart)
     assert rows(apart.billing, "select * from notes") == ["(1,b,x)"]
     assert waiting(apart.crm) == []
@@ -188,7 +179,7 @@ def test_a_value_that_the_other_nodes_schema_does_not_take_waits_for_it_alone(ap
     assert waiting(apart.crm) == [f"insert notes 2 {sqlstate}"]
     assert reason(apart.crm)[1].startswith(message), reason(apart.crm)
     apart.billing.sql(migration)
-    let_pass(apart, 400)
+    advance(apart, 400)
     others_flow(apart)
     assert waiting(apart.crm) == []
     assert rows(apart.billing, "select * from notes") == rows(apart.crm, "select * from notes")
@@ -223,7 +214,7 @@ def test_a_column_without_a_default_that_only_the_other_node_requires_holds_new_
     others_flow(apart)
     assert reason(apart.crm)[0] == "23502"
     apart.billing.sql("alter table notes alter own set default 'z'")
-    let_pass(apart, 400)
+    advance(apart, 400)
     others_flow(apart)
     assert rows(apart.billing, "select * from notes") == ["(1,a,x,y)", "(2,b,x,z)"]
     assert waiting(apart.crm) == []

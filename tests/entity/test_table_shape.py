@@ -3,9 +3,9 @@
 import psycopg
 import pytest
 from entity.test_attached_table import do_as_told, is_well, proposal, state
-from entity.test_schema_apart import CLOCK
 
 from harness import Nodes
+from harness.clock import stop_clocks
 from harness.exchange import rows, sync, waiting
 
 CAPTURE = "rowferry_capture_update"
@@ -13,9 +13,10 @@ CAPTURE = "rowferry_capture_update"
 
 @pytest.fixture
 def visits(nodes: Nodes) -> Nodes:
-    """Two nodes with a clock that let_pass() moves; the table visits is in sync and has two rows."""
+    """Two nodes with a clock that stands still; the table visits is in sync and has two rows."""
+    stop_clocks(nodes)
     for node in nodes:
-        node.sql(f"{CLOCK}; create table visits (id int primary key, name text); select rowferry.attach('visits')")
+        node.sql("create table visits (id int primary key, name text); select rowferry.attach('visits')")
     nodes.crm.sql("insert into visits values (1, 'a'), (2, 'b')")
     sync(*nodes)
     return nodes
@@ -44,10 +45,9 @@ def test_rows_of_a_table_that_inherits_are_not_read_and_the_table_is_named(visit
 
 @pytest.mark.case(115)
 def test_a_table_that_became_a_partition_is_named_and_its_parent_comes_in_sync_as_told(nodes: Nodes) -> None:
+    stop_clocks(nodes)
     for node in nodes:
-        node.sql(
-            f"{CLOCK}; create table visits (id int, at date, name text, primary key (id, at)); select rowferry.attach('visits')"
-        )
+        node.sql("create table visits (id int, at date, name text, primary key (id, at)); select rowferry.attach('visits')")
     nodes.crm.sql("insert into visits values (1, '2026-01-01', 'a')")
     sync(*nodes)
     nodes.crm.sql(

@@ -12,10 +12,10 @@ import pytest
 from harness import Node, Nodes, alembic, wait_until
 from harness.courier import Courier
 from harness.exchange import rows, sync, waiting
+from harness.notes import keep_notes
 from harness.worker import start_worker, worker
 
 NUMBERS = itertools.count(1)
-TABLE = "create table notes (id int primary key, body text); select rowferry.attach('notes')"
 LINK = "select to_jsonb(l) - 'courier_error' as link from rowferry.links l"
 # Header and parts of the first section: keys, gone, asked, event keys, ids, stamps, hops, then body and id.
 Change = Callable[[dict[str, Any], list[bytes | None]], None]
@@ -23,9 +23,7 @@ Change = Callable[[dict[str, Any], list[bytes | None]], None]
 
 @pytest.fixture
 def notes(nodes: Nodes) -> Nodes:
-    for node in nodes:
-        node.sql(TABLE)
-    return nodes
+    return keep_notes(nodes)
 
 
 def forge(node: Node, envelope: bytes, change: Change) -> bytes:

@@ -4,16 +4,14 @@ import pytest
 
 from harness import Node, Nodes
 from harness.courier import Courier
-from harness.exchange import rows, sync
+from harness.exchange import rows
+from harness.notes import keep_notes
 
 
 @pytest.fixture
 def notes(nodes: Nodes) -> Nodes:
-    for node in nodes:
-        node.sql("create table notes (id integer primary key, body text); select rowferry.attach('notes')")
+    keep_notes(nodes, "values (1, 'old'), (2, 'old')")
     nodes.billing.sql("alter table notes add check (body <> 'bad')")
-    nodes.crm.sql("insert into notes values (1, 'old'), (2, 'old')")
-    sync(*nodes)
     return nodes
 
 

@@ -6,25 +6,16 @@ import psycopg
 import pytest
 
 from harness import Node, Nodes
+from harness.clock import set_clocks, stop_clocks, write_at
 from harness.courier import Courier
 from harness.exchange import assert_equal, refused_with, sync, waiting
+from harness.identity import adopt_identity, share_identity
 
 pytestmark = pytest.mark.smoke
 
 TABLE = """
 create table public.notes (id integer primary key, body text, rank integer unique deferrable);
 select rowferry.attach('public.notes')
-"""
-# A clock that a session sets, in seconds of 2026.
-CLOCK = """
-create or replace function rowferry._now() returns timestamptz language sql volatile as
-$$ select timestamptz '2026-01-01' + coalesce(nullif(current_setting('test.at', true), '')::integer, 100) * interval '1 s' $$
-"""
-# What a restored copy has in common with the original.
-SAME_IDENTITY = """
-create or replace function rowferry._identity() returns jsonb language sql stable as
-$$ select jsonb_build_object('system', '1', 'database', '1', 'timeline', '1') $$;
-update rowferry.node set system_identifier = '1', database_oid = 1
 """
 
 
@@ -170,20 +161,19 @@ def test_a_lost_answer_repeats_no_effect(notes: Nodes) -> None:
 
 def test_an_acknowledgement_that_overtakes_a_batch_waits_for_it(notes: Nodes) -> None:
     """Case 90: billing's second batch is under way when its envelope without a batch arrives first."""
-    for node in notes:
-        node.sql(CLOCK)
-    write = "set test.at = '{}'; insert into notes values (1, '{}') on conflict (id) do update set body = excluded.body"
+    set_clocks(notes)
+    put = "insert into notes values (1, '{}') on conflict (id) do update set body = excluded.body"
     for node in notes:
         node.sql("alter table notes drop constraint notes_rank_key")
     courier = Courier(notes)
     crm, _ = courier.meet(notes)
-    notes.billing.sql(write.format(8, "b1"))
+    write_at(notes.billing, 8, put.format("b1"))
     b1 = courier.call(notes.billing, crm)["envelope"]
-    notes.billing.sql(write.format(0, "b2"))
+    write_at(notes.billing, 0, put.format("b2"))
     crm = courier.call(notes.crm, b1)["envelope"]
     hello = courier.call(notes.billing, None)["envelope"]  # second batch
     overtaking = courier.call(notes.billing, crm)["envelope"]
-    notes.crm.sql(write.format(3, "a1"))
+    write_at(notes.crm, 3, put.format("a1"))
     late = courier.call(notes.crm, overtaking)["envelope"]
     after = courier.call(notes.crm, hello)["envelope"]
     courier.call(notes.billing, late)
@@ -211,7 +201,7 @@ def test_of_two_concurrent_changes_the_newer_stays_and_both_nodes_know_both_rows
 def test_a_change_made_after_seeing_the_other_is_no_conflict_whatever_the_clocks_say(notes: Nodes) -> None:
     notes.crm.sql("insert into notes values (1, 'first')")
     sync(notes.crm, notes.billing)
-    notes.billing.sql(CLOCK.replace("2026", "2001"))
+    stop_clocks([notes.billing], "2001-01-01")
     notes.billing.sql("update notes set body = 'second' where id = 1")
     sync(notes.crm, notes.billing)
     assert assert_equal(notes) == ["(1,second,)"]
@@ -371,7 +361,7 @@ def test_a_node_set_back_to_an_older_state_stops_the_link(nodes: Nodes) -> None:
     """Case 92. A restore keeps system identifier and database oid: only the numbers tell."""
     for node in nodes:
         node.sql(TABLE)
-        node.sql(SAME_IDENTITY)
+    share_identity(nodes)
     nodes.crm.sql("insert into notes values (1, 'a')")
     sync(nodes.crm, nodes.billing)
     maintenance = Node("crm", nodes.crm.server, "postgres")
@@ -406,7 +396,7 @@ def test_a_copy_of_a_node_stops_the_link(notes: Nodes) -> None:
     try:
         with pytest.raises(AssertionError, match="not the one that was configured"):
             sync(copy, notes.billing)
-        copy.sql("update rowferry.node set database_oid = (select oid from pg_database where datname = current_database())")
+        adopt_identity(copy)
         copy.sql("update rowferry.links set stopped_at = null, stopped_reason = null")
         with pytest.raises(AssertionError, match="another database than before"):
             sync(copy, notes.billing)

@@ -8,29 +8,23 @@ import psycopg
 import pytest
 
 from harness import Node, Nodes, wait_until
-from harness.clock import set_clocks, write_at
+from harness.clock import end_back_off, set_clocks, write_at
 from harness.courier import Courier
 from harness.exchange import rows, sync, waiting
+from harness.identity import share_identity
+from harness.notes import keep_notes
 from harness.steps import GATE, Meanwhile, closed, install_gate, wait_for_lock
 from rowferry import sql as worker_sql
 
-TABLE = "create table notes (id integer primary key, body text); select rowferry.attach('notes')"
 PUT = "insert into notes values (1, '{}') on conflict (id) do update set body = excluded.body"
 # What a copy has in common with the original where neither PostgreSQL nor the file system tells them apart.
-SAME_IDENTITY = """
-create or replace function rowferry._identity() returns jsonb language sql stable as
-$$ select jsonb_build_object('system', '1', 'database', '1', 'timeline', '1') $$;
-update rowferry.node set system_identifier = '1', database_oid = 1
-"""
 
 
 @pytest.fixture
 def notes(nodes: Nodes) -> Nodes:
     """Two nodes that keep one table in sync, and whose clocks the test sets."""
-    for node in nodes:
-        node.sql(TABLE)
     set_clocks(nodes)
-    return nodes
+    return keep_notes(nodes)
 
 
 def both(nodes: Nodes, table: str = "notes") -> list[list[str]]:
@@ -113,8 +107,7 @@ def test_of_two_couriers_that_open_at_once_the_one_with_the_greater_token_goes_o
 
 @pytest.mark.case(92)
 def test_a_node_set_back_by_one_event_stops_before_an_old_acknowledgement_is_honoured(notes: Nodes) -> None:
-    for node in notes:
-        node.sql(SAME_IDENTITY)
+    share_identity(notes)
     backup = copied(notes.crm, f"{notes.crm.database}_backup")
     try:
         notes.crm.sql("insert into notes values (1, 'taken')")
@@ -141,8 +134,7 @@ def test_a_node_set_back_by_one_event_stops_before_an_old_acknowledgement_is_hon
 
 @pytest.mark.case(93)
 def test_a_clone_that_reaches_the_same_numbers_stops_by_the_tags(notes: Nodes) -> None:
-    for node in notes:
-        node.sql(SAME_IDENTITY)
+    share_identity(notes)
     clone = copied(notes.crm, f"{notes.crm.database}_clone")
     try:
         cloned = Nodes(clone, notes.billing)
@@ -278,7 +270,7 @@ def test_a_user_who_waits_for_the_applier_is_never_told_of_a_deadlock(nodes: Nod
         wait.result(5)
         user.commit()
     sync(*nodes)
-    nodes.crm.sql("update rowferry.held_events set not_before = rowferry._now()")
+    end_back_off(nodes.crm)
     sync(*nodes)
     assert both(nodes, "a")[0] == both(nodes, "a")[1]
     assert both(nodes, "b")[0] == both(nodes, "b")[1]
@@ -327,7 +319,7 @@ def test_a_user_who_waits_for_a_call_of_a_large_row_is_never_told_of_a_deadlock(
         wait.result(5)
         user.commit()
     sync(*nodes)
-    nodes.crm.sql("update rowferry.held_events set not_before = rowferry._now()")
+    end_back_off(nodes.crm)
     sync(*nodes)
     assert both(nodes, "a")[0] == both(nodes, "a")[1] == ['(1,"old user")']
     assert both(nodes, "b")[0] == both(nodes, "b")[1] == ["(1,user)"]

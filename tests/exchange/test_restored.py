@@ -13,20 +13,16 @@ import pytest
 from harness import Node, Nodes, wait_until
 from harness.courier import Courier
 from harness.exchange import rows, sync, waiting
+from harness.notes import keep_notes
 from harness.servers import backup, clone, fresh, program, promote, put_back, standby
 
-TABLE = "create table notes (id integer primary key, body text); select rowferry.attach('notes')"
 STOPPED = "select state, reason from rowferry.status where state = 'stopped'"
 
 
 @pytest.fixture
 def notes(own_servers: Nodes) -> Nodes:
     """Two nodes on servers of their own that keep one table in sync; five rows are on both."""
-    for node in own_servers:
-        node.sql(TABLE)
-    own_servers.crm.sql("insert into notes select i, 'old' from generate_series(1, 5) i")
-    sync(*own_servers)
-    return own_servers
+    return keep_notes(own_servers, "select i, 'old' from generate_series(1, 5) i")
 
 
 def equal(nodes: Nodes) -> list[str]:
@@ -150,8 +146,7 @@ def test_a_standby_that_was_promoted_without_the_last_changes_stops_the_link(not
 
 @pytest.mark.case(72)
 def test_what_a_data_only_restore_captures_is_harmless(nodes: Nodes) -> None:
-    for node in nodes:
-        node.sql(TABLE)
+    keep_notes(nodes)
     nodes.crm.sql("insert into notes select i, 'old' from generate_series(1, 100) i")
     sync(*nodes)
     nodes.billing.sql("update notes set body = 'billing' where id = 1")
@@ -276,8 +271,7 @@ def test_detaching_with_pending_changes_needs_a_word_more_and_leaves_nothing(nod
         select tgname::text as name from pg_trigger where tgrelid = 'notes'::regclass
         union all select proname from pg_proc where pronamespace = 'rowferry'::regnamespace and proname ~ '^[a-z]+_notes$'
         union all select relname from pg_class where relnamespace = 'rowferry'::regnamespace and relname like '%notes%'"""
-    for node in nodes:
-        node.sql(TABLE)
+    keep_notes(nodes)
     nodes.crm.sql("insert into notes values (1, 'pending')")
     with pytest.raises(psycopg.Error, match="still pending") as refused:
         nodes.crm.sql("select rowferry.detach('notes')")

@@ -17,6 +17,7 @@ from faults.processes import checkpointer
 from harness import Node, Nodes, alembic, wait_until
 from harness.courier import Courier
 from harness.exchange import rows, sync, waiting
+from harness.identity import adopt_identity
 
 # Every insert, update and delete that the sync makes in accounts, as the table's own trigger sees it.
 TABLES = """
@@ -54,7 +55,7 @@ def crashing(own_templates: Nodes) -> Iterator[Nodes]:
     nodes = Nodes(*(Node(node.name, node.server, f"{node.name}_{number}") for node in own_templates))
     for node, template in zip(nodes, own_templates, strict=True):
         Node(node.name, node.server, "postgres").sql(f"create database {node.database} template {template.database}")
-        node.sql("update rowferry.node set database_oid = (select oid from pg_database where datname = current_database())")
+        adopt_identity(node)
         node.sql(TABLES)
     yield nodes
     for node in nodes:

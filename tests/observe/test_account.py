@@ -7,8 +7,10 @@ from typing import Any
 import pytest
 
 from harness import Node, Nodes
+from harness.clock import stop_clocks
 from harness.courier import Courier
 from harness.exchange import assert_equal, sync
+from harness.notes import keep_notes
 
 BATCHES = """
 select number, tag::text, records, events, refused, conflicts, ms from rowferry.batches where direction = %s order by number"""
@@ -21,8 +23,7 @@ LINK = "select to_jsonb(l) as link from rowferry.links l"
 @pytest.fixture
 def notes(nodes: Nodes) -> Nodes:
     """Two tables in sync; billing refuses a note that is empty."""
-    for node in nodes:
-        node.sql("create table notes (id integer primary key, body text); select rowferry.attach('notes')")
+    for node in keep_notes(nodes):
         node.sql("create table parts (id integer primary key, body text); select rowferry.attach('parts')")
     nodes.billing.sql("alter table notes add check (body <> '')")
     return nodes
@@ -45,19 +46,11 @@ def test_both_nodes_log_the_same_batches_one_as_sent_and_one_as_applied(notes: N
 
 
 def test_traffic_counts_records_deletes_and_refusals_of_each_entity_and_hour(notes: Nodes) -> None:
-    for node in notes:
-        node.sql(
-            "create or replace function rowferry._now() returns timestamptz language sql volatile parallel safe as"
-            " $$ select '2026-03-01 10:59:58.5+00'::timestamptz $$"
-        )
+    stop_clocks(notes, "2026-03-01 10:59:58.5+00")
     notes.crm.sql("insert into notes select n, 'a' from generate_series(1, 30) n; insert into notes values (40, '')")
     notes.crm.sql("insert into parts select n, 'a' from generate_series(1, 20) n")
     sync(*notes)
-    for node in notes:
-        node.sql(
-            "create or replace function rowferry._now() returns timestamptz language sql volatile parallel safe as"
-            " $$ select '2026-03-01 11:00:01+00'::timestamptz $$"
-        )
+    stop_clocks(notes, "2026-03-01 11:00:01+00")
     notes.crm.sql("delete from parts where id <= 5; update parts set body = 'b' where id = 6")
     sync(*notes)
     for node, direction in ((notes.crm, "sent"), (notes.billing, "applied")):

@@ -9,17 +9,15 @@ import pytest
 from harness import Node, Nodes
 from harness.courier import Courier
 from harness.exchange import sync
+from harness.notes import keep_notes
 
-TABLE = "create table notes (id integer primary key, body text); select rowferry.attach('notes')"
 PAIRS = "create table pairs (a integer, b text, c numeric, primary key (a, b)); select rowferry.attach('pairs')"
 Row = dict[str, Any]
 
 
 @pytest.fixture
 def notes(nodes: Nodes) -> Nodes:
-    for node in nodes:
-        node.sql(TABLE)
-    return nodes
+    return keep_notes(nodes)
 
 
 def viewed(node: Node, query: str) -> list[Row]:

@@ -12,16 +12,15 @@ import psycopg
 import pytest
 
 from harness import Node, Nodes, wait_until
+from harness.clock import put_forward
 from harness.exchange import rows, sync
+from harness.notes import keep_notes
 from harness.roles import role
 from harness.servers import standby
 from harness.steps import Meanwhile
 from harness.worker import worker
 
-TABLE = "create table notes (id integer primary key, body text); select rowferry.attach('notes')"
 ROWFERRY = Path(sys.executable).parent / "rowferry"
-LATER = """create or replace function rowferry._now() returns timestamptz language sql volatile parallel safe
-    as $$ select pg_catalog.clock_timestamp() + interval '1 hour' $$"""
 COURIER = "select pg_advisory_lock(rowferry._courier_lock('crm', 'billing'))"
 Row = dict[str, Any]
 
@@ -33,11 +32,7 @@ def notes(nodes: Nodes) -> Nodes:
 
 
 def in_sync(nodes: Nodes) -> Nodes:
-    for node in nodes:
-        node.sql(TABLE)
-    nodes.crm.sql("insert into notes values (0, 'there')")
-    sync(*nodes)
-    return nodes
+    return keep_notes(nodes, "values (0, 'there')")
 
 
 def why(node: Node) -> list[Row]:
@@ -84,7 +79,7 @@ def test_a_lock_of_the_courier_that_somebody_holds_who_delivers_nothing(notes: N
     with courier_at_work(notes.crm) as holder:
         notes.crm.sql("insert into notes values (1, 'a')")
         assert why(notes.crm) == []  # it may just be about to go
-        notes.crm.sql(LATER)
+        put_forward(notes.crm, "1 hour")
         row = cause(notes.crm, "none of the known causes applies")
         assert row["severity"] == "error"
         assert row["object"].startswith(f"courier: pid {holder.info.backend_pid} of ")
@@ -96,7 +91,7 @@ def test_a_call_that_does_not_end_holds_the_lock_of_the_link(notes: Nodes) -> No
         holder.execute("select pg_advisory_xact_lock(hashtextextended('rowferry link billing', 0))")
         notes.crm.sql("insert into notes values (1, 'a')")
         assert why(notes.crm) == []
-        notes.crm.sql(LATER)
+        put_forward(notes.crm, "1 hour")
         row = cause(notes.crm, "the lock of the link is held")
         assert row["object"].startswith(f"pid {holder.info.backend_pid} of ")
         assert row["type_next"] == f"select pg_terminate_backend({holder.info.backend_pid});"
@@ -111,7 +106,7 @@ def test_a_call_of_the_courier_is_at_work_and_nobody_is_told_to_end_it(notes: No
         call = Meanwhile(lambda: courier.execute(f"{link}, pg_sleep(60)"))
         holders = "select from rowferry._lock_holders(rowferry._link_key('billing'))"
         wait_until(lambda: notes.crm.sql(holders), 20, "it has the lock")
-        notes.crm.sql(LATER)
+        put_forward(notes.crm, "1 hour")
         row = cause(notes.crm, "a call of the courier is at work")
         assert (row["severity"], row["since"]) == ("info", None)  # which this role cannot see
         assert row["object"].startswith(f"pid {courier.info.backend_pid} of ")
@@ -162,7 +157,7 @@ def test_a_synchronous_standby_that_has_gone(own_servers: Nodes) -> None:
     assert row["object"] == "setting synchronous_standby_names = 'gone'"
     # What is typed here waits for nobody.
     notes.crm.sql("set synchronous_commit = local; grant pg_read_all_stats to rowferry_owner")
-    notes.crm.sql("set synchronous_commit = local; " + LATER)
+    put_forward(notes.crm, "1 hour", "set synchronous_commit = local")
     row = cause(notes.crm, "each commit waits for a synchronous standby, which does not answer")
     assert row["since"] is not None
     for statement in row["type_next"].partition("without it: ")[2].split("; "):
@@ -200,7 +195,7 @@ def test_an_open_transaction_keeps_its_changes_to_itself(own_servers: Nodes) -> 
     user.execute("insert into notes values (1, 'not yet')")
     pid = user.info.backend_pid
     assert why(notes.crm) == []  # it is not older than the last batch
-    notes.crm.sql(LATER)
+    put_forward(notes.crm, "1 hour")
     row = cause(notes.crm, "has not committed")
     assert (row["severity"], row["since"]) == ("info", None)
     assert row["object"].startswith(f"pid {pid} of postgres, import (grant pg_read_all_stats to rowferry_owner; ")
@@ -219,7 +214,7 @@ def test_an_open_transaction_keeps_its_changes_to_itself(own_servers: Nodes) -> 
 def test_an_operator_who_has_not_committed(notes: Nodes) -> None:
     operator = notes.crm.connect(autocommit=False)
     operator.execute("select rowferry.pause()")
-    notes.crm.sql(LATER)
+    put_forward(notes.crm, "1 hour")
     row = cause(notes.crm, "has changed rowferry.links and has not committed")
     assert f"pid {operator.info.backend_pid} " in row["object"]
 
@@ -232,7 +227,7 @@ def test_a_forgotten_prepared_transaction(own_servers: Nodes) -> None:
     user.execute("insert into notes values (1, 'prepared')")
     user.execute("prepare transaction 'forgotten'")
     assert why(notes.crm) == []
-    notes.crm.sql(LATER)
+    put_forward(notes.crm, "1 hour")
     row = cause(notes.crm, "has changed tables in sync and has not committed")
     assert (row["severity"], row["object"]) == ("warning", "prepared transaction forgotten")
     assert row["since"] == notes.crm.sql("select prepared from pg_prepared_xacts")[0]["prepared"]
@@ -259,7 +254,7 @@ def dead_rows(node: Node) -> None:
         "the statistics know of the dead rows",
     )
     note_batch(node)
-    node.sql(LATER)
+    put_forward(node, "1 hour")
 
 
 def test_a_snapshot_that_keeps_dead_rows(notes: Nodes) -> None:
@@ -400,7 +395,7 @@ def test_a_row_that_is_locked_on_the_peer_for_long(notes: Nodes) -> None:
     user.execute("select from notes where id = 0 for update")
     notes.crm.sql("update notes set body = 'new'")
     sync(*notes)
-    notes.crm.sql(LATER)
+    put_forward(notes.crm, "1 hour")
     row = cause(notes.crm, "the row is locked on the other node")
     assert row["cause"].startswith("1 event waits: ") and row["object"] == "entity notes, record 0"
     assert "on billing" in row["type_next"]

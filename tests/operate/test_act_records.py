@@ -6,16 +6,13 @@ import pytest
 
 from harness import Nodes
 from harness.exchange import assert_equal, refused_with, sync, waiting
+from harness.notes import keep_notes
 
 
 @pytest.fixture
 def notes(nodes: Nodes) -> Nodes:
     """Two nodes that keep public.notes in sync, which has three rows."""
-    for node in nodes:
-        node.sql("create table public.notes (id integer primary key, body text); select rowferry.attach('public.notes')")
-    nodes.crm.sql("insert into notes values (1, 'a'), (2, 'b'), (3, 'c')")
-    sync(*nodes)
-    return nodes
+    return keep_notes(nodes, "values (1, 'a'), (2, 'b'), (3, 'c')")
 
 
 def unseen(nodes: Nodes, statement: str) -> None:

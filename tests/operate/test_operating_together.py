@@ -10,6 +10,7 @@ import pytest
 from harness import Node, Nodes, wait_until
 from harness.courier import Courier
 from harness.exchange import assert_equal, rows, sync
+from harness.notes import keep_notes
 
 LINK = "hashtextextended('rowferry link billing', 0)"
 
@@ -17,11 +18,7 @@ LINK = "hashtextextended('rowferry link billing', 0)"
 @pytest.fixture
 def notes(nodes: Nodes) -> Nodes:
     """Two nodes that keep one table in sync, with 200 rows."""
-    for node in nodes:
-        node.sql("create table notes (id integer primary key, body text); select rowferry.attach('notes')")
-    nodes.crm.sql("insert into notes select n, 'n' from generate_series(1, 200) n")
-    sync(*nodes)
-    return nodes
+    return keep_notes(nodes, "select n, 'n' from generate_series(1, 200) n")
 
 
 @pytest.fixture

@@ -3,6 +3,7 @@
 import pytest
 
 from harness import Node, Nodes
+from harness.clock import set_clocks, write_at
 from harness.courier import Courier
 from harness.exchange import rows, sync, waiting
 
@@ -72,13 +73,10 @@ def test_a_hot_record_behind_many_others_is_sent_once_in_calls_that_end(notes: N
 
 def test_the_newest_stamp_is_what_a_conflict_compares(notes: Nodes) -> None:
     """A clock that went back between two changes of a record: the later stamp counts, as it would without coalescing."""
-    for node in notes:
-        node.sql("""create or replace function rowferry._now() returns timestamptz language sql volatile parallel safe as
-            $$ select coalesce(nullif(current_setting('test.now', true), '')::timestamptz, pg_catalog.clock_timestamp()) $$""")
-    notes.crm.sql("""
-        set test.now = '2026-01-01 12:00'; update notes set value = 1 where id = 1;
-        set test.now = '2026-01-01 10:00'; update notes set value = 2 where id = 1""")
-    notes.billing.sql("set test.now = '2026-01-01 11:00'; update notes set value = 3 where id = 1")
+    set_clocks(notes)
+    write_at(notes.crm, "2026-01-01 12:00", "update notes set value = 1 where id = 1")
+    write_at(notes.crm, "2026-01-01 10:00", "update notes set value = 2 where id = 1")
+    write_at(notes.billing, "2026-01-01 11:00", "update notes set value = 3 where id = 1")
     sync(*notes)
     assert [rows(node, "select value from notes where id = 1") for node in notes] == [["(2)"]] * 2
 

@@ -6,15 +6,10 @@ from typing import Any
 import pytest
 
 from harness import Nodes
+from harness.clock import advance, stop_clocks
 from harness.courier import Courier
 from harness.exchange import rows, waiting
 
-CLOCK = """
-create table public.clock (at timestamptz);
-insert into clock values ('2026-01-01');
-create or replace function rowferry._now() returns timestamptz language sql volatile as $$ select at from public.clock $$;
-grant select on clock to public;
-"""
 FAMILY = """
 create table parents (id integer primary key, body text check (body <> 'bad' or current_database() ~ 'crm'));
 create table children (id integer primary key, parent_id integer references parents);
@@ -32,8 +27,8 @@ class Exchange:
 
     def __init__(self, nodes: Nodes) -> None:
         self.nodes = nodes
+        stop_clocks(nodes)
         for node in nodes:
-            node.sql(CLOCK)
             node.sql(
                 f"alter database {node.database} set deadlock_timeout = '60s'"
             )  # however busy this machine is, no batch shrinks
@@ -62,8 +57,7 @@ class Exchange:
             self.call()
 
     def later(self, seconds: int) -> None:
-        for node in self.nodes:
-            node.sql(f"update clock set at = at + interval '{seconds} s'")
+        advance(self.nodes, seconds)
 
     @property
     def refused(self) -> int:

@@ -12,22 +12,18 @@ import pytest
 from harness import Node, Nodes, wait_until
 from harness.courier import Courier
 from harness.exchange import assert_equal, rows, sync
+from harness.notes import keep_notes
 from harness.roles import role
 from harness.steps import Meanwhile, closed, install_gate, wait_for_lock
 from harness.worker import worker
 
-TABLE = "create table notes (id integer primary key, body text); select rowferry.attach('notes')"
 LINK = "hashtextextended('rowferry link billing', 0)"
 COURIER = "hashtextextended('rowferry courier billing crm', 0)"
 
 
 @pytest.fixture
 def notes(nodes: Nodes) -> Nodes:
-    for node in nodes:
-        node.sql(TABLE)
-    nodes.crm.sql("insert into notes values (0, 'there')")
-    sync(*nodes)
-    return nodes
+    return keep_notes(nodes, "values (0, 'there')")
 
 
 def login(node: Node, *memberships: str) -> tuple[str, psycopg.Connection[Any]]:
@@ -174,8 +170,7 @@ def test_resync_waits_for_the_call_at_work(notes: Nodes) -> None:
 
 @pytest.mark.settings(max_prepared_transactions="5")
 def test_a_transaction_that_a_stranger_has_prepared_keeps_nothing_still(own_servers: Nodes) -> None:
-    for node in own_servers:
-        node.sql(TABLE)
+    keep_notes(own_servers)
     name, connection = login(own_servers.crm)
     with connection:
         connection.autocommit = False

@@ -15,20 +15,16 @@ from psycopg.rows import dict_row
 from harness import Node, Nodes
 from harness.courier import Courier
 from harness.exchange import assert_equal, sync
+from harness.notes import keep_notes
 from harness.worker import start_worker
 
-TABLE = "create table notes (id integer primary key, body text); select rowferry.attach('notes')"
 LAST = 999_999_999_999_999
 HUGE = 9_223_372_036_854_775_807
 
 
 @pytest.fixture
 def notes(nodes: Nodes) -> Nodes:
-    for node in nodes:
-        node.sql(TABLE)
-    nodes.crm.sql("insert into notes values (1, 'a')")
-    sync(*nodes)
-    return nodes
+    return keep_notes(nodes, "values (1, 'a')")
 
 
 def call(node: Node, token: str, envelope: bytes | None = None, **more: Any) -> dict[str, Any]:

@@ -1,0 +1,16 @@
+"""The table that most tests keep in sync: notes, of a number and a text."""
+
+from harness.exchange import sync
+from harness.nodes import Nodes
+
+NOTES = "create table public.notes (id integer primary key, body text); select rowferry.attach('public.notes')"
+
+
+def keep_notes(nodes: Nodes, rows: str = "") -> Nodes:
+    """The nodes, which keep the table notes in sync; `rows`: what both have in it, as the rest of `insert into notes`."""
+    for node in nodes:
+        node.sql(NOTES)
+    if rows:
+        nodes.crm.sql(f"insert into notes {rows}")
+        sync(*nodes)
+    return nodes
