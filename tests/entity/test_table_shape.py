@@ -2,9 +2,9 @@
 
 import psycopg
 import pytest
-from entity.test_attached_table import do_as_told, is_well, proposal, state
 
 from harness import Nodes
+from harness.attached import do_as_told, is_well, proposal, state
 from harness.clock import stop_clocks
 from harness.exchange import rows, sync, waiting
 
