@@ -7,15 +7,13 @@ import pytest
 from harness import Nodes
 from harness.courier import Courier
 from harness.exchange import assert_equal, refused_with, rows, sync, waiting
+from harness.notes import RANKED, keep_notes
 
 
 @pytest.fixture
 def notes(nodes: Nodes) -> Nodes:
     """Two nodes that keep one table in sync."""
-    for node in nodes:
-        node.sql("create table public.notes (id integer primary key, body text, rank integer unique deferrable)")
-        node.sql("select rowferry.attach('public.notes')")
-    return nodes
+    return keep_notes(nodes, table=RANKED)
 
 
 def test_what_a_trigger_of_the_target_changes_travels_back(notes: Nodes) -> None:

@@ -9,6 +9,7 @@ from conftest import Servers
 
 from harness import Node, Nodes, alembic
 from harness.exchange import rows, sync, waiting
+from harness.hostile import HOSTILE, quoted
 from harness.roles import NUMBERS, as_role, role
 from rowferry.embedded import environment
 
@@ -35,28 +36,6 @@ def dump(node: Node) -> str:
     return re.sub(r"(?m)^\\(un)?restrict .*\n", "", done.stdout) + "\n".join(entities)
 
 
-HOSTILE = [
-    'x"y',
-    "it's",
-    "a b",
-    "100%s%I%1$s",
-    "a.b",
-    "é😀",
-    "n" * 63,
-    "é" * 31,
-    "😀" * 15,
-    "select",
-    '"; drop table x; --',
-    "a$b$$",
-    "$f$",
-    "$1",
-    "back\\slash",
-    "tab\there",
-    "record_id",
-    "rowferry_truncate",
-    "{a,b}",
-    "Upper",
-]
 COLUMNS = [
     "p_most",
     "p_relation",
@@ -113,10 +92,6 @@ COLUMNS = [
     "found",
     "peer",
 ]
-
-
-def quoted(name: str) -> str:
-    return '"' + name.replace('"', '""') + '"'
 
 
 @pytest.mark.case(81)

@@ -2,30 +2,14 @@
 
 from __future__ import annotations
 
-import itertools
-import re
-from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
-import psycopg
 import pytest
 
-from harness import Node, Nodes, wait_until
-from harness.clock import put_forward
-from harness.courier import Courier
-from harness.exchange import assert_equal, sync
+from harness import Nodes
+from harness.exchange import sync
 from harness.roles import role
-from harness.worker import worker
-
-NUMBERS = itertools.count(1)
-TABLES = """
-create table public.accounts (
-  id integer generated always as identity (start with {first} increment by 2) primary key, name varchar(40) not null, code text);
-create table public.users (id integer primary key, account_id integer references public.accounts, email text);
-create table public.logs (id integer, at date not null, body text, primary key (id, at)) partition by range (at);
-create table public.logs_2026 partition of public.logs for values from ('2026-01-01') to ('2027-01-01');
-"""
-ATTACH = "select rowferry.attach('public.accounts'), rowferry.attach('public.users'), rowferry.attach('public.logs')"
+from harness.well import found, keep_well, said
 
 
 class Bad(NamedTuple):
@@ -41,28 +25,7 @@ class Bad(NamedTuple):
 
 @pytest.fixture
 def good(nodes: Nodes) -> Nodes:
-    """Two nodes with three tables in sync."""
-    for number, node in enumerate(nodes, 1):
-        node.sql(TABLES.format(first=number))
-        node.sql(ATTACH)
-    nodes.crm.sql("insert into accounts (name) values ('Acme'); insert into users values (1, 1, 'ann@acme.test')")
-    sync(*nodes)
-    return nodes
-
-
-def found(node: Node, least: str = "warning") -> list[dict[str, Any]]:
-    """What check() says to a viewer; without `info` unless asked for, and without what the tests' server itself is warned of."""
-    rows = node.sql("set role rowferry_viewer; select * from rowferry.check()")
-    return [row for row in rows if (least == "info" and "MERGE" not in row["problem"]) or row["severity"] != "info"]
-
-
-def said(node: Node, least: str = "warning") -> list[str]:
-    return [f"{row['severity']} {row['object']}: {row['problem']}" for row in found(node, least)]
-
-
-def timeless(lines: list[str]) -> list[str]:
-    """Without when the peer said what a line rests on, which each such line says."""
-    return [re.sub(r"; \w+ said so at \d{4}-\d\d-\d\d \d\d:\d\d:\d\d$", "", line) for line in lines]
+    return keep_well(nodes)
 
 
 def test_two_good_nodes_have_nothing_to_mend(good: Nodes) -> None:
@@ -412,191 +375,3 @@ def test_what_is_bad_is_found_and_the_fix_mends_it(good: Nodes, case: str) -> No
     finally:
         if name:
             good.crm.sql(f"alter role {name} nosuperuser nologin; revoke rowferry_worker, rowferry_owner from {name}")
-
-
-def test_what_the_fix_of_a_lost_trigger_says_brings_the_lost_change_over(good: Nodes) -> None:
-    good.crm.sql("alter table users disable trigger rowferry_capture_update; update users set email = 'lost'")
-    [row] = found(good.crm)
-    good.crm.sql(row["fix"])
-    sync(*good)
-    assert assert_equal(good, "public.users") == ["(1,1,lost)"]
-
-
-def test_sequences_that_can_never_meet_are_left_alone(good: Nodes) -> None:
-    for change in (
-        "alter sequence accounts_id_seq increment by 2 restart with 1000",
-        "alter sequence accounts_id_seq increment by 1 maxvalue 5000 restart with 4001",
-    ):
-        good.billing.sql(change)
-        if "maxvalue" in change:
-            good.crm.sql("alter sequence accounts_id_seq increment by 1 maxvalue 4000")
-        sync(*good)
-        assert said(good.crm) == []
-
-
-def test_what_differs_is_found_behind_other_names_of_tables_and_columns(nodes: Nodes) -> None:
-    nodes.crm.sql("create table accounts (id serial primary key, name text); select rowferry.attach('accounts')")
-    nodes.billing.sql("create table customers (customer_id serial primary key, title varchar(5))")
-    nodes.billing.sql("""select rowferry.attach('customers', 'accounts', '{"id": "customer_id", "name": "title"}')""")
-    sync(*nodes)
-    assert timeless(said(nodes.billing)) == [
-        "warning public.customers: column title is character varying(5) here and text on crm (public.accounts.name): "
-        "a value that does not read back is held",
-        "warning public.customers_customer_id_seq: public.accounts_id_seq on crm can draw the same values for "
-        "public.customers.customer_id: rows with one key would be taken for one record",
-    ]
-
-
-def test_clocks_that_are_apart_are_found_on_both_nodes(good: Nodes) -> None:
-    put_forward(good.billing, "7 s")
-    sync(*good)
-    assert any("the clock of billing is 00:00:0" in line and "ahead" in line for line in said(good.crm))
-    assert any("the clock of crm is 00:00:0" in line and "behind" in line for line in said(good.billing))
-    [row] = good.crm.sql("select clock_difference > '6 s' and clock_difference < '7.1 s' as right from rowferry.links")
-    assert row["right"]
-
-
-BAD = """
-create or replace function rowferry._server_warning(p_version integer) returns text language sql immutable
-set search_path = pg_catalog, pg_temp as $$ select 'bad' where p_version > 0 $$
-"""
-MERGES = "merge into public.accounts a using (values (-1)) v (id) on a.id = v.id when matched then do nothing"
-
-
-@pytest.mark.parametrize("body", ["none", "text", "parsed"])
-def test_a_server_of_a_bad_minor_version_is_named_on_either_side_the_graver_where_a_function_uses_merge(
-    good: Nodes, body: str
-) -> None:
-    with good.crm.connect() as connection:
-        if body == "parsed" and connection.info.server_version < 150000:
-            pytest.skip("MERGE came with PostgreSQL 15")
-    for node in good:
-        node.sql(BAD)
-    if body == "text":
-        good.billing.sql(f"create function merges() returns void language plpgsql as $$ begin {MERGES}; end $$")
-    elif body == "parsed":
-        good.billing.sql(f"create function merges() returns void begin atomic {MERGES}; end")
-    courier = Courier(good)
-    courier.meet(good)
-    sync(*good)
-    uses = body != "none"
-    for node, place, there in ((good.billing, "server", ""), (good.crm, "server of billing", "there ")):
-        words = f"function public.merges() {there}uses it"
-        [row] = node.sql("select * from rowferry.check() where object = %s and problem ~ '^bad'", [place])
-        assert (row["severity"], words in row["problem"]) == ("warning" if uses else "info", uses)
-
-
-def test_the_schema_that_may_not_be_used_is_named_with_the_line_that_grants_it(good: Nodes) -> None:
-    good.crm.sql("""
-        create schema "Utils"; create sequence "Utils".numbers;
-        create table counted (id bigint default nextval('"Utils".numbers') primary key); select rowferry.attach('counted')""")
-    [row] = [row for row in found(good.crm) if "cannot be read" in row["problem"]]
-    assert row["fix"] == 'grant usage on schema "Utils" to rowferry_owner;'
-    good.crm.sql(row["fix"])
-    assert not [row for row in found(good.crm) if "cannot be read" in row["problem"]]
-
-
-def test_databases_of_other_collations_are_found(good: Nodes) -> None:
-    good.crm.sql(
-        'update rowferry.peer_facts set facts = jsonb_set(facts, \'{collation}\', \'{"name": "tr-TR", "provider": "i"}\')'
-    )
-    [line] = said(good.crm)
-    assert line.startswith("warning database: its collation is ")
-    assert "tr-TR of provider i on billing" in line
-
-
-def test_a_worker_that_has_connected_as_a_superuser_is_named(good: Nodes) -> None:
-    with good.crm.connect() as courier:
-        courier.execute("select pg_advisory_lock(hashtextextended('rowferry courier billing crm', 0))")
-        assert said(good.crm) == ["warning role postgres: the worker that is at work has connected as a superuser"]
-
-
-def test_before_the_first_exchange_it_says_that_the_nodes_are_not_compared(nodes: Nodes) -> None:
-    assert said(nodes.crm, "info") == [
-        "info link billing: billing has not said anything of itself yet, so the two nodes are not compared"
-    ]
-
-
-def test_facts_that_make_no_sense_are_said_and_stop_nothing(good: Nodes) -> None:
-    for facts in ('{"entities": 1}', '{"clock": 1e300, "entities": {}}', "[]", '"x"', "null"):
-        good.crm.sql("select rowferry._note_facts('billing', %s)", [facts])
-    assert said(good.crm) == []
-    good.crm.sql(
-        """select rowferry._note_facts('billing', '{"clock": 1, "entities": {"users": {"columns": [1], "uniques": {"a": 1}}}}')"""
-    )
-    assert any("what billing said of itself cannot be read" in line for line in said(good.crm))
-
-
-def test_facts_go_along_at_the_opening_and_then_at_most_every_five_minutes(good: Nodes) -> None:
-    def heard() -> Any:
-        return good.billing.sql("select heard_at from rowferry.peer_facts")[0]["heard_at"]
-
-    first = heard()
-    courier = Courier(good)
-    courier.meet(good)
-    opened = heard()
-    assert opened > first
-    envelope = courier.call(good.crm)["envelope"]
-    good.crm.sql("insert into accounts (name) values ('Globex')")
-    envelope = courier.call(good.crm)["envelope"]
-    assert b'"facts"' not in envelope
-    envelope = courier.call(good.billing, envelope)["envelope"]
-    assert b'"facts"' not in envelope
-    good.crm.sql("update rowferry.links set facts_sent_at = facts_sent_at - interval '6 min'")
-    courier.call(good.crm, envelope)
-    assert b'"facts"' not in courier.call(good.crm)["envelope"], "an idle call has nothing that travels"
-    good.crm.sql("insert into accounts (name) values ('Initech')")
-    envelope = courier.call(good.crm)["envelope"]
-    assert b'"facts"' in envelope
-    courier.call(good.billing, envelope)
-    assert heard() > opened
-
-
-def test_an_idle_call_draws_no_transaction_id_however_old_the_facts(good: Nodes) -> None:
-    courier = Courier(good)
-    courier.meet(good)
-    while courier.call(good.crm)["status"] != "idle":
-        pass
-    good.crm.sql("update rowferry.links set facts_sent_at = facts_sent_at - interval '1 day'")
-    connection = courier.connections["crm"]
-    with connection.transaction():
-        assert courier.call(good.crm)["status"] == "idle"
-        [row] = connection.execute("select pg_current_xact_id_if_assigned() as id").fetchall()
-    assert row["id"] is None
-
-
-def test_a_table_that_somebody_has_locked_delays_the_facts_and_no_change(good: Nodes) -> None:
-    good.crm.sql("insert into accounts (name) values ('Globex'); update rowferry.links set facts_sent_at = null")
-    with good.crm.connect(autocommit=False) as user:
-        user.execute("lock table users in access exclusive mode; lock table logs in access exclusive mode")
-        user.execute("alter table accounts_id_seq rename to other_seq")
-        sync(*good)
-        user.rollback()
-    assert_equal(good, "public.accounts")
-
-
-def test_a_peer_that_is_not_known_is_refused(good: Nodes) -> None:
-    with pytest.raises(psycopg.Error) as caught:
-        good.crm.sql("select * from rowferry.check('nobody')")
-    assert caught.value.sqlstate == "RF002"
-
-
-def test_an_opening_with_many_entities_takes_no_longer_than_a_call_may(nodes: Nodes, tmp_path: Path) -> None:
-    """What check() needs to know is told in several envelopes."""
-    for node in nodes:
-        for first in range(1, 160, 40):
-            node.sql(f"""
-                do $$ begin
-                  for n in {first}..{first + 39} loop
-                    execute format('create table public.t_%s (id serial primary key, v text)', n);
-                    perform rowferry.attach(format('public.t_%s', n)::regclass);
-                  end loop;
-                end $$""")
-    nodes.crm.sql("insert into t_3 (v) values ('a')")
-    with worker(nodes, tmp_path / "log"):
-        wait_until(lambda: nodes.billing.sql("select v from t_3") == [{"v": "a"}], 60, "a row arrives")
-        told = "select (select count(*) from jsonb_object_keys(facts -> 'entities')) as n from rowferry.peer_facts"
-        wait_until(
-            lambda: [node.sql(told) for node in nodes] == [[{"n": 160}]] * 2, 60, "both nodes know all entities of the other"
-        )
-    assert nodes.crm.sql("select * from rowferry.check() where problem ~ 'attached'") == []

@@ -8,36 +8,7 @@ import pytest
 from harness import REPO, Nodes
 from harness.comparing import compared, differences, found, unseen
 from harness.exchange import rows, sync, waiting
-
-DEFERRABLE = " unique deferrable initially deferred"
-PEOPLE = (
-    f"create table people (id integer primary key, first text not null, last text not null, email text{DEFERRABLE}, notes text)"
-)
-PARTITIONED = f"{PEOPLE.replace(DEFERRABLE, '')} partition by hash (id)"
-SHAPE = """
-create schema app;
-create view app.people_out as
-  select id, first || ' ' || last as name, lower(email) as address,
-    (select max(g) from generate_series(1, 2) g where g = 2) as two from people;
-create function app.people_in(p_rows app.people_out[])
-  returns table (id integer, first text, last text, email text)
-  language sql as $$
-    select r.id, split_part(r.name, ' ', 1), substr(r.name, strpos(r.name, ' ') + 1), r.address from unnest(p_rows) r $$"""
-PLAIN = "create table people (id integer primary key, name text, address text unique)"
-COLUMNS = '["id", "name", "address"]'
-ATTACH = "select rowferry.attach('people', p_columns => %s, p_outbound => 'app.people_out', p_inbound => 'app.people_in')"
-# But for what is to be said of the server itself.
-PROBLEMS = "select problem, fix from rowferry.check() where severity = 'error' and object not like 'server%'"
-THERE = "select id, name, address from people"
-
-
-def install(nodes: Nodes, table: str = PEOPLE) -> None:
-    """crm keeps names in two columns, billing in one."""
-    nodes.crm.sql(table)
-    nodes.crm.sql(SHAPE)
-    nodes.crm.sql(ATTACH, [COLUMNS])
-    nodes.billing.sql(PLAIN)
-    nodes.billing.sql("select rowferry.attach('people')")
+from harness.outbound import ATTACH, COLUMNS, PARTITIONED, PEOPLE, PLAIN, PROBLEMS, SHAPE, THERE, install
 
 
 def test_the_example_of_the_documentation_works_as_it_stands_there(nodes: Nodes) -> None:
@@ -348,50 +319,6 @@ def test_names_that_need_quotes(nodes: Nodes) -> None:
     assert rows(nodes.billing, "select * from t") == ["(1,A)", "(2,B)"]
 
 
-def test_check_names_a_view_or_function_that_is_gone_and_a_view_that_uses_more(nodes: Nodes) -> None:
-    install(nodes)
-    sync(*nodes)
-    assert nodes.crm.sql(PROBLEMS) == []
-    nodes.crm.sql(
-        "create or replace view app.people_out as "
-        "select id, concat(first, ' ', last, notes) as name, lower(email) as address, 2 as two from people"
-    )
-    for wrong in nodes.crm.sql(PROBLEMS):
-        assert "is not what attach() would make" in wrong["problem"]
-        nodes.crm.sql(wrong["fix"])
-    assert nodes.crm.sql(PROBLEMS) == []
-    nodes.crm.sql("insert into people values (1, 'Ada', 'L', null, '!')")
-    sync(*nodes)
-    nodes.crm.sql("update people set notes = '?'")
-    sync(*nodes)
-    assert rows(nodes.billing, "select name from people") == ['("Ada L?")']
-    nodes.crm.sql("alter function app.people_in rename to gone")
-    [wrong] = nodes.crm.sql(PROBLEMS)
-    assert "there is no such inbound function" in wrong["problem"]
-    nodes.crm.sql("drop function app.gone")
-    nodes.crm.sql("drop view app.people_out")
-    assert any("there is no such view" in wrong["problem"] for wrong in nodes.crm.sql(PROBLEMS))
-    nodes.crm.sql("update people set first = 'Eve'")
-    sync(*nodes)
-    assert rows(nodes.billing, "select name from people") == ['("Ada L?")']
-
-
-def test_a_view_that_was_made_again_goes_on_and_nothing_is_lost_in_between(nodes: Nodes) -> None:
-    install(nodes)
-    nodes.crm.sql("drop view app.people_out cascade")
-    nodes.crm.sql("insert into people values (1, 'Ada', 'L')")
-    nodes.billing.sql("insert into people values (2, 'Alan T', null)")
-    sync(*nodes)
-    nodes.crm.sql("drop schema app")
-    nodes.crm.sql(SHAPE)
-    for node in nodes:
-        node.sql("update rowferry.held_events set not_before = '-infinity'")
-        node.sql("update rowferry.entities set held_until = '-infinity' where held_until is not null")
-    sync(*nodes)
-    assert rows(nodes.billing, "select id, name from people") == ['(1,"Ada L")', '(2,"Alan T")']
-    assert rows(nodes.crm, "select id, last from people") == ["(1,L)", "(2,T)"]
-
-
 @pytest.mark.parametrize("seed", range(5))
 def test_whatever_both_sides_do_they_end_equal(nodes: Nodes, seed: int) -> None:
     install(nodes)
@@ -417,22 +344,3 @@ def test_whatever_both_sides_do_they_end_equal(nodes: Nodes, seed: int) -> None:
     sync(*nodes)
     assert rows(nodes.crm, "select id, name, address from app.people_out") == rows(nodes.billing, THERE)
     assert [waiting(node) for node in nodes] == [[], []]
-
-
-def test_a_view_that_leaves_rows_out_later_stops_and_deletes_nothing_on_the_peer(nodes: Nodes) -> None:
-    install(nodes)
-    nodes.crm.sql("insert into people values (1, 'Ada', 'L'), (2, 'Alan', 'T')")
-    sync(*nodes)
-    query = (
-        "create or replace view app.people_out as "
-        "select id, first || ' ' || last as name, lower(email) as address, 2 as two from people"
-    )
-    nodes.crm.sql(f"{query} where id < 2")
-    nodes.crm.sql("update people set last = 'X'")
-    sync(*nodes)
-    assert rows(nodes.billing, "select id, name from people") == ['(1,"Ada L")', '(2,"Alan T")']
-    assert any("one row for each row" in wrong["problem"] for wrong in nodes.crm.sql(PROBLEMS))
-    nodes.crm.sql(query)
-    nodes.crm.sql("update rowferry.entities set held_until = '-infinity' where held_until is not null")
-    sync(*nodes)
-    assert rows(nodes.billing, "select id, name from people") == ['(1,"Ada X")', '(2,"Alan X")']

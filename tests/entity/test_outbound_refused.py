@@ -1,10 +1,10 @@
 """What attach(p_outbound => .., p_inbound => ..) refuses, each with a hint: what is not the table row by row, wrong functions."""
 
 import pytest
-from entity.test_outbound import ATTACH, COLUMNS, PARTITIONED, PEOPLE, SHAPE
 
 from harness import Nodes
 from harness.exchange import refused_with
+from harness.outbound import ATTACH, COLUMNS, PARTITIONED, PEOPLE, SHAPE
 from harness.roles import role
 
 pytestmark = pytest.mark.smoke

@@ -4,6 +4,7 @@ from collections.abc import Iterable
 
 from harness.nodes import Node
 
+# Where neither PostgreSQL nor the file system tells a copy from the original.
 SAME = """
 create or replace function rowferry._identity() returns jsonb language sql stable as
 $$ select jsonb_build_object('system', '1', 'database', '1', 'timeline', '1') $$;

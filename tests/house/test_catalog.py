@@ -6,15 +6,13 @@ import psycopg
 import pytest
 
 from harness import Nodes
+from harness.notes import RANKED, keep_notes
 
 
 @pytest.fixture
 def notes(nodes: Nodes) -> Nodes:
     """Two nodes that keep one table in sync."""
-    for node in nodes:
-        node.sql("create table public.notes (id integer primary key, body text, rank integer unique deferrable)")
-        node.sql("select rowferry.attach('public.notes')")
-    return nodes
+    return keep_notes(nodes, table=RANKED)
 
 
 def test_everything_in_the_schema_explains_itself(notes: Nodes) -> None:

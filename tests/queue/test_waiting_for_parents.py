@@ -1,82 +1,10 @@
 """Rows whose parent the peer refuses: they wait for it, are not tried with each of its tries, and follow it at once."""
 
-from collections.abc import Callable
-from typing import Any
-
 import pytest
 
 from harness import Nodes
-from harness.clock import advance, stop_clocks
-from harness.courier import Courier
 from harness.exchange import rows, waiting
-
-FAMILY = """
-create table parents (id integer primary key, body text check (body <> 'bad' or current_database() ~ 'crm'));
-create table children (id integer primary key, parent_id integer references parents);
-create table toys (id integer primary key, child_id integer references children);
-select rowferry.attach(t) from unnest(array['parents', 'children', 'toys']) t
-"""
-REFUSED = "select coalesce(sum(refused), 0)::integer as n from rowferry.traffic where direction = 'sent'"
-HELD = "select count(*)::integer as n from rowferry.held_events"
-FREE = "select count(*)::integer as n from rowferry.events where id not in (select event_id from rowferry.held_events)"
-AGAIN = "alter table parents drop constraint parents_body_check"
-
-
-class Exchange:
-    """A courier whose calls are counted, and the clock of both nodes, which stands still unless it is put on."""
-
-    def __init__(self, nodes: Nodes) -> None:
-        self.nodes = nodes
-        stop_clocks(nodes)
-        for node in nodes:
-            node.sql(
-                f"alter database {node.database} set deadlock_timeout = '60s'"
-            )  # however busy this machine is, no batch shrinks
-        self.courier = Courier(nodes)
-        for connection in self.courier.connections.values():
-            connection.execute("set statement_timeout = '60s'")
-        self.crm, self.billing = self.courier.meet(nodes)
-        self.calls = 0
-
-    def call(self) -> None:
-        crm, billing = self.courier.call(self.nodes.crm, self.billing), self.courier.call(self.nodes.billing, self.crm)
-        self.crm, self.billing = crm["envelope"], billing["envelope"]
-        self.calls += 1
-
-    def until(self, done: Callable[[], bool], most: int = 60) -> int:
-        """How many calls it took."""
-        for calls in range(most):
-            if done():
-                return calls
-            self.call()
-        assert done(), waiting(self.nodes.crm)[:9]
-        return most
-
-    def rest(self, calls: int = 8) -> None:
-        for _ in range(calls):
-            self.call()
-
-    def later(self, seconds: int) -> None:
-        advance(self.nodes, seconds)
-
-    @property
-    def refused(self) -> int:
-        return number(self.nodes, REFUSED)
-
-    def all_held(self) -> bool:
-        return number(self.nodes, FREE) == 0
-
-    def delivered(self) -> bool:
-        return waiting(self.nodes.crm) == []
-
-
-def number(nodes: Nodes, query: str) -> int:
-    return int(nodes.crm.sql(query)[0]["n"])
-
-
-def equal(nodes: Nodes, *tables: str) -> None:
-    for table in tables:
-        assert rows(nodes.crm, f"select * from {table}") == rows(nodes.billing, f"select * from {table}")
+from harness.family import AGAIN, FAMILY, HELD, Exchange, equal, number, why
 
 
 @pytest.fixture
@@ -89,10 +17,6 @@ def family(nodes: Nodes) -> Nodes:
 @pytest.fixture
 def exchange(family: Nodes) -> Exchange:
     return Exchange(family)
-
-
-def why(nodes: Nodes) -> list[dict[str, Any]]:
-    return nodes.crm.sql("select * from rowferry.why_stuck() where severity = 'warning'")
 
 
 @pytest.mark.case(44, 45)
@@ -314,98 +238,3 @@ def test_who_looks_is_told_of_the_parents_first(family: Nodes, exchange: Exchang
     assert child["detail"] == "waits for its parent parents 2, which is held: select * from rowferry.row_status('parents', '2');"
     [hint] = family.crm.sql("select distinct hint from rowferry.sync_events where record_id = '7'")
     assert hint["hint"] == "Nothing, it goes after its parent: select * from rowferry.row_status('parents', '2');"
-
-
-CIRCLE = """
-create table shop (id integer primary key, boss integer not null, name text);
-create table person (id integer primary key, shop integer not null references shop deferrable initially deferred);
-create table sale (id integer primary key, shop integer not null references shop);
-"""
-CLOSED = """
-alter table shop add constraint boss_fk foreign key (boss) references person deferrable initially deferred;
-select rowferry.attach(t) from unnest(array['shop', 'person', 'sale']) t;
-"""
-# As where no statement can write both tables.
-REFUSE = """
-create function refuse_{table}() returns trigger language plpgsql as $$
-begin raise foreign_key_violation using constraint = '{constraint}', schema = 'public', table = '{table}'; end $$;
-create trigger refuse before insert on {table} for each row execute function refuse_{table}();
-alter table {table} enable always trigger refuse;
-"""
-
-
-@pytest.mark.case(44, 45)
-@pytest.mark.parametrize("asked", ["select * from rowferry.retry('shop')", "update shop set name = 'mended'"])
-def test_a_circle_that_was_held_goes_once_it_may_however_many_hang_on_it(nodes: Nodes, asked: str) -> None:
-    for node in nodes:
-        node.sql(CIRCLE + CLOSED)
-    for table, constraint in (("shop", "boss_fk"), ("person", "person_shop_fkey")):
-        nodes.billing.sql(REFUSE.format(table=table, constraint=constraint))
-    exchange = Exchange(nodes)
-    nodes.crm.sql("""
-        begin; insert into shop values (1, 1), (2, 2); insert into person values (1, 1), (2, 2); commit;
-        insert into sale select i, 1 + i % 2 from generate_series(1, 4000) i""")
-    exchange.until(exchange.all_held, 100)
-    for _ in range(3):
-        exchange.later(300)
-        exchange.rest(20)
-    cause = why(nodes)[0]
-    assert cause["cause"].startswith("4 records of person and shop refer to each other") and cause["cause"].endswith(
-        "; 4000 others wait for them"
-    )
-    nodes.billing.sql("drop trigger refuse on shop; drop trigger refuse on person")
-    nodes.crm.sql(asked)
-    assert exchange.until(exchange.delivered) <= 30
-    equal(nodes, "shop", "person", "sale")
-
-
-READ = """
-select coalesce(sum(coalesce(t.seq_tup_read, 0) + coalesce(i.read, 0)), 0)::integer as n
-from pg_stat_user_tables t
-cross join lateral (select sum(x.idx_tup_read) as read from pg_stat_user_indexes x where x.relid = t.relid) i
-where t.schemaname = 'rowferry' and t.relname in ('held_events', 'missing_parents', 'events')
-"""
-NO_ROWS = """
-delete from pg_statistic where starelid in (select c.oid from pg_class c where c.relnamespace = 'rowferry'::regnamespace);
-update pg_class set reltuples = 0, relpages = greatest(relpages, 1)
-where relnamespace = 'rowferry'::regnamespace and relkind in ('r', 'i')
-"""
-
-
-@pytest.mark.slow
-@pytest.mark.case(45, 78)
-def test_what_waits_is_found_by_its_records_where_statistics_say_that_there_are_none(family: Nodes, exchange: Exchange) -> None:
-    """As after an ANALYZE of empty tables that a rollback had grown: any plan will do for the planner, until the next one."""
-    for table in ("held_events", "missing_parents", "events"):
-        family.crm.sql(f"alter table rowferry.{table} set (autovacuum_enabled = off)")
-    family.crm.sql("""
-        insert into parents select n, 'bad' from generate_series(1, 1000) n;
-        insert into children select n, 1 + n % 1000 from generate_series(1, 2000) n;
-        insert into toys select n, 1 + n % 2000 from generate_series(1, 3000) n""")
-    exchange.until(exchange.all_held)
-    family.crm.sql(NO_ROWS)
-    crm = exchange.courier.connections["crm"]
-    crm.execute("discard plans; set statement_timeout = '20s'")
-
-    def reads_little(act: Callable[[], object]) -> None:
-        family.crm.flush_statistics(crm)
-        before = number(family, READ)
-        act()
-        family.crm.flush_statistics(crm)
-        assert number(family, READ) - before < 40 * 6000
-
-    exchange.later(60)
-    for _ in range(3):
-        reads_little(exchange.call)
-    crm.execute("select count(*) from rowferry.retry('toys')")
-    crm.execute("select state from rowferry.status")
-    crm.execute("select * from rowferry.why_stuck()")
-    exchange.until(exchange.all_held)
-    family.billing.sql(AGAIN)
-    crm.execute("select * from rowferry.retry('parents')")
-    for _ in range(100):
-        if number(family, "select count(*)::integer as n from rowferry.events") == 0:
-            break
-        exchange.later(60)
-        reads_little(exchange.call)
-    equal(family, "parents", "children", "toys")

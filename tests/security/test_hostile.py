@@ -1,11 +1,11 @@
 """Names and keys made to break quoting go through every operation, and the lines that it proposes run in psql as they stand."""
 
 import pytest
-from attach.test_attach_names import HOSTILE, quoted
 
 from harness import Node, Nodes
 from harness.comparing import compared
 from harness.exchange import rows, sync, waiting
+from harness.hostile import HOSTILE, quoted
 
 # Each of them within quotation marks, dollar quotes, json, an array's text, psql's variables.
 KEYS = [

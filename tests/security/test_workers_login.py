@@ -9,12 +9,12 @@ from typing import Any
 
 import psycopg
 import pytest
-from envelope.test_security import field, forge, seal
 from psycopg.rows import dict_row
 
 from harness import Node, Nodes
 from harness.courier import Courier
 from harness.exchange import assert_equal, sync
+from harness.forged import field, forge, seal
 from harness.notes import keep_notes
 from harness.worker import start_worker
 
