@@ -18,12 +18,12 @@ from dataclasses import dataclass, field
 
 import psycopg
 import pytest
-from conftest import SETTINGS, started
 from convergence import machine, mutants
 from faults import runner
 
 from harness import Node, Nodes, alembic
 from harness.identity import adopt_identity
+from harness.pair import SETTINGS, started
 
 LONGEST_SLICE = 150.0  # seconds of faults before histories have their turn again
 SHARE_OF_MUTANTS, SHARE_OF_HISTORIES = 0.25, 0.25

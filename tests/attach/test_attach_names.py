@@ -5,11 +5,11 @@ import subprocess
 
 import psycopg
 import pytest
-from conftest import Servers
 
 from harness import Node, Nodes, alembic
 from harness.exchange import rows, sync, waiting
 from harness.hostile import HOSTILE, quoted
+from harness.pair import Servers
 from harness.roles import NUMBERS, as_role, role
 from rowferry.embedded import environment
 

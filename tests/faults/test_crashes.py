@@ -9,7 +9,6 @@ from typing import Any
 
 import psycopg
 import pytest
-from conftest import SETTINGS, Servers, started
 from psycopg.rows import dict_row
 
 from faults import failpoints
@@ -18,6 +17,7 @@ from harness import Node, Nodes, alembic, wait_until
 from harness.courier import Courier
 from harness.exchange import rows, sync, waiting
 from harness.identity import adopt_identity
+from harness.pair import SETTINGS, Servers, started
 
 # Every insert, update and delete that the sync makes in accounts, as the table's own trigger sees it.
 TABLES = """

@@ -16,9 +16,9 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-from conftest import Servers
 
 from harness import REPO, Nodes, wait_until
+from harness.pair import Servers
 from rowferry import embedded
 from rowferry.demo import children, run, screen
 

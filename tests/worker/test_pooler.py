@@ -10,6 +10,7 @@ import psycopg
 import pytest
 
 from harness import Node, Nodes, wait_until
+from harness.accounts import ACCOUNTS
 from harness.pooler import pooler, through
 from harness.proxy import Behind, Proxy
 from harness.worker import PROGRAM, left, start_worker, wait_for_rest, worker
@@ -29,7 +30,7 @@ def locks(node: Node) -> int:
 def pooled(nodes: Nodes, request: pytest.FixtureRequest) -> Iterator[Behind]:
     """The nodes, one or both of them behind pgbouncer in transaction mode."""
     for node in nodes:
-        node.sql("create table accounts (id integer primary key, name text); select rowferry.attach('accounts')")
+        node.sql(ACCOUNTS)
     with ExitStack() as stack:
         hit = [node for node in nodes if request.param in (node.name, "both")]
         yield Behind(nodes.crm, nodes.billing, {node.name: stack.enter_context(pooler(node, "transaction")) for node in hit})
@@ -83,7 +84,7 @@ def test_any_mode_of_a_pooler_is_refused(nodes: Nodes) -> None:
 def test_a_pooler_that_comes_later_is_waited_out(nodes: Nodes, tmp_path: Path) -> None:
     """A worker that was at work does not end when its server moves behind a pooler: it says so and tries again."""
     for node in nodes:
-        node.sql("create table accounts (id integer primary key, name text); select rowferry.attach('accounts')")
+        node.sql(ACCOUNTS)
     # The worker reaches billing on a port that is passed on to the server, then to a pooler, then to the server again.
     way = Proxy(nodes.billing.server.port)
     behind = Behind(nodes.crm, nodes.billing, {"billing": way.port})

@@ -1,153 +1,27 @@
 """The command rowferry as a process on real servers: what it promises to cron, to systemd and to whoever reads its output."""
 
 import functools
-import json
-import os
 import re
 import signal
-import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
-from pathlib import Path
+from collections.abc import Callable
 from typing import Any
 
 import psycopg
 import pytest
 from faults.processes import signal_server
 
-from harness import REPO, Node, Nodes, wait_until
-from rowferry import config
-from rowferry.connection import describe
+from harness import Nodes, wait_until
+from harness.accounts import count, insert
+from harness.command import Command, advisory_locks, at_rest, courier, rows, status, transactions
 
-PROGRAM = str(Path(sys.executable).parent / "rowferry")
 WITHOUT_LOCK = """
 import sys
 from rowferry import cli, loop
 loop.Courier.try_lock = lambda *_: None
 sys.exit(cli.main(sys.argv[1:]))
 """
-
-
-def run(env: dict[str, str], *arguments: str, code: int) -> str:
-    """Output of rowferry, both streams; fails the test for another exit code or a traceback."""
-    done = subprocess.run([PROGRAM, *arguments], env=env, cwd=REPO, capture_output=True, text=True, timeout=90)
-    output = done.stdout + done.stderr
-    assert done.returncode == code, output
-    assert "Traceback" not in output
-    return output
-
-
-@dataclass
-class Worker:
-    """A process of `rowferry run`; its output, once it has ended, is checked for passwords."""
-
-    process: subprocess.Popen[Any]
-    path: Path
-    secrets: list[str]
-
-    def log(self) -> str:
-        return self.path.read_text()
-
-    def end(self, number: int) -> int:
-        """Signal it and wait: its exit code."""
-        self.process.send_signal(number)
-        return self.process.wait(30)
-
-
-@dataclass
-class Command:
-    """Runs rowferry on the nodes of a test."""
-
-    nodes: Nodes
-    folder: Path
-    env: dict[str, str] = field(init=False)
-    workers: list[Worker] = field(default_factory=list)
-
-    def __post_init__(self) -> None:
-        self.env = self.nodes.env
-
-    @property
-    def secrets(self) -> list[str]:
-        values = [value for name, value in self.env.items() if name.startswith("ROWFERRY_NODE_")]
-        return [str(psycopg.conninfo.conninfo_to_dict(value)["password"]) for value in values]
-
-    def __call__(self, *arguments: str, code: int = 0, **variables: str) -> str:
-        """As run() on these nodes; fails the test for a password in the output too."""
-        output = run({**self.env, **variables}, *arguments, code=code)
-        assert not any(secret in output for secret in self.secrets)
-        return output
-
-    def once(self, code: int = 0) -> str:
-        return self("run", "--once", code=code)
-
-    def start(self, *arguments: str, program: tuple[str, ...] = (PROGRAM,)) -> Worker:
-        """`rowferry run` in the background."""
-        path = self.folder / f"worker{len(self.workers)}.log"
-        with path.open("wb") as output:
-            process = subprocess.Popen([*program, "run", *arguments], env=self.env, cwd=REPO, stdout=output, stderr=output)
-        self.workers.append(Worker(process, path, self.secrets))
-        return self.workers[-1]
-
-
-@pytest.fixture
-def make_command(tmp_path: Path) -> Iterator[Callable[[Nodes], Command]]:
-    made: list[Command] = []
-
-    def make(nodes: Nodes) -> Command:
-        for node in nodes:
-            node.sql("create table accounts (id integer primary key, name text); select rowferry.attach('accounts')")
-        made.append(Command(nodes, tmp_path))
-        return made[-1]
-
-    yield make
-    for worker in [worker for command in made for worker in command.workers]:
-        worker.process.kill()
-        worker.process.wait()
-        assert "Traceback" not in worker.log()
-        assert not any(secret in worker.log() for secret in worker.secrets)
-
-
-@pytest.fixture
-def rowferry(nodes: Nodes, make_command: Callable[[Nodes], Command]) -> Command:
-    return make_command(nodes)
-
-
-def rows(node: Node) -> list[tuple[int, str]]:
-    return [(row["id"], row["name"]) for row in node.sql("select id, name from accounts order by id")]
-
-
-def count(node: Node) -> int:
-    return int(node.sql("select count(*) from accounts")[0]["count"])
-
-
-def at_rest(nodes: Nodes) -> bool:
-    return not any(node.sql("select 1 from rowferry.events limit 1") for node in nodes)
-
-
-def advisory_locks(node: Node) -> int:
-    """How many are held in the node's database."""
-    mine = "database = (select oid from pg_database where datname = current_database())"
-    return int(node.sql(f"select count(*) from pg_locks where locktype = 'advisory' and {mine}")[0]["count"])
-
-
-def transactions(node: Node) -> int:
-    """How many the node's database has seen, those of the asking too."""
-    return int(node.sql("select xact_commit as n from pg_stat_database where datname = current_database()")[0]["n"])
-
-
-def status(node: Node) -> dict[str, Any]:
-    return node.sql("select * from rowferry.status")[0]
-
-
-def courier(node: Node) -> int:
-    """Process id of the worker that holds the node's lock, 0 if none does."""
-    return int((status(node)["courier"] or "pid 0").rpartition(" ")[2])
-
-
-def insert(node: Node, first: int, last: int) -> None:
-    node.sql(f"insert into accounts select g, '{node.name} ' || g from generate_series({first}, {last}) g")
 
 
 def test_once_moves_rows_both_ways(rowferry: Command, nodes: Nodes) -> None:
@@ -189,94 +63,6 @@ def test_held_row_stops_nothing_and_goes_after_retry(rowferry: Command, nodes: N
     assert rowferry.once() == ""
     assert rows(nodes.billing) == [(1, "a"), (2, "b."), (3, "c")]
     assert at_rest(nodes)
-
-
-@pytest.mark.parametrize(
-    ("arguments", "said"),
-    [
-        (["run", "--interval", "0"], "--interval"),
-        (["run", "--twice"], "--twice"),
-        ([], "COMMAND"),
-        (["--config", "/nowhere.ini", "run"], "/nowhere.ini"),
-    ],
-)
-def test_bad_arguments_are_one_line_and_2(arguments: list[str], said: str) -> None:
-    output = run(dict(os.environ), *arguments, code=2)
-    assert re.fullmatch(r"rowferry: .*\. Hint: .*\n", output)
-    assert said in output
-
-
-@pytest.mark.parametrize("value", ["", "postgresql://crm:secret/word@127.0.0.1/x", "postgresql://[", "host=127.0.0.1 colour=red"])
-@pytest.mark.parametrize("command", [["run"], ["run", "--once"], ["status"]])
-def test_a_connection_string_that_is_none_is_2(command: list[str], value: str) -> None:
-    output = run({**os.environ, "ROWFERRY_NODE_CRM": value, "ROWFERRY_NODE_BILLING": "dbname=b"}, *command, code=2)
-    assert re.fullmatch(r"rowferry: crm: .*ROWFERRY_NODE_CRM.*\. Hint: .*\n", output)
-    assert "secret" not in output
-
-
-def test_the_wrong_database_is_2(rowferry: Command, nodes: Nodes) -> None:
-    output = rowferry("run", code=2, ROWFERRY_NODE_BILLING=nodes.crm.conninfo)
-    assert re.fullmatch(r".*rowferry: billing: no such peer \(RF002\)\. Hint: .*ROWFERRY_NODE_BILLING.*\n", output)
-
-
-@pytest.mark.case(59)
-def test_a_node_out_of_reach_is_3_and_the_other_is_still_shown(rowferry: Command, nodes: Nodes) -> None:
-    nowhere = nodes.billing.conninfo.replace(f":{nodes.billing.server.port}/", ":1/")
-    assert re.fullmatch(
-        r"rowferry: billing: cannot connect .*\. Hint: .*ROWFERRY_NODE_BILLING\n",
-        rowferry("run", "--once", code=3, ROWFERRY_NODE_BILLING=nowhere),
-    )
-    assert re.search(r"^crm +billing +idle", rowferry("status", code=3, ROWFERRY_NODE_BILLING=nowhere), re.M)
-    # The one that answers says so too.
-    assert "billing is out of reach: cannot connect" in status(nodes.crm)["reason"]
-
-
-@pytest.mark.case(59, 86)
-def test_a_wrong_password_is_3_and_not_shown(rowferry: Command, nodes: Nodes) -> None:
-    wrong = nodes.billing.conninfo.replace(nodes.billing.server.password, "hunter2%2Fhunter3")
-    output = rowferry("run", "--once", code=3, ROWFERRY_NODE_BILLING=wrong)
-    assert "password authentication failed" in output
-    assert "hunter" not in output
-    assert "hunter" not in status(nodes.crm)["reason"]
-
-
-@pytest.mark.case(86)
-def test_no_error_in_words_holds_a_password(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("SOME_NODE", "host=h sslmode=require password='hunter 2' sslpassword=hunter3")
-    error = psycopg.OperationalError('could not use "hunter 2"\nnor hunter3')
-    assert str(describe(config.Node("crm", "SOME_NODE"), error)) == 'crm: could not use "***" nor ***'
-
-
-def test_an_empty_database_is_4(rowferry: Command, nodes: Nodes) -> None:
-    empty = nodes.billing.server.conninfo("postgres")
-    for arguments in (["run"], ["run", "--once"], ["status"]):
-        assert "billing: " in (output := rowferry(*arguments, code=4, ROWFERRY_NODE_BILLING=empty))
-        assert "Hint: alembic upgrade head" in output
-    assert "billing answered: " in status(nodes.crm)["reason"]
-
-
-def test_an_older_schema_is_4(rowferry: Command, nodes: Nodes) -> None:
-    nodes.billing.sql("create or replace function rowferry.version() returns integer language sql as 'select 4'")
-    assert "Hint: alembic upgrade head" in rowferry("run", code=4)
-
-
-@pytest.mark.case(77)
-def test_another_courier_is_5(rowferry: Command, nodes: Nodes) -> None:
-    first = rowferry.start("--interval", "0.1")
-    wait_until(lambda: courier(nodes.billing) == courier(nodes.crm) == first.process.pid, 20, "the first worker is at work")
-    assert re.fullmatch(r"rowferry: another courier holds the lock on billing\. Hint: .*\n", rowferry.once(code=5))
-    insert(nodes.crm, 1, 1)
-    wait_until(lambda: count(nodes.billing) == 1, 20, "the first worker goes on")
-
-
-def test_half_the_lock_is_given_back(rowferry: Command, nodes: Nodes) -> None:
-    holder = nodes.crm.connect()
-    holder.execute("select pg_advisory_lock(hashtextextended('rowferry courier billing crm', 0))")
-    worker = rowferry.start("--interval", "0.1")
-    wait_until(lambda: "lock on crm" in worker.log(), 20, "the worker finds the lock taken")
-    wait_until(lambda: not advisory_locks(nodes.billing), 5, "it gives the other one back")
-    holder.close()
-    wait_until(lambda: courier(nodes.crm) == worker.process.pid, 10, "it is the courier")
 
 
 @pytest.mark.case(5)
@@ -523,40 +309,3 @@ def test_a_frozen_server_holds_nothing_on_the_other(own_servers: Nodes, make_com
     finally:
         signal_server(own_servers.billing, signal.SIGCONT)
     wait_until(lambda: rows(own_servers.billing) == rows(own_servers.crm), 60, "it goes on by itself")
-
-
-@pytest.mark.slow
-def test_once_gives_up_when_nothing_moves(rowferry: Command, nodes: Nodes) -> None:
-    insert(nodes.crm, 1, 1)
-    rowferry.once()
-    user = nodes.billing.connect(autocommit=False)
-    user.execute("select from accounts where id = 1 for update")
-    nodes.crm.sql("update accounts set name = 'new'")
-    assert re.fullmatch(r"rowferry: nothing has moved for 10 s, .*1 pending on crm.*\. Hint: .*\n", rowferry.once(code=1))
-    user.rollback()
-    assert rowferry.once() == ""
-    assert rows(nodes.billing) == [(1, "new")]
-
-
-def test_status_as_json(rowferry: Command, nodes: Nodes) -> None:
-    insert(nodes.crm, 1, 3)
-    crm, billing = json.loads(rowferry("status", "--json"))
-    assert (crm["node"], crm["peer"], crm["state"], crm["pending"]) == ("crm", "billing", "waiting", 3)
-    assert crm["oldest"] >= 0
-    assert (billing["node"], billing["state"], billing["pending"]) == ("billing", "idle", 0)
-
-
-def test_status_says_below_the_table_why_a_link_is_not_well(rowferry: Command, nodes: Nodes) -> None:
-    nodes.crm.sql("select rowferry.pause()")
-    printed = rowferry("status", code=1).splitlines()
-    assert re.fullmatch(r"crm: error: paused by postgres \(link to billing, since .*\)", printed[-2])
-    assert printed[-1] == "  next: select * from rowferry.resume('billing');"
-    crm, billing = json.loads(rowferry("status", "--json", code=1))
-    assert [cause["cause"] for cause in crm["why"]] == ["paused by postgres"]
-    assert billing["why"] == []
-    nodes.crm.sql(crm["why"][0]["type_next"])
-    assert "error" not in rowferry("status")
-
-
-def test_version() -> None:
-    assert re.fullmatch(r"rowferry \d+\.\d+\.\d+\n", run(dict(os.environ), "--version", code=0))
