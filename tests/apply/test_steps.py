@@ -8,7 +8,7 @@ import psycopg
 import pytest
 
 from harness import Nodes, wait_until
-from harness.clock import end_back_off, set_clocks, write_at
+from harness.clock import at, end_back_off, set_clocks, write_at
 from harness.courier import Courier
 from harness.exchange import rows, sync, waiting
 from harness.notes import PUT, keep_notes
@@ -70,7 +70,7 @@ def test_a_child_survives_a_cascade_that_is_newer_than_its_change(nodes: Nodes, 
     write_at(nodes.crm, 120, "update children set body = 'new', parent = 'q' where id = 1")
     child = courier.call(nodes.crm)
     assert (parents["sent"], child["sent"]) == (1, 1)
-    courier.connections["billing"].execute("set test.at = '999'")  # the consequence is the newest of all
+    courier.connections["billing"].execute(at(999))  # the consequence is the newest of all
     cascaded = courier.call(nodes.billing, parents["envelope"])
     assert nodes.billing.sql("select * from children") == []
     assert cascaded["sent"] == 1

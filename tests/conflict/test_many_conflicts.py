@@ -14,7 +14,7 @@ import psycopg
 import pytest
 
 from harness import Node, Nodes, wait_until
-from harness.clock import end_back_off, set_clocks, write_at
+from harness.clock import at, end_back_off, set_clocks, write_at
 from harness.courier import Courier
 from harness.exchange import assert_equal, sync, waiting
 from harness.notes import keep_notes
@@ -220,7 +220,7 @@ def test_rows_that_users_change_while_a_batch_is_written_are_decided_and_the_res
         for i in range(1, 20):
             if not steps.at_gate(call):
                 break
-            users.append(write(notes.billing, f"set test.at = '300'; update notes set body = 'user' where id = {i}"))
+            users.append(write(notes.billing, f"{at(300)}; update notes set body = 'user' where id = {i}"))
             steps.let_go()
         answer = call.result()
     for user in users:
@@ -244,7 +244,7 @@ def test_records_that_users_make_while_a_batch_is_written_are_left_and_the_call_
         while steps.at_gate(call):
             if made < users:
                 made += 1
-                write(notes.billing, f"set test.at = '300'; insert into notes values ({made}, 'user')").result()
+                write(notes.billing, f"{at(300)}; insert into notes values ({made}, 'user')").result()
             steps.let_go()
         answer = call.result()
     assert answer["status"] == "moved"

@@ -5,6 +5,7 @@ by a clock that stands still until the test moves it, by one that each writer se
 """
 
 from collections.abc import Iterable
+from datetime import UTC, datetime, timedelta
 
 from harness.nodes import Node
 
@@ -16,6 +17,9 @@ insert into public.clock values (timestamptz '{at}')
 """
 # For a connection that moves a stopped clock often: to this second of 2026.
 SET_CLOCK = "update public.clock set at = timestamptz '2026-01-01 UTC' + %s * interval '1 s'"
+BEGIN = datetime(2026, 1, 1, tzinfo=UTC)
+# What takes at() back.
+RESET = "reset test.now"
 WRITERS_TIME = "coalesce(nullif(current_setting('test.now', true), '')::timestamptz, timestamptz '2026-01-01 00:01:40 UTC')"
 
 
@@ -38,10 +42,14 @@ def set_clocks(nodes: Iterable[Node]) -> None:
         _replace(node, WRITERS_TIME)
 
 
-def write_at(node: Node, at: float | str, query: str) -> None:
-    """Runs a user's statements at that second of 2026, or at that moment written out."""
-    moment = f"timestamptz '{at}'" if isinstance(at, str) else f"timestamptz '2026-01-01 UTC' + {at} * interval '1 s'"
-    node.sql(f"select set_config('test.now', ({moment})::text, false); {query}")
+def at(moment: float | str) -> str:
+    """SQL with which a session writes at that second of 2026 or moment written out; after `alter database ..`, all new ones do."""
+    return f"set test.now = '{moment if isinstance(moment, str) else BEGIN + timedelta(seconds=moment)}'"
+
+
+def write_at(node: Node, moment: float | str, query: str) -> None:
+    """Runs a user's statements at that second of 2026 or moment written out."""
+    node.sql(f"{at(moment)}; {query}")
 
 
 def put_forward(node: Node, by: str, first: str = "") -> None:

@@ -4,7 +4,7 @@ import psycopg
 import pytest
 
 from harness import Node, Nodes
-from harness.clock import set_clocks, write_at
+from harness.clock import RESET, at, set_clocks, write_at
 from harness.courier import Courier
 from harness.exchange import rows, sync, waiting
 
@@ -167,12 +167,12 @@ def test_no_wait_outlasts_a_clock_that_was_put_right(tables: Nodes) -> None:
     tables.billing.sql("alter table t add constraint short check (length(v) < 3); alter table locked rename to elsewhere")
     set_clocks(tables)
     for node in tables:
-        node.sql(f"alter database {node.database} set test.at = '31536000'")  # a year ahead
+        node.sql(f"alter database {node.database} {at(31536000)}")  # a year ahead
     write_at(tables.crm, 100, "update t set v = 'long' where id = 1; update locked set v = 'b'")
     sync(*tables)
     assert len(waiting(tables.crm)) == 2
     for node in tables:
-        node.sql(f"alter database {node.database} reset test.at")
+        node.sql(f"alter database {node.database} {RESET}")
     tables.billing.sql("alter table t drop constraint short; alter table elsewhere rename to locked")
     sync(*tables)
     assert waiting(tables.crm) == []
@@ -241,10 +241,10 @@ def test_a_wait_that_was_written_while_the_clock_was_ahead_and_a_courier_at_work
     courier.meet(tables)
     set_clocks(tables)
     tables.crm.sql("alter table t rename to elsewhere; delete from elsewhere where id = 2")
-    courier.connections["crm"].execute("set test.at = '31536000'")
+    courier.connections["crm"].execute(at(31536000))
     courier.call(tables.crm)
     assert rows(tables.crm, "select held_until > timestamptz '2026-12-01' from rowferry.entities where name = 't'") == ["(t)"]
-    courier.connections["crm"].execute("reset test.at")
+    courier.connections["crm"].execute(RESET)
     tables.crm.sql("alter table elsewhere rename to t")
     courier.call(tables.crm)
     assert rows(tables.crm, "select held_until < timestamptz '2026-02-01' from rowferry.entities where name = 't'") == ["(t)"]
