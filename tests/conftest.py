@@ -1,27 +1,16 @@
 """Two real servers for each test process, and two fresh databases with rowferry's core for each test."""
 
-import contextlib
 import itertools
 import os
-import shutil
 from collections.abc import Iterator
-from pathlib import Path
-from typing import NamedTuple
 
-import psycopg
 import pytest
 
-from harness import REPO, Node, Nodes, alembic
-from rowferry import embedded
+from harness import Node, Nodes, alembic
+from harness.identity import adopt_identity
+from harness.pair import SETTINGS, Servers, started
 
-os.environ.setdefault("HYPOTHESIS_STORAGE_DIRECTORY", str(REPO / ".pytest_cache" / "hypothesis"))
-
-SETTINGS = {"fsync": "off", "max_connections": "60", "deadlock_timeout": "1s", "shared_buffers": "32MB", "max_wal_size": "256MB"}
 NUMBERS = itertools.count(1)
-
-# A database is 400 files, and each test makes two: on a disk this takes a third of the time of all tests.
-MEMORY = Path("/dev/shm")
-FOLDER = MEMORY if MEMORY.is_dir() and shutil.disk_usage(MEMORY).free >= 8 * 2**30 else Path("/tmp")
 
 # What CI runs where: the whole suite on one version of PostgreSQL, the tests of rights on every version, on the oldest one
 # the smoke tests too, and on a second one CATALOG: what reads the catalog, or the text of a view or an expression, which
@@ -29,9 +18,13 @@ FOLDER = MEMORY if MEMORY.is_dir() and shutil.disk_usage(MEMORY).free >= 8 * 2**
 CATALOG = [
     "attach",
     "attach_names",
+    "attach_refused",
     "capture",
+    "captured_keys",
     "check",
+    "check_peer",
     "drift",
+    "facts",
     "filter",
     "many_tables",
     "outbound_refused",
@@ -41,16 +34,20 @@ CATALOG = [
     "triggers",
     "types",
     "why_stuck",
+    "why_stuck_transactions",
 ]
 SECURITY = [
     "attach_rights",
+    "attach_triggers",
     "attached_table",
     "capture_rights",
     "catalog",
     "deferred_triggers",
     "dump",
     "filter_pinned",
+    "forged",
     "guards",
+    "guards_given_back",
     "hostile_settings",
     "installation_rights",
     "left_behind",
@@ -59,6 +56,7 @@ SECURITY = [
     "security",
     "strangers_locks",
     "table_shape",
+    "triggers_work",
     "workers_login",
 ]
 
@@ -71,34 +69,6 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
             item.add_marker(pytest.mark.catalog)
         if subject in SECURITY:
             item.add_marker(pytest.mark.security)
-
-
-class Servers(NamedTuple):
-    """The server of each node."""
-
-    crm: embedded.Server
-    billing: embedded.Server
-
-
-@contextlib.contextmanager
-def started(settings: dict[str, str], copy_of: Servers | None = None) -> Iterator[Servers]:
-    left, right = copy_of or (None, None)
-    with (
-        embedded.start("crm", settings, copy_of=left, folder=FOLDER) as crm,
-        embedded.start("billing", settings, copy_of=right, folder=FOLDER) as billing,
-    ):
-        if copy_of is None:
-            quicken(crm)
-            quicken(billing)
-        yield Servers(crm, billing)
-
-
-def quicken(server: embedded.Server) -> None:
-    """Passwords that are cheap to check: tests make tens of thousands of connections, each of which took twice as long."""
-    with psycopg.connect(server.conninfo(), autocommit=True) as connection:
-        if connection.info.server_version >= 160000:
-            connection.execute("set scram_iterations = 1")
-            connection.execute(f"alter role postgres password '{server.password}'")
 
 
 @pytest.fixture(scope="session")
@@ -133,7 +103,7 @@ def nodes(templates: Nodes, copying: str) -> Iterator[Nodes]:
         for node, template in zip(pair, templates, strict=True):
             make = f"create database {node.database} template {template.database} {copying}"
             Node(node.name, node.server, "postgres").sql(make)
-            node.sql("update rowferry.node set database_oid = (select oid from pg_database where datname = current_database())")
+            adopt_identity(node)
         yield pair
     finally:
         for node in pair:

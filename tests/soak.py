@@ -18,11 +18,12 @@ from dataclasses import dataclass, field
 
 import psycopg
 import pytest
-from conftest import SETTINGS, started
 from convergence import machine, mutants
 from faults import runner
 
 from harness import Node, Nodes, alembic
+from harness.identity import adopt_identity
+from harness.pair import SETTINGS, started
 
 LONGEST_SLICE = 150.0  # seconds of faults before histories have their turn again
 SHARE_OF_MUTANTS, SHARE_OF_HISTORIES = 0.25, 0.25
@@ -84,7 +85,7 @@ def fresh(template: Nodes) -> Iterator[Nodes]:
     nodes = Nodes(*(Node(node.name, node.server, f"{node.name}_{number}") for node in template))
     for node, source in zip(nodes, template, strict=True):
         Node(node.name, node.server, "postgres").sql(f"create database {node.database} template {source.database}")
-        node.sql("update rowferry.node set database_oid = (select oid from pg_database where datname = current_database())")
+        adopt_identity(node)
     try:
         yield nodes
     finally:

@@ -8,13 +8,12 @@ import psycopg
 from psycopg.rows import dict_row
 
 from harness import Node, Nodes
+from harness.clock import SET_CLOCK, stop_clocks
 
 KEYS = ("k", "l")
 
 SCHEMA = """
 create schema t;
-create table t.clock (at timestamptz not null);
-insert into t.clock values ('2026-01-01');
 create table t.records (id text primary key, value text);
 create table t.parents (id text primary key, value text);
 create table t.children (
@@ -45,9 +44,6 @@ create trigger users after insert or update or delete on t.records for each row 
 create trigger every after insert or update or delete on t.records for each row execute function t.see();
 alter table t.records enable always trigger every;
 grant usage on schema t to public;
-grant select on t.clock to public;
-create or replace function rowferry._now() returns timestamptz language sql volatile parallel safe as
-$$ select c.at from t.clock c $$;
 select rowferry.attach(table_name) from unnest(array['t.records', 't.parents', 't.children', 't.orders', 't.lines']) table_name;
 create function t.merge(mine t.records, theirs t.records) returns t.records language sql immutable as $$
   select row(coalesce((mine).id, (theirs).id),
@@ -81,7 +77,6 @@ update rowferry.links l set {columns} from t.fresh_links f where f.peer = l.peer
 select setval(pg_get_serial_sequence('rowferry.events', 'id'), 1);
 delete from rowferry.batches;
 """
-NOW = "update t.clock set at = timestamptz '2026-01-01' + %s * interval '1 s'"
 
 
 class Side:
@@ -106,7 +101,7 @@ class Side:
         self.courier.execute(self.reset_sql)
 
     def set_clock(self, seconds: float) -> None:
-        self.courier.execute(NOW, (seconds,))
+        self.courier.execute(SET_CLOCK, (seconds,))
 
 
 class Stage:
@@ -116,6 +111,7 @@ class Stage:
         for node in nodes:
             if not node.sql("select from pg_namespace where nspname = 't'"):
                 node.sql(STEADY.format(database=node.database))
+                stop_clocks([node])
                 node.sql(SCHEMA)
                 for function in ("_coalesce", "_build_envelope"):
                     replace_in(node, function, "interval := '0.1 s'", "interval := '60 s'")

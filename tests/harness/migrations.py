@@ -12,6 +12,7 @@ from harness.nodes import REPO, Node, Nodes
 from rowferry.embedded import environment
 
 INI = REPO / "alembic.ini"
+FIRST = "core_0001"
 
 
 def start(nodes: Nodes, *arguments: str, ini: Path = INI, **env: str) -> subprocess.Popen[str]:

@@ -17,6 +17,8 @@ LEFT = """
 
 REASONS = "select entity, event_type, sqlstate, last_error, count(*) from rowferry.sync_events group by 1, 2, 3, 4"
 
+OF_WORKERS = "application_name = 'rowferry' and datname = current_database()"  # sessions in pg_stat_activity
+
 
 def start_worker(nodes: Nodes, log: Path, *arguments: str) -> subprocess.Popen[Any]:
     """`rowferry run` on these nodes; its output is appended to `log`."""
@@ -62,3 +64,8 @@ def wait_for_rest(nodes: Nodes, seconds: float) -> None:
     """Until no event is left and no backfill is unfinished."""
     with explained(nodes):
         wait_until(lambda: not left(nodes), seconds, "no event is left")
+
+
+def lines(log: Path) -> list[str]:
+    """What the worker has said, without the times."""
+    return [line.partition("rowferry: ")[2] for line in log.read_text().splitlines()]

@@ -1,0 +1,126 @@
+"""What check() finds between two nodes and their servers, and what it says while it cannot know."""
+
+from __future__ import annotations
+
+import psycopg
+import pytest
+
+from harness import Nodes
+from harness.clock import put_forward
+from harness.courier import Courier
+from harness.exchange import assert_equal, sync
+from harness.well import found, keep_well, said, timeless
+
+
+@pytest.fixture
+def good(nodes: Nodes) -> Nodes:
+    return keep_well(nodes)
+
+
+def test_what_the_fix_of_a_lost_trigger_says_brings_the_lost_change_over(good: Nodes) -> None:
+    good.crm.sql("alter table users disable trigger rowferry_capture_update; update users set email = 'lost'")
+    [row] = found(good.crm)
+    good.crm.sql(row["fix"])
+    sync(*good)
+    assert assert_equal(good, "public.users") == ["(1,1,lost)"]
+
+
+def test_sequences_that_can_never_meet_are_left_alone(good: Nodes) -> None:
+    for change in (
+        "alter sequence accounts_id_seq increment by 2 restart with 1000",
+        "alter sequence accounts_id_seq increment by 1 maxvalue 5000 restart with 4001",
+    ):
+        good.billing.sql(change)
+        if "maxvalue" in change:
+            good.crm.sql("alter sequence accounts_id_seq increment by 1 maxvalue 4000")
+        sync(*good)
+        assert said(good.crm) == []
+
+
+def test_what_differs_is_found_behind_other_names_of_tables_and_columns(nodes: Nodes) -> None:
+    nodes.crm.sql("create table accounts (id serial primary key, name text); select rowferry.attach('accounts')")
+    nodes.billing.sql("create table customers (customer_id serial primary key, title varchar(5))")
+    nodes.billing.sql("""select rowferry.attach('customers', 'accounts', '{"id": "customer_id", "name": "title"}')""")
+    sync(*nodes)
+    assert timeless(said(nodes.billing)) == [
+        "warning public.customers: column title is character varying(5) here and text on crm (public.accounts.name): "
+        "a value that does not read back is held",
+        "warning public.customers_customer_id_seq: public.accounts_id_seq on crm can draw the same values for "
+        "public.customers.customer_id: rows with one key would be taken for one record",
+    ]
+
+
+def test_clocks_that_are_apart_are_found_on_both_nodes(good: Nodes) -> None:
+    put_forward(good.billing, "7 s")
+    sync(*good)
+    assert any("the clock of billing is 00:00:0" in line and "ahead" in line for line in said(good.crm))
+    assert any("the clock of crm is 00:00:0" in line and "behind" in line for line in said(good.billing))
+    [row] = good.crm.sql("select clock_difference > '6 s' and clock_difference < '7.1 s' as right from rowferry.links")
+    assert row["right"]
+
+
+BAD = """
+create or replace function rowferry._server_warning(p_version integer) returns text language sql immutable
+set search_path = pg_catalog, pg_temp as $$ select 'bad' where p_version > 0 $$
+"""
+MERGES = "merge into public.accounts a using (values (-1)) v (id) on a.id = v.id when matched then do nothing"
+
+
+@pytest.mark.parametrize("body", ["none", "text", "parsed"])
+def test_a_server_of_a_bad_minor_version_is_named_on_either_side_the_graver_where_a_function_uses_merge(
+    good: Nodes, body: str
+) -> None:
+    with good.crm.connect() as connection:
+        if body == "parsed" and connection.info.server_version < 150000:
+            pytest.skip("MERGE came with PostgreSQL 15")
+    for node in good:
+        node.sql(BAD)
+    if body == "text":
+        good.billing.sql(f"create function merges() returns void language plpgsql as $$ begin {MERGES}; end $$")
+    elif body == "parsed":
+        good.billing.sql(f"create function merges() returns void begin atomic {MERGES}; end")
+    courier = Courier(good)
+    courier.meet(good)
+    sync(*good)
+    uses = body != "none"
+    for node, place, there in ((good.billing, "server", ""), (good.crm, "server of billing", "there ")):
+        words = f"function public.merges() {there}uses it"
+        [row] = node.sql("select * from rowferry.check() where object = %s and problem ~ '^bad'", [place])
+        assert (row["severity"], words in row["problem"]) == ("warning" if uses else "info", uses)
+
+
+def test_the_schema_that_may_not_be_used_is_named_with_the_line_that_grants_it(good: Nodes) -> None:
+    good.crm.sql("""
+        create schema "Utils"; create sequence "Utils".numbers;
+        create table counted (id bigint default nextval('"Utils".numbers') primary key); select rowferry.attach('counted')""")
+    [row] = [row for row in found(good.crm) if "cannot be read" in row["problem"]]
+    assert row["fix"] == 'grant usage on schema "Utils" to rowferry_owner;'
+    good.crm.sql(row["fix"])
+    assert not [row for row in found(good.crm) if "cannot be read" in row["problem"]]
+
+
+def test_databases_of_other_collations_are_found(good: Nodes) -> None:
+    good.crm.sql(
+        'update rowferry.peer_facts set facts = jsonb_set(facts, \'{collation}\', \'{"name": "tr-TR", "provider": "i"}\')'
+    )
+    [line] = said(good.crm)
+    assert line.startswith("warning database: its collation is ")
+    assert "tr-TR of provider i on billing" in line
+
+
+def test_a_worker_that_has_connected_as_a_superuser_is_named(good: Nodes) -> None:
+    with good.crm.connect() as courier:
+        courier.execute("select pg_advisory_lock(hashtextextended('rowferry courier billing crm', 0))")
+        assert said(good.crm) == ["warning role postgres: the worker that is at work has connected as a superuser"]
+
+
+def test_before_the_first_exchange_it_says_that_the_nodes_are_not_compared(nodes: Nodes) -> None:
+    assert said(nodes.crm, "info") == [
+        "info link billing: billing has not said anything of itself yet, so the two nodes are not compared"
+    ]
+
+
+def test_a_peer_that_is_not_known_is_refused(good: Nodes) -> None:
+    with pytest.raises(psycopg.Error) as caught:
+        good.crm.sql("select * from rowferry.check('nobody')")
+    assert caught.value.sqlstate == "RF002"

@@ -1,0 +1,40 @@
+"""A table made on both nodes, and what is to be the same on both at the end."""
+
+from __future__ import annotations
+
+from harness import Nodes
+from harness.clock import end_back_off
+from harness.exchange import rows, sync, waiting
+
+ROWS = "winner, winner_row ->> 'body' as won, loser_row ->> 'body' as lost"
+
+
+def make(nodes: Nodes, query: str, *tables: str) -> None:
+    for node in nodes:
+        node.sql(query)
+        for table in tables:
+            node.sql(f"select rowferry.attach('{table}')")
+
+
+def equal(nodes: Nodes, table: str = "notes") -> list[str]:
+    crm, billing = (rows(node, f"select * from {table}") for node in nodes)
+    assert crm == billing
+    return crm
+
+
+def conflicts(nodes: Nodes, columns: str = ROWS) -> list[str]:
+    """What both nodes have recorded, the same on each."""
+    crm, billing = (rows(node, f"select {columns} from rowferry.conflicts") for node in nodes)
+    assert crm == billing
+    return crm
+
+
+def at_rest(nodes: Nodes) -> None:
+    assert waiting(nodes.crm) + waiting(nodes.billing) == []
+
+
+def tried_again(nodes: Nodes) -> None:
+    """All that is held is tried at once."""
+    for node in nodes:
+        end_back_off(node)
+    sync(*nodes)
