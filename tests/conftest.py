@@ -12,7 +12,7 @@ import psycopg
 import pytest
 
 from harness import REPO, Node, Nodes, alembic
-from rowferry import embedded
+from rowferry.demo import embedded
 
 os.environ.setdefault("HYPOTHESIS_STORAGE_DIRECTORY", str(REPO / ".pytest_cache" / "hypothesis"))
 

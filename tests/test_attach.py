@@ -9,7 +9,7 @@ import pytest
 from harness import Node, Nodes
 from harness.exchange import rows, sync, waiting
 from harness.roles import as_role, role
-from rowferry.embedded import environment
+from rowferry.demo.embedded import environment
 
 PLAIN = "create table items (id int primary key, v text)"
 SPLIT = """create table split (id int, part int, primary key (id, part)) partition by list (part);

@@ -10,7 +10,7 @@ from conftest import Servers
 from harness import Node, Nodes, alembic
 from harness.exchange import rows, sync, waiting
 from harness.roles import NUMBERS, as_role, role
-from rowferry.embedded import environment
+from rowferry.demo.embedded import environment
 
 SPLIT = """create table split (id int, part int, primary key (id, part)) partition by list (part);
     create table split_1 partition of split for values in (1);"""
