@@ -12,7 +12,7 @@ import math
 import signal
 import sys
 import threading
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from datetime import timedelta
 from pathlib import Path
 from typing import Any, NoReturn
@@ -20,15 +20,15 @@ from typing import Any, NoReturn
 import psycopg
 from psycopg.rows import dict_row
 
-from rowferry import logs, project, site_files, sql
+from rowferry import logs, sql
 from rowferry.config import ConfigError, Node, NodeUnreachable, read_nodes
-from rowferry.connection import Error, connect, describe, wait_at_most
+from rowferry.connection import Error, connect, describe, hints
 from rowferry.loop import Courier
+from rowferry.migrations.drift import Site
+from rowferry.migrations.project import lay_out
 
 Cursor = psycopg.Cursor[dict[str, Any]]
-
-# All functions of some thousand tables may be compared meanwhile.
-DRIFT_SECONDS = 600.0
+Rows = list[dict[str, Any]]
 
 UNWELL = {"stuck", "held", "stopped", "paused"}
 
@@ -58,34 +58,28 @@ def parser() -> Parser:
     top.add_argument("--version", action="version", version=f"rowferry {importlib.metadata.version('rowferry')}")
     commands = top.add_subparsers(title="commands", metavar="COMMAND", required=True)
 
-    run_ = commands.add_parser("run", help="carry changes between the two nodes until SIGTERM or Ctrl-C")
+    def add(command: Callable[[argparse.Namespace], int | None], purpose: str) -> argparse.ArgumentParser:
+        added = commands.add_parser(command.__name__, help=purpose)
+        added.set_defaults(command=command)
+        return added
+
+    run_ = add(run, "carry changes between the two nodes until SIGTERM or Ctrl-C")
     run_.add_argument("--interval", type=seconds, default=2.0, metavar="SECONDS", help="between idle polls (default: 2)")
     run_.add_argument("--once", action="store_true", help="end when all that was pending at the start has arrived or is held")
     run_.add_argument("--json", action="store_true", help="log one JSON object a line")
-    run_.set_defaults(command=run)
-
-    status_ = commands.add_parser("status", help="show where each link stands; exit code 1 if not well")
-    status_.add_argument("--json", action="store_true", help="for programs")
-    status_.set_defaults(command=status)
-
-    drift_ = commands.add_parser(
-        "drift", help="show what was changed by hand, in files that ran too; exit code 1 if anything was"
-    )
-    drift_.add_argument("--json", action="store_true", help="for programs")
-    drift_.set_defaults(command=drift)
-
-    init_ = commands.add_parser("init", help="lay out a project: alembic.ini, and folders for your own revisions")
-    init_.add_argument("folder", metavar="FOLDER", help="new, or empty")
-    init_.set_defaults(command=init)
-
-    demo_ = commands.add_parser("demo", help="two throw-away databases and the worker between them")
-    demo_.set_defaults(command=demo)
+    status_ = add(status, "show where each link stands; exit code 1 if not well")
+    drift_ = add(drift, "show what was changed by hand, in files that ran too; exit code 1 if anything was")
+    for reader in (status_, drift_):
+        reader.add_argument("--json", action="store_true", help="for programs")
+    init_ = add(init, "lay out a project: alembic.ini, and folders for your own revisions")
+    init_.add_argument("folder", type=Path, metavar="FOLDER", help="new, or empty")
+    add(demo, "two throw-away databases and the worker between them")
     return top
 
 
 def seconds(text: str) -> float:
     value = float(text)
-    if not math.isfinite(value) or value <= 0:
+    if not 0 < value < math.inf:
         raise argparse.ArgumentTypeError("must be more than 0")
     return value
 
@@ -110,15 +104,7 @@ def run(options: argparse.Namespace) -> int:
 
 def status(options: argparse.Namespace) -> int:
     """The view rowferry.status of each node, and below it rowferry.why_stuck() of each link that is not well."""
-    rows: list[dict[str, Any]] = []
-    codes = [0]
-    for node, found in ask(options.config, read_status):
-        if isinstance(found, Error):
-            rows.append({"node": node.name, "state": "unknown", "reason": found.message})
-            codes.append(found.code)
-        else:
-            rows += [{"node": node.name, **row} for row in found]
-            codes += [1 for row in found if row["state"] in UNWELL]
+    rows, code = ask(options.config, read_status, lambda error: [{"state": "unknown", "reason": error.message}])
     if options.json:
         print(json.dumps(rows, default=plain, indent=2))
     else:
@@ -126,68 +112,46 @@ def status(options: argparse.Namespace) -> int:
         for row in rows:
             for cause in row.get("why", ()):
                 print("\n" + paragraph(row["node"], cause))
-    return max(codes)
+    return max(code, *(int(row["state"] in UNWELL) for row in rows))
+
+
+def read_status(_: Node, cursor: Cursor) -> Rows:
+    rows = cursor.execute(sql.STATUS).fetchall()
+    return [row | {"why": cursor.execute(sql.WHY, [row["peer"]]).fetchall() if row["state"] in UNWELL else []} for row in rows]
 
 
 def drift(options: argparse.Namespace) -> int:
     """rowferry.drift() of each node: the object, what was done to it, and below it the line that heals it in psql; and the files
     of the site's revisions that are not what the node ran."""
-    rows: list[dict[str, Any]] = []
-    codes = [0]
-    site = site_files.Site(options.config)
-    for node, found in ask(options.config, lambda node, cursor: read_drift(cursor) + site.edited(node, read_site_log(cursor))):
-        if isinstance(found, Error):
-            codes.append(found.code)
-        else:
-            rows += [{"node": node.name, **row} for row in found]
-            codes += [1 for _ in found]
+    rows, code = ask(options.config, Site(options.config).drift)
     if options.json:
         print(json.dumps(rows, indent=2))
     else:
         for row in rows:
             print(f"{row['node']}: {row['object']}: {row['problem']}\n  {row['fix']}")
-    return max(codes)
+    return max(code, int(bool(rows)))
 
 
 def ask(
-    config: str | None, read: Callable[[Node, Cursor], list[dict[str, Any]]]
-) -> Iterator[tuple[Node, list[dict[str, Any]] | Error]]:
-    """What each node answers, or why it does not, which is also said on stderr."""
+    config: str | None, read: Callable[[Node, Cursor], Rows], instead: Callable[[Error], Rows] = lambda _: []
+) -> tuple[Rows, int]:
+    """What each node answers, or `instead` of an answer, as rows that begin with its name; and an exit code: 0, or the highest
+    one of the nodes that did not answer. Why they did not is said on stderr."""
+    rows, code = [], 0
     for node in read_nodes(config):
         try:
-            with connect(node) as connection, connection.cursor(row_factory=dict_row) as cursor:
-                try:
-                    answer = read(node, cursor)
-                except (
-                    psycopg.errors.UndefinedTable,
-                    psycopg.errors.UndefinedFunction,
-                    psycopg.errors.InvalidSchemaName,
-                ) as error:
-                    error.add_note("alembic upgrade head")
-                    raise
-                except psycopg.errors.InsufficientPrivilege as error:
-                    error.add_note(f"grant rowferry_viewer to {connection.info.user};")
-                    raise
+            with (
+                connect(node) as connection,
+                connection.cursor(row_factory=dict_row) as cursor,
+                hints(node, connection, "rowferry_viewer"),
+            ):
+                found = read(node, cursor)
         except (psycopg.Error, NodeUnreachable) as error:
             said = describe(node, error)
             print(f"rowferry: {said}", file=sys.stderr)
-            yield node, said
-        else:
-            yield node, answer
-
-
-def read_drift(cursor: Cursor) -> list[dict[str, Any]]:
-    wait_at_most(cursor.connection, DRIFT_SECONDS)
-    return cursor.execute(sql.DRIFT).fetchall()
-
-
-def read_site_log(cursor: Cursor) -> list[dict[str, Any]]:
-    return cursor.execute(sql.SITE_LOG).fetchall()
-
-
-def read_status(_: Node, cursor: Cursor) -> list[dict[str, Any]]:
-    rows = cursor.execute(sql.STATUS).fetchall()
-    return [row | {"why": cursor.execute(sql.WHY, [row["peer"]]).fetchall() if row["state"] in UNWELL else []} for row in rows]
+            found, code = instead(said), max(code, said.code)
+        rows += [{"node": node.name, **row} for row in found]
+    return rows, code
 
 
 def plain(value: Any) -> Any:
@@ -217,7 +181,7 @@ def paragraph(node: str, cause: dict[str, Any]) -> str:
 
 
 def init(options: argparse.Namespace) -> None:
-    print(project.lay_out(Path(options.folder)))
+    print(lay_out(options.folder))
 
 
 def demo(_: argparse.Namespace) -> int:

@@ -82,5 +82,3 @@ IN_USE = "select"
 # For `rowferry status`.
 STATUS = "select * from rowferry.status order by peer"
 WHY = "select * from rowferry.why_stuck(%s)"
-DRIFT = "select * from rowferry.drift()"
-SITE_LOG = "select revision, direction, files, ran_at from rowferry.migration_log where lineage = 'site' order by ran_at"

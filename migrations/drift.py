@@ -1,4 +1,4 @@
-"""For `rowferry drift`: SQL files of the site's revisions that were edited after a node had run them.
+"""For `rowferry drift`: what was changed by hand, in a node's database or in SQL files of the site's revisions that it has run.
 
 `rowferry.migration_log` keeps the digest of each file that a step ran; here it is compared with the file on this machine.
 """
@@ -10,12 +10,18 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
+import psycopg
 from alembic.config import Config
 from alembic.script import ScriptDirectory
 from alembic.util import CommandError
 
 from rowferry.config import Node, config_file
+from rowferry.connection import wait_at_most
 from rowferry.migrations import sqlfile
+
+DRIFT = "select * from rowferry.drift()"
+DRIFT_SECONDS = 600.0  # all functions of some thousand tables may be compared meanwhile
+SITE_LOG = "select revision, direction, files, ran_at from rowferry.migration_log where lineage = 'site' order by ran_at"
 
 FIX = 'Put its old text back; for what is to change make a new revision: alembic -n site revision -m "what it does"'
 
@@ -31,6 +37,12 @@ class Site:
         if self.location is not None and not self.location.is_dir():
             print(f"rowferry: no folder {self.location}: files of your revisions are not compared", file=sys.stderr)
             self.location = None
+
+    def drift(self, node: Node, cursor: psycopg.Cursor[dict[str, Any]]) -> list[dict[str, Any]]:
+        """A row (object, problem, fix) for each thing that was changed by hand. Raises psycopg.Error."""
+        wait_at_most(cursor.connection, DRIFT_SECONDS)
+        in_database = cursor.execute(DRIFT).fetchall()
+        return in_database + self.edited(node, cursor.execute(SITE_LOG))
 
     def edited(self, node: Node, log: Iterable[dict[str, Any]]) -> list[dict[str, Any]]:
         """A row (object, problem, fix) for each file that is not what the node ran last, by the log's rows, oldest first."""
