@@ -2,35 +2,23 @@
 3 a node is out of reach, 4 schema version, 5 another courier holds the lock.
 """
 
-from __future__ import annotations
-
 import argparse
 import importlib.metadata
-import json
 import logging
 import math
 import signal
 import sys
 import threading
 from collections.abc import Callable, Sequence
-from datetime import timedelta
 from pathlib import Path
 from typing import Any, NoReturn
 
-import psycopg
-from psycopg.rows import dict_row
-
-from rowferry import logs, sql
-from rowferry.config import ConfigError, Node, NodeUnreachable, read_nodes
-from rowferry.connection import Error, connect, describe, hints
+from rowferry import logs
+from rowferry.config import ConfigError, read_nodes
 from rowferry.loop import Courier
-from rowferry.migrations.drift import Site
 from rowferry.migrations.project import lay_out
-
-Cursor = psycopg.Cursor[dict[str, Any]]
-Rows = list[dict[str, Any]]
-
-UNWELL = {"stuck", "held", "stopped", "paused"}
+from rowferry.observe.drift import drift
+from rowferry.observe.status import status
 
 
 class Parser(argparse.ArgumentParser):
@@ -100,84 +88,6 @@ def run(options: argparse.Namespace) -> int:
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, end)
     return Courier(nodes, options.interval, options.once, stop).run()
-
-
-def status(options: argparse.Namespace) -> int:
-    """The view rowferry.status of each node, and below it rowferry.why_stuck() of each link that is not well."""
-    rows, code = ask(options.config, read_status, lambda error: [{"state": "unknown", "reason": error.message}])
-    if options.json:
-        print(json.dumps(rows, default=plain, indent=2))
-    else:
-        print(table([{name: value for name, value in row.items() if name != "why"} for row in rows]))
-        for row in rows:
-            for cause in row.get("why", ()):
-                print("\n" + paragraph(row["node"], cause))
-    return max(code, *(int(row["state"] in UNWELL) for row in rows))
-
-
-def read_status(_: Node, cursor: Cursor) -> Rows:
-    rows = cursor.execute(sql.STATUS).fetchall()
-    return [row | {"why": cursor.execute(sql.WHY, [row["peer"]]).fetchall() if row["state"] in UNWELL else []} for row in rows]
-
-
-def drift(options: argparse.Namespace) -> int:
-    """rowferry.drift() of each node: the object, what was done to it, and below it the line that heals it in psql; and the files
-    of the site's revisions that are not what the node ran."""
-    rows, code = ask(options.config, Site(options.config).drift)
-    if options.json:
-        print(json.dumps(rows, indent=2))
-    else:
-        for row in rows:
-            print(f"{row['node']}: {row['object']}: {row['problem']}\n  {row['fix']}")
-    return max(code, int(bool(rows)))
-
-
-def ask(
-    config: str | None, read: Callable[[Node, Cursor], Rows], instead: Callable[[Error], Rows] = lambda _: []
-) -> tuple[Rows, int]:
-    """What each node answers, or `instead` of an answer, as rows that begin with its name; and an exit code: 0, or the highest
-    one of the nodes that did not answer. Why they did not is said on stderr."""
-    rows, code = [], 0
-    for node in read_nodes(config):
-        try:
-            with (
-                connect(node) as connection,
-                connection.cursor(row_factory=dict_row) as cursor,
-                hints(node, connection, "rowferry_viewer"),
-            ):
-                found = read(node, cursor)
-        except (psycopg.Error, NodeUnreachable) as error:
-            said = describe(node, error)
-            print(f"rowferry: {said}", file=sys.stderr)
-            found, code = instead(said), max(code, said.code)
-        rows += [{"node": node.name, **row} for row in found]
-    return rows, code
-
-
-def plain(value: Any) -> Any:
-    """For JSON: intervals in seconds, times in ISO 8601."""
-    return value.total_seconds() if isinstance(value, timedelta) else value.isoformat()
-
-
-def table(rows: Sequence[dict[str, Any]]) -> str:
-    """Aligned columns under their names; the columns of the row that has most."""
-    names = max(map(list, rows), key=len)
-    cells = [names] + [[shown(row.get(name)) for name in names] for row in rows]
-    widths = [max(len(line[column]) for line in cells) for column in range(len(names))]
-    return "\n".join("  ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)).rstrip() for line in cells)
-
-
-def shown(value: Any) -> str:
-    """For people: an interval with its sign, which Python would write as a day before and the rest."""
-    if isinstance(value, timedelta) and value < timedelta():
-        return f"-{-value}"
-    return "" if value is None else str(value)
-
-
-def paragraph(node: str, cause: dict[str, Any]) -> str:
-    """A row of why_stuck() in two lines: what is wrong, and what to type next."""
-    since = f", since {cause['since']:%Y-%m-%d %H:%M:%S}" if cause["since"] else ""
-    return f"{node}: {cause['severity']}: {cause['cause']} ({cause['object']}{since})\n  next: {cause['type_next']}"
 
 
 def init(options: argparse.Namespace) -> None:

@@ -3,8 +3,6 @@
 No message made here holds a connection string or a part of one that could be a password.
 """
 
-from __future__ import annotations
-
 import configparser
 import contextlib
 import ipaddress

@@ -1,7 +1,5 @@
 """A worker's connection to a node: its settings, how long it waits for a silent server, and errors in words without secrets."""
 
-from __future__ import annotations
-
 import contextlib
 import selectors
 from collections.abc import Generator, Iterator
@@ -25,12 +23,6 @@ SILENCE_SECONDS = 10.0
 READ_SECONDS = 15.0
 
 
-class PoolerBetween(psycopg.NotSupportedError):
-    """What answers is not the server itself."""
-
-    sqlstate = "0A000"
-
-
 @dataclass(frozen=True)
 class Error:
     """What a node answered, or that it did not: one line each, without secrets."""
@@ -45,7 +37,7 @@ class Error:
         """Exit code of a worker that ends because of it before it has ever opened an exchange."""
         if self.sqlstate in ("42883", "3F000", "42P01", "RF006", "RF007"):
             return 4
-        if self.sqlstate in ("42501", "RF002", PoolerBetween.sqlstate):
+        if self.sqlstate in ("42501", "RF002", "0A000"):
             return 2
         return 3 if self.sqlstate.startswith(("08", "57P0")) else 1
 
@@ -74,7 +66,7 @@ def connect(node: Node) -> Connection:
 
 
 def refuse_pooler(node: Node, connection: Connection) -> None:
-    """Raises PoolerBetween if the connection ends at a pooler: the worker's lock and settings live as long as a session.
+    """Raises FeatureNotSupported if the connection ends at a pooler: the worker's lock and settings live as long as a session.
 
     A server tells its process id when a session begins, for cancelling; a pooler makes one up (tried: pgbouncer, in every mode).
     In session mode the worker would work, but that mode cannot be told from the others, and a lock that is left behind in a pool
@@ -83,7 +75,9 @@ def refuse_pooler(node: Node, connection: Connection) -> None:
     """
     row = connection.execute(sql.BACKEND).fetchone()
     if row and row[0] != connection.info.backend_pid:
-        error = PoolerBetween("a connection pooler stands before the server, and the worker needs a session of its own")
+        error = psycopg.errors.FeatureNotSupported(
+            "a connection pooler stands before the server, and the worker needs a session of its own"
+        )
         error.add_note(f"name the server itself in {node.variable}")
         raise error
 
