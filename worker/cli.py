@@ -46,22 +46,26 @@ def parser() -> Parser:
     top.add_argument("--version", action="version", version=f"rowferry {importlib.metadata.version('rowferry')}")
     commands = top.add_subparsers(title="commands", metavar="COMMAND", required=True)
 
-    def add(command: Callable[[argparse.Namespace], int | None], purpose: str) -> argparse.ArgumentParser:
-        added = commands.add_parser(command.__name__, help=purpose)
+    def add(name: str, command: Callable[[argparse.Namespace], int | None], purpose: str) -> argparse.ArgumentParser:
+        added = commands.add_parser(name, help=purpose)
         added.set_defaults(command=command)
         return added
 
-    run_ = add(run, "carry changes between the two nodes until SIGTERM or Ctrl-C")
+    run_ = add("run", run, "carry changes between the two nodes until SIGTERM or Ctrl-C")
     run_.add_argument("--interval", type=seconds, default=2.0, metavar="SECONDS", help="between idle polls (default: 2)")
     run_.add_argument("--once", action="store_true", help="end when all that was pending at the start has arrived or is held")
     run_.add_argument("--json", action="store_true", help="log one JSON object a line")
-    status_ = add(status, "show where each link stands; exit code 1 if not well")
-    drift_ = add(drift, "show what was changed by hand, in files that ran too; exit code 1 if anything was")
+    status_ = add("status", status, "show where each link stands; exit code 1 if not well")
+    drift_ = add("drift", drift, "show what was changed by hand, in files that ran too; exit code 1 if anything was")
     for reader in (status_, drift_):
         reader.add_argument("--json", action="store_true", help="for programs")
-    init_ = add(init, "lay out a project: alembic.ini, and folders for your own revisions")
+    init_ = add(
+        "init",
+        lambda options: print(lay_out(options.folder)),
+        "lay out a project: alembic.ini, and folders for your own revisions",
+    )
     init_.add_argument("folder", type=Path, metavar="FOLDER", help="new, or empty")
-    add(demo, "two throw-away databases and the worker between them")
+    add("demo", demo, "two throw-away databases and the worker between them")
     return top
 
 
@@ -88,10 +92,6 @@ def run(options: argparse.Namespace) -> int:
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, end)
     return Courier(nodes, options.interval, options.once, stop).run()
-
-
-def init(options: argparse.Namespace) -> None:
-    print(lay_out(options.folder))
 
 
 def demo(_: argparse.Namespace) -> int:

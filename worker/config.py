@@ -9,7 +9,7 @@ import ipaddress
 import itertools
 import os
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -79,8 +79,8 @@ class Node:
         # A service comes before the environment, and only libpq knows what it says: connect() looks again.
         known = settings if "service" in given else given
         hosts, addresses = (str(known.get(key) or "").split(",") for key in ("host", "hostaddr"))
-        where = [address or host for host, address in itertools.zip_longest(hosts, addresses, fillvalue="")]
-        self._refuse_plain_tcp(list(filter(None, where)), str(known.get("sslmode") or ""))
+        for host, address in itertools.zip_longest(hosts, addresses, fillvalue=""):
+            self._refuse_plain_tcp(address or host, str(known.get("sslmode") or ""))
         return make_conninfo(value, **{key: setting for key, setting in defaults.items() if key not in given})
 
     def connect(self, defaults: Mapping[str, str] = CONNECTION_DEFAULTS, **kwargs: Any) -> psycopg.Connection[Any]:
@@ -96,7 +96,7 @@ class Node:
             raise NodeUnreachable(message) from None
         if not connection.pgconn.ssl_in_use:
             try:
-                self._refuse_plain_tcp([connection.info.hostaddr], connection.info.get_parameters().get("sslmode", ""))
+                self._refuse_plain_tcp(connection.info.hostaddr, connection.info.get_parameters().get("sslmode", ""))
             except ConfigError:
                 connection.close()
                 raise
@@ -109,14 +109,13 @@ class Node:
             text = text.replace(str(secret), "***")
         return " ".join(text.split())
 
-    def _refuse_plain_tcp(self, hosts: Sequence[str], sslmode: str) -> None:
+    def _refuse_plain_tcp(self, host: str, sslmode: str) -> None:
         """ConfigError if a row could go to another host unencrypted without anybody having asked for that."""
-        for host in hosts:
-            if sslmode not in DECIDED and not _is_local(host):
-                raise ConfigError(
-                    f"{self.name}: {self.variable} would let rows go to {host} unencrypted. "
-                    "Hint: add sslmode=verify-full, or sslmode=disable if the network is safe"
-                )
+        if sslmode not in DECIDED and not _is_local(host):
+            raise ConfigError(
+                f"{self.name}: {self.variable} would let rows go to {host} unencrypted. "
+                "Hint: add sslmode=verify-full, or sslmode=disable if the network is safe"
+            )
 
 
 def _environment() -> dict[str, str]:

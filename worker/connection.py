@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import psycopg
+from psycopg.rows import namedtuple_row
 
 from rowferry import sql
 from rowferry.config import CONNECTION_DEFAULTS, Node, NodeUnreachable
@@ -51,7 +52,7 @@ def connect(node: Node) -> Connection:
 
     Raises ConfigError, NodeUnreachable or psycopg.Error.
     """
-    connection = node.connect(WORKER_DEFAULTS, autocommit=True)
+    connection = node.connect(WORKER_DEFAULTS, autocommit=True, row_factory=namedtuple_row)
     try:
         wait_at_most(connection, READ_SECONDS)
         refuse_pooler(node, connection)  # before anything that a session keeps: the next client of a pooler would have it

@@ -20,7 +20,6 @@ from dataclasses import asdict, dataclass, field
 from typing import Any
 
 import psycopg
-from psycopg.rows import namedtuple_row
 
 from rowferry import sql
 from rowferry.config import ConfigError, Node, NodeUnreachable
@@ -67,6 +66,10 @@ class Side:
     limit: int | None = None  # events for its next batch, since it ran out of time itself
     error: Error | None = None  # its last one, until the peer knows
     told: Error | None = None  # the peer's error that it knows of, while the peer is out of reach
+
+    def process_batch(self, query: str, **parameters: Any) -> None:
+        """What one call returns, into row. Raises psycopg.Error."""
+        self.row = self.connection.execute(query, {"peer": self.peer.node.name, **parameters}, binary=True).fetchone()
 
 
 @dataclass
@@ -120,13 +123,13 @@ class Courier:
         self.say(logging.ERROR if ends else logging.WARNING, str(trouble))
         if ends:
             raise Ended(code)
+        self.stop.wait(self.pause * random.uniform(0.5, 1))
+        late = False
         for side, error in trouble.errors.items():
             side.error = error
-        self.stop.wait(self.pause * random.uniform(0.5, 1))
-        late = [side for side, error in trouble.errors.items() if error.sqlstate == "57014"]
-        for side in late:  # it was applying, and then the peer builds smaller once it is told, or building
-            pending = side.row.pending if side.row else USUAL_LIMIT
-            side.limit = max(1, min(side.limit or USUAL_LIMIT, pending) // 4)
+            if error.sqlstate == "57014":  # it was applying, and then the peer builds smaller once it is told, or building
+                late, pending = True, side.row.pending if side.row else USUAL_LIMIT
+                side.limit = max(1, min(side.limit or USUAL_LIMIT, pending) // 4)
         if not late:  # else the next batch is smaller, and there is no point in waiting longer
             self.pause = min(self.pause * 2, LONGEST_PAUSE)
 
@@ -161,16 +164,15 @@ class Courier:
 
         def look(side: Side) -> None:
             with hints(side.node, side.connection, "rowferry_worker"):
-                side.row = execute(side, sql.READ, {"peer": side.peer.node.name})
+                side.process_batch(sql.READ)
+                if side.row.version < SCHEMA_VERSION:
+                    error = psycopg.DatabaseError(
+                        f"the schema has version {side.row.version}, this worker needs {SCHEMA_VERSION}"
+                    )
+                    error.sqlstate = "RF007"
+                    raise error
 
         self.together(look, sides)
-        errors = {}
-        for side in sides:
-            if side.row.version < SCHEMA_VERSION:
-                message = f"the schema has version {side.row.version}, this worker needs {SCHEMA_VERSION}"
-                errors[side] = Error(side.node.name, "RF007", message, "alembic upgrade head")
-        if errors:
-            raise Trouble(errors)
 
     def token(self, sides: Sequence[Side]) -> str:
         """A token greater than each node's own, and the connections made ready for calls with it."""
@@ -288,16 +290,9 @@ class Courier:
         """process_batch() on one node, again and again while another call for the link is at work."""
         error = side.peer.error and asdict(side.peer.error)
         courier = json.dumps({"host": socket.gethostname(), "pid": os.getpid(), "error": error}) if opening else None
-        parameters = {
-            "peer": side.peer.node.name,
-            "token": token,
-            "envelope": side.inbox,
-            "limit": side.limit,
-            "courier": courier,
-        }
         since = time.monotonic()
         while True:
-            side.row = execute(side, sql.EXCHANGE, parameters)
+            side.process_batch(sql.EXCHANGE, token=token, envelope=side.inbox, limit=side.limit, courier=courier)
             if side.limit and side.row.sent:  # in time
                 side.limit = min(side.limit * 2, MOST_EVENTS)
             if side.row.status != "busy" or self.stop.is_set():
@@ -360,9 +355,3 @@ class Courier:
             self.progress.show({})
             self.supervisor.tell(f"STATUS={message}")
             log.log(level, "%s", message)
-
-
-def execute(side: Side, query: str, parameters: dict[str, Any]) -> Any:
-    """The one row of process_batch()."""
-    with side.connection.cursor(binary=True, row_factory=namedtuple_row) as cursor:
-        return cursor.execute(query, parameters).fetchone()
