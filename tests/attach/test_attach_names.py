@@ -11,7 +11,7 @@ from harness.exchange import rows, sync, waiting
 from harness.hostile import HOSTILE, quoted
 from harness.pair import Servers
 from harness.roles import NUMBERS, as_role, role
-from rowferry.embedded import environment
+from rowferry.demo.embedded import environment
 
 SPLIT = """create table split (id int, part int, primary key (id, part)) partition by list (part);
     create table split_1 partition of split for values in (1);"""

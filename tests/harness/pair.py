@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 import psycopg
 
-from rowferry import embedded
+from rowferry.demo import embedded
 
 SETTINGS = {"fsync": "off", "max_connections": "60", "deadlock_timeout": "1s", "shared_buffers": "32MB", "max_wal_size": "256MB"}
 

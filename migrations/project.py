@@ -6,7 +6,7 @@ from pathlib import Path
 
 from rowferry.config import ConfigError
 
-HERE = Path(__file__).resolve().parent
+TOP = Path(__file__).resolve().parent.parent
 
 NEXT = """\
 {folder} holds your part of rowferry: alembic.ini, and migrations/site and sql/site for revisions of your own.
@@ -28,7 +28,7 @@ here = .
 
 def shipped_ini() -> Path:
     """The alembic.ini that is copied: the package's, or in a checkout the one at its top."""
-    return next(path for path in (HERE / "template" / "alembic.ini", HERE.parent / "alembic.ini") if path.is_file())
+    return next(path for path in (TOP / "template" / "alembic.ini", TOP / "alembic.ini") if path.is_file())
 
 
 def lay_out(folder: Path) -> str:

@@ -1,10 +1,10 @@
-"""For `rowferry drift`: SQL files of the site's revisions that were edited after a node had run them.
+"""`rowferry drift`: what was changed by hand, in a node's database or in SQL files of the site's revisions that it has run.
 
 `rowferry.migration_log` keeps the digest of each file that a step ran; here it is compared with the file on this machine.
 """
 
-from __future__ import annotations
-
+import argparse
+import json
 import sys
 from collections.abc import Iterable
 from pathlib import Path
@@ -15,9 +15,27 @@ from alembic.script import ScriptDirectory
 from alembic.util import CommandError
 
 from rowferry.config import Node, config_file
+from rowferry.connection import wait_at_most
 from rowferry.migrations import sqlfile
+from rowferry.observe.ask import Cursor, Rows, ask
+
+DRIFT = "select * from rowferry.drift()"
+DRIFT_SECONDS = 600.0  # all functions of some thousand tables may be compared meanwhile
+SITE_LOG = "select revision, direction, files, ran_at from rowferry.migration_log where lineage = 'site' order by ran_at"
 
 FIX = 'Put its old text back; for what is to change make a new revision: alembic -n site revision -m "what it does"'
+
+
+def drift(options: argparse.Namespace) -> int:
+    """rowferry.drift() of each node: the object, what was done to it, and below it the line that heals it in psql; and the files
+    of the site's revisions that are not what the node ran."""
+    rows, code = ask(options.config, Site(options.config).read)
+    if options.json:
+        print(json.dumps(rows, indent=2))
+    else:
+        for row in rows:
+            print(f"{row['node']}: {row['object']}: {row['problem']}\n  {row['fix']}")
+    return max(code, int(bool(rows)))
 
 
 class Site:
@@ -32,7 +50,13 @@ class Site:
             print(f"rowferry: no folder {self.location}: files of your revisions are not compared", file=sys.stderr)
             self.location = None
 
-    def edited(self, node: Node, log: Iterable[dict[str, Any]]) -> list[dict[str, Any]]:
+    def read(self, node: Node, cursor: Cursor) -> Rows:
+        """A row (object, problem, fix) for each thing that was changed by hand. Raises psycopg.Error."""
+        wait_at_most(cursor.connection, DRIFT_SECONDS)
+        in_database = cursor.execute(DRIFT).fetchall()
+        return in_database + self.edited(node, cursor.execute(SITE_LOG))
+
+    def edited(self, node: Node, log: Iterable[dict[str, Any]]) -> Rows:
         """A row (object, problem, fix) for each file that is not what the node ran last, by the log's rows, oldest first."""
         if self.location is None:
             return []
