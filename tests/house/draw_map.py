@@ -22,10 +22,8 @@ def draw() -> str:
         for name in source.calls
         if found[name].folder != source.folder
     )
-    lines, functions = Counter[str](), Counter(source.folder for source in found.values())
-    for _, folder, length in {(source.path, source.folder, source.lines) for source in found.values()}:
-        lines[folder] += length
-    most_lines, most_calls = max(lines.values()), max(calls.values())
+    functions = Counter(source.folder for source in found.values())
+    most_functions, most_calls = max(functions.values()), max(calls.values())
     width, height = NAMES + DOT * len(order) + 40, HEAD + ROW * len(order) + 20
     out = [
         f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {width} {height}" font-family="Helvetica, Arial, sans-serif">',
@@ -34,7 +32,7 @@ def draw() -> str:
         text(
             LEFT,
             66,
-            f"{len(found)} functions and views, {sum(lines.values()):,} lines. Each folder calls only what stands above it.",
+            f"{len(found)} functions and views. Each folder calls only what stands above it.",
             14,
             FAINT,
         ),
@@ -50,11 +48,11 @@ def draw() -> str:
         )
     for place, (folder, what) in enumerate(order.items()):
         top, centre = tops[folder], NAMES + DOT * place + DOT / 2
-        bar = 150 * lines[folder] / most_lines
+        bar = 150 * functions[folder] / most_functions
         out += [
             text(LEFT, top + 19, folder, 16, INK, bold=True),
             f'<rect x="{LEFT + 100}" y="{top + 8}" width="{bar:.0f}" height="13" rx="2" fill="{BAR}"/>',
-            text(LEFT + 106 + bar, top + 19, f"{functions[folder]} in {lines[folder]:,} lines", 12, FAINT),
+            text(LEFT + 106 + bar, top + 19, str(functions[folder]), 12, FAINT),
             text(LEFT, top + 37, what.partition(":")[0], 12, FAINT),
             f'<line x1="{centre}" y1="{top + ROW / 2}" x2="{centre}" y2="{HEAD + ROW * len(order)}" stroke="#d9dee4"/>',
             f'<rect x="{centre - 5}" y="{top + ROW / 2 - 5}" width="10" height="10" fill="#cbd2d9"/>',

@@ -82,3 +82,12 @@ def test_the_map_shows_the_present_folders_and_calls() -> None:
     env = os.environ | {"PYTHONPATH": str(REPO / "tests")}
     drawn = subprocess.run(command, env=env, capture_output=True, text=True, check=True)
     assert drawn.stdout == (REPO / "docs" / "map.svg").read_text(), "the picture is stale. Hint: make map"
+
+
+def test_no_view_takes_whatever_columns_a_table_has() -> None:
+    """A node that was upgraded would have another view than a new one."""
+    texts = {
+        path.name: parts(path.read_text())[0] for path in CORE.glob("*/*.sql") if "create or replace view" in path.read_text()
+    }
+    assert len(texts) > 5
+    assert [name for name, text in texts.items() if re.search(r"\w\.\*|select \*", text)] == []
