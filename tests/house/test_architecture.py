@@ -91,3 +91,21 @@ def test_no_view_takes_whatever_columns_a_table_has() -> None:
     }
     assert len(texts) > 5
     assert [name for name, text in texts.items() if re.search(r"\w\.\*|select \*", text)] == []
+
+
+def test_pages_about_the_core_name_files_and_functions_that_are_there() -> None:
+    pages = [REPO / "docs" / "design.md", *(REPO / "docs" / "design").glob("*.md"), CORE / "README.md"]
+    made = "\n".join(path.read_text() for path in [*CORE.rglob("*.sql"), *(REPO / "migrations").glob("*.py")])
+    missing = []
+    for page in pages:
+        text = page.read_text()
+        missing += [f"{page.name}: {name}" for name in re.findall(r"`(\w+/\w+\.sql)`", text) if not (CORE / name).is_file()]
+        missing += [
+            f"{page.name}: {name}" for name in re.findall(r"`(_\w+)(?:\(\))?`", text) if not re.search(rf"\b{name}\b", made)
+        ]
+    assert missing == []
+
+
+def test_the_design_fits_in_a_head() -> None:
+    lines = (REPO / "docs" / "design.md").read_text().splitlines()
+    assert len(lines) <= 250 and max(map(len, lines)) <= 120
