@@ -29,7 +29,7 @@ class Parser(argparse.ArgumentParser):
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run the command and return its exit code."""
+    """Run the command and return its exit code, or raise it as SystemExit."""
     try:
         options = parser().parse_args(arguments)
         return int(options.command(options) or 0)
@@ -76,7 +76,7 @@ def seconds(text: str) -> float:
     return value
 
 
-def run(options: argparse.Namespace) -> int:
+def run(options: argparse.Namespace) -> None:
     """The worker. It finishes the calls in hand on the first SIGTERM or SIGINT, and ends at once on the second."""
     # With --once only what went wrong is said; otherwise when it happened matters too.
     logs.start(logging.WARNING if options.once else logging.INFO, as_json=options.json, with_time=not options.once)
@@ -91,7 +91,7 @@ def run(options: argparse.Namespace) -> int:
         node.conninfo()  # raises ConfigError
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, end)
-    return Courier(nodes, options.interval, options.once, stop).run()
+    Courier(nodes, options.interval, options.once, stop).run()
 
 
 def demo(_: argparse.Namespace) -> int:
