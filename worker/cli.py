@@ -3,20 +3,20 @@
 """
 
 import argparse
-import importlib.metadata
 import logging
 import math
 import signal
 import sys
 import threading
 from collections.abc import Callable, Sequence
+from importlib import import_module, metadata
 from pathlib import Path
 from typing import Any, NoReturn
 
 from rowferry import logs
 from rowferry.config import ConfigError, read_nodes
 from rowferry.loop import Courier
-from rowferry.migrations.project import lay_out
+from rowferry.migrations.project import init
 from rowferry.observe.drift import drift
 from rowferry.observe.status import status
 
@@ -43,7 +43,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def parser() -> Parser:
     top = Parser(prog="rowferry", description="Keeps records of two PostgreSQL databases equal, in both directions.")
     top.add_argument("--config", metavar="FILE", help="the ini file that names the nodes (default: alembic.ini)")
-    top.add_argument("--version", action="version", version=f"rowferry {importlib.metadata.version('rowferry')}")
+    top.add_argument("--version", action="version", version=f"rowferry {metadata.version('rowferry')}")
     commands = top.add_subparsers(title="commands", metavar="COMMAND", required=True)
 
     def add(name: str, command: Callable[[argparse.Namespace], int | None], purpose: str) -> argparse.ArgumentParser:
@@ -59,13 +59,10 @@ def parser() -> Parser:
     drift_ = add("drift", drift, "show what was changed by hand, in files that ran too; exit code 1 if anything was")
     for reader in (status_, drift_):
         reader.add_argument("--json", action="store_true", help="for programs")
-    init_ = add(
-        "init",
-        lambda options: print(lay_out(options.folder)),
-        "lay out a project: alembic.ini, and folders for your own revisions",
-    )
+    init_ = add("init", init, "lay out a project: alembic.ini, and folders for your own revisions")
     init_.add_argument("folder", type=Path, metavar="FOLDER", help="new, or empty")
-    add("demo", demo, "two throw-away databases and the worker between them")
+    # Needs packages that the worker does not.
+    add("demo", lambda _: import_module("rowferry.demo.run").main([]), "two throw-away databases and the worker between them")
     return top
 
 
@@ -92,9 +89,3 @@ def run(options: argparse.Namespace) -> None:
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, end)
     Courier(nodes, options.interval, options.once, stop).run()
-
-
-def demo(_: argparse.Namespace) -> int:
-    from .demo.run import main as run_demo  # needs packages that the worker does not
-
-    return run_demo([])

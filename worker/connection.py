@@ -73,8 +73,7 @@ def refuse_pooler(node: Node, connection: Connection) -> None:
 
     A server tells its process id when a session begins, for cancelling; a pooler makes one up (tried: pgbouncer, in every mode).
     In session mode the worker would work, but that mode cannot be told from the others, and a lock that is left behind in a pool
-    stops every later worker. Nothing is lost by a refusal: a worker needs one connection per node. What only passes bytes
-    (HAProxy, an ssh tunnel) passes the process id too.
+    stops every later worker. What only passes bytes (HAProxy, an ssh tunnel) passes the process id too.
     """
     row = connection.execute(sql.BACKEND).fetchone()
     if row and row[0] != connection.info.backend_pid:
@@ -83,10 +82,8 @@ def refuse_pooler(node: Node, connection: Connection) -> None:
 
 
 def limit_calls(connection: Connection, patience: int) -> float:
-    """From here on, each statement ends in time not to be in a user's way (R11), or the server is taken for frozen. Seconds.
-
-    `patience`: how many times as long as usual a statement may take, as process_batch() asks for.
-    """
+    """From here on each statement ends in time not to be in a user's way (R11), or the server is taken for frozen: the seconds.
+    `patience`: how many times as long as usual they are, as process_batch() asks for."""
     row = connection.execute(sql.LIMIT_CALLS, {"patience": patience}).fetchone()
     seconds = float(row[0]) / 1000  # type: ignore[index]
     wait_at_most(connection, seconds + SILENCE_SECONDS)

@@ -268,8 +268,7 @@ class Courier:
             if self.patience > 1:  # time that was asked for is not time in which nothing moves
                 self.progress_at += time.monotonic() - began
         for side in sides:
-            news = side.peer in sides and side.peer.row.status != "idle"
-            side.inbox = side.peer.row.envelope if news else None
+            side.inbox = side.peer.row.envelope if side.peer in sides and side.peer.row.status != "idle" else None
 
     def call(self, side: Side, token: str, opening: bool = False) -> None:
         """process_batch() on one node, again and again while another call for the link is at work."""
@@ -302,7 +301,7 @@ class Courier:
             side.error = None
         while not self.stop.wait(self.interval):
             self.together(lambda side: self.call(side, token), still)
-            self.together(lambda side: side.connection.execute(sql.IN_USE), others)
+            self.together(lambda side: side.connection.execute(sql.BACKEND), others)  # their sessions are in use
             if any(side.row.status not in AT_REST for side in still):
                 return
 
