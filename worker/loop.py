@@ -105,12 +105,12 @@ class Courier:
                 try:
                     self.attempt()
                 except Trouble as trouble:
-                    self.bear(trouble)
+                    self.back_off(trouble)
         finally:
             self.supervisor.tell("STOPPING=1")
 
-    def bear(self, trouble: Trouble) -> None:
-        """Say it and wait a while before the next attempt; raises SystemExit where another attempt is no use."""
+    def back_off(self, trouble: Trouble) -> None:
+        """Say what is wrong and wait a while before the next attempt; raises SystemExit where another attempt is no use."""
         code = max((error.code for error in trouble.errors.values()), default=1)
         if self.opened:
             code = 3 if code == 3 else 1
@@ -120,13 +120,13 @@ class Courier:
         self.say(logging.ERROR if ends else logging.WARNING, str(trouble))
         if ends:
             raise SystemExit(code)
-        self.stop.wait(self.pause * random.uniform(0.5, 1))
-        late = False
         for side, error in trouble.errors.items():
             side.error = error
-            if error.sqlstate == "57014":  # it was applying, and then the peer builds smaller once it is told, or building
-                late, pending = True, side.row.pending if side.row else USUAL_LIMIT
-                side.limit = max(1, min(side.limit or USUAL_LIMIT, pending) // 4)
+        self.stop.wait(self.pause * random.uniform(0.5, 1))
+        late = [side for side, error in trouble.errors.items() if error.sqlstate == "57014"]
+        for side in late:  # it was applying, and then the peer builds smaller once it is told, or building
+            pending = side.row.pending if side.row else USUAL_LIMIT
+            side.limit = max(1, min(side.limit or USUAL_LIMIT, pending) // 4)
         if not late:  # else the next batch is smaller, and there is no point in waiting longer
             self.pause = min(self.pause * 2, LONGEST_PAUSE)
 
@@ -141,9 +141,8 @@ class Courier:
 
             try:
                 self.together(enter, self.sides)
-                self.together(
-                    Side.read, self.sides
-                )  # before the lock: both variables may hold one database, or it may be no node
+                # Before the lock: both variables may hold one database, or it may be no node.
+                self.together(Side.read, self.sides)
                 if not self.lock():
                     return
                 token = self.token(self.sides)
