@@ -57,6 +57,7 @@ class Side:
     row: Any = None  # the last one of process_batch()
     inbox: bytes | None = None  # what the peer's last call handed out
     target: int = 0  # its last event when this worker first opened
+    pending: int = USUAL_LIMIT  # its events when it last answered a step, counted up to 10,000
     limit: int | None = None  # events for its next batch, since it ran out of time itself
     error: Error | None = None  # its last one, until the peer knows
     told: Error | None = None  # the peer's error that it knows of, while the peer is out of reach
@@ -125,8 +126,7 @@ class Courier:
         self.stop.wait(self.pause * random.uniform(0.5, 1))
         late = [side for side, error in trouble.errors.items() if error.sqlstate == "57014"]
         for side in late:  # it was applying, and then the peer builds smaller once it is told, or building
-            pending = side.row.pending if side.row else USUAL_LIMIT
-            side.limit = max(1, min(side.limit or USUAL_LIMIT, pending) // 4)
+            side.limit = max(1, min(side.limit or USUAL_LIMIT, side.pending) // 4)
         if not late:  # else the next batch is smaller, and there is no point in waiting longer
             self.pause = min(self.pause * 2, LONGEST_PAUSE)
 
@@ -276,6 +276,7 @@ class Courier:
         since = time.monotonic()
         while True:
             side.process_batch(sql.EXCHANGE, token=token, envelope=side.inbox, limit=side.limit, courier=courier)
+            side.pending = side.row.pending
             if side.limit and side.row.sent:  # in time
                 side.limit = min(side.limit * 2, MOST_EVENTS)
             if side.row.status != "busy" or self.stop.is_set():
