@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import argparse
 from pathlib import Path
 
 from rowferry.config import ConfigError
@@ -24,6 +25,11 @@ PERCENT = """\
 here = .
 
 """
+
+
+def init(options: argparse.Namespace) -> None:
+    """The command: options.folder becomes a project."""
+    print(lay_out(options.folder))
 
 
 def shipped_ini() -> Path:

@@ -3,20 +3,20 @@
 """
 
 import argparse
-import importlib.metadata
 import logging
 import math
 import signal
 import sys
 import threading
 from collections.abc import Callable, Sequence
+from importlib import import_module, metadata
 from pathlib import Path
 from typing import Any, NoReturn
 
 from rowferry import logs
 from rowferry.config import ConfigError, read_nodes
 from rowferry.loop import Courier
-from rowferry.migrations.project import lay_out
+from rowferry.migrations.project import init
 from rowferry.observe.drift import drift
 from rowferry.observe.status import status
 
@@ -29,7 +29,7 @@ class Parser(argparse.ArgumentParser):
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run the command and return its exit code."""
+    """Run the command and return its exit code, or raise it as SystemExit."""
     try:
         options = parser().parse_args(arguments)
         return int(options.command(options) or 0)
@@ -43,7 +43,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def parser() -> Parser:
     top = Parser(prog="rowferry", description="Keeps records of two PostgreSQL databases equal, in both directions.")
     top.add_argument("--config", metavar="FILE", help="the ini file that names the nodes (default: alembic.ini)")
-    top.add_argument("--version", action="version", version=f"rowferry {importlib.metadata.version('rowferry')}")
+    top.add_argument("--version", action="version", version=f"rowferry {metadata.version('rowferry')}")
     commands = top.add_subparsers(title="commands", metavar="COMMAND", required=True)
 
     def add(name: str, command: Callable[[argparse.Namespace], int | None], purpose: str) -> argparse.ArgumentParser:
@@ -59,13 +59,10 @@ def parser() -> Parser:
     drift_ = add("drift", drift, "show what was changed by hand, in files that ran too; exit code 1 if anything was")
     for reader in (status_, drift_):
         reader.add_argument("--json", action="store_true", help="for programs")
-    init_ = add(
-        "init",
-        lambda options: print(lay_out(options.folder)),
-        "lay out a project: alembic.ini, and folders for your own revisions",
-    )
+    init_ = add("init", init, "lay out a project: alembic.ini, and folders for your own revisions")
     init_.add_argument("folder", type=Path, metavar="FOLDER", help="new, or empty")
-    add("demo", demo, "two throw-away databases and the worker between them")
+    # Needs packages that the worker does not.
+    add("demo", lambda _: import_module("rowferry.demo.run").main([]), "two throw-away databases and the worker between them")
     return top
 
 
@@ -76,7 +73,7 @@ def seconds(text: str) -> float:
     return value
 
 
-def run(options: argparse.Namespace) -> int:
+def run(options: argparse.Namespace) -> None:
     """The worker. It finishes the calls in hand on the first SIGTERM or SIGINT, and ends at once on the second."""
     # With --once only what went wrong is said; otherwise when it happened matters too.
     logs.start(logging.WARNING if options.once else logging.INFO, as_json=options.json, with_time=not options.once)
@@ -91,10 +88,4 @@ def run(options: argparse.Namespace) -> int:
         node.conninfo()  # raises ConfigError
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, end)
-    return Courier(nodes, options.interval, options.once, stop).run()
-
-
-def demo(_: argparse.Namespace) -> int:
-    from .demo.run import main as run_demo  # needs packages that the worker does not
-
-    return run_demo([])
+    Courier(nodes, options.interval, options.once, stop).run()

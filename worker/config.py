@@ -80,7 +80,8 @@ class Node:
         known = settings if "service" in given else given
         hosts, addresses = (str(known.get(key) or "").split(",") for key in ("host", "hostaddr"))
         for host, address in itertools.zip_longest(hosts, addresses, fillvalue=""):
-            self._refuse_plain_tcp(address or host, str(known.get("sslmode") or ""))
+            if address or host:
+                self._refuse_plain_tcp(address or host, str(known.get("sslmode") or ""))
         return make_conninfo(value, **{key: setting for key, setting in defaults.items() if key not in given})
 
     def connect(self, defaults: Mapping[str, str] = CONNECTION_DEFAULTS, **kwargs: Any) -> psycopg.Connection[Any]:
@@ -153,13 +154,11 @@ def read_nodes(path: str | Path | None = None) -> list[Node]:
         raise ConfigError(f"{file} has no section [nodes]. Hint: one line for each node, name = VARIABLE") from None
     except (configparser.Error, UnicodeDecodeError):
         raise ConfigError(f"{file} is not an ini file. Hint: start again from the alembic.ini that came with rowferry") from None
-    nodes = []
     for name, variable in section.items():
         if not NODE_NAME.fullmatch(name):
             raise ConfigError(f"{file}: {name} cannot name a node. Hint: a lower-case letter, then letters, digits, _")
         if not VARIABLE_NAME.fullmatch(variable):
             raise ConfigError(f"{file}: {name} needs the name of an environment variable. Hint: that holds the connection string")
-        nodes.append(Node(name, variable))
-    if len(nodes) < 2:
-        raise ConfigError(f"{file}: section [nodes] names {len(nodes)} of two nodes. Hint: one line for each, name = VARIABLE")
-    return nodes
+    if len(section) < 2:
+        raise ConfigError(f"{file}: section [nodes] names {len(section)} of two nodes. Hint: one line for each, name = VARIABLE")
+    return [Node(name, variable) for name, variable in section.items()]

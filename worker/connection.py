@@ -14,8 +14,6 @@ from rowferry.config import CONNECTION_DEFAULTS, Node, NodeUnreachable
 
 Connection = psycopg.Connection[Any]
 
-WORKER_DEFAULTS = CONNECTION_DEFAULTS | {"target_session_attrs": "read-write"}
-
 # How long a server may say nothing beyond the time that it gives a statement. One that is stopped (SIGSTOP, a suspended machine)
 # or waits for a lost synchronous standby still acknowledges at the level of TCP, so no setting of libpq or the kernel notices.
 SILENCE_SECONDS = 10.0
@@ -24,8 +22,8 @@ SILENCE_SECONDS = 10.0
 READ_SECONDS = 15.0
 
 
-@dataclass(frozen=True)
-class Error:
+@dataclass
+class Error(Exception):
     """What a node answered, or that it did not: one line each, without secrets."""
 
     node: str
@@ -47,12 +45,16 @@ class Error:
         return f"{self.node}: {self.message}{code}{self.hint and '. Hint: '}{self.hint}"
 
 
+FAILURES = (Error, NodeUnreachable, psycopg.Error, OSError)
+
+
 def connect(node: Node) -> Connection:
     """A connection in autocommit that no role's settings disturb; not yet limited (see limit_calls).
 
-    Raises ConfigError, NodeUnreachable or psycopg.Error.
+    Raises ConfigError, NodeUnreachable, Error or psycopg.Error.
     """
-    connection = node.connect(WORKER_DEFAULTS, autocommit=True, row_factory=namedtuple_row)
+    defaults = CONNECTION_DEFAULTS | {"target_session_attrs": "read-write"}
+    connection = node.connect(defaults, autocommit=True, row_factory=namedtuple_row)
     try:
         wait_at_most(connection, READ_SECONDS)
         refuse_pooler(node, connection)  # before anything that a session keeps: the next client of a pooler would have it
@@ -67,36 +69,25 @@ def connect(node: Node) -> Connection:
 
 
 def refuse_pooler(node: Node, connection: Connection) -> None:
-    """Raises FeatureNotSupported if the connection ends at a pooler: the worker's lock and settings live as long as a session.
+    """Raises Error if the connection ends at a pooler: the worker's lock and settings live as long as a session.
 
     A server tells its process id when a session begins, for cancelling; a pooler makes one up (tried: pgbouncer, in every mode).
     In session mode the worker would work, but that mode cannot be told from the others, and a lock that is left behind in a pool
-    stops every later worker. Nothing is lost by a refusal: a worker needs one connection per node. What only passes bytes
-    (HAProxy, an ssh tunnel) passes the process id too.
+    stops every later worker. What only passes bytes (HAProxy, an ssh tunnel) passes the process id too.
     """
     row = connection.execute(sql.BACKEND).fetchone()
     if row and row[0] != connection.info.backend_pid:
-        error = psycopg.errors.FeatureNotSupported(
-            "a connection pooler stands before the server, and the worker needs a session of its own"
-        )
-        error.add_note(f"name the server itself in {node.variable}")
-        raise error
+        message = "a connection pooler stands before the server, and the worker needs a session of its own"
+        raise Error(node.name, "0A000", message, f"name the server itself in {node.variable}")
 
 
-def limit_calls(connection: Connection, patience: int = 1) -> float:
-    """From here on, each statement ends in time not to be in a user's way (R11), or the server is taken for frozen. Seconds.
-
-    `patience`: how many times as long as usual a statement may take, as process_batch() asks for.
-    """
+def limit_calls(connection: Connection, patience: int) -> float:
+    """From here on each statement ends in time not to be in a user's way (R11), or the server is taken for frozen: the seconds.
+    `patience`: how many times as long as usual they are, as process_batch() asks for."""
     row = connection.execute(sql.LIMIT_CALLS, {"patience": patience}).fetchone()
     seconds = float(row[0]) / 1000  # type: ignore[index]
     wait_at_most(connection, seconds + SILENCE_SECONDS)
     return seconds
-
-
-def limit_silence(connection: Connection, seconds: float) -> None:
-    """`seconds`: between two statements, no reason for the server to give the worker up; what the peer's call takes included."""
-    connection.execute(sql.LIMIT_SILENCE, {"milliseconds": min(int((seconds + SILENCE_SECONDS) * 1000), 2**30)})
 
 
 def wait_at_most(connection: Connection, seconds: float) -> None:
@@ -140,6 +131,8 @@ def hints(node: Node, connection: Connection, role: str) -> Iterator[None]:
 
 def describe(node: Node, error: Exception) -> Error:
     """An error in words: of the server's the SQLSTATE and primary message, no detail or query; libpq's without a password."""
+    if isinstance(error, Error):
+        return error
     primary = error.diag.message_primary if isinstance(error, psycopg.Error) else None
     message = node.masked(primary or str(error) or type(error).__name__)
     if isinstance(error, NodeUnreachable):

@@ -19,11 +19,9 @@ from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
-import psycopg
-
 from rowferry import sql
-from rowferry.config import ConfigError, Node, NodeUnreachable
-from rowferry.connection import Connection, Error, connect, describe, hints, limit_calls, limit_silence
+from rowferry.config import ConfigError, Node
+from rowferry.connection import FAILURES, SILENCE_SECONDS, Connection, Error, connect, describe, hints, limit_calls
 from rowferry.progress import Progress
 from rowferry.supervisor import Supervisor
 
@@ -49,10 +47,6 @@ class Trouble(Exception):
         self.errors = errors
 
 
-class Ended(Exception):
-    """There is no use in going on, and the worker has said why. Its argument is the exit code."""
-
-
 @dataclass(eq=False)
 class Side:
     """A node, and what the worker knows of it."""
@@ -63,29 +57,36 @@ class Side:
     row: Any = None  # the last one of process_batch()
     inbox: bytes | None = None  # what the peer's last call handed out
     target: int = 0  # its last event when this worker first opened
+    pending: int = USUAL_LIMIT  # its events when it last answered a step, counted up to 10,000
     limit: int | None = None  # events for its next batch, since it ran out of time itself
     error: Error | None = None  # its last one, until the peer knows
     told: Error | None = None  # the peer's error that it knows of, while the peer is out of reach
+
+    def read(self) -> None:
+        """Where things stand, into row. Raises Error, or psycopg.Error with a note that says what to type."""
+        with hints(self.node, self.connection, "rowferry_worker"):
+            self.process_batch(sql.READ)
+        if self.row.version < SCHEMA_VERSION:
+            message = f"the schema has version {self.row.version}, this worker needs {SCHEMA_VERSION}"
+            raise Error(self.node.name, "RF007", message, "alembic upgrade head")
 
     def process_batch(self, query: str, **parameters: Any) -> None:
         """What one call returns, into row. Raises psycopg.Error."""
         self.row = self.connection.execute(query, {"peer": self.peer.node.name, **parameters}, binary=True).fetchone()
 
 
-@dataclass
 class Courier:
-    """Runs until stop is set, or with once until what was pending at its start has gone."""
+    """Runs until `stop` is set, or with `once` until what was pending at its start has gone.
 
-    nodes: Sequence[Node]
-    interval: float  # seconds between polls when there is nothing to do
-    once: bool = False
-    stop: threading.Event = field(default_factory=threading.Event)
+    `interval`: seconds between polls when there is nothing to do. Raises ConfigError.
+    """
 
-    def __post_init__(self) -> None:
-        if len(self.nodes) != 2:
-            raise ConfigError(f"a worker serves two nodes, here are {len(self.nodes)}. Hint: --config, a file for each pair")
-        first, second = self.sides = [Side(node) for node in sorted(self.nodes, key=lambda node: node.name)]
+    def __init__(self, nodes: Sequence[Node], interval: float, once: bool, stop: threading.Event) -> None:
+        if len(nodes) != 2:
+            raise ConfigError(f"a worker serves two nodes, here are {len(nodes)}. Hint: --config, a file for each pair")
+        first, second = self.sides = [Side(node) for node in sorted(nodes, key=lambda node: node.name)]
         first.peer, second.peer = second, first
+        self.interval, self.once, self.stop = interval, once, stop
         self.threads = concurrent.futures.ThreadPoolExecutor(2)
         self.pause = FIRST_PAUSE
         self.opened = False  # whether it has ever been
@@ -97,23 +98,20 @@ class Courier:
         self.strangers: set[str] = set()  # who was found to hold the lock without being a courier
         self.far: list[Any] = []  # what each node last said of its backfills and comparisons
 
-    def run(self) -> int:
-        """Attempt after attempt, until told to stop or there is no use: the exit code."""
+    def run(self) -> None:
+        """Attempt after attempt, until told to stop. Raises SystemExit with an exit code once it has said why it ends."""
         self.supervisor.tell("READY=1")  # a node that is away is waited for, which is work too
         try:
             while not self.stop.is_set():
                 try:
                     self.attempt()
                 except Trouble as trouble:
-                    self.bear(trouble)
-            return 0
-        except Ended as ended:
-            return int(ended.args[0])
+                    self.back_off(trouble)
         finally:
             self.supervisor.tell("STOPPING=1")
 
-    def bear(self, trouble: Trouble) -> None:
-        """Say it and wait a while before the next attempt; raises Ended where another attempt is no use."""
+    def back_off(self, trouble: Trouble) -> None:
+        """Say what is wrong and wait a while before the next attempt; raises SystemExit where another attempt is no use."""
         code = max((error.code for error in trouble.errors.values()), default=1)
         if self.opened:
             code = 3 if code == 3 else 1
@@ -122,19 +120,18 @@ class Courier:
             ends = self.once or code in (2, 4)
         self.say(logging.ERROR if ends else logging.WARNING, str(trouble))
         if ends:
-            raise Ended(code)
-        self.stop.wait(self.pause * random.uniform(0.5, 1))
-        late = False
+            raise SystemExit(code)
         for side, error in trouble.errors.items():
             side.error = error
-            if error.sqlstate == "57014":  # it was applying, and then the peer builds smaller once it is told, or building
-                late, pending = True, side.row.pending if side.row else USUAL_LIMIT
-                side.limit = max(1, min(side.limit or USUAL_LIMIT, pending) // 4)
+        self.stop.wait(self.pause * random.uniform(0.5, 1))
+        late = [side for side, error in trouble.errors.items() if error.sqlstate == "57014"]
+        for side in late:  # it was applying, and then the peer builds smaller once it is told, or building
+            side.limit = max(1, min(side.limit or USUAL_LIMIT, side.pending) // 4)
         if not late:  # else the next batch is smaller, and there is no point in waiting longer
             self.pause = min(self.pause * 2, LONGEST_PAUSE)
 
     def attempt(self) -> None:
-        """Connect, lock, open, and exchange until there is a reason to open anew. Raises Trouble or Ended."""
+        """Connect, lock, open, and exchange until there is a reason to open anew. Raises Trouble or SystemExit."""
         with contextlib.ExitStack() as stack:
 
             def enter(side: Side) -> None:
@@ -144,7 +141,8 @@ class Courier:
 
             try:
                 self.together(enter, self.sides)
-                self.read(self.sides)  # before the lock: both variables may hold one database, or it may be no node
+                # Before the lock: both variables may hold one database, or it may be no node.
+                self.together(Side.read, self.sides)
                 if not self.lock():
                     return
                 token = self.token(self.sides)
@@ -159,24 +157,9 @@ class Courier:
                 self.opened, self.progress_at = True, time.monotonic()
             self.exchange(token)
 
-    def read(self, sides: Sequence[Side]) -> None:
-        """Where things stand on each node, into its side's row."""
-
-        def look(side: Side) -> None:
-            with hints(side.node, side.connection, "rowferry_worker"):
-                side.process_batch(sql.READ)
-                if side.row.version < SCHEMA_VERSION:
-                    error = psycopg.DatabaseError(
-                        f"the schema has version {side.row.version}, this worker needs {SCHEMA_VERSION}"
-                    )
-                    error.sqlstate = "RF007"
-                    raise error
-
-        self.together(look, sides)
-
     def token(self, sides: Sequence[Side]) -> str:
         """A token greater than each node's own, and the connections made ready for calls with it."""
-        self.read(sides)
+        self.together(Side.read, sides)
         number = 1
         for side in sides:
             number = max(number, 1 + int(side.row.token.partition("-")[0]))
@@ -189,8 +172,9 @@ class Courier:
     def limit(self, sides: Sequence[Side], patience: int) -> None:
         """How long the next calls may take."""
         longest = max(self.together(lambda side: limit_calls(side.connection, patience), sides))
-        silence = longest + 2 * self.interval + BUSY_SECONDS  # while the peer's call takes as long as it may
-        self.together(lambda side: limit_silence(side.connection, silence), sides)
+        silence = longest + SILENCE_SECONDS + 2 * self.interval + BUSY_SECONDS  # while the peer's call takes as long as it may
+        milliseconds = min(int(silence * 1000), 2**30)
+        self.together(lambda side: side.connection.execute(sql.LIMIT_SILENCE, {"milliseconds": milliseconds}), sides)
         self.patience = patience
 
     def lock(self) -> bool:
@@ -202,7 +186,7 @@ class Courier:
             message = f"another courier holds the lock on {holder}"
             if self.once:
                 self.say(logging.ERROR, f"{message}. Hint: rowferry status shows where it runs")
-                raise Ended(5)
+                raise SystemExit(5)
             self.say(logging.INFO, f"{message}, waiting for it to go")
             self.stop.wait(self.interval)
         return False
@@ -225,7 +209,7 @@ class Courier:
         return None
 
     def exchange(self, token: str) -> None:
-        """Rounds, until there is a reason to open anew. Raises Trouble or Ended."""
+        """Rounds, until there is a reason to open anew. Raises Trouble or SystemExit."""
         rounds, moved_at = 1, time.monotonic()
         while not self.stop.is_set():
             rows = [side.row for side in self.sides]
@@ -259,7 +243,7 @@ class Courier:
                 rounds += 1
 
     def end_if_done(self, settled: bool) -> None:
-        """Raises Ended when all that was pending at the start has arrived or is held, or when nothing has moved for long.
+        """Raises SystemExit when all that was pending at the start has arrived or is held, or when nothing has moved for long.
 
         `settled`: held events that were due have had their turn.
         """
@@ -268,11 +252,11 @@ class Courier:
             held = ", ".join(f"{side.row.held} on {side.node.name}" for side in self.sides if side.row.held)
             if held:
                 self.say(logging.WARNING, f"events are held: {held}. Hint: select * from rowferry.sync_events where attempts > 0")
-            raise Ended(1 if held else 0)
+            raise SystemExit(1 if held else 0)
         if time.monotonic() - self.progress_at > ONCE_SECONDS:
             waiting = ", ".join(f"{side.row.pending} pending on {side.node.name}" for side in self.sides)
             self.say(logging.ERROR, f"nothing has moved for {ONCE_SECONDS:.0f} s, {waiting}. Hint: rowferry status says why")
-            raise Ended(1)
+            raise SystemExit(1)
 
     def step(self, sides: Sequence[Side], token: str, opening: bool = False) -> None:
         """One call on each node, at the same time; then each is handed what the other's call returned."""
@@ -283,8 +267,7 @@ class Courier:
             if self.patience > 1:  # time that was asked for is not time in which nothing moves
                 self.progress_at += time.monotonic() - began
         for side in sides:
-            news = side.peer in sides and side.peer.row.status != "idle"
-            side.inbox = side.peer.row.envelope if news else None
+            side.inbox = side.peer.row.envelope if side.peer in sides and side.peer.row.status != "idle" else None
 
     def call(self, side: Side, token: str, opening: bool = False) -> None:
         """process_batch() on one node, again and again while another call for the link is at work."""
@@ -293,12 +276,13 @@ class Courier:
         since = time.monotonic()
         while True:
             side.process_batch(sql.EXCHANGE, token=token, envelope=side.inbox, limit=side.limit, courier=courier)
+            side.pending = side.row.pending
             if side.limit and side.row.sent:  # in time
                 side.limit = min(side.limit * 2, MOST_EVENTS)
             if side.row.status != "busy" or self.stop.is_set():
                 return
             if time.monotonic() - since > BUSY_SECONDS:
-                raise psycopg.errors.LockNotAvailable(f"{side.row.reason} for {BUSY_SECONDS:.0f} s")
+                raise Error(side.node.name, "55P03", f"{side.row.reason} for {BUSY_SECONDS:.0f} s")
             self.stop.wait(BUSY_PAUSE)
 
     def wait_for_release(self, token: str) -> None:
@@ -310,14 +294,14 @@ class Courier:
             side.inbox = None
             side.error = Error(side.node.name, "RF024", f"the link is {side.row.status} there: {side.row.reason}")
         if self.once:
-            raise Ended(1)
+            raise SystemExit(1)
         if others:  # so that their status says why nothing moves
             self.step(others, self.token(others), opening=True)
         for side in still:
             side.error = None
         while not self.stop.wait(self.interval):
             self.together(lambda side: self.call(side, token), still)
-            self.together(lambda side: side.connection.execute(sql.IN_USE), others)
+            self.together(lambda side: side.connection.execute(sql.BACKEND), others)  # their sessions are in use
             if any(side.row.status not in AT_REST for side in still):
                 return
 
@@ -342,7 +326,7 @@ class Courier:
         for side, future in zip(sides, futures, strict=True):
             try:
                 future.result()
-            except (psycopg.Error, NodeUnreachable, OSError) as error:
+            except FAILURES as error:
                 errors[side] = describe(side.node, error)
         if errors:
             raise Trouble(errors)

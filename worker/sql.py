@@ -75,6 +75,3 @@ from rowferry.process_batch(
   p_limit => %(limit)s::integer,
   p_courier => %(courier)s::jsonb
 )"""
-
-# While one node is paused and the other is not called: the session is in use.
-IN_USE = "select"

@@ -7,8 +7,8 @@ from typing import Any
 import psycopg
 from psycopg.rows import dict_row
 
-from rowferry.config import Node, NodeUnreachable, read_nodes
-from rowferry.connection import Error, connect, describe, hints
+from rowferry.config import Node, read_nodes
+from rowferry.connection import FAILURES, Error, connect, describe, hints
 
 Cursor = psycopg.Cursor[dict[str, Any]]
 Rows = list[dict[str, Any]]
@@ -28,7 +28,7 @@ def ask(
                 hints(node, connection, "rowferry_viewer"),
             ):
                 found = read(node, cursor)
-        except (psycopg.Error, NodeUnreachable) as error:
+        except FAILURES as error:
             said = describe(node, error)
             print(f"rowferry: {said}", file=sys.stderr)
             found, code = instead(said), max(code, said.code)

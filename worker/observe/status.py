@@ -40,7 +40,7 @@ def plain(value: Any) -> Any:
 
 def table(rows: Sequence[dict[str, Any]]) -> str:
     """Aligned columns under their names; the columns of the row that has most."""
-    names = max(map(list, rows), key=len)
+    names = max(map(list, rows), key=len, default=[])
     cells = [names] + [[shown(row.get(name)) for name in names] for row in rows]
     widths = [max(len(line[column]) for line in cells) for column in range(len(names))]
     return "\n".join("  ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)).rstrip() for line in cells)
