@@ -13,7 +13,7 @@ from harness.courier import Courier
 from harness.exchange import rows, sync, waiting
 from harness.notes import PUT, keep_notes
 from harness.outcome import both, conflicts
-from harness.steps import GATE, Meanwhile, closed, install_gate, wait_for_lock
+from harness.steps import GATE, Meanwhile, closed, install_gate, keep_two_tables, wait_for_lock
 from rowferry import sql as worker_sql
 
 
@@ -90,14 +90,7 @@ def test_a_child_survives_a_cascade_that_is_newer_than_its_change(nodes: Nodes, 
 @pytest.mark.parametrize("limited", [True, False], ids=["as the worker calls it", "by a person without a limit"])
 def test_a_user_who_waits_for_the_applier_is_never_told_of_a_deadlock(nodes: Nodes, limited: bool) -> None:
     """The user holds the second row and waits for the first one, which the applier has; 0.7 s later it reaches the second."""
-    for node in nodes:
-        node.sql(
-            "create table a (id integer primary key, body text);"
-            "create table b (id integer primary key, body text, a_id integer references a);"
-            "select rowferry.attach('a'), rowferry.attach('b')"
-        )
-    nodes.crm.sql("insert into a values (1, 'old'); insert into b values (1, 'old')")
-    sync(*nodes)
+    keep_two_tables(nodes)
     nodes.crm.sql("update a set body = 'crm'; update b set body = 'crm'")
     courier = Courier(nodes)
     batch, _ = courier.meet(nodes)

@@ -5,20 +5,13 @@ from __future__ import annotations
 import pytest
 
 from harness import Nodes
-from harness.cases import at_rest, conflicts, equal, make, tried_again
-from harness.clock import set_clocks, write_at
+from harness.cases import at_rest, conflicts, equal, keep_first_note, make, tried_again
 from harness.exchange import rows, sync, waiting
-from harness.notes import PUT, keep_notes
 
 
 @pytest.fixture
 def notes(nodes: Nodes) -> Nodes:
-    """Two nodes that keep one table in sync, and whose clocks the test sets; row 1 is on both."""
-    keep_notes(nodes)
-    set_clocks(nodes)
-    write_at(nodes.crm, 0, PUT.format("old"))
-    sync(*nodes)
-    return nodes
+    return keep_first_note(nodes)
 
 
 @pytest.mark.case(43)

@@ -13,7 +13,7 @@ from harness.clock import end_back_off
 from harness.courier import Courier
 from harness.exchange import rows, sync, waiting
 from harness.notes import keep_notes
-from harness.steps import Meanwhile, closed, install_gate, wait_for_lock
+from harness.steps import Meanwhile, closed, held_while_building, install_gate, keep_two_tables, wait_for_lock
 
 NEXT_ID = "select txid_snapshot_xmax(txid_current_snapshot()) as id"
 # A user's transaction may hold at most so many before every snapshot of the server costs more: our calls stay below.
@@ -43,14 +43,9 @@ def released(node: Node) -> None:
 @pytest.mark.case(14)
 @pytest.mark.parametrize("change", ["update notes set body = 'newest'", "delete from notes"])
 def test_a_row_that_changes_between_its_event_and_its_reading_ends_in_its_newest_state(notes: Nodes, change: str) -> None:
-    install_gate(notes.crm, "read_notes")
     notes.crm.sql("insert into notes values (1, 'old')")
     courier = Courier(notes)
-    hello = courier.call(notes.billing)["envelope"]
-    courier.call(notes.crm)
-    with closed(notes.crm) as open_gate:
-        build = Meanwhile(lambda: courier.call(notes.crm, hello))
-        wait_for_lock(notes.crm, courier.connections["crm"], "advisory")
+    with held_while_building(notes, courier, "read_notes") as (build, open_gate):
         notes.crm.sql(change)
         open_gate()
         batch = build.result()["envelope"]
@@ -70,14 +65,9 @@ def test_a_parent_that_is_made_between_the_event_and_the_reading_of_its_child_br
             "create table children (id integer primary key, parent integer references parents);"
             "select rowferry.attach('parents'), rowferry.attach('children')"
         )
-    install_gate(nodes.crm, "read_children")
     nodes.crm.sql("insert into parents values (1, 1); insert into children values (1, 1)")
     courier = Courier(nodes)
-    hello = courier.call(nodes.billing)["envelope"]
-    courier.call(nodes.crm)
-    with closed(nodes.crm) as open_gate:
-        build = Meanwhile(lambda: courier.call(nodes.crm, hello))
-        wait_for_lock(nodes.crm, courier.connections["crm"], "advisory")
+    with held_while_building(nodes, courier, "read_children") as (build, open_gate):
         nodes.crm.sql("insert into parents values (2, 2); update children set parent = 2; delete from parents where id = 1")
         open_gate()
         batch = build.result()["envelope"]
@@ -121,21 +111,9 @@ def test_an_open_transaction_delays_its_own_changes_and_no_others(notes: Nodes) 
 # while a batch is applied
 
 
-def two_tables(nodes: Nodes) -> None:
-    """A batch takes the row of a first, then that of b: parents before children. The gate at billing is between the two."""
-    for node in nodes:
-        node.sql(
-            "create table a (id integer primary key, body text);"
-            "create table b (id integer primary key, body text, a_id integer references a);"
-            "select rowferry.attach('a'), rowferry.attach('b')"
-        )
-    nodes.crm.sql("insert into a values (1, 'old'); insert into b values (1, 'old')")
-    sync(*nodes)
-
-
 @pytest.mark.case(19)
 def test_an_applier_that_loses_a_deadlock_tries_again_and_blames_no_row(nodes: Nodes) -> None:
-    two_tables(nodes)
+    keep_two_tables(nodes)
     nodes.crm.sql("update a set body = 'crm'; update b set body = 'crm'")
     install_gate(nodes.billing, "apply_b")
     courier = Courier(nodes)
@@ -163,7 +141,7 @@ def test_an_applier_that_loses_a_deadlock_tries_again_and_blames_no_row(nodes: N
 @pytest.mark.case(20)
 def test_a_user_who_takes_rows_in_the_other_order_gets_no_error_again_and_again(nodes: Nodes) -> None:
     """The user has b and wants a, the applier has a and wants b; in turn one or the other waits first."""
-    two_tables(nodes)
+    keep_two_tables(nodes)
     install_gate(nodes.billing, "apply_b")
     for turn in range(6):
         nodes.crm.sql("update rowferry.links set batch_limit = 500")  # it follows the time that the gate was closed

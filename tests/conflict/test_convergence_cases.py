@@ -5,23 +5,18 @@ from __future__ import annotations
 import pytest
 
 from harness import Nodes
-from harness.cases import at_rest, conflicts, equal, make
+from harness.cases import at_rest, conflicts, equal, keep_first_note, make
 from harness.clock import set_clocks, write_at
 from harness.courier import Courier
 from harness.exchange import sync
-from harness.notes import PUT, keep_notes
+from harness.notes import PUT
 
 HOUR, DAY = 3600, 86400
 
 
 @pytest.fixture
 def notes(nodes: Nodes) -> Nodes:
-    """Two nodes that keep one table in sync, and whose clocks the test sets; row 1 is on both."""
-    keep_notes(nodes)
-    set_clocks(nodes)
-    write_at(nodes.crm, 0, PUT.format("old"))
-    sync(*nodes)
-    return nodes
+    return keep_first_note(nodes)
 
 
 @pytest.mark.case(39)

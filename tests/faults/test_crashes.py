@@ -16,8 +16,7 @@ from faults.processes import checkpointer
 from harness import Node, Nodes, alembic, wait_until
 from harness.courier import Courier
 from harness.exchange import rows, sync, waiting
-from harness.identity import adopt_identity
-from harness.pair import SETTINGS, Servers, started
+from harness.pair import SETTINGS, Servers, copy, named_anew, started
 
 # Every insert, update and delete that the sync makes in accounts, as the table's own trigger sees it.
 TABLES = """
@@ -31,7 +30,6 @@ TABLES = """
     create trigger note_effect after insert or update or delete on accounts for each row execute function note_effect();
     alter table accounts enable always trigger note_effect;
     select rowferry.attach('accounts')"""
-NUMBERS = itertools.count(1)
 
 
 @pytest.fixture(scope="module")
@@ -51,11 +49,9 @@ def own_templates() -> Iterator[Nodes]:
 @pytest.fixture
 def crashing(own_templates: Nodes) -> Iterator[Nodes]:
     """As nodes, on servers that the test may crash."""
-    number = next(NUMBERS)
-    nodes = Nodes(*(Node(node.name, node.server, f"{node.name}_{number}") for node in own_templates))
-    for node, template in zip(nodes, own_templates, strict=True):
-        Node(node.name, node.server, "postgres").sql(f"create database {node.database} template {template.database}")
-        adopt_identity(node)
+    nodes = named_anew(own_templates)
+    copy(own_templates, nodes)
+    for node in nodes:
         node.sql(TABLES)
     yield nodes
     for node in nodes:

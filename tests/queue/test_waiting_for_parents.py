@@ -4,19 +4,7 @@ import pytest
 
 from harness import Nodes
 from harness.exchange import rows, waiting
-from harness.family import AGAIN, FAMILY, HELD, Exchange, equal, number, why
-
-
-@pytest.fixture
-def family(nodes: Nodes) -> Nodes:
-    for node in nodes:
-        node.sql(FAMILY)
-    return nodes
-
-
-@pytest.fixture
-def exchange(family: Nodes) -> Exchange:
-    return Exchange(family)
+from harness.family import AGAIN, HELD, Exchange, equal, number, why
 
 
 @pytest.mark.case(44, 45)
