@@ -41,6 +41,7 @@ def test_the_opening_notes_the_shortest_deadlock_timeout_of_a_role_or_database(t
         crm.sql(f"drop owned by {name}; drop role {name}")
 
 
+@pytest.mark.promise("R11")
 def test_a_user_who_looks_early_waits_for_no_batch_that_waits_for_him(two_tables: Nodes) -> None:
     """The user has b and wants a; a batch that takes both takes what is free and leaves the rest: there is no deadlock."""
     billing = two_tables.billing

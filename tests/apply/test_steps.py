@@ -45,6 +45,7 @@ def test_a_record_that_its_user_makes_again_while_the_applier_has_decided_is_dec
     assert conflicts(notes) == [["(billing,user,crm)"]] * 2
 
 
+@pytest.mark.promise("R9")
 @pytest.mark.case(96)
 @pytest.mark.parametrize("heard_first", ["the child", "the consequence"])
 def test_a_child_survives_a_cascade_that_is_newer_than_its_change(nodes: Nodes, heard_first: str) -> None:
@@ -86,6 +87,7 @@ def test_a_child_survives_a_cascade_that_is_newer_than_its_change(nodes: Nodes, 
     assert waiting(nodes.crm) + waiting(nodes.billing) == []
 
 
+@pytest.mark.promise("R11")
 @pytest.mark.case(97)
 @pytest.mark.parametrize("limited", [True, False], ids=["as the worker calls it", "by a person without a limit"])
 def test_a_user_who_waits_for_the_applier_is_never_told_of_a_deadlock(nodes: Nodes, limited: bool) -> None:
@@ -125,6 +127,7 @@ def test_a_user_who_waits_for_the_applier_is_never_told_of_a_deadlock(nodes: Nod
     assert waiting(nodes.crm) + waiting(nodes.billing) == []
 
 
+@pytest.mark.promise("R11")
 @pytest.mark.case(97)
 def test_a_user_who_waits_for_a_call_of_a_large_row_is_never_told_of_a_deadlock(nodes: Nodes) -> None:
     """The call may take long. The user has what a trigger of the row wants, and looks for deadlocks soon after it was reached."""

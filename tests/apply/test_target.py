@@ -52,6 +52,7 @@ def test_a_unique_value_handed_along_three_rows_arrives(nodes: Nodes, limit: int
     at_rest(nodes)
 
 
+@pytest.mark.promise("R8", "R10")
 @pytest.mark.case(45)
 @pytest.mark.parametrize(
     ("refusing", "sqlstate"),

@@ -40,6 +40,7 @@ def released(node: Node) -> None:
 # while a batch is built
 
 
+@pytest.mark.promise("R4")
 @pytest.mark.case(14)
 @pytest.mark.parametrize("change", ["update notes set body = 'newest'", "delete from notes"])
 def test_a_row_that_changes_between_its_event_and_its_reading_ends_in_its_newest_state(notes: Nodes, change: str) -> None:
@@ -57,6 +58,7 @@ def test_a_row_that_changes_between_its_event_and_its_reading_ends_in_its_newest
     assert equal(notes) == (["(1,newest)"] if "newest" in change else [])
 
 
+@pytest.mark.promise("R4")
 @pytest.mark.case(15)
 def test_a_parent_that_is_made_between_the_event_and_the_reading_of_its_child_breaks_no_constraint(nodes: Nodes) -> None:
     for node in nodes:
@@ -111,6 +113,7 @@ def test_an_open_transaction_delays_its_own_changes_and_no_others(notes: Nodes) 
 # while a batch is applied
 
 
+@pytest.mark.promise("R11")
 @pytest.mark.case(19)
 def test_an_applier_that_loses_a_deadlock_tries_again_and_blames_no_row(nodes: Nodes) -> None:
     keep_two_tables(nodes)
@@ -138,6 +141,7 @@ def test_an_applier_that_loses_a_deadlock_tries_again_and_blames_no_row(nodes: N
     assert waiting(nodes.crm) + waiting(nodes.billing) == []
 
 
+@pytest.mark.promise("R11")
 @pytest.mark.case(20)
 def test_a_user_who_takes_rows_in_the_other_order_gets_no_error_again_and_again(nodes: Nodes) -> None:
     """The user has b and wants a, the applier has a and wants b; in turn one or the other waits first."""

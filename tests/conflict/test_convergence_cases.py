@@ -19,6 +19,7 @@ def notes(nodes: Nodes) -> Nodes:
     return keep_first_note(nodes)
 
 
+@pytest.mark.promise("R7")
 @pytest.mark.case(39)
 @pytest.mark.parametrize("first", ["crm", "billing"])
 @pytest.mark.parametrize(("skew", "winner"), [(-HOUR, "crm"), (0, "crm"), (1, "billing"), (HOUR, "billing")])
@@ -131,6 +132,7 @@ def test_after_days_apart_everything_arrives(notes: Nodes) -> None:
     at_rest(notes)
 
 
+@pytest.mark.promise("R6")
 @pytest.mark.case(50)
 @pytest.mark.parametrize("writer", ["crm", "billing"])
 def test_a_clock_that_jumps_back_loses_no_change(notes: Nodes, writer: str) -> None:
@@ -160,6 +162,7 @@ def test_summer_time_and_zones_do_not_matter(nodes: Nodes) -> None:
     assert conflicts(nodes) == ['(billing,"is later","looks later")']
 
 
+@pytest.mark.promise("R6")
 @pytest.mark.case(51)
 def test_a_stamp_ten_years_ahead_freezes_nothing(notes: Nodes) -> None:
     """It wins one conflict; whoever has seen it changes the record as ever, on either side."""

@@ -57,6 +57,7 @@ def backfill_from(*nodes: Node, to: Nodes) -> None:
         sync(*to)
 
 
+@pytest.mark.promise("R13")
 @pytest.mark.case(69, 92)
 @pytest.mark.parametrize("older", ["crm", "billing"])
 def test_a_node_restored_from_an_older_backup_stops_the_link_and_is_made_whole_again(notes: Nodes, older: str) -> None:
@@ -94,6 +95,7 @@ def test_a_node_restored_from_an_older_backup_stops_the_link_and_is_made_whole_a
     assert notes.crm.sql("select state from rowferry.status") == [{"state": "idle"}]
 
 
+@pytest.mark.promise("R13")
 @pytest.mark.case(70)
 def test_a_clone_started_beside_the_original_is_not_served(notes: Nodes) -> None:
     with clone(notes.crm) as copied:
@@ -110,6 +112,7 @@ def test_a_clone_started_beside_the_original_is_not_served(notes: Nodes) -> None
     assert len(equal(notes)) == 7
 
 
+@pytest.mark.promise("R13")
 @pytest.mark.case(71)
 def test_a_standby_that_was_promoted_with_all_it_needs_goes_on_with_a_warning(notes: Nodes) -> None:
     with standby(notes.crm) as promoted:
@@ -190,6 +193,7 @@ def test_a_node_upgraded_by_dump_and_restore_stops_until_it_is_told_that_it_is_t
         assert waiting(pair.crm) + waiting(pair.billing) == []
 
 
+@pytest.mark.promise("R4")
 @pytest.mark.case(7)
 @pytest.mark.settings(synchronous_commit="off")
 def test_what_has_left_a_node_survives_its_crash_though_it_commits_asynchronously(notes: Nodes) -> None:

@@ -44,6 +44,7 @@ def more_writes(nodes: Nodes, before: list[int]) -> list[int]:
     return [now - then for now, then in zip(settled_writes(nodes), before, strict=True)]
 
 
+@pytest.mark.promise("R11")
 @pytest.mark.slow
 @pytest.mark.case(21)
 def test_users_on_both_sides_get_no_error(nodes: Nodes, tmp_path: Path) -> None:
@@ -149,6 +150,7 @@ def test_crashed_servers(own_servers: Nodes, tmp_path: Path) -> None:
     assert_nothing_lost(nodes, found)
 
 
+@pytest.mark.promise("R9")
 @pytest.mark.slow
 @pytest.mark.case(47)
 def test_no_echo(nodes: Nodes, tmp_path: Path) -> None:

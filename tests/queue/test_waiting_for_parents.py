@@ -124,6 +124,7 @@ def test_a_parent_that_somebody_makes_on_the_peer_lets_its_children_go(family: N
     assert captured == exchange.delivered()
 
 
+@pytest.mark.promise("R8")
 @pytest.mark.case(44, 45)
 def test_a_parent_that_is_mended_here_takes_its_children_along(family: Nodes, exchange: Exchange) -> None:
     refused_family(exchange)
