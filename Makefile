@@ -29,7 +29,7 @@ lint: .venv/lint-installed ## ruff, mypy; squawk, pgspot and own rules over the 
 	@.venv/bin/ruff check --quiet
 	@rm -rf .venv/types && mkdir -p .venv/types/rowferry && ln -s $(abspath worker)/* $(abspath migrations) .venv/types/rowferry
 	@.venv/bin/mypy
-	@.venv/bin/squawk sql/core/revisions/*.up.sql
+	@.venv/bin/squawk sql/core/tables/*.sql sql/core/revisions/*.up.sql
 	@.venv/bin/alembic -x node=crm upgrade head --sql | .venv/bin/python tests/lint_sql.py
 	@.venv/bin/hadolint docs/deploy/Containerfile
 	@.venv/bin/kubernetes-validate --quiet --strict docs/deploy/kubernetes.yaml

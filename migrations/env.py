@@ -26,7 +26,7 @@ from collections.abc import Sequence
 
 from alembic import command, context
 
-from rowferry.config import ConfigError, Node, pick, read_nodes
+from rowferry.config import ConfigError, Node, read_nodes
 from rowferry.migrations import files, new_revision, online, report, targets
 from rowferry.migrations.printed import Printer
 
@@ -74,7 +74,7 @@ def choose(nodes: Sequence[Node]) -> Sequence[Node]:
         if key != "node" and (key, value) != ("force", "true"):  # a misspelled one would migrate every node
             raise ConfigError(f"-x {key} means nothing. Hint: -x node={nodes[0].name}")
     chosen = [value for key, _, value in given if key == "node"]
-    return pick(nodes, chosen) if chosen else nodes
+    return targets.pick(nodes, chosen) if chosen else nodes
 
 
 def asks_for_a_node() -> bool:

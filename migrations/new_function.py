@@ -1,9 +1,10 @@
-"""Begins a new version of a function: copies its last file to _vNN+1 and adds a revision of core that runs it.
+"""Begins a new version of a function or a view that was released, with a revision of core that runs it.
 
     make new-function NAME=pause
 
-The revision raises version() by one, notes what it released, and its downgrade runs the files before it. What is left is to edit
-the copy; where parameters change, drop the old one in the revision's own SQL (create or replace would make another beside it).
+The text as it was released is kept in sql/core/history/NNNN, NNNN being the new revision: all revisions before it go on to run
+that. The revision raises version() by one; its downgrade runs what was there before. What is left is to edit the file itself;
+where parameters change, drop the old function in the revision's own SQL (create or replace would make another beside it).
 """
 
 from __future__ import annotations
@@ -16,81 +17,66 @@ from pathlib import Path
 from rowferry.migrations.sqlfile import newest_revision
 
 ROOT = Path.cwd()  # a checkout: an installed package has no functions of its own to change
-FUNCTIONS = ROOT / "sql" / "core" / "functions"
+SQL = ROOT / "sql" / "core"
 CORE = ROOT / "migrations" / "core"
+APART = {"revisions", "tables", "history"}
 REVISION = '''"""{title}"""
 
 from rowferry.migrations import sqlfile
 
 revision = "core_{number:04}"
 down_revision = "core_{before:04}"
+# Up, each file as it is at this revision; down, as it was at the one before.
+FILES = [
+    "revisions/as_owner.sql",
+    "{file}",
+    "base/version.sql",
+    "revisions/rights.sql",
+    "revisions/note_release.sql",
+    "revisions/as_runner.sql",
+]
 
 
 def upgrade() -> None:
-    sqlfile.run_all(
-        [
-            "revisions/as_owner.sql",
-            "functions/{new}",
-            "functions/{new_version}",
-            "revisions/rights.sql",
-            "revisions/note_release.sql",
-            "revisions/as_runner.sql",
-        ]
-    )
+    sqlfile.run_all(FILES)
 
 
 def downgrade() -> None:
-    sqlfile.run_all(
-        [
-            "revisions/as_owner.sql",
-            "functions/{old}",
-            "functions/{old_version}",
-            "revisions/rights.sql",
-            "revisions/note_release.sql",
-            "revisions/as_runner.sql",
-        ]
-    )
+    sqlfile.run_all(FILES)
 '''
 
 
-def newest_files() -> dict[str, Path]:
-    """The newest file of each function, by the function's name."""
-    return {path.stem[:-4]: path for path in sorted(FUNCTIONS.glob("*_v??.sql"))}
+def files() -> dict[str, Path]:
+    """The file of each function and view, by its name."""
+    return {path.stem: path for path in sorted(SQL.glob("*/*.sql")) if path.parent.name not in APART}
 
 
-def following(path: Path) -> Path:
-    """The file of the version after this one; it does not exist yet."""
-    return path.with_name(f"{path.stem[:-2]}{int(path.stem[-2:]) + 1:02}.sql")
+def keep(path: Path, number: int) -> Path:
+    """Keep the text that revision `number` replaces. Returns the file that holds it."""
+    kept = SQL / "history" / f"{number:04}" / path.relative_to(SQL)
+    kept.parent.mkdir(parents=True, exist_ok=True)
+    kept.write_bytes(path.read_bytes())
+    return kept
 
 
 def main(name: str) -> int:
-    """Write the files and print their names. Returns 0, or 2 if there is no such function."""
-    files = newest_files()
-    old_version = files.pop("version")  # each revision makes a new one
-    old = files.get(name)
-    if old is None:
-        near = ", ".join(difflib.get_close_matches(name, files)) or "ls sql/core/functions"
+    """Write the files and print their names, the one to edit first. Returns 0, or 2 if there is no such function."""
+    found = files()
+    version = found.pop("version")  # each revision makes a new one
+    path = found.get(name)
+    if path is None:
+        near = ", ".join(difflib.get_close_matches(name, found)) or "ls sql/core/*"
         print(f"no function {name!r} to make a new version of. Hint: {near}", file=sys.stderr)
         return 2
-    before = newest_revision(CORE)
-    new, new_version = following(old), following(old_version)
-    revision = CORE / f"{before + 1:04}_{name.strip('_')}.py"
-    texts = {
-        new: old.read_text(encoding="utf-8"),
-        new_version: re.sub(r"\bselect \d+ \$\$", f"select {before + 1} $$", old_version.read_text(encoding="utf-8")),
-        revision: REVISION.format(
-            title=f"a new version of {name}",
-            number=before + 1,
-            before=before,
-            new=new.name,
-            old=old.name,
-            new_version=new_version.name,
-            old_version=old_version.name,
-        ),
-    }
-    for path, text in texts.items():
-        path.write_text(text, encoding="utf-8")
-        print(path.relative_to(ROOT))
+    number = newest_revision(CORE) + 1
+    revision = CORE / f"{number:04}_{name.strip('_')}.py"
+    written = [path, keep(path, number), keep(version, number), revision]
+    text = re.sub(r"\bselect \d+ \$\$", f"select {number} $$", version.read_text(encoding="utf-8"))
+    version.write_text(text, encoding="utf-8")
+    values = {"title": f"a new version of {name}", "number": number, "before": number - 1}
+    revision.write_text(REVISION.format(file=path.relative_to(SQL).as_posix(), **values), encoding="utf-8")
+    for file in written:
+        print(file.relative_to(ROOT))
     return 0
 
 

@@ -3,7 +3,9 @@
     sqlfile.run("revisions/0001_schema_and_roles.up.sql")
 
 Paths are relative to sql/core, for the site lineage to its sql_location in alembic.ini. There a file may exist once for each
-node: on node crm, 0001_attach.crm.up.sql is taken instead of 0001_attach.up.sql.
+node: on node crm, 0001_attach.crm.up.sql is taken instead of 0001_attach.up.sql. A file of sql/core is taken as it was when the
+revision was released: whoever changes it later keeps the text before in history/NNNN, NNNN being the revision that runs the new
+one (new_function.py).
 """
 
 from __future__ import annotations
@@ -213,7 +215,15 @@ def _paths(name: str) -> list[Path]:
     options = op.get_context().opts
     if options["lineage"] == "site":
         return places(options["sql_location"], name, options["node"])
-    return [Path(options["sql_location"]) / name]
+    return [as_of(Path(options["sql_location"]), name, options["as_of"])]
+
+
+def as_of(core: Path, name: str, revision: int) -> Path:
+    """The file that holds what `name` was at a revision, by its number: the first that a later one replaced, or the present."""
+    for folder in sorted((core / "history").glob("[0-9][0-9][0-9][0-9]")):
+        if int(folder.name) > revision and (folder / name).is_file():
+            return folder / name
+    return core / name
 
 
 def places(location: str, name: str, node: str) -> list[Path]:

@@ -131,7 +131,7 @@ def _apart(step: Any, migration: Any) -> Callable[..., None]:
 
     @functools.wraps(migration_fn)
     def run(**kw: Any) -> None:
-        migration.opts.update(committed=False, ran={}, transaction=None, running=repr(step))
+        migration.opts.update(committed=False, ran={}, transaction=None, running=repr(step), as_of=_number(step))
         sqlfile.execute(settings.of_a_revision())
         _note_transaction(migration)
         migration_fn(**kw)
@@ -150,6 +150,13 @@ def _apart(step: Any, migration: Any) -> Callable[..., None]:
         sqlfile.execute(settings.PIN + "\n")
 
     return run
+
+
+def _number(step: Any) -> int:
+    """The number of the revision that a step of core leads to; 0 of any other lineage, whose files have no history."""
+    if option("lineage") != "core" or not hasattr(step, "revision"):
+        return 0
+    return int(step.revision.revision[-4:]) - (not step.is_upgrade)
 
 
 def log(*, step: Any, **_: Any) -> None:

@@ -155,3 +155,12 @@ def given() -> dict[str, Any]:
 def peers(node: Node, nodes: Sequence[Node]) -> list[str]:
     """The names of the others."""
     return [other.name for other in nodes if other != node]
+
+
+def pick(nodes: Sequence[Node], names: Iterable[str]) -> list[Node]:
+    """Those of the nodes that are named, in their own order; ConfigError for a name that none has."""
+    wanted = set(names)
+    unknown = sorted(wanted - {node.name for node in nodes})
+    if unknown:
+        raise ConfigError(f"no node is named {unknown[0]!r}. Hint: the nodes are {', '.join(node.name for node in nodes)}")
+    return [node for node in nodes if node.name in wanted]

@@ -10,7 +10,7 @@ import tempfile
 import zipfile
 from pathlib import Path
 
-from rowferry import embedded
+from rowferry.demo import embedded
 
 LOCK = Path(__file__).with_suffix(".lock")
 FOLDER = Path(__file__).resolve().parents[1] / ".venv" / "servers"

@@ -3,21 +3,20 @@
 No message made here holds a connection string or a part of one that could be a password.
 """
 
-from __future__ import annotations
-
 import configparser
 import contextlib
 import ipaddress
 import itertools
 import os
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import psycopg
-from psycopg.conninfo import conninfo_to_dict
+from psycopg.conninfo import conninfo_to_dict, make_conninfo
+from psycopg.pq import Conninfo
 
 # What a connection gets unless its connection string says otherwise: a dead peer is noticed within half a minute.
 CONNECTION_DEFAULTS = {
@@ -28,8 +27,6 @@ CONNECTION_DEFAULTS = {
     "tcp_user_timeout": "30000",
     "application_name": "rowferry",
 }
-LIBPQ_VARIABLES = {"host": "PGHOST", "hostaddr": "PGHOSTADDR", "sslmode": "PGSSLMODE"}
-CONNECTION_VARIABLES = {"connect_timeout": "PGCONNECT_TIMEOUT", "application_name": "PGAPPNAME"}
 
 # With these libpq uses TLS or fails; disable asks for plain TCP in so many words. allow and prefer, the default, only try.
 DECIDED = {"require", "verify-ca", "verify-full", "disable"}
@@ -53,8 +50,11 @@ class Node:
     name: str
     variable: str
 
-    def conninfo(self) -> str:
-        """The connection string in libpq's key=value form; ConfigError if the variable is missing or no such string."""
+    def conninfo(self, defaults: Mapping[str, str] = CONNECTION_DEFAULTS) -> str:
+        """The connection string in libpq's key=value form, with defaults for what neither it nor the environment says.
+
+        Raises ConfigError if the variable is missing or holds no connection string.
+        """
         value = os.environ.get(self.variable, "").strip()
         if not value:
             raise ConfigError(
@@ -75,49 +75,53 @@ class Node:
                 f"{self.name}: the value of {self.variable} is not a connection string. Hint: libpq's "
                 "key=value form (quote values with spaces), a postgresql:// URI (percent-encode the password), or service=name"
             ) from None
+        given = _environment() | settings
         # A service comes before the environment, and only libpq knows what it says: connect() looks again.
-        outside = {} if "service" in settings or "PGSERVICE" in os.environ else LIBPQ_VARIABLES
-        values = {**{key: os.environ[name] for key, name in outside.items() if name in os.environ}, **settings}
-        hosts, addresses = (str(values.get(key) or "").split(",") for key in ("host", "hostaddr"))
-        where = [address or host for host, address in itertools.zip_longest(hosts, addresses, fillvalue="")]
-        self._refuse_plain_tcp(list(filter(None, where)), str(values.get("sslmode") or ""))
-        defaults = {
-            key: setting
-            for key, setting in CONNECTION_DEFAULTS.items()
-            if key not in settings and CONNECTION_VARIABLES.get(key, "") not in os.environ
-        }
-        return psycopg.conninfo.make_conninfo(value, **defaults)
+        known = settings if "service" in given else given
+        hosts, addresses = (str(known.get(key) or "").split(",") for key in ("host", "hostaddr"))
+        for host, address in itertools.zip_longest(hosts, addresses, fillvalue=""):
+            self._refuse_plain_tcp(address or host, str(known.get("sslmode") or ""))
+        return make_conninfo(value, **{key: setting for key, setting in defaults.items() if key not in given})
 
-    def connect(self, **kwargs: Any) -> psycopg.Connection[Any]:
+    def connect(self, defaults: Mapping[str, str] = CONNECTION_DEFAULTS, **kwargs: Any) -> psycopg.Connection[Any]:
         """A connection to the node, without server-side prepared statements; kwargs as for psycopg.connect().
 
         Raises ConfigError, or NodeUnreachable in libpq's words.
         """
-        conninfo = self.conninfo()
+        conninfo = self.conninfo(defaults)
         try:
             connection = psycopg.connect(conninfo, client_encoding="utf8", prepare_threshold=None, **kwargs)
-            if not connection.pgconn.ssl_in_use:
-                try:
-                    self._refuse_plain_tcp([connection.info.hostaddr], connection.info.get_parameters().get("sslmode", ""))
-                except ConfigError:
-                    connection.close()
-                    raise
-            return connection
         except psycopg.Error as error:
-            reason = " ".join(str(error).split())
-            password = conninfo_to_dict(conninfo).get("password")
-            if password:
-                reason = reason.replace(str(password), "***")
-        raise NodeUnreachable(f"{self.name}: cannot connect ({reason}). Hint: check {self.variable}")
+            message = f"{self.name}: cannot connect ({self.masked(str(error))}). Hint: check {self.variable}"
+            raise NodeUnreachable(message) from None
+        if not connection.pgconn.ssl_in_use:
+            try:
+                self._refuse_plain_tcp(connection.info.hostaddr, connection.info.get_parameters().get("sslmode", ""))
+            except ConfigError:
+                connection.close()
+                raise
+        return connection
 
-    def _refuse_plain_tcp(self, hosts: Sequence[str], sslmode: str) -> None:
+    def masked(self, text: str) -> str:
+        """The text in one line, without the passwords of the connection string."""
+        settings = conninfo_to_dict(self.conninfo())
+        for secret in filter(None, map(settings.get, ("password", "sslpassword"))):
+            text = text.replace(str(secret), "***")
+        return " ".join(text.split())
+
+    def _refuse_plain_tcp(self, host: str, sslmode: str) -> None:
         """ConfigError if a row could go to another host unencrypted without anybody having asked for that."""
-        for host in hosts:
-            if sslmode not in DECIDED and not _is_local(host):
-                raise ConfigError(
-                    f"{self.name}: {self.variable} would let rows go to {host} unencrypted. "
-                    "Hint: add sslmode=verify-full, or sslmode=disable if the network is safe"
-                )
+        if sslmode not in DECIDED and not _is_local(host):
+            raise ConfigError(
+                f"{self.name}: {self.variable} would let rows go to {host} unencrypted. "
+                "Hint: add sslmode=verify-full, or sslmode=disable if the network is safe"
+            )
+
+
+def _environment() -> dict[str, str]:
+    """What libpq's environment variables say, by the parameters that they stand for: {"sslmode": value of PGSSLMODE, ..}."""
+    names = {option.keyword.decode(): (option.envvar or b"").decode() for option in Conninfo.get_defaults()}
+    return {keyword: os.environ[name] for keyword, name in names.items() if name in os.environ}
 
 
 def _is_local(host: str) -> bool:
@@ -159,12 +163,3 @@ def read_nodes(path: str | Path | None = None) -> list[Node]:
     if len(nodes) < 2:
         raise ConfigError(f"{file}: section [nodes] names {len(nodes)} of two nodes. Hint: one line for each, name = VARIABLE")
     return nodes
-
-
-def pick(nodes: Sequence[Node], names: Iterable[str]) -> list[Node]:
-    """Those of the nodes that are named, in their own order; ConfigError for a name that none has."""
-    wanted = set(names)
-    unknown = sorted(wanted - {node.name for node in nodes})
-    if unknown:
-        raise ConfigError(f"no node is named {unknown[0]!r}. Hint: the nodes are {', '.join(node.name for node in nodes)}")
-    return [node for node in nodes if node.name in wanted]

@@ -1,21 +1,20 @@
 """A worker's connection to a node: its settings, how long it waits for a silent server, and errors in words without secrets."""
 
-from __future__ import annotations
-
 import contextlib
-import os
 import selectors
-from collections.abc import Generator
+from collections.abc import Generator, Iterator
 from dataclasses import dataclass
 from typing import Any
 
 import psycopg
-from psycopg.conninfo import conninfo_to_dict
+from psycopg.rows import namedtuple_row
 
 from rowferry import sql
-from rowferry.config import Node, NodeUnreachable
+from rowferry.config import CONNECTION_DEFAULTS, Node, NodeUnreachable
 
 Connection = psycopg.Connection[Any]
+
+WORKER_DEFAULTS = CONNECTION_DEFAULTS | {"target_session_attrs": "read-write"}
 
 # How long a server may say nothing beyond the time that it gives a statement. One that is stopped (SIGSTOP, a suspended machine)
 # or waits for a lost synchronous standby still acknowledges at the level of TCP, so no setting of libpq or the kernel notices.
@@ -23,12 +22,6 @@ SILENCE_SECONDS = 10.0
 # As long as no statement is limited yet: reading where things stand takes far less, and whoever waits for an answer that was
 # lost keeps the other node's lock meanwhile.
 READ_SECONDS = 15.0
-
-
-class PoolerBetween(psycopg.NotSupportedError):
-    """What answers is not the server itself."""
-
-    sqlstate = "0A000"
 
 
 @dataclass(frozen=True)
@@ -45,7 +38,7 @@ class Error:
         """Exit code of a worker that ends because of it before it has ever opened an exchange."""
         if self.sqlstate in ("42883", "3F000", "42P01", "RF006", "RF007"):
             return 4
-        if self.sqlstate in ("42501", "RF002", PoolerBetween.sqlstate):
+        if self.sqlstate in ("42501", "RF002", "0A000"):
             return 2
         return 3 if self.sqlstate.startswith(("08", "57P0")) else 1
 
@@ -53,20 +46,13 @@ class Error:
         code = "" if self.sqlstate.startswith("08") else f" ({self.sqlstate})"
         return f"{self.node}: {self.message}{code}{self.hint and '. Hint: '}{self.hint}"
 
-    def as_dict(self) -> dict[str, str]:
-        """As process_batch() wants it in p_courier."""
-        return {"node": self.node, "sqlstate": self.sqlstate, "message": self.message}
-
 
 def connect(node: Node) -> Connection:
     """A connection in autocommit that no role's settings disturb; not yet limited (see limit_calls).
 
     Raises ConfigError, NodeUnreachable or psycopg.Error.
     """
-    settings: dict[str, Any] = {"autocommit": True}
-    if "target_session_attrs" not in conninfo_to_dict(node.conninfo()) and "PGTARGETSESSIONATTRS" not in os.environ:
-        settings["target_session_attrs"] = "read-write"
-    connection = node.connect(**settings)
+    connection = node.connect(WORKER_DEFAULTS, autocommit=True, row_factory=namedtuple_row)
     try:
         wait_at_most(connection, READ_SECONDS)
         refuse_pooler(node, connection)  # before anything that a session keeps: the next client of a pooler would have it
@@ -81,7 +67,7 @@ def connect(node: Node) -> Connection:
 
 
 def refuse_pooler(node: Node, connection: Connection) -> None:
-    """Raises PoolerBetween if the connection ends at a pooler: the worker's lock and settings live as long as a session.
+    """Raises FeatureNotSupported if the connection ends at a pooler: the worker's lock and settings live as long as a session.
 
     A server tells its process id when a session begins, for cancelling; a pooler makes one up (tried: pgbouncer, in every mode).
     In session mode the worker would work, but that mode cannot be told from the others, and a lock that is left behind in a pool
@@ -90,7 +76,9 @@ def refuse_pooler(node: Node, connection: Connection) -> None:
     """
     row = connection.execute(sql.BACKEND).fetchone()
     if row and row[0] != connection.info.backend_pid:
-        error = PoolerBetween("a connection pooler stands before the server, and the worker needs a session of its own")
+        error = psycopg.errors.FeatureNotSupported(
+            "a connection pooler stands before the server, and the worker needs a session of its own"
+        )
         error.add_note(f"name the server itself in {node.variable}")
         raise error
 
@@ -135,13 +123,25 @@ def wait_at_most(connection: Connection, seconds: float) -> None:
     connection.wait = wait  # type: ignore[method-assign,assignment]
 
 
+@contextlib.contextmanager
+def hints(node: Node, connection: Connection, role: str) -> Iterator[None]:
+    """Errors that the installation or the configuration causes get a note: what to type. `role`: whoever asks needs it."""
+    try:
+        yield
+    except psycopg.Error as error:
+        if describe(node, error).code == 4:
+            error.add_note("alembic upgrade head")
+        elif error.sqlstate == "42501":
+            error.add_note(f"grant {role} to {connection.info.user};")
+        elif error.sqlstate == "RF002":
+            error.add_note(f"check the database in {node.variable}; alembic upgrade head names each node's peers")
+        raise
+
+
 def describe(node: Node, error: Exception) -> Error:
     """An error in words: of the server's the SQLSTATE and primary message, no detail or query; libpq's without a password."""
-    diagnosis = error.diag if isinstance(error, psycopg.Error) else None
-    message = " ".join(((diagnosis and diagnosis.message_primary) or str(error) or type(error).__name__).split())
-    settings = conninfo_to_dict(node.conninfo())
-    for secret in filter(None, map(settings.get, ("password", "sslpassword"))):
-        message = message.replace(str(secret), "***")
+    primary = error.diag.message_primary if isinstance(error, psycopg.Error) else None
+    message = node.masked(primary or str(error) or type(error).__name__)
     if isinstance(error, NodeUnreachable):
         message, _, hint = message.removeprefix(f"{node.name}: ").partition(". Hint: ")
         return Error(node.name, "08001", message, hint)

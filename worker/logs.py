@@ -1,7 +1,5 @@
 """How the worker's log looks: lines for people, or one JSON object a line for programs."""
 
-from __future__ import annotations
-
 import json
 import logging
 from datetime import UTC, datetime

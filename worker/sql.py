@@ -1,4 +1,4 @@
-"""All SQL that Python runs."""
+"""All SQL that the worker runs."""
 
 # Of the two nodes' names, the smaller first; rowferry._courier_lock() computes the same key to show who is at work. Never blocks.
 # Null: it has been taken. Else the session that has it, and the strangers that do: anybody may take any advisory lock, so one of
@@ -78,9 +78,3 @@ from rowferry.process_batch(
 
 # While one node is paused and the other is not called: the session is in use.
 IN_USE = "select"
-
-# For `rowferry status`.
-STATUS = "select * from rowferry.status order by peer"
-WHY = "select * from rowferry.why_stuck(%s)"
-DRIFT = "select * from rowferry.drift()"
-SITE_LOG = "select revision, direction, files, ran_at from rowferry.migration_log where lineage = 'site' order by ran_at"

@@ -3,8 +3,6 @@
 The protocol is one datagram (sd_notify(3)); without $NOTIFY_SOCKET, which systemd sets, all of this does nothing.
 """
 
-from __future__ import annotations
-
 import contextlib
 import os
 import socket

@@ -7,7 +7,15 @@ down_revision = None
 
 
 def upgrade() -> None:
-    sqlfile.run_all(["revisions/0001_schema_and_roles.up.sql", "revisions/rights.sql"])
+    sqlfile.run_all(
+        [
+            "revisions/0001_schema_and_roles.up.sql",
+            "revisions/as_owner.sql",
+            "tables/node.sql",
+            "revisions/rights.sql",
+            "revisions/as_runner.sql",
+        ]
+    )
 
 
 def downgrade() -> None:

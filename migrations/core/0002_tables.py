@@ -1,4 +1,4 @@
-"""tables, the clock, the name of the node"""
+"""tables"""
 
 from rowferry.migrations import sqlfile
 
@@ -10,13 +10,30 @@ def upgrade() -> None:
     sqlfile.run_all(
         [
             "revisions/as_owner.sql",
-            "functions/_index_key_v01.sql",
-            "functions/_index_keys_v01.sql",
-            "revisions/0002_tables.up.sql",
-            "functions/_now_v01.sql",
-            "functions/_left_nothing_v01.sql",
-            "functions/_identity_v01.sql",
-            "functions/configure_node_v01.sql",
+            "base/_index_key.sql",
+            "tables/links.sql",
+            "tables/entities.sql",
+            "tables/events.sql",
+            "tables/moves.sql",
+            "tables/held_events.sql",
+            "tables/missing_parents.sql",
+            "tables/built_batches.sql",
+            "tables/taken_batches.sql",
+            "tables/applying.sql",
+            "tables/backfills.sql",
+            "tables/skips.sql",
+            "tables/conflicts.sql",
+            "tables/detached.sql",
+            "tables/batches.sql",
+            "tables/traffic.sql",
+            "tables/breakers.sql",
+            "tables/waiting_runs.sql",
+            "tables/comparisons.sql",
+            "tables/compared_records.sql",
+            "tables/peer_facts.sql",
+            "tables/staggered_sequences.sql",
+            "tables/released.sql",
+            "tables/released_objects.sql",
             "revisions/rights.sql",
             "revisions/as_runner.sql",
         ]

@@ -309,7 +309,7 @@ def test_children_of_a_cycle_come_after_it_whatever_its_constraints_and_names(no
         node.sql(f"{TABLES}; {CYCLE} deferrable; {ATTACH}")
     nodes.crm.sql(PAIRS.format(1, 20, 0))
     assert first_refused(nodes) == 0
-    [found] = nodes.billing.sql("select rowferry._apply_order(array['aaa', 'person', 'shop']) as tables")
+    [found] = nodes.billing.sql("select rowferry._parents_first(array['aaa', 'person', 'shop']) as tables")
     assert found["tables"] == ["shop", "aaa", "person"]
 
 

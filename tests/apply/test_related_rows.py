@@ -95,7 +95,7 @@ def test_rows_come_after_their_parents_and_go_before_them_in_one_attempt(nodes: 
         "animals",
         "owners",
     )
-    nodes.billing.sql("alter function rowferry._apply_parts rename to _missing")
+    nodes.billing.sql("alter function rowferry._apply_piecewise rename to _missing")
     nodes.crm.sql("insert into owners values (1), (2); insert into animals values (10, 1), (20, 2)")
     sync(*nodes)
     assert (equal(nodes, "owners"), equal(nodes, "animals")) == (["(1)", "(2)"], ["(10,1)", "(20,2)"])

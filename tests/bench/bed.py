@@ -16,7 +16,7 @@ import psycopg
 
 from harness.nodes import REPO, Node, Nodes, alembic
 from harness.worker import start_worker
-from rowferry import embedded
+from rowferry.demo import embedded
 
 SETTINGS = {
     "wal_level": "logical",

@@ -15,7 +15,7 @@ import psycopg
 from bench.bed import await_true
 from harness import Node, Nodes, alembic
 from harness.exchange import rows, sync, waiting
-from rowferry import embedded
+from rowferry.demo import embedded
 
 SETTINGS = {
     "wal_level": "logical",

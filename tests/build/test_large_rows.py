@@ -335,7 +335,7 @@ def test_a_conflict_too_large_to_be_told_is_held_until_one_side_gives_up(nodes: 
     nodes.crm.sql("insert into files values (1, 'x')")
     sync(*nodes)
     for node in nodes:
-        text = definition(node, "_settle")
+        text = definition(node, "_decide")
         assert "c_most_bytes constant bigint := 126877696" in text
         node.sql(text.replace(":= 126877696", f":= {MB}"))
         node.sql(f"update files set body = '{node.name}' || repeat('x', 600000)")

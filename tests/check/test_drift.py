@@ -82,12 +82,11 @@ def attached(nodes: Nodes) -> Nodes:
 
 def heal(node: Node, fix: str) -> None:
     """Do what the line says: in psql, or, where it is a command, as a member of rowferry_owner."""
-    command = re.fullmatch(
-        r"psql -f (sql/core/(?:functions|views)/\w+\.sql)((?: -c '[^']+')*)  -- as a member of rowferry_owner", fix
-    )
+    command = re.fullmatch(r"psql -f (sql/core/\*/\w+\.sql)((?: -c '[^']+')*)  -- as a member of rowferry_owner", fix)
     if command:
         statements = "".join(f"{statement};\n" for statement in re.findall(r"-c '([^']+)'", command[2]))
-        fix = f"set role rowferry_owner;\n\\i {command[1]}\n{statements}"
+        [file] = REPO.glob(command[1])
+        fix = f"set role rowferry_owner;\n\\i {file}\n{statements}"
     node.psql(fix)
 
 

@@ -26,14 +26,14 @@ MUTANTS = {
     "own unseen changes are ignored": Mutant(
         (
             (
-                "_own_events",
+                "_unseen_changes",
                 "where rowferry._index_key(e.record_id) = any (rowferry._index_keys(p_keys))",
                 "where false and rowferry._index_key(e.record_id) = any (rowferry._index_keys(p_keys))",
             ),
         )
     ),
     "every event counts as unknown": Mutant(
-        (("_settle", "case when not e.id <@ p_known then e.stamp end, e.stamp is not null", "e.stamp, e.stamp is not null"),),
+        (("_decide", "case when not e.id <@ p_known then e.stamp end, e.stamp is not null", "e.stamp, e.stamp is not null"),),
         budget=400,
     ),
     "acknowledgements are honoured too early": Mutant(
@@ -48,7 +48,7 @@ MUTANTS = {
             ),
         )
     ),
-    "beaten events stay": Mutant((("_settle", "perform rowferry._delete_events(v_verdict.lost);", "null;"),)),
+    "beaten events stay": Mutant((("_decide", "perform rowferry._delete_events(v_verdict.lost);", "null;"),)),
     "an answer counts as a real change": Mutant(
         (("_stamp", """(p_event).event_type operator(pg_catalog.=) 'a'::pg_catalog."char\"""", "false"),), budget=200
     ),
@@ -60,7 +60,7 @@ MUTANTS = {
     "events leave by the number of their batch": Mutant(
         (
             (
-                "_hear",
+                "_honour_acks",
                 "o_retired := rowferry._delete_events(v_heard);",
                 "o_retired := rowferry._delete_events("
                 "(select range_agg(r) from rowferry.built_batches b cross join lateral unnest(b.ids) r"
@@ -90,7 +90,7 @@ MUTANTS = {
         (("_perform_skips", "where e.event_type <> 'a'", "where true"),), budget=200
     ),
     "a row that a skip keeps is told as a conflict that it lost": Mutant(
-        (("_apply_attempt", "o_conflicts := rowferry._conflicts_without(o_conflicts, v_sections[i].entity, v_stay);", "null;"),),
+        (("_try_sections", "o_conflicts := rowferry._conflicts_without(o_conflicts, v_sections[i].entity, v_stay);", "null;"),),
         budget=400,
     ),
     "a backfill does not wait for the answer to a skip": Mutant(
@@ -104,18 +104,24 @@ MUTANTS = {
     ),
     "events that were sent are coalesced": Mutant((("_coalesce", " - p_left - v_sent", " - p_left"),), budget=200),
     "what was taken is forgotten early": Mutant(
-        (("_hear", "t.number <= (p_header ->> 'retired')::bigint", "t.number <= (p_header ->> 'retired')::bigint + 1"),),
+        (("_honour_acks", "t.number <= (p_header ->> 'retired')::bigint", "t.number <= (p_header ->> 'retired')::bigint + 1"),),
         budget=200,
     ),
     "held events are never retried": Mutant(
         (("_choose_records", "where h.not_before <= v_now", "where false and h.not_before <= v_now"),)
     ),
     "equal stamps are decided by each for itself": Mutant(
-        (("_settle", 'when (w.mine, v_node collate "C") > (w.theirs, p_peer collate "C") then', "when w.mine >= w.theirs then"),)
+        (("_decide", 'when (w.mine, v_node collate "C") > (w.theirs, p_peer collate "C") then', "when w.mine >= w.theirs then"),)
     ),
     "a new courier builds before it has heard": Mutant((("_open", "p_link.ready := false;", "null;"),), budget=200),
     "conflicts are not told": Mutant(
-        (("_hear", "perform rowferry._record_conflicts(p_link.peer, p_header ->> 'from', v_ack -> 'conflicts');", "null;"),),
+        (
+            (
+                "_honour_acks",
+                "perform rowferry._record_conflicts(p_link.peer, p_header ->> 'from', v_ack -> 'conflicts');",
+                "null;",
+            ),
+        ),
         budget=200,
     ),
     "refused rows are acknowledged": Mutant((("_apply_batch", "if v_left <> '[]' then", "if false then"),)),
@@ -130,33 +136,41 @@ MUTANTS = {
         why="tables are attached before: test_an_order_takes_from_the_stock_once_and_is_logged_once",
     ),
     "the search for events begins behind open transactions": Mutant(
-        (("_move_first", "p_link.horizon_xid <= pg_snapshot_xmin(pg_current_snapshot())", "p_link.horizon_xid is not null"),),
+        (
+            (
+                "_advance_first_id",
+                "p_link.horizon_xid <= pg_snapshot_xmin(pg_current_snapshot())",
+                "p_link.horizon_xid is not null",
+            ),
+        ),
         budget=None,
         why="rare: test_what_commits_long_after_it_was_written_is_found_however_much_has_left_since",
     ),
     "no look after the write": Mutant(
-        (("_apply_attempt", "if v_moving then", "if false then"),),
+        (("_try_sections", "if v_moving then", "if false then"),),
         budget=None,
         why="histories are played one statement at a time:"
         " test_a_record_that_its_user_makes_again_while_the_applier_has_decided_is_decided_again",
     ),
-    "the orphan rule drop is ignored": Mutant((("_orphan", "if v_child.orphan_rule = 'drop' and", "if false and"),), "Dropping"),
+    "the orphan rule drop is ignored": Mutant(
+        (("_decide_orphan", "if v_child.orphan_rule = 'drop' and", "if false and"),), "Dropping"
+    ),
     "the orphan rule revive is ignored": Mutant(
-        (("_orphan", "elsif v_child.orphan_rule in ('hold', 'revive') and", "elsif false and"),), "Reviving"
+        (("_decide_orphan", "elsif v_child.orphan_rule in ('hold', 'revive') and", "elsif false and"),), "Reviving"
     ),
     "a row is given up where nothing crossed": Mutant(
-        (("_orphan", "where v.event_type <> 'q' and not v.id <@ p_heard\n", "where v.event_type <> 'q'\n"),),
+        (("_decide_orphan", "where v.event_type <> 'q' and not v.id <@ p_heard\n", "where v.event_type <> 'q'\n"),),
         budget=None,
         why="too rare in histories: test_a_deleted_parent_that_was_made_again_knowing_of_it_is_no_crossing",
     ),
     "a row that changed again is given up": Mutant(
-        (("_note_refusals", "having bool_and(e.id <@ p_batch.ids)", "having true"),), "Dropping"
+        (("_hold_refused", "having bool_and(e.id <@ p_batch.ids)", "having true"),), "Dropping"
     ),
     "an answer that is an orphan is asked for again": Mutant(
-        (("_apply_parts", "if v_orphan.o_give_up = 'drop' and (", "if false and ("),), "Dropping"
+        (("_apply_piecewise", "if v_orphan.o_give_up = 'drop' and (", "if false and ("),), "Dropping"
     ),
     "a row that stays here is refused beside an orphan": Mutant(
-        (("_apply_parts", "coalesce(rowferry._own_events(e.id, v_missing, p_heard, '{}'), '{}')", "'{}'"),),
+        (("_apply_piecewise", "coalesce(rowferry._unseen_changes(e.id, v_missing, p_heard, '{}'), '{}')", "'{}'"),),
         budget=None,
         why="too rare, not in 410 histories:"
         " test_a_row_that_stays_as_it_is_here_is_decided_although_its_other_version_is_an_orphan",
@@ -165,7 +179,7 @@ MUTANTS = {
         (("_parents_came", "set came = true", "set came = false"),), "Orphans"
     ),
     "a delete that a foreign key held waits although the row there left": Mutant(
-        (("_retry_related", "where w.sqlstate = '23503' and", "where false and"),), "Orphans"
+        (("_retry_dependents", "where w.sqlstate = '23503' and", "where false and"),), "Orphans"
     ),
     "rows travel without their parents": Mutant(
         (("_read_batch", "exit when o_whole and not v_cut and not v_missing or v_alone is not null;", "exit;"),), "Orphans"
@@ -218,7 +232,7 @@ MUTANTS = {
         " test_a_row_that_left_a_parent_before_it_was_deleted_keeps_what_only_this_node_has",
     ),
     "rows are never written after deletes": Mutant(
-        (("_apply_attempt", "if v_first <> '{}' then", "if false then"),),
+        (("_try_sections", "if v_first <> '{}' then", "if false then"),),
         budget=None,
         why="no unique values in the histories:"
         " test_a_unique_value_passes_from_a_deleted_row_to_the_one_that_its_children_move_to",
@@ -226,7 +240,7 @@ MUTANTS = {
     "a delete that goes first takes rows of its batch along": Mutant(
         (
             (
-                "_apply_attempt",
+                "_try_sections",
                 "perform rowferry._mark_applying(v_entities, v_first);",
                 "perform rowferry._mark_applying(v_entities, v_sections);",
             ),
@@ -236,7 +250,7 @@ MUTANTS = {
         " test_a_row_whose_unique_value_is_wanted_is_deleted_after_what_refers_to_it_has_left",
     ),
     "a row that goes with another one is decided again": Mutant(
-        (("_apply_parts", "      if cardinality(v_along) > 0 then", "      if false then"),),
+        (("_apply_piecewise", "      if cardinality(v_along) > 0 then", "      if false then"),),
         budget=None,
         why="no unique values in the histories:"
         " test_a_record_that_goes_with_another_one_which_wants_its_unique_value_is_merged_once",
@@ -247,7 +261,7 @@ MUTANTS = {
         why="the parts are in the right order: test_rows_come_after_their_parents_and_go_before_them_in_one_attempt",
     ),
     "parents are not written first": Mutant(
-        (("_apply_order", "array_agg(m.name order by d.depth,", "array_agg(m.name order by"),),
+        (("_parents_first", "array_agg(m.name order by d.depth,", "array_agg(m.name order by"),),
         budget=None,
         why="what is refused is tried again: test_rows_come_after_their_parents_and_go_before_them_in_one_attempt",
     ),
@@ -267,7 +281,7 @@ MUTANTS = {
         why="both nodes lose the row alike: test_a_delete_waits_for_a_row_that_was_moved_and_refused",
     ),
     "constraints are not deferred": Mutant(
-        (("_apply_attempt", "set constraints all deferred;", "null;"),),
+        (("_try_sections", "set constraints all deferred;", "null;"),),
         budget=None,
         why="no deferrable keys in the histories: test_two_tables_that_refer_to_each_other_arrive_through_deferred_keys",
     ),

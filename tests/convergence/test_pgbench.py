@@ -10,7 +10,7 @@ import pytest
 
 from harness import Node, Nodes
 from harness.worker import wait_for_rest, worker
-from rowferry.embedded import environment
+from rowferry.demo.embedded import environment
 
 TABLES = ["pgbench_branches", "pgbench_tellers", "pgbench_accounts", "pgbench_history"]
 ACCOUNTS = 100_000

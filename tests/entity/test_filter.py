@@ -214,7 +214,7 @@ def test_a_merge_function_gets_null_for_a_row_that_left(nodes: Nodes) -> None:
     nodes.crm.sql("insert into customers values (1, 'Acme', 'CH')")
     sync(*nodes)
     [arbiter] = [
-        node for node in nodes if node.sql("select rowferry._is_arbiter(peer) as arbiter from rowferry.links")[0]["arbiter"]
+        node for node in nodes if node.sql("select rowferry._merges_here(peer) as arbiter from rowferry.links")[0]["arbiter"]
     ]
     [other] = [node for node in nodes if node is not arbiter]
     arbiter.sql("update customers set country = 'DE' where id = 1")

@@ -294,9 +294,9 @@ def test_an_envelope_of_the_same_courier_that_comes_again_and_late_changes_nothi
 
 STEPS = {
     "opening": ["_open"],
-    "hearing": ["_decode", "_check_memory", "_meet", "_hear", "_note_refusals", "_delete_events"],
-    "applying": ["_take", "_apply_batch", "_apply_attempt", "_settle", "_write_sections", "_finish"],
-    "building": ["_build", "_perform_skips", "_queue_backfill", "_choose_records", "_read_batch", "_encode"],
+    "hearing": ["_decode", "_check_memory", "_meet", "_honour_acks", "_hold_refused", "_delete_events"],
+    "applying": ["_take", "_apply_batch", "_try_sections", "_decide", "_write_sections", "_finish"],
+    "building": ["_build_envelope", "_perform_skips", "_queue_backfill", "_choose_records", "_read_batch", "_encode"],
 }
 # Connection, rollback, lock, cancelled, resources, system; what a constraint or a check would raise; and the end of the backend.
 STATES = ("08006", "40001", "55P03", "57014", "53100", "53200", "58030", "23514", "XX000", "end")
@@ -390,9 +390,9 @@ def test_failpoints_do_what_they_say(nodes: Nodes) -> None:
     found: dict[str, Any] = {}
     for node in nodes:
         node.sql(TABLES)
-    failpoints.install(nodes.crm, ["_build"])
+    failpoints.install(nodes.crm, ["_build_envelope"])
     exchange = Exchange(nodes)
     for state in STATES:
-        failpoints.arm(nodes.crm, "_build", state)
+        failpoints.arm(nodes.crm, "_build_envelope", state)
         found[state] = exchange.attempt()
     assert {state: said for state, said in found.items() if said != state} == {"end": "57P01"}

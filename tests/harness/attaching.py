@@ -9,7 +9,7 @@ import pytest
 from harness import Node
 from harness.exchange import rows
 from harness.roles import as_role
-from rowferry.embedded import environment
+from rowferry.demo.embedded import environment
 
 PLAIN = "create table items (id int primary key, v text)"
 

@@ -43,7 +43,7 @@ def set_clocks(nodes: Iterable[Node]) -> None:
 
 
 def at(moment: float | str) -> str:
-    """SQL with which a session writes at that second of 2026 or moment written out; after `alter database`, all new ones."""
+    """SQL with which a session writes at that second of 2026, or moment; after `alter database ..`, all new ones do."""
     return f"set test.now = '{moment if isinstance(moment, str) else BEGIN + timedelta(seconds=moment)}'"
 
 

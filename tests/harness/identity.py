@@ -6,7 +6,7 @@ from harness.nodes import Node
 
 # Where neither PostgreSQL nor the file system tells a copy from the original.
 SAME = """
-create or replace function rowferry._identity() returns jsonb language sql stable as
+create or replace function rowferry._database_identity() returns jsonb language sql stable as
 $$ select jsonb_build_object('system', '1', 'database', '1', 'timeline', '1') $$;
 update rowferry.node set system_identifier = '1', database_oid = 1
 """

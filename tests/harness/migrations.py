@@ -9,7 +9,7 @@ import sys
 from pathlib import Path
 
 from harness.nodes import REPO, Node, Nodes
-from rowferry.embedded import environment
+from rowferry.demo.embedded import environment
 
 INI = REPO / "alembic.ini"
 FIRST = "core_0001"

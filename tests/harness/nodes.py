@@ -12,7 +12,7 @@ import psycopg
 import pytest
 from psycopg.rows import dict_row
 
-from rowferry.embedded import Server, environment
+from rowferry.demo.embedded import Server, environment
 
 REPO = Path(__file__).resolve().parents[2]
 

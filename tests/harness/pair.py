@@ -11,7 +11,7 @@ import psycopg
 
 from harness.identity import adopt_identity
 from harness.nodes import Node, Nodes
-from rowferry import embedded
+from rowferry.demo import embedded
 
 NUMBERS = itertools.count(1)
 SETTINGS = {"fsync": "off", "max_connections": "60", "deadlock_timeout": "1s", "shared_buffers": "32MB", "max_wal_size": "256MB"}

@@ -16,7 +16,7 @@ import pytest
 
 from harness.nodes import Node
 from harness.waiting import wait_until
-from rowferry.embedded import _account
+from rowferry.demo.embedded import _account
 
 PROGRAM = shutil.which("pgbouncer", path=os.environ.get("PATH", "") + ":/usr/sbin")
 

@@ -12,8 +12,8 @@ from pathlib import Path
 
 from harness.nodes import Node
 from harness.waiting import wait_until
-from rowferry import embedded
-from rowferry.embedded import PORTS, Server
+from rowferry.demo import embedded
+from rowferry.demo.embedded import PORTS, Server
 
 
 def backup(node: Node) -> Path:

@@ -12,8 +12,8 @@ from pathlib import Path
 
 import pytest
 
-from rowferry import embedded
-from rowferry.embedded import EmbeddedError, Server
+from rowferry.demo import embedded
+from rowferry.demo.embedded import EmbeddedError, Server
 
 OPENSSL = shutil.which("openssl")
 

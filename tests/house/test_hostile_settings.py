@@ -175,8 +175,9 @@ SPELLED_OTHERWISE = {"_runs_for_peer", "_check_filter"}
 
 def core_functions() -> dict[str, str]:
     """The text of each function's file without comments, by the function's name."""
-    files = (REPO / "sql" / "core" / "functions").glob("*.sql")
-    return {path.stem.removesuffix("_v01"): re.sub(r"--[^\n]*", "", path.read_text()) for path in files}
+    files = (path for path in (REPO / "sql" / "core").glob("*/*.sql") if path.parent.name not in ("revisions", "tables"))
+    texts = {path.stem: re.sub(r"--[^\n]*", "", path.read_text()) for path in files}
+    return {name: text for name, text in texts.items() if "create or replace function" in text}
 
 
 def pins(text: str) -> set[str]:

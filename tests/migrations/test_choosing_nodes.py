@@ -8,7 +8,8 @@ import pytest
 
 from harness import Nodes
 from harness.migrations import INI, alembic, relations
-from rowferry.config import ConfigError, pick, read_nodes
+from rowferry.config import ConfigError, read_nodes
+from rowferry.migrations.targets import pick
 
 FIRST = "core_0001"
 

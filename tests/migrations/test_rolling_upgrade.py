@@ -67,7 +67,7 @@ def next_version(folder: Path, before: Path) -> Path:
     command = [sys.executable, "-m", "rowferry.migrations.new_function", CHANGED]
     done = subprocess.run(command, cwd=folder, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
-    [function] = (folder / name for name in done.stdout.split() if f"/{CHANGED}_v" in name)
+    function = folder / done.stdout.split()[0]
     function.write_text(re.sub(r" is '", " is 'New: ", function.read_text(), count=1))
     return ini_of(folder)
 

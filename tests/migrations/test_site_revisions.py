@@ -102,9 +102,9 @@ def test_a_new_version_of_a_function_goes_up_and_down_with_its_revision(blank: N
     begin = [sys.executable, "-m", "rowferry.migrations.new_function"]
     done = subprocess.run([*begin, "pause"], cwd=tmp_path, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
-    made = {tmp_path / name for name in done.stdout.split()}
-    assert len(made) == 3 and all(path.is_file() for path in made)
-    [function] = (path for path in made if path.name.startswith("pause_v"))
+    function, *kept = made = [tmp_path / name for name in done.stdout.split()]
+    assert len(kept) == 3 and all(path.is_file() for path in made)
+    assert function.name == "pause.sql" and kept[0].read_bytes() == function.read_bytes()
     function.write_text(function.read_text().replace(" is '", " is 'New: ", 1))
     succeed(blank, "upgrade", "head", ini=ini)
     read = "select rowferry.version() as version, obj_description(p.oid) as comment from pg_proc p where p.proname = 'pause'"

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from harness import REPO, Node, Nodes
-from rowferry.embedded import environment
+from rowferry.demo.embedded import environment
 
 FOLDER = REPO / "sql" / "psql"
 PSQLRC = FOLDER / "rowferry.psqlrc"

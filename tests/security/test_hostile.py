@@ -109,7 +109,7 @@ def test_what_is_proposed_for_any_name_runs_in_psql(attached: Nodes) -> None:
     crm, billing = attached
     for name in HOSTILE:
         crm.sql(f"alter table {table_of(name)} disable trigger rowferry_capture_insert")
-        function = crm.sql("select rowferry._object_name('delete_', %s) as name", [name])[0]["name"]
+        function = crm.sql("select rowferry._generated_name('delete_', %s) as name", [name])[0]["name"]
         crm.sql(f"create or replace function rowferry.{quoted(function)}(p_keys text[]) returns void language sql as ''")
     assert run_in_psql(crm, "select fix from rowferry.drift()") == 2 * len(HOSTILE)
     assert crm.sql("select * from rowferry.drift()") == []

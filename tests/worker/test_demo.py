@@ -19,8 +19,7 @@ import pytest
 
 from harness import REPO, Nodes, wait_until
 from harness.pair import Servers
-from rowferry import embedded
-from rowferry.demo import children, run, screen
+from rowferry.demo import children, embedded, run, screen
 
 FOLDER = REPO / "worker" / "demo"
 ROWFERRY = str(Path(sysconfig.get_path("scripts"), "rowferry"))

@@ -14,7 +14,7 @@ import psycopg
 import pytest
 
 from harness import wait_until
-from rowferry import embedded
+from rowferry.demo import embedded
 
 
 @pytest.fixture
@@ -85,7 +85,7 @@ def test_the_server_does_not_run_as_root(server: embedded.Server) -> None:
 def test_a_killed_parent_leaves_no_server() -> None:
     code = (
         "import signal\n"
-        "from rowferry import embedded\n"
+        "from rowferry.demo import embedded\n"
         "server = embedded.start('test', {'fsync': 'off'})\n"
         "print(server.pid, server.socket_dir, flush=True)\n"
         "signal.pause()\n"

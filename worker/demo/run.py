@@ -20,7 +20,7 @@ from typing import IO, Any
 
 import psycopg
 
-from rowferry import embedded
+from rowferry.demo import embedded
 from rowferry.demo.children import DemoError, Signals, Stopped, end, output
 from rowferry.demo.screen import Node, Row, bold, dim, heading, say
 from rowferry.migrations.sqlfile import shipped_sql

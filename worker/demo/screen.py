@@ -10,7 +10,7 @@ from pathlib import Path
 import psycopg
 from psycopg.pq import ExecStatus
 
-from rowferry import embedded
+from rowferry.demo import embedded
 from rowferry.demo.children import DemoError, Signals, output
 
 NARROWEST, WIDEST = 80, 100  # columns of a table before it is shown expanded: at least, and without a terminal

@@ -18,3 +18,4 @@ begin
 end
 $$;
 drop table rowferry.node;
+alter default privileges for role rowferry_owner grant execute on functions to public;

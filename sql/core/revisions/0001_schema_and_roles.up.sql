@@ -102,6 +102,8 @@ exception when insufficient_privilege then
     hint = 'As a superuser run: alter schema rowferry owner to rowferry_owner;';
 end
 $$;
+-- Whoever may call a function is named in rights.sql; a new one is open to nobody before.
+alter default privileges for role rowferry_owner revoke execute on functions from public;
 comment on schema rowferry is 'rowferry keeps records of two databases equal, in both directions.';
 
 -- Written by alembic after each step, also of the site's revisions; it outlives a downgrade, as a log should.
@@ -133,20 +135,3 @@ comment on column rowferry.migration_log.title is 'What it says of itself.';
 comment on column rowferry.migration_log.direction is 'upgrade, downgrade or stamp.';
 comment on column rowferry.migration_log.toolkit is 'Version of rowferry that ran it, or printed the script.';
 comment on column rowferry.migration_log.files is 'SHA-256 of each SQL file of yours that it ran, by name: rowferry drift compares them.';
-
-create table rowferry.node (
-  singleton boolean primary key default true check (singleton),
-  name text not null,
-  system_identifier text,
-  database_oid oid,
-  configured_at timestamptz,
-  owner_may_dump boolean not null default true
-);
-alter table rowferry.node owner to rowferry_owner;
-comment on table rowferry.node is 'Which node this database is: one row, written by `alembic upgrade head`.';
-comment on column rowferry.node.singleton is 'Always true, so that there is one row at most.';
-comment on column rowferry.node.name is 'Name of the node in alembic.ini.';
-comment on column rowferry.node.system_identifier is 'Cluster in which it was configured; another one means that this is a copy.';
-comment on column rowferry.node.database_oid is 'Database in which it was configured; another one means that this is a copy.';
-comment on column rowferry.node.configured_at is 'When.';
-comment on column rowferry.node.owner_may_dump is 'Whether the database''s owner may read all that is in this schema, to dump it; false for ever once a table of somebody else has been attached.';

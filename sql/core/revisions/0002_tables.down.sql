@@ -1,12 +1,25 @@
-drop table rowferry.conflicts, rowferry.skips, rowferry.backfills, rowferry.applying, rowferry.taken_batches,
-  rowferry.built_batches, rowferry.missing_parents, rowferry.held_events, rowferry.moves, rowferry.events;
-drop type rowferry._section;
-drop table rowferry.entities;
+drop table rowferry.released_objects,
+  rowferry.released,
+  rowferry.staggered_sequences,
+  rowferry.peer_facts,
+  rowferry.compared_records,
+  rowferry.comparisons,
+  rowferry.waiting_runs,
+  rowferry.breakers,
+  rowferry.traffic,
+  rowferry.batches,
+  rowferry.detached,
+  rowferry.conflicts,
+  rowferry.skips,
+  rowferry.backfills,
+  rowferry.applying,
+  rowferry.taken_batches,
+  rowferry.built_batches,
+  rowferry.missing_parents,
+  rowferry.held_events,
+  rowferry.moves,
+  rowferry.events,
+  rowferry.entities,
+  rowferry.links;
 drop sequence rowferry.entity_ids;
-drop table rowferry.links;
-drop function rowferry.configure_node(text, text[]);
-drop function rowferry._identity();
-drop function rowferry._index_keys(text[]);
 drop function rowferry._index_key(text);
-drop function rowferry._left_nothing();
-drop function rowferry._now();

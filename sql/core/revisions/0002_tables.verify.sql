@@ -1,9 +1,4 @@
 -- The tables are there, all of them rowferry_owner's.
-select w.is_there, w.name
-from (values
-  ((select count(*) = 13 from pg_class where relnamespace = 'rowferry'::regnamespace and relkind = 'r' and relowner = 'rowferry_owner'::regrole
-    and relname in ('links', 'entities', 'events', 'moves', 'held_events', 'missing_parents', 'built_batches', 'taken_batches', 'applying', 'backfills', 'skips', 'conflicts', 'node')), 'the tables'),
-  (to_regclass('rowferry.events_of_record') is not null, 'the index events_of_record'),
-  (to_regprocedure('rowferry._now()') is not null, 'the clock _now()'),
-  (to_regprocedure('rowferry.configure_node(text, text[])') is not null, 'configure_node()')
-) w (is_there, name);
+select to_regclass('rowferry.' || t.name) is not null and exists (
+    select from pg_class c where c.oid = to_regclass('rowferry.' || t.name) and c.relowner = 'rowferry_owner'::regrole), 'table ' || t.name
+from unnest('{applying,backfills,batches,breakers,built_batches,compared_records,comparisons,conflicts,detached,entities,events,held_events,links,missing_parents,moves,peer_facts,released,released_objects,skips,staggered_sequences,taken_batches,traffic,waiting_runs}'::text[]) t (name);

@@ -1,1 +1,2 @@
 reset role;
+reset check_function_bodies;

@@ -1,4 +1,4 @@
-select rowferry.require_core(5);
+select rowferry.require_core(3);
 
 -- Even keys here, odd ones on crm, so that a record made here never gets the key of one made there.
 create table public.customers (

@@ -1,4 +1,4 @@
-select rowferry.require_core(5);
+select rowferry.require_core(3);
 
 -- The two nodes hand out keys of their own: odd ones here, even ones on billing. The same key drawn on both sides, while neither
 -- knows of the other's, would be one record changed twice and not two records: one of the two would be given up.

@@ -1,0 +1,117 @@
+-- A section without the rows of which a value would not be stored as it was sent, since the types of the columns at p_positions differ; these are o_left, with the reason. Attributes of a
+-- composite type travel by their place: where these differ, only null is alike. A value that cannot be converted fails for all; its row is found in pieces, each looked at as a whole.
+create or replace function rowferry._leave_altered(
+  p_section rowferry._section,
+  p_positions integer[],
+  out o_section rowferry._section,
+  out o_left jsonb
+)
+language plpgsql
+stable
+set search_path = pg_catalog, pg_temp
+as $$
+declare
+  c_cut constant integer := 8;
+  v_deadline timestamptz := clock_timestamp() + coalesce(nullif(current_setting('statement_timeout')::interval, '0'), '1 s') * 0.3;
+  v_entity rowferry.entities := (select e from rowferry.entities e where e.name = p_section.entity);
+  v_types text[] := v_entity.column_types;
+  v_look constant text := format('select * from rowferry.%I($1, $2, $3, $4, $5)', rowferry._generated_name('altered_', p_section.entity));
+  v_positions integer[] := '{}';
+  v_sent regtype[] := '{}';
+  v_position integer;
+  v_pieces rowferry._section[];
+  v_piece rowferry._section;
+  v_found record;
+  v_keys text[] := '{}';  -- of the rows that would be altered, and by which column
+  v_places integer[] := '{}';
+  v_state text;
+  v_context text;
+  v_message text;
+  v_detail text;
+  v_place integer;
+  v_back boolean;
+  v_altered jsonb;
+  v_kept text[] := '{}';
+  v_tried boolean := false;
+begin
+  o_section := p_section;
+  o_left := '[]';
+  foreach v_position in array p_positions loop
+    if p_section.types[v_position] is distinct from v_types[v_position] and concat(p_section.types[v_position], v_types[v_position]) like '%row(%' then
+      v_keys := array(select p_section.keys[v.ord] from unnest(p_section.column_values[v_position]::text[]) with ordinality v (value, ord) where v.value is not null);
+      v_places := array_fill(v_position, array[cardinality(v_keys)]);
+      o_left := o_left || rowferry._altered_entries(v_entity, o_section, v_types, v_keys, v_places);
+      o_section := rowferry._section_part(o_section, v_keys, false);
+      p_section.keys := o_section.keys;
+      p_section.column_values := o_section.column_values;
+      exit when p_section.keys is null;
+    else
+      v_positions := v_positions || v_position;
+      v_sent := v_sent || rowferry._known_type(p_section.types[v_position]);
+    end if;
+  end loop;
+  if o_section.keys is null or v_positions = '{}' then
+    return;
+  end if;
+
+  v_piece := rowferry._section_part(o_section, o_section.keys, true);
+  v_pieces := array[v_piece];
+  v_keys := '{}';
+  v_places := '{}';
+  while cardinality(v_pieces) > 0 and (not v_tried or clock_timestamp() < v_deadline) loop
+    v_piece := v_pieces[1];
+    v_pieces := v_pieces[2:];
+    v_tried := true;
+    begin
+      execute v_look into v_found using v_piece.column_values, v_piece.keys, v_positions, v_sent, true;
+      perform rowferry._left_nothing();
+      v_keys := v_keys || v_found.o_keys;
+      v_places := v_places || v_found.o_positions;
+      continue;
+    exception
+      when others or assert_failure then
+        get stacked diagnostics v_state = returned_sqlstate, v_context = pg_exception_context;
+        if rowferry._is_transient(v_state, v_context) then
+          raise;
+        end if;
+        -- What does not fit together at all is told by the write.
+        continue when v_state like '42%';
+    end;
+    if cardinality(v_piece.keys) > 1 then
+      v_pieces := array(select p from rowferry._split_section(v_piece, 0, (cardinality(v_piece.keys) + c_cut - 1) / c_cut) p) || v_pieces;
+      continue;
+    end if;
+    -- One row: in which column does it fail, and on the way here or on the way back?
+    begin
+      for i in 1 .. 2 * cardinality(v_positions) loop
+        v_place := (i + 1) / 2;
+        v_back := i % 2 = 0;
+        execute v_look into v_found using v_piece.column_values, v_piece.keys, v_positions[v_place:v_place], v_sent[v_place:v_place], v_back;
+        perform rowferry._left_nothing();
+        exit when v_found.o_keys is not null;
+      end loop;
+      v_back := true;
+    exception
+      when others or assert_failure then
+        get stacked diagnostics v_state = returned_sqlstate, v_context = pg_exception_context, v_message = message_text, v_detail = pg_exception_detail;
+        if rowferry._is_transient(v_state, v_context) then
+          raise;
+        end if;
+    end;
+    v_altered := rowferry._altered_entries(v_entity, o_section, v_types, v_piece.keys, v_positions[v_place:v_place]);
+    o_left := o_left || case when v_back then v_altered -> 0
+      else v_altered -> 0 || jsonb_build_object('sqlstate', v_state, 'message', concat_ws(' ', v_message, nullif(v_detail, ''))) end;
+    v_kept := v_kept || v_piece.keys;
+  end loop;
+  o_left := o_left || rowferry._altered_entries(v_entity, o_section, v_types, v_keys, v_places);
+  v_keys := v_keys || v_kept;
+  foreach v_piece in array v_pieces loop
+    o_left := o_left || rowferry._as_not_taken(v_piece, '{"untried": true}');
+    v_keys := v_keys || v_piece.keys;
+  end loop;
+  if cardinality(v_keys) > 0 then
+    o_section := rowferry._section_part(o_section, v_keys, false);
+  end if;
+end
+$$;
+comment on function rowferry._leave_altered(rowferry._section, integer[]) is 'A section without the rows that this node''s types would alter.';

@@ -1,0 +1,17 @@
+-- Entities of which changes are still to come: those that the peer names (p_waiting), those of rows that have not been tried (p_sections), those of records that are left (p_left).
+create or replace function rowferry._still_waiting(
+  p_waiting text[],
+  p_sections rowferry._section[],
+  p_left jsonb
+)
+returns text[]
+language sql
+immutable
+set search_path = pg_catalog, pg_temp
+as $$
+  select array(
+    select unnest(p_waiting)
+    union select (p_sections[i]).entity from generate_subscripts(p_sections, 1) i where (p_sections[i]).keys is not null
+    union select l ->> 'entity' from jsonb_array_elements(p_left) l)
+$$;
+comment on function rowferry._still_waiting(text[], rowferry._section[], jsonb) is 'Entities of which changes are still to come.';

@@ -1,0 +1,33 @@
+-- Why rows that refer to each other in a circle, in the tables of an entity's cycle, could not be written here, and the way out; null: they can. One statement writes to all of them
+-- if they are of one owner and one schema, and no function of the user's stands in between; else the constraints of the cycle have to wait for the others (deferrable).
+create or replace function rowferry._cycle_problem(
+  p_entity rowferry.entities,
+  out o_problem text,
+  out o_fix text
+)
+language plpgsql
+stable
+set search_path = pg_catalog, pg_temp
+as $$
+declare
+  v_cycle constant rowferry.entities[] := array(select c from rowferry._cycle(p_entity) c);
+begin
+  if cardinality(v_cycle) = 0 or rowferry._written_together(v_cycle) then
+    return;
+  end if;
+  select format('its foreign keys form a cycle with %s: rows that refer to each other cannot be written here, since %s',
+      (select string_agg(e.relation::text, ', ' order by e.id) from unnest(v_cycle) e where e.id <> p_entity.id),
+      case when count(distinct c.relowner) > 1 then 'the tables belong to several roles' when count(distinct c.relnamespace) > 1 then 'the tables are in several schemas'
+        else 'functions of yours have a say in what is written' end)
+  into o_problem
+  from unnest(v_cycle) e
+  join pg_class c on c.oid = e.relation;
+  -- Without these, each table of the cycle comes after those that it refers to.
+  select string_agg(format('alter table %s alter constraint %I deferrable;', f.conrelid::regclass, f.conname), ' ' order by c.id, f.conname) into o_fix
+  from unnest(v_cycle) c
+  join pg_constraint f on f.conrelid = c.relation and f.contype = 'f' and not f.condeferrable and f.conparentid = 0
+  join unnest(v_cycle) p on p.relation = f.confrelid and p.id > c.id;
+  o_fix := o_fix || format(' select rowferry.attach(%L);', p_entity.relation);
+end
+$$;
+comment on function rowferry._cycle_problem(rowferry.entities) is 'Why rows of an entity''s cycle could not be written, and the way out.';

@@ -1,0 +1,89 @@
+-- Takes an entity out of the sync and removes all that attach() made, also from partitions that have left the table. Refused while
+-- events are pending, which would be lost, unless p_force or, in a revision, alembic's -x force=true; or if attach() of the same name, in the same transaction, takes them over.
+create or replace function rowferry.detach(
+  p_entity text,
+  p_force boolean default false
+)
+returns setof text
+language plpgsql
+set search_path = pg_catalog, pg_temp
+set plpgsql.extra_errors = none
+set quote_all_identifiers = off
+set lock_timeout = '5s'
+as $$
+declare
+  v_entity rowferry.entities;
+  v_left rowferry.entities;
+  v_owner text;
+  v_waits boolean;
+  v_statement text;
+  v_function record;
+begin
+  -- No exchange may read by the functions of an entity that is attached anew in this transaction what it has begun to send as the old one.
+  perform rowferry._link_lock(e.peer, true) from rowferry.entities e where e.name = p_entity;
+  select e.* into v_entity from rowferry.entities e where e.name = p_entity;
+  if not found then
+    raise exception using errcode = 'RF011', message = 'no such entity',
+      detail = format('Attached: %s.', coalesce((select string_agg(name, ', ' order by name) from rowferry.entities), 'none')),
+      hint = 'select name, relation from rowferry.entities;';
+  end if;
+  if rowferry._is_followed(v_entity) then
+    raise exception using errcode = 'RF011', message = 'rows of other tables follow those of this one',
+      detail = (select format('%s %s.', string_agg(c.name, ', ' order by c.name), case count(*) when 1 then 'follows' else 'follow' end || ' ' || p_entity) from rowferry.entities c where c.within = p_entity),
+      hint = (select string_agg(format('select rowferry.attach(%L, p_within => '''');', c.relation::text), ' ' order by c.name) || '  -- or detach them first' from rowferry.entities c where c.within = p_entity);
+  end if;
+  if exists (select from pg_class c where c.oid = v_entity.relation) then
+    perform rowferry._lock_table(v_entity.relation, true);  -- what dropping a trigger takes
+  end if;
+  v_waits := not p_force and coalesce(current_setting('rowferry.force', true), '') <> 'on' and (exists (select from rowferry.events e where e.entity_id = v_entity.id)
+    or exists (select from rowferry.moves m where m.entity_id = v_entity.id));
+  for v_statement in select rowferry._drop_triggers_sql(v_entity) loop
+    execute v_statement;
+  end loop;
+  select quote_ident(pg_get_userbyid(p.proowner)) into v_owner
+  from pg_proc p
+  where p.pronamespace = 'rowferry'::regnamespace and p.proname = rowferry._generated_name('apply_', p_entity)
+    and p.proowner not in (select o.proowner from pg_proc o where o.pronamespace = 'rowferry'::regnamespace
+      and o.proname in (select rowferry._generated_name('apply_', e.name) from rowferry.entities e where e.id <> v_entity.id)
+      union all select 'rowferry_owner'::regrole);
+  v_entity.trigger_rule := 'fire';
+  perform rowferry._set_guards(v_entity);
+  v_left := v_entity;
+  for v_left.relation in
+    select distinct t.tgrelid
+    from pg_depend d
+    join pg_trigger t on t.oid = d.objid
+    join pg_class c on c.oid = t.tgrelid
+    where d.classid = 'pg_trigger'::regclass and d.refclassid = 'pg_proc'::regclass and d.refobjid = 'rowferry.is_applying()'::regprocedure and pg_has_role(c.relowner, 'usage')
+      and not exists (
+        select from rowferry.entities e where e.relation = t.tgrelid or e.relation in (select a.relid from pg_partition_ancestors(t.tgrelid) a))
+  loop
+    perform rowferry._set_guards(v_left);
+  end loop;
+  for v_function in select g.function from rowferry._generated_functions(v_entity.name) g loop
+    execute format('drop function %s', v_function.function::regprocedure);
+  end loop;
+  if v_owner is not null then
+    execute format('revoke execute on function rowferry._refuse_truncate() from %s', v_owner);
+  end if;
+  if v_waits then
+    -- What was refused is found by its own table alone.
+    update rowferry.held_events h set not_before = rowferry._now(), parent_entity_id = null, parent_record_id = null where h.entity_id = v_entity.id;
+    insert into rowferry.detached (entity_id, name, peer, key) values (v_entity.id, v_entity.name, v_entity.peer, v_entity.key_columns || v_entity.key_types);
+  else
+    delete from rowferry.held_events h where h.entity_id = v_entity.id;
+    update rowferry.held_events h set not_before = rowferry._now(), parent_entity_id = null, parent_record_id = null where h.parent_entity_id = v_entity.id;
+    delete from rowferry.missing_parents m where m.entity_id = v_entity.id;
+    delete from rowferry.moves m where m.entity_id = v_entity.id;
+    delete from rowferry.events e where e.entity_id = v_entity.id;
+    update rowferry.skips s
+    set done_at = coalesce(s.done_at, rowferry._now()), ended_at = rowferry._now(), kept = false, outcome = coalesce(s.outcome, 'detached before it was known')
+    where s.entity_id = v_entity.id and s.ended_at is null;
+  end if;
+  delete from rowferry.entities e where e.id = v_entity.id;
+  perform rowferry._change_kin(v_entity, null);
+  return next format('%s: %s is no longer kept in sync with %s%s', p_entity, v_entity.relation, v_entity.peer,
+    case when v_waits then '; changes of it wait: this transaction commits only if it attaches it again' end);
+end
+$$;
+comment on function rowferry.detach(text, boolean) is 'Takes an entity out of the sync; refused while events are pending, unless p_force, or attach() takes them over in the same transaction.';

@@ -1,0 +1,62 @@
+-- Changes the rules of an entity: select rowferry.set_rules('accounts', 'node:crm'). Until both nodes have the same rules the entity is held. Runs with the
+-- caller's rights, as attach() does.
+create or replace function rowferry.set_rules(
+  p_entity text,
+  p_conflict_rule text default null,
+  p_orphan_rule text default null,
+  p_truncate text default null,
+  p_triggers text default null
+)
+returns setof text
+language plpgsql
+set search_path = pg_catalog, pg_temp
+set plpgsql.extra_errors = none
+set quote_all_identifiers = off
+set lock_timeout = '5s'
+as $$
+declare
+  v_entity rowferry.entities;
+  v_owner_id oid;
+  v_lend boolean;
+  v_merge text;
+  v_statement text;
+begin
+  -- No exchange may see the old rule at its start and the new one at its end.
+  perform rowferry._link_lock(e.peer, true) from rowferry.entities e where e.name = p_entity;
+  lock table rowferry.entities in share row exclusive mode;
+  select e.* into v_entity from rowferry.entities e where e.name = p_entity;
+  if not found then
+    raise exception using errcode = 'RF011', message = 'no such entity',
+      detail = format('Attached: %s.', coalesce((select string_agg(name, ', ' order by name) from rowferry.entities), 'none')),
+      hint = 'select name, conflict_rule, orphan_rule from rowferry.entities;';
+  end if;
+  v_entity.conflict_rule := coalesce(p_conflict_rule, v_entity.conflict_rule);
+  v_entity.orphan_rule := coalesce(p_orphan_rule, v_entity.orphan_rule);
+  v_entity.truncate_rule := coalesce(p_truncate, v_entity.truncate_rule);
+  v_entity.trigger_rule := coalesce(p_triggers, v_entity.trigger_rule);
+  perform rowferry._check_rules(v_entity);
+  update rowferry.entities e set conflict_rule = v_entity.conflict_rule, orphan_rule = v_entity.orphan_rule, truncate_rule = v_entity.truncate_rule,
+    trigger_rule = v_entity.trigger_rule, version = nextval('rowferry.entity_ids')
+  where e.id = v_entity.id;
+  perform rowferry._set_guards(v_entity);
+  v_merge := rowferry._generated_name('merge_', v_entity.name);
+  execute format('drop function if exists rowferry.%I(text[], text[], text[])', v_merge);
+  for v_statement in select rowferry._merge_sql(v_entity) loop
+    v_owner_id := (select c.relowner from pg_class c where c.oid = v_entity.relation);
+    v_lend := not has_schema_privilege(v_owner_id, 'rowferry', 'create');
+    if v_lend then
+      execute format('grant create on schema rowferry to %I', pg_get_userbyid(v_owner_id));
+    end if;
+    execute v_statement;
+    for v_statement in select rowferry._rights_sql(v_entity, v_merge) loop
+      execute v_statement;
+    end loop;
+    if v_lend then
+      execute format('revoke create on schema rowferry from %I', pg_get_userbyid(v_owner_id));
+    end if;
+  end loop;
+  return next format('%s: conflicts are decided by %s, orphans by %s; give %s the same rules', v_entity.name, v_entity.conflict_rule, v_entity.orphan_rule,
+    v_entity.peer);
+end
+$$;
+comment on function rowferry.set_rules(text, text, text, text, text) is 'Changes what decides conflicts of an entity and what becomes of its orphans, to be done on both nodes; and whether TRUNCATE is refused or propagated, and triggers are guarded or fire for rows of the peer, which each node has for itself.';

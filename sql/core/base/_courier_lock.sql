@@ -1,0 +1,13 @@
+-- The advisory lock that makes a worker the courier between two nodes; worker/sql.py takes it on both.
+create or replace function rowferry._courier_lock(
+  p_node text,
+  p_peer text
+)
+returns bigint
+language sql
+immutable
+set search_path = pg_catalog, pg_temp
+as $$
+  select hashtextextended('rowferry courier ' || least(p_node collate "C", p_peer) || ' ' || greatest(p_node collate "C", p_peer), 0)
+$$;
+comment on function rowferry._courier_lock(text, text) is 'The advisory lock that makes a worker the courier between two nodes.';

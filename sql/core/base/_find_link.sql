@@ -1,0 +1,22 @@
+-- The link that a person means: by name, or the only one.
+create or replace function rowferry._find_link(
+  p_peer text
+)
+returns rowferry.links
+language plpgsql
+stable
+set search_path = pg_catalog, pg_temp
+as $$
+declare
+  v_link rowferry.links := (select l from rowferry.links l
+    where l.peer = coalesce(p_peer, (select min(o.peer) from rowferry.links o having count(*) = 1)));
+begin
+  if v_link.peer is null then
+    raise exception using errcode = 'RF002', message = 'no such peer',
+      detail = format('This node knows: %s.', coalesce((select string_agg(l.peer, ', ' order by l.peer) from rowferry.links l), 'none')),
+      hint = 'select peer, state from rowferry.status;';
+  end if;
+  return v_link;
+end
+$$;
+comment on function rowferry._find_link(text) is 'The link that a person means.';

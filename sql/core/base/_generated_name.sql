@@ -1,0 +1,19 @@
+-- Name of a generated object: prefix, entity, suffix; shortened with a digest where PostgreSQL's 63 bytes would cut it.
+create or replace function rowferry._generated_name(
+  p_prefix text,
+  p_entity text,
+  p_suffix text default ''
+)
+returns text
+language plpgsql
+immutable
+set search_path = pg_catalog, pg_temp
+as $$
+begin
+  return case
+    when octet_length(p_prefix || p_entity || p_suffix) <= 63 then p_prefix || p_entity || p_suffix
+    else p_prefix || left(p_entity, 8) || '_' || left(md5(p_entity), 16) || p_suffix
+  end;
+end
+$$;
+comment on function rowferry._generated_name(text, text, text) is 'Name of a generated object of an entity.';

@@ -1,0 +1,20 @@
+-- Schema and name of a user's function as he wrote it; null: it is not named with its schema.
+create or replace function rowferry._split_name(
+  p_name text
+)
+returns text[]
+language plpgsql
+immutable
+set search_path = pg_catalog, pg_temp
+as $$
+declare
+  v_names text[];
+begin
+  v_names := parse_ident(p_name);
+  return case when cardinality(v_names) = 2 then v_names end;
+exception
+  when invalid_parameter_value then
+    return null;
+end
+$$;
+comment on function rowferry._split_name(text) is 'Schema and name of a user''s function; null: it is not named with its schema.';

@@ -1,0 +1,26 @@
+-- Names this database and its peers; called by `alembic upgrade head` with the names of alembic.ini. Running it again changes nothing.
+-- A peer that is no longer named keeps its link, so that nothing pending is lost.
+create or replace function rowferry.configure_node(
+  p_name text,
+  p_peers text[]
+)
+returns void
+language plpgsql
+set search_path = pg_catalog, pg_temp
+as $$
+begin
+  if exists (select from rowferry.node n where n.name <> p_name) then
+    raise exception using errcode = 'RF006', message = 'this database is another node already',
+      detail = format('It is %s and was to become %s.', (select n.name from rowferry.node n), p_name),
+      hint = 'The environment variable holds another database''s connection string, or the name in alembic.ini was changed: a node keeps its name until alembic downgrade base.';
+  end if;
+  insert into rowferry.node (name, system_identifier, database_oid, configured_at)
+  select p_name, i ->> 'system', (i ->> 'database')::oid, rowferry._now()
+  from rowferry._database_identity() i
+  where not exists (select from rowferry.node);
+  insert into rowferry.links (peer)
+  select p from unnest(p_peers) p
+  on conflict do nothing;
+end
+$$;
+comment on function rowferry.configure_node(text, text[]) is 'Names this node and its peers.';

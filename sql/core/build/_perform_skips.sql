@@ -1,0 +1,48 @@
+-- Replaces events that a person gave up by a question, once none of them is in flight: the peer may be deciding by them (R14). A thousand records a call. An answer that a person gives up is
+-- forgotten: the peer, which asked for it, gave its own row up already, so that to ask back would go on without end where neither node can take the other's row.
+create or replace function rowferry._perform_skips(
+  p_peer text
+)
+returns integer
+language plpgsql
+set search_path = pg_catalog, pg_temp
+set enable_seqscan = off
+set enable_bitmapscan = off
+set enable_hashjoin = off
+set enable_mergejoin = off
+set enable_material = off
+as $$
+declare
+  v_skip rowferry.skips;
+  v_count integer := 0;
+  v_asks boolean;
+  v_now timestamptz := rowferry._now();
+begin
+  for v_skip in
+    select s.*
+    from rowferry.skips s
+    where s.peer = p_peer and s.done_at is null
+      and not exists (select from rowferry.built_batches b where b.peer = p_peer and b.in_flight and b.ids && s.ids)
+    order by s.id
+    limit 1000
+  loop
+    v_asks := (select e.direction <> 'send' and not rowferry._is_outside(e, v_skip.record_id) from rowferry.entities e where e.id = v_skip.entity_id)
+      and (v_skip.requested_by like 'orphan rule %' or exists (select from unnest(v_skip.ids) i join rowferry.events e on e.id >= lower(i) and e.id < upper(i) where e.event_type <> 'a'));
+    if rowferry._delete_events(v_skip.ids) = 0 then
+      v_skip.ended_at := coalesce(v_skip.ended_at, v_now);
+      v_skip.outcome := coalesce(v_skip.outcome, 'it had gone before it could be given up');
+    elsif v_asks then
+      insert into rowferry.events (changed_at, entity_id, event_type, record_id)
+      values (v_now, v_skip.entity_id, 'q', v_skip.record_id);
+    elsif v_skip.ended_at is null then
+      -- Of rows that are only sent, the peer's is of no interest; in place of one that is outside here, it could not come; of an answer, it is the peer that has asked.
+      v_skip.kept := true;
+      v_skip.outcome := format('%s keeps its row, and this node its own: different on purpose', p_peer);
+    end if;
+    update rowferry.skips s set done_at = v_now, ended_at = v_skip.ended_at, kept = v_skip.kept, outcome = v_skip.outcome where s.id = v_skip.id;
+    v_count := v_count + 1;
+  end loop;
+  return v_count;
+end
+$$;
+comment on function rowferry._perform_skips(text) is 'Replaces events that were given up by a question.';

@@ -1,0 +1,30 @@
+-- Locks a table against writers (or all others), or says who is in the way: within lock_timeout of the caller, so that those who queue behind are let go.
+create or replace function rowferry._lock_table(
+  p_table regclass,
+  p_readers_too boolean default false
+)
+returns void
+language plpgsql
+set search_path = pg_catalog, pg_temp
+as $$
+begin
+  if p_readers_too then
+    execute format('lock table %s in access exclusive mode', p_table);
+  else
+    execute format('lock table %s in share row exclusive mode', p_table);
+  end if;
+exception
+  when lock_not_available then
+    raise exception using errcode = '55P03', message = 'the table is in use by a transaction that stays open',
+      detail = format('%s; processes that hold it: %s.', p_table, coalesce((
+        select string_agg(distinct coalesce(l.pid::text, format('prepared transaction %L', x.gid)), ', ')
+        from pg_locks l
+        left join pg_prepared_xacts x on l.pid is null and l.virtualtransaction = '-1/' || x.transaction
+        where l.locktype = 'relation' and l.relation in (select p_table union all select t.relid from pg_partition_tree(p_table) t) and l.granted
+          and l.pid is distinct from pg_backend_pid() and l.database = (select d.oid from pg_database d where d.datname = current_database())
+          -- Who only reads, or locks rows, is in nobody's way who does not lock out readers.
+          and (p_readers_too or l.mode not in ('AccessShareLock', 'RowShareLock'))), 'gone by now')),
+      hint = 'Nothing was changed. Try again when it has ended, or end it: select pg_terminate_backend(pid); or rollback prepared ''name'';';
+end
+$$;
+comment on function rowferry._lock_table(regclass, boolean) is 'Locks a table, or says who is in the way.';

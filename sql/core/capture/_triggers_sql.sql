@@ -1,0 +1,48 @@
+-- The triggers of an entity's table, as DDL. ENABLE ALWAYS: a session in replica role is captured too. TRUNCATE is refused or propagated, on a
+-- partitioned table also in each partition: such a trigger does not come to new partitions by itself, so p_guard_only gives those that lack it.
+-- A table that only receives has none.
+create or replace function rowferry._triggers_sql(
+  p_entity rowferry.entities,
+  p_guard_only boolean default false
+)
+returns setof text
+language plpgsql
+stable
+set search_path = pg_catalog, pg_temp
+as $$
+declare
+  v_partitioned boolean := (select relkind = 'p' from pg_class where oid = p_entity.relation);
+  v_capture text := format('rowferry.%I()', rowferry._generated_name('capture_', p_entity.name));
+  v_trigger record;
+begin
+  if p_entity.direction = 'receive' then
+    return;
+  end if;
+  for v_trigger in
+    select c.name, c.event, c.referencing
+    from (values
+      (true, 'rowferry_capture', 'insert or delete or update', null),
+      (false, 'rowferry_capture_insert', 'insert', 'new table as new_rows'),
+      (false, 'rowferry_capture_update', 'update', 'old table as old_rows new table as new_rows'),
+      (false, 'rowferry_capture_delete', 'delete', 'old table as old_rows')
+    ) c (partitioned, name, event, referencing)
+    where c.partitioned = v_partitioned and not p_guard_only
+  loop
+    return next format(E'create trigger %s\nafter %s on %s\n%s execute function %s', v_trigger.name, v_trigger.event, p_entity.relation,
+      coalesce('referencing ' || v_trigger.referencing || E'\nfor each statement', 'for each row'), v_capture);
+    return next format('alter table %s enable always trigger %s', p_entity.relation, v_trigger.name);
+    return next format('comment on trigger %s on %s is %L', v_trigger.name, p_entity.relation, 'rowferry: writes an event for each row that changes.');
+  end loop;
+  for v_trigger in
+    select r.relid::regclass as relation
+    from (select t.relid from pg_partition_tree(p_entity.relation) t union select p_entity.relation) r
+    where not exists (select from pg_trigger t where t.tgrelid = r.relid and t.tgname = 'rowferry_truncate' and t.tgfoid = 'rowferry._refuse_truncate()'::regprocedure)
+    order by r.relid
+  loop
+    return next format(E'create trigger rowferry_truncate\nbefore truncate on %s\nfor each statement execute function rowferry._refuse_truncate()', v_trigger.relation);
+    return next format('alter table %s enable always trigger rowferry_truncate', v_trigger.relation);
+    return next format('comment on trigger rowferry_truncate on %s is %L', v_trigger.relation, 'rowferry: refuses truncate, or writes a delete event for each row before it: rowferry.entities.truncate_rule.');
+  end loop;
+end
+$$;
+comment on function rowferry._triggers_sql(rowferry.entities, boolean) is 'DDL of the triggers of an entity''s table.';

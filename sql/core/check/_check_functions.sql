@@ -1,0 +1,44 @@
+-- Functions that are not what this release or attach() made of them; p_peer null: of all peers, as in the two like it.
+create or replace function rowferry._check_functions(
+  p_peer text
+)
+returns table (
+  severity text,
+  object text,
+  problem text,
+  fix text
+)
+language sql
+stable
+set search_path = pg_catalog, pg_temp
+as $$
+  select 'error', r.function, case when p.oid is null then 'this function of the release is gone' else 'this function is not what the release made of it' end,
+    format('psql -f sql/core/*/%s.sql  -- as a member of rowferry_owner', substring(r.function from '^(?:rowferry[.])?"?([[:alnum:]_]+)'))
+  from rowferry.released r
+  left join pg_proc p on p.oid = to_regprocedure(r.function)
+  where p.oid is null or r.digest <> rowferry._function_digest(p.oid)
+  union all
+  select 'warning', p.oid::regprocedure::text, 'no release made this function', format('drop function %s;', p.oid::regprocedure)
+  from pg_proc p
+  where p.pronamespace = 'rowferry'::regnamespace and p.oid not in (select g.function from rowferry._generated_functions() g)
+    and p.oid::regprocedure::text not in (select r.function from rowferry.released r)
+  union all
+  select 'error', format('rowferry.%I', d.o_function),
+    case when d.o_missing then 'this function of the entity is gone' else 'this function is not what attach() would make: it was replaced, or a type or foreign key of the table was altered' end,
+    format('select rowferry.attach(%L, %L);', e.relation, e.name)
+  from rowferry.entities e
+  cross join lateral rowferry._stale_functions(e) d
+  where e.peer = coalesce(p_peer, e.peer) and exists (select from pg_class c where c.oid = e.relation)
+    and not (rowferry._table_apart(e)).o_unusable  -- then _check_tables has the way out
+  union all
+  select 'error', e.relation::text, h.o_problem, h.o_fix
+  from rowferry.entities e
+  cross join lateral rowferry._handler_problem(e) h
+  where e.peer = coalesce(p_peer, e.peer) and h.o_problem is not null and exists (select from pg_class c where c.oid = e.relation)
+  union all
+  select 'error', e.relation::text, f.o_problem, f.o_fix
+  from rowferry.entities e
+  cross join lateral rowferry._filter_problem(e) f
+  where e.peer = coalesce(p_peer, e.peer) and f.o_problem is not null and exists (select from pg_class c where c.oid = e.relation)
+$$;
+comment on function rowferry._check_functions(text) is 'For check(): functions that are not what they should be.';

@@ -1,0 +1,112 @@
+-- Notes the answer to the last question of a comparison; any other answer is late and says nothing. The rows that only the peer has are told from the
+-- keys that it walked: as for its own answers, the caller has made sure that its envelope is the newest that was heard.
+create or replace function rowferry._compare_hear(
+  p_peer text,
+  p_answer jsonb
+)
+returns void
+language plpgsql
+set search_path = pg_catalog, pg_temp
+as $$
+declare
+  c_milliseconds constant numeric := 50;
+  c_too_large constant text := 'the row has more than 4 MB, which a comparison leaves out';
+  v_began timestamptz := clock_timestamp();
+  v_told jsonb := p_answer -> 'told';
+  v_run rowferry.comparisons;
+  v_entity rowferry.entities;
+  v_most bigint;
+  v_left_out text[] := coalesce((v_told ->> 'left_out')::text[], '{}') || coalesce((p_answer ->> 'left_out')::text[], '{}');
+  v_large text[] := coalesce((v_told ->> 'large')::text[], '{}') || coalesce((p_answer ->> 'large')::text[], '{}');
+  v_only_there text[] := (p_answer ->> 'only_there')::text[];
+  v_keys text[];
+  v_seen record;
+  v_count bigint;
+  v_ms numeric;
+begin
+  select c.* into v_run
+  from rowferry.comparisons c
+  where c.peer = p_peer and c.tag = (p_answer ->> 'run')::uuid and c.step = (p_answer ->> 'step')::integer and c.sent_at is not null
+    and c.state in ('walking', 'resolving');
+  if not found then
+    return;
+  elsif p_answer ->> 'error' is not null then
+    raise exception using errcode = 'RF050', message = p_answer ->> 'error';
+  elsif (p_answer ->> 'slow')::boolean then
+    update rowferry.comparisons c set sent_at = null, chunk = greatest(1, c.chunk / 4) where c.id = v_run.id;
+    return;
+  end if;
+  select e.* into v_entity from rowferry.entities e where e.name = v_run.entity and e.peer = p_peer;
+  v_most := case v_run.kind when 'compare' then 100000 else 10000000 end;
+
+  if v_run.state = 'resolving' then
+    perform rowferry._compare_queue(v_run.id, v_entity.id, (v_told ->> 'keys')::text[], (v_told ->> 'there')::text[] || (p_answer ->> 'there')::text[]);
+    return;
+  end if;
+  if v_run.phase = 'again' then
+    -- What is known now is listed no more as pending.
+    with known as (
+      delete from rowferry.compared_records d
+      where d.run_id = v_run.id and d.kind = 'pending' and d.note is null and (v_run.walked_to is null or d.record_key > rowferry._index_key(v_run.walked_to))
+        and d.record_key <= rowferry._index_key(v_told ->> 'last') and d.record_id not in (select unnest(v_left_out))
+      returning d.record_id
+    )
+    select count(*) into v_count from known;
+    v_run.listed := v_run.listed - v_count;
+    v_run.pending := v_run.pending - v_count;
+    v_left_out := '{}';
+    v_run.walked_to := v_told ->> 'last';
+  elsif v_run.phase = 'here' then
+    v_run.rows_here := v_run.rows_here + (v_told ->> 'walked')::bigint;
+    v_run.walked_to := v_told ->> 'last';
+  else
+    v_keys := (p_answer ->> 'keys')::text[];
+    select * into v_seen from rowferry._compared(v_entity, v_keys || v_left_out, null, null, null, false);
+    v_only_there := array(select k from unnest(v_keys) k where k not in (select unnest(v_seen.o_keys || v_seen.o_left_out)));
+    v_left_out := array(select k from unnest(v_left_out) k where k not in (select unnest(v_seen.o_keys))
+      union select k from unnest(v_keys) k where k in (select unnest(v_seen.o_left_out)));
+    v_run.rows_there := v_run.rows_there + (p_answer ->> 'walked')::bigint;
+    v_run.walked_to := p_answer ->> 'last';
+    if v_run.walked_to is null then
+      v_run.phase := 'again';
+    end if;
+  end if;
+  v_run.same := v_run.same + coalesce((p_answer ->> 'same')::bigint, 0);
+  v_run.different := v_run.different + coalesce(cardinality((p_answer ->> 'different')::text[]), 0);
+  v_run.only_here := v_run.only_here + coalesce(cardinality((p_answer ->> 'only_here')::text[]), 0);
+  v_run.only_there := v_run.only_there + coalesce(cardinality(v_only_there), 0);
+  v_run.listed := v_run.listed + rowferry._compare_note(v_run.id, 'different', (p_answer ->> 'different')::text[], v_most - v_run.listed, null,
+    (p_answer ->> 'hashes_here')::bigint[], (p_answer ->> 'hashes_there')::bigint[]);
+  v_run.listed := v_run.listed + rowferry._compare_note(v_run.id, 'only_here', (p_answer ->> 'only_here')::text[], v_most - v_run.listed);
+  v_run.listed := v_run.listed + rowferry._compare_note(v_run.id, 'only_there', v_only_there, v_most - v_run.listed);
+  v_count := rowferry._compare_note(v_run.id, 'pending', v_left_out, v_most - v_run.listed)
+    + rowferry._compare_note(v_run.id, 'pending', v_large, v_most - v_run.listed, c_too_large);
+  v_run.listed := v_run.listed + v_count;
+  v_keys := (p_answer ->> 'different')::text[] || (p_answer ->> 'only_here')::text[] || v_only_there;
+  with noted as (
+    update rowferry.compared_records d
+    set note = format('different on purpose, by a skip on %s', k.node)
+    from (
+      select u.key, min(u.node) from (
+        select unnest((p_answer ->> 'on_purpose')::text[]), p_peer
+        union all
+        select unnest(rowferry._compare_on_purpose(v_entity.id, v_keys)), n.name from rowferry.node n where rowferry._any_skip(v_entity.id)) u (key, node)
+      where (u.key in (select unnest(v_keys))) is true
+      group by u.key) k (key, node)
+    where d.run_id = v_run.id and d.record_key = rowferry._index_key(k.key)
+    returning 1
+  )
+  select v_run.on_purpose + count(*) into v_run.on_purpose from noted;
+  -- Beyond the list they cannot be asked for again.
+  v_run.pending := v_run.pending + case when v_run.listed < v_most then v_count else cardinality(v_left_out) + cardinality(v_large) end;
+
+  v_ms := greatest((v_told ->> 'ms')::numeric, (p_answer ->> 'ms')::numeric, extract(epoch from clock_timestamp() - v_began) * 1000, 1);
+  update rowferry.comparisons c
+  set phase = v_run.phase, walked_to = v_run.walked_to, sent_at = null, unanswered = 0,
+    chunk = greatest(10, least(20000, (c.chunk * greatest(0.25, least(2, c_milliseconds / v_ms)))::integer)),
+    rows_here = v_run.rows_here, rows_there = v_run.rows_there, same = v_run.same, different = v_run.different, only_here = v_run.only_here,
+    only_there = v_run.only_there, pending = v_run.pending, on_purpose = v_run.on_purpose, listed = v_run.listed
+  where c.id = v_run.id;
+end
+$$;
+comment on function rowferry._compare_hear(text, jsonb) is 'Notes the answer to the last question of a comparison.';

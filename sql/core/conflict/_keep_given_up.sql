@@ -1,0 +1,45 @@
+-- Keys of a section that are to stay here although the peer answers that it has no such row: a person gave this node's change of them up without the word that they may be deleted. They are noted as different on purpose.
+create or replace function rowferry._keep_given_up(
+  p_section rowferry._section
+)
+returns text[]
+language plpgsql
+set search_path = pg_catalog, pg_temp
+set enable_seqscan = off
+as $$
+declare
+  v_entity rowferry.entities := (select e from rowferry.entities e where e.name = p_section.entity);
+  v_ids bigint[];
+  v_keys text[];
+  v_here text[];
+begin
+  if not rowferry._any_skip(v_entity.id) then
+    return null;
+  end if;
+  -- Of a record the last skip counts.
+  select array_agg(s.id), array_agg(s.record_id) into v_ids, v_keys
+  from (
+    select e.key
+    from unnest(p_section.event_keys, p_section.event_hops, p_section.event_stamps) e (key, hops, stamp)
+    where e.stamp is not null
+    group by e.key having bool_and(e.hops = -1)
+  ) a
+  cross join lateral (
+    select s.id, s.record_id, s.may_delete
+    from rowferry.skips s
+    where s.entity_id = v_entity.id and rowferry._index_key(s.record_id) = rowferry._index_key(a.key) and s.ended_at is null
+    order by s.id desc limit 1
+  ) s
+  where (a.key in (select unnest(p_section.gone))) is true and not s.may_delete;
+  if v_keys is null then
+    return null;
+  end if;
+  execute format('select o_keys from rowferry.%I($1, null, false)', rowferry._generated_name('hash_', v_entity.name)) into v_here using v_keys;
+  perform rowferry._left_nothing();
+  update rowferry.skips s
+  set kept = true, outcome = format('%s has no such row; it is kept here, different on purpose', s.peer)
+  where s.id = any (v_ids) and (s.record_id in (select unnest(v_here))) is true and not s.kept;
+  return v_here;
+end
+$$;
+comment on function rowferry._keep_given_up(rowferry._section) is 'Keys of a section that stay here although the peer answers that it has no such row.';

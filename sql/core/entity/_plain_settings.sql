@@ -1,0 +1,16 @@
+-- The settings of a function (proconfig) in one spelling and order: PostgreSQL notes "pg_catalog" for pg_catalog where quote_all_identifiers was on when the function was made, as by
+-- hand or from a dump.
+create or replace function rowferry._plain_settings(
+  p_settings text[]
+)
+returns text[]
+language sql
+immutable
+set search_path = pg_catalog, pg_temp
+as $$
+  select array(
+    select lower(split_part(s.setting, '=', 1)) || regexp_replace(substr(s.setting, strpos(s.setting, '=')), '"([a-z_][a-z0-9_]*)"', E'\\1', 'g')
+    from unnest(p_settings) s (setting)
+    order by 1)
+$$;
+comment on function rowferry._plain_settings(text[]) is 'The settings of a function in one spelling and order.';

@@ -1,0 +1,37 @@
+-- SQL expression for the record_id of a row: the key's text, one spelling for one value; several columns as an array's text. concat()
+-- calls the type's output function, never a cast: capture runs with more rights than whoever may make a cast for a type. Every name is
+-- qualified, since capture runs with its caller's search_path. p_unaltered: the expression fails once a key's column has another type.
+create or replace function rowferry._record_id_sql(
+  p_entity rowferry.entities,
+  p_alias text,
+  p_unaltered boolean default false
+)
+returns text
+language plpgsql
+stable
+set search_path = pg_catalog, pg_temp
+as $$
+begin
+  return (
+  select case when count(*) = 1 then min(k.text) else 'array[' || string_agg(k.text, ', ' order by k.key_position) || ']::pg_catalog.text' end
+  from (
+    select c.key_position,
+      format(case c.type
+        when 'numeric' then 'pg_catalog.trim_scale(pg_catalog.concat(%s)::pg_catalog.numeric)::pg_catalog.text'
+        when 'bpchar' then 'pg_catalog.rtrim(pg_catalog.concat(%s))'
+        when 'boolean' then 'case when pg_catalog.concat(%s) operator(pg_catalog.=) ''t'' then ''true'' else ''false'' end'
+        else 'pg_catalog.concat(%s)' end,
+        case when not p_unaltered then format('%s.%I', p_alias, c.local)
+          -- By the base type, since the schema of a domain or an enum may be closed to capture; no cast is called, since the null beside a domain's value has no type.
+          when b.typtype = 'e' then format('pg_catalog.enum_out(%s.%I)', p_alias, c.local)
+          when t.typtype = 'd' then format('rowferry._unaltered(coalesce(%s.%I, null), null::pg_catalog.%I)', p_alias, c.local, b.typname)
+          else format('rowferry._unaltered(%s.%I, null::pg_catalog.%I)', p_alias, c.local, b.typname) end) as text
+    from rowferry._entity_columns(p_entity) c
+    join pg_attribute a on a.attrelid = p_entity.relation and a.attname = c.local
+    join pg_type t on t.oid = a.atttypid
+    join pg_type b on b.oid = c.type_oid
+    where c.key_position is not null
+  ) k);
+end
+$$;
+comment on function rowferry._record_id_sql(rowferry.entities, text, boolean) is 'SQL expression for the record_id of a row.';

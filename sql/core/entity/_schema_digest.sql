@@ -1,0 +1,29 @@
+-- Stands for the schema of all tables that are kept in sync with a peer: another one where facts about them may have changed. By the row versions of the catalog, so that it costs a
+-- look at a few indexes a table, and where sequences stand is not in it.
+create or replace function rowferry._schema_digest(
+  p_peer text
+)
+returns bigint
+language sql
+stable
+set search_path = pg_catalog, pg_temp
+as $$
+  with shapes as materialized (
+    select e.relation::oid as relation, case when e.outbound is null then e.relation::oid else rowferry._travelling_relation(e)::oid end as shape from rowferry.entities e where e.peer = p_peer
+  )
+  select bit_xor(hashtextextended(concat_ws(' ', o.kind, o.id, o.part, o.version), 0))
+  from (
+    select 'class', c.oid, 0, concat_ws(' ', c.relnamespace, c.relowner, c.relispartition, c.relhassubclass, c.relname) from shapes s join pg_class c on c.oid = s.relation
+    union all
+    select 'column', a.attrelid, a.attnum, a.xmin::text from shapes s join pg_attribute a on a.attrelid in (s.relation, s.shape) and a.attnum > 0
+    union all
+    select 'index', i.indexrelid, 0, i.xmin::text from shapes s join pg_index i on i.indrelid = s.relation
+    union all
+    select 'constraint', f.oid, 0, f.xmin::text from shapes s join pg_constraint f on f.conrelid = s.relation
+    union all
+    select 'trigger', t.oid, 0, t.xmin::text from shapes s join pg_trigger t on t.tgrelid = s.relation and not t.tgisinternal
+    union all
+    select 'label', n.oid, 0, n.xmin::text from pg_enum n
+  ) o (kind, id, part, version)
+$$;
+comment on function rowferry._schema_digest(text) is 'Stands for the schema of all tables that are kept in sync with a peer.';

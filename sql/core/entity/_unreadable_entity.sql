@@ -1,0 +1,23 @@
+-- The entry of an entity whose table on this node could not be read because of this error, for _hold_entities().
+create or replace function rowferry._unreadable_entity(
+  p_entity rowferry.entities,
+  p_sqlstate text,
+  p_message text
+)
+returns jsonb
+language sql
+stable
+set search_path = pg_catalog, pg_temp
+as $$
+  select jsonb_build_object('entity', p_entity.name, 'here', true,
+    'sqlstate', case when a.o_unusable then a.o_sqlstate when p_sqlstate = 'RF039' then 'RF039' else 'RF020' end,
+    'message', case when a.o_unusable then a.o_problem else format('its table on this node cannot be read: %s (%s)', p_message, p_sqlstate) end,
+    'hint', case
+      when a.o_unusable then a.o_fix
+      when p_sqlstate = 'RF039' then 'It says what to type: select * from rowferry.check();'
+      when left(p_sqlstate, 2) in ('53', '58') then 'The server lacks something for this table, as the message says; once it has it, the table goes on by itself.'
+      when p_entity.outbound is not null then format('Mend the view %s or what it calls; nothing is lost meanwhile. See select * from rowferry.check();', p_entity.outbound)
+      else format('If the table was altered: select rowferry.attach(%L, %L); makes its functions fit it.', p_entity.relation, p_entity.name) end)
+  from rowferry._table_apart(p_entity) a
+$$;
+comment on function rowferry._unreadable_entity(rowferry.entities, text, text) is 'The entry of an entity whose table on this node cannot be read.';

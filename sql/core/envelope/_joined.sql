@@ -1,0 +1,39 @@
+-- Sections with one for each entity: what is in several of them may need each other. Only new rows stay by themselves, which are written faster, and consequences, by how often they
+-- went back and forth; not where a cycle of entities is written by one statement. For writing: without their events.
+create or replace function rowferry._joined(
+  p_sections rowferry._section[]
+)
+returns rowferry._section[]
+language plpgsql
+stable
+set search_path = pg_catalog, pg_temp
+set array_nulls = on
+as $$
+declare
+  v_joined rowferry._section[] := '{}';
+  v_cycles text[] := array(select e.name from rowferry.entities e where e.cycle is not null);
+  v_into integer;
+  v_in_cycle boolean;
+begin
+  for i in 1 .. cardinality(p_sections) loop
+    v_into := null;
+    v_in_cycle := p_sections[i].entity = any (v_cycles);
+    for j in 1 .. cardinality(v_joined) loop
+      if v_joined[j].entity = p_sections[i].entity and (v_in_cycle or coalesce(v_joined[j].created, false) = coalesce(p_sections[i].created, false)
+        and coalesce(v_joined[j].hops, 0) = coalesce(p_sections[i].hops, 0)) then
+        v_into := j;
+      end if;
+    end loop;
+    if v_into is null then
+      v_joined := v_joined || p_sections[i];
+    else
+      v_joined[v_into] := rowferry._section_with(v_joined[v_into], p_sections[i].keys, p_sections[i].column_values, p_sections[i].gone);
+      v_joined[v_into].asked := v_joined[v_into].asked || p_sections[i].asked;
+      v_joined[v_into].created := v_joined[v_into].created and p_sections[i].created;
+      v_joined[v_into].hops := greatest(v_joined[v_into].hops, p_sections[i].hops);
+    end if;
+  end loop;
+  return v_joined;
+end
+$$;
+comment on function rowferry._joined(rowferry._section[]) is 'Sections with one for each entity, for writing.';

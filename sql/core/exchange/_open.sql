@@ -1,0 +1,61 @@
+-- A new courier: what was in flight is forgotten, and nothing is built before the peer has been heard (R3). What the courier says of the
+-- peer's last error is noted; a batch that ran out of time is built smaller, and a record that did so alone is given more time, three times, and then held (R8).
+create or replace function rowferry._open(
+  p_link rowferry.links,
+  p_token_number bigint,
+  p_token_random text,
+  p_courier jsonb
+)
+returns rowferry.links
+language plpgsql
+set search_path = pg_catalog, pg_temp
+as $$
+declare
+  v_last rowferry.built_batches;
+  v_identity jsonb := rowferry._database_identity();
+begin
+  if p_courier #>> '{error,sqlstate}' = '57014' and p_courier #>> '{error,node}' = p_link.peer then
+    select b.* into v_last
+    from rowferry.built_batches b
+    where b.peer = p_link.peer and b.in_flight and b.number > p_link.acked
+    order by b.number limit 1;
+    if v_last.keys = 1 then
+      perform rowferry._hold_late(
+        array(select e.id from unnest(v_last.ids) i join rowferry.events e on e.id >= lower(i) and e.id < upper(i)),
+        false,
+        'the other node ran out of time applying this row alone',
+        'Look for slow triggers on the other node; a row of many MB needs time: raise deadlock_timeout on both nodes and start the worker again; then select rowferry.retry(id); or give the change up: select rowferry.skip(id, reason);');
+    elsif v_last.keys > 1 then
+      p_link.batch_limit := greatest(1, v_last.keys / 2);
+      p_link.growth := 1;
+      -- Rows that came together whatever the limit, as _choose_records() lets them: others go before they are tried again.
+      update rowferry.held_events h
+      set attempts = h.attempts + 1, not_before = rowferry._now() + least(power(2, least(h.attempts, 10)), 300) * interval '1 s', last_at = rowferry._now(),
+        sqlstate = '57014', last_error = 'the other node ran out of time applying this row with those that hold unique values which it wants'
+      from unnest(v_last.ids) i
+      where h.event_id >= lower(i) and h.event_id < upper(i) and h.holders is not null;
+    end if;
+  end if;
+  update rowferry.built_batches b set in_flight = false where b.peer = p_link.peer and b.in_flight;
+  p_link.token_number := p_token_number;
+  p_link.token_random := p_token_random;
+  p_link.ready := false;
+  p_link.top := p_link.acked;
+  p_link.facts_to := null;
+  p_link.opened_at := rowferry._now();
+  -- Of what it says of itself, what is shown, and no more than fits a line: the row is read with each call.
+  p_link.courier := nullif(jsonb_strip_nulls(jsonb_build_object('host', left(p_courier ->> 'host', 255),
+    'pid', case when jsonb_typeof(p_courier -> 'pid') = 'number' and length(p_courier ->> 'pid') < 20 then p_courier -> 'pid' end)), '{}');
+  p_link.courier_error := case when jsonb_typeof(p_courier -> 'error') = 'object' then jsonb_build_object('node', left(p_courier #>> '{error,node}', 255),
+    'sqlstate', left(p_courier #>> '{error,sqlstate}', 5), 'message', left(p_courier #>> '{error,message}', 2000)) end;
+  p_link.users_timeout := rowferry._users_timeout();
+  if exists (select from rowferry.node n where n.system_identifier <> v_identity ->> 'system' or n.database_oid::text <> v_identity ->> 'database') then
+    p_link.stopped_at := coalesce(p_link.stopped_at, rowferry._now());
+    p_link.stopped_reason := 'this database is not the one that was configured: restored, copied or upgraded by dump. If it is to take that one''s '
+      || 'place, next on each node that is stopped: select * from rowferry.resync(); and unless nothing was changed since, on the node that is whole: '
+      || 'select rowferry.backfill(name) from rowferry.entities where direction <> ''receive''; if it is a copy beside that one, the worker must not serve it';
+  end if;
+  return p_link;
+end
+$$;
+comment on function rowferry._open(rowferry.links, bigint, text, jsonb) is 'Opens an exchange for a new courier.';

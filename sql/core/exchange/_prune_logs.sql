@@ -1,0 +1,37 @@
+-- Removes a few of the oldest conflicts and closed skips that are older than set_retention() says: at most 100 rows, and no more than a megabyte beside the first. Where there is
+-- nothing to remove, it looks at one entry of an index of each.
+create or replace function rowferry._prune_logs()
+returns void
+language plpgsql
+set search_path = pg_catalog, pg_temp
+set enable_seqscan = off
+set enable_bitmapscan = off
+as $$
+declare
+  v_before constant timestamptz := rowferry._now() - (select n.retention from rowferry.node n);
+begin
+  if (select c.decided_at from rowferry.conflicts c order by c.id limit 1) < v_before then
+    delete from rowferry.conflicts c
+    where c.id in (
+      select o.id
+      from (
+        select r.id, r.decided_at, sum(r.size) over (order by r.id) - r.size as before
+        from (
+          select f.id, f.decided_at, coalesce(pg_column_size(f.winner_row), 0) + coalesce(pg_column_size(f.loser_row), 0) + coalesce(pg_column_size(f.merged_row), 0) as size
+          from rowferry.conflicts f order by f.id limit 100) r) o
+      where o.decided_at < v_before and o.before < 1000000);
+  end if;
+  if (select s.ended_at from rowferry.skips s where s.ended_at is not null order by s.ended_at limit 1) < v_before then
+    delete from rowferry.skips s
+    where s.id in (
+      select o.id
+      from (
+        select r.id, r.ended_at, sum(r.size) over (order by r.ended_at, r.id) - r.size as before
+        from (
+          select f.id, f.ended_at, coalesce(pg_column_size(f.image), 0) as size
+          from rowferry.skips f where f.ended_at is not null order by f.ended_at limit 100) r) o
+      where o.ended_at < v_before and o.before < 1000000);
+  end if;
+end
+$$;
+comment on function rowferry._prune_logs() is 'Removes a few of the oldest conflicts and closed skips, once they are older than set_retention() says.';

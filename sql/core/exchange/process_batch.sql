@@ -1,0 +1,143 @@
+-- The one call of the worker; docs/design.md lists what it does, in order. One local transaction: applies the peer's batch, removes own events that the
+-- peer has taken, builds the next batch. Expected outcomes are statuses. Without a token it changes nothing.
+create or replace function rowferry.process_batch(
+  p_peer text default null,
+  p_token text default null,
+  p_envelope bytea default null,
+  p_limit integer default null,
+  p_courier jsonb default null,
+  p_dry_run boolean default false
+)
+returns table (
+  status text,
+  envelope bytea,
+  applied integer,
+  refused integer,
+  conflicts integer,
+  retired integer,
+  sent integer,
+  pending bigint,
+  held bigint,
+  next_id bigint,
+  last_id bigint,
+  backfilling bigint,
+  patience integer,
+  token text,
+  version integer,
+  reason text,
+  progress jsonb
+)
+language plpgsql
+volatile
+security definer
+set search_path = pg_catalog, pg_temp
+set quote_all_identifiers = off
+set datestyle = 'ISO, YMD'
+set intervalstyle = 'postgres'
+set timezone = 'UTC'
+set extra_float_digits = 1
+set bytea_output = 'hex'
+set lc_monetary = 'C'
+set xmloption = 'content'
+set array_nulls = on
+set plpgsql.extra_errors = none
+set lock_timeout = '100ms'
+set jit = off
+set plan_cache_mode = force_generic_plan  -- planning for an array of 20,000 keys takes longer than finding them
+as $$
+declare
+  v_link rowferry.links;
+  v_token text[];
+  v_result record;
+  v_refusal jsonb;
+  v_holder text;
+begin
+  if pg_trigger_depth() > 0 then
+    raise exception using errcode = '42501', message = 'process_batch is not for triggers', hint = 'It is for the courier alone.';
+  end if;
+  if current_setting('transaction_isolation') <> 'read committed' then
+    raise exception using errcode = 'RF001', message = 'process_batch needs the isolation level read committed',
+      detail = format('The transaction is %s.', current_setting('transaction_isolation')),
+      hint = 'begin isolation level read committed;';
+  end if;
+  if p_envelope is not null then
+    perform rowferry._begin_deferred();
+  end if;
+  if not exists (select from rowferry.node) then
+    raise exception using errcode = 'RF006', message = 'this database has no name yet',
+      hint = 'Run alembic upgrade head with alembic.ini; it names the node and its peers.';
+  end if;
+  p_peer := coalesce(p_peer, (select min(l.peer) from rowferry.links l having count(*) = 1));
+  if p_peer is null or not exists (select from rowferry.links l where l.peer = p_peer) then
+    raise exception using errcode = 'RF002', message = 'no such peer',
+      detail = format('This node knows: %s.', coalesce((select string_agg(l.peer, ', ' order by l.peer) from rowferry.links l), 'none')),
+      hint = 'Name the node in alembic.ini and run alembic upgrade head.';
+  end if;
+
+  if p_token is null or p_dry_run then
+    select l.* into v_link from rowferry.links l where l.peer = p_peer;
+  end if;
+  if p_token is null and not p_dry_run then
+    return query
+    select case when v_link.stopped_at is not null then 'stopped' when v_link.paused_at is not null then 'paused' else 'idle' end,
+      null::bytea, 0, 0, 0, 0, 0, c.pending, c.held, c.next_id, c.last_id, c.backfilling, c.patience,
+      v_link.token_number || '-' || v_link.token_random, rowferry.version(),
+      coalesce(v_link.stopped_reason, 'paused by ' || v_link.paused_by, 'without a token nothing is done'),
+      null::jsonb
+    from rowferry._counts(p_peer, 10000) c;
+    return;
+  end if;
+  -- A person's dry run is a call of the present courier.
+  v_token := coalesce(regexp_match(p_token, E'^(\\d{1,15})-(\\w{1,64})$'), case when p_token is null then array[v_link.token_number::text, v_link.token_random] end);
+  if v_token is null then
+    raise exception using errcode = 'RF003', message = 'a token is a number, a dash and a random word',
+      hint = 'The worker makes it: 1 + the highest number on both nodes, which process_batch() without a token returns. Where that has 15 digits and is near its end: '
+        || 'select * from rowferry.resync();';
+  end if;
+
+  -- What leaves this node, or is acknowledged by it, survives its crash. A SET clause would end before the commit.
+  if current_setting('synchronous_commit') in ('off', 'local') then
+    perform set_config('synchronous_commit', 'on', true);
+  end if;
+  v_holder := rowferry._link_lock(p_peer, false);
+  if v_holder is not null then
+    return query
+    select 'busy', null::bytea, 0, 0, 0, 0, 0, c.pending, c.held, c.next_id, c.last_id, c.backfilling, c.patience, null::text, rowferry.version(),
+      'another call for this link is at work, ' || v_holder, null::jsonb
+    from rowferry._counts(p_peer, 10000) c;
+    return;
+  end if;
+  -- It does not wait itself for what a user may hold who waits for it.
+  if rowferry._patient() then
+    perform set_config('lock_timeout', case when (select min(l.users_timeout) from rowferry.links l) < interval '4 ms' then '1ms' else '2ms' end, true);
+  end if;
+  if p_dry_run then
+    begin
+      select * into v_result from rowferry._exchange(p_peer, v_token[1]::bigint, v_token[2], p_envelope, p_limit, p_courier);
+      for v_refusal in
+        select r
+        from rowferry.taken_batches t
+        cross join lateral jsonb_array_elements(t.refusals) r
+        where t.peer = p_peer and t.number > v_link.received
+        limit 20
+      loop
+        raise notice using message = 'dry run: this node would not take a record',
+          detail = format('%s %s: %s', v_refusal ->> 'entity', v_refusal ->> 'record_id', coalesce(v_refusal ->> 'message', 'the row is locked')),
+          hint = coalesce(v_refusal ->> 'hint', '');
+      end loop;
+      raise exception using errcode = 'RF101', message = 'dry run';
+    exception
+      when sqlstate 'RF101' then
+        -- Its envelope tells of a batch that was never built.
+        return query
+        select v_result.status, null::bytea, v_result.applied, v_result.refused, v_result.conflicts, v_result.retired, v_result.sent, v_result.pending,
+          v_result.held, v_result.next_id, v_result.last_id, v_result.backfilling, v_result.patience, v_result.token, v_result.version,
+          concat_ws(': ', 'dry run, nothing was kept', v_result.reason), v_result.progress;
+    end;
+  else
+    return query select * from rowferry._exchange(p_peer, v_token[1]::bigint, v_token[2], p_envelope, p_limit, p_courier);
+  end if;
+end
+$$;
+comment on function rowferry.process_batch(text, text, bytea, integer, jsonb, boolean) is
+  'One step of the exchange with a peer: applies its envelope, returns the one for it. Without a token it changes nothing and says where things stand.';

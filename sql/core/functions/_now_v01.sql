@@ -1,9 +1,0 @@
--- The one clock: every stamp comes from here, so that a test can replace it. Fully qualified and without SET, so that it is inlined.
-create or replace function rowferry._now()
-returns timestamptz
-language sql
-volatile
-parallel safe
-as $$ select pg_catalog.clock_timestamp() $$;
-comment on function rowferry._now() is 'The one clock of rowferry.';
-revoke all on function rowferry._now() from public;

@@ -1,0 +1,57 @@
+-- What stagger_sequence() needs to know and its caller may not read: which of two nodes this is, by name; for how many ids one value stands (what the sequence counted by before it was staggered);
+-- how far the peer has come (the first value beyond), by its sequences that feed the same columns and the values in these, and the largest value in these here (null: not known); why it cannot be staggered. The rights of the
+-- table's owner read the table, so that nothing of theirs runs with those of the caller. o_unheard: the peer with which the table is kept in sync, where it has not told of this column yet.
+create or replace function rowferry._staggering(
+  p_sequence regclass,
+  out o_node_number integer,
+  out o_block bigint,
+  out o_peer_next numeric,
+  out o_used numeric,
+  out o_problem text,
+  out o_unheard text
+)
+language plpgsql
+stable
+security definer
+set search_path = pg_catalog, pg_temp
+set array_nulls = on
+as $$
+declare
+  v_sequence jsonb := (
+    select jsonb_build_object('increment', s.seqincrement, 'cycle', s.seqcycle, 'block', (
+      -- Where somebody has given it another increment since, that counts.
+      select g.block from rowferry.staggered_sequences g where g.sequence = p_sequence and mod(s.seqincrement, g.block) = 0))
+    from pg_sequence s where s.seqrelid = p_sequence);
+  v_entity rowferry.entities;
+  v_used numeric;
+begin
+  o_block := coalesce(v_sequence ->> 'block', v_sequence ->> 'increment')::bigint;
+  select (select 1 + count(*) from rowferry.links l where l.peer < n.name collate "C")::integer into o_node_number from rowferry.node n;
+  select max(greatest((t.value #>> '{sequence,next}')::numeric, (t.value ->> 'used')::numeric + o_block)),
+    coalesce(rowferry._stagger_problem(v_sequence, null), min(rowferry._stagger_problem(v_sequence, t.value -> 'sequence')))
+  into o_peer_next, o_problem
+  from rowferry.peer_facts f
+  cross join lateral jsonb_each(rowferry._schema_facts(f.peer) -> 'entities') m
+  cross join lateral jsonb_each(m.value -> 'columns') c
+  cross join lateral (select f.facts #> array['entities', m.key, 'columns', c.key]) t (value)
+  where to_regclass(c.value #>> '{sequence,name}') = p_sequence;
+  for v_entity in
+    select e.* from rowferry.entities e
+    where e.relation::oid in (
+      select d.refobjid from pg_depend d where d.classid = 'pg_class'::regclass and d.objid = p_sequence and d.refclassid = 'pg_class'::regclass and d.deptype in ('a', 'i')
+      union
+      select f.adrelid from pg_attrdef f join pg_depend d on d.classid = 'pg_attrdef'::regclass and d.objid = f.oid
+      where d.refclassid = 'pg_class'::regclass and d.refobjid = p_sequence)
+  loop
+    execute format('select max((s.value ->> ''used'')::numeric) from jsonb_each(rowferry.%I(''{}'')) s where to_regclass(s.value ->> ''name'') = $1',
+      rowferry._generated_name('sequences_', v_entity.name))
+    into v_used using p_sequence;
+    perform rowferry._left_nothing();
+    o_used := greatest(o_used, v_used);
+    if not exists (select from rowferry.peer_facts f where f.peer = v_entity.peer and f.facts #> array['entities', v_entity.name] is not null) then
+      o_unheard := v_entity.peer;
+    end if;
+  end loop;
+end
+$$;
+comment on function rowferry._staggering(regclass) is 'For stagger_sequence(): which node this is, for how many ids one value stands, and how far the peer and the tables have come.';

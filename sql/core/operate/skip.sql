@@ -1,0 +1,79 @@
+-- Gives a change up: all events of the record that are pending now become a question, once none of them is in flight, and the peer answers with its own row. If it has none, the row here stays, different on
+-- purpose, unless p_delete says that it may go. An answer is given up without asking back.
+-- What comes of it is in rowferry.skips.
+create or replace function rowferry.skip(
+  p_id bigint,
+  p_reason text default null,
+  p_delete boolean default false
+)
+returns table (
+  entity text,
+  record_id text,
+  events bigint,
+  state text
+)
+language plpgsql
+security definer
+set search_path = pg_catalog, pg_temp
+set quote_all_identifiers = off
+as $$
+#variable_conflict use_column
+declare
+  v_event rowferry.events;
+  v_entity rowferry.entities;
+  v_ids int8multirange;
+  v_error text;
+  v_image jsonb;
+  v_there boolean := true;  -- whether there is a row here
+  v_answer boolean;
+  v_stays boolean;  -- whether no row of the peer's can come
+  v_state text;
+  v_context text;
+begin
+  select e.* into v_event from rowferry.events e where e.id = p_id;
+  if not found then
+    raise exception using errcode = 'RF008', message = 'no such event is pending', detail = format('Event %s.', p_id),
+      hint = 'It may have been delivered: select * from rowferry.sync_events order by id limit 20;';
+  end if;
+  select e.* into v_entity from rowferry.entities e where e.id = v_event.entity_id;
+  select range_agg(int8range(e.id, e.id, '[]')), count(*), max(h.last_error), bool_and(e.event_type = 'a') into v_ids, events, v_error, v_answer
+  from rowferry.events e
+  left join rowferry.held_events h on h.event_id = e.id
+  where e.entity_id = v_event.entity_id and rowferry._index_key(e.record_id) = rowferry._index_key(v_event.record_id) and e.event_type <> 'q'
+    and not exists (select from rowferry.skips s where s.done_at is null and s.entity_id = e.entity_id and rowferry._index_key(s.record_id) = rowferry._index_key(e.record_id) and e.id <@ s.ids);
+  entity := v_entity.name;
+  record_id := v_event.record_id;
+  v_stays := v_answer or v_entity.direction = 'send' or rowferry._is_outside(v_entity, record_id);
+  begin
+    v_image := (rowferry._present_row(v_entity, v_event.record_id)).o_row;
+    v_there := v_image is not null;
+  exception
+    -- A table that was altered or dropped: its changes can be given up all the same.
+    when others or assert_failure then
+      get stacked diagnostics v_state = returned_sqlstate, v_context = pg_exception_context;
+      if rowferry._is_transient(v_state, v_context) then
+        raise;
+      end if;
+  end;
+  if v_ids is not null then
+    perform rowferry._end_skips(v_entity.id, array[v_event.record_id], 'given up again');
+    insert into rowferry.skips (peer, entity_id, entity, record_id, ids, reason, last_error, requested_at, requested_by, may_delete, image)
+    values (v_entity.peer, v_entity.id, v_entity.name, v_event.record_id, v_ids, p_reason, v_error, rowferry._now(), session_user, p_delete, v_image);
+  else
+    update rowferry.skips s
+    set may_delete = p_delete
+    where s.entity_id = v_entity.id and rowferry._index_key(s.record_id) = rowferry._index_key(v_event.record_id) and s.ended_at is null and not s.kept;
+  end if;
+  state := case when v_ids is null then 'given up already; ' when v_answer then 'the answer is given up with the next exchange; ' when v_stays then 'given up with the next exchange; ' else 'given up; ' end
+    || format(case
+        when v_stays then '%s keeps its row, and this node its own' || case when exists (
+          select from rowferry.events e
+          where e.entity_id = v_entity.id and rowferry._index_key(e.record_id) = rowferry._index_key(v_event.record_id) and e.event_type = 'w') and rowferry._is_followed(v_entity)
+          then '; so it is with the rows that follow it' else '' end
+        when not v_there then 'the row of %s comes with the next exchange, if it has one'
+        when p_delete then 'the row of %s comes in its place with the next exchange; if it has no such row, this one will be DELETED here'
+        else 'the row of %s comes in its place with the next exchange; if it has no such row, this one stays, different on purpose (p_delete => true: it will be deleted)' end, v_entity.peer);
+  return next;
+end
+$$;
+comment on function rowferry.skip(bigint, text, boolean) is 'Gives a change up: the row of the other node comes in its place. If it has none, the row here stays, different on purpose, or with p_delete is deleted. Logged in rowferry.skips, with the row as it is here and with what came of it.';

@@ -1,0 +1,73 @@
+-- Makes a sequence draw only values that no other node draws: every p_nodes-th, on from the node's number (in the order of the nodes' names: billing 1, 3, 5.., crm 2, 4, 6..). Where it counts by more than
+-- 1, each value stands for so many ids, which an application hands out by itself: then every p_nodes-th block of ids (by 50: billing 1, 101, 201.., crm 51, 151, 251..). It goes on
+-- beyond all that is known to be used on both nodes, in tables that are kept in sync, and warns where the peer has not told of its values yet. Runs with the caller's rights, who must own the sequence. Do it on both nodes, one right after the other: until then the
+-- other one can draw the values that this one goes on with.
+create or replace function rowferry.stagger_sequence(
+  p_sequence regclass,
+  p_node_number integer default null,
+  p_nodes integer default 2
+)
+returns table (
+  sequence regclass,
+  increment_before bigint,
+  next_before bigint,
+  increment bigint,
+  next_value bigint
+)
+language plpgsql
+set search_path = pg_catalog, pg_temp
+set quote_all_identifiers = off
+set lock_timeout = '5s'
+as $$
+declare
+  c_hint constant text := 'Give each node values of its own by hand: alter sequence %s minvalue .. maxvalue ..; or let one node draw for both.';
+  v_sequence pg_sequence := (select s from pg_sequence s where s.seqrelid = p_sequence);
+  v_known record;
+  v_last bigint;
+  v_first numeric;
+  v_beyond numeric;
+  v_next numeric;
+begin
+  select * into v_known from rowferry._staggering(p_sequence);
+  p_node_number := coalesce(p_node_number, v_known.o_node_number);
+  if v_sequence.seqrelid is null then
+    raise exception using errcode = 'RF017', message = 'this is no sequence',
+      detail = format('%s is none.', coalesce(p_sequence::text, 'null')),
+      hint = 'select rowferry.stagger_sequence(pg_get_serial_sequence(''public.accounts'', ''id''));';
+  elsif v_known.o_problem is not null then
+    raise exception using errcode = 'RF017', message = 'this sequence cannot be staggered', detail = format('%s: %s.', p_sequence, v_known.o_problem),
+      hint = format(c_hint, p_sequence);
+  elsif p_node_number is null or p_node_number not between 1 and p_nodes then
+    raise exception using errcode = 'RF017', message = 'the number of this node is not among those of the nodes',
+      detail = format('Node %s of %s.', coalesce(p_node_number::text, 'null'), p_nodes), hint = 'Give each node another p_node_number, from 1 to p_nodes.';
+  end if;
+  increment := v_known.o_block * p_nodes;
+  -- From here on nobody draws a value until the end of the transaction.
+  execute format('alter sequence %s increment by %s', p_sequence, increment);
+  perform rowferry._note_staggered(p_sequence, v_known.o_block);
+  select * into v_known from rowferry._staggering(p_sequence);
+  -- By its oid: to read it by name could be to read a view that came in its place.
+  v_last := pg_sequence_last_value(p_sequence);
+  increment_before := v_sequence.seqincrement;
+  next_before := case when v_last is null then nextval(p_sequence) else v_last + v_sequence.seqincrement end;
+  -- Rows of the peer hold values that it drew. A block may reach up from its value, or up to it.
+  v_beyond := greatest(next_before, v_known.o_peer_next, v_known.o_used + v_known.o_block, v_sequence.seqmin);
+  v_first := 1 + (p_node_number - 1) * v_known.o_block;
+  v_next := v_beyond + mod(mod(v_first - v_beyond, increment) + increment, increment);
+  if v_next + increment > v_sequence.seqmax then
+    raise exception using errcode = 'RF017', message = 'this sequence cannot be staggered',
+      detail = format('%s: its largest value is %s, and it would go on with %s.', p_sequence, v_sequence.seqmax, v_next), hint = format(c_hint, p_sequence);
+  end if;
+  next_value := v_next;
+  execute format('alter sequence %s restart with %s', p_sequence, next_value);
+  if v_known.o_unheard is not null then
+    raise warning using message = 'which values the other node has is not known yet: rows that come from there may hold what this sequence is going to draw',
+      detail = format('%s goes on with %s; %s has not told of its table.', p_sequence, next_value, v_known.o_unheard),
+      hint = format('select * from rowferry.stagger_sequence(%L);  -- again, on both nodes, once its rows are here', p_sequence::text);
+  end if;
+  sequence := p_sequence;
+  return next;
+end
+$$;
+comment on function rowferry.stagger_sequence(regclass, integer, integer) is
+  'Makes a sequence draw only values that the other node does not draw, beyond all that are used. Do it on both nodes, one right after the other.';

@@ -1,0 +1,38 @@
+-- Moves the place where the search for the next batch begins past all that has left. Ids are drawn before their events can be seen, so it moves only up to
+-- an id behind which every transaction has ended. p_last_id: last id given out before this call drew its transaction id; null: not
+-- known. p_left: events that have left in this call; p_more: some have, so that a new horizon is worth noting.
+create or replace function rowferry._advance_first_id(
+  p_link rowferry.links,
+  p_last_id bigint,
+  p_left int8multirange,
+  p_more boolean
+)
+returns rowferry.links
+language plpgsql
+set search_path = pg_catalog, pg_temp
+set enable_seqscan = off
+set enable_bitmapscan = off
+set enable_hashjoin = off
+set enable_mergejoin = off
+set enable_material = off
+as $$
+declare
+  v_held boolean := exists (select from rowferry.held_events);
+  v_mine integer[] := array(select e.id from rowferry.entities e where e.peer = p_link.peer);
+begin
+  if p_link.horizon_xid <= pg_snapshot_xmin(pg_current_snapshot()) then
+    -- What is held is found by its own table. An event in flight is not passed: the next courier builds from it again.
+    p_link.first_id := coalesce((
+      select e.id
+      from rowferry._sendable_events(v_mine, int8multirange(int8range(p_link.first_id, p_link.horizon_id, '[]')) - p_left,
+        v_held, false, 1, true) e), p_link.horizon_id + 1);
+    p_link.horizon_xid := null;
+  end if;
+  if p_more and p_link.horizon_xid is null and p_last_id >= p_link.first_id then
+    p_link.horizon_id := p_last_id;
+    p_link.horizon_xid := pg_current_xact_id();
+  end if;
+  return p_link;
+end
+$$;
+comment on function rowferry._advance_first_id(rowferry.links, bigint, int8multirange, boolean) is 'Moves the place where the search for the next batch begins.';

@@ -1,0 +1,99 @@
+-- What waits on a link. Counting stops at p_most, so that a long backlog costs an exchange nothing; null counts all. p_left: events that have left in this
+-- call, past which no search needs to walk.
+create or replace function rowferry._counts(
+  p_peer text,
+  p_most integer,
+  p_left int8multirange default '{}',
+  out pending bigint,
+  out held bigint,
+  out next_id bigint,
+  out last_id bigint,
+  out backfilling bigint,
+  out patience integer
+)
+language plpgsql
+stable
+set search_path = pg_catalog, pg_temp
+set enable_seqscan = off
+set enable_bitmapscan = off
+as $$
+declare
+  v_ids integer[];
+  v_held integer[];
+  v_free integer[];
+  v_first_id bigint := (select l.first_id from rowferry.links l where l.peer = p_peer);
+  v_gaps int8multirange := int8multirange(int8range(v_first_id, 9223372036854775807)) - p_left;
+  v_any_held boolean := exists (select from rowferry.held_events);
+  v_skips boolean := exists (select from rowferry.skips s where s.done_at is null);
+  v_aside int8multirange;
+begin
+  last_id := coalesce(pg_sequence_last_value('rowferry.events_id_seq'), 0);
+  -- Conflicts of large rows are told in every call until the peer knows of them.
+  select greatest(1, max(t.patience)) into patience from rowferry.taken_batches t where t.peer = p_peer;
+  if not rowferry._anything_waits(v_first_id, p_left) then
+    pending := 0;
+    held := 0;
+    backfilling := 0;
+    return;
+  end if;
+  select coalesce(array_agg(e.id), '{}'), coalesce(array_agg(e.id) filter (where e.held_attempts > 0), '{}'),
+    coalesce(array_agg(e.id) filter (where e.held_attempts = 0), '{}')
+  into v_ids, v_held, v_free
+  from rowferry.entities e where e.peer = p_peer;
+  v_aside := coalesce((
+    select range_agg(i)
+    from rowferry.waiting_runs r
+    join rowferry.entities e on e.id = r.entity_id and e.peer = p_peer and e.held_until = 'infinity'
+    cross join lateral unnest(r.ids) i), '{}');
+  v_gaps := v_gaps - v_aside;
+  -- Below first_id there are only held ones.
+  pending := (select count(*) from (
+    select from rowferry._sendable_events(v_ids, v_gaps, false, false, p_most, true) e
+    union all
+    select from rowferry.held_events h where v_any_held and h.event_id < v_first_id and h.entity_id = any (v_ids)
+    limit p_most) e);
+  pending := least(p_most, pending + (select coalesce(sum(upper(i) - lower(i)), 0) from unnest(v_aside) i));
+  held := 0;
+  if v_any_held then
+    held := (select count(*) from (select from rowferry.held_events h where (h.attempts > 0 or h.parent_record_id is not null) and h.entity_id = any (v_free) limit p_most) h);
+  end if;
+  if v_held <> '{}' then
+    -- Among the oldest.
+    held := held + (select count(*) from (
+      select e.entity_id from rowferry.events e where e.id >= v_first_id order by e.id limit p_most) e where e.entity_id = any (v_held))
+      + (select count(*) from (select from rowferry.held_events h where h.event_id < v_first_id and h.entity_id = any (v_held) limit p_most) h);
+  end if;
+  -- A family that is held keeps its rows that moved.
+  held := held + (select count(*) from (
+    select from rowferry.events e where e.event_type = 'w' and e.entity_id = any (v_free) and e.entity_id <> all (rowferry._movable(p_peer)) limit p_most) e);
+  next_id := least(
+    (select e.id from rowferry._sendable_events(v_free, v_gaps, v_any_held, v_skips, 1, false) e),
+    (select e.id from rowferry.events e where e.event_type = 'w' and e.entity_id = any (rowferry._movable(p_peer)) order by e.id limit 1),
+    -- Found locked there, which does not count, or free to follow a parent.
+    case when v_any_held then (select min(h.event_id) from rowferry.held_events h where h.attempts = 0 and h.parent_record_id is null and h.entity_id = any (v_free)) end,
+    (select min(f.event_id)
+      from rowferry.missing_parents m
+      cross join lateral (
+        select h.event_id
+        from rowferry.held_events h
+        where h.parent_entity_id = m.entity_id and rowferry._index_key(h.parent_record_id) = rowferry._index_key(m.record_id) and h.parent_record_id is not null
+          and h.entity_id = any (v_free)
+        order by h.event_id + 0
+        limit 1
+      ) f
+      where m.came));
+  -- Not where a person has to act first.
+  backfilling := (case when next_id <= (select l.moved_to from rowferry.links l where l.peer = p_peer) then 1 else 0 end)
+    + (select count(*) from rowferry.moves m where m.entity_id = any (rowferry._movable(p_peer)))
+    + (select count(*) from rowferry.backfills b join rowferry.entities e on e.id = b.entity_id
+      where b.finished_at is null and e.peer = p_peer and e.held_until is distinct from 'infinity')
+    + (select count(*) from (select from rowferry.skips s where s.done_at is null and s.peer = p_peer limit p_most) s)
+    + (select count(*) from rowferry.comparisons c where c.peer = p_peer and c.state in ('queued', 'walking', 'resolving')
+      and not (c.state = 'resolving' and exists (
+        select from rowferry.entities e where e.name = c.entity and e.peer = c.peer and e.held_until = 'infinity')));
+  if v_any_held then
+    patience := greatest(patience, (select a.o_patience from rowferry._alone(p_peer) a));
+  end if;
+end
+$$;
+comment on function rowferry._counts(text, integer, int8multirange) is 'What waits on a link.';

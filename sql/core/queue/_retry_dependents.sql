@@ -1,0 +1,28 @@
+-- Events held for want of a parent that the peer could not name, or because of a child, are tried again at once when rows of a related table have moved.
+create or replace function rowferry._retry_dependents(
+  p_entities integer[]
+)
+returns void
+language sql
+set search_path = pg_catalog, pg_temp
+set enable_seqscan = off
+set enable_bitmapscan = off
+as $$
+  update rowferry.held_events h set not_before = rowferry._now()
+  where h.event_id = any (array(
+    select w.event_id
+    from rowferry.held_events w
+    where w.sqlstate = '23503' and w.not_before > rowferry._now() and w.entity_id = any (array(
+      select x.id
+      from rowferry.entities x
+      where exists (
+        select
+        from rowferry.entities o
+        join pg_constraint f on f.contype = 'f'
+          and (f.conrelid = x.relation and f.confrelid = o.relation or f.confrelid = x.relation and f.conrelid = o.relation)
+        where o.id = any (p_entities))))
+    order by w.event_id
+    limit 1000
+  ))
+$$;
+comment on function rowferry._retry_dependents(integer[]) is 'Tries events again that a foreign key held, after rows of a related table have moved.';

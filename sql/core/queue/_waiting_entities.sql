@@ -1,0 +1,21 @@
+-- Entities of which changes may have happened before those of a batch without being in it: what is held or paused; p_all: any, since more waits or is under way.
+-- The peer keeps a delete back that would take rows of these along.
+create or replace function rowferry._waiting_entities(
+  p_peer text,
+  p_all boolean
+)
+returns jsonb
+language plpgsql
+stable
+set search_path = pg_catalog, pg_temp
+as $$
+begin
+  return (
+    select coalesce(jsonb_agg(n.name), '[]')
+    from rowferry.entities n
+    where n.peer = p_peer and n.direction <> 'receive' and (p_all
+      or exists (select from rowferry.held_events h where h.entity_id = n.id)
+      or (n.held_until is not null or n.paused_at is not null) and exists (select from rowferry.events e where e.entity_id = n.id)));
+end
+$$;
+comment on function rowferry._waiting_entities(text, boolean) is 'Entities of which changes may have happened before those of a batch without being in it.';

@@ -1,0 +1,30 @@
+do $$
+declare
+  v_name text;
+begin
+  if coalesce(current_setting('rowferry.force', true), '') <> 'on' and exists (select from rowferry.entities) then
+    raise exception using errcode = 'RF012', message = 'tables are still attached',
+      detail = format('%s; events that are not delivered: %s.', (select string_agg(name, ', ' order by name) from rowferry.entities), (select count(*) from rowferry.events)),
+      hint = 'Let the worker deliver what waits, then detach them: alembic -n site downgrade base, or select rowferry.detach(name) from rowferry.entities; '
+        || 'or give it up: alembic -x force=true downgrade ..';
+  end if;
+  for v_name in select e.name from rowferry.entities e order by e.id loop
+    perform rowferry.detach(v_name, p_force => true);
+  end loop;
+end
+$$;
+
+-- The functions that the release made, and no others; the index and the tables keep _index_key().
+drop trigger detached_with_events on rowferry.detached;
+drop view rowferry.status, rowferry.sync_events, rowferry.backfill_progress, rowferry.compare_report, rowferry.differences, rowferry.compare_runs;
+do $$
+declare
+  v_functions text;
+begin
+  select string_agg(to_regprocedure(r.function)::text, ', ') into v_functions
+  from rowferry.released r
+  where to_regprocedure(r.function) is not null and r.function <> 'rowferry._index_key(text)';
+  execute 'drop function ' || v_functions;
+end
+$$;
+drop type rowferry._section;

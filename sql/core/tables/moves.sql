@@ -1,0 +1,19 @@
+create table rowferry.moves (
+  id bigint generated always as identity primary key,
+  entity_id integer not null,
+  parent_record_id text collate "C" not null,
+  event_id bigint,
+  changed_at timestamptz not null,
+  hops smallint not null,
+  last_key text collate "C",
+  portion integer not null default 5000
+);
+comment on table rowferry.moves is 'Rows whose many followers (entities.within) get their events in portions, since the row entered or left what is kept in sync.';
+comment on column rowferry.moves.id is 'In the order in which they came.';
+comment on column rowferry.moves.entity_id is 'Entity of the followers.';
+comment on column rowferry.moves.parent_record_id is 'Key of the row that they refer to.';
+comment on column rowferry.moves.event_id is 'Event of that row, if it is to go after the last of them; null: it goes before.';
+comment on column rowferry.moves.changed_at is 'Stamp of that event, which theirs have too.';
+comment on column rowferry.moves.hops is 'Hops of that event.';
+comment on column rowferry.moves.last_key is 'Key of the last follower that has its event; null: none has.';
+comment on column rowferry.moves.portion is 'How many followers get their events in the next step.';
