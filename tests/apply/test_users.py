@@ -11,7 +11,7 @@ import pytest
 from harness import Node, Nodes
 from harness.clock import end_back_off
 from harness.courier import Courier
-from harness.exchange import rows, sync, waiting
+from harness.exchange import assert_equal, rows, sync, waiting
 from harness.notes import keep_notes
 from harness.steps import Meanwhile, closed, held_while_building, install_gate, keep_two_tables, wait_for_lock
 
@@ -24,12 +24,6 @@ CACHED_SUBTRANSACTIONS = 64
 def notes(nodes: Nodes) -> Nodes:
     """Two nodes that keep one table in sync."""
     return keep_notes(nodes)
-
-
-def equal(nodes: Nodes, table: str = "notes") -> list[str]:
-    crm, billing = (rows(node, f"select * from {table}") for node in nodes)
-    assert crm == billing
-    return crm
 
 
 def released(node: Node) -> None:
@@ -55,7 +49,7 @@ def test_a_row_that_changes_between_its_event_and_its_reading_ends_in_its_newest
     assert courier.call(notes.crm, answer["envelope"])["retired"] == 1
     assert len(waiting(notes.crm)) == 1
     sync(*notes)
-    assert equal(notes) == (["(1,newest)"] if "newest" in change else [])
+    assert assert_equal(notes) == (["(1,newest)"] if "newest" in change else [])
 
 
 @pytest.mark.promise("R4")
@@ -77,8 +71,8 @@ def test_a_parent_that_is_made_between_the_event_and_the_reading_of_its_child_br
     assert (answer["applied"], answer["refused"]) == (2, 0)
     assert rows(nodes.billing, "select * from children") == ["(1,1)"]
     sync(*nodes)
-    assert equal(nodes, "children") == ["(1,2)"]
-    assert equal(nodes, "parents") == ["(2,2)"]
+    assert assert_equal(nodes, "children") == ["(1,2)"]
+    assert assert_equal(nodes, "parents") == ["(2,2)"]
 
 
 # while a transaction is open
@@ -106,7 +100,7 @@ def test_an_open_transaction_delays_its_own_changes_and_no_others(notes: Nodes) 
     released(notes.billing)
     sync(*notes)
     assert notes.billing.sql("select count(*) as n from notes where body = 'late'")[0]["n"] >= 10
-    assert len(equal(notes)) == 27
+    assert len(assert_equal(notes)) == 27
     assert waiting(notes.crm) + waiting(notes.billing) == []
 
 
@@ -137,7 +131,7 @@ def test_an_applier_that_loses_a_deadlock_tries_again_and_blames_no_row(nodes: N
         user.commit()
     assert nodes.crm.sql("select * from rowferry.held_events") == []
     sync(*nodes)
-    assert [equal(nodes, "a"), equal(nodes, "b")] == [["(1,user)"], ["(1,user,)"]]
+    assert [assert_equal(nodes, "a"), assert_equal(nodes, "b")] == [["(1,user)"], ["(1,user,)"]]
     assert waiting(nodes.crm) + waiting(nodes.billing) == []
 
 
@@ -153,7 +147,7 @@ def test_a_user_who_takes_rows_in_the_other_order_gets_no_error_again_and_again(
         opposite_orders(nodes, f"user {turn}", user_waits_first=turn % 2 == 0)
         released(nodes.crm)
         sync(*nodes)
-        assert (len(equal(nodes, "a")), len(equal(nodes, "b"))) == (1, 1)
+        assert (len(assert_equal(nodes, "a")), len(assert_equal(nodes, "b"))) == (1, 1)
         assert waiting(nodes.crm) + waiting(nodes.billing) == []
 
 
@@ -196,7 +190,7 @@ def test_serializable_transactions_that_have_nothing_in_common_have_nothing_in_c
         for session in sessions:
             session.commit()
     sync(*nodes)
-    assert [len(equal(nodes, table)) for table in tables] == [20, 20]
+    assert [len(assert_equal(nodes, table)) for table in tables] == [20, 20]
 
 
 @pytest.mark.case(24)
@@ -219,7 +213,7 @@ def test_ten_thousand_savepoints_are_captured_right_and_applied_with_few(notes: 
         envelope = courier.call(notes.crm)["envelope"]
     assert max(drawn) < CACHED_SUBTRANSACTIONS
     sync(*notes)
-    assert len(equal(notes)) == 9000
+    assert len(assert_equal(notes)) == 9000
     assert waiting(notes.crm) == []
 
 
@@ -325,5 +319,5 @@ def test_a_storm_of_updates_of_one_row_ships_one_state(notes: Nodes) -> None:
     notes.crm.sql("do $$ begin for i in 1..20000 loop update notes set body = i where id = 1; end loop; end $$")
     sync(*notes)
     assert notes.billing.sql("select body from effects") == [{"body": "20000"}]
-    assert equal(notes) == ["(1,20000)"]
+    assert assert_equal(notes) == ["(1,20000)"]
     assert waiting(notes.crm) + waiting(notes.billing) == []

@@ -7,7 +7,7 @@ import pytest
 
 from harness import Nodes
 from harness.clock import set_clocks, write_at
-from harness.courier import Courier
+from harness.courier import Courier, carry_past_callers
 from harness.exchange import assert_equal, refused_with, sync, waiting
 from harness.notes import RANKED, keep_notes
 
@@ -32,15 +32,7 @@ def test_an_idle_call_draws_no_transaction_id(notes: Nodes) -> None:
 
 
 def test_a_call_without_a_token_disturbs_nothing(notes: Nodes) -> None:
-    notes.crm.sql("insert into notes select i, 'n' from generate_series(1, 50) i")
-    courier = Courier(notes)
-    crm, billing = courier.meet(notes)
-    for _ in range(20):
-        notes.crm.sql("select rowferry.process_batch() from generate_series(1, 50)")
-        answer = courier.call(notes.crm, billing, limit=5)
-        billing = courier.call(notes.billing, crm, limit=5)["envelope"]
-        crm = answer["envelope"]
-        assert answer["status"] in ("moved", "idle")
+    carry_past_callers(notes)
     assert len(assert_equal(notes)) == 50
 
 

@@ -20,16 +20,11 @@ def keep_first_note(nodes: Nodes) -> Nodes:
 
 
 def make(nodes: Nodes, query: str, *tables: str) -> None:
+    """Runs the query on both nodes and attaches the tables."""
     for node in nodes:
         node.sql(query)
         for table in tables:
             node.sql(f"select rowferry.attach('{table}')")
-
-
-def equal(nodes: Nodes, table: str = "notes") -> list[str]:
-    crm, billing = (rows(node, f"select * from {table}") for node in nodes)
-    assert crm == billing
-    return crm
 
 
 def conflicts(nodes: Nodes, columns: str = ROWS) -> list[str]:
@@ -40,6 +35,7 @@ def conflicts(nodes: Nodes, columns: str = ROWS) -> list[str]:
 
 
 def at_rest(nodes: Nodes) -> None:
+    """Nothing waits on either node."""
     assert waiting(nodes.crm) + waiting(nodes.billing) == []
 
 
