@@ -279,7 +279,7 @@ begin
       union
       select u.entity_id, u.record_id
       from rowferry._parents_awaited(case when v_missing then v_parent_ids end, v_parent_records) u
-      join rowferry.entities n on n.id = u.entity_id and n.id <> all (p_aside) and (n.held_until is null or n.held_until <= rowferry._now())
+      join rowferry.entities n on n.id = u.entity_id and n.id <> all (p_aside) and rowferry._is_free(n)
       group by u.entity_id, u.record_id
       having bool_or(u.above_entity_id = u.entity_id and u.above_record_id = u.record_id)
         and bool_or((u.above_entity_id, u.above_record_id) in (select * from unnest(v_seen_ids, v_seen_records)))
