@@ -194,7 +194,7 @@ MUTANTS = {
         (
             (
                 "_read_batch",
-                "from rowferry._going(v_parent_ids, v_parent_records) g",
+                "from rowferry._sendable_records(v_parent_ids, v_parent_records) g",
                 "from unnest(v_parent_ids, v_parent_records) g (entity_id, record_id)"
                 " join rowferry.events e on e.entity_id = g.entity_id and e.record_id = g.record_id",
             ),

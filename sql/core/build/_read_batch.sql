@@ -275,7 +275,7 @@ begin
     -- A parent that is held stays, but for one that waits, through others, for itself and for what is in this batch: rows that need each other travel together.
     select array_agg(p.entity_id), array_agg(p.record_id) into v_parent_ids, v_parent_records
     from (
-      select g.entity_id, g.record_id from rowferry._going(v_parent_ids, v_parent_records) g where g.entity_id <> all (p_aside)
+      select g.entity_id, g.record_id from rowferry._sendable_records(v_parent_ids, v_parent_records) g where g.entity_id <> all (p_aside)
       union
       select u.entity_id, u.record_id
       from rowferry._parents_awaited(case when v_missing then v_parent_ids end, v_parent_records) u

@@ -31,7 +31,7 @@ begin
       from (
         select array_agg(d.entity_id) as entity_ids, array_agg(d.record_id) as record_ids
         from (select distinct l.entity_id, l.record_id from lacking l) d) p
-      cross join lateral rowferry._going(p.entity_ids, p.record_ids) g
+      cross join lateral rowferry._sendable_records(p.entity_ids, p.record_ids) g
     ), up as materialized (
       select u.*
       from (select array_agg(s.entity_id) as entity_ids, array_agg(s.record_id) as record_ids from staying s) p

@@ -26,7 +26,7 @@ begin
   join rowferry.entities n on n.name = p.entity and n.peer = p_batch.peer;
   -- A parent of this batch has failed on the peer, or was not tried. One that may go and is not in this batch comes with the next.
   select jsonb_object_agg(jsonb_build_object('entity', n.name, 'record_id', p.record_id)::text, jsonb_build_object('parent_id', p.entity_id, 'stays',
-    (p.entity_id, p.record_id) not in (select g.entity_id, g.record_id from rowferry._going(v_parent_ids, v_parent_records) g)
+    (p.entity_id, p.record_id) not in (select g.entity_id, g.record_id from rowferry._sendable_records(v_parent_ids, v_parent_records) g)
       or exists (select from rowferry._events_of_record(p.entity_id, p.record_id) e where e.id <@ p_batch.ids)))
   into v_parents
   from unnest(v_parent_ids, v_parent_records) p (entity_id, record_id)

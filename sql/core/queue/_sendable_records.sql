@@ -1,4 +1,4 @@
-create or replace function rowferry._going(
+create or replace function rowferry._sendable_records(
   p_entity_ids integer[],
   p_record_ids text[]
 )
@@ -33,5 +33,5 @@ begin
       where h.patience is not null);
 end
 $$;
-comment on function rowferry._going(integer[], text[]) is
+comment on function rowferry._sendable_records(integer[], text[]) is
   'Those of these records of which a change waits here and may be sent now, with others: it is not held, or it is due, or its parent has gone.';
