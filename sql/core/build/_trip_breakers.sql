@@ -68,9 +68,7 @@ begin
     continue when v_breaker.deletes + v_last_id - v_first_id + 1 <= v_share * greatest(v_breaker.rows, v_entity.breaker_rows);
 
     -- What is in flight has been counted, unless the window begins now.
-    v_flying := coalesce((
-      select range_agg(r) from rowferry.built_batches b cross join lateral unnest(b.ids) r
-      where b.peer = p_peer and b.in_flight and v_breaker.entity_id is not null), '{}');
+    v_flying := case when v_breaker.entity_id is null then '{}' else rowferry._sent_ids(p_peer, true) end;
     v_ids := int8multirange(int8range(v_first_id, v_last_id, '[]')) - coalesce((
       select range_agg(i) from rowferry.waiting_runs w cross join lateral unnest(w.ids) i where w.entity_id <> v_entity.id), '{}');
     if (select count(*) from (select from rowferry.events e where e.id >= lower(v_ids) and e.id < upper(v_ids) limit c_exact + 1) l) <= c_exact then

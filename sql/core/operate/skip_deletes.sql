@@ -46,8 +46,7 @@ begin
         end if;
     end;
   end loop;
-  v_flying := coalesce((
-    select range_agg(r) from rowferry.built_batches b cross join lateral unnest(b.ids) r where b.peer = v_entity.peer and b.in_flight), '{}');
+  v_flying := rowferry._sent_ids(v_entity.peer, true);
   v_keys := array(
     select k from unnest(v_keys) k
     except

@@ -14,8 +14,7 @@ set enable_mergejoin = off
 set enable_material = off
 as $$
 declare
-  v_sent int8multirange := coalesce((
-    select range_agg(r) from rowferry.built_batches b cross join lateral unnest(b.ids) r where b.peer = p_peer), '{}');
+  v_sent int8multirange := rowferry._sent_ids(p_peer);
   v_following constant boolean := (select e.within is not null from rowferry.entities e where e.id = p_entity_id);
   v_ids bigint[];
 begin

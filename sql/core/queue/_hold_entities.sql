@@ -7,7 +7,7 @@ set search_path = pg_catalog, pg_temp
 as $$
   update rowferry.entities n
   set held_attempts = n.held_attempts + 1, held_here = r ? 'here',
-    held_until = rowferry._now() + least(power(2, least(n.held_attempts, 10)), 15) * interval '1 s',
+    held_until = rowferry._now() + rowferry._back_off(n.held_attempts, 15),
     held_sqlstate = r ->> 'sqlstate', held_error = left(r ->> 'message', 10000), held_hint = left(r ->> 'hint', 10000)
   from jsonb_array_elements(p_refusals) r
   where n.name = r ->> 'entity' and not r ? 'record_id' and n.held_until is distinct from 'infinity';  -- an entity that waits for a person goes on waiting
@@ -21,7 +21,7 @@ as $$
   where r ? 'here'
   on conflict (event_id) do update
   set attempts = h.attempts + excluded.attempts, patience = coalesce(excluded.patience, h.patience),
-    not_before = rowferry._now() + case when excluded.patience is null then least(power(2, least(h.attempts, 10)), 300) * interval '1 s' else interval '0' end,
+    not_before = rowferry._now() + case when excluded.patience is null then rowferry._back_off(h.attempts) else interval '0' end,
     sqlstate = excluded.sqlstate, last_error = excluded.last_error, hint = excluded.hint, last_at = excluded.last_at, here = excluded.here,
     parent_entity_id = null, parent_record_id = null;
 $$;

@@ -76,7 +76,7 @@ begin
         when h.not_before > p_batch.built_at and h.not_before <= v_now then h.not_before  -- somebody has asked for it since
         else v_now + greatest(least(coalesce(h.patience, 1) * interval '0.25 s', interval '5 s'),  -- a large row costs more; run --once waits for it
           case when excluded.attempts > 0 or excluded.sqlstate = 'RF023' and h.first_at < v_now - interval '10 s'
-            then least(power(2, least(h.attempts, 10)), 300) * interval '1 s' end) end,
+            then rowferry._back_off(h.attempts) end) end,
       sqlstate = excluded.sqlstate, last_error = excluded.last_error, hint = excluded.hint, advised = excluded.advised, last_at = v_now, here = false,
       parent_entity_id = excluded.parent_entity_id, parent_record_id = excluded.parent_record_id, holders = excluded.holders
     returning h.parent_entity_id, h.parent_record_id

@@ -29,7 +29,7 @@ begin
     limit 500
   loop
     update rowferry.missing_parents m
-    set attempts = m.attempts + 1, not_before = v_now + least(power(2, least(m.attempts, 10) + 4), 300) * interval '1 s'
+    set attempts = m.attempts + 1, not_before = v_now + rowferry._back_off(m.attempts + 4)
     where m.entity_id = v_due.entity_id and rowferry._index_key(m.record_id) = rowferry._index_key(v_due.record_id);
     -- The peer has no parent that waits itself, unless it waits in a circle.
     continue when exists (
