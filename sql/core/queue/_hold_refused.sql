@@ -52,7 +52,7 @@ begin
         else interval '1 s' end end,
       coalesce(r.refusal ->> 'sqlstate', case when r.refusal ? 'waiting' then 'RF023' else '55P03' end),
       coalesce(left(r.refusal ->> 'message', 10000) || coalesce(' ' || d.o_cause, ''),
-        case when r.refusal ? 'waiting' then 'this node is to merge both rows, and the other one''s has not come'
+        case when r.refusal ? 'waiting' then 'this node is to merge both rows, and the row of the other node has not come'
           else 'the row is locked on the other node' end),
       case
         when (r.refusal -> 'parent_deleted')::boolean and r.refusal ? 'parent_id' then
@@ -60,7 +60,7 @@ begin
         when r.refusal ? 'parent_id' then format('Nothing, it goes after its parent: select * from rowferry.row_status(%L, %L);',
           r.refusal #>> '{parent,entity}', r.refusal #>> '{parent,record_id}')
         else coalesce(d.o_next, left(r.refusal ->> 'hint', 10000),
-          case when r.refusal ? 'waiting' then 'Look there why its change is held: select * from rowferry.sync_events;' end) end,
+          case when r.refusal ? 'waiting' then 'Look on the other node why its change is held: select * from rowferry.sync_events;' end) end,
       d.o_next is not null or coalesce((r.refusal -> 'advised')::boolean, false),
       v_now, v_now, (r.refusal ->> 'parent_id')::integer, case when r.refusal ? 'parent_id' then r.refusal #>> '{parent,record_id}' end,
       case when r.refusal ? 'holders' then array(select jsonb_array_elements_text(r.refusal -> 'holders')) end
