@@ -21,7 +21,19 @@ from pgspot.state import Counter, State
 
 # Made part of the statement that calls them, which a setting would prevent; every name in them is qualified.
 # Or, for _left_nothing(), which looks at the setting of its caller; is_applying() is called for each row of a peer's.
-WITHOUT_SEARCH_PATH = {"_now", "_unaltered", "_stamp", "_sendable_events", "_fresh_records", "_index_key", "_left_nothing"}
+WITHOUT_SEARCH_PATH = {
+    "_now",
+    "_unaltered",
+    "_events_of_record",
+    "_held_of_record",
+    "_is_free",
+    "_stamp",
+    "_sendable_events",
+    "_winner",
+    "_fresh_records",
+    "_index_key",
+    "_left_nothing",
+}
 WITHOUT_SEARCH_PATH |= {"is_applying"}
 # What went wrong is passed on with its SQLSTATE; whatever it was, it may not end the call.
 CATCH_ALL = {
@@ -45,7 +57,7 @@ CATCH_ALL = {
     "skip",
 }
 # Their errors are caught by the functions themselves or end in the report of a comparison.
-CAUGHT = {"_decode", "_try_sections", "_compare_ask", "_compare_hear"}
+CAUGHT = {"_check_header", "_decode", "_try_sections", "_compare_ask", "_compare_hear"}
 # A plan that is kept compares each key with each; the events of some keys are found over their index.
 EACH_WITH_EACH = (
     r"(?:<> all|= any) \((?:coalesce\()?(?:[\w\[\]]+\.)?\w*(?:keys|records|record_ids|gone|here|missing|single)\b(?!\()"

@@ -33,7 +33,13 @@ MUTANTS = {
         )
     ),
     "every event counts as unknown": Mutant(
-        (("_decide", "case when not e.id <@ p_known then e.stamp end, e.stamp is not null", "e.stamp, e.stamp is not null"),),
+        (
+            (
+                "_weigh_changes",
+                "case when not e.id <@ p_known then e.stamp end, e.stamp is not null",
+                "e.stamp, e.stamp is not null",
+            ),
+        ),
         budget=400,
     ),
     "acknowledgements are honoured too early": Mutant(
@@ -48,7 +54,7 @@ MUTANTS = {
             ),
         )
     ),
-    "beaten events stay": Mutant((("_decide", "perform rowferry._delete_events(v_verdict.lost);", "null;"),)),
+    "beaten events stay": Mutant((("_remove_beaten", "perform rowferry._delete_events(p_ids);", "null;"),)),
     "an answer counts as a real change": Mutant(
         (("_stamp", """(p_event).event_type operator(pg_catalog.=) 'a'::pg_catalog."char\"""", "false"),), budget=200
     ),
@@ -111,7 +117,7 @@ MUTANTS = {
         (("_choose_records", "where h.not_before <= v_now", "where false and h.not_before <= v_now"),)
     ),
     "equal stamps are decided by each for itself": Mutant(
-        (("_decide", 'when (w.mine, v_node collate "C") > (w.theirs, p_peer collate "C") then', "when w.mine >= w.theirs then"),)
+        (("_winner", '(p_mine, p_node collate "C") operator(pg_catalog.>) (p_theirs, p_peer collate "C")', "p_mine >= p_theirs"),)
     ),
     "a new courier builds before it has heard": Mutant((("_open", "p_link.ready := false;", "null;"),), budget=200),
     "conflicts are not told": Mutant(
@@ -159,12 +165,12 @@ MUTANTS = {
         (("_decide_orphan", "elsif v_child.orphan_rule in ('hold', 'revive') and", "elsif false and"),), "Reviving"
     ),
     "a row is given up where nothing crossed": Mutant(
-        (("_decide_orphan", "where v.event_type <> 'q' and not v.id <@ p_heard\n", "where v.event_type <> 'q'\n"),),
+        (("_decide_orphan", "where v.event_type <> 'q' and not v.id <@ p_acked\n", "where v.event_type <> 'q'\n"),),
         budget=None,
         why="too rare in histories: test_a_deleted_parent_that_was_made_again_knowing_of_it_is_no_crossing",
     ),
     "a row that changed again is given up": Mutant(
-        (("_hold_refused", "having bool_and(e.id <@ p_batch.ids)", "having true"),), "Dropping"
+        (("_give_up_orphans", "having bool_and(q.id <@ p_batch.ids)", "having true"),), "Dropping"
     ),
     "an answer that is an orphan is asked for again": Mutant(
         (("_apply_piecewise", "if v_orphan.o_give_up = 'drop' and (", "if false and ("),), "Dropping"
@@ -188,7 +194,7 @@ MUTANTS = {
         (
             (
                 "_read_batch",
-                "from rowferry._going(v_parent_ids, v_parent_records) g",
+                "from rowferry._sendable_records(v_parent_ids, v_parent_records) g",
                 "from unnest(v_parent_ids, v_parent_records) g (entity_id, record_id)"
                 " join rowferry.events e on e.entity_id = g.entity_id and e.record_id = g.record_id",
             ),

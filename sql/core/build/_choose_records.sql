@@ -34,11 +34,10 @@ declare
   c_circle constant integer := 2000;  -- so many rows that want each other's unique values travel together
   v_now timestamptz := rowferry._now();
   v_mine integer[] := array(
-    select e.id from rowferry.entities e where e.peer = p_peer and (e.held_until is null or e.held_until <= rowferry._now()) and e.id <> all (p_aside));
+    select e.id from rowferry.entities e where e.peer = p_peer and rowferry._is_free(e) and e.id <> all (p_aside));
   v_flying int8multirange;
   v_resent boolean;
   v_held boolean := exists (select from rowferry.held_events);
-  v_skips boolean := exists (select from rowferry.skips s where s.done_at is null);
   v_alone bigint;
   v_gaps int8multirange;
   v_most integer;
@@ -53,7 +52,7 @@ begin
     -- The common case.
     return query
     select f.entity_id, false, f.keys, f.found <= p_limit, false, null::bigint, f.repeated or f.questions or v_resent
-    from rowferry._fresh_records(v_mine, v_gaps, v_held, v_skips, p_limit, v_most, c_looked) f
+    from rowferry._fresh_records(v_mine, v_gaps, v_held, p_limit, v_most, c_looked) f
     order by f.entity_id;
     return;
   end if;
@@ -67,7 +66,7 @@ begin
 
   return query
   with recursive fresh as materialized (
-    select f.* from rowferry._fresh_records(v_mine, v_gaps, v_held, v_skips, p_limit, v_most, c_looked) f
+    select f.* from rowferry._fresh_records(v_mine, v_gaps, v_held, p_limit, v_most, c_looked) f
   ), counted (found, repeated, resent) as materialized (
     select coalesce(max(f.found), 0), coalesce(bool_or(f.repeated), false), coalesce(bool_or(f.questions), false) or v_resent
     from fresh f
@@ -78,9 +77,10 @@ begin
     cross join lateral (
       select h.event_id, h.entity_id, h.record_id
       from rowferry.held_events h
+      cross join lateral (select q.record_skipped from rowferry._queue q where q.id = h.event_id offset 0) q
       where h.parent_entity_id = m.entity_id and rowferry._index_key(h.parent_record_id) = rowferry._index_key(m.record_id) and h.parent_record_id is not null
         and h.not_before is null and h.entity_id = any (v_mine) and not h.event_id <@ v_flying
-        and not exists (select from rowferry.skips s where s.done_at is null and s.entity_id = h.entity_id and rowferry._index_key(s.record_id) = rowferry._index_key(h.record_id) offset 0)
+        and not q.record_skipped
       order by h.event_id + 0
       limit p_limit + 1
     ) f
@@ -96,10 +96,10 @@ begin
     select e.entity_id, e.record_id, row_number() over (order by h.not_before, h.event_id + 0) as place,
       h.holders is not null and h.attempts = 1 and h.first_at > v_now - interval '10 s' as is_new
     from rowferry.held_events h
-    cross join lateral (select e.id, e.entity_id, e.record_id from rowferry.events e where e.id = h.event_id offset 0) e
+    cross join lateral (select q.id, q.entity_id, q.record_id, q.record_skipped from rowferry._queue q where q.id = h.event_id offset 0) e
     where h.not_before <= v_now and e.entity_id = any (v_mine) and not e.id <@ v_flying
       and case when v_alone is null then h.patience is null else h.event_id = v_alone end
-      and not exists (select from rowferry.skips s where s.done_at is null and s.entity_id = e.entity_id and rowferry._index_key(s.record_id) = rowferry._index_key(e.record_id) offset 0)
+      and not e.record_skipped
     order by h.not_before, h.event_id + 0
     limit (select records + 1 from share)
   ), chosen as materialized (
@@ -114,12 +114,13 @@ begin
       select h.holders from rowferry.held_events h where h.entity_id = w.entity_id and rowferry._index_key(h.record_id) = rowferry._index_key(w.record_id) and h.holders is not null offset 0) h
     cross join lateral unnest(h.holders) k (record_id)
     cross join lateral (
-      select bool_or(v.id <@ v_flying) as flies, bool_or(a.patience is not null) as is_large
+      select bool_or(v.id <@ v_flying) as flies, bool_or(v.alone or v.record_skipped) as stays
       from (
-        select x.id from rowferry.events x where x.entity_id = w.entity_id and rowferry._index_key(x.record_id) = rowferry._index_key(k.record_id) limit 1000) v
-      left join rowferry.held_events a on a.event_id = v.id) e
-    where v_alone is null and not w.flies and e.flies is not null and not e.is_large
-      and not exists (select from rowferry.skips s where s.done_at is null and s.entity_id = w.entity_id and rowferry._index_key(s.record_id) = rowferry._index_key(k.record_id) offset 0)
+        select x.id, x.alone, x.record_skipped
+        from rowferry._queue x
+        where x.entity_id = w.entity_id and rowferry._index_key(x.record_id) = rowferry._index_key(k.record_id)
+        limit 1000) v) e
+    where v_alone is null and not w.flies and e.flies is not null and not e.stays
   ), circles as materialized (
     select w.entity_id, w.record_id, w.flies from wanted w limit c_circle + 1
   ), along as materialized (

@@ -6,7 +6,6 @@ create or replace function rowferry._fresh_records(
   p_entity_ids integer[],
   p_gaps int8multirange,
   p_held boolean,
-  p_skips boolean,
   p_limit integer,
   p_most integer,
   p_looked integer
@@ -38,10 +37,10 @@ as $$
         pg_catalog.array_agg(e.record_id) filter (where p_held and exists (select from rowferry.held_events h
           where h.entity_id operator(pg_catalog.=) e.entity_id and rowferry._index_key(h.record_id) operator(pg_catalog.=) rowferry._index_key(e.record_id))) as held,
         pg_catalog.bool_or(e.event_type operator(pg_catalog.=) 'q') as questions
-      from rowferry._sendable_events(p_entity_ids, p_gaps, p_held, p_skips, p_most, false) e
+      from rowferry._sendable_events(p_entity_ids, p_gaps, p_most) e
       group by e.entity_id
     ) g
   ) f
 $$;
-comment on function rowferry._fresh_records(integer[], int8multirange, boolean, boolean, integer, integer, integer) is
+comment on function rowferry._fresh_records(integer[], int8multirange, boolean, integer, integer, integer) is
   'The records of the oldest events that are free to go, by entity.';

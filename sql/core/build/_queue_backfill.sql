@@ -24,7 +24,7 @@ begin
     select b.*, e.name
     from rowferry.backfills b
     join rowferry.entities e on e.id = b.entity_id
-    where e.peer = p_peer and b.finished_at is null and coalesce(e.held_until <= rowferry._now(), true)
+    where e.peer = p_peer and b.finished_at is null and rowferry._is_free(e)
       and coalesce(b.not_before <= clock_timestamp(), true)
       and not exists (
         select from rowferry.events v

@@ -275,11 +275,11 @@ begin
     -- A parent that is held stays, but for one that waits, through others, for itself and for what is in this batch: rows that need each other travel together.
     select array_agg(p.entity_id), array_agg(p.record_id) into v_parent_ids, v_parent_records
     from (
-      select g.entity_id, g.record_id from rowferry._going(v_parent_ids, v_parent_records) g where g.entity_id <> all (p_aside)
+      select g.entity_id, g.record_id from rowferry._sendable_records(v_parent_ids, v_parent_records) g where g.entity_id <> all (p_aside)
       union
       select u.entity_id, u.record_id
       from rowferry._parents_awaited(case when v_missing then v_parent_ids end, v_parent_records) u
-      join rowferry.entities n on n.id = u.entity_id and n.id <> all (p_aside) and (n.held_until is null or n.held_until <= rowferry._now())
+      join rowferry.entities n on n.id = u.entity_id and n.id <> all (p_aside) and rowferry._is_free(n)
       group by u.entity_id, u.record_id
       having bool_or(u.above_entity_id = u.entity_id and u.above_record_id = u.record_id)
         and bool_or((u.above_entity_id, u.above_record_id) in (select * from unnest(v_seen_ids, v_seen_records)))

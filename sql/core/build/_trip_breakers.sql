@@ -25,7 +25,6 @@ declare
   c_rows constant integer := 100000;  -- so many rows are counted whatever the deletes
   v_last_id bigint := pg_sequence_last_value('rowferry.events_id_seq');
   v_now timestamptz := rowferry._now();
-  v_skips boolean := exists (select from rowferry.skips s where s.done_at is null);
   v_entry record;
   v_entity rowferry.entities;
   v_share numeric;  -- 0.7 as it prints: as real it is a little less
@@ -69,9 +68,7 @@ begin
     continue when v_breaker.deletes + v_last_id - v_first_id + 1 <= v_share * greatest(v_breaker.rows, v_entity.breaker_rows);
 
     -- What is in flight has been counted, unless the window begins now.
-    v_flying := coalesce((
-      select range_agg(r) from rowferry.built_batches b cross join lateral unnest(b.ids) r
-      where b.peer = p_peer and b.in_flight and v_breaker.entity_id is not null), '{}');
+    v_flying := case when v_breaker.entity_id is null then '{}' else rowferry._sent_ids(p_peer, true) end;
     v_ids := int8multirange(int8range(v_first_id, v_last_id, '[]')) - coalesce((
       select range_agg(i) from rowferry.waiting_runs w cross join lateral unnest(w.ids) i where w.entity_id <> v_entity.id), '{}');
     if (select count(*) from (select from rowferry.events e where e.id >= lower(v_ids) and e.id < upper(v_ids) limit c_exact + 1) l) <= c_exact then
@@ -83,10 +80,8 @@ begin
         from unnest(v_ids) r
         cross join lateral (
           select e.id, e.event_type, e.record_id
-          from rowferry.events e
-          where e.id >= lower(r) and e.id < upper(r) and e.entity_id = v_entity.id and e.event_type = any (v_types) and e.hops = 0 and not e.id <@ v_flying
-            and not (v_skips and exists (select from rowferry.skips s
-              where s.done_at is null and s.entity_id = e.entity_id and rowferry._index_key(s.record_id) = rowferry._index_key(e.record_id) and e.id <@ s.ids))
+          from rowferry._queue e
+          where e.id >= lower(r) and e.id < upper(r) and e.entity_id = v_entity.id and e.event_type = any (v_types) and e.hops = 0 and not e.id <@ v_flying and not e.skipped
           offset 0) e
         group by e.record_id
       ) k;
@@ -97,10 +92,8 @@ begin
       v_deletes := (
         select count(*)
         from (
-          select from rowferry.events e
-          where e.entity_id = v_entity.id and e.event_type = 'd' and e.hops = 0 and e.id >= lower(v_ids) and e.id < upper(v_ids) and e.id <@ v_ids and not e.id <@ v_flying
-            and not (v_skips and exists (select from rowferry.skips s
-              where s.done_at is null and s.entity_id = e.entity_id and rowferry._index_key(s.record_id) = rowferry._index_key(e.record_id) and e.id <@ s.ids))
+          select from rowferry._queue e
+          where e.entity_id = v_entity.id and e.event_type = 'd' and e.hops = 0 and e.id >= lower(v_ids) and e.id < upper(v_ids) and e.id <@ v_ids and not e.id <@ v_flying and not e.skipped
           limit c_counted) d);
       if coalesce(v_breaker.deletes, 0) + v_deletes > v_share * greatest(v_breaker.rows, v_entity.breaker_rows) then
         v_every := ceil((upper(v_ids) - lower(v_ids))::numeric / c_exact);
