@@ -20,6 +20,9 @@ as $$
 declare
   v_taken record;
 begin
+  if not exists (select from generate_subscripts(p_sections, 1) i where (p_sections[i]).gone is not null) then
+    return;
+  end if;
   perform rowferry._delete_events(range_agg(int8range(c.id, c.id, '[]')))
   from rowferry.events c
   join rowferry.entities n on n.id = c.entity_id
