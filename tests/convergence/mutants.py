@@ -37,7 +37,7 @@ MUTANTS = {
         budget=400,
     ),
     "acknowledgements are honoured too early": Mutant(
-        (("_exchange", "if (v_header ->> 'top')::bigint <= v_link.received then", "if true then"),)
+        (("_hear", "if (p_header ->> 'top')::bigint <= o_link.received then", "if true then"),)
     ),
     "a key travels without its events in flight": Mutant(
         (
@@ -71,14 +71,14 @@ MUTANTS = {
     "any token opens": Mutant(
         (
             (
-                "_exchange",
-                '(p_token_number, p_token_random collate "C") < (v_link.token_number, v_link.token_random collate "C")',
+                "_admit",
+                '(p_token_number, p_token_random collate "C") < (p_link.token_number, p_link.token_random collate "C")',
                 "false",
             ),
             (
-                "_exchange",
-                '(p_token_number, p_token_random collate "C") > (v_link.token_number, v_link.token_random collate "C")',
-                "(p_token_number, p_token_random) <> (v_link.token_number, v_link.token_random)",
+                "_admit",
+                '(p_token_number, p_token_random collate "C") > (p_link.token_number, p_link.token_random collate "C")',
+                "(p_token_number, p_token_random) <> (p_link.token_number, p_link.token_random)",
             ),
         )
     ),
@@ -292,7 +292,7 @@ MUTANTS = {
         why="no deferrable keys in the histories: test_two_tables_that_refer_to_each_other_arrive_through_deferred_keys",
     ),
     "memory is not checked": Mutant(
-        (("_exchange", "v_link.stopped_reason := rowferry._check_memory(v_link, v_header);", "v_link.stopped_reason := null;"),),
+        (("_hear", "o_link.stopped_reason := rowferry._check_memory(o_link, p_header);", "o_link.stopped_reason := null;"),),
         budget=None,
         why="no node forgets in the histories: test_a_node_set_back_by_one_event_stops_before_an_old_acknowledgement_is_honoured",
     ),
