@@ -92,20 +92,23 @@ begin
   end if;
   o_taken := p_ids;
   if v_left <> '[]' then
-    o_taken := o_taken - coalesce((
-      select range_agg(int8range(e.id, e.id, '[]'))
-      from generate_subscripts(p_sections, 1) i
-      cross join lateral unnest((p_sections[i]).event_keys, (p_sections[i]).event_ids) e (record_id, id)
-      where ((p_sections[i]).entity, e.record_id) in (
-        select l ->> 'entity', coalesce(r.record_id, l ->> 'record_id')
-        from jsonb_array_elements(v_left) l
-        left join lateral unnest((l ->> 'records')::text[]) r (record_id) on true)), '{}');
+    for i in 1 .. cardinality(p_sections) loop
+      o_taken := o_taken - coalesce((
+        select range_agg(int8range(e.id, e.id, '[]'))
+        from unnest(p_sections[i].event_keys, p_sections[i].event_ids) e (record_id, id)
+        where (e.record_id in (
+          select coalesce(r.record_id, l ->> 'record_id')
+          from jsonb_array_elements(v_left) l
+          left join lateral unnest((l ->> 'records')::text[]) r (record_id) on true
+          where l ->> 'entity' = p_sections[i].entity)) is true), '{}');  -- is true: one hash of all records, no join that compares each with each
+    end loop;
   end if;
   o_refused := rowferry._not_taken_count(jsonb_path_query_array(v_left, '$[*] ? (exists (@.apart) || exists (@.sqlstate))'));
   o_untried := rowferry._not_taken_count(jsonb_path_query_array(v_left, '$[*] ? (exists (@.untried))'));
 end
 $$;
 comment on function rowferry._apply_batch(text, int8multirange, rowferry._section[], int8multirange, text[]) is
-  'Applies a batch of the peer: all at once if possible, without the rows that a user has locked, and else piece by piece, so that a record that is refused stops none but itself. '
-  'o_taken: the events whose records were taken. o_refusals: what was refused (with sqlstate) or found locked (without); what was not tried is in neither and stays with the sender, uncounted. '
-  'p_waiting: entities of which the sender has changes that are older and come later.';
+  'Applies a batch of the peer: all at once if possible, without the rows that a user has locked, and else piece by piece, so that a record that is '
+  'refused stops none but itself. o_taken: the events whose records were taken. o_refusals: what was refused (with sqlstate) or found locked (without); '
+  'what was not tried is in neither and stays with the sender, uncounted. p_waiting: entities of which the sender has changes that are older and come '
+  'later.';

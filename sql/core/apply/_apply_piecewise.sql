@@ -86,13 +86,15 @@ begin
       p_needs := array(
         select n from unnest(p_needs) n
         where (n.needed_entity, n.needed_record_id) not in (
-          select (v_sections[i]).entity, k from generate_subscripts(v_sections, 1) i cross join lateral unnest((v_sections[i]).keys || (v_sections[i]).gone) k));
+          select (v_sections[i]).entity, k
+          from generate_subscripts(v_sections, 1) i
+          cross join lateral unnest((v_sections[i]).keys || (v_sections[i]).gone) k));
       o_conflicts := o_conflicts || v_attempt.o_conflicts;
       o_left := o_left || v_attempt.o_busy;
       o_applied := o_applied + rowferry._record_count(v_sections) - rowferry._not_taken_count(v_attempt.o_busy);
     elsif not v_piece.waits then
-      v_result := rowferry._judge_failure(p_peer, v_piece, v_queue, p_sections, p_needs, p_heard, p_known, v_waiting, v_attempt.o_error, v_attempt.o_failed, o_left,
-        v_retried is null);
+      v_result := rowferry._judge_failure(p_peer, v_piece, v_queue, p_sections, p_needs, p_heard, p_known, v_waiting,
+        v_attempt.o_error, v_attempt.o_failed, o_left, v_retried is null);
       v_tries := v_tries + v_result.o_tries;
       v_queue := v_result.o_queue;
       o_left := o_left || v_result.o_left;
@@ -116,4 +118,6 @@ begin
 end
 $$;
 comment on function rowferry._apply_piecewise(text, rowferry._section[], int8multirange, int8multirange, text[], text, rowferry._need[]) is
-  'Applies what it can of sections that failed together with p_state, in about 60 subtransactions and 0.7 of the statement''s time. Each section is tried as a whole, then taken apart. A record is written with what it needs of the batch (p_needs). Records that were refused because they need others are tried together once nothing else is left, then piece by piece as long as that helps. o_whole: entities whose table cannot be written at all.';
+  'Applies what it can of sections that failed together with p_state, in about 60 subtransactions and 0.7 of the statement''s time. Each section is tried '
+  'as a whole, then taken apart. A record is written with what it needs of the batch (p_needs). Records that were refused because they need others are '
+  'tried together once nothing else is left, then piece by piece as long as that helps. o_whole: entities whose table cannot be written at all.';

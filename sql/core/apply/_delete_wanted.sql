@@ -26,7 +26,8 @@ begin
     perform rowferry._mark_applying(p_entities, v_first);
     perform rowferry._write_sections(p_sections, v_first, false);
     perform rowferry._refuse_cascade(p_sections, p_waiting, p_after, p_heard, (
-      select format('Give row %s of %s, which wants a unique value of row %s, another one on the node that sent it; once that has arrived, and the delete has gone, it can have this one again.',
+      select format('Give row %s of %s, which wants a unique value of row %s, another one on the node that sent it; once that has arrived, '
+        'and the delete has gone, it can have this one again.',
         n.record_id, n.entity, n.needed_record_id)
       from unnest(p_needs) n
       where n.state = '23505' and n.released_by is null and n.needed_entity = v_first[1].entity and n.needed_record_id in (select unnest(v_first[1].gone))
@@ -35,4 +36,5 @@ begin
 end
 $$;
 comment on function rowferry._delete_wanted(text[], rowferry._section[], rowferry._need[], text[], bigint, int8multirange) is
-  'Deletes, before anything else is written, what holds a unique value that a row of the batch wants and cannot give it up otherwise. A cascade may then not take a row along that the peer has not deleted.';
+  'Deletes, before anything else is written, what holds a unique value that a row of the batch wants and cannot give it up otherwise. A cascade may then '
+  'not take a row along that the peer has not deleted.';

@@ -32,11 +32,15 @@ as $$
     where r.steps < 100 and r.needed_id <> r.record_id
   ), exchanged (entity, name, hint) as materialized (
     select e.name, r.name, case
-        when f.is_key then format('select * from rowferry.retry(%1$L);  -- once one of the rows that exchange values of %2$I, which is a key of others on %3$s, has had a third value here, and that has arrived; then give it its own again',
+        when f.is_key then format('select * from rowferry.retry(%1$L);  -- once one of the rows that exchange values of %2$I, which is a key of others '
+            'on %3$s, has had a third value here, and that has arrived; then give it its own again',
           e.name, i.relname, n.name)
-        when c.oid is not null and not c.condeferrable then format('alter table %1$s drop constraint %2$I, add constraint %2$I %3$s deferrable; select rowferry.attach(%1$L);  -- on %4$s, where it then waits for all rows that exchange its values; then here: select * from rowferry.retry(%5$L);',
+        when c.oid is not null and not c.condeferrable then format('alter table %1$s drop constraint %2$I, add constraint %2$I %3$s deferrable; '
+            'select rowferry.attach(%1$L);  -- on %4$s, where it then waits for all rows that exchange its values; then here: '
+            'select * from rowferry.retry(%5$L);',
           c.conrelid::regclass, c.conname, pg_get_constraintdef(c.oid), n.name, e.name)
-        else format('drop index %1$s; select rowferry.attach(%2$L);  -- on %3$s, where rows that exchange its values cannot come one by one; then here: select * from rowferry.retry(%4$L); and once nothing of it waits, there again: %5$s; select rowferry.attach(%2$L);',
+        else format('drop index %1$s; select rowferry.attach(%2$L);  -- on %3$s, where rows that exchange its values cannot come one by one; then here: '
+            'select * from rowferry.retry(%4$L); and once nothing of it waits, there again: %5$s; select rowferry.attach(%2$L);',
           x.indexrelid::regclass, e.relation, n.name, e.name, pg_get_indexdef(x.indexrelid)) end
     from (select distinct r.entity, r.name from reached r where r.needed_id = r.record_id) r
     cross join rowferry.node n
@@ -44,7 +48,8 @@ as $$
     join pg_index x on x.indrelid = e.relation and x.indimmediate
     join pg_class i on i.oid = x.indexrelid and i.relname = r.name
     left join pg_constraint c on c.conindid = x.indexrelid and c.conrelid = e.relation and c.contype in ('u', 'x', 'p')
-    cross join lateral (select exists (select from pg_constraint f where f.contype = 'f' and f.conindid = x.indexrelid and f.confrelid = e.relation) as is_key) f
+    cross join lateral (select exists (
+      select from pg_constraint f where f.contype = 'f' and f.conindid = x.indexrelid and f.confrelid = e.relation) as is_key) f
   ), hints (entity, record_id, hint) as materialized (
     select n.entity, n.record_id, min(e.hint) from exchanged e join needs n using (entity, name) group by n.entity, n.record_id
   )
@@ -54,4 +59,5 @@ as $$
   left join hints h using (entity, record_id)
 $$;
 comment on function rowferry._exchanging(jsonb, rowferry._need[]) is
-  'The list of records that were not taken, where each that waits for a unique value of a circle of rows gets the line that lets these rows arrive: it makes the constraint wait until all have come, or drops the index until then.';
+  'The list of records that were not taken, where each that waits for a unique value of a circle of rows gets the line that lets these rows arrive: it '
+  'makes the constraint wait until all have come, or drops the index until then.';

@@ -20,7 +20,10 @@ begin
   if p_piece.good is null and (cardinality(v_keys) > 1 or p_piece.depth = 0) then
     -- It is taken apart when all others have had their turn; pieces of one section come before the next section.
     p_piece.state := p_state;
-    v_place := (select count(*) from generate_subscripts(p_queue, 1) i where not p_queue[i].waits and (p_queue[i].state is null or p_queue[i].depth >= p_piece.depth));
+    v_place := (
+      select count(*)
+      from generate_subscripts(p_queue, 1) i
+      where not p_queue[i].waits and (p_queue[i].state is null or p_queue[i].depth >= p_piece.depth));
     o_queue := p_queue[:v_place] || p_piece || p_queue[v_place + 1:];
   elsif cardinality(v_keys) = 1 then
     o_record := v_section;
@@ -38,4 +41,5 @@ begin
 end
 $$;
 comment on function rowferry._find_fault(rowferry._piece, rowferry._piece[], text, text[]) is
-  'What becomes of the queue when a piece has failed: the piece goes back whole, to be taken apart later, or goes on without the record that was found to be at fault (o_record; p_failed: the records of the statement that failed), or is cut.';
+  'What becomes of the queue when a piece has failed: the piece goes back whole, to be taken apart later, or goes on without the record that was found to '
+  'be at fault (o_record; p_failed: the records of the statement that failed), or is cut.';

@@ -84,5 +84,7 @@ begin
   end if;
 end
 $$;
-comment on function rowferry._judge_failure(text, rowferry._piece, rowferry._piece[], rowferry._section[], rowferry._need[], int8multirange, int8multirange, text[], jsonb, text[], jsonb, boolean) is
-  'What becomes of a piece that failed with p_error, and of the queue. Once one record is found to be at fault, it is refused; it waits for a second try if it needs others. p_left: what was not taken so far. p_first_round: nothing that waits has been tried again.';
+comment on function rowferry._judge_failure(text, rowferry._piece, rowferry._piece[], rowferry._section[], rowferry._need[], int8multirange, int8multirange,
+  text[], jsonb, text[], jsonb, boolean) is
+  'What becomes of a piece that failed with p_error, and of the queue. Once one record is found to be at fault, it is refused; it waits for a second try '
+  'if it needs others. p_left: what was not taken so far. p_first_round: nothing that waits has been tried again.';

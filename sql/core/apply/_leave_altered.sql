@@ -42,7 +42,8 @@ begin
     order by c.ord
   loop
     if p_section.types[v_position] is distinct from v_types[v_position] and concat(p_section.types[v_position], v_types[v_position]) like '%row(%' then
-      v_keys := array(select p_section.keys[v.ord] from unnest(p_section.column_values[v_position]::text[]) with ordinality v (value, ord) where v.value is not null);
+      v_keys := array(
+        select p_section.keys[v.ord] from unnest(p_section.column_values[v_position]::text[]) with ordinality v (value, ord) where v.value is not null);
       v_places := array_fill(v_position, array[cardinality(v_keys)]);
       o_left := o_left || rowferry._altered_entries(v_entity, o_section, v_types, v_keys, v_places);
       o_section := rowferry._section_part(o_section, v_keys, false);
@@ -115,5 +116,6 @@ begin
 end
 $$;
 comment on function rowferry._leave_altered(rowferry._section) is
-  'A section without the rows of which a value would not be stored as it was sent, where the sender''s types are not those of the columns here; these rows are in o_left, with the reason. '
-  'Attributes of a composite type travel by their place: where these differ, only null is alike. A value that cannot be converted makes the look at all rows fail; its row is then found in pieces.';
+  'A section without the rows of which a value would not be stored as it was sent, where the sender''s types are not those of the columns here; these '
+  'rows are in o_left, with the reason. Attributes of a composite type travel by their place: where these differ, only null is alike. A value that cannot '
+  'be converted makes the look at all rows fail; its row is then found in pieces.';

@@ -30,4 +30,5 @@ begin
 end
 $$;
 comment on function rowferry._look_after_write(rowferry._section[], int8multirange, int8multirange, bigint) is
-  'What happened while sections were written, seen by newer statements: o_moved, records that a user changed after the conflicts were decided; o_may_differ, whether their rows may be stored in another way than they were sent; o_lost, changes of this node that a cascade has taken.';
+  'What happened while sections were written, seen by newer statements: o_moved, records that a user changed after the conflicts were decided; '
+  'o_may_differ, whether their rows may be stored in another way than they were sent; o_lost, changes of this node that a cascade has taken.';

@@ -25,3 +25,7 @@ begin
   return v_everything;
 end
 $$;
+comment on function rowferry._mark_applying(text[], rowferry._section[]) is
+  'Tells the capture functions, in this transaction only, which rows come from the peer and need no event: the keys of these sections, or all that is '
+  'written to their tables, where nothing else can write these (it returns true then). p_entities: all entities of the batch. What was marked before is '
+  'marked no more.';

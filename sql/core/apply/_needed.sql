@@ -26,7 +26,9 @@ begin
       select n.needed_entity, n.needed_record_id from reached r join unnest(p_needs) n using (entity, record_id)
     )
     select array_agg(r.entity), array_agg(r.record_id) into v_entities, v_records from reached r;
-    o_needs := array(select n from unnest(p_needs) n where (n.entity, n.record_id) in (select r.entity, r.record_id from unnest(v_entities, v_records) r (entity, record_id)));
+    o_needs := array(
+      select n from unnest(p_needs) n
+      where (n.entity, n.record_id) in (select r.entity, r.record_id from unnest(v_entities, v_records) r (entity, record_id)));
   end if;
   if o_needs <> '{}' then
     for i in 1 .. cardinality(p_sections) loop
@@ -45,4 +47,5 @@ begin
 end
 $$;
 comment on function rowferry._needed(rowferry._section, rowferry._section[], rowferry._need[]) is
-  'What the records of a section need, directly or through others: the needs, and the parts of all sections of the batch (p_sections) that have to be written with it.';
+  'What the records of a section need, directly or through others: the needs, and the parts of all sections of the batch (p_sections) that have to be '
+  'written with it.';

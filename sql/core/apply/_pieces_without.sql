@@ -26,4 +26,5 @@ begin
   return v_left;
 end
 $$;
-comment on function rowferry._pieces_without(rowferry._piece[], rowferry._section[]) is 'A queue of pieces without the records of these sections, which have been taken.';
+comment on function rowferry._pieces_without(rowferry._piece[], rowferry._section[]) is
+  'A queue of pieces without the records of these sections, which have been taken.';

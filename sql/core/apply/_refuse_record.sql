@@ -53,7 +53,8 @@ begin
   end if;
   o_refused := not v_refusal ? 'give_up';
   o_left := rowferry._as_not_taken(p_section, v_refusal);
-  if v_refusal ->> 'give_up' = 'drop' and (select bool_and(e.hops = -1) from unnest(p_section.event_hops, p_section.event_stamps) e (hops, stamp) where e.stamp is not null) then
+  if v_refusal ->> 'give_up' = 'drop' and (
+      select bool_and(e.hops = -1) from unnest(p_section.event_hops, p_section.event_stamps) e (hops, stamp) where e.stamp is not null) then
     -- Each node has deleted the other's parent: to ask again would have no end, so the answer is deleted on both nodes.
     p_section.gone := p_section.keys;
     p_section.keys := null;
@@ -71,4 +72,6 @@ begin
 end
 $$;
 comment on function rowferry._refuse_record(text, rowferry._section, int8multirange, int8multirange, text[], jsonb, jsonb, boolean) is
-  'What becomes of the one record of a section that failed with p_error: o_left is its entry for the list of records that were not taken. It was locked, or waits for conflicts that are still undecided, or is refused (o_refused), with the cause in another record if there is one (p_blamed), or is given up because the orphan rule says so. An answer that is given up is deleted on both nodes, and o_left is empty then.';
+  'What becomes of the one record of a section that failed with p_error: o_left is its entry for the list of records that were not taken. It was locked, '
+  'or waits for conflicts that are still undecided, or is refused (o_refused), with the cause in another record if there is one (p_blamed), or is given '
+  'up because the orphan rule says so. An answer that is given up is deleted on both nodes, and o_left is empty then.';

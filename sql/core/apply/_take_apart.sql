@@ -50,7 +50,8 @@ begin
       return;
     end if;
     -- Whether a row is given up, or need not be written because this node's own stays, is decided one by one.
-    select case when e.orphan_rule = 'drop' and v_state = '23503' then v_missing else coalesce(rowferry._unseen_changes(e.id, v_missing, p_heard, '{}'), '{}') end
+    select case when e.orphan_rule = 'drop' and v_state = '23503' then v_missing
+      else coalesce(rowferry._unseen_changes(e.id, v_missing, p_heard, '{}'), '{}') end
     into v_single
     from rowferry.entities e
     where e.name = v_section.entity;
@@ -69,4 +70,6 @@ begin
 end
 $$;
 comment on function rowferry._take_apart(rowferry._piece, rowferry._section[], rowferry._need[], jsonb, int8multirange) is
-  'What becomes of a piece that failed as a whole. One look finds the records that cannot go (_hopeless); these wait (o_waiting, with their refusals in o_left), and the others are tried again without them. Where there are none, a long piece is cut, and a short one is written record by record. p_left: the records of the batch that were not taken so far.';
+  'What becomes of a piece that failed as a whole. One look finds the records that cannot go (_hopeless); these wait (o_waiting, with their refusals in '
+  'o_left), and the others are tried again without them. Where there are none, a long piece is cut, and a short one is written record by record. p_left: '
+  'the records of the batch that were not taken so far.';

@@ -21,9 +21,9 @@ declare
   v_until constant timestamptz := statement_timestamp() + nullif(current_setting('statement_timeout')::interval, '0') * 0.4;
   v_in_order constant boolean := coalesce(cardinality(p_needs) > 0, false);
   v_entities constant text[] := array(select (p_sections[i]).entity from generate_subscripts(p_sections, 1) i);
-  -- A conflict costs about 25 times what it took to read a record of the batch until here; all of them together have the time of a batch, a quarter of deadlock_timeout.
-  v_most_conflicts constant integer := greatest(100, rowferry._record_count(p_sections)
-    * extract(epoch from current_setting('deadlock_timeout')::interval / 4 / 25) / greatest(0.001, extract(epoch from clock_timestamp() - statement_timestamp())));
+  -- A conflict costs about 25 times what it took to read a record of the batch until here. All of them have the time of a batch, a quarter of deadlock_timeout.
+  v_most_conflicts constant integer := greatest(100,
+    rowferry._record_count(p_sections) * extract(epoch from current_setting('deadlock_timeout')::interval / 4 / 25) / greatest(0.001, extract(epoch from clock_timestamp() - statement_timestamp())));
   v_sections rowferry._section[];
   v_piece rowferry._section;
   v_decided record;
@@ -124,8 +124,9 @@ begin
 end
 $$;
 comment on function rowferry._try_sections(text, rowferry._section[], int8multirange, int8multirange, text[], rowferry._need[], boolean, integer) is
-  'Applies sections as one, in one subtransaction for each try: all of them, or nothing and o_error. Decides what both nodes changed, writes, and looks for changes that came in meanwhile; '
-  'if there are any it rolls back, locks all rows and decides again. o_busy: what was not taken. p_waiting: entities of which changes are still to come, so that no delete may take their rows along. '
-  'p_needs: the records are written in an order in which unique values become free, with p_deletes_first after what has to be deleted for that. '
-  'p_good: only the first section is tried, the others come along as far as its records need them; so many of its first records are known to go, '
-  'and the rest is written one by one, so that the record that is refused is known (o_failed).';
+  'Applies sections as one, in one subtransaction for each try: all of them, or nothing and o_error. Decides what both nodes changed, writes, and looks '
+  'for changes that came in meanwhile; if there are any it rolls back, locks all rows and decides again. o_busy: what was not taken. p_waiting: entities '
+  'of which changes are still to come, so that no delete may take their rows along. p_needs: the records are written in an order in which unique values '
+  'become free, with p_deletes_first after what has to be deleted for that. p_good: only the first section is tried, the others come along as far as its '
+  'records need them; so many of its first records are known to go, and the rest is written one by one, so that the record that is refused is known '
+  '(o_failed).';

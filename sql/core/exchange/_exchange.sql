@@ -53,8 +53,8 @@ begin
       v_link := rowferry._advance_first_id(v_link, v_last_id, v_left, true);
     end if;
     v_envelope := v_built.o_envelope;
-    v_status := case when v_link is distinct from v_before or v_built.o_removed > 0 or v_built.o_compared or v_heard.o_compare is not null or v_aside.o_from is not null
-      then 'moved' else 'idle' end;
+    v_status := case when v_link is distinct from v_before or v_built.o_removed > 0 or v_built.o_compared or v_heard.o_compare is not null
+      or v_aside.o_from is not null then 'moved' else 'idle' end;
   end if;
   if v_link is distinct from v_before then
     -- Progress is what the peer has applied or this node has, not what was built: a link that fails every time is stuck.
@@ -64,7 +64,10 @@ begin
     end if;
     perform rowferry._save_link(v_link, v_before);
   end if;
-  v_answer := rowferry._answer_of(v_link, v_status, v_reason, case when v_aside.o_from is null then v_left else v_left + int8multirange(int8range(v_aside.o_from, null)) end);
+  if v_aside.o_from is not null then
+    v_left := v_left + int8multirange(int8range(v_aside.o_from, null));
+  end if;
+  v_answer := rowferry._answer_of(v_link, v_status, v_reason, v_left);
   v_answer.envelope := v_envelope;
   v_answer.applied := v_heard.o_applied;
   v_answer.refused := v_heard.o_refused;
@@ -79,4 +82,5 @@ begin
 end
 $$;
 comment on function rowferry._exchange(text, bigint, text, bytea, integer, jsonb) is
-  'The exchange proper, under the link''s lock: hears the peer, builds the next envelope, and says where things stand. Reads the link once, and writes it once if something changed: an idle call draws no transaction id.';
+  'The exchange proper, under the link''s lock: hears the peer, builds the next envelope, and says where things stand. Reads the link once, and writes it '
+  'once if something changed: an idle call draws no transaction id.';

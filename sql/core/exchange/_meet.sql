@@ -1,5 +1,3 @@
--- Notes who the peer is: its identity at the first meeting of a generation, its generation, and a failover since (only a warning); which entities it has resumed, and which are settled: all its rows of these have been
--- taken here since resync(), or were found equal.
 create or replace function rowferry._meet(
   p_link rowferry.links,
   p_header jsonb
@@ -28,4 +26,6 @@ begin
   return p_link;
 end
 $$;
-comment on function rowferry._meet(rowferry.links, jsonb) is 'Notes who the peer is.';
+comment on function rowferry._meet(rowferry.links, jsonb) is
+  'Notes who the peer is: its identity at the first meeting of a generation, its generation, and a failover since then, which is only a warning; which '
+  'entities it has resumed, and which are settled, because all its rows of them have been taken here since resync() or were found equal.';

@@ -1,5 +1,3 @@
--- Keeps what the peer said of itself, and how far its clock is from this node's. What is not of the right form is left: it is no reason to stop. What the peer refused as a whole is tried again
--- at once, since it may be that which has changed there.
 create or replace function rowferry._note_facts(
   p_peer text,
   p_facts jsonb
@@ -28,4 +26,6 @@ begin
     and p_facts -> 'entities' ? e.name;
 end
 $$;
-comment on function rowferry._note_facts(text, jsonb) is 'Keeps what the peer said of itself.';
+comment on function rowferry._note_facts(text, jsonb) is
+  'Keeps what the peer says of itself, and how far its clock is from this node''s. Facts of a wrong form are left out, since they are no reason to stop. '
+  'What the peer refused as a whole is tried again at once, because its cause may be what has changed there.';

@@ -81,11 +81,12 @@ begin
     return;
   end if;
   -- A person's dry run is a call of the present courier.
-  v_token := coalesce(regexp_match(p_token, E'^(\\d{1,15})-(\\w{1,64})$'), case when p_token is null then array[v_link.token_number::text, v_link.token_random] end);
+  v_token := coalesce(regexp_match(p_token, E'^(\\d{1,15})-(\\w{1,64})$'),
+    case when p_token is null then array[v_link.token_number::text, v_link.token_random] end);
   if v_token is null then
     raise exception using errcode = 'RF003', message = 'a token is a number, a dash and a random word',
-      hint = 'The worker makes it: 1 + the highest number on both nodes, which process_batch() without a token returns. Where that has 15 digits and is near its end: '
-        || 'select * from rowferry.resync();';
+      hint = 'The worker makes it: 1 + the highest number on both nodes, which process_batch() without a token returns. '
+        'Where that has 15 digits and is near its end: select * from rowferry.resync();';
   end if;
 
   -- What leaves this node, or is acknowledged by it, survives its crash. A SET clause would end before the commit.
@@ -111,5 +112,6 @@ begin
 end
 $$;
 comment on function rowferry.process_batch(text, text, bytea, integer, jsonb, boolean) is
-  'One step of the exchange with a peer, in one local transaction: applies its envelope, removes own events that it has taken, and returns the envelope for it. Expected outcomes are statuses. '
-  'Without a token it changes nothing and says where things stand. docs/design.md lists the steps and the columns.';
+  'One step of the exchange with a peer, in one local transaction: applies its envelope, removes own events that it has taken, and returns the envelope '
+  'for it. Expected outcomes are statuses. Without a token it changes nothing and says where things stand. docs/design.md lists the steps and the '
+  'columns.';
