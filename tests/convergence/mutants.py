@@ -247,8 +247,8 @@ MUTANTS = {
         (
             (
                 "_delete_wanted",
-                "perform rowferry._mark_applying(p_entities, v_first);",
-                "perform rowferry._mark_applying(p_entities, p_sections);",
+                "perform rowferry._mark_applying(v_first);",
+                "perform rowferry._mark_applying(p_sections);",
             ),
         ),
         budget=None,

@@ -1,5 +1,4 @@
 create or replace function rowferry._delete_wanted(
-  p_entities text[],
   p_sections rowferry._section[],
   p_needs rowferry._need[],
   p_waiting text[],
@@ -23,7 +22,7 @@ begin
   end loop;
   if v_first <> '{}' then
     -- Nothing else is marked yet: a row that is taken along, and that the peer has not deleted, must not be made anew.
-    perform rowferry._mark_applying(p_entities, v_first);
+    perform rowferry._mark_applying(v_first);
     perform rowferry._write_sections(p_sections, v_first, false);
     perform rowferry._refuse_cascade(p_sections, p_waiting, p_after, p_heard, (
       select format('Give row %s of %s, which wants a unique value of row %s, another one on the node that sent it; once that has arrived, '
@@ -35,6 +34,6 @@ begin
   end if;
 end
 $$;
-comment on function rowferry._delete_wanted(text[], rowferry._section[], rowferry._need[], text[], bigint, int8multirange) is
+comment on function rowferry._delete_wanted(rowferry._section[], rowferry._need[], text[], bigint, int8multirange) is
   'Deletes, before anything else is written, what holds a unique value that a row of the batch wants and cannot give it up otherwise. A cascade may then '
   'not take a row along that the peer has not deleted.';

@@ -1,5 +1,4 @@
 create or replace function rowferry._mark_applying(
-  p_entities text[],
   p_sections rowferry._section[]
 )
 returns boolean
@@ -10,7 +9,7 @@ declare
   -- To look whether anything else can write these tables costs as much as to compare the keys of a few hundred records.
   v_everything constant boolean := exists (
     select from generate_subscripts(p_sections, 1) i where cardinality((p_sections[i]).keys) > 200 or cardinality((p_sections[i]).gone) > 200)
-    and not rowferry._may_differ(p_entities);
+    and not rowferry._may_differ(array(select (p_sections[i]).entity from generate_subscripts(p_sections, 1) i));
 begin
   insert into rowferry.applying (transaction_id, entity_id, hops, keys)
   select pg_current_xact_id(), 0, 1, '{}'
@@ -25,7 +24,7 @@ begin
   return v_everything;
 end
 $$;
-comment on function rowferry._mark_applying(text[], rowferry._section[]) is
+comment on function rowferry._mark_applying(rowferry._section[]) is
   'Tells the capture functions, in this transaction only, which rows come from the peer and need no event: the keys of these sections, or all that is '
-  'written to their tables, where nothing else can write these (it returns true then). p_entities: all entities of the batch. What was marked before is '
+  'written to their tables, where nothing else can write these (it returns true then). What was marked before is '
   'marked no more.';

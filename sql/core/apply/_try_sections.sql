@@ -18,12 +18,11 @@ set search_path = pg_catalog, pg_temp
 as $$
 declare
   c_tries constant integer := 6;
-  v_until constant timestamptz := statement_timestamp() + nullif(current_setting('statement_timeout')::interval, '0') * 0.4;
   v_in_order constant boolean := coalesce(cardinality(p_needs) > 0, false);
-  v_entities constant text[] := array(select (p_sections[i]).entity from generate_subscripts(p_sections, 1) i);
   -- A conflict costs about 25 times what it took to read a record of the batch until here. All of them have the time of a batch, a quarter of deadlock_timeout.
   v_most_conflicts constant integer := greatest(100,
-    rowferry._record_count(p_sections) * extract(epoch from current_setting('deadlock_timeout')::interval / 4 / 25) / greatest(0.001, extract(epoch from clock_timestamp() - statement_timestamp())));
+    rowferry._record_count(p_sections) * extract(epoch from current_setting('deadlock_timeout')::interval / 4 / 25)
+      / greatest(0.001, extract(epoch from clock_timestamp() - statement_timestamp())));
   v_sections rowferry._section[];
   v_piece rowferry._section;
   v_decided record;
@@ -43,9 +42,8 @@ declare
   v_table text;
   v_constraint text;
 begin
-  o_tries := 0;
   for v_try in 1 .. c_tries loop
-    o_tries := o_tries + case when v_try > 1 then cardinality(p_sections) else 0 end + 1;
+    o_tries := coalesce(o_tries, 0) + case when v_try > 1 then cardinality(p_sections) else 0 end + 1;
     begin
       o_busy := '[]';
       v_again := false;
@@ -60,10 +58,10 @@ begin
       o_conflicts := v_decided.o_conflicts;
       o_busy := o_busy || v_decided.o_left;
       if v_in_order and p_deletes_first then
-        perform rowferry._delete_wanted(v_entities, v_sections, p_needs, rowferry._still_waiting(p_waiting, v_sections, o_busy), v_after, p_heard);
+        perform rowferry._delete_wanted(v_sections, p_needs, rowferry._still_waiting(p_waiting, v_sections, o_busy), v_after, p_heard);
       end if;
       -- Not what stays as it is here: a cascade may take it.
-      v_everything := rowferry._mark_applying(v_entities, v_sections);
+      v_everything := rowferry._mark_applying(v_sections);
       if p_good is null then
         perform rowferry._write_sections(v_sections, null, v_in_order);
       else
@@ -82,9 +80,7 @@ begin
       if v_again then
         raise exception using errcode = 'RF100', message = 'what was applied has to be decided again';
       end if;
-      if v_seen.o_may_differ then
-        perform rowferry._note_differing((v_sections)[i]) from generate_subscripts(v_sections, 1) i;
-      end if;
+      perform rowferry._note_differing(v_sections[i]) from generate_subscripts(v_sections, 1) i where v_seen.o_may_differ;
       -- From here on every write is captured as usual.
       delete from rowferry.applying a where a.transaction_id = pg_current_xact_id();
       perform set_config('rowferry.applying', '', true);
@@ -100,8 +96,8 @@ begin
           raise;
         elsif not v_again then
           -- PostgreSQL 18 has a state of its own for what a foreign key restricts; it is the same to all that follows.
-          o_error := jsonb_build_object('sqlstate', case v_state when '23001' then '23503' else v_state end, 'message', v_message, 'detail', v_detail,
-            'hint', v_hint, 'schema', v_schema, 'table', v_table, 'constraint', v_constraint, 'resource', rowferry._is_transient(v_state, v_context),
+          o_error := jsonb_build_object('sqlstate', case v_state when '23001' then '23503' else v_state end, 'message', v_message, 'detail', v_detail, 'hint', v_hint,
+            'schema', v_schema, 'table', v_table, 'constraint', v_constraint, 'resource', rowferry._is_transient(v_state, v_context),
             'whole', v_state in ('42P01', '42703', '42704', '42804', '42846', '42883', 'RF039') and not rowferry._in_users_code(v_context));
           return;
         end if;
@@ -109,14 +105,14 @@ begin
     if v_try > 1 and v_seen.o_moved <> '[]' then
       -- All rows were locked, so these are records that have no row: they are left for the next batch.
       v_left := v_left || v_seen.o_moved;
-      for i in 1 .. cardinality(p_sections) loop
-        p_sections[i] := rowferry._section_part(p_sections[i], array(
-          select m ->> 'record_id' from jsonb_array_elements(v_seen.o_moved) m where m ->> 'entity' = p_sections[i].entity), false);
-      end loop;
+      p_sections := array(
+        select rowferry._section_part(p_sections[i], array(
+          select m ->> 'record_id' from jsonb_array_elements(v_seen.o_moved) m where m ->> 'entity' = (p_sections[i]).entity), false)
+        from generate_subscripts(p_sections, 1) i order by i);
     end if;
     v_kept := v_seen.o_lost;
     v_kept_rows := rowferry._with_rows(p_peer, v_kept);
-    exit when clock_timestamp() > v_until;
+    exit when clock_timestamp() > statement_timestamp() + nullif(current_setting('statement_timeout')::interval, '0') * 0.4;
   end loop;
   -- Users change these records faster than they can be applied: the next batch is smaller.
   o_busy := v_left || rowferry._untried(p_sections);
