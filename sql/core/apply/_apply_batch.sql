@@ -33,7 +33,7 @@ begin
   o_records := rowferry._record_count(p_sections);
   select u.o_sections, u.o_left, u.o_refusals into v_sections, v_left, o_refusals from rowferry._understood_sections(p_peer, p_sections) u;
   if rowferry._patient() then
-    -- Without waiting; what is written then has been locked.
+    -- Rows are locked first, without waiting, so that no write has to wait for a user.
     v_locked := true;
     select l.o_sections, v_left || l.o_left into v_sections, v_left from rowferry._leave_locked(v_sections) l;
   end if;
@@ -48,7 +48,7 @@ begin
       o_applied := rowferry._record_count(v_sections) - rowferry._not_taken_count(v_attempt.o_busy);
       exit;
     end if;
-    -- From here on as rows that may be there.
+    -- From here on no row is written as one that cannot be there yet.
     v_created := false;
     for i in 1 .. cardinality(v_sections) loop
       v_created := v_created or coalesce(v_sections[i].created, false);
@@ -57,13 +57,13 @@ begin
     continue when v_state = '23505' and v_created;
     if v_state <> '55P03' and v_needs is null then
       v_needs := rowferry._needs(v_sections);
-      -- Again at once: in an order in which unique values become free, and after what is deleted; or a user was faster with this key.
+      -- It is tried again at once, in an order in which unique values become free, and after what is deleted; or a user was faster with this key.
       v_deletes_first := v_state in ('23505', '23P01');
       continue when v_deletes_first;
     end if;
     if v_state = '55P03' and not v_locked then
       v_locked := true;
-      perform set_config('lock_timeout', '5ms', true);  -- it counts for each lock, and somebody has one
+      perform set_config('lock_timeout', '5ms', true);  -- for each lock; somebody holds one
       select l.o_sections, v_left || l.o_left into v_sections, v_left from rowferry._leave_locked(v_sections) l;
     elsif v_state = '55P03' and rowferry._record_count(v_sections) = 1 then
       v_left := v_left || rowferry._as_not_taken(v_sections[1]);

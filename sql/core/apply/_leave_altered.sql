@@ -79,7 +79,7 @@ begin
         if rowferry._is_transient(v_state, v_context) then
           raise;
         end if;
-        -- What does not fit together at all is told by the write.
+        -- Types that do not fit together at all are refused by the write.
         continue when v_state like '42%';
     end;
     if cardinality(v_piece.keys) > 1 then

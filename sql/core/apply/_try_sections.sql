@@ -60,7 +60,7 @@ begin
       if v_in_order and p_deletes_first then
         perform rowferry._delete_wanted(v_sections, p_needs, rowferry._still_waiting(p_waiting, v_sections, o_busy), v_after, p_heard);
       end if;
-      -- Not what stays as it is here: a cascade may take it.
+      -- Rows that stay as they are here are not marked: a cascade may take them.
       v_everything := rowferry._mark_applying(v_sections);
       if p_good is null then
         perform rowferry._write_sections(v_sections, null, v_in_order);

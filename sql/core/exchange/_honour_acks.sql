@@ -23,7 +23,7 @@ begin
   o_link := p_link;
   o_retired := 0;
   o_left := '{}';
-  -- Of what this link ever built, whatever the peer may say.
+  -- Only events that this link has sent can be acknowledged, whatever the peer says.
   v_heard := v_heard * coalesce((select range_agg(r) from rowferry.built_batches b cross join lateral unnest(b.ids) r where b.peer = p_link.peer), '{}');
   for v_ack in
     select a from jsonb_array_elements(p_header -> 'acks') a where (a ->> 'number')::bigint > p_link.acked order by (a ->> 'number')::bigint

@@ -17,7 +17,7 @@ begin
   if p_header ? 'settled' then
     update rowferry.entities n set unsettled_since = null where n.peer = p_link.peer and n.unsettled_since is not null and p_header -> 'settled' ? n.name;
   end if;
-  -- What it had paused and no longer has goes on at once.
+  -- An entity that the peer has resumed goes on at once.
   if exists (select from rowferry.entities n where n.peer = p_link.peer and n.held_sqlstate = 'RF027' and n.held_until < 'infinity') then
     update rowferry.entities n set held_until = rowferry._now()
     where n.peer = p_link.peer and n.held_sqlstate = 'RF027' and n.held_until > rowferry._now() and n.held_until < 'infinity'

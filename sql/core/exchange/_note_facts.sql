@@ -11,7 +11,7 @@ begin
     or (p_facts ->> 'clock')::numeric not between 0 and 1e11 then
     return;
   end if;
-  -- What goes on where an earlier envelope ended is added to that.
+  -- Facts that begin where those of an earlier envelope ended are added to them.
   insert into rowferry.peer_facts as f (peer, facts, heard_at)
   values (p_peer, p_facts, rowferry._now())
   on conflict (peer) do update
