@@ -14,7 +14,7 @@ language plpgsql
 set search_path = pg_catalog, pg_temp
 as $$
 declare
-  v_format integer;
+  v_decoded record;
 begin
   o_link := p_link;
   if p_link.paused_at is not null then
@@ -29,10 +29,12 @@ begin
     o_link := rowferry._open(o_link, p_token_number, p_token_random, p_courier);
   end if;
   if p_envelope is not null then
-    select d.o_format, d.o_header, d.o_sections into v_format, o_header, o_sections from rowferry._decode(p_envelope) d;
-    if v_format > 1 then
+    v_decoded := rowferry._decode(p_envelope);
+    o_header := v_decoded.o_header;
+    o_sections := v_decoded.o_sections;
+    if v_decoded.o_format > 1 then
       o_status := 'stopped';
-      o_reason := format('%s speaks format %s of the envelope, this node only 1: run alembic upgrade head here', p_link.peer, v_format);
+      o_reason := format('%s speaks format %s of the envelope, this node only 1: run alembic upgrade head here', p_link.peer, v_decoded.o_format);
     elsif o_header ->> 'from' is distinct from p_link.peer or o_header ->> 'to' is distinct from (select n.name from rowferry.node n) then
       raise exception using errcode = 'RF004', message = 'the envelope is for another link',
         detail = format('It goes from %s to %s.', o_header ->> 'from', o_header ->> 'to'),
