@@ -38,7 +38,6 @@ WITHOUT_SEARCH_PATH |= {"is_applying"}
 # What went wrong is passed on with its SQLSTATE; whatever it was, it may not end the call.
 CATCH_ALL = {
     "_try_sections",
-    "_apply_piecewise",
     "_compare",
     "_hopeless",
     "_is_outside",
@@ -48,6 +47,7 @@ CATCH_ALL = {
     "_queue_backfill",
     "_queue_followers",
     "_read_batch",
+    "_refuse_record",
     "_sequences_of",
     "_trip_breakers",
     "_unreadable_records",

@@ -43,7 +43,7 @@ MUTANTS = {
         budget=400,
     ),
     "acknowledgements are honoured too early": Mutant(
-        (("_exchange", "if (v_header ->> 'top')::bigint <= v_link.received then", "if true then"),)
+        (("_hear", "if (p_header ->> 'top')::bigint <= o_link.received then", "if true then"),)
     ),
     "a key travels without its events in flight": Mutant(
         (
@@ -77,14 +77,14 @@ MUTANTS = {
     "any token opens": Mutant(
         (
             (
-                "_exchange",
-                '(p_token_number, p_token_random collate "C") < (v_link.token_number, v_link.token_random collate "C")',
+                "_admit",
+                '(p_token_number, p_token_random collate "C") < (p_link.token_number, p_link.token_random collate "C")',
                 "false",
             ),
             (
-                "_exchange",
-                '(p_token_number, p_token_random collate "C") > (v_link.token_number, v_link.token_random collate "C")',
-                "(p_token_number, p_token_random) <> (v_link.token_number, v_link.token_random)",
+                "_admit",
+                '(p_token_number, p_token_random collate "C") > (p_link.token_number, p_link.token_random collate "C")',
+                "(p_token_number, p_token_random) <> (p_link.token_number, p_link.token_random)",
             ),
         )
     ),
@@ -96,7 +96,13 @@ MUTANTS = {
         (("_perform_skips", "where e.event_type <> 'a'", "where true"),), budget=200
     ),
     "a row that a skip keeps is told as a conflict that it lost": Mutant(
-        (("_try_sections", "o_conflicts := rowferry._conflicts_without(o_conflicts, v_sections[i].entity, v_stay);", "null;"),),
+        (
+            (
+                "_decide_sections",
+                "o_conflicts := rowferry._conflicts_without(o_conflicts, o_sections[i].entity, v_keys);",
+                "null;",
+            ),
+        ),
         budget=400,
     ),
     "a backfill does not wait for the answer to a skip": Mutant(
@@ -132,7 +138,7 @@ MUTANTS = {
     ),
     "refused rows are acknowledged": Mutant((("_apply_batch", "if v_left <> '[]' then", "if false then"),)),
     "applied rows are captured": Mutant(
-        (("_mark_applying", "array_agg(k)", "'{}'::text[]"), ("_mark_applying", "if p_sections is null then", "if false then"))
+        (("_mark_applying", "case when not v_everything then array_agg(k) end", "'{}'::text[]"),)
     ),
     "rows of the peer set off the users' triggers": Mutant((("is_applying", "return found;", "return false;"),)),
     "a setting silences the users' triggers": Mutant((("is_applying", "return found;", "return true;"),)),
@@ -153,7 +159,7 @@ MUTANTS = {
         why="rare: test_what_commits_long_after_it_was_written_is_found_however_much_has_left_since",
     ),
     "no look after the write": Mutant(
-        (("_try_sections", "if v_moving then", "if false then"),),
+        (("_try_sections", "v_again := v_seen.o_moved <> '[]' or", "v_again :="),),
         budget=None,
         why="histories are played one statement at a time:"
         " test_a_record_that_its_user_makes_again_while_the_applier_has_decided_is_decided_again",
@@ -173,10 +179,10 @@ MUTANTS = {
         (("_give_up_orphans", "having bool_and(q.id <@ p_batch.ids)", "having true"),), "Dropping"
     ),
     "an answer that is an orphan is asked for again": Mutant(
-        (("_apply_piecewise", "if v_orphan.o_give_up = 'drop' and (", "if false and ("),), "Dropping"
+        (("_refuse_record", "if v_refusal ->> 'give_up' = 'drop' and (", "if false and ("),), "Dropping"
     ),
     "a row that stays here is refused beside an orphan": Mutant(
-        (("_apply_piecewise", "coalesce(rowferry._unseen_changes(e.id, v_missing, p_heard, '{}'), '{}')", "'{}'"),),
+        (("_take_apart", "coalesce(rowferry._unseen_changes(e.id, v_missing, p_heard, '{}'), '{}')", "'{}'"),),
         budget=None,
         why="too rare, not in 410 histories:"
         " test_a_row_that_stays_as_it_is_here_is_decided_although_its_other_version_is_an_orphan",
@@ -238,7 +244,7 @@ MUTANTS = {
         " test_a_row_that_left_a_parent_before_it_was_deleted_keeps_what_only_this_node_has",
     ),
     "rows are never written after deletes": Mutant(
-        (("_try_sections", "if v_first <> '{}' then", "if false then"),),
+        (("_delete_wanted", "if v_first <> '{}' then", "if false then"),),
         budget=None,
         why="no unique values in the histories:"
         " test_a_unique_value_passes_from_a_deleted_row_to_the_one_that_its_children_move_to",
@@ -246,9 +252,9 @@ MUTANTS = {
     "a delete that goes first takes rows of its batch along": Mutant(
         (
             (
-                "_try_sections",
-                "perform rowferry._mark_applying(v_entities, v_first);",
-                "perform rowferry._mark_applying(v_entities, v_sections);",
+                "_delete_wanted",
+                "perform rowferry._mark_applying(v_first);",
+                "perform rowferry._mark_applying(p_sections);",
             ),
         ),
         budget=None,
@@ -256,7 +262,7 @@ MUTANTS = {
         " test_a_row_whose_unique_value_is_wanted_is_deleted_after_what_refers_to_it_has_left",
     ),
     "a row that goes with another one is decided again": Mutant(
-        (("_apply_piecewise", "      if cardinality(v_along) > 0 then", "      if false then"),),
+        (("_apply_piecewise", "if cardinality(v_along) > 0 then", "if false then"),),
         budget=None,
         why="no unique values in the histories:"
         " test_a_record_that_goes_with_another_one_which_wants_its_unique_value_is_merged_once",
@@ -277,7 +283,7 @@ MUTANTS = {
         why="no cycles in the histories: test_rows_that_need_each_other_arrive_and_go_in_the_first_call",
     ),
     "unique values are not waited for": Mutant(
-        (("_apply_batch", "null, coalesce(v_needs, '[]') <> '[]', v_needs)", "null, false, v_needs)"),),
+        (("_try_sections", "coalesce(cardinality(p_needs) > 0, false)", "false"),),
         budget=None,
         why="no unique values in the histories: test_a_list_that_moves_down_by_one_arrives_in_the_first_call",
     ),
@@ -292,7 +298,7 @@ MUTANTS = {
         why="no deferrable keys in the histories: test_two_tables_that_refer_to_each_other_arrive_through_deferred_keys",
     ),
     "memory is not checked": Mutant(
-        (("_exchange", "v_link.stopped_reason := rowferry._check_memory(v_link, v_header);", "v_link.stopped_reason := null;"),),
+        (("_hear", "o_link.stopped_reason := rowferry._check_memory(o_link, p_header);", "o_link.stopped_reason := null;"),),
         budget=None,
         why="no node forgets in the histories: test_a_node_set_back_by_one_event_stops_before_an_old_acknowledgement_is_honoured",
     ),

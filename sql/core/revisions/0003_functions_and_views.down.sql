@@ -27,4 +27,4 @@ begin
   execute 'drop function ' || v_functions;
 end
 $$;
-drop type rowferry._section;
+drop type rowferry._answer, rowferry._piece, rowferry._need, rowferry._section;
