@@ -35,7 +35,7 @@ CATCH_ALL = {
     "_needs",
     "_queue_backfill",
     "_queue_followers",
-    "_read_batch",
+    "_read_rows",
     "_sequences_of",
     "_trip_breakers",
     "_unreadable_records",

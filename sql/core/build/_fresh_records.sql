@@ -1,7 +1,4 @@
--- The records of the oldest p_limit events within p_gaps that are free to go, by entity, of which p_most, one more, are looked at. held: records of these that have a
--- held event too. Of all entities together: found: how many of the p_most events there are; repeated: whether half of the first p_looked of each entity are of a
--- record that has another one among them; questions: whether there are such events. Fully qualified and without SET, so that it is inlined where each
--- argument is a variable, and planned as its caller wants it.
+-- Fully qualified and without SET, so that it is inlined where each argument is a variable, and planned as its caller wants it.
 create or replace function rowferry._fresh_records(
   p_entity_ids integer[],
   p_gaps int8multirange,
@@ -36,7 +33,8 @@ as $$
     from (
       select e.entity_id, pg_catalog.count(*)::pg_catalog.int4 as found, pg_catalog.max(e.id) as last_id, pg_catalog.array_agg(e.record_id) as keys,
         pg_catalog.array_agg(e.record_id) filter (where p_held and exists (select from rowferry.held_events h
-          where h.entity_id operator(pg_catalog.=) e.entity_id and rowferry._index_key(h.record_id) operator(pg_catalog.=) rowferry._index_key(e.record_id))) as held,
+          where h.entity_id operator(pg_catalog.=) e.entity_id
+            and rowferry._index_key(h.record_id) operator(pg_catalog.=) rowferry._index_key(e.record_id))) as held,
         pg_catalog.bool_or(e.event_type operator(pg_catalog.=) 'q') as questions
       from rowferry._sendable_events(p_entity_ids, p_gaps, p_held, p_skips, p_most, false) e
       group by e.entity_id
@@ -44,4 +42,6 @@ as $$
   ) f
 $$;
 comment on function rowferry._fresh_records(integer[], int8multirange, boolean, boolean, integer, integer, integer) is
-  'The records of the oldest events that are free to go, by entity.';
+  'The records of the oldest p_limit events within p_gaps that are free to go, by entity; p_most events, one more, are looked at. held: records of these '
+  'that have a held event too. Of all entities together: found: how many of the p_most events there are; repeated: whether half of the first p_looked of '
+  'each entity are of a record that has another one among them; questions: whether there are questions among them.';

@@ -1,5 +1,3 @@
--- Queues events for differences of a comparison: where the peer's row is to stay a question, else the row of this node, or that it is gone. Either loses to
--- any real change made since.
 create or replace function rowferry._compare_queue(
   p_run_id bigint,
   p_entity_id integer,
@@ -29,4 +27,6 @@ as $$
   from (select count(*) as events, min(id) as first_id, max(id) as last_id from queued) q
   where c.id = p_run_id
 $$;
-comment on function rowferry._compare_queue(bigint, integer, text[], text[]) is 'Queues events for differences of a comparison.';
+comment on function rowferry._compare_queue(bigint, integer, text[], text[]) is
+  'Queues events for differences of a comparison: a question where the peer''s row is to stay (p_there), else the row of this node, or that it is gone. '
+  'Either loses to any real change made since.';

@@ -1,4 +1,3 @@
--- Comparisons of this node, newest first.
 create or replace view rowferry.compare_runs as
 select c.id as run_id, c.peer, c.entity, c.kind, c.state, c.rows_here, c.rows_there, c.same, c.different, c.only_here, c.only_there, c.pending, c.resolved,
   date_trunc('milliseconds', coalesce(c.finished_at, clock_timestamp()) - c.requested_at) as took, c.requested_at, c.requested_by, c.finished_at, c.error

@@ -1,4 +1,3 @@
--- What comparisons found, record by record.
 create or replace view rowferry.differences as
 select d.run_id, c.entity, d.record_id, d.kind, d.hash_here, d.hash_there, d.note, d.chosen, d.found_at
 from rowferry.compared_records d

@@ -1,6 +1,3 @@
--- Makes the rows that a comparison found to differ equal, by the rows of one node: select * from rowferry.repair('accounts', p_from => 'crm'), which only
--- shows what would be done; with p_dry_run => false it is queued. Without p_run the last finished comparison of the entity counts. A change that users make
--- meanwhile stays.
 create or replace function rowferry.repair(
   p_entity text,
   p_from text,
@@ -55,4 +52,6 @@ begin
 end
 $$;
 comment on function rowferry.repair(text, text, boolean, bigint) is
-  'Makes the rows that a comparison found to differ equal, by the rows of one node; without p_dry_run => false it only shows what would be done.';
+  'Makes the rows that a comparison found to differ equal, by the rows of one node: select * from rowferry.repair(''accounts'', p_from => ''crm''); That '
+  'only shows what would be done; with p_dry_run => false it is queued. Without p_run the last finished comparison of the entity counts. A change that '
+  'users make meanwhile stays.';
