@@ -21,7 +21,7 @@ from pgspot.state import Counter, State
 
 # Made part of the statement that calls them, which a setting would prevent; every name in them is qualified.
 # Or, for _left_nothing(), which looks at the setting of its caller; is_applying() is called for each row of a peer's.
-WITHOUT_SEARCH_PATH = {"_now", "_unaltered", "_stamp", "_sendable_events", "_fresh_records", "_index_key", "_left_nothing"}
+WITHOUT_SEARCH_PATH = {"_now", "_unaltered", "_stamp", "_sendable_events", "_index_key", "_left_nothing"}
 WITHOUT_SEARCH_PATH |= {"is_applying"}
 # What went wrong is passed on with its SQLSTATE; whatever it was, it may not end the call.
 CATCH_ALL = {

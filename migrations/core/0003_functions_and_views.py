@@ -272,8 +272,6 @@ def upgrade() -> None:
             "build/_choose_records.sql",
             "build/_deletes_waiting.sql",
             "build/_due_records.sql",
-            "build/_envelope_header.sql",
-            "build/_fresh_records.sql",
             "build/_hold_followers.sql",
             "build/_look_at_moved.sql",
             "build/_parents_along.sql",

@@ -71,7 +71,7 @@ begin
         v_most_events := case when v_removed > 0 then v_most_events end;
       end if;
       o_removed := o_removed + v_removed;
-      -- Out of time for this call, or so much has left that to search here would walk past it: the next one goes on.
+      -- Out of time, or so much has left that a search would walk past it: the next call goes on.
       exit when v_hot or v_removed > 1000;
     end loop;
     o_compare := rowferry._compare(p_link, p_compare);
@@ -93,9 +93,7 @@ begin
       if not rowferry._hold_slow(p_link.peer, v_looked, not p_applied, p_aside) then
         raise;
       end if;
-      o_envelope := null;
-      o_removed := 0;
-      o_compare := '{}';
+      select null, 0, '{}' into o_envelope, o_removed, o_compare;
       return;
   end;
   if v_batch.o_events > 0 then

@@ -35,7 +35,19 @@ begin
     o_link.told_settled := array(
       select n.name from rowferry.entities n where n.peer = p_link.peer and n.unsettled_since is null and n.name = any (p_link.peer_unsettled) order by n.id);
   end if;
-  v_header := rowferry._envelope_header(o_link, p_applied and v_alone);
+  v_header := jsonb_build_object(
+      'from', (select n.name from rowferry.node n), 'to', p_link.peer, 'token', p_link.token_number || '-' || p_link.token_random,
+      'generation', p_link.generation, 'identity', rowferry._database_identity(), 'retired', p_link.acked, 'received', p_link.received,
+      'received_tag', p_link.received_tag,
+      'acks', (select coalesce(jsonb_agg(jsonb_build_object('number', t.number, 'tag', t.tag, 'ids', t.ids::text, 'refusals', t.refusals,
+          'conflicts', t.conflicts, 'applied_ms', t.applied_ms, 'effect', t.effect) order by t.number), '[]')
+        from rowferry.taken_batches t where t.peer = p_link.peer),
+      'target_ms', (extract(epoch from current_setting('deadlock_timeout')::interval) * 250)::integer,
+      'hush', p_applied and v_alone)
+    || jsonb_strip_nulls(jsonb_build_object(
+      'paused', nullif(o_link.told_paused, '{}'),
+      'unsettled', (select array_agg(n.name) from rowferry.entities n where p_link.generation > 1 and n.peer = p_link.peer and n.unsettled_since is not null),
+      'settled', case when p_link.generation > 1 then nullif(o_link.told_settled, '{}') end));
   -- Where applying took half of the call's time, building is left to the next one.
   v_waits := p_link.ready and not p_hushed
     and (p_applied and clock_timestamp() > statement_timestamp() + v_half) is not true

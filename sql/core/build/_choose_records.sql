@@ -18,11 +18,6 @@ returns table (
 language plpgsql
 stable
 set search_path = pg_catalog, pg_temp
-set enable_seqscan = off
-set enable_bitmapscan = off
-set enable_hashjoin = off
-set enable_mergejoin = off
-set enable_material = off
 set enable_sort = off  -- grouping by hash keeps the order of events
 as $$
 declare
@@ -45,10 +40,21 @@ begin
   v_alone := (select a.o_event_id from rowferry._alone(p_peer) a where v_held and p_alone and a.o_allowed and not a.o_flying);
   v_most := case when v_alone is null then p_limit + 1 else 0 end;
   return query
-  with fresh as materialized (
-    select f.* from rowferry._fresh_records(v_mine, v_gaps, v_held, v_skips, p_limit, v_most, c_looked) f
-  ), counted (found, repeated) as materialized (
-    select coalesce(max(f.found), 0), coalesce(bool_or(f.repeated or f.questions), false) or v_resent from fresh f
+  with oldest as materialized (
+    select e.entity_id, count(*)::integer as found, max(e.id) as last_id, array_agg(e.record_id) as keys,
+      array_agg(e.record_id) filter (where v_held and exists (
+        select from rowferry.held_events h where h.entity_id = e.entity_id and rowferry._index_key(h.record_id) = rowferry._index_key(e.record_id))) as held,
+      bool_or(e.event_type = 'q') as questions
+    from rowferry._sendable_events(v_mine, v_gaps, v_held, v_skips, v_most, false) e
+    group by e.entity_id
+  ), counted (found, last_id, repeated) as materialized (
+    select coalesce(sum(o.found), 0), max(o.last_id), v_resent or coalesce(bool_or(o.questions), false) or coalesce(
+      sum((select count(*) - count(distinct k) from unnest(o.keys[1:c_looked]) k)) >= greatest(1, sum(least(o.found, c_looked)) / 2), false)
+    from oldest o
+  ), fresh as materialized (
+    -- One event too many was looked at. It is the last of all, and the last one of its entity, since to group by hash keeps the order of events.
+    select o.entity_id, case when c.found > p_limit and o.last_id = c.last_id then nullif(o.keys[1:o.found - 1], '{}') else o.keys end as keys, o.held
+    from oldest o cross join counted c
   ), due as materialized (
     select d.* from counted c cross join lateral rowferry._due_records(v_mine, v_flying, p_limit, c.found, v_alone) d where v_held
   ), again as (

@@ -8,11 +8,6 @@ create or replace function rowferry._deletes_waiting(
 )
 language plpgsql
 set search_path = pg_catalog, pg_temp
-set enable_seqscan = off
-set enable_bitmapscan = off
-set enable_hashjoin = off
-set enable_mergejoin = off
-set enable_material = off
 as $$
 declare
   c_exact constant integer := 200000;  -- so many events are looked at record by record

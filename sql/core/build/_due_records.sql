@@ -12,12 +12,7 @@ create or replace function rowferry._due_records(
 language plpgsql
 stable
 set search_path = pg_catalog, pg_temp
-set enable_seqscan = off
-set enable_bitmapscan = off
-set enable_hashjoin = off
-set enable_mergejoin = off
-set enable_material = off
-set enable_sort = off
+set enable_sort = off  -- by the index, in its order
 as $$
 declare
   c_circle constant integer := 2000;  -- so many rows that want each other's unique values travel together

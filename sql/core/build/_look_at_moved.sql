@@ -6,8 +6,6 @@ create or replace function rowferry._look_at_moved(
 returns void
 language plpgsql
 set search_path = pg_catalog, pg_temp
-set enable_seqscan = off
-set enable_bitmapscan = off
 as $$
 declare
   c_most constant integer := 5000;  -- followers in one step

@@ -10,11 +10,6 @@ create or replace function rowferry._parents_along(
 language plpgsql
 stable
 set search_path = pg_catalog, pg_temp
-set enable_seqscan = off
-set enable_bitmapscan = off
-set enable_hashjoin = off
-set enable_mergejoin = off
-set enable_material = off
 as $$
 begin
   select array_agg(p.entity_id), array_agg(p.record_id) into o_entity_ids, o_record_ids

@@ -42,7 +42,6 @@ declare
   v_entity rowferry.entities;
   v_read record;
   v_ids bigint[];
-  v_round integer := 0;
   v_round_sections integer;
   v_parent_ids integer[];
   v_parent_records text[];
@@ -56,10 +55,10 @@ begin
   loop
     v_round_sections := cardinality(o_sections);
     for v_group in
-      select c.* from rowferry._choose_records(p_peer, p_limit, p_alone, p_first_id, p_left, p_aside) c where v_round = 0
+      select c.* from rowferry._choose_records(p_peer, p_limit, p_alone, p_first_id, p_left, p_aside) c where v_parent_ids is null
       union all
       select p.entity_id, false, array_agg(p.record_id), o_whole, v_cut, v_alone, false
-      from unnest(v_parent_ids, v_parent_records) p (entity_id, record_id) where v_round > 0 group by p.entity_id
+      from unnest(v_parent_ids, v_parent_records) p (entity_id, record_id) group by p.entity_id
     loop
       o_whole := v_group.o_whole and o_whole;
       v_cut := v_group.o_cut;
@@ -109,7 +108,6 @@ begin
     select p.o_entity_ids, p.o_record_ids into v_parent_ids, v_parent_records
     from rowferry._parents_along(o_sections[v_round_sections + 1:], v_seen_ids, v_seen_records, v_missing, p_aside) p;
     exit when v_parent_ids is null;
-    v_round := v_round + 1;
   end loop;
 end
 $$;

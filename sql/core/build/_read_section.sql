@@ -19,11 +19,6 @@ create or replace function rowferry._read_section(
 language plpgsql
 stable
 set search_path = pg_catalog, pg_temp
-set enable_seqscan = off
-set enable_bitmapscan = off
-set enable_hashjoin = off
-set enable_mergejoin = off
-set enable_material = off
 as $$
 declare
   v_section rowferry._section := row(p_entity.name, p_entity.columns, null, null, null, null, null, null, null, null, null,

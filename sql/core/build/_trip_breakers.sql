@@ -44,7 +44,6 @@ begin
     select b.* into v_breaker from rowferry.breakers b where b.entity_id = v_entity.id and b.since > v_now - c_window;
     v_first_id := greatest(p_first_id, v_entity.approved_to + 1);
     continue when v_first_id > v_last_id;
-    -- All that waits could not be enough.
     continue when v_breaker.deletes + v_last_id - v_first_id + 1 <= v_share * greatest(v_breaker.rows, v_entity.breaker_rows);
     v_breaker.deletes := coalesce(v_breaker.deletes, 0);
     v_left_out := coalesce((
@@ -77,12 +76,10 @@ begin
         end if;
         continue;
     end;
-    if v_breaker.all_counted is not false then
-      v_rows := greatest(v_here - v_waits.o_new + v_waits.o_deletes, v_breaker.rows);
-      v_breaker.deletes := case when v_here < v_most then least(v_breaker.deletes, v_rows - v_here - v_waits.o_deletes) else v_breaker.deletes end;
-    else
-      -- The table was not counted to its end before: nobody knows which of these deletes new rows have made up for.
-      v_rows := greatest(v_here - v_waits.o_new + v_waits.o_deletes + v_breaker.deletes, v_breaker.rows);
+    -- If the table was not counted to its end before, nobody knows which of the deletes since then new rows have made up for.
+    v_rows := greatest(v_here - v_waits.o_new + v_waits.o_deletes + case when v_breaker.all_counted is false then v_breaker.deletes else 0 end, v_breaker.rows);
+    if v_breaker.all_counted is not false and v_here < v_most then
+      v_breaker.deletes := least(v_breaker.deletes, v_rows - v_here - v_waits.o_deletes);
     end if;
     if v_rows >= v_entity.breaker_rows and v_breaker.deletes + v_waits.o_deletes > v_share * v_rows then
       v_tripped := true;
@@ -117,8 +114,7 @@ begin
 end
 $$;
 comment on function rowferry._trip_breakers(text, bigint, jsonb) is
-  'Holds each entity of which more rows are about to be deleted on the peer than its breaker allows, until approve(). Returns true if there is one; then '
-  'the batch just read is not to be sent. p_deletes: for the id of each entity with deletes in that batch, how many of its records are gone. Counted '
-  'together are the deletes that wait, whatever batch they travel in, and those sent since the breaker''s window began, less the rows that the table got '
-  'since. The rows of the table are counted too, but no further than four times these deletes would need: an estimate of the catalog is wrong for rows '
-  'that were just deleted, and for those of a filter.';
+  'Holds each entity of which more rows are about to be deleted on the peer than its breaker allows, until approve(). True if there is one: then the '
+  'batch just read is not to be sent. p_deletes: {entity id: how many of its records are gone} in that batch. Counted together are the deletes that '
+  'wait, in whatever batch, and those sent since the breaker''s window began, less the rows that the table got since. Rows of the table are counted only '
+  'as far as four times these deletes need: an estimate of the catalog is wrong for rows that were just deleted, and for those of a filter.';

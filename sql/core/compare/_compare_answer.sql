@@ -15,7 +15,8 @@ declare
   v_seen record;
 begin
   if v_entity.id is null then
-    return v_answer || jsonb_build_object('error', format('%s has no such entity: attach its table there under this name', (select n.name from rowferry.node n)));
+    return v_answer || jsonb_build_object('error',
+      format('%s has no such entity: attach its table there under this name', (select n.name from rowferry.node n)));
   elsif to_jsonb(v_entity.columns) <> p_question -> 'columns' or to_jsonb(v_entity.key_columns || v_entity.key_types) <> p_question -> 'key' then
     return v_answer || jsonb_build_object('error', 'the two nodes keep other columns or another key of it: attach the table on both with the same');
   end if;

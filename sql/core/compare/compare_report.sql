@@ -18,6 +18,7 @@ comment on view rowferry.compare_report is 'Comparisons as reports, newest first
 comment on column rowferry.compare_report.run_id is 'Number of the run.';
 comment on column rowferry.compare_report.entity is 'What was compared.';
 comment on column rowferry.compare_report.state is 'State of the run.';
-comment on column rowferry.compare_report.kind is 'same, different, only_here, only_there, pending (not judged), on_purpose (of those that differ or are on one node only: left so by a skip).';
+comment on column rowferry.compare_report.kind is
+  'same, different, only_here, only_there, pending (not judged), on_purpose (of those that differ or are on one node only: left so by a skip).';
 comment on column rowferry.compare_report.records is 'How many records.';
 comment on column rowferry.compare_report.sample is 'Keys of some of them; all that are listed are in differences.';

@@ -34,7 +34,8 @@ begin
   end if;
   v_choice := case p_from when v_node then 'here' when v_run.peer then 'there' end;
   if v_choice is null then
-    raise exception using errcode = 'RF051', message = 'p_from must be one of the two nodes', detail = format('%s is neither %s nor %s.', p_from, v_node, v_run.peer),
+    raise exception using errcode = 'RF051', message = 'p_from must be one of the two nodes',
+      detail = format('%s is neither %s nor %s.', p_from, v_node, v_run.peer),
       hint = format('select * from rowferry.repair(%L, p_from => %L);', p_entity, v_node);
   end if;
   perform rowferry._refuse_wrong_direction(rowferry._find_entity(p_entity), v_choice = 'here');
