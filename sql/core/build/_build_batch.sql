@@ -82,12 +82,12 @@ begin
           'built', greatest(p_link.built, p_link.top + 1))
         || jsonb_strip_nulls(jsonb_build_object('facts', v_told.o_facts, 'waiting', case
           when exists (select from generate_subscripts(v_batch.o_sections, 1) i where (v_batch.o_sections[i]).gone is not null)
-          then rowferry._waiting_entities(p_link.peer, not v_batch.o_whole or p_aside <> '{}' or v_batch.o_large <> '[]' or v_batch.o_unreadable <> '[]'
+          then rowferry._waiting_entities(p_link.peer, not v_batch.o_whole or p_aside <> '{}' or v_batch.o_unsendable <> '[]'
             or exists (select from rowferry.built_batches b where b.peer = p_link.peer and b.in_flight)) end)),
         v_batch.o_sections);
     end if;
-    perform rowferry._hold_entities(v_batch.o_unreadable || v_batch.o_large);
-    o_removed := o_removed + jsonb_array_length(v_batch.o_large);
+    perform rowferry._hold_entities(v_batch.o_unsendable);
+    o_removed := o_removed + (select count(*) from jsonb_array_elements(v_batch.o_unsendable) u where u ? 'patience');
   exception
     when query_canceled then
       if not rowferry._hold_slow(p_link.peer, v_looked, not p_applied, p_aside) then

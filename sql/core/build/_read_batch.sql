@@ -12,8 +12,7 @@ create or replace function rowferry._read_batch(
   out o_events integer,
   out o_keys integer,
   out o_whole boolean,
-  out o_unreadable jsonb,
-  out o_large jsonb,
+  out o_unsendable jsonb,
   out o_repeated boolean,
   out o_hot_entity integer,
   out o_hot_records text[],
@@ -50,8 +49,8 @@ declare
   v_bytes bigint := c_bytes;
   v_total bigint := 0;
 begin
-  select '{}', '{}', 0, 0, '[]', '[]', '{}', '[]', true, false
-  into o_sections, o_ids, o_events, o_keys, o_unreadable, o_large, o_deletes, o_waiting, o_whole, o_repeated;
+  select '{}', '{}', 0, 0, '[]', '{}', '[]', true, false
+  into o_sections, o_ids, o_events, o_keys, o_unsendable, o_deletes, o_waiting, o_whole, o_repeated;
   loop
     v_round_sections := cardinality(o_sections);
     for v_group in
@@ -82,8 +81,7 @@ begin
         return;
       end if;
       o_whole := o_whole and v_read.o_whole;
-      o_unreadable := o_unreadable || coalesce(v_read.o_unreadable, '[]');
-      o_large := o_large || coalesce(v_read.o_large, '[]');
+      o_unsendable := o_unsendable || coalesce(v_read.o_unsendable, '[]');
       o_waiting := o_waiting || coalesce(v_read.o_waiting, '[]');
       if v_parents is distinct from false and v_read.o_seen is not null then
         v_seen_ids := v_seen_ids || array_fill(v_entity.id, array[cardinality(v_read.o_seen)]);
@@ -117,4 +115,4 @@ comment on function rowferry._read_batch(text, integer, boolean, bigint, int8mul
   'p_alone the batch may be one large row. p_first_id, p_left: no event below, or in it, waits for its first batch. p_aside: entities that wait. Nothing '
   'is read, since events are to be coalesced first, where the oldest events are mostly of a few records (o_repeated, unless p_coalesced), or where the '
   'records of an entity have p_most_events or more (o_hot_entity, o_hot_records). o_whole: the batch has all that is free to go. o_deletes: {entity id: '
-  'how many records are gone by changes of this node that nobody has approved}. o_unreadable, o_large, o_waiting: see _read_section().';
+  'how many records are gone by changes of this node that nobody has approved}. o_unsendable, o_waiting: see _read_section().';

@@ -7,8 +7,7 @@ create or replace function rowferry._read_rows(
   out o_left_out text[],
   out o_outside text[],
   out o_length bigint,
-  out o_unreadable jsonb,
-  out o_large jsonb,
+  out o_unsendable jsonb,
   out o_failed boolean
 )
 language plpgsql
@@ -26,7 +25,6 @@ declare
   v_context text;
   v_message text;
 begin
-  o_large := '[]';
   o_failed := false;
   loop
     begin
@@ -50,24 +48,24 @@ begin
           end if;
         end if;
         o_failed := true;
-        o_unreadable := jsonb_build_array(rowferry._unreadable_entity(p_entity, v_state, v_message));
+        o_unsendable := jsonb_build_array(rowferry._unreadable_entity(p_entity, v_state, v_message));
         return;
     end;
   end loop;
   -- Only now, when the read has locked the table: a column that was dropped and added again reads as null.
   if rowferry._column_types(p_entity) is distinct from p_entity.column_types then
     o_failed := true;
-    o_unreadable := jsonb_build_array(rowferry._unreadable_entity(p_entity, 'RF020', 'its columns are not those that were attached'));
+    o_unsendable := jsonb_build_array(rowferry._unreadable_entity(p_entity, 'RF020', 'its columns are not those that were attached'));
     return;
   end if;
-  o_unreadable := coalesce(v_bad, '[]');
+  o_unsendable := coalesce(v_bad, '[]');
   o_keys := v_read.o_keys;
   o_columns := v_read.o_columns;
   o_outside := v_read.o_outside;
   o_length := v_read.o_length;
   o_left_out := o_left_out || v_read.o_cut || v_read.o_large || v_read.o_alone;
   if v_read.o_large is not null then
-    o_unreadable := o_unreadable || (
+    o_unsendable := o_unsendable || (
       select jsonb_agg(jsonb_build_object('entity', p_entity.name, 'record_id', k, 'here', true, 'sqlstate', '54000',
         'message', 'the row is too large to travel: more than 120 MB',
         'hint', 'Make it smaller, or keep the column out of the sync: select rowferry.attach(table, p_columns => ..); on both nodes; '
@@ -75,7 +73,7 @@ begin
       from unnest(v_read.o_large) k);
   end if;
   if v_read.o_alone is not null then
-    o_large := (
+    o_unsendable := o_unsendable || (
       select jsonb_agg(jsonb_build_object('entity', p_entity.name, 'record_id', a.key, 'here', true, 'sqlstate', 'RF025',
         'message', format('the row has %s MB and travels alone', a.size / 1048576), 'patience', least(64, 1 + a.size / 2097152),
         'hint', 'Nothing: its turn comes, in a call that may take longer than others.'))
@@ -85,6 +83,6 @@ end
 $$;
 comment on function rowferry._read_rows(rowferry.entities, text[], bigint) is
   'The present rows of some keys of an entity: o_keys, and for each column the literal of one array. p_bytes is the limit of its generated reader. '
-  'o_left_out: keys that are not for this batch, because their rows are beyond p_bytes, travel alone (o_large has an entry for _hold_entities() for '
-  'each) or cannot be read (o_unreadable has one for each). o_outside: keys of rows outside of the filter of which nothing is to be said. o_failed: the '
-  'table cannot be read; then o_unreadable has the entry of the entity. STABLE, so that it sees the snapshot in which the events were chosen.';
+  'o_left_out: keys that are not for this batch, because their rows are beyond p_bytes, travel alone or cannot be read; o_unsendable has an entry for '
+  '_hold_entities() for each of the last two kinds. o_outside: keys of rows outside of the filter of which nothing is to be said. o_failed: the table '
+  'cannot be read; then o_unsendable has the entry of the entity. STABLE, so that it sees the snapshot in which the events were chosen.';

@@ -12,8 +12,7 @@ create or replace function rowferry._read_section(
   out o_keys integer,
   out o_length bigint,
   out o_deletes bigint,
-  out o_unreadable jsonb,
-  out o_large jsonb,
+  out o_unsendable jsonb,
   out o_waiting jsonb
 )
 language plpgsql
@@ -65,8 +64,7 @@ begin
     v_keys := array(select k from unnest(v_keys) k where k not in (select unnest(v_section.asked)));
   end if;
   v_read := rowferry._read_rows(p_entity, v_keys, p_bytes);
-  o_unreadable := v_read.o_unreadable;
-  o_large := v_read.o_large;
+  o_unsendable := v_read.o_unsendable;
   if v_read.o_failed then
     o_whole := false;
     return;
@@ -114,5 +112,5 @@ comment on function rowferry._read_section(rowferry.entities, text[], bigint, in
   'Reads some records of one entity for a batch: o_section has all their pending events from p_lowest on, and their present rows; null: none of them can '
   'go. o_hot: they have p_most_events or more, and nothing was read. o_whole: nothing was left behind. o_seen: the records that were looked at. o_keys: '
   'how many records are done with, including those of rows outside of the filter, of which nothing is said. o_length: bytes of the rows. o_deletes: how '
-  'many records are gone by changes of this node that nobody has approved, where that matters to a breaker. o_unreadable and o_large are those of '
-  '_read_rows(). o_waiting (with p_missing): rows that are left out, since the peer lacks a parent that stays here.';
+  'many records are gone by changes of this node that nobody has approved, where that matters to a breaker. o_unsendable is that of _read_rows(). '
+  'o_waiting (with p_missing): rows that are left out, since the peer lacks a parent that stays here.';
