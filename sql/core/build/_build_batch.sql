@@ -93,7 +93,7 @@ begin
       if not rowferry._hold_slow(p_link.peer, v_looked, not p_applied, p_aside) then
         raise;
       end if;
-      select null, 0, '{}' into o_envelope, o_removed, o_compare;
+      select null::bytea, 0, jsonb '{}' into o_envelope, o_removed, o_compare;
       return;
   end;
   if v_batch.o_events > 0 then
