@@ -33,7 +33,7 @@ begin
   o_link := p_link;
   o_sent := 0;
   o_removed := 0;
-  -- A statement of its own: its snapshot holds what was queued just now, and is the one for events and rows alike.
+  -- _read_batch is one statement. Its snapshot, the same for events and rows, holds what was queued just now.
   begin
     loop
       select * into v_batch
@@ -42,7 +42,7 @@ begin
         v_waiting := case when v_batch.o_waiting = '[]' then 0 else rowferry._hold_waiting(v_batch.o_waiting) end;
         if v_waiting > 0 then
           o_removed := o_removed + v_waiting;
-          -- They make room for others; a batch that is read with more of them is none to send.
+          -- These rows make room for others. To find more such rows the next look is larger; what a larger look has read is not sent.
           if clock_timestamp() - v_began < c_time then
             v_coalesced := false;
             v_looked := greatest(p_limit, least(v_looked * 2, 2000));
@@ -56,7 +56,7 @@ begin
           continue;
         end if;
         if v_batch.o_deletes <> '{}' and rowferry._trip_breakers(p_link.peer, p_link.first_id, v_batch.o_deletes) then
-          -- The next call builds what is not to wait.
+          -- The next call sends the entities that need not wait.
           v_batch.o_events := 0;
           o_removed := o_removed + 1;
         end if;
@@ -67,7 +67,7 @@ begin
       else
         v_removed := rowferry._coalesce_records(p_link.peer, v_batch.o_hot_entity, v_batch.o_hot_records, v_most_events);
         v_hot := v_removed > 0 and clock_timestamp() - v_began > c_time;
-        -- Nothing more to remove: they go as they are.
+        -- If nothing could be removed, the records go with all their events.
         v_most_events := case when v_removed > 0 then v_most_events end;
       end if;
       o_removed := o_removed + v_removed;

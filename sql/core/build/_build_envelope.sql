@@ -29,7 +29,7 @@ begin
   o_link := p_link;
   o_sent := 0;
   o_removed := 0;
-  -- The peer tries paused entities again once they are not named any more; until it knows, this call has news.
+  -- Once an entity is not named as paused any more, the peer sends it again. Until the peer knows that, this call has news.
   o_link.told_paused := array(select n.name from rowferry.entities n where n.peer = p_link.peer and n.paused_at is not null order by n.id);
   if p_link.generation > 1 then
     o_link.told_settled := array(

@@ -22,7 +22,7 @@ declare
     where n.id = any (p_entity_ids));
 begin
   with recursive followers as materialized (
-    -- Their parent has gone, so they are as good as any that was never refused.
+    -- The peer has their parent now, so these rows are as good as any that was never refused.
     select f.entity_id, f.record_id, row_number() over (order by f.event_id) as place
     from rowferry.missing_parents m
     cross join lateral (
@@ -39,7 +39,7 @@ begin
     order by f.event_id
     limit p_limit + 1
   ), share (records) as (
-    -- A bad row costs as much as many good ones: few of them while there is a backlog.
+    -- A row that was refused costs as much as many good ones. So only a few of them go while there is a backlog.
     select case when p_limit >= 4 or p_alone is not null or p_found = 0 and not exists (select from followers)
       then greatest(1, p_limit / case when p_found > p_limit then 32 else 4 end) else 0 end
   ), due as materialized (
@@ -56,7 +56,8 @@ begin
   ), chosen as materialized (
     select d.entity_id, d.record_id, d.is_new from due d where d.place <= (select records from share)
   ), wanted (entity_id, record_id, flies) as (
-    -- What holds a unique value that one of these wants, and is to change too, and what it wants itself: of a circle no row can go without the others.
+    -- One of these may want a unique value that another row holds. If that row is to change too, it comes along, and so does what it wants itself:
+    -- of a circle no row can go without the others.
     select c.entity_id, c.record_id, false from chosen c
     union
     select w.entity_id, k.record_id, e.flies
@@ -77,13 +78,12 @@ begin
   ), circles as materialized (
     select w.entity_id, w.record_id, w.flies from wanted w limit c_circle + 1
   ), along as materialized (
-    -- More than these cannot go.
+    -- A larger circle cannot go.
     select c.entity_id, c.record_id
     from circles c
     where not c.flies and (select count(*) from circles) <= c_circle and (c.entity_id, c.record_id) not in (select o.entity_id, o.record_id from chosen o)
   ), going as materialized (
-    -- One that was refused just now waits for the answer about what it wants: two halves of a circle, each in a batch of its own,
-    -- would miss each other again and again.
+    -- A row that was refused just now waits while what it wants is in flight: two halves of a circle in two batches would miss each other again and again.
     select c.entity_id, c.record_id from chosen c where not (c.is_new and c.entity_id in (select f.entity_id from circles f where f.flies))
   )
   -- Rows that may refer to each other, or want each other's unique values, stay together.

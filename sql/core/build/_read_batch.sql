@@ -71,7 +71,7 @@ begin
         v_parents := rowferry._has_parents(p_peer);
       end if;
       select e.* into v_entity from rowferry.entities e where e.id = v_group.o_entity_id;
-      -- What was refused before is a section of its own: it is refused again more often than not, and is not to delay the others.
+      -- Records that were refused before have a section of their own: most are refused again, which is not to delay the others.
       v_read := rowferry._read_section(v_entity, v_group.o_keys, v_lowest, p_most_events,
         case when v_alone is not null then c_largest else v_bytes end, v_missing);
       if v_read.o_hot then

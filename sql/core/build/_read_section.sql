@@ -22,13 +22,13 @@ as $$
 declare
   v_section rowferry._section := row(p_entity.name, p_entity.columns, null, null, null, null, null, null, null, null, null,
     p_entity.key_columns || p_entity.key_types, array[p_entity.conflict_rule, p_entity.orphan_rule], null, p_entity.column_types);
-  v_moved text[];  -- have an event that says that their place is to be looked at first
-  v_known text[];  -- have an event that says that the peer may have a row that is outside now
+  v_moved text[];  -- records with an event that _queue_followers() has to look at before it can go
+  v_known text[];  -- records of which the peer may have the row, by one of their events, though it is outside now
   v_keys text[];
   v_read record;
 begin
   o_whole := true;
-  -- All events of these records in their order, found in one scan of the index. -1: an answer.
+  -- All events of these records in their order, found in one scan of the index. Hops of -1 say that the event is an answer.
   select array_agg(e.record_id), array_agg(e.id), array_agg(e.stamp), case when bool_or(e.hops <> 0) then array_agg(e.hops) end, bool_and(e.event_type = 'i'),
     array_agg(e.record_id) filter (where e.event_type = 'w' or e.event_type = 'd' and e.place is not null),
     array_agg(e.record_id) filter (where e.event_type not in ('i', 'u'))
@@ -54,7 +54,7 @@ begin
   if v_section.event_ids is null then
     return;
   end if;
-  -- One column is looked for in an index, where it does not matter how often.
+  -- A key of one column is looked up in an index: it does no harm there if it is named twice.
   v_keys := case when cardinality(p_entity.key_columns) = 1 then v_section.event_keys else array(select distinct k from unnest(v_section.event_keys) k) end;
   o_seen := v_keys;
   if array_position(v_section.event_stamps, null) is not null then
@@ -77,7 +77,7 @@ begin
     end if;
   end if;
   if p_entity.within is not null and p_entity.filter_left = 'delete' then
-    -- Inserted and changed outside only: the peer never had it.
+    -- A row that was only inserted and changed while it was outside is one that the peer never had.
     v_read.o_outside := array(select o from unnest(v_read.o_outside) o where o not in (select unnest(v_known)));
   end if;
   v_section.keys := v_read.o_keys;

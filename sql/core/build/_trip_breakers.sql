@@ -34,7 +34,7 @@ begin
     with recursive taken (entity_id) as (
       select d::integer from jsonb_object_keys(p_deletes) d
       union
-      -- A foreign key there takes them along.
+      -- A foreign key that cascades deletes rows of these with them.
       select c.o_child from taken t cross join lateral rowferry._cascades(t.entity_id) c
     )
     select e.* from taken t cross join lateral (select * from rowferry.entities n where n.id = t.entity_id offset 0) e
@@ -64,7 +64,7 @@ begin
       execute format('select rowferry.%I($1)', rowferry._generated_name('count_', v_entity.name)) into v_here using v_most;
       perform rowferry._left_nothing();
     exception
-      -- A table that cannot be counted waits by itself, if rows of it are deleted; what a cascade would take of it cannot be judged.
+      -- A table that cannot be counted is held alone, if rows of it are deleted. What a cascade would delete of it cannot be judged.
       when others or assert_failure then
         get stacked diagnostics v_state = returned_sqlstate, v_context = pg_exception_context, v_message = message_text;
         if rowferry._stops_every_table(v_state, v_context) then
@@ -95,7 +95,7 @@ begin
       set since = coalesce(v_breaker.since, excluded.since), rows = excluded.rows, all_counted = excluded.all_counted, deletes = excluded.deletes;
     end if;
   end loop;
-  -- A cascade there would take rows along that wait now, so their parents wait too.
+  -- Parents wait too if their deletes would cascade to rows of an entity that waits.
   with recursive waiting (entity_id, name) as (
     select e.id, e.name from rowferry.entities e where e.peer = p_peer and e.held_sqlstate = 'RF026'
     union

@@ -9,7 +9,7 @@ set enable_bitmapscan = off
 set enable_hashjoin = off
 set enable_mergejoin = off
 set enable_material = off
-set enable_sort = off  -- in the order of events_placed, so that no other index serves
+set enable_sort = off  -- so that the index events_placed is used, which has this order
 set plan_cache_mode = force_generic_plan
 as $$
 declare

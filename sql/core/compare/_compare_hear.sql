@@ -44,7 +44,7 @@ begin
   end if;
 
   if v_run.phase = 'again' then
-    -- What is known now is listed no more as pending.
+    -- These records are judged now, so they are no longer listed as pending.
     with known as (
       delete from rowferry.compared_records d
       where d.run_id = v_run.id and d.kind = 'pending' and d.note is null and (v_run.walked_to is null or d.record_key > rowferry._index_key(v_run.walked_to))
@@ -102,7 +102,7 @@ begin
     count(*) filter (where l.kind <> 'pending' and l.note is not null) as on_purpose
   into v_new from listed l;
   v_run.listed := v_run.listed + v_new.listed;
-  -- Beyond the list they cannot be asked for again.
+  -- Records beyond the end of the list cannot be asked for again, so they stay pending.
   v_run.pending := v_run.pending + case when v_run.listed < v_most then v_new.pending else cardinality(v_left_out) + cardinality(v_large) end;
   v_ms := greatest((v_told ->> 'ms')::numeric, (p_answer ->> 'ms')::numeric, extract(epoch from clock_timestamp() - v_began) * 1000, 1);
   update rowferry.comparisons c

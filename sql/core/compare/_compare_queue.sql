@@ -8,7 +8,7 @@ returns void
 language sql
 set search_path = pg_catalog, pg_temp
 as $$
-  -- A person has said what is to become of them.
+  -- A person has decided about these records, which ends what skips have left open.
   select rowferry._end_skips(p_entity_id, p_there, 'the other node''s row is to stay') where p_there <> '{}' and rowferry._any_skip(p_entity_id);
   with chosen as (
     update rowferry.compared_records d
