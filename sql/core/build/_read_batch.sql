@@ -49,8 +49,9 @@ declare
   v_bytes bigint := c_bytes;
   v_total bigint := 0;
 begin
-  select '{}'::rowferry._section[], int8multirange '{}', 0, 0, jsonb '[]', jsonb '{}', jsonb '[]', true, false
-  into o_sections, o_ids, o_events, o_keys, o_unsendable, o_deletes, o_waiting, o_whole, o_repeated;
+  o_sections := '{}';
+  select int8multirange '{}', 0, 0, jsonb '[]', jsonb '{}', jsonb '[]', true, false
+  into o_ids, o_events, o_keys, o_unsendable, o_deletes, o_waiting, o_whole, o_repeated;
   loop
     v_round_sections := cardinality(o_sections);
     for v_group in
