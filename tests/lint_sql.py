@@ -30,7 +30,6 @@ WITHOUT_SEARCH_PATH = {
     "_stamp",
     "_sendable_events",
     "_winner",
-    "_fresh_records",
     "_index_key",
     "_left_nothing",
 }
@@ -46,7 +45,7 @@ CATCH_ALL = {
     "_needs",
     "_queue_backfill",
     "_queue_followers",
-    "_read_batch",
+    "_read_rows",
     "_refuse_record",
     "_sequences_of",
     "_trip_breakers",

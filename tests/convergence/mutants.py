@@ -48,9 +48,9 @@ MUTANTS = {
     "a key travels without its events in flight": Mutant(
         (
             (
-                "_read_batch",
-                "and e.id + 0 >= v_lowest",
-                "and not exists (select from rowferry.built_batches b where b.peer = p_peer and b.in_flight and e.id <@ b.ids)",
+                "_read_section",
+                "and e.id + 0 >= p_lowest",
+                "and not exists (select from rowferry.built_batches b where b.in_flight and e.id <@ b.ids)",
             ),
         )
     ),
@@ -120,7 +120,7 @@ MUTANTS = {
         budget=200,
     ),
     "held events are never retried": Mutant(
-        (("_choose_records", "where h.not_before <= v_now", "where false and h.not_before <= v_now"),)
+        (("_due_records", "where h.not_before <= v_now", "where false and h.not_before <= v_now"),)
     ),
     "equal stamps are decided by each for itself": Mutant(
         (("_winner", '(p_mine, p_node collate "C") operator(pg_catalog.>) (p_theirs, p_peer collate "C")', "p_mine >= p_theirs"),)
@@ -199,16 +199,16 @@ MUTANTS = {
     "a parent that is held travels with every child": Mutant(
         (
             (
-                "_read_batch",
-                "from rowferry._sendable_records(v_parent_ids, v_parent_records) g",
-                "from unnest(v_parent_ids, v_parent_records) g (entity_id, record_id)"
+                "_parents_along",
+                "from rowferry._sendable_records(o_entity_ids, o_record_ids) g",
+                "from unnest(o_entity_ids, o_record_ids) g (entity_id, record_id)"
                 " join rowferry.events e on e.entity_id = g.entity_id and e.record_id = g.record_id",
             ),
         ),
         "Orphans",
     ),
     "a row is tried although its parent is known to be missing": Mutant(
-        (("_read_batch", "if v_missing and v_section.keys is not null then", "if false then"),), "Orphans"
+        (("_read_section", "if p_missing and v_section.keys is not null then", "if false then"),), "Orphans"
     ),
     "nobody looks whether a parent was made by hand": Mutant(
         (
@@ -223,7 +223,7 @@ MUTANTS = {
     "rows that need each other travel one by one": Mutant(
         (
             (
-                "_read_batch",
+                "_parents_along",
                 "having bool_or(u.above_entity_id = u.entity_id",
                 "having false and bool_or(u.above_entity_id = u.entity_id",
             ),

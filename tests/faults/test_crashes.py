@@ -296,7 +296,15 @@ STEPS = {
     "opening": ["_open"],
     "hearing": ["_decode", "_check_memory", "_meet", "_honour_acks", "_hold_refused", "_delete_events"],
     "applying": ["_take", "_apply_batch", "_try_sections", "_decide", "_write_sections", "_finish"],
-    "building": ["_build_envelope", "_perform_skips", "_queue_backfill", "_choose_records", "_read_batch", "_encode"],
+    "building": [
+        "_build_envelope",
+        "_perform_skips",
+        "_queue_backfill",
+        "_choose_records",
+        "_read_batch",
+        "_read_section",
+        "_encode",
+    ],
 }
 # Connection, rollback, lock, cancelled, resources, system; what a constraint or a check would raise; and the end of the backend.
 STATES = ("08006", "40001", "55P03", "57014", "53100", "53200", "58030", "23514", "XX000", "end")
