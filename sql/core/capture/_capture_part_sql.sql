@@ -1,6 +1,3 @@
--- What a statement trigger does for one kind of statement, as SQL: an event for each row, and another statement for rows that the applier writes,
--- so that the plan of those of users knows nothing of keys to leave out. p_one: what to select for an update of one row that keeps its key. p_place: expression, the place that the row had, of
--- users' changes alone; null: its rows have none.
 create or replace function rowferry._capture_part_sql(
   p_way_out text,
   p_entity_id integer,
@@ -35,6 +32,10 @@ $f$, p_way_out, p_entity_id, p_type, p_record_id, p_from, E'\n      where ' || p
       if found then
         return null;
       end if;
-      insert $f$, p_way_out, case when p_place is not null then ', place' end, p_entity_id, p_one) end, case when p_place is not null then ', place' else '' end, coalesce(', ' || p_place, ''))
+      insert $f$, p_way_out, case when p_place is not null then ', place' end, p_entity_id, p_one) end,
+    case when p_place is not null then ', place' else '' end, coalesce(', ' || p_place, ''))
 $function$;
-comment on function rowferry._capture_part_sql(text, integer, text, text, text, text, text, text) is 'SQL of a capture function for one kind of statement.';
+comment on function rowferry._capture_part_sql(text, integer, text, text, text, text, text, text) is
+  'PL/pgSQL: the events for one kind of statement, with a second INSERT for rows that the applier writes, so that the plan of the users'' own knows '
+  'nothing of keys to leave out. p_one: what to select for an update of one row that keeps its key. p_place: the place that the row had, for changes of '
+  'users alone; null: its rows have none.';
