@@ -24,19 +24,19 @@ begin
   if v_lend then
     return next format('grant create on schema rowferry to %s', v_owner);
   end if;
-  return next rowferry._read_sql(p_entity);
-  return next rowferry._hash_sql(p_entity);
-  return query select rowferry._upsert_sql(p_entity);
-  return next rowferry._altered_sql(p_entity);
-  return next rowferry._differing_sql(p_entity);
-  return next rowferry._finish_sql(p_entity);
-  return next rowferry._keys_function_sql(p_entity);
-  return next rowferry._missing_parents_sql(p_entity);
-  return next rowferry._wanting_sql(p_entity);
-  return query select rowferry._breaker_sql(p_entity);
-  return next rowferry._sequences_sql(p_entity);
-  return query select rowferry._followers_sql(p_entity);
-  return query select rowferry._merge_sql(p_entity);
+  return query
+  select rowferry._read_sql(p_entity)
+  union all select rowferry._list_keys_sql(p_entity)
+  union all select rowferry._upsert_sql(p_entity)
+  union all select rowferry._delete_sql(p_entity)
+  union all select rowferry._function_sql(p_entity, 'finish_', '() returns void', E'  set constraints all immediate;\n', p_reads => false, p_stable => false, p_settings => '{}')
+  union all select rowferry._altered_sql(p_entity)
+  union all select rowferry._differing_sql(p_entity)
+  union all select rowferry._missing_parents_sql(p_entity)
+  union all select rowferry._wanting_sql(p_entity)
+  union all select rowferry._sequences_sql(p_entity)
+  union all select rowferry._followers_sql(p_entity)
+  union all select rowferry._merge_sql(p_entity);
   return query select rowferry._rights_sql(p_entity);
   if v_lend then
     return next format('revoke create on schema rowferry from %s', v_owner);

@@ -50,7 +50,7 @@ begin
   record_id := v_conflict.record_id;
   execute format('select * from rowferry.%I($1, null)', rowferry._generated_name('read_', v_entity.name)) into v_read using array[v_conflict.record_id];
   perform rowferry._left_nothing();
-  row_before := (select r."row" from rowferry._rows(v_entity.columns, v_read.o_keys, v_read.o_columns) r);
+  row_before := (select jsonb_object(v_entity.columns, r.literal::text[]) from rowferry._row_literals(v_read.o_keys, v_read.o_columns) r);
   if v_conflict.loser_row is null then
     execute format('select rowferry.%I($1)', rowferry._generated_name('delete_', v_entity.name)) using array[v_conflict.record_id];
     perform rowferry._left_nothing();
@@ -74,7 +74,7 @@ begin
   update rowferry.applying a set hops = 0 where a.transaction_id = pg_current_xact_id() and a.entity_id = -1;  -- the last command: see _begin_deferred()
   execute format('select * from rowferry.%I($1, null)', rowferry._generated_name('read_', v_entity.name)) into v_read using array[v_conflict.record_id];
   perform rowferry._left_nothing();
-  row_after := (select r."row" from rowferry._rows(v_entity.columns, v_read.o_keys, v_read.o_columns) r);
+  row_after := (select jsonb_object(v_entity.columns, r.literal::text[]) from rowferry._row_literals(v_read.o_keys, v_read.o_columns) r);
   return next;
 end
 $$;

@@ -1,6 +1,3 @@
--- The function that says which rows of an entity would be altered by this node's types, as DDL: of the columns at p_positions, whose type there is p_sent (null: no type
--- of pg_catalog), each value becomes one of the column's type, and is printed; read by the sender's type that must
--- print as what was sent. Numbers and padded texts must be equal, since their scale and padding are each node's own. Without p_back only the way here is tried, which may fail.
 create or replace function rowferry._altered_sql(
   p_entity rowferry.entities
 )
@@ -9,36 +6,9 @@ language sql
 stable
 set search_path = pg_catalog, pg_temp
 as $function$
-  select format($f$create or replace function rowferry.%1$I(
-  p_columns text[],
-  p_keys text[],
-  p_positions integer[],
-  p_sent regtype[],
-  p_back boolean,
-  out o_keys text[],
-  out o_positions integer[]
-)
-language plpgsql
-stable
-security definer
-set search_path = pg_catalog, pg_temp
-set row_security = off
-set datestyle = 'ISO, YMD'
-set intervalstyle = 'postgres'
-set timezone = 'UTC'
-set extra_float_digits = 1
-set bytea_output = 'hex'
-set lc_monetary = 'C'
-set xmloption = 'content'
-set array_nulls = on
-as $rowferry$
-declare
-  c_columns constant text[] := %3$L;
-  c_types constant text[] := %4$L;
-  v_values text;
-  v_cases text;
-begin
-%2$s  select string_agg(format('unnest(($1[%%s])::text[]) as s%%1$s', p.position), ', '),
+  select rowferry._function_sql(p_entity, 'altered_',
+    '(p_columns text[], p_keys text[], p_positions integer[], p_sent regtype[], p_back boolean, out o_keys text[], out o_positions integer[])',
+    format($f$  select string_agg(format('unnest(($1[%%s])::text[]) as s%%1$s', p.position), ', '),
     string_agg(format('when %%s then %%s', case
       when not $5 then format('%%s is null and s%%s is not null', w.printed, p.position)
       when p.sent is null then format('%%s <> s%%s', w.printed, p.position)
@@ -46,7 +16,7 @@ begin
       else format('textin(%%I.%%I(%%s::%%s)) <> s%%s', b.pronamespace::regnamespace, b.proname, w.printed, w.type, p.position) end, p.position), ' ')
   into v_values, v_cases
   from unnest($3, $4) p (position, sent)
-  join pg_attribute a on a.attrelid = %5$L::regclass and a.attname = c_columns[p.position] and not a.attisdropped
+  join pg_attribute a on a.attrelid = %L::regclass and a.attname = c_columns[p.position] and not a.attisdropped
   join pg_type t on t.oid = a.atttypid
   join pg_proc o on o.oid = t.typoutput
   join pg_namespace n on n.oid = o.pronamespace
@@ -59,9 +29,14 @@ begin
       v_cases, v_values)
     into o_keys, o_positions using $1, $2;
   end if;
-end
-$rowferry$$f$, rowferry._generated_name('altered_', p_entity.name), rowferry._definer_check_sql(p_entity),
-    array_agg(c.local order by c.place), array_agg(c.full_type order by c.place), rowferry._travelling_relation(p_entity)::text)
-  from rowferry._entity_columns(p_entity) c
+$f$, rowferry._travelling_relation(p_entity)::text),
+    format($f$  c_columns constant text[] := %L;
+  c_types constant text[] := %L;
+  v_values text;
+  v_cases text;
+$f$, array_agg(c.local order by c.place), array_agg(c.full_type order by c.place)), p_reads => false)
+  from rowferry._column_parts(p_entity) c
 $function$;
-comment on function rowferry._altered_sql(rowferry.entities) is 'DDL of the function that says which rows would be altered by this node''s types.';
+comment on function rowferry._altered_sql(rowferry.entities) is
+  'DDL of the function that says which rows would be altered by this node''s types. Of the columns at p_positions, whose type on the other node is p_sent (null: a type that is not part of PostgreSQL), each value becomes one of the '
+  'column''s type and is printed; read as the sender''s type, that must print as what was sent. Numbers and padded texts must be equal, since scale and padding are each node''s own. Without p_back only the way here is tried, which may fail.';

@@ -1,4 +1,3 @@
--- The statements that delete the rows here which refer to a record that the peer has deleted; of the tables whose rows wait for it.
 create or replace function rowferry._delete_children_sql(
   p_parent rowferry.entities,
   p_record_id text
@@ -24,4 +23,5 @@ as $$
     and exists (select from rowferry.held_events h
       where h.entity_id = c.id and h.parent_entity_id = p_parent.id and rowferry._index_key(h.parent_record_id) = rowferry._index_key(p_record_id) and h.parent_record_id is not null)
 $$;
-comment on function rowferry._delete_children_sql(rowferry.entities, text) is 'The statements that delete the rows which refer to a record that the peer has deleted.';
+comment on function rowferry._delete_children_sql(rowferry.entities, text) is
+  'The statements that delete the rows here which refer to a record that the peer has deleted, in the tables of which rows wait for that record.';

@@ -1,6 +1,3 @@
--- The function that says which of some rows want a unique value that another row holds now, as DDL: whose (o_holders), by which index (o_constraints), and
--- in which column that row may be null for a while. Each unique index and exclusion constraint, those that can wait included, over columns or expressions,
--- whole or partial, is asked with its own operators. Nothing is known where a function of the user's decides what is written.
 create or replace function rowferry._wanting_sql(
   p_entity rowferry.entities
 )
@@ -19,17 +16,11 @@ set lc_monetary = 'C'
 as $function$
 declare
   v_only constant text := rowferry._only_sql(p_entity);
-  v_from text;
-  v_key_join text;
+  v_from constant text := rowferry._received_sql(p_entity, p_keys => '$2');
+  v_key_join constant text := rowferry._key_join_sql(p_entity, p_received => true);
   v_row text;
   v_wanting text;
 begin
-  select string_agg(format('pg_catalog.unnest(($1[%s])::%s[])', c.place, case when c.typed then c.type else 'text' end), ', ' order by c.place)
-      || ', pg_catalog.unnest($2)) u (' || string_agg('c' || c.place, ', ' order by c.place) || ', record_id)',
-    string_agg(format(case when c.typed then 't.%I operator(pg_catalog.=) u.c%s' else 't.%I operator(pg_catalog.=) u.c%s::%s' end, c.local, c.place, c.type), ' and ' order by c.place)
-      filter (where c.key_position is not null)
-  into v_from, v_key_join
-  from rowferry._entity_columns(p_entity) c;
   -- The row as it will be: what does not travel stays.
   select string_agg(format('%s as %I', case when c.place is null then format('t.%I', a.attname) else format('u.c%s::%s', c.place, format_type(a.atttypid, a.atttypmod)) end, a.attname), ', ' order by a.attnum)
   into v_row
@@ -39,7 +30,7 @@ begin
   select string_agg(format($f$select n.record_id, h.record_id, %L::pg_catalog.text, %L::pg_catalog.text
     from (
       select u.record_id, x.*
-      from rows from (%s left join %s t on %s
+      from %s left join %s t on %s
       cross join lateral (select %s from (select %s) f%s) x
     ) n
     cross join lateral (select %s as record_id from %s s where %s) h
@@ -73,38 +64,12 @@ begin
       and not (x.indexprs is null and (select bool_and(a.attname = any (array(select l.local from rowferry._entity_columns(p_entity) l where l.key_position is not null)))
         from pg_attribute a where a.attrelid = x.indrelid and a.attnum = any (x.indkey[0:x.indnkeyatts - 1])))
   ) i;
-  return format($f$create or replace function rowferry.%1$I(
-  p_columns text[],
-  p_keys text[],
-  out o_keys text[],
-  out o_holders text[],
-  out o_aside text[],
-  out o_constraints text[]
-)
-language plpgsql
-security definer
-set search_path = pg_catalog, pg_temp
-set standard_conforming_strings = on
-set row_security = off
-set datestyle = 'ISO, YMD'
-set intervalstyle = 'postgres'
-set timezone = 'UTC'
-set extra_float_digits = 1
-set bytea_output = 'hex'
-set lc_monetary = 'C'
-set xmloption = 'content'
-set array_nulls = on
-as $rowferry$
-begin
-%2$s%3$sexception
-  when sqlstate 'RF102' then
-    raise;  -- only a block with handlers is a subtransaction
-end
-$rowferry$$f$,
-    rowferry._generated_name('wanting_', p_entity.name), rowferry._read_only_sql(p_entity),
-    case when v_wanting is null then '' else format($f$  execute %L
+  return rowferry._function_sql(p_entity, 'wanting_', '(p_columns text[], p_keys text[], out o_keys text[], out o_holders text[], out o_aside text[], out o_constraints text[])', case when v_wanting is null then '' else format($f$  execute %L
   into o_keys, o_holders, o_aside, o_constraints using $1, $2;
-$f$, format(E'select pg_catalog.array_agg(w.record_id), pg_catalog.array_agg(w.holder), pg_catalog.array_agg(w.aside), pg_catalog.array_agg(w.name)\n  from (\n    %s\n  ) w (record_id, holder, aside, name)', v_wanting)) end);
+$f$, format(E'select pg_catalog.array_agg(w.record_id), pg_catalog.array_agg(w.holder), pg_catalog.array_agg(w.aside), pg_catalog.array_agg(w.name)\n  from (\n    %s\n  ) w (record_id, holder, aside, name)',
+    v_wanting)) end, p_stable => false, p_settings => '{row_security = off, standard_conforming_strings = on}');
 end
 $function$;
-comment on function rowferry._wanting_sql(rowferry.entities) is 'DDL of the function that says which rows want a unique value that another row holds.';
+comment on function rowferry._wanting_sql(rowferry.entities) is
+  'DDL of the function that says which of some rows want a unique value that another row holds now: whose it is (o_holders), by which index (o_constraints), and in which column that row may be null for a while (o_aside). Each unique '
+  'index and exclusion constraint, deferrable or not, over columns or expressions, whole or partial, is asked with its own operators. Nothing is known where a function of the user''s decides what is written.';
