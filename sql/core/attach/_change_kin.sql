@@ -1,5 +1,3 @@
--- Refuses a change after which others could not follow an entity, and makes anew the functions of other entities that it makes otherwise: of those that follow its rows or that it follows, and of those with which it forms or formed a cycle. Each is looked at as
--- the one before has left it.
 create or replace function rowferry._change_kin(
   p_old rowferry.entities,
   p_new rowferry.entities
@@ -38,4 +36,5 @@ begin
   end loop;
 end
 $$;
-comment on function rowferry._change_kin(rowferry.entities, rowferry.entities) is 'Makes anew the functions of other entities that a change of one makes otherwise.';
+comment on function rowferry._change_kin(rowferry.entities, rowferry.entities) is
+  'Makes anew those functions of other entities that a change of one makes otherwise: of entities that follow its rows or that it follows, and of those with which it forms or formed a cycle. Raises the reason why others could not follow it any more.';

@@ -1,4 +1,3 @@
--- Refuses what cannot be an entity's outbound view: it must give one row for each row of the table, under the table's own key, found by the table's index.
 create or replace function rowferry._check_outbound(
   p_entity rowferry.entities
 )
@@ -62,4 +61,5 @@ begin
   end if;
 end
 $$;
-comment on function rowferry._check_outbound(rowferry.entities) is 'Refuses what cannot be an entity''s outbound view.';
+comment on function rowferry._check_outbound(rowferry.entities) is
+  'Raises the reason why a view cannot be an entity''s outbound view: it must give one row for each row of the table, under the table''s own key, found by the table''s index.';

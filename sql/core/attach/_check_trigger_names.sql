@@ -1,4 +1,3 @@
--- Refuses a table on which a trigger of the user's has a name that attach() gives to one of its own.
 create or replace function rowferry._check_trigger_names(
   p_entity rowferry.entities
 )
@@ -22,4 +21,5 @@ begin
   end if;
 end
 $$;
-comment on function rowferry._check_trigger_names(rowferry.entities) is 'Refuses a table whose own trigger has a name that attach() needs.';
+comment on function rowferry._check_trigger_names(rowferry.entities) is
+  'Refuses a table on which a trigger of the user''s has a name that attach() gives to one of its own.';

@@ -1,5 +1,3 @@
--- Why rows that refer to each other in a circle, in the tables of an entity's cycle, could not be written here, and the way out; null: they can. One statement writes to all of them
--- if they are of one owner and one schema, and no function of the user's stands in between; else the constraints of the cycle have to wait for the others (deferrable).
 create or replace function rowferry._cycle_problem(
   p_entity rowferry.entities,
   out o_problem text,
@@ -30,4 +28,6 @@ begin
   o_fix := o_fix || format(' select rowferry.attach(%L);', p_entity.relation);
 end
 $$;
-comment on function rowferry._cycle_problem(rowferry.entities) is 'Why rows of an entity''s cycle could not be written, and the way out.';
+comment on function rowferry._cycle_problem(rowferry.entities) is
+  'Why rows that refer to each other in a circle, in the tables of an entity''s cycle, could not be written here, and the way out; null: they can. One statement writes to all of these tables if they are of one owner and one schema and no '
+  'function of the user''s has a say; else the constraints of the cycle have to be deferrable.';

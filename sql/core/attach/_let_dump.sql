@@ -1,4 +1,3 @@
--- Lets the database's owner read all of rowferry's tables, or no more, once a table of somebody else is attached: their rows would be in conflicts and skips. Nor when that is detached again, since such rows stay.
 create or replace function rowferry._let_dump()
 returns void
 language plpgsql
@@ -29,4 +28,5 @@ begin
   end loop;
 end
 $$;
-comment on function rowferry._let_dump() is 'Lets the database''s owner read all of rowferry''s tables, or no more.';
+comment on function rowferry._let_dump() is
+  'Lets the database''s owner read all of rowferry''s tables. Once a table of somebody else was attached, whose rows are in conflicts and skips, it takes that right away for ever, since such rows stay when the table is detached.';

@@ -1,4 +1,3 @@
--- Tables whose rows refer to a table of which only some are kept in sync, and were not told to follow it: rows with a parent outside are refused on the peer. One with a filter of its own may be right.
 create or replace function rowferry._not_following(
   p_peer text
 )
@@ -22,4 +21,5 @@ as $$
   where c.peer = p_peer and c.direction <> 'receive' and p.direction <> 'receive' and coalesce(p.filter, p.within) is not null and c.within is distinct from p.name
   order by c.id, p.id, f.conname
 $$;
-comment on function rowferry._not_following(text) is 'Tables whose rows refer to a table of which only some are kept in sync, and do not follow it.';
+comment on function rowferry._not_following(text) is
+  'Tables whose rows refer to a table of which only some rows are kept in sync, and do not follow it: rows with a parent outside are refused on the peer. A table with a filter of its own may be right.';

@@ -1,4 +1,3 @@
--- An entity with the parent that its rows follow, as attach() would register it: p_within names an entity, or a foreign key to the table of one; '' none; null that of p_old. Raises the reason why it cannot.
 create or replace function rowferry._plan_within(
   p_entity rowferry.entities,
   p_old rowferry.entities,
@@ -100,4 +99,5 @@ begin
   return p_entity;
 end
 $$;
-comment on function rowferry._plan_within(rowferry.entities, rowferry.entities, text) is 'An entity with the parent that its rows follow; raises the reason why it cannot.';
+comment on function rowferry._plan_within(rowferry.entities, rowferry.entities, text) is
+  'An entity with the parent that its rows follow, as attach() would register it. p_within names an entity, or a foreign key to the table of one; '''': none; null: that of p_old. Raises the reason why it cannot.';

@@ -1,4 +1,3 @@
--- At the end of a transaction that has detached an entity: refuses it if events of it wait that no attach() has taken over.
 create or replace function rowferry._refuse_loss()
 returns trigger
 language plpgsql
@@ -15,4 +14,5 @@ begin
   return null;
 end
 $$;
-comment on function rowferry._refuse_loss() is 'Refuses a transaction that has detached an entity whose events wait.';
+comment on function rowferry._refuse_loss() is
+  'When a transaction ends that has detached an entity: refuses it if events of the entity wait that no attach() has taken over.';

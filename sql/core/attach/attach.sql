@@ -1,7 +1,3 @@
--- Takes a table into the sync: select rowferry.attach('public.accounts'). Runs with the caller's rights. With p_dry_run the DDL is returned and not run.
--- p_columns: a map from entity column to column, or an array; p_key: entity columns of a unique index; p_truncate: refuse or propagate. Of an attached table, what is given changes, in place, and
--- what is not (null) stays as it was; new columns are taken in unless p_columns once named them. '' takes a filter, a view or a function away, '"*"' a list of columns. New partitions are made to
--- refuse TRUNCATE too, new triggers are guarded, and functions of the table's that would be made otherwise today are made anew. Rules: docs/design.md.
 create or replace function rowferry.attach(
   p_table regclass,
   p_entity text default null,
@@ -81,18 +77,14 @@ begin
     perform rowferry._lock_table(p.relation) from rowferry.entities p
     where p.name in (v_old.within, v_new.within) and p.direction <> 'receive' and v_old.within is distinct from v_new.within;
   end if;
-  v_statements := case when v_old.id is null then array(select rowferry._attach_sql(v_new)) else array(select rowferry._change_sql(v_old, v_new)) end
-    || array(select rowferry._cycle_sql(v_new));
-  foreach v_statement in array v_statements loop
-    if p_dry_run then
-      return next v_statement || ';';
-    else
-      execute v_statement;
-    end if;
-  end loop;
+  v_statements := array(select rowferry._attach_sql(v_old, v_new)) || array(select rowferry._cycle_sql(v_new));
   if p_dry_run then
+    return query select s || ';' from unnest(v_statements) s;
     return query select format('-- and the functions of %s that differ then', k.name) from rowferry._kin(v_old, v_new) k;
   else
+    foreach v_statement in array v_statements loop
+      execute v_statement;
+    end loop;
     -- Whose changes these rows follow, and which rows follow them, is in the functions of both.
     perform rowferry._change_kin(v_old, v_new);
   end if;
@@ -117,21 +109,10 @@ begin
     -- What this node or the peer could not take may fit now.
     perform rowferry._end_wait(v_old.id);
   end if;
-  return next format('%s: %s is kept in sync with %s, key %s, %s columns', v_new.name, p_table, v_new.peer, array_to_string(v_new.key_columns, ', '), cardinality(v_new.columns));
-  return query
-  select format('%s: does not travel: %s', v_new.name, string_agg(a.attname, ', ' order by a.attnum))
-  from pg_attribute a
-  where a.attrelid = p_table and a.attnum > 0 and not a.attisdropped and a.attgenerated = '' and a.attname <> all (v_new.local_columns) and v_new.outbound is null
-  having count(*) > 0;
-  return query select rowferry._change_notes(v_old, v_new) where v_old.id is not null;
-  return query
-  select format('%s: %s; if they are to follow: %s', s.o_child, s.o_problem, s.o_fix) from rowferry._not_following(v_new.peer) s where p_table in (s.o_child, s.o_parent);
-  return query
-  select format('%s: trigger %s will not run for rows of %s; if it is to: alter table %s enable always trigger %I; select rowferry.attach(%L);',
-    v_new.name, u.name, v_new.peer, u.relation, u.name, p_table)
-  from rowferry._users_triggers(p_table) u
-  where u.id = u.root and u.guarded and u.enabled = 'O';
+  return query select rowferry._attach_notes(v_old, v_new);
 end
 $$;
 comment on function rowferry.attach(regclass, text, jsonb, text[], text, text, text, text, text, text, text, text, text, text, text, text, boolean) is
-  'Keeps a table in sync with the peer, or changes in place what is given of one that is; null: as it was. p_dry_run => true returns the DDL instead of running it.';
+  'Takes a table into the sync: select rowferry.attach(''public.accounts''). Of an attached table it changes in place what is given, and null leaves the rest as it was. p_columns: a map from each entity column to a column of the table, or '
+  'an array; p_key: entity columns of a unique index. Columns that the table has got since are taken in, unless p_columns once named the columns. '''' takes a filter, a view or a function away, and ''"*"'' a list of columns. Partitions and '
+  'triggers that have come since are looked after too, and generated functions that would be made otherwise today are made anew. Runs with the caller''s rights. p_dry_run returns the DDL and does not run it. See docs/attach.md.';

@@ -1,5 +1,3 @@
--- Takes an entity out of the sync and removes all that attach() made, also from partitions that have left the table. Refused while
--- events are pending, which would be lost, unless p_force or, in a revision, alembic's -x force=true; or if attach() of the same name, in the same transaction, takes them over.
 create or replace function rowferry.detach(
   p_entity text,
   p_force boolean default false
@@ -86,4 +84,6 @@ begin
     case when v_waits then '; changes of it wait: this transaction commits only if it attaches it again' end);
 end
 $$;
-comment on function rowferry.detach(text, boolean) is 'Takes an entity out of the sync; refused while events are pending, unless p_force, or attach() takes them over in the same transaction.';
+comment on function rowferry.detach(text, boolean) is
+  'Takes an entity out of the sync and removes all that attach() made, also from partitions that have left the table. While events are pending, which would be lost, the transaction is refused, unless with p_force (in a revision: alembic '
+  '-x force=true), or if attach() of the same name takes them over in the same transaction.';
