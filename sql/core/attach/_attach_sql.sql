@@ -8,8 +8,9 @@ stable
 set search_path = pg_catalog, pg_temp
 as $$
 declare
-  c_registered constant text[] := '{id, name, peer, relation, relation_name, relation_oid, key_columns, key_types, columns, local_columns, column_types, column_numbers, columns_given, conflict_rule,
-    orphan_rule, truncate_rule, direction, filter, filter_columns, filter_types, filter_left, within, within_columns, within_parent_columns, outbound, inbound, on_apply, trigger_rule, version}';
+  c_registered constant text[] := '{id, name, peer, relation, relation_name, relation_oid, key_columns, key_types, columns, local_columns, column_types,
+    column_numbers, columns_given, conflict_rule, orphan_rule, truncate_rule, direction, filter, filter_columns, filter_types, filter_left,
+    within, within_columns, within_parent_columns, outbound, inbound, on_apply, trigger_rule, version}';
   v_is_new constant boolean := p_old.id is null;
   v_owner constant oid := (select c.relowner from pg_class c where c.oid = p_new.relation);
   v_captured constant boolean := coalesce(p_old.direction, 'receive') <> 'receive';
@@ -34,7 +35,7 @@ begin
       else format('update rowferry.entities set %s, version = %s where id = %s', v_changes, p_new.version, p_new.id) end;
   end if;
   if not v_is_new and (p_old.within, p_old.within_columns) is distinct from (p_new.within, p_new.within_columns) then
-    -- They name records of the old parent.
+    -- The places of events name records of the old parent.
     return next format('update rowferry.events set place = null where entity_id = %s and place is not null', p_new.id);
   end if;
   if v_captured and p_new.direction = 'receive' then
@@ -53,5 +54,6 @@ begin
 end
 $$;
 comment on function rowferry._attach_sql(rowferry.entities, rowferry.entities) is
-  'All statements that attach() runs to take an entity in (p_old null), or to change it in place, in order; none where nothing differs. Events stay, since they hold keys only. The caller holds the lock of the link, so that no exchange '
-  'reads by the old functions what it sends as the new ones have it, and that of the table, so that no write goes by unseen.';
+  'All statements that attach() runs to take an entity in (p_old null), or to change it in place, in order; none where nothing differs. Events stay, since '
+  'they hold keys only. The caller holds the lock of the link, so that no exchange reads by the old functions what it sends as the new ones have it, and that '
+  'of the table, so that no write goes by unseen.';

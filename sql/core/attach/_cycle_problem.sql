@@ -15,12 +15,13 @@ begin
   end if;
   select format('its foreign keys form a cycle with %s: rows that refer to each other cannot be written here, since %s',
       (select string_agg(e.relation::text, ', ' order by e.id) from unnest(v_cycle) e where e.id <> p_entity.id),
-      case when count(distinct c.relowner) > 1 then 'the tables belong to several roles' when count(distinct c.relnamespace) > 1 then 'the tables are in several schemas'
+      case when count(distinct c.relowner) > 1 then 'the tables belong to several roles'
+        when count(distinct c.relnamespace) > 1 then 'the tables are in several schemas'
         else 'functions of yours have a say in what is written' end)
   into o_problem
   from unnest(v_cycle) e
   join pg_class c on c.oid = e.relation;
-  -- Without these, each table of the cycle comes after those that it refers to.
+  -- Once these constraints are deferrable, each table of the cycle can be written after those that it still refers to.
   select string_agg(format('alter table %s alter constraint %I deferrable;', f.conrelid::regclass, f.conname), ' ' order by c.id, f.conname) into o_fix
   from unnest(v_cycle) c
   join pg_constraint f on f.conrelid = c.relation and f.contype = 'f' and not f.condeferrable and f.conparentid = 0
@@ -29,5 +30,6 @@ begin
 end
 $$;
 comment on function rowferry._cycle_problem(rowferry.entities) is
-  'Why rows that refer to each other in a circle, in the tables of an entity''s cycle, could not be written here, and the way out; null: they can. One statement writes to all of these tables if they are of one owner and one schema and no '
-  'function of the user''s has a say; else the constraints of the cycle have to be deferrable.';
+  'Why rows that refer to each other in a circle, in the tables of an entity''s cycle, could not be written here, and the way out; null: they can. One '
+  'statement writes to all of these tables if they are of one owner and one schema and no function of the user''s has a say; else the constraints of the cycle '
+  'have to be deferrable.';

@@ -33,7 +33,8 @@ begin
     from base b join pg_type t on t.oid = b.oid
     where t.typtype <> 'd'
   )
-  select string_agg(format('%I %s%s', p.attname, case when p.typtype = 'e' then 'pg_catalog.text' else format('pg_catalog.%I', p.typname) end, p.clause), ', ' order by p.number)
+  select string_agg(format('%I %s%s', p.attname, case when p.typtype = 'e' then 'pg_catalog.text' else format('pg_catalog.%I', p.typname) end, p.clause),
+    ', ' order by p.number)
       filter (where p.fits),
     string_agg(format('%I of type %s', p.attname, format_type(p.oid, -1)), ', ' order by p.number) filter (where p.used and not p.fits),
     string_agg(p.attname, ', ' order by p.number) filter (where p.used and p.generated = 'v'),
@@ -45,12 +46,14 @@ begin
       where w.ev_class = 'pg_temp.rowferry_naming'::regclass
         and w.ev_action::text ~ format(E':(?:opno|opnos \\(o[ 0-9]*) (?:%s)[^0-9]|:minmaxtype %s ', (
           select string_agg(o.oid::text, '|') from pg_operator o
-          where o.oprcode in ('pg_catalog.enum_lt'::regproc, 'pg_catalog.enum_le'::regproc, 'pg_catalog.enum_gt'::regproc, 'pg_catalog.enum_ge'::regproc)), p.oid))), false)
+          where o.oprcode = any ('{pg_catalog.enum_lt,pg_catalog.enum_le,pg_catalog.enum_gt,pg_catalog.enum_ge}'::regproc[])), p.oid))), false)
   into o_declared, v_foreign, v_virtual, o_columns, o_types, v_ordered
   from pinned p;
   if v_foreign is not null then
-    raise exception using errcode = 'RF010', message = 'the filter names a column of a type that is not part of PostgreSQL', detail = format('%s: %s.', p_filter, v_foreign),
-      hint = 'Capture calls no code of a user''s. Let the filter name columns of built-in types, of domains over these or of enums; a generated column may hold what it needs of this one.';
+    raise exception using errcode = 'RF010', message = 'the filter names a column of a type that is not part of PostgreSQL',
+      detail = format('%s: %s.', p_filter, v_foreign),
+      hint = 'Capture calls no code of a user''s. A filter may name columns of built-in types, of domains over these, and of enums; '
+        'a generated column may hold what the filter needs of this one.';
   elsif v_virtual is not null then
     raise exception using errcode = 'RF010', message = 'a virtual generated column has no value where changes are captured', detail = format('%s.', v_virtual),
       hint = 'Write its expression into the filter instead of its name.';
@@ -61,5 +64,6 @@ begin
 end
 $$;
 comment on function rowferry._filter_types(regclass, text) is
-  'The columns that a filter uses and the type in which it sees each, from the view in which _check_filter has parsed it: a type of PostgreSQL''s own (of a domain the base type) or, for an enum, its text. Raises the reason why it can '
-  'use one of them not at all. o_declared: all columns of the table that a filter may use, as a list for create table.';
+  'The columns that a filter uses and the type in which it sees each, from the view in which _check_filter has parsed it: a type of PostgreSQL''s own (of a '
+  'domain the base type) or, for an enum, its text. Raises the reason why it can use one of them not at all. o_declared: all columns of the table that a '
+  'filter may use, as a list for create table.';

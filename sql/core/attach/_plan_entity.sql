@@ -15,6 +15,7 @@ as $$
 declare
   v_entity rowferry.entities;
   v_other rowferry.entities;
+  v_was jsonb;  -- of p_old: entity column to column, as the table calls it now
 begin
   perform rowferry._refuse_table(p_table);
   v_entity.peer := coalesce(p_peer, p_old.peer, (select min(l.peer) from rowferry.links l having count(*) = 1));
@@ -44,13 +45,19 @@ begin
   if p_outbound is not null then
     perform rowferry._check_outbound(v_entity);
   end if;
-  v_entity := rowferry._plan_columns(v_entity, p_old, p_columns);
-  v_entity := rowferry._plan_key(v_entity, p_old, p_key);
-  -- Never the number of an entity that has left something behind.
+  v_was := (
+    select jsonb_object_agg(c.name, coalesce(a.attname, c.local))
+    from unnest(p_old.columns, p_old.local_columns, p_old.column_numbers) c (name, local, number)
+    -- In a restored database the numbers are others.
+    left join pg_attribute a on a.attrelid = p_table and a.attnum = c.number and not a.attisdropped and p_old.relation_oid = p_table);
+  v_entity := rowferry._plan_columns(v_entity, p_old, v_was, p_columns);
+  v_entity := rowferry._plan_key(v_entity, p_old, v_was, p_key);
+  -- A new number: an entity that was detached may have left something behind under its own.
   v_entity.version := 1 + coalesce(pg_sequence_last_value('rowferry.entity_ids'), 0);
   v_entity.id := coalesce(p_old.id, v_entity.version);
   return v_entity;
 end
 $$;
 comment on function rowferry._plan_entity(regclass, text, jsonb, text[], text, text, rowferry.entities) is
-  'What attach() would register of a table, its columns and its key. Raises the reason why it cannot, as an error with a hint; changes nothing. p_old: the entity as it is registered, which is to be changed in place; null: a new one.';
+  'What attach() would register of a table, its columns and its key. Raises the reason why it cannot, as an error with a hint; changes nothing. p_old: the '
+  'entity as it is registered, which is to be changed in place; null: a new one.';

@@ -1,6 +1,7 @@
 create or replace function rowferry._plan_key(
   p_entity rowferry.entities,
   p_old rowferry.entities,
+  p_was jsonb,
   p_key text[]
 )
 returns rowferry.entities
@@ -9,21 +10,21 @@ stable
 set search_path = pg_catalog, pg_temp
 as $$
 declare
-  v_was constant jsonb := rowferry._columns_now(p_old);
   v_types text[];
   v_locals text[];
   v_names text;
   v_fix text;
 begin
   if p_key is null and p_old.id is not null then
-    p_key := array(select c.name from unnest(p_entity.columns, p_entity.local_columns) c (name, local) where c.local in (select v_was ->> k from unnest(p_old.key_columns) k));
+    p_key := array(select c.name from unnest(p_entity.columns, p_entity.local_columns) c (name, local)
+      where c.local in (select p_was ->> k from unnest(p_old.key_columns) k));
   end if;
   select array_agg(c.name order by c.name collate "C") into p_entity.key_columns
   from unnest(p_entity.columns, p_entity.local_columns) c (name, local)
   where case when p_key is not null then c.name = any (p_key) or c.local = any (p_key) and not p_entity.columns @> array[c.local]
     else exists (select from pg_index i join pg_attribute a on a.attrelid = i.indrelid and a.attnum = any (i.indkey[0:i.indnkeyatts - 1])
       where i.indrelid = p_entity.relation and i.indisprimary and a.attname = c.local) end;
-  -- What could be the key, shortest first.
+  -- The unique index that could be the key; of several the one with the fewest columns.
   select string_agg(quote_literal(k.name), ', ' order by k.ord) into v_names
   from (
     select c.name, u.ord, i.indnkeyatts, i.indexrelid, first_value(i.indexrelid) over (order by i.indnkeyatts, i.indexrelid) as best
@@ -40,7 +41,9 @@ begin
   if p_key is null and not exists (select from pg_index i where i.indrelid = p_entity.relation and i.indisprimary) then
     raise exception using errcode = 'RF010', message = 'a table without a primary key cannot be kept in sync',
       detail = format('%s has no primary key.', p_entity.relation),
-      hint = case when v_names is null then format('Add one (alter table %s add primary key (..)), or a unique index over not null columns, which p_key => array[..] then names.', p_entity.relation)
+      hint = case when v_names is null
+          then format('Add one (alter table %s add primary key (..)), or a unique index over not null columns, which p_key => array[..] then names.',
+            p_entity.relation)
         else format('By the columns of its unique index: %s Or add a primary key.', v_fix) end;
   end if;
   if p_entity.key_columns is null or cardinality(p_entity.key_columns) <> coalesce(cardinality(p_key),
@@ -55,7 +58,8 @@ begin
     ) then
     raise exception using errcode = 'RF010', message = 'the key must be the columns of a unique index, all of them not null and among the columns kept in sync',
       detail = format('%s, key %s.', p_entity.relation, coalesce(array_to_string(coalesce(p_key, p_entity.key_columns), ', '), 'none')),
-      hint = case when v_names is null then 'Name the key''s columns with p_key => array[..], as they are called in p_columns.' else format('By the columns of a unique index: %s', v_fix) end;
+      hint = case when v_names is null then 'Name the key''s columns with p_key => array[..], as they are called in p_columns.'
+        else format('By the columns of a unique index: %s', v_fix) end;
   end if;
   select string_agg(format('%s %s', c.local, c.type), ', ') into v_names
   from rowferry._entity_columns(p_entity) c
@@ -79,13 +83,17 @@ begin
   where c.key_position is not null;
   p_entity.key_types := v_types;
   -- The events that wait name their records by the key.
-  if p_old.id is not null and (v_types, v_locals) is distinct from (p_old.key_types, array(select v_was ->> k from unnest(p_old.key_columns) k)) then
-    raise exception using errcode = 'RF011', message = 'already attached, with another key', detail = format('Entity %s has the key %s of type %s; this would be %s of type %s.', p_old.name,
-        array_to_string(p_old.key_columns, ', '), array_to_string(p_old.key_types, ', '), array_to_string(p_entity.key_columns, ', '), array_to_string(p_entity.key_types, ', ')),
-      hint = format('begin; select rowferry.detach(%L); select rowferry.attach(%L, ..); commit;  -- on both nodes, once nothing of it waits', p_old.name, p_entity.relation);
+  if p_old.id is not null and (v_types, v_locals) is distinct from (p_old.key_types, array(select p_was ->> k from unnest(p_old.key_columns) k)) then
+    raise exception using errcode = 'RF011', message = 'already attached, with another key',
+      detail = format('Entity %s has the key %s of type %s; this would be %s of type %s.', p_old.name,
+        array_to_string(p_old.key_columns, ', '), array_to_string(p_old.key_types, ', '), array_to_string(p_entity.key_columns, ', '),
+        array_to_string(p_entity.key_types, ', ')),
+      hint = format('begin; select rowferry.detach(%L); select rowferry.attach(%L, ..); commit;  -- on both nodes, once nothing of it waits', p_old.name,
+        p_entity.relation);
   end if;
   return p_entity;
 end
 $$;
-comment on function rowferry._plan_key(rowferry.entities, rowferry.entities, text[]) is
-  'An entity with its key, as attach() would register it: p_key, else the key of p_old, else the primary key. Raises the reason why it cannot.';
+comment on function rowferry._plan_key(rowferry.entities, rowferry.entities, jsonb, text[]) is
+  'An entity with its key, as attach() would register it: p_key, else the key of p_old, else the primary key. p_was: the columns of p_old, as the table calls '
+  'them now. Raises the reason why it cannot.';

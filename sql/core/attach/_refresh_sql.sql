@@ -21,7 +21,7 @@ begin
   if v_missing is null then
     return;
   end if;
-  -- Who is to own a function needs CREATE on its schema, for that moment only.
+  -- A role can be given a function only while it has CREATE on the function's schema.
   if v_lend then
     return next format('grant create on schema rowferry to %I', pg_get_userbyid(v_owner_id));
   end if;
@@ -32,4 +32,5 @@ begin
 end
 $$;
 comment on function rowferry._refresh_sql(rowferry.entities, text) is
-  'DDL that brings the generated functions of an entity up to date, all but that of its cycle (see _cycle_sql), or p_only; with the rights on those that are missing.';
+  'DDL that brings the generated functions of an entity up to date, all but that of its cycle (see _cycle_sql), or p_only; with the rights on those that are '
+  'missing.';

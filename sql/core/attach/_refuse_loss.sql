@@ -8,8 +8,8 @@ begin
   if exists (select from rowferry.detached d where d.entity_id = new.entity_id) then
     raise exception using errcode = 'RF012', message = 'events of this entity are still pending',
       detail = format('%s: %s.', new.name, (select count(*) from rowferry.events e where e.entity_id = new.entity_id)),
-      hint = format('Let the worker deliver them; or attach its table again in the same transaction, with the same key; or give them up: select rowferry.detach(%L, p_force => true); in a revision: '
-        'alembic -x force=true ..', new.name);
+      hint = format('Let the worker deliver them; or attach the table again in the same transaction, with the same key; or give them up: '
+        'select rowferry.detach(%L, p_force => true); in a revision: alembic -x force=true ..', new.name);
   end if;
   return null;
 end

@@ -10,7 +10,7 @@ declare
   v_table constant pg_class := (select c from pg_class c where c.oid = p_table);
   v_names text;
   v_fix text;
-  -- From PostgreSQL 16 on, to use a role's rights and to give an object to it are two rights.
+  -- From PostgreSQL 16 on, using a role's rights and giving an object to the role are two rights.
   v_set constant text := case when current_setting('server_version_num')::integer >= 160000 then 'set' else 'member' end;
 begin
   if v_table.oid is null then
@@ -23,7 +23,8 @@ begin
       hint = format('As a superuser: grant %I, rowferry_owner to %I%s;', pg_get_userbyid(v_table.relowner), current_user,
         case v_set when 'set' then ' with inherit true, set true' end);
   end if;
-  if v_table.relkind not in ('r', 'p') or v_table.relpersistence <> 'p' or v_table.relnamespace::regnamespace::text in ('rowferry', 'pg_catalog', 'information_schema') then
+  if v_table.relkind not in ('r', 'p') or v_table.relpersistence <> 'p' or v_table.relnamespace::regnamespace::text in ('rowferry', 'pg_catalog',
+    'information_schema') then
     raise exception using errcode = 'RF010', message = 'only a permanent table can be kept in sync',
       detail = format('%s is %s.', p_table, case
         when v_table.relkind in ('r', 'p') and v_table.relpersistence = 'u' then 'an unlogged table'
@@ -40,15 +41,17 @@ begin
       detail = format('%s is a partition of %s.', p_table, pg_partition_root(p_table)),
       hint = format('Attach the partitioned table, and its partitions come with it: select rowferry.attach(%L);', pg_partition_root(p_table)::text);
   end if;
-  -- Of a partitioned table these are its partitions.
-  select string_agg(case when i.inhrelid = p_table then format('it inherits from %s', i.inhparent::regclass) else format('%s inherits from it', i.inhrelid::regclass) end, ', ' order by i.inhrelid, i.inhseqno),
+  -- What inherits from a partitioned table are its partitions, which may.
+  select string_agg(case when i.inhrelid = p_table then format('it inherits from %s', i.inhparent::regclass)
+    else format('%s inherits from it', i.inhrelid::regclass) end, ', ' order by i.inhrelid, i.inhseqno),
     string_agg(format('alter table %s no inherit %s;', i.inhrelid::regclass, i.inhparent::regclass), ' ' order by i.inhrelid, i.inhseqno)
   into v_names, v_fix
   from pg_inherits i
   where p_table in (i.inhrelid, i.inhparent) and v_table.relkind = 'r';
   if v_names is not null then
     raise exception using errcode = 'RF010', message = 'a table that inherits, or from which others inherit, cannot be kept in sync',
-      detail = format('%s: %s. What is written through one table of such a tree reaches rows of the others without a trigger of theirs, and no key holds for all of them.', p_table, v_names),
+      detail = format('%s: %s. What is written through one table of such a tree reaches rows of the others without a trigger of theirs, '
+        'and no key holds for all of them.', p_table, v_names),
       hint = format('Take it out of the tree: %s Or make the tree a partitioned table, which can be attached.', v_fix);
   end if;
   select string_agg(t.relid::text, ', ') into v_names

@@ -15,10 +15,11 @@ declare
     from pg_default_acl d cross join lateral aclexplode(d.defaclacl) a
     where d.defaclrole = v_caller and d.defaclnamespace in (0, 'rowferry'::regnamespace) and d.defaclobjtype = 'f' and a.grantee not in (0, v_caller)
     order by 1);
-  -- Default privileges of all schemas stand for what PostgreSQL gives by itself, even to the owner.
+  -- Default privileges for all schemas replace what PostgreSQL gives by itself, even what it gives to the owner.
   v_deprived constant boolean := exists (
     select from pg_default_acl d
-    where d.defaclrole = v_caller and d.defaclnamespace = 0 and d.defaclobjtype = 'f' and not exists (select from aclexplode(d.defaclacl) a where a.grantee = v_caller));
+    where d.defaclrole = v_caller and d.defaclnamespace = 0 and d.defaclobjtype = 'f'
+      and not exists (select from aclexplode(d.defaclacl) a where a.grantee = v_caller));
 begin
   return query
   select unnest(array_remove(array[
@@ -28,9 +29,10 @@ begin
     format('grant execute on function rowferry.%s to %s', f.signature, r.caller),
     format('comment on function rowferry.%s is %L', f.signature, f.comment)], null))
   from rowferry._entity_functions(p_entity) f
-  cross join lateral (select case when f.of_table_owner then v_owner else 'rowferry_owner' end, case when f.of_table_owner then 'rowferry_owner' else v_owner end) r (belongs_to, caller)
+  join (values (true, v_owner, 'rowferry_owner'), (false, 'rowferry_owner', v_owner)) r (of_table_owner, belongs_to, caller) using (of_table_owner)
   where f.name = any (p_functions);
 end
 $$;
 comment on function rowferry._rights_sql(rowferry.entities, text[]) is
-  'DDL that says who owns some of an entity''s generated functions, and who may execute them. What default privileges of the caller, who makes the functions, give on them is taken away again.';
+  'DDL that says who owns some of an entity''s generated functions, and who may execute them. What default privileges of the caller, who makes the functions, '
+  'give on them is taken away again.';
