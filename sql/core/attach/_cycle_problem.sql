@@ -22,10 +22,10 @@ begin
   from unnest(v_cycle) e
   join pg_class c on c.oid = e.relation;
   -- Once these constraints are deferrable, each table of the cycle can be written after those that it still refers to.
-  select string_agg(format('alter table %s alter constraint %I deferrable;', f.conrelid::regclass, f.conname), ' ' order by c.id, f.conname) into o_fix
+  select string_agg(format('alter table %s alter constraint %I deferrable;', f.relation, f.name), ' ' order by c.id, f.name) into o_fix
   from unnest(v_cycle) c
-  join pg_constraint f on f.conrelid = c.relation and f.contype = 'f' and not f.condeferrable and f.conparentid = 0
-  join unnest(v_cycle) p on p.relation = f.confrelid and p.id > c.id;
+  join rowferry._foreign_keys f on f.relation = c.relation and not f.deferrable and not f.is_copy
+  join unnest(v_cycle) p on p.relation = f.parent_relation and p.id > c.id;
   o_fix := o_fix || format(' select rowferry.attach(%L);', p_entity.relation);
 end
 $$;

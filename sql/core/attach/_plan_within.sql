@@ -23,36 +23,26 @@ begin
   if coalesce(v_within, '') = '' then
     return p_entity;
   end if;
-  select count(*) as keys, (array_agg(f.oid))[1] as oid, string_agg(f.conname, ', ' order by f.conname) as names into v_found
-  from pg_constraint f
-  join rowferry.entities p on p.relation = f.confrelid and p.id <> p_entity.id
-  cross join lateral (
-    select array_agg(a.attname::text order by k.ord)
-    from unnest(f.conkey) with ordinality k (number, ord)
-    join pg_attribute a on a.attrelid = f.conrelid and a.attnum = k.number) c (columns)
-  where f.conrelid = p_entity.relation and f.contype = 'f' and v_within in (p.name, f.conname)
-    and (p_within is not null or c.columns = p_old.within_columns or not exists (
-      select from pg_constraint o where o.conrelid = f.conrelid and o.confrelid = f.confrelid and o.contype = 'f' and o.oid <> f.oid));
+  select count(*) as keys, (array_agg(f.id))[1] as id, string_agg(f.name, ', ' order by f.name) as names into v_found
+  from rowferry._foreign_keys f
+  where f.relation = p_entity.relation and f.parent_id <> p_entity.id and v_within in (f.parent, f.name)
+    and (p_within is not null or f.columns = p_old.within_columns or not exists (
+      select from rowferry._foreign_keys o where o.relation = f.relation and o.parent_relation = f.parent_relation and o.id <> f.id));
   if v_found.keys = 0 then
     raise exception using errcode = 'RF013', message = 'the table has no foreign key to a table of this name that is kept in sync',
       detail = format('%L; its foreign keys: %s.', v_within, coalesce((
-        select string_agg(format('%s to %s%s', f.conname, f.confrelid::regclass, coalesce(', which is entity ' || p.name, ', which is not attached')),
-          '; ' order by f.conname)
-        from pg_constraint f left join rowferry.entities p on p.relation = f.confrelid where f.conrelid = p_entity.relation and f.contype = 'f'), 'none')),
+        select string_agg(format('%s to %s%s', f.name, f.parent_relation, coalesce(', which is entity ' || f.parent, ', which is not attached')),
+          '; ' order by f.name)
+        from rowferry._foreign_keys f where f.relation = p_entity.relation), 'none')),
       hint = format('Attach the parent first, with its filter; then: select rowferry.attach(%L, p_within => name of its entity);'
         '  -- or p_within => '''' for a table whose rows follow no others', p_entity.relation::text);
   elsif v_found.keys > 1 then
     raise exception using errcode = 'RF013', message = 'several foreign keys lead there', detail = format('%L: %s.', v_within, v_found.names),
       hint = format('Name one of them: select rowferry.attach(%L, p_within => %L);', p_entity.relation::text, split_part(v_found.names, ', ', 1));
   end if;
-  select p.* into v_parent from rowferry.entities p join pg_constraint f on f.confrelid = p.relation where f.oid = v_found.oid;
+  select p.* into v_parent from rowferry._foreign_keys f join rowferry.entities p on p.id = f.parent_id where f.id = v_found.id;
   select c.* into v_parent_table from pg_class c where c.oid = v_parent.relation;
-  select array_agg(a.attname::text order by k.ord), array_agg(r.attname::text order by k.ord) into p_entity.within_columns, p_entity.within_parent_columns
-  from pg_constraint f
-  cross join lateral unnest(f.conkey, f.confkey) with ordinality k (child, parent, ord)
-  join pg_attribute a on a.attrelid = f.conrelid and a.attnum = k.child
-  join pg_attribute r on r.attrelid = f.confrelid and r.attnum = k.parent
-  where f.oid = v_found.oid;
+  select f.columns, f.parent_columns into p_entity.within_columns, p_entity.within_parent_columns from rowferry._foreign_keys f where f.id = v_found.id;
   p_entity.within := v_parent.name;
   v_names := (
     with recursive up (name, path) as (
@@ -92,7 +82,7 @@ begin
       hint = format('select rowferry.attach(%L, p_within => %L, p_filter_left => %L);', p_entity.relation::text, v_parent.name, v_parent.filter_left);
   elsif exists (
     select from pg_constraint f cross join lateral unnest(f.conpfeqop) o (id) join pg_operator p on p.oid = o.id
-    where f.oid = v_found.oid and (p.oprnamespace <> 'pg_catalog'::regnamespace or not f.convalidated)) then
+    where f.oid = v_found.id and (p.oprnamespace <> 'pg_catalog'::regnamespace or not f.convalidated)) then
     raise exception using errcode = 'RF013', message = 'the foreign key was not validated, or its type is not part of PostgreSQL',
       detail = format('%s.', v_found.names),
       hint = format('alter table %s validate constraint %I;', p_entity.relation, v_found.names);

@@ -110,7 +110,7 @@ begin
       end if;
       continue when v_group.o_keys is null;
       if v_parents is null and (not o_whole or v_cut) then
-        v_parents := rowferry._has_parents(p_peer);
+        v_parents := exists (select from rowferry._foreign_keys f where f.child_peer = p_peer and f.parent_peer = p_peer);
       end if;
       select e.* into v_entity from rowferry.entities e where e.id = v_group.o_entity_id;
       -- All events of these records, found in one scan of the index. -1: an answer.
@@ -244,7 +244,8 @@ begin
           continue when v_section.event_ids is null;
         end if;
       end if;
-      if v_section.gone is not null and (v_entity.breaker_share is not null or exists (select from rowferry._cascades(v_entity.id)))
+      if v_section.gone is not null and (v_entity.breaker_share is not null or exists (
+          select from rowferry._foreign_keys f where f.parent_id = v_entity.id and f.child_id <> f.parent_id and f.child_peer = f.parent_peer and f.on_delete = 'c'))
         and v_section.event_ids[cardinality(v_section.event_ids)] > v_entity.approved_to then
         o_deletes := o_deletes || jsonb_build_object('entity_id', v_entity.id, 'deletes', (
           -- In FILTER it is hashed; a join would be a nested loop.
@@ -264,7 +265,7 @@ begin
         + coalesce(cardinality(v_read.o_outside), 0);
     end loop;
     exit when o_whole and not v_cut and not v_missing or v_alone is not null;
-    exit when not coalesce(v_parents, rowferry._has_parents(p_peer));
+    exit when not coalesce(v_parents, exists (select from rowferry._foreign_keys f where f.child_peer = p_peer and f.parent_peer = p_peer));
     select array_agg(p.entity_id), array_agg(p.record_id) into v_parent_ids, v_parent_records
     from (
       select distinct f.entity_id, f.record_id

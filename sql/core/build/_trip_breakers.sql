@@ -54,7 +54,7 @@ begin
       select d.entity_id from deleted d
       union
       -- A foreign key there takes them along.
-      select c.o_child from taken t cross join lateral rowferry._cascades(t.entity_id) c
+      select f.child_id from taken t join rowferry._foreign_keys f on f.parent_id = t.entity_id and f.child_peer = f.parent_peer and f.on_delete = 'c'
     )
     select t.entity_id, coalesce(d.deletes, 0) as deletes from taken t left join deleted d on d.entity_id = t.entity_id
   loop
@@ -159,7 +159,8 @@ begin
   with recursive waiting (entity_id, name) as (
     select e.id, e.name from rowferry.entities e where e.peer = p_peer and e.held_sqlstate = 'RF026'
     union
-    select c.o_parent, w.name from waiting w join rowferry._cascades(null) c on c.o_child = w.entity_id
+    select f.parent_id, w.name from waiting w join rowferry._foreign_keys f on f.child_id = w.entity_id and f.parent_id <> f.child_id
+      and f.child_peer = f.parent_peer and f.on_delete = 'c'
   )
   update rowferry.entities e
   set held_attempts = 1, held_until = 'infinity', held_sqlstate = 'RF026',

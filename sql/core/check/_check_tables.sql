@@ -68,9 +68,7 @@ as $$
   from rowferry.entities e
   join rowferry.entities p on p.name = e.within
   where e.peer = p_peer and not exists (
-    select from pg_constraint f
-    where f.conrelid = e.relation and f.confrelid = p.relation and f.contype = 'f' and e.within_columns = array(
-      select a.attname::text from unnest(f.conkey) with ordinality k (number, ord) join pg_attribute a on a.attrelid = f.conrelid and a.attnum = k.number order by k.ord))
+    select from rowferry._foreign_keys f where f.relation = e.relation and f.parent_relation = p.relation and f.columns = e.within_columns)
   union all
   select 'error', e.relation::text, format('its owner, %I, may not read %s, whose rows its rows follow', o.rolname, p.relation), format('grant select on %s to %I;', p.relation, o.rolname)
   from rowferry.entities e
@@ -79,11 +77,11 @@ as $$
   join pg_roles o on o.oid = c.relowner
   where e.peer = p_peer and exists (select from pg_class t where t.oid = p.relation) and not has_table_privilege(o.oid, p.relation, 'select')
   union all
-  select 'info', e.relation::text, format('its foreign key %s refers to %s, which is not kept in sync: rows without a parent here are refused', f.conname, f.confrelid::regclass),
-    format('select rowferry.attach(%L); on both nodes, or keep it equal by other means.', f.confrelid::regclass)
+  select 'info', e.relation::text, format('its foreign key %s refers to %s, which is not kept in sync: rows without a parent here are refused', f.name, f.parent_relation),
+    format('select rowferry.attach(%L); on both nodes, or keep it equal by other means.', f.parent_relation)
   from rowferry.entities e
-  join pg_constraint f on f.conrelid = e.relation and f.contype = 'f' and f.conparentid = 0
-  where e.peer = p_peer and not exists (select from rowferry.entities p where p.relation = f.confrelid and p.peer = p_peer)
+  join rowferry._foreign_keys f on f.child_id = e.id and not f.is_copy
+  where e.peer = p_peer and f.parent_peer is distinct from p_peer
   union all
   select 'warning', e.relation::text, c.o_problem, c.o_fix
   from rowferry.entities e

@@ -1,5 +1,4 @@
--- The condition that attach() puts before that of a trigger, as PostgreSQL spells it: false exactly while rows of a peer are written. The setting is looked at first, since it costs
--- next to nothing; anyone can turn it on, which is why the function has the last word.
+-- The setting is looked at first, since that costs next to nothing. Anyone can turn it on, which is why the function has the last word.
 create or replace function rowferry._guard()
 returns text
 language sql
@@ -8,4 +7,5 @@ set search_path = pg_catalog, pg_temp
 as $$
   select '((current_setting(''rowferry.applying''::text, true) IS DISTINCT FROM ''on''::text) OR (NOT rowferry.is_applying()))'
 $$;
-comment on function rowferry._guard() is 'The condition that keeps a trigger from running for rows of a peer.';
+comment on function rowferry._guard() is
+  'The condition that attach() puts before that of a trigger, as PostgreSQL spells it: false exactly while rows of a peer are written.';

@@ -1,5 +1,5 @@
--- The definition of a trigger, as pg_get_triggerdef() has it, without the guard and with it. That puts each operator in parentheses, so that guard AND condition means what it says, and
--- CASE on a line of its own, where it takes a space before it away.
+-- pg_get_triggerdef() puts each operator in parentheses, so that guard AND condition means what it says; it puts CASE on a line of its own and takes the space
+-- before it away.
 create or replace function rowferry._guard_forms(
   p_definition text,
   out o_without text,
@@ -11,9 +11,9 @@ set search_path = pg_catalog, pg_temp
 as $function$
 declare
   c_both constant text := '(' || rowferry._guard() || ' AND';
-  -- Up to the first FOR EACH that is not part of a name.
+  -- All up to the first FOR EACH that is not part of a name.
   v_head constant text := (regexp_match(p_definition, $r$^(?:[^" ]|"[^"]*"| (?!FOR EACH ))* FOR EACH (?:ROW|STATEMENT) $r$))[1];
-  -- The condition, which ends before the first EXECUTE FUNCTION that is not part of a string or a name, and the rest.
+  -- The condition, which ends before the first EXECUTE FUNCTION that is not part of a string or of a name; and the rest.
   v_parts constant text[] := regexp_match(substr(p_definition, length(v_head) + 1),
     $r$^(?:WHEN \(((?:[^'")]|'[^']*'|"[^"]*"|\)(?! EXECUTE FUNCTION ))*)\) )?(EXECUTE FUNCTION .*)$r$);
   v_condition text := v_parts[1];
@@ -22,7 +22,8 @@ begin
     v_condition := case when v_condition ^@ c_both then ltrim(substr(v_condition, length(c_both) + 1, length(v_condition) - length(c_both) - 1), ' ') end;
   end if;
   o_without := v_head || coalesce('WHEN (' || v_condition || ') ', '') || v_parts[2];
-  o_with := v_head || 'WHEN (' || coalesce(c_both || case when v_condition ^@ E'\n' then '' else ' ' end || v_condition || ')', rowferry._guard()) || ') ' || v_parts[2];
+  o_with := v_head || 'WHEN (' || coalesce(c_both || case when v_condition ^@ E'\n' then '' else ' ' end || v_condition || ')', rowferry._guard())
+    || ') ' || v_parts[2];
 end
 $function$;
-comment on function rowferry._guard_forms(text) is 'The definition of a trigger without and with the guard that keeps it from running for rows of a peer.';
+comment on function rowferry._guard_forms(text) is 'The definition of a trigger (as pg_get_triggerdef() has it) without the guard, and with it.';

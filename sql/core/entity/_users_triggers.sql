@@ -1,5 +1,3 @@
--- The triggers of the users' on a table and its partitions that a row of the peer could fire (those for TRUNCATE alone could not), with all that making them again would lose.
--- root: the trigger that it is a copy of, in a partition; itself where it is none. definition: without the guard.
 create or replace function rowferry._users_triggers(
   p_relation regclass
 )
@@ -55,4 +53,6 @@ as $$
   cross join lateral (select pg_get_triggerdef(t.oid)) d (definition)
   order by t.tgrelid, t.tgname
 $$;
-comment on function rowferry._users_triggers(regclass) is 'The triggers of the users'' on a table and its partitions that a row of the peer could fire.';
+comment on function rowferry._users_triggers(regclass) is
+  'The users'' triggers on a table and its partitions that a row of the peer could fire (those for TRUNCATE alone could not), with all that would be lost '
+  'if they were made again. root: the trigger of which this one is a copy in a partition, or itself. definition: without the guard.';

@@ -29,7 +29,21 @@ $rowferry$$f$,
     array_to_string(p_settings || array['datestyle = ''ISO, YMD''', 'intervalstyle = ''postgres''', 'timezone = ''UTC''', 'extra_float_digits = 1',
       'bytea_output = ''hex''', 'lc_monetary = ''C''', 'xmloption = ''content''', 'array_nulls = on'], E'\nset '),
     E'declare\n' || nullif(p_declare, ''),
-    concat(case when p_reads then rowferry._read_only_sql(p_entity) else rowferry._definer_check_sql(p_entity) end, p_check),
+    concat(rowferry._definer_check_sql(p_entity),
+      -- What such a function reads may be a view of the table owner's with functions of theirs. Before PostgreSQL 18 the deferred triggers of what these write
+      -- would fire with the rights of whoever called. So it is kept from writing by the body, which an owner cannot change, and not by a SET clause, which an
+      -- owner could take off.
+      case when p_reads then $f$  perform pg_catalog.set_config('transaction_read_only', 'on', true);
+  -- A temporary table can be written all the same.
+  if pg_catalog.pg_my_temp_schema() operator(pg_catalog.<>) 0
+    and pg_catalog.current_setting('server_version_num')::pg_catalog.int4 operator(pg_catalog.<) 180000
+    and exists (
+      select from pg_catalog.pg_class c join pg_catalog.pg_trigger d on d.tgrelid operator(pg_catalog.=) c.oid
+      where c.relnamespace operator(pg_catalog.=) pg_catalog.pg_my_temp_schema() and d.tgdeferrable) then
+    raise exception using errcode = 'RF042', message = 'this session has a temporary table with deferrable constraints',
+      hint = 'Before PostgreSQL 18 what these defer would fire with the rights of others: drop it, or do this in another session.';
+  end if;
+$f$ end, p_check),
     p_body,
     -- Only a block with a handler is a subtransaction, which alone can be made read-only; nothing raises this state.
     case when p_reads then E'exception\n  when sqlstate ''RF102'' then\n    raise;\n' end)
