@@ -31,6 +31,7 @@ as $$
       select rowferry._cycle_function_sql(c.cycle)
       from (select array(select y from rowferry._cycle(p_entity) y) where p_entity.cycle = p_entity.id) c (cycle)
       where (c.cycle[cardinality(c.cycle)]).id = p_entity.id and rowferry._written_together(c.cycle)
+      offset 0  -- each is made once
     ) f (ddl)
   ) d
   -- An entity that is not attached yet has no functions, whatever has their names.

@@ -11,11 +11,12 @@ create or replace function rowferry._function_sql(
   p_settings text[] default '{row_security = off}'
 )
 returns text
-language sql
+language plpgsql
 stable
 set search_path = pg_catalog, pg_temp
 as $function$
-  select format($f$create or replace function rowferry.%I%s
+begin
+  return format($f$create or replace function rowferry.%I%s
 language plpgsql%s
 security definer
 set search_path = %s
@@ -46,7 +47,8 @@ $rowferry$$f$,
 $f$ end, p_check),
     p_body,
     -- Only a block with a handler is a subtransaction, which alone can be made read-only; nothing raises this state.
-    case when p_reads then E'exception\n  when sqlstate ''RF102'' then\n    raise;\n' end)
+    case when p_reads then E'exception\n  when sqlstate ''RF102'' then\n    raise;\n' end);
+end
 $function$;
 comment on function rowferry._function_sql(rowferry.entities, text, text, text, text, text, boolean, boolean, text, text[]) is
   'DDL of one generated function of an entity: the one place that says how such a function is made safe. p_signature: parameters in parentheses, and "returns '
