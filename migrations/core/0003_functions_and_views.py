@@ -158,7 +158,6 @@ def upgrade() -> None:
             "attach/_refresh_sql.sql",
             "attach/_refuse_loss.sql",
             "attach/_refuse_table.sql",
-            "attach/_rights_sql.sql",
             "attach/_stale_functions.sql",
             "attach/attach.sql",
             "attach/detach.sql",

@@ -67,7 +67,7 @@ MADE = {("_check_filter", "3F000"), ("_filter_types", "3F000")}
 # Two selects into one record, whose columns the check takes from the other one.
 SHARED = {("_build_envelope", "42703")}
 # Variables that are read behind the place where the check goes no further.
-READ_LATER = {("_filter_types", 'never read variable "v_used"'), ("_decide_orphan", 'never read variable "v_rows"')}
+READ_LATER = {("_decide_orphan", 'never read variable "v_rows"')}
 # Generated functions have one signature, whether or not a table has foreign keys, a filter or a handler.
 GENERATED = ("apply_", "lacking_", "read_", "wanting_")
 
