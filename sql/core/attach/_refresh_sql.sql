@@ -46,7 +46,7 @@ begin
     format('comment on function rowferry.%s is %L', f.signature, f.comment)], null))
   from rowferry._entity_functions(p_entity) f
   join (values (true, v_owner, 'rowferry_owner'), (false, 'rowferry_owner', v_owner)) r (of_table_owner, belongs_to, caller) using (of_table_owner)
-  where f.name = any (v_missing);
+  where f.name in (select unnest(v_missing));
   if v_lend then
     return next format('revoke create on schema rowferry from %s', v_owner);
   end if;
