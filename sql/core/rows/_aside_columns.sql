@@ -14,7 +14,7 @@ as $$
   cross join lateral (
     select u.attnum, u.ord from unnest(i.indkey[0:i.indnkeyatts - 1]) with ordinality u (attnum, ord) where u.attnum <> 0
     union all
-    -- An expression is null with each column that it names, if it is made of nothing but columns, constants, casts, and strict functions and operators of PostgreSQL.
+    -- An expression is null when a column that it names is null, if it is made of columns, constants, casts, and strict functions and operators of PostgreSQL.
     select v.found[1]::smallint, 1000
     from regexp_matches(i.indexprs::text, ':varattno (-?[0-9]+)', 'g') v (found)
     where not exists (
@@ -29,11 +29,13 @@ as $$
   join pg_attribute a on a.attrelid = i.indrelid and a.attnum = k.attnum and a.attnum > 0 and not a.attnotnull and a.attgenerated = ''
   join pg_type t on t.oid = a.atttypid and not t.typnotnull
   join rowferry._entity_columns(rowferry._written(p_entity)) c on c.local = a.attname and c.key_position is null and not c.insert_only
-  where i.indrelid = p_entity.relation and (i.indisunique or i.indisexclusion) and i.indimmediate and coalesce(to_jsonb(i) ->> 'indnullsnotdistinct', 'false') = 'false'
+  where i.indrelid = p_entity.relation and (i.indisunique or i.indisexclusion) and i.indimmediate
+    and coalesce(to_jsonb(i) ->> 'indnullsnotdistinct', 'false') = 'false'
     and not exists (select from pg_constraint f where f.conrelid = i.indrelid and f.contype = 'c' and a.attnum = any (f.conkey))
     and not exists (select from pg_constraint f where f.confrelid = i.indrelid and f.contype = 'f' and a.attnum = any (f.confkey))
   order by i.indexrelid, k.ord, k.attnum
 $$;
 comment on function rowferry._aside_columns(rowferry.entities) is
-  'For each unique index or exclusion constraint that is looked at with each row: a column that may be null while the rows of a batch exchange their values. None where an expression may be something else than null when the column is '
-  'null, where the constraint takes nulls for equal, or where a check or the key of another table rests on every such column.';
+  'For each unique index or exclusion constraint that is looked at with each row: a column that may be null while the rows of a batch exchange their values. '
+  'None where an expression may be something else than null when the column is null, where the constraint takes nulls for equal, or where a check or the key '
+  'of another table rests on every such column.';

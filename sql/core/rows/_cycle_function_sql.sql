@@ -7,13 +7,14 @@ stable
 set search_path = pg_catalog, pg_temp
 as $function$
 declare
-  -- Adds parts to the statement where a parameter holds something of their entity.
+  -- Adds an entity's parts to the statement, if a parameter holds something of the entity.
   c_add constant text := $f$    if %s is not null then
       v_names := pg_catalog.array_cat(v_names, %L);
       v_ctes := pg_catalog.array_cat(v_ctes, %L);
     end if;
 $f$;
-  c_run constant text := $f$    execute pg_catalog.concat('with ', pg_catalog.array_to_string(v_ctes, ', '), ' select count(*) from (select from ', pg_catalog.array_to_string(v_names, ' union all select from '), ') w')
+  c_run constant text := $f$    execute pg_catalog.concat('with ', pg_catalog.array_to_string(v_ctes, ', '), ' select count(*) from (select from ',
+    pg_catalog.array_to_string(v_names, ' union all select from '), ') w')
     using %s;
 $f$;
   v_entity rowferry.entities;
@@ -39,7 +40,8 @@ begin
     v_gone := rowferry._delete_parts(v_entity, format('($1[%s])::text[]', v_place));
     v_first := concat(v_first, case when v_place < cardinality(p_cycle) then rowferry._definer_check_sql(v_entity) end, v_checks.o_first);
     if v_gone.o_within is not null then
-      v_within := v_within || rowferry._off_path_sql(v_entity, format(E'    execute %L into v_kept using v_gone;\n    v_gone[%s] := v_kept;\n', v_gone.o_within, v_place));
+      v_within := v_within || rowferry._off_path_sql(v_entity,
+        format(E'    execute %L into v_kept using v_gone;\n    v_gone[%s] := v_kept;\n', v_gone.o_within, v_place));
     end if;
     v_deletes := v_deletes || format(c_add, format('v_gone[%s]', v_place), array[v_name], array[format('%s as (%s returning 1)', v_name, v_gone.o_delete)]);
     v_present := v_present || v_checks.o_present || rowferry._in_order_sql(v_entity, v_offset);
@@ -48,7 +50,8 @@ begin
     v_after := v_after || v_checks.o_after;
     v_offset := v_offset + cardinality(v_entity.columns);
   end loop;
-  return rowferry._function_sql(v_entity, 'cycle_', '(p_columns text[], p_created boolean, p_aside jsonb, p_gone text[]) returns void', format($f$  if $4 is not null then
+  return rowferry._function_sql(v_entity, 'cycle_', '(p_columns text[], p_created boolean, p_aside jsonb, p_gone text[]) returns void',
+    format($f$  if $4 is not null then
 %s%s%s  else
     if $2 then
 %s    else
@@ -65,5 +68,7 @@ $f$, v_first, p_reads => false, p_stable => false, p_path => rowferry._users_pat
 end
 $function$;
 comment on function rowferry._cycle_function_sql(rowferry.entities[]) is
-  'DDL of the function that writes the rows of all entities of a cycle, or deletes them, by one statement each, since a foreign key that is not deferrable is looked at when a statement ends. It belongs to the entity with the highest id, '
-  'and to the owner of the tables. p_columns: the columns of all entities one after the other, by id (null: none of this entity); p_gone: an array of record_ids for each. With p_aside, rows whose unique values change are updated in order first.';
+  'DDL of the function that writes the rows of all entities of a cycle, or deletes them, by one statement each, since a foreign key that is not deferrable is '
+  'looked at when a statement ends. It belongs to the entity with the highest id, and to the owner of the tables. p_columns: the columns of all entities one '
+  'after the other, by id (null: none of this entity); p_gone: an array of record_ids for each. With p_aside, rows whose unique values change are updated in '
+  'order first.';

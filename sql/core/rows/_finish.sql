@@ -16,8 +16,8 @@ begin
     return;
   end if;
   insert into rowferry.applying (transaction_id, entity_id, hops, keys) values (pg_current_xact_id(), -1, 0, '{}') on conflict do nothing;
-  -- Each command that writes or locks takes a number, and a row of ours that is updated before and after a round shows how many were taken. A round that took none has queued nothing,
-  -- and all that was queued has fired in it.
+  -- Each command that writes or locks takes a number, and a row of ours that is updated before and after a round shows how many were taken. A round in which
+  -- none was taken has queued nothing, and has fired all that was queued.
   for v_round in 1 .. c_rounds loop
     update rowferry.applying a set hops = 0 where a.transaction_id = pg_current_xact_id() and a.entity_id = -1 returning a.cmin::text::bigint into v_before;
     execute format('select rowferry.%I()', rowferry._generated_name('finish_', v_entity));
@@ -25,7 +25,7 @@ begin
     update rowferry.applying a set hops = 0 where a.transaction_id = pg_current_xact_id() and a.entity_id = -1 returning a.cmin::text::bigint into v_after;
     if v_after = v_before + 1 then
       if current_setting('server_version_num')::integer < 180000 and pg_my_temp_schema() <> 0 then
-        -- It can be written in a read-only transaction too.
+        -- A temporary table can be written even in a read-only transaction.
         v_temporary := (
           select min(c.relname::text)
           from pg_class c
@@ -42,9 +42,10 @@ begin
   end loop;
   raise exception using errcode = 'RF040', message = 'deferred triggers of the table queue each other without end',
     detail = format('%s: something was still written in round %s.', v_entity, c_rounds),
-    hint = 'Take set constraints .. deferred out of the functions of its deferred triggers, on the node that refuses the row; then here: select rowferry.retry(id);';
+    hint = 'On the node that refuses the row, take "set constraints .. deferred" out of the functions of these triggers; then here: select rowferry.retry(id);';
 end
 $$;
 comment on function rowferry._finish(rowferry._section[]) is
-  'Checks and fires all that is deferred, with the rights of the tables'' owner. Before PostgreSQL 18 a deferred trigger runs with the rights of whoever makes it fire, and a trigger that defers again what it queues would have it '
-  'fire at commit, with the rights of the worker; on any version an error at commit would blame no row. So this is repeated until a round has written and locked nothing.';
+  'Checks and fires all that is deferred, with the rights of the tables'' owner. Before PostgreSQL 18 a deferred trigger runs with the rights of whoever makes '
+  'it fire, and a trigger that defers again what it queues would have it fire at commit, with the rights of the worker; on any version an error at commit '
+  'would blame no row. So this is repeated until a round has written and locked nothing.';

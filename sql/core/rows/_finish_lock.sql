@@ -16,4 +16,5 @@ begin
 end
 $$;
 comment on function rowferry._finish_lock(text) is
-  'Before PostgreSQL 18: fires what was deferred while rows of an entity were locked, with the rights of the table''s owner. Where a view has come in the table''s place, its owner''s functions ran, and no read-only transaction can lock rows.';
+  'Before PostgreSQL 18: fires what was deferred while rows of an entity were locked, with the rights of the table''s owner. Where a view has come in the '
+  'table''s place, its owner''s functions ran, and no read-only transaction can lock rows.';

@@ -11,7 +11,8 @@ declare
   v_written constant rowferry.entities := rowferry._written(p_entity);
   v_only constant text := rowferry._only_sql(p_entity);
   v_update constant text := (
-    select format('update %s t set %s where %s and (%s)', v_only, string_agg(u.assignments, ', ' order by u.number), rowferry._key_join_sql(v_written, p_received => true),
+    select format('update %s t set %s where %s and (%s)', v_only, string_agg(u.assignments, ', ' order by u.number),
+      rowferry._key_join_sql(v_written, p_received => true),
       string_agg(u.differs, ' or ' order by u.number) filter (where u.is_unique))
     from rowferry._update_units(p_entity) u
     having bool_or(u.is_unique));
@@ -19,7 +20,7 @@ begin
   if v_update is null then
     return '';
   end if;
-  -- Over an index also where the table was small when this was planned.
+  -- The key is found by its index, even if the table was small when this was planned.
   return format($f$  if $3 is not null then
 %s    v_seqscan := pg_catalog.current_setting('enable_seqscan');
     perform pg_catalog.set_config('enable_seqscan', 'off', true);
@@ -38,4 +39,5 @@ $f$, a.local, format('update %s t set %I = null from %s where %s', v_only, a.loc
 end
 $function$;
 comment on function rowferry._in_order_sql(rowferry.entities, integer) is
-  'PL/pgSQL that updates rows whose unique values change one by one, in their order, if the caller has them in $3: a column, and the rows in which it is null meanwhile so that they exchange their values. Empty where no column is unique.';
+  'PL/pgSQL that updates rows whose unique values change one by one, in their order, if the caller has them in $3: a column, and the rows in which it is null '
+  'meanwhile so that they exchange their values. Empty where no column is unique.';

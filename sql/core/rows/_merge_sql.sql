@@ -19,10 +19,12 @@ begin
   end if;
   v_mine := format('t join %s on %s', rowferry._keys_sql(p_entity, '$1'), rowferry._key_join_sql(p_entity));
   if v_filtered then
-    v_find_within := rowferry._off_path_sql(p_entity, format(E'  v_within := array(select %s from %s %s where %s);\n', v_id, rowferry._only_sql(p_entity), v_mine, rowferry._filter_sql(p_entity, 't')));
+    v_find_within := rowferry._off_path_sql(p_entity, format(E'  v_within := array(select %s from %s %s where %s);\n', v_id, rowferry._only_sql(p_entity),
+      v_mine, rowferry._filter_sql(p_entity, 't')));
     v_mine := v_mine || format(' join pg_catalog.unnest($4) w (key) on w.key operator(pg_catalog.=) %s', v_id);
   end if;
-  return next rowferry._function_sql(p_entity, 'merge_', '(p_keys text[], p_their_keys text[], p_columns text[], out o_keys text[], out o_columns text[], out o_moved text[])',
+  return next rowferry._function_sql(p_entity, 'merge_',
+    '(p_keys text[], p_their_keys text[], p_columns text[], out o_keys text[], out o_columns text[], out o_moved text[])',
     v_find_within || format($f$  execute %s
   into o_keys, o_columns, o_moved
   using $1, $2, $3%s;
@@ -49,11 +51,13 @@ $f$,
   where not x.image is null$f$, rowferry._received_sql(p_entity, '$3', '$2'),
           (select string_agg(c.printed, E',\n      ' order by c.place) from rowferry._column_parts(p_entity) c), v_id)),
       case when v_filtered then ', v_within' end),
-    case when v_filtered then E'  v_within text[];\n' end, rowferry._users_check_sql(p_entity, v_function, true), p_stable => false, p_path => rowferry._users_path(p_entity),
+    case when v_filtered then E'  v_within text[];\n' end, rowferry._users_check_sql(p_entity, v_function, true), p_stable => false,
+      p_path => rowferry._users_path(p_entity),
     -- Hash joins are off in _decide(), which calls the function: each row would be compared with each.
     p_settings => '{row_security = off, enable_hashjoin = on}');
 end
 $function$;
 comment on function rowferry._merge_sql(rowferry.entities) is
-  'DDL of the function that merges rows which both sides changed: none unless this node merges for an entity with a merge rule. It calls the user''s function with this node''s row and the other''s; each is null where it was deleted, '
-  'and columns that do not travel are null in the other''s. The rows have as many columns as there are when it runs, whatever was added since.';
+  'DDL of the function that merges rows which both sides changed: none unless this node merges for an entity with a merge rule. It calls the user''s function '
+  'with this node''s row and the other''s; each is null where it was deleted, and columns that do not travel are null in the other''s. The rows have as many '
+  'columns as there are when it runs, whatever was added since.';

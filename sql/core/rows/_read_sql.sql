@@ -20,11 +20,12 @@ declare
   v_outside text := '';
 begin
   select string_agg(c.printed, E',\n      ' order by c.place),
-    -- char(n) is padded to a length of each node's own.
+    -- Each node pads char(n) to the length of its own column.
     string_agg(format(case when c.type = 'bpchar' then 'rtrim(textin(%s(t.%I)))' else 'textin(%s(t.%I))' end, c.output, c.local), ', ' order by c.place),
-    -- What is stored compressed travels at its full size.
+    -- A value that is stored compressed travels at its full size.
     coalesce(string_agg(format('coalesce(case when pg_column_compression(t.%1$I) is null then pg_column_size(t.%1$I) else octet_length(%2$s) end, 0)', c.local,
-        format(case when c.type in ('text', 'character varying', 'bytea') then 't.%I' else 'textin(%2$s(t.%1$I))' end, c.local, c.output)), ' + ' order by c.place)
+        format(case when c.type in ('text', 'character varying', 'bytea') then 't.%I' else 'textin(%2$s(t.%1$I))' end, c.local, c.output)),
+          ' + ' order by c.place)
       filter (where a.attstorage <> 'p'), '0')
   into v_values, v_texts, v_size
   from rowferry._column_parts(p_entity) c
@@ -41,8 +42,10 @@ begin
     raise exception using errcode = 'RF013', message = 'the outbound view leaves out a row of the table', hint = %5$L;
   end if;
 $f$, rowferry._filtered_sql(p_entity, v_only), v_found, v_shape,
-      (select string_agg(format('o.%I operator(pg_catalog.=) t.%1$I', c.local), ' and ') from rowferry._column_parts(p_entity) c where c.key_position is not null),
-      format('The view gives one row for each row of %s: take its condition or join out of %s, and see select * from rowferry.check();', p_entity.relation, p_entity.outbound));
+      (select string_agg(format('o.%I operator(pg_catalog.=) t.%1$I', c.local), ' and ') from rowferry._column_parts(p_entity) c
+        where c.key_position is not null),
+      format('The view gives one row for each row of %s: take its condition or join out of %s, and see select * from rowferry.check();', p_entity.relation,
+        p_entity.outbound));
   end if;
   if coalesce(p_entity.filter, p_entity.within) is not null then
     v_outside := format($f$  if %sp_bytes = -2 then
@@ -58,7 +61,8 @@ $f$, case when p_entity.within is not null or p_entity.filter_left = 'keep' then
 
   -- Both are STABLE, so that they see the snapshot of the statement that chose the events.
   return next rowferry._function_sql(p_entity, 'read_',
-    format('(%s, out o_keys text[], out o_columns text[], out o_cut text[], out o_large text[], out o_alone text[], out o_sizes bigint[], out o_length bigint, out o_outside text[])', c_parameters),
+    format('(%s, out o_keys text[], out o_columns text[], out o_cut text[], out o_large text[], out o_alone text[], out o_sizes bigint[],'
+      ' out o_length bigint, out o_outside text[])', c_parameters),
     format($f$%5$s  if p_bytes is not null then
     v_most := case when p_bytes < 125829120 then 4194304 else 125829120 end;
     select array_agg(r.record_id) filter (where r.before <= p_bytes and r.size <= v_most),
@@ -98,7 +102,9 @@ $f$, v_id, v_size, v_rows, v_texts), p_check => v_check);
 end
 $function$;
 comment on function rowferry._read_sql(rowferry.entities) is
-  'DDL of the functions that read the present rows of some keys of an entity (read_: each column as the literal of one array) and hash them (hash_: equal on both nodes for equal rows; without p_hash it says which keys are there). '
-  'With p_bytes, rows beyond so many bytes are left for a later batch (o_cut), but one row always fits unless p_bytes is negative. A row of more than 4 MB is left too (read_: o_alone, with its size in o_sizes; hash_: o_large): it takes a '
-  'call of its own, with p_bytes 120 MB. A row of more than 120 MB is not read (o_large), since its text, up to twice as long, must fit in one jsonb. A row outside of the filter is as good as gone; o_outside names it where it is to stay '
-  'on the peer or follows a parent, which takes more to say. With p_bytes -2 nothing is read, and o_outside names all rows that are outside. A row that the outbound view leaves out is an error and not gone.';
+  'DDL of the functions that read the present rows of some keys of an entity (read_: each column as the literal of one array) and hash them (hash_: equal on '
+  'both nodes for equal rows; without p_hash it says which keys are there). With p_bytes, rows beyond so many bytes are left for a later batch (o_cut), but '
+  'one row always fits unless p_bytes is negative. A row of more than 4 MB is left too (read_: o_alone, with its size in o_sizes; hash_: o_large): it takes a '
+  'call of its own, with p_bytes 120 MB. A row of more than 120 MB is not read (o_large), since its text, up to twice as long, must fit in one jsonb. A row '
+  'outside of the filter is as good as gone; o_outside names it where it is to stay on the peer or follows a parent, which takes more to say. With p_bytes -2 '
+  'nothing is read, and o_outside names all rows that are outside. A row that the outbound view leaves out is an error and not gone.';

@@ -31,7 +31,8 @@ begin
       hint = %L;
   end if;
 $f$, rowferry._received_sql(v_written, p_offset => p_offset, p_places => v_lossy.places), v_lossy.condition,
-      format('alter table .. alter .. type ..; select rowferry.attach(%L);  -- on %s, with the type that the column has here; then here: select rowferry.retry(id);', p_entity.relation::text, (select n.name from rowferry.node n)));
+      format('alter table .. alter .. type ..; select rowferry.attach(%L);  -- on %s, with the type that the column has here; then here: '
+        'select rowferry.retry(id);', p_entity.relation::text, (select n.name from rowferry.node n)));
   end if;
   if v_within is not null then
     v_outside := rowferry._off_path_sql(p_entity, format($f$  if exists (select from %s t join %s on %s where not %s) then
@@ -47,17 +48,18 @@ $f$, v_only, v_from, v_join, v_within, rowferry._outside_hint(p_entity)));
   from rowferry._column_parts(v_written) c
   where c.insert_only and c.key_position is null and p_entity.on_apply is null;
   if v_fixed.condition is not null then
-    -- No update can set what is always generated.
+    -- No update can set a column that is always generated.
     o_present := o_present || format($f$  if exists (select from %s t join %s on %s where %s) then
     raise exception using errcode = '428C9', message = 'a column that is always generated as identity on the other node cannot be updated there',
       hint = %L;
   end if;
-$f$, v_only, v_from, v_join, v_fixed.condition, format('%s select rowferry.attach(%L);  -- on both nodes; then here: select rowferry.retry(id);', v_fixed.fix, p_entity.relation::text));
+$f$, v_only, v_from, v_join, v_fixed.condition, format('%s select rowferry.attach(%L);  -- on both nodes; then here: select rowferry.retry(id);', v_fixed.fix,
+  p_entity.relation::text));
   end if;
-  -- Looked at again after the write: whoever gave the name to another table meanwhile has all of it undone.
+  -- Checked again after the write: if somebody gave the name to another table meanwhile, all is undone.
   o_after := v_outside || rowferry._means_sql('table', p_entity.relation::text, p_entity.relation::oid::text);
 end
 $function$;
 comment on function rowferry._row_checks(rowferry.entities, integer) is
-  'PL/pgSQL that a generated function runs around the write of received rows: o_first before any write, o_present before a write of rows that may be there, o_after behind the write. Neither is a row overwritten that is not kept in sync, '
-  'nor does one become such a row.';
+  'PL/pgSQL that a generated function runs around the write of received rows: o_first before any write, o_present before a write of rows that may be there, '
+  'o_after behind the write. Neither is a row overwritten that is not kept in sync, nor does one become such a row.';

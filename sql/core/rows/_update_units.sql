@@ -21,13 +21,13 @@ begin
     group by a.attname
   ), columns as (
     select e.*, case when e.insert_only then null
-        -- A key of which one value has two spellings (1.0 and 1.00) takes the one that was sent.
+        -- One value of such a key may have two spellings (1.0 and 1.00): it gets the one that was sent.
         when e.key_position is not null then case when e.type in ('numeric', 'bpchar') then 'unique' end
         else concat(case when e.in_unique then 'unique' end, w.triggers) end as unit
     from rowferry._column_parts(rowferry._written(p_entity)) e
     left join waited w on w.local = e.local
   ), numbered as (
-    -- Of more than three, the last are one.
+    -- At most three units, since there is an update for each combination: all units from the third on are one.
     select case when c.unit = '' then 0 else least(dense_rank() over (partition by c.unit = '' order by c.unit collate "C"), 3) end as number, c.*
     from columns c
     where c.unit is not null
@@ -42,5 +42,6 @@ begin
 end
 $$;
 comment on function rowferry._update_units(rowferry.entities) is
-  'Columns that an update of an entity''s rows sets together, and only where one of them differs, since others would notice: the columns of unique indexes (to set one locks out new children of the row) and those that a trigger of the '
-  'user''s waits for (update of). Number 0: all other columns. assignments: a SET list; differs: a condition on rows t and received rows u.';
+  'Columns that an update of an entity''s rows sets together, and only where one of them differs, since others would notice: the columns of unique indexes (to '
+  'set one locks out new children of the row) and those that a trigger of the user''s waits for (update of). Number 0: all other columns. assignments: a SET '
+  'list; differs: a condition on rows t and received rows u.';

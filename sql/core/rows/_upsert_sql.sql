@@ -21,7 +21,7 @@ declare
   v_write text;
 begin
   if v_handler is not null then
-    -- A row that the function leaves out would be taken for one that was deleted here, and go on the peer.
+    -- A row that the function left out would be taken for a row that was deleted here, and the peer would delete it.
     v_write := v_checks.o_present || format($f$  execute %s
   using $1;
   if exists (select from %s where not exists (select from %s t where %s)) then
@@ -39,12 +39,13 @@ $f$, rowferry._rows_of_sql(p_entity, format('select %I.%I(array(select ', v_hand
     v_each_time := format('execute %L using $1;', concat_ws(' ', v_with, v_all));
     v_once := concat_ws(' ', v_with, 'into v_rows', v_all) || ';';
     v_write := format($f$  if $2 then
-    -- All of them new: if one is not, the whole is tried again as rows that may be there.
+    -- All rows are new. If one of them is there, all are tried again as rows that may be there.
     %s;
   else
 %s%s%s  end if;
 $f$, v_parts.o_insert, v_checks.o_present, v_in_order, case when v_partitioned then format(E'    %s\n', v_each_time) else
-      -- A plan is kept while the table grows, and that for a small table would read all of it: so a small one has a plan each time, and one of its own for a single row.
+      -- A plan is kept while the table grows, and a plan for a small table reads all of it. So the statement is planned each time while the table is small; a
+      -- single row has a plan of its own.
       format($f$    if pg_catalog.pg_relation_size(%s) operator(pg_catalog.>=) %s then
       %s
     elsif %s operator(pg_catalog.=) 1 then
@@ -56,11 +57,12 @@ $f$, p_entity.relation::oid, c_large, v_once, v_parts.o_count, replace(v_once, v
   end if;
   return rowferry._function_sql(p_entity, 'apply_', '(p_columns text[], p_created boolean, p_aside jsonb default null) returns void',
     v_write || v_checks.o_after,
-    concat(case when v_handler is null and not v_partitioned then E'  v_rows bigint;\n' end, case when v_in_order <> '' then E'  v_seqscan text;\n  u record;\n' end,
-      case when p_entity.inbound is not null then E'  v_sent text[];\n' end),
+    concat(case when v_handler is null and not v_partitioned then E'  v_rows bigint;\n' end,
+      case when v_in_order <> '' then E'  v_seqscan text;\n  u record;\n' end, case when p_entity.inbound is not null then E'  v_sent text[];\n' end),
     v_checks.o_first, p_reads => false, p_stable => false, p_path => rowferry._users_path(p_entity));
 end
 $function$;
 comment on function rowferry._upsert_sql(rowferry.entities) is
-  'DDL of the function that writes received rows of an entity: it updates what is there and inserts what is not, or hands the rows to the function of the user''s that applies them. Triggers that run may rely on the table''s schema and '
-  'public in search_path, where others may put functions and operators: hence each of ours is named with its schema. Parameters go by number, since their names may be those of columns.';
+  'DDL of the function that writes received rows of an entity: it updates what is there and inserts what is not, or hands the rows to the function of the '
+  'user''s that applies them. Triggers that run may rely on the table''s schema and public in search_path, where others may put functions and operators: hence '
+  'each of ours is named with its schema. Parameters go by number, since their names may be those of columns.';

@@ -14,4 +14,5 @@ begin
   where c.oid = p_entity.relation);
 end
 $$;
-comment on function rowferry._users_path(rowferry.entities) is 'The search_path in which triggers and functions of the user''s run: the schema of the table, and public.';
+comment on function rowferry._users_path(rowferry.entities) is
+  'The search_path in which triggers and functions of the user''s run: the schema of the table, and public.';
