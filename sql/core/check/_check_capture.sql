@@ -1,4 +1,3 @@
--- Tables of which changes are not captured, or are captured otherwise than attach() has it.
 create or replace function rowferry._check_capture(
   p_peer text
 )
@@ -32,11 +31,13 @@ as $$
   left join pg_trigger t on t.tgrelid = w.relation and t.tgname = w.trigger
   cross join lateral (
     select format('its trigger %s is gone: changes are not captured', w.trigger) as problem,
-      format('%s; alter table %s enable always trigger %s; select rowferry.backfill(%L);', regexp_replace(w.ddl, E'\\s+', ' ', 'g'), w.relation, w.trigger, w.entity) as fix
+      format('%s; alter table %s enable always trigger %s; select rowferry.backfill(%L);', regexp_replace(w.ddl, E'\\s+', ' ', 'g'), w.relation, w.trigger,
+        w.entity) as fix
     where t.oid is null
     union all
     select format('its trigger %s was altered', w.trigger),
-      format('drop trigger %s on %s; %s; alter table %s enable always trigger %s; select rowferry.backfill(%L);', w.trigger, w.relation, regexp_replace(w.ddl, E'\\s+', ' ', 'g'),
+      format('drop trigger %s on %s; %s; alter table %s enable always trigger %s; select rowferry.backfill(%L);', w.trigger, w.relation,
+        regexp_replace(w.ddl, E'\\s+', ' ', 'g'),
         w.relation, w.trigger, w.entity)
     where lower(regexp_replace(pg_get_triggerdef(t.oid), E'\\s+', ' ', 'g')) <> lower(regexp_replace(w.ddl, E'\\s+', ' ', 'g'))
     union all
@@ -65,11 +66,14 @@ as $$
   from rowferry.entities e
   cross join lateral (select p.relid from pg_partition_tree(e.relation) p union select e.relation) r
   join pg_trigger t on t.tgrelid = r.relid and t.tgname = 'rowferry_truncate'
-  where e.peer = coalesce(p_peer, e.peer) and (t.tgenabled <> 'A' or t.tgfoid <> 'rowferry._refuse_truncate()'::regprocedure or t.tgtype <> 34 or t.tgqual is not null)
+  where e.peer = coalesce(p_peer, e.peer) and (t.tgenabled <> 'A' or t.tgfoid <> 'rowferry._refuse_truncate()'::regprocedure or t.tgtype <> 34
+    or t.tgqual is not null)
   union all
-  select 'error', s.srrelid::regclass::text, 'a subscription writes this table: what it writes is not captured', 'Take it out of the publication and refresh the subscription.'
+  select 'error', s.srrelid::regclass::text, 'a subscription writes this table: what it writes is not captured',
+    'Take it out of the publication and refresh the subscription.'
   from rowferry.entities e
   join pg_subscription_rel s on s.srrelid in (select p.relid from pg_partition_tree(e.relation) p union select e.relation)
   where e.peer = coalesce(p_peer, e.peer)
 $$;
-comment on function rowferry._check_capture(text) is 'For check(): tables of which changes are not captured as they should be.';
+comment on function rowferry._check_capture(text) is
+  'For check() and drift(): tables of which changes are not captured, or are captured otherwise than attach() made it. p_peer null: the tables of all peers.';

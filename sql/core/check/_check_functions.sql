@@ -1,4 +1,3 @@
--- Functions that are not what this release or attach() made of them; p_peer null: of all peers, as in the two like it.
 create or replace function rowferry._check_functions(
   p_peer text
 )
@@ -24,7 +23,8 @@ as $$
     and p.oid::regprocedure::text not in (select r.function from rowferry.released r)
   union all
   select 'error', format('rowferry.%I', d.o_function),
-    case when d.o_missing then 'this function of the entity is gone' else 'this function is not what attach() would make: it was replaced, or a type or foreign key of the table was altered' end,
+    case when d.o_missing then 'this function of the entity is gone'
+      else 'this function is not what attach() would make: it was replaced, or a type or foreign key of the table was altered' end,
     format('select rowferry.attach(%L, %L);', e.relation, e.name)
   from rowferry.entities e
   cross join lateral rowferry._stale_functions(e) d
@@ -41,4 +41,5 @@ as $$
   cross join lateral rowferry._filter_problem(e) f
   where e.peer = coalesce(p_peer, e.peer) and f.o_problem is not null and exists (select from pg_class c where c.oid = e.relation)
 $$;
-comment on function rowferry._check_functions(text) is 'For check(): functions that are not what they should be.';
+comment on function rowferry._check_functions(text) is
+  'For check() and drift(): functions that are not what the release or attach() made of them. p_peer null: those of all peers.';

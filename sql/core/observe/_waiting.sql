@@ -1,34 +1,35 @@
--- How many events of a link wait, how many of these are held, by this node, for want of a parent or in all, whether any is free to go, and since when the oldest one waits, for the view status. A function, since only a function can say that it is not to be compiled.
 create or replace function rowferry._waiting(
   p_peer text,
   out o_pending bigint,
   out o_held bigint,
   out o_held_here bigint,
-  out o_held_waiting bigint,
+  out o_held_for_parents bigint,
   out o_free boolean,
   out o_oldest_at timestamptz
 )
 language sql
 stable
-security definer
 set search_path = pg_catalog, pg_temp
-set jit = off
 set enable_hashjoin = on
 set enable_nestloop = off
 set enable_mergejoin = off
 as $$
-  select count(*), count(*) filter (where (h.event_id is not null or e.held_attempts > 0)
-    and not exists (select from rowferry.skips s where s.done_at is null and s.entity_id = v.entity_id and rowferry._index_key(s.record_id) = rowferry._index_key(v.record_id) and v.id <@ s.ids)),
-    count(*) filter (where (h.here or e.held_attempts > 0 and e.held_here)
-    and not exists (select from rowferry.skips s where s.done_at is null and s.entity_id = v.entity_id and rowferry._index_key(s.record_id) = rowferry._index_key(v.record_id) and v.id <@ s.ids)),
-    count(h.parent_record_id) filter (where e.held_attempts = 0
-    and not exists (select from rowferry.skips s where s.done_at is null and s.entity_id = v.entity_id and rowferry._index_key(s.record_id) = rowferry._index_key(v.record_id) and v.id <@ s.ids)),
+  select count(*), count(*) filter (where (h.event_id is not null or e.held_attempts > 0) and not g.given_up),
+    count(*) filter (where (h.here or e.held_attempts > 0 and e.held_here) and not g.given_up),
+    count(h.parent_record_id) filter (where e.held_attempts = 0 and not g.given_up),
     coalesce(bool_or(e.held_attempts = 0 and (w.event_id is null or w.not_before <= clock_timestamp())), false)
-      or exists (select from rowferry.backfills b join rowferry.entities n on n.id = b.entity_id where n.peer = p_peer and b.finished_at is null and n.held_attempts = 0),
+      or exists (select from rowferry.backfills b join rowferry.entities n on n.id = b.entity_id where n.peer = p_peer and b.finished_at is null
+        and n.held_attempts = 0),
     min(v.changed_at)
   from rowferry.events v
   join rowferry.entities e on e.id = v.entity_id and e.peer = p_peer
   left join rowferry.held_events w on w.event_id = v.id
   left join rowferry.held_events h on h.event_id = v.id and (h.attempts > 0 or h.parent_record_id is not null)
+  cross join lateral (
+    select exists (select from rowferry.skips s
+      where s.done_at is null and s.entity_id = v.entity_id and rowferry._index_key(s.record_id) = rowferry._index_key(v.record_id)
+        and v.id <@ s.ids)) g (given_up)
 $$;
-comment on function rowferry._waiting(text) is 'How many events of a link wait, how many of these are held, and since when the oldest one does.';
+comment on function rowferry._waiting(text) is
+  'For the view status: how many events of a link wait; how many of them, without those that a person has given up, are held, '
+  'are held by this node, are held for want of a parent; whether anything is free to go; and since when the oldest event waits.';

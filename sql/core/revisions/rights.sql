@@ -32,9 +32,9 @@ begin
             'sync_events', 'compare_runs', 'compare_report', 'differences', 'backfill_progress', 'status']),
           ('rowferry_operator', 'DELETE', 'table', array['sync_events']),
           ('rowferry_worker', 'EXECUTE', 'function', array['process_batch(text,text,bytea,integer,jsonb,boolean)']),
-          ('rowferry_viewer', 'EXECUTE', 'function', array['version()', 'check(text)', 'drift()', 'why_stuck(text)', 'row_status(text,text)', '_estimated_rows(regclass)',
-            '_uncaptured(text)', '_lock_holder(bigint)', '_lock_holders(bigint)', '_link_key(text)', '_courier_lock(text,text)', '_courier_at_work(text,text)', '_rate(text)', '_waiting(text)',
-            '_index_key(text)']),
+          ('rowferry_viewer', 'EXECUTE', 'function', array['version()', 'check(text)', 'drift()', 'why_stuck(text)', 'row_status(text,text)',
+            -- In the views.
+            '_link_status(text)', '_estimated_rows(regclass)', '_index_key(text)']),
           ('rowferry_operator', 'EXECUTE', 'function', array['skip(bigint,text,boolean)', 'retry(bigint)', 'retry(text)', 'pause(text,text)', 'resume(text,text)',
             'backfill(text,integer)', 'resync(text)', 'let_loser_win(bigint)', 'replay(text,text[])', 'approve(text)', 'skip_deletes(text,text)',
             'set_breaker(text,real,integer)', 'set_retention(interval)', 'compare(text)', 'repair(text,text,boolean,bigint)', 'first_contact(text,text,text,text,text)',
