@@ -11,6 +11,8 @@ def upgrade() -> None:
         [
             "revisions/as_owner.sql",
             "envelope/_section.sql",
+            "observe/_cause.sql",
+            "check/_finding.sql",
             "base/_courier_at_work.sql",
             "base/_courier_lock.sql",
             "base/_database_identity.sql",

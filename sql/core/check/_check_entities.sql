@@ -4,12 +4,7 @@ create or replace function rowferry._check_entities(
   p_theirs jsonb,
   p_heard_at timestamptz
 )
-returns table (
-  severity text,
-  object text,
-  problem text,
-  fix text
-)
+returns setof rowferry._finding
 language sql
 stable
 set search_path = pg_catalog, pg_temp
@@ -42,7 +37,7 @@ as $$
   cross join lateral (select e.mine ->> 'direction', e.theirs ->> 'direction') w (mine, theirs)
   where (w.mine, w.theirs) not in (('both', 'both'), ('send', 'receive'), ('receive', 'send'))
   union all
-  -- Which of its rows are kept in sync.
+  -- Which rows of an entity are kept in sync.
   select case when e.mine ->> w.option is null then 'warning' else 'info' end, e.relation,
     format('of entity %s, %s keeps only rows in sync that %s, and refuses all others that this node sends', e.name, p_peer, w.which),
     format('select rowferry.attach(%L, p_%s => %s', e.relation, w.option, w.value)

@@ -3,12 +3,7 @@ create or replace function rowferry._check_facts(
   p_mine jsonb,
   p_theirs jsonb
 )
-returns table (
-  severity text,
-  object text,
-  problem text,
-  fix text
-)
+returns setof rowferry._finding
 language sql
 stable
 set search_path = pg_catalog, pg_temp

@@ -1,12 +1,7 @@
 create or replace function rowferry._check_functions(
   p_peer text
 )
-returns table (
-  severity text,
-  object text,
-  problem text,
-  fix text
-)
+returns setof rowferry._finding
 language sql
 stable
 set search_path = pg_catalog, pg_temp
@@ -29,17 +24,15 @@ as $$
   from rowferry.entities e
   cross join lateral rowferry._stale_functions(e) d
   where e.peer = coalesce(p_peer, e.peer) and exists (select from pg_class c where c.oid = e.relation)
-    and not (rowferry._table_apart(e)).o_unusable  -- then _check_tables has the way out
+    and not (rowferry._table_apart(e)).o_unusable  -- then _check_tables() says what to do
   union all
-  select 'error', e.relation::text, h.o_problem, h.o_fix
+  select 'error', e.relation::text, u.problem, u.fix
   from rowferry.entities e
-  cross join lateral rowferry._handler_problem(e) h
-  where e.peer = coalesce(p_peer, e.peer) and h.o_problem is not null and exists (select from pg_class c where c.oid = e.relation)
-  union all
-  select 'error', e.relation::text, f.o_problem, f.o_fix
-  from rowferry.entities e
-  cross join lateral rowferry._filter_problem(e) f
-  where e.peer = coalesce(p_peer, e.peer) and f.o_problem is not null and exists (select from pg_class c where c.oid = e.relation)
+  cross join lateral (
+    select h.o_problem, h.o_fix from rowferry._handler_problem(e) h
+    union all
+    select f.o_problem, f.o_fix from rowferry._filter_problem(e) f) u (problem, fix)
+  where e.peer = coalesce(p_peer, e.peer) and u.problem is not null and exists (select from pg_class c where c.oid = e.relation)
 $$;
 comment on function rowferry._check_functions(text) is
   'For check() and drift(): functions that are not what the release or attach() made of them. p_peer null: those of all peers.';

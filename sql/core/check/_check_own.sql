@@ -1,10 +1,5 @@
 create or replace function rowferry._check_own()
-returns table (
-  severity text,
-  object text,
-  problem text,
-  fix text
-)
+returns setof rowferry._finding
 language sql
 stable
 set search_path = pg_catalog, pg_temp
@@ -13,8 +8,9 @@ as $$
     select * from rowferry._own_objects()
   )
   select 'error', r.object,
-    case when n.object is null then case when r.name is null then format('this %s of the release is gone', r.kind)
-      else format('its %s %s is gone', r.kind, r.name) end
+    case
+      when n.object is null and r.name is null then format('this %s of the release is gone', r.kind)
+      when n.object is null then format('its %s %s is gone', r.kind, r.name)
       when r.kind = 'view' then 'this view is not what the release made of it'
       when r.name is null then format('this %s is not what the release made of it, but %s', r.kind, n.definition)
       else format('its %s %s was altered: it is now %s', r.kind, r.name, n.definition) end,
@@ -41,11 +37,11 @@ as $$
   where c.relnamespace = 'rowferry'::regnamespace and c.relowner <> 'rowferry_owner'::regrole
     and c.oid::regclass::text in (select r.object from rowferry.released_objects r where r.name is null)
     -- The sequence of a column gets its owner with its table.
-    and not exists (select from pg_depend d where d.classid = 'pg_class'::regclass and d.objid = c.oid and d.refclassid = 'pg_class'::regclass
-      and d.deptype in ('a', 'i') and c.relkind = 'S')
+    and not exists (select from pg_depend d
+      where d.classid = 'pg_class'::regclass and d.objid = c.oid and d.refclassid = 'pg_class'::regclass and d.deptype in ('a', 'i') and c.relkind = 'S')
   union all
-  select 'error', 'rowferry.events_id_seq', format('it stands at %s, and ids up to %s were given out: new changes would be taken for old ones', s.at,
-    l.horizon_id),
+  select 'error', 'rowferry.events_id_seq',
+    format('it stands at %s, and ids up to %s were given out: new changes would be taken for old ones', s.at, l.horizon_id),
     format('select setval(''rowferry.events_id_seq'', %s);', l.horizon_id + 1000000)
   from (select max(l.horizon_id) from rowferry.links l) l (horizon_id)
   cross join lateral (

@@ -1,12 +1,7 @@
 create or replace function rowferry._check_rights(
   p_peer text
 )
-returns table (
-  severity text,
-  object text,
-  problem text,
-  fix text
-)
+returns setof rowferry._finding
 language sql
 stable
 set search_path = pg_catalog, pg_temp

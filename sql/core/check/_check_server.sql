@@ -1,10 +1,5 @@
 create or replace function rowferry._check_server()
-returns table (
-  severity text,
-  object text,
-  problem text,
-  fix text
-)
+returns setof rowferry._finding
 language plpgsql
 stable
 set search_path = pg_catalog, pg_temp
@@ -12,7 +7,7 @@ as $$
 declare
   v_collation text;
 begin
-  -- Not in PostgreSQL 14.
+  -- PostgreSQL 14 has no such function.
   if current_setting('server_version_num')::integer >= 150000 then
     execute 'select pg_database_collation_actual_version(d.oid) from pg_database d where d.datname = current_database()' into v_collation;
   end if;

@@ -3,12 +3,7 @@ create or replace function rowferry._check_staggering(
   p_mine jsonb,
   p_theirs jsonb
 )
-returns table (
-  severity text,
-  object text,
-  problem text,
-  fix text
-)
+returns setof rowferry._finding
 language sql
 stable
 set search_path = pg_catalog, pg_temp
@@ -20,12 +15,12 @@ as $$
     from (values ('here', p_mine), ('there', p_theirs)) f (side, facts)
     cross join lateral jsonb_each(f.facts -> 'entities') e
     cross join lateral jsonb_each(e.value -> 'columns') c
-    cross join lateral jsonb_to_record(c.value -> 'sequence') q (name text, next numeric, increment numeric, block numeric, least numeric, most numeric,
-      cycle boolean)
+    cross join lateral jsonb_to_record(c.value -> 'sequence')
+      q (name text, next numeric, increment numeric, block numeric, least numeric, most numeric, cycle boolean)
     where c.value ? 'sequence' and e.value ->> 'direction' = 'both' and not e.value ? 'apart'
   )
-  select 'warning', m.name, format('%s on %s can draw the same values for %s.%s: rows with one key would be taken for one record', t.name, p_peer, n.relation,
-    m.local),
+  select 'warning', m.name,
+    format('%s on %s can draw the same values for %s.%s: rows with one key would be taken for one record', t.name, p_peer, n.relation, m.local),
     coalesce('It cannot be staggered, since ' || coalesce(rowferry._stagger_problem(m.facts, t.facts), rowferry._stagger_problem(t.facts, m.facts))
         || '. Give each node values of its own: alter sequence .. minvalue .. maxvalue ..; or let one node draw for both.',
       format('select * from rowferry.stagger_sequence(%L);  -- here; then: select * from rowferry.stagger_sequence(%L);  -- on %s', m.name, t.name, p_peer))

@@ -26,7 +26,7 @@ declare
   v_worker integer := rowferry._courier_at_work(v_node, p_peer);
   v_waiting record;
   v_uncaptured text := (select u.problem || ': ' || u.fix from rowferry._uncaptured(p_peer) u limit 1);
-  v_entities text;  -- what those say that wait for a person
+  v_entities text;  -- the errors of entities that wait for a person
   v_backfilling boolean;
   v_asked_at timestamptz;
   v_error text := format(case when v_link.courier_error ->> 'sqlstate' ~ '^(08|57P)' then '%s is out of reach: %s' else '%s answered: %s' end,

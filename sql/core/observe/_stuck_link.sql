@@ -5,13 +5,7 @@ create or replace function rowferry._stuck_link(
   p_backfilling boolean,
   p_patience integer
 )
-returns table (
-  severity text,
-  cause text,
-  since timestamptz,
-  object text,
-  type_next text
-)
+returns setof rowferry._cause
 language plpgsql
 stable
 set search_path = pg_catalog, pg_temp
@@ -60,7 +54,7 @@ begin
       || 'or go on without it: alter system set synchronous_standby_names = ''''; select pg_reload_conf();'
   from (values (current_setting('synchronous_standby_names'))) s (names)
   cross join (
-    -- Seen only with pg_read_all_stats.
+    -- Only pg_read_all_stats shows these.
     select min(a.state_change) from pg_stat_activity a where a.wait_event = 'SyncRep' and a.state_change < rowferry._now() - interval '10 s') w (since)
   where s.names <> '' and (w.since is not null or not exists (select from pg_stat_replication))
   union all

@@ -1,20 +1,14 @@
 create or replace function rowferry._stuck_records(
   p_peer text
 )
-returns table (
-  severity text,
-  cause text,
-  since timestamptz,
-  object text,
-  type_next text
-)
+returns setof rowferry._cause
 language plpgsql
 stable
 set search_path = pg_catalog, pg_temp
 as $$
 begin
   return query
-  -- Rows that wait for their parent are not named: their parent is.
+  -- A row that waits for its parent gets no line: the parent gets one.
   with roots as materialized (
     select e as entity, e.name, r.*,
       not exists (select from rowferry.events v where v.entity_id = r.o_entity_id
@@ -48,7 +42,7 @@ begin
     ) c
     where r.o_circle
   ), parents as (
-    -- What the peer lacks and nothing here brings it: it has deleted it, or it is missing there.
+    -- Parents that the peer has deleted, or that it lacks although no change of them waits here.
     select r.o_deleted as deleted, (array_agg(r.entity))[1] as entity, r.name, count(*) as records, min(r.o_record_id) as record_id, sum(r.o_others) as others
     from roots r
     where not r.o_circle and r.nothing_waits

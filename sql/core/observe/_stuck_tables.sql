@@ -1,13 +1,7 @@
 create or replace function rowferry._stuck_tables(
   p_peer text
 )
-returns table (
-  severity text,
-  cause text,
-  since timestamptz,
-  object text,
-  type_next text
-)
+returns setof rowferry._cause
 language plpgsql
 stable
 set search_path = pg_catalog, pg_temp

@@ -1,13 +1,7 @@
 create or replace function rowferry._stuck_transactions(
   p_peer text
 )
-returns table (
-  severity text,
-  cause text,
-  since timestamptz,
-  object text,
-  type_next text
-)
+returns setof rowferry._cause
 language plpgsql
 stable
 set search_path = pg_catalog, pg_temp
@@ -21,11 +15,11 @@ begin
   from (
     select k.o_object, k.o_next, coalesce(k.o_began_at, rowferry._seen_at(k.o_xid)) as since, bool_or(k.o_relation = 'rowferry.events'::regclass) as events
     from rowferry._locks(array['rowferry.events'::regclass, 'rowferry.links'::regclass], array['RowExclusiveLock']) k
-    -- Who holds the lock of the link is named for that.
+    -- The session that holds the lock of the link gets a line for that.
     where k.o_pid is null or k.o_pid is distinct from rowferry._lock_holder(rowferry._link_key(p_peer))
     group by 1, 2, 3
   ) u
-  -- Where its age is not to be seen, it is no younger than the last batch.
+  -- If this role cannot see when a transaction began, it counts as old once no batch has been noted for 10 s.
   where coalesce(u.since < rowferry._now() - interval '10 s',
     not exists (select from rowferry.batches b where b.peer = p_peer and b.at > rowferry._now() - interval '10 s'))
   order by u.since, u.o_object

@@ -16,7 +16,7 @@ as $$
 declare
   v_sequence jsonb := (
     select jsonb_build_object('increment', s.seqincrement, 'cycle', s.seqcycle, 'block', (
-      -- Where somebody has given it another increment since, that counts.
+      -- This does not count if somebody has given the sequence another increment since.
       select g.block from rowferry.staggered_sequences g where g.sequence = p_sequence and mod(s.seqincrement, g.block) = 0))
     from pg_sequence s where s.seqrelid = p_sequence);
   v_entity rowferry.entities;

@@ -46,7 +46,7 @@ begin
   v_last := pg_sequence_last_value(p_sequence);
   increment_before := v_sequence.seqincrement;
   next_before := case when v_last is null then nextval(p_sequence) else v_last + v_sequence.seqincrement end;
-  -- Rows of the peer hold values that it drew. A block may reach up from its value, or up to it.
+  -- An application may use the block of ids above its value, or the one up to it.
   v_beyond := greatest(next_before, v_known.o_peer_next, v_known.o_used + v_known.o_block, v_sequence.seqmin);
   v_first := 1 + (p_node_number - 1) * v_known.o_block;
   v_next := v_beyond + mod(mod(v_first - v_beyond, increment) + increment, increment);
