@@ -104,7 +104,8 @@ def test_of_a_writer_and_a_snapshot_that_goes_back_because_of_it_the_writer_is_n
     reader.execute("set transaction isolation level repeatable read")
     reader.execute("select count(*) from notes")
     dead_rows(notes.crm)
-    assert cause(notes.crm, "dead rows of rowferry.events, and each exchange")["object"].startswith(f"pid {writer.info.backend_pid} of ")
+    row = cause(notes.crm, "dead rows of rowferry.events, and each exchange")
+    assert row["object"].startswith(f"pid {writer.info.backend_pid} of ")
 
 
 def test_a_replication_slot_that_keeps_dead_rows(own_servers: Nodes) -> None:
