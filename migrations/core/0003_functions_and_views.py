@@ -333,7 +333,6 @@ def upgrade() -> None:
             "check/_check_server.sql",
             "check/_check_staggering.sql",
             "check/_check_tables.sql",
-            "check/_check_triggers.sql",
             "check/_note_release.sql",
             "check/_own_objects.sql",
             "check/check.sql",

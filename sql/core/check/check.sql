@@ -34,8 +34,6 @@ as $$
     union all
     select k.* from peers p cross join lateral rowferry._check_foreign_keys(p.peer) k
     union all
-    select g.* from peers p cross join lateral rowferry._check_triggers(p.peer) g
-    union all
     select o.* from peers p cross join lateral rowferry._check_peer(p.peer) o
     union all
     select s.* from peers p cross join lateral rowferry._check_sequences(p.peer) s
