@@ -43,7 +43,7 @@ begin
   from (values (p_link.courier_error ->> 'node', p_link.courier_error ->> 'sqlstate' ~ '^(08|57P)')) w (node, away)
   where p_link.courier_error is not null
   union all
-  select 'error', 'no worker is at work' || coalesce(format('; the last one was pid %s on %s', p_link.courier ->> 'pid', p_link.courier ->> 'host'), ''),
+  select 'error', 'no worker is at work' || coalesce('; the last one was pid ' || (p_link.courier ->> 'pid') || ' on ' || (p_link.courier ->> 'host'), ''),
     p_due_since, v_link, 'rowferry run  # if one runs, it may wait for a lock on the other node: call why_stuck() there too'
   where p_link.courier_error is null and (p_due_since is not null or p_backfilling) and v_worker is null
   union all
