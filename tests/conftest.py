@@ -1,16 +1,12 @@
 """Two real servers for each test process, and two fresh databases with rowferry's core for each test."""
 
-import itertools
 import os
 from collections.abc import Iterator
 
 import pytest
 
 from harness import Node, Nodes, alembic
-from harness.identity import adopt_identity
-from harness.pair import SETTINGS, Servers, started
-
-NUMBERS = itertools.count(1)
+from harness.pair import NUMBERS, SETTINGS, Servers, copy, named_anew, started
 
 # What CI runs where: the whole suite on one version of PostgreSQL, the tests of rights on every version, on the oldest one
 # the smoke tests too, and on a second one CATALOG: what reads the catalog, or the text of a view or an expression, which
@@ -97,13 +93,9 @@ def copying(templates: Nodes) -> str:
 @pytest.fixture
 def nodes(templates: Nodes, copying: str) -> Iterator[Nodes]:
     """Two databases of this test alone with rowferry's core installed, on the servers that tests share."""
-    number = next(NUMBERS)
-    pair = Nodes(*(Node(node.name, node.server, f"{node.name}_{number}") for node in templates))
+    pair = named_anew(templates)
     try:
-        for node, template in zip(pair, templates, strict=True):
-            make = f"create database {node.database} template {template.database} {copying}"
-            Node(node.name, node.server, "postgres").sql(make)
-            adopt_identity(node)
+        copy(templates, pair, copying)
         yield pair
     finally:
         for node in pair:

@@ -21,12 +21,22 @@ from pgspot.state import Counter, State
 
 # Made part of the statement that calls them, which a setting would prevent; every name in them is qualified.
 # Or, for _left_nothing(), which looks at the setting of its caller; is_applying() is called for each row of a peer's.
-WITHOUT_SEARCH_PATH = {"_now", "_unaltered", "_stamp", "_sendable_events", "_fresh_records", "_index_key", "_left_nothing"}
+WITHOUT_SEARCH_PATH = {
+    "_now",
+    "_unaltered",
+    "_events_of_record",
+    "_held_of_record",
+    "_is_free",
+    "_stamp",
+    "_sendable_events",
+    "_winner",
+    "_index_key",
+    "_left_nothing",
+}
 WITHOUT_SEARCH_PATH |= {"is_applying"}
 # What went wrong is passed on with its SQLSTATE; whatever it was, it may not end the call.
 CATCH_ALL = {
     "_try_sections",
-    "_apply_piecewise",
     "_compare",
     "_hopeless",
     "_is_outside",
@@ -35,7 +45,8 @@ CATCH_ALL = {
     "_needs",
     "_queue_backfill",
     "_queue_followers",
-    "_read_batch",
+    "_read_rows",
+    "_refuse_record",
     "_sequences_of",
     "_trip_breakers",
     "_unreadable_records",
@@ -45,7 +56,7 @@ CATCH_ALL = {
     "skip",
 }
 # Their errors are caught by the functions themselves or end in the report of a comparison.
-CAUGHT = {"_decode", "_try_sections", "_compare_ask", "_compare_hear"}
+CAUGHT = {"_check_header", "_decode", "_try_sections", "_compare_ask", "_compare_hear"}
 # A plan that is kept compares each key with each; the events of some keys are found over their index.
 EACH_WITH_EACH = (
     r"(?:<> all|= any) \((?:coalesce\()?(?:[\w\[\]]+\.)?\w*(?:keys|records|record_ids|gone|here|missing|single)\b(?!\()"

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import argparse
 import contextlib
-import itertools
 import random
 import sys
 import time
@@ -22,8 +21,7 @@ from convergence import machine, mutants
 from faults import runner
 
 from harness import Node, Nodes, alembic
-from harness.identity import adopt_identity
-from harness.pair import SETTINGS, started
+from harness.pair import SETTINGS, copy, named_anew, started
 
 LONGEST_SLICE = 150.0  # seconds of faults before histories have their turn again
 SHARE_OF_MUTANTS, SHARE_OF_HISTORIES = 0.25, 0.25
@@ -36,7 +34,6 @@ QUICK = (
     "a skip asks nothing",
 )
 SEED_OF_MUTANTS = 1
-NUMBERS = itertools.count(1)
 
 
 @dataclass
@@ -81,11 +78,8 @@ class Soak:
 @contextlib.contextmanager
 def fresh(template: Nodes) -> Iterator[Nodes]:
     """Two new databases with rowferry's core, copied from the template's."""
-    number = next(NUMBERS)
-    nodes = Nodes(*(Node(node.name, node.server, f"{node.name}_{number}") for node in template))
-    for node, source in zip(nodes, template, strict=True):
-        Node(node.name, node.server, "postgres").sql(f"create database {node.database} template {source.database}")
-        adopt_identity(node)
+    nodes = named_anew(template)
+    copy(template, nodes)
     try:
         yield nodes
     finally:

@@ -7,7 +7,7 @@ from harness import Nodes
 from harness.courier import Courier
 from harness.exchange import assert_equal, rows, sync
 from harness.roles import role
-from harness.steps import Meanwhile, closed, install_gate, wait_for_lock
+from harness.steps import Meanwhile, closed, install_gate, keep_two_tables, wait_for_lock
 
 SETTINGS = {
     "alter role {role} set deadlock_timeout = '5ms'": "5 milliseconds",
@@ -19,16 +19,7 @@ SETTINGS = {
 
 @pytest.fixture
 def two_tables(nodes: Nodes) -> Nodes:
-    """A batch takes the row of a first, then that of b."""
-    for node in nodes:
-        node.sql(
-            "create table a (id integer primary key, body text);"
-            "create table b (id integer primary key, body text, a_id integer references a);"
-            "select rowferry.attach('a'), rowferry.attach('b')"
-        )
-    nodes.crm.sql("insert into a values (1, 'old'); insert into b values (1, 'old')")
-    sync(*nodes)
-    return nodes
+    return keep_two_tables(nodes)
 
 
 @pytest.mark.parametrize("setting", SETTINGS)
@@ -50,6 +41,7 @@ def test_the_opening_notes_the_shortest_deadlock_timeout_of_a_role_or_database(t
         crm.sql(f"drop owned by {name}; drop role {name}")
 
 
+@pytest.mark.promise("R11")
 def test_a_user_who_looks_early_waits_for_no_batch_that_waits_for_him(two_tables: Nodes) -> None:
     """The user has b and wants a; a batch that takes both takes what is free and leaves the rest: there is no deadlock."""
     billing = two_tables.billing

@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 
 from harness import Nodes
-from harness.cases import at_rest, equal, make, tried_again
-from harness.exchange import rows, sync, waiting
+from harness.cases import at_rest, make, tried_again
+from harness.exchange import assert_equal, rows, sync, waiting
 
 FAMILY = """
 create table parents (id integer primary key, body text);
@@ -26,13 +26,13 @@ def test_children_arrive_whatever_the_size_of_a_batch(nodes: Nodes, limit: int) 
         )
     nodes.crm.sql("insert into parents values (99, 'last'); update children set parent = 99 where id % 10 = 1")
     sync(*nodes, limit=limit)
-    assert (len(equal(nodes, "parents")), len(equal(nodes, "children"))) == (13, 36)
+    assert (len(assert_equal(nodes, "parents")), len(assert_equal(nodes, "children"))) == (13, 36)
     nodes.crm.sql("update children set parent = 99; delete from parents where id % 2 = 0")
     sync(*nodes, limit=limit)
-    assert (len(equal(nodes, "parents")), len(equal(nodes, "children"))) == (7, 36)
+    assert (len(assert_equal(nodes, "parents")), len(assert_equal(nodes, "children"))) == (7, 36)
     nodes.crm.sql("delete from children; delete from parents")
     sync(*nodes, limit=limit)
-    assert (equal(nodes, "parents"), equal(nodes, "children")) == ([], [])
+    assert (assert_equal(nodes, "parents"), assert_equal(nodes, "children")) == ([], [])
     at_rest(nodes)
 
 
@@ -43,16 +43,16 @@ def test_a_tree_in_one_table_arrives_and_goes(nodes: Nodes, deferrable: str, lim
     make(nodes, f"create table trees (id integer primary key, parent integer references trees {deferrable})", "trees")
     nodes.crm.sql("insert into trees values (9, null), (5, 9), (7, 5), (1, 7), (8, 1)")
     sync(*nodes, limit=limit)
-    assert len(equal(nodes, "trees")) == 5
+    assert len(assert_equal(nodes, "trees")) == 5
     nodes.crm.sql("update trees set parent = null where id = 1; update trees set parent = 8 where id = 9")
     nodes.crm.sql("delete from trees where id = 7")
     sync(*nodes, limit=limit)
     tried_again(nodes)
-    assert equal(nodes, "trees") == ["(1,)", "(5,9)", "(8,1)", "(9,8)"]
+    assert assert_equal(nodes, "trees") == ["(1,)", "(5,9)", "(8,1)", "(9,8)"]
     nodes.crm.sql("delete from trees")
     sync(*nodes, limit=limit)
     tried_again(nodes)
-    assert equal(nodes, "trees") == []
+    assert assert_equal(nodes, "trees") == []
     at_rest(nodes)
 
 
@@ -74,14 +74,14 @@ def test_two_tables_that_refer_to_each_other_arrive_through_deferred_keys(nodes:
     )
     sync(*nodes, limit=limit)
     tried_again(nodes)
-    assert (len(equal(nodes, "teams")), len(equal(nodes, "people"))) == (2, 3)
+    assert (len(assert_equal(nodes, "teams")), len(assert_equal(nodes, "people"))) == (2, 3)
     nodes.crm.sql(
         "begin; set constraints all deferred; update teams set lead = 12 where id = 1; delete from people where id in (11, 22);"
         "delete from teams where id = 2; commit"
     )
     sync(*nodes, limit=limit)
     tried_again(nodes)
-    assert (equal(nodes, "teams"), equal(nodes, "people")) == (["(1,12)"], ["(12,1)"])
+    assert (assert_equal(nodes, "teams"), assert_equal(nodes, "people")) == (["(1,12)"], ["(12,1)"])
     at_rest(nodes)
 
 
@@ -98,10 +98,10 @@ def test_rows_come_after_their_parents_and_go_before_them_in_one_attempt(nodes: 
     nodes.billing.sql("alter function rowferry._apply_piecewise rename to _missing")
     nodes.crm.sql("insert into owners values (1), (2); insert into animals values (10, 1), (20, 2)")
     sync(*nodes)
-    assert (equal(nodes, "owners"), equal(nodes, "animals")) == (["(1)", "(2)"], ["(10,1)", "(20,2)"])
+    assert (assert_equal(nodes, "owners"), assert_equal(nodes, "animals")) == (["(1)", "(2)"], ["(10,1)", "(20,2)"])
     nodes.crm.sql("delete from animals where id = 10; delete from owners where id = 1")
     sync(*nodes)
-    assert (equal(nodes, "owners"), equal(nodes, "animals")) == (["(2)"], ["(20,2)"])
+    assert (assert_equal(nodes, "owners"), assert_equal(nodes, "animals")) == (["(2)"], ["(20,2)"])
     at_rest(nodes)
 
 
@@ -114,7 +114,7 @@ def test_a_row_that_left_a_parent_before_it_was_deleted_keeps_what_only_this_nod
     nodes.billing.sql("alter table children add column note text; update children set note = 'of billing'")
     nodes.crm.sql("update children set parent = 2; delete from parents where id = 1")
     sync(*nodes)
-    assert equal(nodes, "parents") == ["(2,old)"]
+    assert assert_equal(nodes, "parents") == ["(2,old)"]
     assert rows(nodes.billing, "select * from children") == ['(10,2,old,"of billing")']
     at_rest(nodes)
 
@@ -137,7 +137,7 @@ def test_a_unique_value_passes_from_a_deleted_row_to_the_one_that_its_children_m
         "delete from places where id = 1; commit"
     )
     sync(*nodes)
-    assert (equal(nodes, "places"), equal(nodes, "guests")) == (["(2,1)"], ["(10,2)"])
+    assert (assert_equal(nodes, "places"), assert_equal(nodes, "guests")) == (["(2,1)"], ["(10,2)"])
     at_rest(nodes)
 
 
@@ -158,5 +158,5 @@ def test_a_child_whose_parent_was_deleted_over_there_is_held_by_name_until_someo
     nodes.crm.sql("delete from children where id = 10")
     tried_again(nodes)
     tried_again(nodes)
-    assert (equal(nodes, "parents"), equal(nodes, "children")) == (["(2,old)"], ["(20,2,new)"])
+    assert (assert_equal(nodes, "parents"), assert_equal(nodes, "children")) == (["(2,old)"], ["(20,2,new)"])
     at_rest(nodes)

@@ -13,7 +13,7 @@ from harness.courier import Courier
 from harness.exchange import rows, sync, waiting
 from harness.notes import PUT, keep_notes
 from harness.outcome import both, conflicts
-from harness.steps import GATE, Meanwhile, closed, install_gate, wait_for_lock
+from harness.steps import GATE, Meanwhile, closed, install_gate, keep_two_tables, wait_for_lock
 from rowferry import sql as worker_sql
 
 
@@ -45,6 +45,7 @@ def test_a_record_that_its_user_makes_again_while_the_applier_has_decided_is_dec
     assert conflicts(notes) == [["(billing,user,crm)"]] * 2
 
 
+@pytest.mark.promise("R9")
 @pytest.mark.case(96)
 @pytest.mark.parametrize("heard_first", ["the child", "the consequence"])
 def test_a_child_survives_a_cascade_that_is_newer_than_its_change(nodes: Nodes, heard_first: str) -> None:
@@ -86,18 +87,12 @@ def test_a_child_survives_a_cascade_that_is_newer_than_its_change(nodes: Nodes, 
     assert waiting(nodes.crm) + waiting(nodes.billing) == []
 
 
+@pytest.mark.promise("R11")
 @pytest.mark.case(97)
 @pytest.mark.parametrize("limited", [True, False], ids=["as the worker calls it", "by a person without a limit"])
 def test_a_user_who_waits_for_the_applier_is_never_told_of_a_deadlock(nodes: Nodes, limited: bool) -> None:
     """The user holds the second row and waits for the first one, which the applier has; 0.7 s later it reaches the second."""
-    for node in nodes:
-        node.sql(
-            "create table a (id integer primary key, body text);"
-            "create table b (id integer primary key, body text, a_id integer references a);"
-            "select rowferry.attach('a'), rowferry.attach('b')"
-        )
-    nodes.crm.sql("insert into a values (1, 'old'); insert into b values (1, 'old')")
-    sync(*nodes)
+    keep_two_tables(nodes)
     nodes.crm.sql("update a set body = 'crm'; update b set body = 'crm'")
     courier = Courier(nodes)
     batch, _ = courier.meet(nodes)
@@ -132,6 +127,7 @@ def test_a_user_who_waits_for_the_applier_is_never_told_of_a_deadlock(nodes: Nod
     assert waiting(nodes.crm) + waiting(nodes.billing) == []
 
 
+@pytest.mark.promise("R11")
 @pytest.mark.case(97)
 def test_a_user_who_waits_for_a_call_of_a_large_row_is_never_told_of_a_deadlock(nodes: Nodes) -> None:
     """The call may take long. The user has what a trigger of the row wants, and looks for deadlocks soon after it was reached."""

@@ -16,6 +16,7 @@ def notes(nodes: Nodes) -> Nodes:
     return keep_notes(nodes, table=RANKED)
 
 
+@pytest.mark.promise("R9")
 def test_what_a_trigger_of_the_target_changes_travels_back(notes: Nodes) -> None:
     notes.billing.sql(
         "create function shout() returns trigger language plpgsql as $$ begin new.body := upper(new.body); return new; end $$;"
@@ -124,6 +125,7 @@ def test_settings_that_a_trigger_leaves_behind_change_no_value_on_its_way(notes:
     assert len(assert_equal(notes)) == 1
 
 
+@pytest.mark.promise("R8")
 @pytest.mark.parametrize(
     ("raised", "sqlstate"),
     [
@@ -187,6 +189,7 @@ def test_process_batch_is_not_for_triggers(notes: Nodes) -> None:
     refused_with("42501", notes.crm, "insert into notes values (1)")
 
 
+@pytest.mark.promise("R9")
 def test_triggers_that_disagree_for_ever_are_held_and_named(notes: Nodes) -> None:
     for node in notes:
         node.sql(

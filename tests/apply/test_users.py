@@ -11,9 +11,9 @@ import pytest
 from harness import Node, Nodes
 from harness.clock import end_back_off
 from harness.courier import Courier
-from harness.exchange import rows, sync, waiting
+from harness.exchange import assert_equal, rows, sync, waiting
 from harness.notes import keep_notes
-from harness.steps import Meanwhile, closed, install_gate, wait_for_lock
+from harness.steps import Meanwhile, closed, held_while_building, install_gate, keep_two_tables, wait_for_lock
 
 NEXT_ID = "select txid_snapshot_xmax(txid_current_snapshot()) as id"
 # A user's transaction may hold at most so many before every snapshot of the server costs more: our calls stay below.
@@ -26,12 +26,6 @@ def notes(nodes: Nodes) -> Nodes:
     return keep_notes(nodes)
 
 
-def equal(nodes: Nodes, table: str = "notes") -> list[str]:
-    crm, billing = (rows(node, f"select * from {table}") for node in nodes)
-    assert crm == billing
-    return crm
-
-
 def released(node: Node) -> None:
     """What waits for a moment to be tried again is due now."""
     end_back_off(node, "attempts = 0")
@@ -40,17 +34,13 @@ def released(node: Node) -> None:
 # while a batch is built
 
 
+@pytest.mark.promise("R4")
 @pytest.mark.case(14)
 @pytest.mark.parametrize("change", ["update notes set body = 'newest'", "delete from notes"])
 def test_a_row_that_changes_between_its_event_and_its_reading_ends_in_its_newest_state(notes: Nodes, change: str) -> None:
-    install_gate(notes.crm, "read_notes")
     notes.crm.sql("insert into notes values (1, 'old')")
     courier = Courier(notes)
-    hello = courier.call(notes.billing)["envelope"]
-    courier.call(notes.crm)
-    with closed(notes.crm) as open_gate:
-        build = Meanwhile(lambda: courier.call(notes.crm, hello))
-        wait_for_lock(notes.crm, courier.connections["crm"], "advisory")
+    with held_while_building(notes, courier, "read_notes") as (build, open_gate):
         notes.crm.sql(change)
         open_gate()
         batch = build.result()["envelope"]
@@ -59,9 +49,10 @@ def test_a_row_that_changes_between_its_event_and_its_reading_ends_in_its_newest
     assert courier.call(notes.crm, answer["envelope"])["retired"] == 1
     assert len(waiting(notes.crm)) == 1
     sync(*notes)
-    assert equal(notes) == (["(1,newest)"] if "newest" in change else [])
+    assert assert_equal(notes) == (["(1,newest)"] if "newest" in change else [])
 
 
+@pytest.mark.promise("R4")
 @pytest.mark.case(15)
 def test_a_parent_that_is_made_between_the_event_and_the_reading_of_its_child_breaks_no_constraint(nodes: Nodes) -> None:
     for node in nodes:
@@ -70,14 +61,9 @@ def test_a_parent_that_is_made_between_the_event_and_the_reading_of_its_child_br
             "create table children (id integer primary key, parent integer references parents);"
             "select rowferry.attach('parents'), rowferry.attach('children')"
         )
-    install_gate(nodes.crm, "read_children")
     nodes.crm.sql("insert into parents values (1, 1); insert into children values (1, 1)")
     courier = Courier(nodes)
-    hello = courier.call(nodes.billing)["envelope"]
-    courier.call(nodes.crm)
-    with closed(nodes.crm) as open_gate:
-        build = Meanwhile(lambda: courier.call(nodes.crm, hello))
-        wait_for_lock(nodes.crm, courier.connections["crm"], "advisory")
+    with held_while_building(nodes, courier, "read_children") as (build, open_gate):
         nodes.crm.sql("insert into parents values (2, 2); update children set parent = 2; delete from parents where id = 1")
         open_gate()
         batch = build.result()["envelope"]
@@ -85,8 +71,8 @@ def test_a_parent_that_is_made_between_the_event_and_the_reading_of_its_child_br
     assert (answer["applied"], answer["refused"]) == (2, 0)
     assert rows(nodes.billing, "select * from children") == ["(1,1)"]
     sync(*nodes)
-    assert equal(nodes, "children") == ["(1,2)"]
-    assert equal(nodes, "parents") == ["(2,2)"]
+    assert assert_equal(nodes, "children") == ["(1,2)"]
+    assert assert_equal(nodes, "parents") == ["(2,2)"]
 
 
 # while a transaction is open
@@ -114,28 +100,17 @@ def test_an_open_transaction_delays_its_own_changes_and_no_others(notes: Nodes) 
     released(notes.billing)
     sync(*notes)
     assert notes.billing.sql("select count(*) as n from notes where body = 'late'")[0]["n"] >= 10
-    assert len(equal(notes)) == 27
+    assert len(assert_equal(notes)) == 27
     assert waiting(notes.crm) + waiting(notes.billing) == []
 
 
 # while a batch is applied
 
 
-def two_tables(nodes: Nodes) -> None:
-    """A batch takes the row of a first, then that of b: parents before children. The gate at billing is between the two."""
-    for node in nodes:
-        node.sql(
-            "create table a (id integer primary key, body text);"
-            "create table b (id integer primary key, body text, a_id integer references a);"
-            "select rowferry.attach('a'), rowferry.attach('b')"
-        )
-    nodes.crm.sql("insert into a values (1, 'old'); insert into b values (1, 'old')")
-    sync(*nodes)
-
-
+@pytest.mark.promise("R11")
 @pytest.mark.case(19)
 def test_an_applier_that_loses_a_deadlock_tries_again_and_blames_no_row(nodes: Nodes) -> None:
-    two_tables(nodes)
+    keep_two_tables(nodes)
     nodes.crm.sql("update a set body = 'crm'; update b set body = 'crm'")
     install_gate(nodes.billing, "apply_b")
     courier = Courier(nodes)
@@ -156,14 +131,15 @@ def test_an_applier_that_loses_a_deadlock_tries_again_and_blames_no_row(nodes: N
         user.commit()
     assert nodes.crm.sql("select * from rowferry.held_events") == []
     sync(*nodes)
-    assert [equal(nodes, "a"), equal(nodes, "b")] == [["(1,user)"], ["(1,user,)"]]
+    assert [assert_equal(nodes, "a"), assert_equal(nodes, "b")] == [["(1,user)"], ["(1,user,)"]]
     assert waiting(nodes.crm) + waiting(nodes.billing) == []
 
 
+@pytest.mark.promise("R11")
 @pytest.mark.case(20)
 def test_a_user_who_takes_rows_in_the_other_order_gets_no_error_again_and_again(nodes: Nodes) -> None:
     """The user has b and wants a, the applier has a and wants b; in turn one or the other waits first."""
-    two_tables(nodes)
+    keep_two_tables(nodes)
     install_gate(nodes.billing, "apply_b")
     for turn in range(6):
         nodes.crm.sql("update rowferry.links set batch_limit = 500")  # it follows the time that the gate was closed
@@ -171,7 +147,7 @@ def test_a_user_who_takes_rows_in_the_other_order_gets_no_error_again_and_again(
         opposite_orders(nodes, f"user {turn}", user_waits_first=turn % 2 == 0)
         released(nodes.crm)
         sync(*nodes)
-        assert (len(equal(nodes, "a")), len(equal(nodes, "b"))) == (1, 1)
+        assert (len(assert_equal(nodes, "a")), len(assert_equal(nodes, "b"))) == (1, 1)
         assert waiting(nodes.crm) + waiting(nodes.billing) == []
 
 
@@ -214,7 +190,7 @@ def test_serializable_transactions_that_have_nothing_in_common_have_nothing_in_c
         for session in sessions:
             session.commit()
     sync(*nodes)
-    assert [len(equal(nodes, table)) for table in tables] == [20, 20]
+    assert [len(assert_equal(nodes, table)) for table in tables] == [20, 20]
 
 
 @pytest.mark.case(24)
@@ -237,7 +213,7 @@ def test_ten_thousand_savepoints_are_captured_right_and_applied_with_few(notes: 
         envelope = courier.call(notes.crm)["envelope"]
     assert max(drawn) < CACHED_SUBTRANSACTIONS
     sync(*notes)
-    assert len(equal(notes)) == 9000
+    assert len(assert_equal(notes)) == 9000
     assert waiting(notes.crm) == []
 
 
@@ -343,5 +319,5 @@ def test_a_storm_of_updates_of_one_row_ships_one_state(notes: Nodes) -> None:
     notes.crm.sql("do $$ begin for i in 1..20000 loop update notes set body = i where id = 1; end loop; end $$")
     sync(*notes)
     assert notes.billing.sql("select body from effects") == [{"body": "20000"}]
-    assert equal(notes) == ["(1,20000)"]
+    assert assert_equal(notes) == ["(1,20000)"]
     assert waiting(notes.crm) + waiting(notes.billing) == []

@@ -1,17 +1,16 @@
 """Names are data, and however a session is set, attach() makes the same functions."""
 
 import re
-import subprocess
 
 import psycopg
 import pytest
 
 from harness import Node, Nodes, alembic
+from harness.attaching import dump
 from harness.exchange import rows, sync, waiting
 from harness.hostile import HOSTILE, quoted
 from harness.pair import Servers
 from harness.roles import NUMBERS, as_role, role
-from rowferry.demo.embedded import environment
 
 SPLIT = """create table split (id int, part int, primary key (id, part)) partition by list (part);
     create table split_1 partition of split for values in (1);"""
@@ -20,20 +19,6 @@ SPLIT = """create table split (id int, part int, primary key (id, part)) partiti
 @pytest.fixture
 def crm(nodes: Nodes) -> Node:
     return nodes.crm
-
-
-def dump(node: Node) -> str:
-    """The whole catalog as pg_dump writes it, and the registered entities."""
-    own = node.server.bin_dir / "pg_dump"
-    done = subprocess.run(
-        [str(own) if own.exists() else "pg_dump", "--schema-only", "-d", node.conninfo],
-        env=environment(node.server.bin_dir),
-        capture_output=True,
-        text=True,
-    )
-    assert done.returncode == 0, done.stderr
-    entities = rows(node, "select id, name, peer, relation, key_columns, columns, local_columns from rowferry.entities")
-    return re.sub(r"(?m)^\\(un)?restrict .*\n", "", done.stdout) + "\n".join(entities)
 
 
 COLUMNS = [

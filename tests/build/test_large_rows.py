@@ -231,6 +231,7 @@ def test_a_large_row_that_was_locked_is_tried_again_while_one_run_of_the_worker_
     assert 1 < held["seconds"] < ONCE_SECONDS / 1.5
 
 
+@pytest.mark.promise("R8")
 @pytest.mark.slow
 @pytest.mark.case(56)
 def test_a_large_row_that_takes_too_long_to_apply_is_held_in_the_end_and_others_go_between(nodes: Nodes, tmp_path: Path) -> None:

@@ -87,6 +87,7 @@ def test_each_node_counts_for_itself_with_an_always_trigger_and_a_column_that_do
     assert assert_equal(nodes, "accounts") == ["(1,a,2)", "(2,b,1)"]
 
 
+@pytest.mark.promise("R10")
 @pytest.mark.case(142)
 def test_no_setting_silences_a_trigger_and_no_right_is_needed_to_write(notes: Nodes) -> None:
     attacker = role(notes.crm)
@@ -130,6 +131,7 @@ def test_whoever_asks_is_told_whether_rows_of_the_peer_are_being_written(notes: 
     assert notes.billing.sql("select rowferry.is_applying() as applying") == [{"applying": False}]
 
 
+@pytest.mark.promise("R10")
 def test_a_foreign_key_acts_and_a_trigger_of_a_table_beside_runs_while_rows_are_applied(notes: Nodes) -> None:
     """Only triggers of tables that are kept in sync are guarded."""
     for node in notes:
@@ -167,6 +169,7 @@ KINDS = {
 }
 
 
+@pytest.mark.promise("R10")
 @pytest.mark.parametrize("kind", KINDS.values(), ids=KINDS)
 @pytest.mark.case(144, 145)
 def test_a_trigger_of_any_kind_runs_for_users_and_not_for_rows_of_the_peer(notes: Nodes, kind: str) -> None:

@@ -67,6 +67,7 @@ ZOO = r"""
     create trigger emptied_too after insert or truncate on zoo for each statement execute function nothing();"""
 
 
+@pytest.mark.promise("R10")
 @pytest.mark.case(145)
 def test_detach_gives_back_whatever_triggers_there_were(notes: Nodes) -> None:
     node = notes.crm

@@ -4,21 +4,11 @@ import psycopg
 import pytest
 
 from harness import Node, Nodes
-from harness.captured import EVENTS, captured
+from harness.captured import EVENTS, SPLIT, captured
 from harness.exchange import rows, sync, waiting
 from harness.roles import as_role, role
 
 pytestmark = pytest.mark.smoke
-
-SPLIT = """
-    create table split (v text, id int, part int, primary key (id, part)) partition by list (part);
-    create table split_1 partition of split for values in (1);
-    create table split_2 (part int not null, gone int, id int not null, v text) ;
-    alter table split_2 drop column gone;
-    alter table split attach partition split_2 for values in (2);
-    create table split_3 partition of split for values in (3) partition by range (id);
-    create table split_3a partition of split_3 default;
-    select rowferry.attach('split');"""
 
 
 @pytest.fixture

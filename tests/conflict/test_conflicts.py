@@ -139,6 +139,7 @@ def test_a_merge_function_that_fails_holds_the_event_and_stops_no_other(nodes: N
     assert [rows(node, "select text from notes where id = 1") for node in nodes] == [['("of billing+of crm")']] * 2
 
 
+@pytest.mark.promise("R7")
 @pytest.mark.parametrize("winner", ["crm", "billing"])
 @pytest.mark.parametrize(
     ("crm", "billing", "result"),
@@ -168,6 +169,7 @@ def test_a_named_node_wins_whatever_the_time(
         assert [row[:3] for row in conflicts(node)] == [(record, f"node:{winner}", winner)]
 
 
+@pytest.mark.promise("R6")
 @pytest.mark.parametrize("rule", ["node:crm", "merge:app.merge_note"])
 def test_a_change_made_after_seeing_the_other_asks_no_rule(nodes: Nodes, rule: str) -> None:
     install(nodes, rule)

@@ -5,25 +5,21 @@ from __future__ import annotations
 import pytest
 
 from harness import Nodes
-from harness.cases import at_rest, conflicts, equal, make
+from harness.cases import at_rest, conflicts, keep_first_note, make
 from harness.clock import set_clocks, write_at
 from harness.courier import Courier
-from harness.exchange import sync
-from harness.notes import PUT, keep_notes
+from harness.exchange import assert_equal, sync
+from harness.notes import PUT
 
 HOUR, DAY = 3600, 86400
 
 
 @pytest.fixture
 def notes(nodes: Nodes) -> Nodes:
-    """Two nodes that keep one table in sync, and whose clocks the test sets; row 1 is on both."""
-    keep_notes(nodes)
-    set_clocks(nodes)
-    write_at(nodes.crm, 0, PUT.format("old"))
-    sync(*nodes)
-    return nodes
+    return keep_first_note(nodes)
 
 
+@pytest.mark.promise("R7")
 @pytest.mark.case(39)
 @pytest.mark.parametrize("first", ["crm", "billing"])
 @pytest.mark.parametrize(("skew", "winner"), [(-HOUR, "crm"), (0, "crm"), (1, "billing"), (HOUR, "billing")])
@@ -39,7 +35,7 @@ def test_of_two_updates_the_newer_stays_whoever_hears_first(notes: Nodes, skew: 
         courier.call(notes.billing, crm)
     sync(*notes)
     loser = "billing" if winner == "crm" else "crm"
-    assert equal(notes) == [f'(1,"of {winner}")']
+    assert assert_equal(notes) == [f'(1,"of {winner}")']
     assert conflicts(notes) == [f'({winner},"of {winner}","of {loser}")']
     at_rest(notes)
 
@@ -56,7 +52,7 @@ def test_a_change_is_as_old_as_its_statement_and_not_as_its_transaction(nodes: N
     long.execute("update notes set body = 'last' where id = 1")
     long.commit()
     sync(*nodes)
-    assert equal(nodes) == ["(1,last)"]
+    assert assert_equal(nodes) == ["(1,last)"]
     assert conflicts(nodes) == ["(crm,last,billing)"]
 
 
@@ -81,9 +77,9 @@ def test_a_deleted_record_stays_deleted_where_its_deletion_is_newer(
     write_at(notes.crm, DAY + (newer == "crm"), crm)
     write_at(notes.billing, DAY + (newer == "billing"), billing)
     sync(*notes)
-    assert equal(notes) == results[newer]
+    assert assert_equal(notes) == results[newer]
     sync(*notes)
-    assert equal(notes) == results[newer]
+    assert assert_equal(notes) == results[newer]
     at_rest(notes)
     assert len(conflicts(notes)) == (0 if crm == billing else 1)
 
@@ -107,7 +103,7 @@ def test_a_record_that_is_deleted_and_made_again_with_delays_is_not_lost(notes: 
         courier.call(notes.crm, update)
     courier.call(notes.billing, deletion)
     sync(*notes)
-    assert equal(notes) == ["(1,again)"]
+    assert assert_equal(notes) == ["(1,again)"]
     at_rest(notes)
 
 
@@ -116,7 +112,7 @@ def test_of_two_new_rows_with_one_key_one_stays_and_the_other_is_kept_aside(note
     write_at(notes.crm, 2, "insert into notes values (2, 'of crm')")
     write_at(notes.billing, 1, "insert into notes values (2, 'of billing')")
     sync(*notes)
-    assert equal(notes) == ["(1,old)", '(2,"of crm")']
+    assert assert_equal(notes) == ["(1,old)", '(2,"of crm")']
     assert conflicts(notes) == ['(crm,"of crm","of billing")']
 
 
@@ -130,12 +126,13 @@ def test_after_days_apart_everything_arrives(notes: Nodes) -> None:
     for node in notes:
         node.sql(f"update rowferry.links set last_exchange_at = last_exchange_at - interval '{10 * DAY} s'")
     sync(*notes)
-    assert len(equal(notes)) == 20
-    assert '(1,"billing 10")' in equal(notes)
+    assert len(assert_equal(notes)) == 20
+    assert '(1,"billing 10")' in assert_equal(notes)
     assert conflicts(notes) == ['(billing,"billing 10","crm 10")']
     at_rest(notes)
 
 
+@pytest.mark.promise("R6")
 @pytest.mark.case(50)
 @pytest.mark.parametrize("writer", ["crm", "billing"])
 def test_a_clock_that_jumps_back_loses_no_change(notes: Nodes, writer: str) -> None:
@@ -148,7 +145,7 @@ def test_a_clock_that_jumps_back_loses_no_change(notes: Nodes, writer: str) -> N
     sync(*notes)
     write_at(node, DAY - HOUR, PUT.format("after the jump"))
     sync(*notes)
-    assert equal(notes) == ['(1,"after the jump")']
+    assert assert_equal(notes) == ['(1,"after the jump")']
     assert conflicts(notes) == []
 
 
@@ -161,19 +158,20 @@ def test_summer_time_and_zones_do_not_matter(nodes: Nodes) -> None:
     write_at(nodes.crm, "2026-11-01 05:31:00+00", f"set timezone = 'Pacific/Kiritimati'; {PUT.format('looks later')}")
     write_at(nodes.billing, "2026-11-01 01:30:00-05", f"set timezone = 'America/New_York'; {PUT.format('is later')}")
     sync(*nodes)
-    assert equal(nodes) == ['(1,"is later")']
+    assert assert_equal(nodes) == ['(1,"is later")']
     assert conflicts(nodes) == ['(billing,"is later","looks later")']
 
 
+@pytest.mark.promise("R6")
 @pytest.mark.case(51)
 def test_a_stamp_ten_years_ahead_freezes_nothing(notes: Nodes) -> None:
     """It wins one conflict; whoever has seen it changes the record as ever, on either side."""
     write_at(notes.crm, 10 * 365 * DAY, PUT.format("poisoned"))
     write_at(notes.billing, DAY, PUT.format("did not know"))
     sync(*notes)
-    assert equal(notes) == ["(1,poisoned)"]
+    assert assert_equal(notes) == ["(1,poisoned)"]
     for turn, node in enumerate((notes.billing, notes.crm, notes.billing)):
         write_at(node, DAY + turn, PUT.format(f"knew {turn}"))
         sync(*notes)
-        assert equal(notes) == [f'(1,"knew {turn}")']
+        assert assert_equal(notes) == [f'(1,"knew {turn}")']
     assert conflicts(notes) == ['(crm,poisoned,"did not know")']

@@ -18,6 +18,7 @@ def notes(nodes: Nodes) -> Nodes:
     return keep_notes(nodes, table=RANKED)
 
 
+@pytest.mark.promise("R7")
 def test_of_two_concurrent_changes_the_newer_stays_and_both_nodes_know_both_rows(notes: Nodes) -> None:
     notes.crm.sql("insert into notes values (1, 'old')")
     sync(notes.crm, notes.billing)
@@ -31,6 +32,7 @@ def test_of_two_concurrent_changes_the_newer_stays_and_both_nodes_know_both_rows
     assert notes.billing.sql(found) == expected
 
 
+@pytest.mark.promise("R6")
 def test_a_change_made_after_seeing_the_other_is_no_conflict_whatever_the_clocks_say(notes: Nodes) -> None:
     notes.crm.sql("insert into notes values (1, 'first')")
     sync(notes.crm, notes.billing)
@@ -41,6 +43,7 @@ def test_a_change_made_after_seeing_the_other_is_no_conflict_whatever_the_clocks
     assert notes.crm.sql("select * from rowferry.conflicts") == []
 
 
+@pytest.mark.promise("R6", "R7")
 @pytest.mark.parametrize(
     ("first", "second", "result"),
     [

@@ -12,8 +12,8 @@ import psycopg
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, rule
 
-from convergence.model import Envelope, Token, join, knew_of
 from convergence.stage import KEYS, Side, Stage
+from convergence.state import Envelope, Token, join, knew_of
 
 F = TypeVar("F", bound=Callable[..., Any])
 LOGGED = "select number, tag, records, events, refused, conflicts from rowferry.batches where direction = %s"

@@ -6,8 +6,8 @@ from hypothesis import strategies as st
 from hypothesis.stateful import initialize, precondition, rule
 
 from convergence.exchange import JUMPS, Exchange, step
-from convergence.model import join
 from convergence.stage import KEYS
+from convergence.state import join
 
 
 class Family(Exchange):

@@ -11,9 +11,11 @@ from __future__ import annotations
 from hypothesis import strategies as st
 from hypothesis.stateful import precondition, rule
 
+from convergence.database import Transaction
 from convergence.exchange import JUMPS, KINDS, Exchange, Post, step
-from convergence.model import LAST, NOTHING, Image, Link, Node, Rules, Transaction, join
+from convergence.model import Node
 from convergence.stage import KEYS
+from convergence.state import LAST, NOTHING, Image, Link, Rules, join
 
 STATE = """
 select

@@ -33,22 +33,28 @@ MUTANTS = {
         )
     ),
     "every event counts as unknown": Mutant(
-        (("_decide", "case when not e.id <@ p_known then e.stamp end, e.stamp is not null", "e.stamp, e.stamp is not null"),),
+        (
+            (
+                "_weigh_changes",
+                "case when not e.id <@ p_known then e.stamp end, e.stamp is not null",
+                "e.stamp, e.stamp is not null",
+            ),
+        ),
         budget=400,
     ),
     "acknowledgements are honoured too early": Mutant(
-        (("_exchange", "if (v_header ->> 'top')::bigint <= v_link.received then", "if true then"),)
+        (("_hear", "if (p_header ->> 'top')::bigint <= o_link.received then", "if true then"),)
     ),
     "a key travels without its events in flight": Mutant(
         (
             (
-                "_read_batch",
-                "and e.id + 0 >= v_lowest",
-                "and not exists (select from rowferry.built_batches b where b.peer = p_peer and b.in_flight and e.id <@ b.ids)",
+                "_read_section",
+                "and e.id + 0 >= p_lowest",
+                "and not exists (select from rowferry.built_batches b where b.in_flight and e.id <@ b.ids)",
             ),
         )
     ),
-    "beaten events stay": Mutant((("_decide", "perform rowferry._delete_events(v_verdict.lost);", "null;"),)),
+    "beaten events stay": Mutant((("_remove_beaten", "perform rowferry._delete_events(p_ids);", "null;"),)),
     "an answer counts as a real change": Mutant(
         (("_stamp", """(p_event).event_type operator(pg_catalog.=) 'a'::pg_catalog."char\"""", "false"),), budget=200
     ),
@@ -71,14 +77,14 @@ MUTANTS = {
     "any token opens": Mutant(
         (
             (
-                "_exchange",
-                '(p_token_number, p_token_random collate "C") < (v_link.token_number, v_link.token_random collate "C")',
+                "_admit",
+                '(p_token_number, p_token_random collate "C") < (p_link.token_number, p_link.token_random collate "C")',
                 "false",
             ),
             (
-                "_exchange",
-                '(p_token_number, p_token_random collate "C") > (v_link.token_number, v_link.token_random collate "C")',
-                "(p_token_number, p_token_random) <> (v_link.token_number, v_link.token_random)",
+                "_admit",
+                '(p_token_number, p_token_random collate "C") > (p_link.token_number, p_link.token_random collate "C")',
+                "(p_token_number, p_token_random) <> (p_link.token_number, p_link.token_random)",
             ),
         )
     ),
@@ -90,7 +96,13 @@ MUTANTS = {
         (("_perform_skips", "where e.event_type <> 'a'", "where true"),), budget=200
     ),
     "a row that a skip keeps is told as a conflict that it lost": Mutant(
-        (("_try_sections", "o_conflicts := rowferry._conflicts_without(o_conflicts, v_sections[i].entity, v_stay);", "null;"),),
+        (
+            (
+                "_decide_sections",
+                "o_conflicts := rowferry._conflicts_without(o_conflicts, o_sections[i].entity, v_keys);",
+                "null;",
+            ),
+        ),
         budget=400,
     ),
     "a backfill does not wait for the answer to a skip": Mutant(
@@ -108,10 +120,10 @@ MUTANTS = {
         budget=200,
     ),
     "held events are never retried": Mutant(
-        (("_choose_records", "where h.not_before <= v_now", "where false and h.not_before <= v_now"),)
+        (("_due_records", "where h.not_before <= v_now", "where false and h.not_before <= v_now"),)
     ),
     "equal stamps are decided by each for itself": Mutant(
-        (("_decide", 'when (w.mine, v_node collate "C") > (w.theirs, p_peer collate "C") then', "when w.mine >= w.theirs then"),)
+        (("_winner", '(p_mine, p_node collate "C") operator(pg_catalog.>) (p_theirs, p_peer collate "C")', "p_mine >= p_theirs"),)
     ),
     "a new courier builds before it has heard": Mutant((("_open", "p_link.ready := false;", "null;"),), budget=200),
     "conflicts are not told": Mutant(
@@ -126,7 +138,7 @@ MUTANTS = {
     ),
     "refused rows are acknowledged": Mutant((("_apply_batch", "if v_left <> '[]' then", "if false then"),)),
     "applied rows are captured": Mutant(
-        (("_mark_applying", "array_agg(k)", "'{}'::text[]"), ("_mark_applying", "if p_sections is null then", "if false then"))
+        (("_mark_applying", "case when not v_everything then array_agg(k) end", "'{}'::text[]"),)
     ),
     "rows of the peer set off the users' triggers": Mutant((("is_applying", "return found;", "return false;"),)),
     "a setting silences the users' triggers": Mutant((("is_applying", "return found;", "return true;"),)),
@@ -147,7 +159,7 @@ MUTANTS = {
         why="rare: test_what_commits_long_after_it_was_written_is_found_however_much_has_left_since",
     ),
     "no look after the write": Mutant(
-        (("_try_sections", "if v_moving then", "if false then"),),
+        (("_try_sections", "v_again := v_seen.o_moved <> '[]' or", "v_again :="),),
         budget=None,
         why="histories are played one statement at a time:"
         " test_a_record_that_its_user_makes_again_while_the_applier_has_decided_is_decided_again",
@@ -159,18 +171,18 @@ MUTANTS = {
         (("_decide_orphan", "elsif v_child.orphan_rule in ('hold', 'revive') and", "elsif false and"),), "Reviving"
     ),
     "a row is given up where nothing crossed": Mutant(
-        (("_decide_orphan", "where v.event_type <> 'q' and not v.id <@ p_heard\n", "where v.event_type <> 'q'\n"),),
+        (("_decide_orphan", "where v.event_type <> 'q' and not v.id <@ p_acked\n", "where v.event_type <> 'q'\n"),),
         budget=None,
         why="too rare in histories: test_a_deleted_parent_that_was_made_again_knowing_of_it_is_no_crossing",
     ),
     "a row that changed again is given up": Mutant(
-        (("_hold_refused", "having bool_and(e.id <@ p_batch.ids)", "having true"),), "Dropping"
+        (("_give_up_orphans", "having bool_and(q.id <@ p_batch.ids)", "having true"),), "Dropping"
     ),
     "an answer that is an orphan is asked for again": Mutant(
-        (("_apply_piecewise", "if v_orphan.o_give_up = 'drop' and (", "if false and ("),), "Dropping"
+        (("_refuse_record", "if v_refusal ->> 'give_up' = 'drop' and (", "if false and ("),), "Dropping"
     ),
     "a row that stays here is refused beside an orphan": Mutant(
-        (("_apply_piecewise", "coalesce(rowferry._unseen_changes(e.id, v_missing, p_heard, '{}'), '{}')", "'{}'"),),
+        (("_take_apart", "coalesce(rowferry._unseen_changes(e.id, v_missing, p_heard, '{}'), '{}')", "'{}'"),),
         budget=None,
         why="too rare, not in 410 histories:"
         " test_a_row_that_stays_as_it_is_here_is_decided_although_its_other_version_is_an_orphan",
@@ -187,16 +199,16 @@ MUTANTS = {
     "a parent that is held travels with every child": Mutant(
         (
             (
-                "_read_batch",
-                "from rowferry._going(v_parent_ids, v_parent_records) g",
-                "from unnest(v_parent_ids, v_parent_records) g (entity_id, record_id)"
+                "_parents_along",
+                "from rowferry._sendable_records(o_entity_ids, o_record_ids) g",
+                "from unnest(o_entity_ids, o_record_ids) g (entity_id, record_id)"
                 " join rowferry.events e on e.entity_id = g.entity_id and e.record_id = g.record_id",
             ),
         ),
         "Orphans",
     ),
     "a row is tried although its parent is known to be missing": Mutant(
-        (("_read_batch", "if v_missing and v_section.keys is not null then", "if false then"),), "Orphans"
+        (("_read_section", "if p_missing and v_section.keys is not null then", "if false then"),), "Orphans"
     ),
     "nobody looks whether a parent was made by hand": Mutant(
         (
@@ -211,7 +223,7 @@ MUTANTS = {
     "rows that need each other travel one by one": Mutant(
         (
             (
-                "_read_batch",
+                "_parents_along",
                 "having bool_or(u.above_entity_id = u.entity_id",
                 "having false and bool_or(u.above_entity_id = u.entity_id",
             ),
@@ -232,7 +244,7 @@ MUTANTS = {
         " test_a_row_that_left_a_parent_before_it_was_deleted_keeps_what_only_this_node_has",
     ),
     "rows are never written after deletes": Mutant(
-        (("_try_sections", "if v_first <> '{}' then", "if false then"),),
+        (("_delete_wanted", "if v_first <> '{}' then", "if false then"),),
         budget=None,
         why="no unique values in the histories:"
         " test_a_unique_value_passes_from_a_deleted_row_to_the_one_that_its_children_move_to",
@@ -240,9 +252,9 @@ MUTANTS = {
     "a delete that goes first takes rows of its batch along": Mutant(
         (
             (
-                "_try_sections",
-                "perform rowferry._mark_applying(v_entities, v_first);",
-                "perform rowferry._mark_applying(v_entities, v_sections);",
+                "_delete_wanted",
+                "perform rowferry._mark_applying(v_first);",
+                "perform rowferry._mark_applying(p_sections);",
             ),
         ),
         budget=None,
@@ -250,7 +262,7 @@ MUTANTS = {
         " test_a_row_whose_unique_value_is_wanted_is_deleted_after_what_refers_to_it_has_left",
     ),
     "a row that goes with another one is decided again": Mutant(
-        (("_apply_piecewise", "      if cardinality(v_along) > 0 then", "      if false then"),),
+        (("_apply_piecewise", "if cardinality(v_along) > 0 then", "if false then"),),
         budget=None,
         why="no unique values in the histories:"
         " test_a_record_that_goes_with_another_one_which_wants_its_unique_value_is_merged_once",
@@ -271,7 +283,7 @@ MUTANTS = {
         why="no cycles in the histories: test_rows_that_need_each_other_arrive_and_go_in_the_first_call",
     ),
     "unique values are not waited for": Mutant(
-        (("_apply_batch", "null, coalesce(v_needs, '[]') <> '[]', v_needs)", "null, false, v_needs)"),),
+        (("_try_sections", "coalesce(cardinality(p_needs) > 0, false)", "false"),),
         budget=None,
         why="no unique values in the histories: test_a_list_that_moves_down_by_one_arrives_in_the_first_call",
     ),
@@ -286,7 +298,7 @@ MUTANTS = {
         why="no deferrable keys in the histories: test_two_tables_that_refer_to_each_other_arrive_through_deferred_keys",
     ),
     "memory is not checked": Mutant(
-        (("_exchange", "v_link.stopped_reason := rowferry._check_memory(v_link, v_header);", "v_link.stopped_reason := null;"),),
+        (("_hear", "o_link.stopped_reason := rowferry._check_memory(o_link, p_header);", "o_link.stopped_reason := null;"),),
         budget=None,
         why="no node forgets in the histories: test_a_node_set_back_by_one_event_stops_before_an_old_acknowledgement_is_honoured",
     ),

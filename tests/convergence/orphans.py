@@ -10,9 +10,10 @@ from collections.abc import Iterator
 from hypothesis import strategies as st
 from hypothesis.stateful import rule
 
+from convergence.database import Transaction
 from convergence.exchange import JUMPS, step
 from convergence.lockstep import Beside
-from convergence.model import CHILDREN, LACKING, NO_HOLD, PARENTS, Image, Rules, Transaction, parent_of
+from convergence.state import CHILDREN, LACKING, NO_HOLD, PARENTS, Image, Rules, parent_of
 
 WRITE = {
     True: "insert into t.orders (id, value) values (%s, %s) on conflict (id) do update set value = excluded.value",

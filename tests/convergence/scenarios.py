@@ -23,7 +23,9 @@ import random
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 
-from convergence.model import (
+from convergence.database import Transaction
+from convergence.model import Node
+from convergence.state import (
     CHILDREN,
     GIVEN_UP_BY,
     LACKING,
@@ -32,10 +34,8 @@ from convergence.model import (
     PARENTS,
     Envelope,
     Link,
-    Node,
     Rules,
     Token,
-    Transaction,
     join,
     knew_of,
     parent_of,

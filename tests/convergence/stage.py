@@ -113,7 +113,7 @@ class Stage:
                 node.sql(STEADY.format(database=node.database))
                 stop_clocks([node])
                 node.sql(SCHEMA)
-                for function in ("_coalesce", "_build_envelope"):
+                for function in ("_coalesce", "_build_batch"):
                     replace_in(node, function, "interval := '0.1 s'", "interval := '60 s'")
         self.sides = [Side(node, sessions) for node in nodes]
 

@@ -25,6 +25,7 @@ QUICK = [
 ]
 
 
+@pytest.mark.promise("R1", "R2", "R3", "R5", "R6", "R7", "R14")
 @pytest.mark.slow
 @pytest.mark.case(1, 8, 9, 16, 26, 30, 32, 36, 39, 40, 41, 42, 44, 50, 52)
 @pytest.mark.timeout(3600)

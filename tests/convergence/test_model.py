@@ -9,8 +9,9 @@ import os
 import pytest
 
 from convergence import race
-from convergence.model import Envelope, Link, Node, Rules, Token
+from convergence.model import Node
 from convergence.scenarios import HARMLESS, MUTATIONS, run
+from convergence.state import Envelope, Link, Rules, Token
 
 FACTOR = int(os.environ.get("HISTORIES", "40")) / 40
 SEED = int(os.environ.get("SEED", "0"))

@@ -7,7 +7,7 @@ import pytest
 
 from harness import Nodes
 from harness.clock import set_clocks, write_at
-from harness.courier import Courier
+from harness.courier import Courier, carry_past_callers
 from harness.exchange import assert_equal, refused_with, sync, waiting
 from harness.notes import RANKED, keep_notes
 
@@ -32,15 +32,7 @@ def test_an_idle_call_draws_no_transaction_id(notes: Nodes) -> None:
 
 
 def test_a_call_without_a_token_disturbs_nothing(notes: Nodes) -> None:
-    notes.crm.sql("insert into notes select i, 'n' from generate_series(1, 50) i")
-    courier = Courier(notes)
-    crm, billing = courier.meet(notes)
-    for _ in range(20):
-        notes.crm.sql("select rowferry.process_batch() from generate_series(1, 50)")
-        answer = courier.call(notes.crm, billing, limit=5)
-        billing = courier.call(notes.billing, crm, limit=5)["envelope"]
-        crm = answer["envelope"]
-        assert answer["status"] in ("moved", "idle")
+    carry_past_callers(notes)
     assert len(assert_equal(notes)) == 50
 
 
@@ -97,6 +89,7 @@ def test_an_envelope_of_a_later_format_is_kept_by_its_sender(notes: Nodes) -> No
     assert len(assert_equal(notes)) == 1
 
 
+@pytest.mark.promise("R2")
 def test_a_batch_that_comes_twice_is_applied_once(notes: Nodes) -> None:
     notes.billing.sql("create table effects (id integer)")
     notes.billing.sql(
@@ -113,6 +106,7 @@ def test_a_batch_that_comes_twice_is_applied_once(notes: Nodes) -> None:
     assert notes.billing.sql("select * from effects") == [{"id": 1}]
 
 
+@pytest.mark.promise("R3")
 def test_an_older_courier_is_superseded_and_its_envelopes_are_refused(notes: Nodes) -> None:
     notes.crm.sql("insert into notes values (1, 'a')")
     first = Courier(notes)
@@ -126,6 +120,7 @@ def test_an_older_courier_is_superseded_and_its_envelopes_are_refused(notes: Nod
     assert len(assert_equal(notes)) == 1
 
 
+@pytest.mark.promise("R3")
 def test_a_new_courier_builds_nothing_before_it_has_heard_the_peer(notes: Nodes) -> None:
     notes.crm.sql("insert into notes values (1, 'a')")
     courier = Courier(notes)
@@ -135,6 +130,7 @@ def test_a_new_courier_builds_nothing_before_it_has_heard_the_peer(notes: Nodes)
     assert courier.call(notes.crm, hello)["sent"] == 1
 
 
+@pytest.mark.promise("R1", "R2")
 def test_a_lost_answer_repeats_no_effect(notes: Nodes) -> None:
     notes.crm.sql("insert into notes values (1, 'a')")
     courier = Courier(notes)
@@ -146,6 +142,7 @@ def test_a_lost_answer_repeats_no_effect(notes: Nodes) -> None:
     assert assert_equal(notes) == []
 
 
+@pytest.mark.promise("R5")
 def test_an_acknowledgement_that_overtakes_a_batch_waits_for_it(notes: Nodes) -> None:
     """Case 90: billing's second batch is under way when its envelope without a batch arrives first."""
     set_clocks(notes)
@@ -169,6 +166,7 @@ def test_an_acknowledgement_that_overtakes_a_batch_waits_for_it(notes: Nodes) ->
     assert assert_equal(notes) == ["(1,a1,)"]
 
 
+@pytest.mark.promise("R14")
 @pytest.mark.parametrize("by", ["skip", "delete"])
 def test_a_skipped_change_is_replaced_by_the_peers_row(notes: Nodes, by: str) -> None:
     notes.crm.sql("insert into notes values (1, 'agreed')")

@@ -19,6 +19,7 @@ def notes(nodes: Nodes) -> Nodes:
     return keep_notes(nodes, table=RANKED)
 
 
+@pytest.mark.promise("R13")
 def test_a_node_set_back_to_an_older_state_stops_the_link(nodes: Nodes) -> None:
     """Case 92. A restore keeps system identifier and database oid: only the numbers tell."""
     keep_notes(nodes, table=RANKED)
@@ -48,6 +49,7 @@ def test_a_node_set_back_to_an_older_state_stops_the_link(nodes: Nodes) -> None:
     assert len(assert_equal(nodes)) == 3
 
 
+@pytest.mark.promise("R13")
 def test_a_copy_of_a_node_stops_the_link(notes: Nodes) -> None:
     notes.crm.sql("insert into notes values (1, 'a')")
     sync(notes.crm, notes.billing)

@@ -6,7 +6,7 @@ import pytest
 
 from harness import Node, Nodes
 from harness.clock import set_clocks, write_at
-from harness.courier import Courier
+from harness.courier import Courier, carry_past_callers
 from harness.exchange import sync, waiting
 from harness.identity import share_identity
 from harness.notes import PUT, keep_notes
@@ -27,6 +27,7 @@ def copied(node: Node, name: str) -> Node:
     return Node(node.name, node.server, name)
 
 
+@pytest.mark.promise("R5")
 @pytest.mark.case(90)
 def test_an_acknowledgement_that_overtakes_a_batch_waits_for_it(notes: Nodes) -> None:
     courier = Courier(notes)
@@ -54,6 +55,7 @@ def test_an_acknowledgement_that_overtakes_a_batch_waits_for_it(notes: Nodes) ->
     assert conflicts(notes) == [["(crm,a1,b2)"]] * 2
 
 
+@pytest.mark.promise("R3")
 @pytest.mark.case(91)
 def test_an_old_courier_that_comes_late_changes_nothing(notes: Nodes) -> None:
     write_at(notes.crm, 1, PUT.format("a1"))
@@ -74,6 +76,7 @@ def test_an_old_courier_that_comes_late_changes_nothing(notes: Nodes) -> None:
     assert both(notes) == [["(1,b1)"]] * 2
 
 
+@pytest.mark.promise("R3")
 @pytest.mark.case(91)
 def test_of_two_couriers_that_open_at_once_the_one_with_the_greater_token_goes_on(notes: Nodes) -> None:
     """Both read the same numbers and open one node each: no envelope of either is used until one has opened both."""
@@ -88,6 +91,7 @@ def test_of_two_couriers_that_open_at_once_the_one_with_the_greater_token_goes_o
     assert less.call(notes.crm)["status"] == "superseded"
 
 
+@pytest.mark.promise("R13")
 @pytest.mark.case(92)
 def test_a_node_set_back_by_one_event_stops_before_an_old_acknowledgement_is_honoured(notes: Nodes) -> None:
     share_identity(notes)
@@ -115,6 +119,7 @@ def test_a_node_set_back_by_one_event_stops_before_an_old_acknowledgement_is_hon
         Node("crm", backup.server, "postgres").sql(f"drop database {backup.database} with (force)")
 
 
+@pytest.mark.promise("R13")
 @pytest.mark.case(93)
 def test_a_clone_that_reaches_the_same_numbers_stops_by_the_tags(notes: Nodes) -> None:
     share_identity(notes)
@@ -139,19 +144,12 @@ def test_a_clone_that_reaches_the_same_numbers_stops_by_the_tags(notes: Nodes) -
 
 @pytest.mark.case(94)
 def test_a_person_who_calls_it_a_thousand_times_disturbs_nothing(notes: Nodes) -> None:
-    notes.crm.sql("insert into notes select i, 'n' from generate_series(1, 50) i")
-    courier = Courier(notes)
-    crm, billing = courier.meet(notes)
-    for _ in range(20):
-        notes.crm.sql("select rowferry.process_batch() from generate_series(1, 50)")
-        answer = courier.call(notes.crm, billing, limit=5)
-        billing = courier.call(notes.billing, crm, limit=5)["envelope"]
-        crm = answer["envelope"]
-        assert answer["status"] in ("moved", "idle")
+    carry_past_callers(notes)
     assert len(both(notes)[0]) == 50
     assert both(notes)[0] == both(notes)[1]
 
 
+@pytest.mark.promise("R7")
 @pytest.mark.case(102)
 def test_a_conflict_that_one_node_decides_is_known_to_both(notes: Nodes) -> None:
     write_at(notes.crm, 1, PUT.format("a1"))
@@ -167,6 +165,7 @@ def test_a_conflict_that_one_node_decides_is_known_to_both(notes: Nodes) -> None
     assert both(notes) == [["(1,b1)"]] * 2
 
 
+@pytest.mark.promise("R6")
 @pytest.mark.case(50)
 def test_a_change_made_after_seeing_the_others_wins_before_anything_is_acknowledged(notes: Nodes) -> None:
     """Its sender has taken crm's change, which crm does not know yet: no conflict, although the clock says that it is older."""

@@ -12,7 +12,7 @@ import pytest
 
 from harness import Node, Nodes, wait_until
 from harness.courier import Courier
-from harness.exchange import rows, sync, waiting
+from harness.exchange import assert_equal, rows, sync, waiting
 from harness.notes import keep_notes
 from harness.servers import backup, clone, fresh, program, promote, put_back, standby
 
@@ -23,12 +23,6 @@ STOPPED = "select state, reason from rowferry.status where state = 'stopped'"
 def notes(own_servers: Nodes) -> Nodes:
     """Two nodes on servers of their own that keep one table in sync; five rows are on both."""
     return keep_notes(own_servers, "select i, 'old' from generate_series(1, 5) i")
-
-
-def equal(nodes: Nodes) -> list[str]:
-    crm, billing = (rows(node, "select * from notes") for node in nodes)
-    assert crm == billing
-    return crm
 
 
 def stops(nodes: Nodes, what: str) -> None:
@@ -57,6 +51,7 @@ def backfill_from(*nodes: Node, to: Nodes) -> None:
         sync(*to)
 
 
+@pytest.mark.promise("R13")
 @pytest.mark.case(69, 92)
 @pytest.mark.parametrize("older", ["crm", "billing"])
 def test_a_node_restored_from_an_older_backup_stops_the_link_and_is_made_whole_again(notes: Nodes, older: str) -> None:
@@ -81,7 +76,7 @@ def test_a_node_restored_from_an_older_backup_stops_the_link_and_is_made_whole_a
         assert node.sql("select count(*) as n from notes where id in (7, 8)") == [{"n": 2}]
     backfill_from(whole, restored, to=notes)
     # Row 3 was deleted after the backup: nothing is left that knows of it, so the restored one stays, now on both.
-    assert equal(notes) == [
+    assert assert_equal(notes) == [
         "(1,newer)",
         "(2,newer)",
         "(3,old)",
@@ -94,6 +89,7 @@ def test_a_node_restored_from_an_older_backup_stops_the_link_and_is_made_whole_a
     assert notes.crm.sql("select state from rowferry.status") == [{"state": "idle"}]
 
 
+@pytest.mark.promise("R13")
 @pytest.mark.case(70)
 def test_a_clone_started_beside_the_original_is_not_served(notes: Nodes) -> None:
     with clone(notes.crm) as copied:
@@ -107,9 +103,10 @@ def test_a_clone_started_beside_the_original_is_not_served(notes: Nodes) -> None
     resync_as_told(Nodes(notes.crm, notes.billing))
     notes.crm.sql("insert into notes values (201, 'after')")
     sync(*notes)
-    assert len(equal(notes)) == 7
+    assert len(assert_equal(notes)) == 7
 
 
+@pytest.mark.promise("R13")
 @pytest.mark.case(71)
 def test_a_standby_that_was_promoted_with_all_it_needs_goes_on_with_a_warning(notes: Nodes) -> None:
     with standby(notes.crm) as promoted:
@@ -118,7 +115,7 @@ def test_a_standby_that_was_promoted_with_all_it_needs_goes_on_with_a_warning(no
         pair = Nodes(promoted, notes.billing)
         promoted.sql("insert into notes values (6, 'after the failover')")
         sync(*pair)
-        assert len(equal(pair)) == 6
+        assert len(assert_equal(pair)) == 6
         [row] = notes.billing.sql("select state, reason from rowferry.status")
         assert row["state"] == "idle"
         assert "promoted" in row["reason"]
@@ -140,8 +137,8 @@ def test_a_standby_that_was_promoted_without_the_last_changes_stops_the_link(not
         assert waiting(promoted) == ["insert notes 7"]
         resync_as_told(pair)
         backfill_from(notes.billing, promoted, to=pair)
-        assert equal(pair)[0] == '(1,"lost here")'
-        assert len(equal(pair)) == 8
+        assert assert_equal(pair)[0] == '(1,"lost here")'
+        assert len(assert_equal(pair)) == 8
 
 
 @pytest.mark.case(72)
@@ -159,7 +156,7 @@ def test_what_a_data_only_restore_captures_is_harmless(nodes: Nodes) -> None:
     before = nodes.billing.sql("select xmin::text, n::text from notes n order by id")
     sync(*nodes)
     assert nodes.billing.sql("select xmin::text, n::text from notes n order by id") == before  # not a row is written again
-    assert len(equal(nodes)) == 100
+    assert len(assert_equal(nodes)) == 100
     assert waiting(nodes.crm) + waiting(nodes.billing) == []
     assert [node.sql("select * from rowferry.conflicts") for node in nodes] == [[], []]
 
@@ -186,10 +183,11 @@ def test_a_node_upgraded_by_dump_and_restore_stops_until_it_is_told_that_it_is_t
         pair.crm.sql("insert into notes values (7, 'after')")
         pair.billing.sql("update notes set body = 'billing' where id = 1")
         sync(*pair)
-        assert len(equal(pair)) == 7
+        assert len(assert_equal(pair)) == 7
         assert waiting(pair.crm) + waiting(pair.billing) == []
 
 
+@pytest.mark.promise("R4")
 @pytest.mark.case(7)
 @pytest.mark.settings(synchronous_commit="off")
 def test_what_has_left_a_node_survives_its_crash_though_it_commits_asynchronously(notes: Nodes) -> None:
@@ -206,7 +204,7 @@ def test_what_has_left_a_node_survives_its_crash_though_it_commits_asynchronousl
     wait_until(lambda: _walwriter(notes.crm) not in (0, writer["pid"]), 30, "the server has started anew")
     assert notes.crm.sql("select body from notes where id >= 6") == [{"body": "has left"}]  # the rest was never promised
     sync(*notes)
-    assert len(equal(notes)) == 6
+    assert len(assert_equal(notes)) == 6
 
 
 def _walwriter(node: Node) -> int:
@@ -260,7 +258,7 @@ def test_a_table_attached_under_load_arrives_without_a_gap_and_without_a_duplica
         halt.set()
         user.join(20)
     sync(*nodes)
-    assert len(equal(nodes)) > 2000
+    assert len(assert_equal(nodes)) > 2000
     assert nodes.billing.sql("select id from effects group by id having count(*) > 1") == []
     assert waiting(nodes.crm) + waiting(nodes.billing) == []
 

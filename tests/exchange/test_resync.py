@@ -60,6 +60,7 @@ CHANGES = {
 }
 
 
+@pytest.mark.promise("R13")
 @pytest.mark.smoke
 @pytest.mark.parametrize("statement", CHANGES)
 def test_a_row_that_the_writer_never_saw_is_kept_as_a_conflict_on_both_nodes(notes: Nodes, statement: str) -> None:

@@ -16,8 +16,7 @@ from faults.processes import checkpointer
 from harness import Node, Nodes, alembic, wait_until
 from harness.courier import Courier
 from harness.exchange import rows, sync, waiting
-from harness.identity import adopt_identity
-from harness.pair import SETTINGS, Servers, started
+from harness.pair import SETTINGS, Servers, copy, named_anew, started
 
 # Every insert, update and delete that the sync makes in accounts, as the table's own trigger sees it.
 TABLES = """
@@ -31,7 +30,6 @@ TABLES = """
     create trigger note_effect after insert or update or delete on accounts for each row execute function note_effect();
     alter table accounts enable always trigger note_effect;
     select rowferry.attach('accounts')"""
-NUMBERS = itertools.count(1)
 
 
 @pytest.fixture(scope="module")
@@ -51,11 +49,9 @@ def own_templates() -> Iterator[Nodes]:
 @pytest.fixture
 def crashing(own_templates: Nodes) -> Iterator[Nodes]:
     """As nodes, on servers that the test may crash."""
-    number = next(NUMBERS)
-    nodes = Nodes(*(Node(node.name, node.server, f"{node.name}_{number}") for node in own_templates))
-    for node, template in zip(nodes, own_templates, strict=True):
-        Node(node.name, node.server, "postgres").sql(f"create database {node.database} template {template.database}")
-        adopt_identity(node)
+    nodes = named_anew(own_templates)
+    copy(own_templates, nodes)
+    for node in nodes:
         node.sql(TABLES)
     yield nodes
     for node in nodes:
@@ -103,6 +99,7 @@ def effects(node: Node) -> list[str]:
     return [row["e"] for row in node.sql("select what || ' ' || id as e from effects order by 1")]
 
 
+@pytest.mark.promise("R1")
 @pytest.mark.case(2)
 def test_sender_killed_before_the_peer_applies(crashing: Nodes) -> None:
     crm, billing = crashing
@@ -117,6 +114,7 @@ def test_sender_killed_before_the_peer_applies(crashing: Nodes) -> None:
     assert effects(billing) == ["INSERT 1", "INSERT 2"]
 
 
+@pytest.mark.promise("R1", "R2")
 @pytest.mark.case(1)
 def test_sender_killed_before_it_retires_what_the_peer_has_committed(crashing: Nodes) -> None:
     crm, billing = crashing
@@ -140,6 +138,7 @@ def test_sender_killed_before_it_retires_what_the_peer_has_committed(crashing: N
     assert effects(billing) == ["INSERT 1", "INSERT 2"], "the effect came twice"
 
 
+@pytest.mark.promise("R2")
 @pytest.mark.case(3)
 def test_peer_killed_while_it_applies(crashing: Nodes) -> None:
     crm, billing = crashing
@@ -162,6 +161,7 @@ def test_peer_killed_while_it_applies(crashing: Nodes) -> None:
     assert effects(billing) == ["INSERT 1", "INSERT 2"]
 
 
+@pytest.mark.promise("R2")
 @pytest.mark.case(4)
 def test_an_answer_that_is_lost_after_the_commit_has_one_effect(crashing: Nodes) -> None:
     """The peer has committed, and nobody knows: a new exchange finds out, and repeats nothing."""
@@ -177,6 +177,7 @@ def test_an_answer_that_is_lost_after_the_commit_has_one_effect(crashing: Nodes)
     assert [node.sql("select count(*) from rowferry.conflicts")[0]["count"] for node in crashing] == [0, 0]
 
 
+@pytest.mark.promise("R2")
 @pytest.mark.case(6)
 @pytest.mark.parametrize("hit", ["crm", "billing"])
 def test_a_server_that_crashes_in_mid_batch(crashing: Nodes, hit: str) -> None:
@@ -203,6 +204,7 @@ def test_a_server_that_crashes_in_mid_batch(crashing: Nodes, hit: str) -> None:
         assert len(set(effects(one))) == len(effects(one)) == 1000, "an effect came twice"
 
 
+@pytest.mark.promise("R4")
 @pytest.mark.case(101)
 def test_what_is_acknowledged_survives_a_crash_at_once(crashing: Nodes) -> None:
     """synchronous_commit = off in the role, and the target crashes as soon as its acknowledgement has left."""
@@ -223,6 +225,7 @@ def test_what_is_acknowledged_survives_a_crash_at_once(crashing: Nodes) -> None:
     assert effects(billing) == ["INSERT 1", "INSERT 2"]
 
 
+@pytest.mark.promise("R4")
 @pytest.mark.case(7)
 def test_what_has_left_a_node_is_not_lost_there(crashing: Nodes) -> None:
     """The origin commits without waiting for its disk and crashes once its batch has left: it still has what the peer holds."""
@@ -240,6 +243,7 @@ def test_what_has_left_a_node_is_not_lost_there(crashing: Nodes) -> None:
     assert effects(billing) == ["INSERT 1", "INSERT 2"]
 
 
+@pytest.mark.promise("R3")
 @pytest.mark.case(8)
 def test_old_envelopes_in_any_order_change_nothing(nodes: Nodes) -> None:
     crm, billing = nodes
@@ -265,6 +269,7 @@ def test_old_envelopes_in_any_order_change_nothing(nodes: Nodes) -> None:
     assert [(rows(node, "select * from accounts"), effects(node), waiting(node)) for node in nodes] == before
 
 
+@pytest.mark.promise("R2")
 @pytest.mark.case(8)
 def test_an_envelope_of_the_same_courier_that_comes_again_and_late_changes_nothing(nodes: Nodes) -> None:
     crm, billing = nodes
@@ -291,7 +296,15 @@ STEPS = {
     "opening": ["_open"],
     "hearing": ["_decode", "_check_memory", "_meet", "_honour_acks", "_hold_refused", "_delete_events"],
     "applying": ["_take", "_apply_batch", "_try_sections", "_decide", "_write_sections", "_finish"],
-    "building": ["_build_envelope", "_perform_skips", "_queue_backfill", "_choose_records", "_read_batch", "_encode"],
+    "building": [
+        "_build_envelope",
+        "_perform_skips",
+        "_queue_backfill",
+        "_choose_records",
+        "_read_batch",
+        "_read_section",
+        "_encode",
+    ],
 }
 # Connection, rollback, lock, cancelled, resources, system; what a constraint or a check would raise; and the end of the backend.
 STATES = ("08006", "40001", "55P03", "57014", "53100", "53200", "58030", "23514", "XX000", "end")
@@ -329,6 +342,7 @@ class Exchange:
         return row
 
 
+@pytest.mark.promise("R2")
 @pytest.mark.slow
 @pytest.mark.case(13, 67)
 @pytest.mark.parametrize("phase", STEPS)

@@ -5,11 +5,13 @@ import random
 import signal
 import time
 from collections import Counter
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
 
-from faults.clients import clients
+from faults.clients import Client, clients
 from faults.clients import install as install_tables
 from faults.judge import assert_nothing_lost, failures
 from faults.kinds import KINDS
@@ -44,19 +46,33 @@ def more_writes(nodes: Nodes, before: list[int]) -> list[int]:
     return [now - then for now, then in zip(settled_writes(nodes), before, strict=True)]
 
 
+@contextmanager
+def under_load(nodes: Nodes, log: Path) -> Iterator[tuple[random.Random, list[Client]]]:
+    """Users write on both sides and the worker carries while the block lasts; nothing is lost. Yields luck and users."""
+    seed = install(nodes)
+    with worker(nodes, log):
+        wait_for_rest(nodes, 20)
+        with clients(nodes, seed) as found:
+            yield random.Random(seed), found
+            wait_for_exchange(nodes)
+        wait_for_rest(nodes, 60)
+    assert_nothing_lost(nodes, found)
+
+
+def assert_only_servers_failed(found: list[Client]) -> None:
+    """Users have noticed that a server went away, and nothing else."""
+    assert not failures(found), [message for client in found for message in client.messages]
+    assert sum((client.failed for client in found), Counter()), "no client noticed, so no server was away"
+
+
+@pytest.mark.promise("R11")
 @pytest.mark.slow
 @pytest.mark.case(21)
 def test_users_on_both_sides_get_no_error(nodes: Nodes, tmp_path: Path) -> None:
     """8 clients write on both sides, the same rows too, for 15 s: not one statement fails, and both sides end equal (R11)."""
-    seed = install(nodes)
-    with worker(nodes, tmp_path / "log"):
-        wait_for_rest(nodes, 20)
-        with clients(nodes, seed) as found:
-            time.sleep(15)
-            wait_for_exchange(nodes)
-        wait_for_rest(nodes, 60)
+    with under_load(nodes, tmp_path / "log") as (_, found):
+        time.sleep(15)
     assert [message for client in found for message in client.messages] == []
-    assert_nothing_lost(nodes, found)
     conflicts = [node.sql("select count(*) from rowferry.conflicts")[0]["count"] for node in nodes]
     assert min(conflicts) > 0, "no conflict, so nothing was tried"
 
@@ -84,21 +100,14 @@ def test_killed_worker(nodes: Nodes, tmp_path: Path) -> None:
 @pytest.mark.case(61)
 def test_terminated_backends(nodes: Nodes, tmp_path: Path) -> None:
     """pg_terminate_backend of the worker's sessions, on either node and on both: it connects again, and no user notices."""
-    seed = install(nodes)
-    dice = random.Random(seed)
-    with worker(nodes, tmp_path / "log"):
-        wait_for_rest(nodes, 20)
-        with clients(nodes, seed) as found:
-            for hit in (nodes.crm,), (nodes.billing,), tuple(nodes), (nodes.crm,), (nodes.billing,):
-                wait_for_exchange(nodes)
-                time.sleep(dice.uniform(0, 0.3))
-                for node, pids in [(node, backends(node)) for node in hit]:
-                    assert pids, "the worker is not connected"
-                    node.sql("select pg_terminate_backend(pid) from unnest(%s::integer[]) pid", [pids])
+    with under_load(nodes, tmp_path / "log") as (dice, found):
+        for hit in (nodes.crm,), (nodes.billing,), tuple(nodes), (nodes.crm,), (nodes.billing,):
             wait_for_exchange(nodes)
-        wait_for_rest(nodes, 60)
+            time.sleep(dice.uniform(0, 0.3))
+            for node, pids in [(node, backends(node)) for node in hit]:
+                assert pids, "the worker is not connected"
+                node.sql("select pg_terminate_backend(pid) from unnest(%s::integer[]) pid", [pids])
     assert [message for client in found for message in client.messages] == []
-    assert_nothing_lost(nodes, found)
 
 
 @pytest.mark.slow
@@ -106,22 +115,14 @@ def test_terminated_backends(nodes: Nodes, tmp_path: Path) -> None:
 def test_killed_backend(own_servers: Nodes, tmp_path: Path) -> None:
     """kill -9 of the worker's backend on either node, at which PostgreSQL restarts: the same worker goes on by itself."""
     nodes = own_servers
-    seed = install(nodes)
-    dice = random.Random(seed)
-    with worker(nodes, tmp_path / "log"):
-        wait_for_rest(nodes, 20)
-        with clients(nodes, seed) as found:
-            for node in (nodes.crm, nodes.billing, nodes.crm):
-                wait_for_exchange(nodes)
-                time.sleep(dice.uniform(0, 0.3))
-                before = checkpointer(node)
-                os.kill(wait_until(lambda: backends(node), 10, "the worker is connected")[0], signal.SIGKILL)  # noqa: B023
-                wait_until(lambda: checkpointer(node) not in (0, before), 30, "the server has restarted")  # noqa: B023
+    with under_load(nodes, tmp_path / "log") as (dice, found):
+        for node in (nodes.crm, nodes.billing, nodes.crm):
             wait_for_exchange(nodes)
-        wait_for_rest(nodes, 60)
-    assert not failures(found), [message for client in found for message in client.messages]
-    assert sum((client.failed for client in found), Counter()), "no client noticed, so no server has restarted"
-    assert_nothing_lost(nodes, found)
+            time.sleep(dice.uniform(0, 0.3))
+            before = checkpointer(node)
+            os.kill(wait_until(lambda: backends(node), 10, "the worker is connected")[0], signal.SIGKILL)  # noqa: B023
+            wait_until(lambda: checkpointer(node) not in (0, before), 30, "the server has restarted")  # noqa: B023
+    assert_only_servers_failed(found)
 
 
 @pytest.mark.slow
@@ -129,26 +130,19 @@ def test_killed_backend(own_servers: Nodes, tmp_path: Path) -> None:
 def test_crashed_servers(own_servers: Nodes, tmp_path: Path) -> None:
     """pg_ctl stop -m immediate of either server and of both at random moments: the same worker goes on by itself."""
     nodes = own_servers
-    seed = install(nodes)
-    dice = random.Random(seed)
-    with worker(nodes, tmp_path / "log"):
-        wait_for_rest(nodes, 20)
-        with clients(nodes, seed) as found:
-            for hit in (nodes.crm,), (nodes.billing,), tuple(nodes), (nodes.billing,):
-                wait_for_exchange(nodes)
-                time.sleep(dice.uniform(0, 0.3))
-                for node in hit:
-                    node.server.stop("immediate")
-                time.sleep(dice.uniform(0, 1))
-                for node in hit:
-                    node.server.start_again()
+    with under_load(nodes, tmp_path / "log") as (dice, found):
+        for hit in (nodes.crm,), (nodes.billing,), tuple(nodes), (nodes.billing,):
             wait_for_exchange(nodes)
-        wait_for_rest(nodes, 60)
-    assert not failures(found), [message for client in found for message in client.messages]
-    assert sum((client.failed for client in found), Counter()), "no client noticed, so no server has stopped"
-    assert_nothing_lost(nodes, found)
+            time.sleep(dice.uniform(0, 0.3))
+            for node in hit:
+                node.server.stop("immediate")
+            time.sleep(dice.uniform(0, 1))
+            for node in hit:
+                node.server.start_again()
+    assert_only_servers_failed(found)
 
 
+@pytest.mark.promise("R9")
 @pytest.mark.slow
 @pytest.mark.case(47)
 def test_no_echo(nodes: Nodes, tmp_path: Path) -> None:

@@ -7,6 +7,7 @@ from harness.nodes import Node
 
 
 def state(node: Node) -> tuple[str, str]:
+    """State and reason of the node's one link, as a viewer sees them."""
     [row] = node.sql("set role rowferry_viewer; select state, reason from rowferry.status")
     return row["state"], row["reason"]
 
@@ -24,6 +25,7 @@ def proposal(node: Node, problem: str) -> str:
 
 
 def settle(nodes: Nodes) -> None:
+    """Exchanges until what waited for its next try has been tried."""
     for _ in range(2):
         advance(nodes, 20)
         sync(*nodes)

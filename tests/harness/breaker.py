@@ -22,8 +22,10 @@ def install(nodes: Nodes, count: int = 100, table: str = TABLE, attach: str = AT
 
 
 def count(node: Node) -> int:
+    """How many notes the node has."""
     return int(node.sql("select count(*) from notes")[0]["count"])
 
 
 def waits(node: Node) -> bool:
+    """Whether deletes of the node's table wait for a person."""
     return bool(node.sql(HELD)[0]["held_sqlstate"] == "RF026")

@@ -3,23 +3,28 @@
 from __future__ import annotations
 
 from harness import Nodes
-from harness.clock import end_back_off
+from harness.clock import end_back_off, set_clocks, write_at
 from harness.exchange import rows, sync, waiting
+from harness.notes import PUT, keep_notes
 
 ROWS = "winner, winner_row ->> 'body' as won, loser_row ->> 'body' as lost"
 
 
+def keep_first_note(nodes: Nodes) -> Nodes:
+    """Two nodes that keep one table in sync, and whose clocks the test sets; row 1 is on both."""
+    keep_notes(nodes)
+    set_clocks(nodes)
+    write_at(nodes.crm, 0, PUT.format("old"))
+    sync(*nodes)
+    return nodes
+
+
 def make(nodes: Nodes, query: str, *tables: str) -> None:
+    """Runs the query on both nodes and attaches the tables."""
     for node in nodes:
         node.sql(query)
         for table in tables:
             node.sql(f"select rowferry.attach('{table}')")
-
-
-def equal(nodes: Nodes, table: str = "notes") -> list[str]:
-    crm, billing = (rows(node, f"select * from {table}") for node in nodes)
-    assert crm == billing
-    return crm
 
 
 def conflicts(nodes: Nodes, columns: str = ROWS) -> list[str]:
@@ -30,6 +35,7 @@ def conflicts(nodes: Nodes, columns: str = ROWS) -> list[str]:
 
 
 def at_rest(nodes: Nodes) -> None:
+    """Nothing waits on either node."""
     assert waiting(nodes.crm) + waiting(nodes.billing) == []
 
 

@@ -73,10 +73,12 @@ class Command:
 
 
 def rows(node: Node) -> list[tuple[int, str]]:
+    """The accounts of a node."""
     return [(row["id"], row["name"]) for row in node.sql("select id, name from accounts order by id")]
 
 
 def at_rest(nodes: Nodes) -> bool:
+    """Whether both queues are empty."""
     return not any(node.sql("select 1 from rowferry.events limit 1") for node in nodes)
 
 
@@ -92,6 +94,7 @@ def transactions(node: Node) -> int:
 
 
 def status(node: Node) -> dict[str, Any]:
+    """The node's row of the view status."""
     return node.sql("select * from rowferry.status")[0]
 
 

@@ -31,3 +31,16 @@ class Courier:
         """Opens both nodes and lets each hear the other once; returns crm's and billing's envelope, maybe with first batches."""
         hello = self.call(nodes.crm)["envelope"], self.call(nodes.billing)["envelope"]
         return self.call(nodes.crm, hello[1])["envelope"], self.call(nodes.billing, hello[0])["envelope"]
+
+
+def carry_past_callers(nodes: Nodes) -> None:
+    """Fifty rows of crm go over in small batches while somebody calls process_batch() a thousand times without a token."""
+    nodes.crm.sql("insert into notes select i, 'n' from generate_series(1, 50) i")
+    courier = Courier(nodes)
+    crm, billing = courier.meet(nodes)
+    for _ in range(20):
+        nodes.crm.sql("select rowferry.process_batch() from generate_series(1, 50)")
+        answer = courier.call(nodes.crm, billing, limit=5)
+        billing = courier.call(nodes.billing, crm, limit=5)["envelope"]
+        crm = answer["envelope"]
+        assert answer["status"] in ("moved", "idle")

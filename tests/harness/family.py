@@ -69,13 +69,16 @@ class Exchange:
 
 
 def number(nodes: Nodes, query: str) -> int:
+    """The one number of a query on crm."""
     return int(nodes.crm.sql(query)[0]["n"])
 
 
 def equal(nodes: Nodes, *tables: str) -> None:
+    """These tables have the same rows on both nodes."""
     for table in tables:
         assert rows(nodes.crm, f"select * from {table}") == rows(nodes.billing, f"select * from {table}")
 
 
 def why(nodes: Nodes) -> list[dict[str, Any]]:
+    """What waits on crm without being an error."""
     return nodes.crm.sql("select * from rowferry.why_stuck() where severity = 'warning'")

@@ -23,11 +23,13 @@ def install(nodes: Nodes, there: bool = False) -> None:
 
 
 def there(nodes: Nodes) -> list[str]:
+    """What billing has of the three tables: table and key."""
     tables = "orders", "lines", "payments"
     return [f"{table} {row}" for table in tables for row in rows(nodes.billing, f"select id from {table}")]
 
 
 def fill(nodes: Nodes) -> None:
+    """Two orders within the filter and one outside, with what follows them, and a payment that follows none."""
     nodes.crm.sql("insert into orders values (1, 'CH'), (2, 'DE'), (3, 'CH')")
     nodes.crm.sql("insert into lines values (11, 1, 'a'), (12, 1, 'b'), (21, 2, 'c')")
     nodes.crm.sql("insert into payments values (111, 11, 5), (211, 21, 6), (999, null, 7)")

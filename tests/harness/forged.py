@@ -36,6 +36,8 @@ def seal(node: Node, header: bytes, body: bytes) -> bytes:
 
 
 def field(*path: Any, value: Any) -> Change:
+    """Sets a value in the header, or removes it where the value is `...`."""
+
     def change(header: dict[str, Any], _: list[bytes | None]) -> None:
         target: Any = header
         for step in path[:-1]:
@@ -49,6 +51,8 @@ def field(*path: Any, value: Any) -> Change:
 
 
 def part(number: int, value: bytes | None) -> Change:
+    """Sets a part of the first section."""
+
     def change(_: dict[str, Any], parts: list[bytes | None]) -> None:
         parts[number] = value
 
@@ -56,6 +60,8 @@ def part(number: int, value: bytes | None) -> Change:
 
 
 def both(*changes: Change) -> Change:
+    """Several changes, one after the other."""
+
     def change(header: dict[str, Any], parts: list[bytes | None]) -> None:
         for one in changes:
             one(header, parts)

@@ -30,22 +30,27 @@ NOTES = """
 
 
 def triggers(node: Node) -> list[dict[str, Any]]:
+    """All that there is to say of users' triggers, by table and name."""
     return node.sql("set search_path = public;" + TRIGGERS)
 
 
 def guarded(node: Node) -> set[str]:
+    """Names of the triggers that run for no row of the peer."""
     return {row["name"] for row in triggers(node) if GUARD in row["definition"]}
 
 
 def seen(node: Node) -> list[str]:
+    """Which triggers have run, and for which row."""
     return rows(node, "select id, by from seen")
 
 
 def log_of(answer: list[dict[str, Any]]) -> list[str]:
+    """The values of all rows as text."""
     return [str(value) for row in answer for value in row.values()]
 
 
 def attach(nodes: Nodes, options: str = "") -> None:
+    """Attaches notes on both nodes."""
     for node in nodes:
         node.sql(f"select rowferry.attach('notes'{options})")
 

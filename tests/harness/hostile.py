@@ -25,4 +25,5 @@ HOSTILE = [
 
 
 def quoted(name: str) -> str:
+    """The name as an identifier in SQL."""
     return '"' + name.replace('"', '""') + '"'

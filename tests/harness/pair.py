@@ -1,6 +1,7 @@
 """The two servers on which the nodes of a test run."""
 
 import contextlib
+import itertools
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
@@ -8,8 +9,11 @@ from typing import NamedTuple
 
 import psycopg
 
+from harness.identity import adopt_identity
+from harness.nodes import Node, Nodes
 from rowferry.demo import embedded
 
+NUMBERS = itertools.count(1)
 SETTINGS = {"fsync": "off", "max_connections": "60", "deadlock_timeout": "1s", "shared_buffers": "32MB", "max_wal_size": "256MB"}
 
 # A database is 400 files, and each test makes two: on a disk this takes a third of the time of all tests.
@@ -44,3 +48,16 @@ def quicken(server: embedded.Server) -> None:
         if connection.info.server_version >= 160000:
             connection.execute("set scram_iterations = 1")
             connection.execute(f"alter role postgres password '{server.password}'")
+
+
+def named_anew(template: Nodes) -> Nodes:
+    """Nodes on the servers of the template whose databases have names that no other has, and are still to be made."""
+    number = next(NUMBERS)
+    return Nodes(*(Node(node.name, node.server, f"{node.name}_{number}") for node in template))
+
+
+def copy(template: Nodes, nodes: Nodes, how: str = "") -> None:
+    """Makes the databases of the nodes as copies of the template's; `how`: options of create database."""
+    for source, node in zip(template, nodes, strict=True):
+        Node(node.name, node.server, "postgres").sql(f"create database {node.database} template {source.database} {how}")
+        adopt_identity(node)

@@ -9,7 +9,9 @@ from typing import Any, Generic, TypeVar
 
 import psycopg
 
-from harness.nodes import Node
+from harness.courier import Courier
+from harness.exchange import sync
+from harness.nodes import Node, Nodes
 from harness.waiting import wait_until
 
 T = TypeVar("T")
@@ -94,3 +96,28 @@ def closed(node: Node) -> Iterator[Callable[[], None]]:
 
         keeper.execute("select pg_advisory_lock(%s)", [GATE])
         yield open_it
+
+
+@contextmanager
+def held_while_building(nodes: Nodes, courier: Courier, reader: str) -> Iterator[tuple[Meanwhile[Any], Callable[[], None]]]:
+    """A call of crm's that has chosen its events and waits before it reads rows; yields the call and what lets it go on."""
+    install_gate(nodes.crm, reader)
+    hello = courier.call(nodes.billing)["envelope"]
+    courier.call(nodes.crm)
+    with closed(nodes.crm) as open_gate:
+        build = Meanwhile(lambda: courier.call(nodes.crm, hello))
+        wait_for_lock(nodes.crm, courier.connections["crm"], "advisory")
+        yield build, open_gate
+
+
+def keep_two_tables(nodes: Nodes) -> Nodes:
+    """The tables a and b with a row each. A batch takes the row of a first, then that of b: a gate at apply_b is between them."""
+    for node in nodes:
+        node.sql(
+            "create table a (id integer primary key, body text);"
+            "create table b (id integer primary key, body text, a_id integer references a);"
+            "select rowferry.attach('a'), rowferry.attach('b')"
+        )
+    nodes.crm.sql("insert into a values (1, 'old'); insert into b values (1, 'old')")
+    sync(*nodes)
+    return nodes

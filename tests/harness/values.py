@@ -1,5 +1,8 @@
 """Values of every type, keys of every type that can be one, and settings that spell them otherwise."""
 
+from harness.exchange import rows, sync, waiting
+from harness.nodes import Nodes
+
 OWN_TYPES = """
     create type mood as enum ('so, so', 'it''s "fine"', '');
     create type pair as (a int, b text, c date);
@@ -173,3 +176,17 @@ HOSTILE = {
         "timezone_abbreviations": "'India'",
     },
 }
+
+
+def arrive_in_parts(nodes: Nodes, bad: int | str) -> list[str]:
+    """All rows of public.kinds arrive, although billing refuses one of crm's at first, so that the others travel in parts."""
+    nodes.billing.sql(f"alter table public.kinds add constraint no check (id <> {bad!r})")
+    sync(*nodes)
+    assert waiting(nodes.crm) == [f"insert kinds {bad} 23514"]
+    nodes.billing.sql("alter table public.kinds drop constraint no")
+    nodes.crm.sql("select rowferry.retry(id) from rowferry.sync_events")
+    sync(*nodes)
+    assert waiting(nodes.crm) == waiting(nodes.billing) == []
+    stored = rows(nodes.crm, "select * from public.kinds")
+    assert stored == rows(nodes.billing, "select * from public.kinds")
+    return stored

@@ -35,6 +35,7 @@ def found(node: Node, least: str = "warning") -> list[dict[str, Any]]:
 
 
 def said(node: Node, least: str = "warning") -> list[str]:
+    """The lines of check() as one text each."""
     return [f"{row['severity']} {row['object']}: {row['problem']}" for row in found(node, least)]
 
 

@@ -1,6 +1,6 @@
-"""docs/guarantees.md names, for each case, the tests that hold it: as marked in the tests, or the reason why there is none.
+"""docs/guarantees.md names, for each promise and each case, the tests that hold it: as marked in the tests, or why there is none.
 
-Run as a program, this file writes that column.
+Run as a program, this file writes these names into the page.
 """
 
 import ast
@@ -11,19 +11,23 @@ from pathlib import Path
 
 TESTS = Path(__file__).resolve().parents[1]
 PAGE = TESTS.parent / "docs" / "guarantees.md"
+PROMISES = [f"R{number}" for number in range(1, 15)]
+PROMISE = re.compile(r"^### (?P<promise>R\d+)\. ")
+HELD_BY = "Held by: "
 ROW = re.compile(r"^\| (?P<case>\d+) \| (?P<priority>P\d) \| (?P<text>[^|]+) \| (?P<held>[^|]*)\|$")
 
 
-def marked() -> dict[int, list[str]]:
-    """Tests by the number of a case in `@pytest.mark.case(..)`, as `file test`, sorted."""
-    found: dict[int, list[str]] = defaultdict(list)
-    for path in sorted(TESTS.rglob("test_*.py"), key=lambda path: path.stem):
+def marked(mark: str) -> dict[str, list[str]]:
+    """Tests by what stands in `@pytest.mark.<mark>(..)`, as `folder/file` test, sorted."""
+    found: dict[str, list[str]] = defaultdict(list)
+    for path in sorted(TESTS.rglob("test_*.py")):
         for node in ast.walk(ast.parse(path.read_text())):
             if isinstance(node, ast.FunctionDef):
-                for mark in node.decorator_list:
-                    if isinstance(mark, ast.Call) and ast.unparse(mark.func) == "pytest.mark.case":
-                        for number in mark.args:
-                            found[ast.literal_eval(number)].append(f"`{path.stem[5:]}` {node.name[5:].replace('_', ' ')}")
+                for decorator in node.decorator_list:
+                    if isinstance(decorator, ast.Call) and ast.unparse(decorator.func) == f"pytest.mark.{mark}":
+                        for held in decorator.args:
+                            name = f"`{path.parent.name}/{path.stem[5:]}` {node.name[5:].replace('_', ' ')}"
+                            found[str(ast.literal_eval(held))].append(name)
     return found
 
 
@@ -32,13 +36,17 @@ def rows(page: str) -> Iterator[re.Match[str]]:
 
 
 def written(page: str) -> str:
-    """The page with its column `held by` as the marks have it; a reason (`none: ..`) stays where there is no test."""
-    held = marked()
+    """The page with the tests that the marks name; where a case has no test, its reason (`none: ..`) stays."""
+    cases, promises, promise = marked("case"), marked("promise"), ""
     lines = []
     for line in page.splitlines():
-        row = ROW.match(line)
-        if row:
-            tests = "; ".join(held[int(row["case"])]) or row["held"].strip()
+        heading, row = PROMISE.match(line), ROW.match(line)
+        if heading:
+            promise = heading["promise"]
+        elif line.startswith(HELD_BY):
+            line = HELD_BY + "; ".join(promises[promise])
+        elif row:
+            tests = "; ".join(cases[row["case"]]) or row["held"].strip()
             line = f"| {row['case']} | {row['priority']} | {row['text']} | {tests} |"
         lines.append(line)
     return "\n".join(lines) + "\n"
@@ -53,7 +61,15 @@ def test_every_case_has_a_test_or_a_reason() -> None:
     page = list(rows(PAGE.read_text()))
     assert len(page) > 80
     assert [row["case"] for row in page if not row["held"].strip()] == []
-    assert set(marked()) <= {int(row["case"]) for row in page}
+    assert set(marked("case")) <= {row["case"] for row in page}
+
+
+def test_every_promise_is_explained_and_has_a_test() -> None:
+    lines = PAGE.read_text().splitlines()
+    explained = [heading["promise"] for heading in filter(None, map(PROMISE.match, lines))]
+    assert explained == PROMISES
+    assert sum(line.startswith(HELD_BY) for line in lines) == len(PROMISES)
+    assert sorted(marked("promise")) == sorted(PROMISES)
 
 
 if __name__ == "__main__":

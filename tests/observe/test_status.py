@@ -9,6 +9,7 @@ from harness.exchange import rows, sync
 from harness.worker import worker
 
 
+@pytest.mark.promise("R12")
 @pytest.mark.case(34)
 @pytest.mark.parametrize("kind", ["", "partition by range (id)"])
 @pytest.mark.parametrize("event", ["insert", "update", "delete", "truncate"])

@@ -46,6 +46,7 @@ def test_a_link_that_is_well_has_no_rows(notes: Nodes, tmp_path: Path) -> None:
         wait_until(lambda: [why(node) for node in notes] == [[], []], 5, "no cause is left")
 
 
+@pytest.mark.promise("R12")
 def test_work_without_a_courier(notes: Nodes) -> None:
     notes.crm.sql("insert into notes values (1, 'a')")
     [row] = why(notes.crm)
@@ -54,6 +55,7 @@ def test_work_without_a_courier(notes: Nodes) -> None:
     assert [row["since"]] == [r["changed_at"] for r in notes.crm.sql("select changed_at from rowferry.sync_events")]
 
 
+@pytest.mark.promise("R12")
 def test_a_lock_of_the_courier_that_somebody_holds_who_delivers_nothing(notes: Nodes) -> None:
     """Nothing else is known: it says so, and who holds the lock."""
     with courier_at_work(notes.crm) as holder:
@@ -167,6 +169,7 @@ def test_a_workers_login_that_becomes_another_role(notes: Nodes, everybody: bool
     assert [why(node) for node in notes] == [[], []]
 
 
+@pytest.mark.promise("R12")
 @pytest.mark.parametrize("table", ["notes", "rowferry.events"])
 @pytest.mark.parametrize("mode", ["access exclusive", "share"])
 def test_a_table_that_somebody_locks(notes: Nodes, table: str, mode: str) -> None:
@@ -231,6 +234,7 @@ def test_a_link_that_was_stopped_because_a_node_was_set_back(notes: Nodes) -> No
     assert row["type_next"].startswith("select * from rowferry.resync();")
 
 
+@pytest.mark.promise("R12")
 def test_rows_that_the_peer_refuses(notes: Nodes) -> None:
     notes.billing.sql("alter table notes add constraint short check (length(body) < 6)")
     notes.crm.sql("insert into notes values (1, 'much too long'), (2, 'too long as well'), (3, 'ok')")

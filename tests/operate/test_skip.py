@@ -48,6 +48,7 @@ def table(node: Node) -> list[str]:
     return rows(node, "select * from notes")
 
 
+@pytest.mark.promise("R14")
 @pytest.mark.smoke
 def test_a_row_that_the_peer_has_not_stays_and_all_who_look_are_told(notes: Nodes) -> None:
     refused(notes)
@@ -87,6 +88,7 @@ def test_a_row_that_the_peer_has_not_stays_and_all_who_look_are_told(notes: Node
     assert shown == [{"state": "would be done: p_dry_run => false; different on purpose, by a skip on crm"}]
 
 
+@pytest.mark.promise("R14")
 @pytest.mark.smoke
 def test_with_the_word_the_row_is_deleted(notes: Nodes) -> None:
     refused(notes)
@@ -98,6 +100,7 @@ def test_with_the_word_the_row_is_deleted(notes: Nodes) -> None:
     ]
 
 
+@pytest.mark.promise("R14")
 def test_a_row_that_the_peer_has_comes_in_its_place(notes: Nodes) -> None:
     notes.crm.sql("update notes set body = 'bad' where id = 1; delete from notes where id = 2")
     assert skip(notes.crm, 1).startswith("given up; the row of billing comes in its place")
@@ -267,6 +270,7 @@ def test_a_table_that_only_sends_keeps_its_row_on_purpose(nodes: Nodes) -> None:
     assert [row["ended"] for row in nodes.crm.sql(LOG)] == [True]
 
 
+@pytest.mark.promise("R14")
 def test_a_delete_from_sync_events_keeps_the_row_too(notes: Nodes) -> None:
     refused(notes)
     notes.crm.sql("delete from rowferry.sync_events where record_id = '3'")

@@ -71,6 +71,7 @@ def test_a_hot_record_behind_many_others_is_sent_once_in_calls_that_end(notes: N
     assert [rows(node, "select value from notes where id = 7") for node in notes] == [["(2)"]] * 2
 
 
+@pytest.mark.promise("R7")
 def test_the_newest_stamp_is_what_a_conflict_compares(notes: Nodes) -> None:
     """A clock that went back between two changes of a record: the later stamp counts, as it would without coalescing."""
     set_clocks(notes)
@@ -81,6 +82,7 @@ def test_the_newest_stamp_is_what_a_conflict_compares(notes: Nodes) -> None:
     assert [rows(node, "select value from notes where id = 1") for node in notes] == [["(2)"]] * 2
 
 
+@pytest.mark.promise("R1")
 def test_what_was_sent_is_not_taken_back(notes: Nodes) -> None:
     """An event that the peer may have in its hands stays until it is acknowledged, and so does a question."""
     courier = Courier(notes)

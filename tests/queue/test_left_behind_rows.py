@@ -18,6 +18,7 @@ def notes(nodes: Nodes) -> Nodes:
     return keep_notes(nodes, table=RANKED)
 
 
+@pytest.mark.promise("R8")
 @pytest.mark.parametrize("bad", [1, 77])
 def test_a_refused_row_stops_no_other_and_is_delivered_once_its_cause_is_gone(notes: Nodes, bad: int) -> None:
     notes.billing.sql("alter table notes add constraint no_bad check (body <> 'bad')")

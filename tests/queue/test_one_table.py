@@ -187,6 +187,7 @@ def test_what_this_node_cannot_send_is_not_laid_to_the_peer(tables: Nodes) -> No
     assert not any("refused by billing" in cause["cause"] for cause in tables.crm.sql("select cause from rowferry.why_stuck()"))
 
 
+@pytest.mark.promise("R12")
 def test_without_a_courier_nothing_is_said_to_move(tables: Nodes) -> None:
     tables.crm.sql("update t set v = '3' where id = 1")
     assert state(tables.crm) == "waiting: no courier is at work: start rowferry run"

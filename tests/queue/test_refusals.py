@@ -94,6 +94,7 @@ def test_rows_that_a_deferred_trigger_refuses_are_found_among_thousands(nodes: N
     assert waiting(nodes.billing) == []
 
 
+@pytest.mark.promise("R1")
 @pytest.mark.slow
 @pytest.mark.case(44, 100)
 def test_conflicts_are_decided_among_rows_that_are_refused(nodes: Nodes) -> None:

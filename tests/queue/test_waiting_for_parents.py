@@ -4,19 +4,7 @@ import pytest
 
 from harness import Nodes
 from harness.exchange import rows, waiting
-from harness.family import AGAIN, FAMILY, HELD, Exchange, equal, number, why
-
-
-@pytest.fixture
-def family(nodes: Nodes) -> Nodes:
-    for node in nodes:
-        node.sql(FAMILY)
-    return nodes
-
-
-@pytest.fixture
-def exchange(family: Nodes) -> Exchange:
-    return Exchange(family)
+from harness.family import AGAIN, HELD, Exchange, equal, number, why
 
 
 @pytest.mark.case(44, 45)
@@ -136,6 +124,7 @@ def test_a_parent_that_somebody_makes_on_the_peer_lets_its_children_go(family: N
     assert captured == exchange.delivered()
 
 
+@pytest.mark.promise("R8")
 @pytest.mark.case(44, 45)
 def test_a_parent_that_is_mended_here_takes_its_children_along(family: Nodes, exchange: Exchange) -> None:
     refused_family(exchange)

@@ -5,20 +5,7 @@ from collections.abc import Callable
 import pytest
 
 from harness import Nodes
-from harness.family import AGAIN, FAMILY, Exchange, equal, number, why
-
-
-@pytest.fixture
-def family(nodes: Nodes) -> Nodes:
-    for node in nodes:
-        node.sql(FAMILY)
-    return nodes
-
-
-@pytest.fixture
-def exchange(family: Nodes) -> Exchange:
-    return Exchange(family)
-
+from harness.family import AGAIN, Exchange, equal, number, why
 
 CIRCLE = """
 create table shop (id integer primary key, boss integer not null, name text);

@@ -14,7 +14,7 @@ from harness.courier import Courier
 from harness.exchange import assert_equal, rows, sync
 from harness.notes import keep_notes
 from harness.roles import role
-from harness.steps import Meanwhile, closed, install_gate, wait_for_lock
+from harness.steps import Meanwhile, closed, held_while_building, install_gate, wait_for_lock
 from harness.worker import worker
 
 LINK = "hashtextextended('rowferry link billing', 0)"
@@ -94,14 +94,9 @@ def test_people_act_while_a_stranger_holds_the_lock(notes: Nodes, stranger: tupl
 
 def test_of_two_calls_without_the_lock_one_is_busy(notes: Nodes, stranger: tuple[str, psycopg.Connection[Any]]) -> None:
     stranger[1].execute(f"select pg_advisory_lock({LINK})")  # type: ignore[call-overload]
-    install_gate(notes.crm, "read_notes")
     notes.crm.sql("insert into notes values (1, 'a')")
     courier = Courier(notes)
-    hello = courier.call(notes.billing)["envelope"]
-    courier.call(notes.crm)
-    with closed(notes.crm) as open_gate:
-        build = Meanwhile(lambda: courier.call(notes.crm, hello))
-        wait_for_lock(notes.crm, courier.connections["crm"], "advisory")
+    with held_while_building(notes, courier, "read_notes") as (build, open_gate):
         other = notes.crm.connect()
         [(status, reason)] = other.execute(
             "select status, reason from rowferry.process_batch(p_token => %s)", [courier.token]

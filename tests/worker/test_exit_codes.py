@@ -135,5 +135,11 @@ def test_status_says_below_the_table_why_a_link_is_not_well(rowferry: Command, n
     assert "error" not in rowferry("status")
 
 
+def test_status_of_nodes_without_a_link_is_empty(rowferry: Command, nodes: Nodes) -> None:
+    for node in nodes:
+        node.sql("delete from rowferry.entities; delete from rowferry.links")
+    assert rowferry("status") == "\n"
+
+
 def test_version() -> None:
     assert re.fullmatch(r"rowferry \d+\.\d+\.\d+\n", run(dict(os.environ), "--version", code=0))

@@ -78,6 +78,7 @@ def test_the_second_worker_takes_over_within_two_intervals(rowferry: Command, no
     assert second.log().count("another courier") == 1
 
 
+@pytest.mark.promise("R3")
 @pytest.mark.case(9)
 def test_two_couriers_at_once_stay_correct(rowferry: Command, nodes: Nodes) -> None:
     workers = [rowferry.start("--interval", "0.05", program=(sys.executable, "-c", WITHOUT_LOCK)) for _ in range(2)]
@@ -200,6 +201,7 @@ def test_hostile_settings_of_the_role_do_not_disturb(rowferry: Command, nodes: N
     assert [line for line in worker.log().splitlines() if "at work" not in line] == []
 
 
+@pytest.mark.promise("R11")
 def test_calls_end_before_the_deadlock_check(rowferry: Command, nodes: Nodes) -> None:
     """What 0.7 s bound: a batch that takes longer on one node is built smaller by the other, and all arrives without a person."""
     nodes.billing.sql("""

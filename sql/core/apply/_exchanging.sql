@@ -1,19 +1,27 @@
--- Refusals with the line that lets rows arrive which exchange unique values (p_needs, from _needs: in a circle), for all that wait for such a value of the same constraint. A few rows tell.
 create or replace function rowferry._exchanging(
   p_left jsonb,
-  p_needs jsonb
+  p_needs rowferry._need[]
 )
 returns jsonb
 language sql
 stable
 set search_path = pg_catalog, pg_temp
+set quote_all_identifiers = off
+set standard_conforming_strings = on
+set datestyle = 'ISO, YMD'
+set intervalstyle = 'postgres'
+set timezone = 'UTC'
+set extra_float_digits = 1
+set bytea_output = 'hex'
+set lc_monetary = 'C'
 as $$
   with recursive needs (entity, record_id, needed_id, name) as materialized (
-    select n ->> 0, n ->> 1, n ->> 3, n ->> 5 from jsonb_array_elements(p_needs) n where n ->> 4 = '23505'
+    select n.entity, n.record_id, n.needed_record_id, n.constraint_name from unnest(p_needs) n where n.state = '23505'
   ), refused (place, entity, record_id, refusal) as materialized (
     select l.place, l.refusal ->> 'entity', l.refusal ->> 'record_id', l.refusal
     from jsonb_array_elements(p_left) with ordinality l (refusal, place)
   ), reached (entity, record_id, name, needed_id, steps) as (
+    -- A few rows tell.
     select r.entity, r.record_id, n.name, n.needed_id, 1
     from (select * from refused r where r.refusal ->> 'sqlstate' in ('23505', '23P01') order by r.place limit 20) r
     join needs n using (entity, record_id)
@@ -23,14 +31,33 @@ as $$
     join needs n on n.entity = r.entity and n.record_id = r.needed_id
     where r.steps < 100 and r.needed_id <> r.record_id
   ), exchanged (entity, name, hint) as materialized (
-    select e.entity, e.name, rowferry._exchange_hint(e.entity, e.name)
-    from (select distinct r.entity, r.name from reached r where r.needed_id = r.record_id) e
+    select e.name, r.name, case
+        when f.is_key then format('select * from rowferry.retry(%1$L);  -- once one of the rows that exchange values of %2$I, which is a key of others '
+            'on %3$s, has had a third value here, and that has arrived; then give it its own again',
+          e.name, i.relname, n.name)
+        when c.oid is not null and not c.condeferrable then format('alter table %1$s drop constraint %2$I, add constraint %2$I %3$s deferrable; '
+            'select rowferry.attach(%1$L);  -- on %4$s, where it then waits for all rows that exchange its values; then here: '
+            'select * from rowferry.retry(%5$L);',
+          c.conrelid::regclass, c.conname, pg_get_constraintdef(c.oid), n.name, e.name)
+        else format('drop index %1$s; select rowferry.attach(%2$L);  -- on %3$s, where rows that exchange its values cannot come one by one; then here: '
+            'select * from rowferry.retry(%4$L); and once nothing of it waits, there again: %5$s; select rowferry.attach(%2$L);',
+          x.indexrelid::regclass, e.relation, n.name, e.name, pg_get_indexdef(x.indexrelid)) end
+    from (select distinct r.entity, r.name from reached r where r.needed_id = r.record_id) r
+    cross join rowferry.node n
+    join rowferry.entities e on e.name = r.entity
+    join pg_index x on x.indrelid = e.relation and x.indimmediate
+    join pg_class i on i.oid = x.indexrelid and i.relname = r.name
+    left join pg_constraint c on c.conindid = x.indexrelid and c.conrelid = e.relation and c.contype in ('u', 'x', 'p')
+    cross join lateral (select exists (
+      select from pg_constraint f where f.contype = 'f' and f.conindid = x.indexrelid and f.confrelid = e.relation) as is_key) f
   ), hints (entity, record_id, hint) as materialized (
-    select n.entity, n.record_id, min(e.hint) from exchanged e join needs n using (entity, name) where e.hint is not null group by n.entity, n.record_id
+    select n.entity, n.record_id, min(e.hint) from exchanged e join needs n using (entity, name) group by n.entity, n.record_id
   )
   select coalesce(jsonb_agg(r.refusal || case when h.hint is not null and r.refusal ->> 'sqlstate' in ('23505', '23P01')
     then jsonb_build_object('hint', h.hint, 'advised', true) else '{}' end order by r.place), '[]')
   from refused r
   left join hints h using (entity, record_id)
 $$;
-comment on function rowferry._exchanging(jsonb, jsonb) is 'Refusals with the line that lets rows arrive which exchange unique values.';
+comment on function rowferry._exchanging(jsonb, rowferry._need[]) is
+  'The list of records that were not taken, where each that waits for a unique value of a circle of rows gets the line that lets these rows arrive: it '
+  'makes the constraint wait until all have come, or drops the index until then.';

@@ -1,5 +1,3 @@
--- Whether a row that is about to be deleted, and that others may refer to until then, gives a unique value up by null in this column and is deleted after all writes: not where a filter, or what makes the row
--- follow its parent, looks at the column, since the delete would pass it by, nor in a cycle of entities, which has no such step.
 create or replace function rowferry._gives_up(
   p_entity text,
   p_column text
@@ -15,4 +13,7 @@ as $$
     where e.name = p_entity and e.cycle is null and p_column <> all (coalesce(e.filter_columns || e.within_columns, '{}'))
       and exists (select from pg_constraint f where f.confrelid = e.relation and f.contype = 'f'))
 $$;
-comment on function rowferry._gives_up(text, text) is 'Whether a row that is about to be deleted gives a unique value up by null in this column.';
+comment on function rowferry._gives_up(text, text) is
+  'Whether a row that is about to be deleted, and to which others may refer until then, gives a unique value up by a null in this column and is deleted '
+  'after all writes. Not where a filter, or what makes the row follow its parent, reads the column, since the delete would then pass the row by; nor in a '
+  'cycle of entities, which has no such step.';

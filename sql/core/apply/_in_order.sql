@@ -1,5 +1,3 @@
--- A section in which each row stands behind those of its rows that hold a unique value which it wants; o_aside: rows that wait for each other in a circle, and those that are to be deleted and are waited for (_gives_up), as
--- {column: [record_id, ..]}, are to give such a value up first. o_aside null: no row waits for another.
 create or replace function rowferry._in_order(
   p_section rowferry._section,
   out o_section rowferry._section,
@@ -84,4 +82,7 @@ begin
   from unnest(p_section.column_values) with ordinality c (literal, ord);
 end
 $$;
-comment on function rowferry._in_order(rowferry._section) is 'A section in an order in which its unique values become free.';
+comment on function rowferry._in_order(rowferry._section) is
+  'A section in which each row stands behind those of its rows that hold a unique value which it wants. o_aside: rows that give such a value up first, as '
+  '{column: [record_id, ..]}; they want values of each other in a circle, or are to be deleted and hold a wanted value (_gives_up). It is null if no row '
+  'waits for another.';

@@ -1,8 +1,5 @@
--- A section without the rows of which a value would not be stored as it was sent, since the types of the columns at p_positions differ; these are o_left, with the reason. Attributes of a
--- composite type travel by their place: where these differ, only null is alike. A value that cannot be converted fails for all; its row is found in pieces, each looked at as a whole.
 create or replace function rowferry._leave_altered(
   p_section rowferry._section,
-  p_positions integer[],
   out o_section rowferry._section,
   out o_left jsonb
 )
@@ -14,7 +11,7 @@ declare
   c_cut constant integer := 8;
   v_deadline timestamptz := clock_timestamp() + coalesce(nullif(current_setting('statement_timeout')::interval, '0'), '1 s') * 0.3;
   v_entity rowferry.entities := (select e from rowferry.entities e where e.name = p_section.entity);
-  v_types text[] := v_entity.column_types;
+  v_types constant text[] := v_entity.column_types;
   v_look constant text := format('select * from rowferry.%I($1, $2, $3, $4, $5)', rowferry._generated_name('altered_', p_section.entity));
   v_positions integer[] := '{}';
   v_sent regtype[] := '{}';
@@ -36,9 +33,17 @@ declare
 begin
   o_section := p_section;
   o_left := '[]';
-  foreach v_position in array p_positions loop
+  -- Most often all types are equal. Of what only goes out the key alone is written.
+  for v_position in
+    select c.ord::integer
+    from unnest(v_entity.columns, p_section.types, v_types) with ordinality c (name, sent, here, ord)
+    where p_section.keys is not null and p_section.types <> v_types and c.sent is distinct from c.here
+      and (v_entity.outbound is null or v_entity.inbound is not null or v_entity.on_apply is not null or c.name = any (v_entity.key_columns))
+    order by c.ord
+  loop
     if p_section.types[v_position] is distinct from v_types[v_position] and concat(p_section.types[v_position], v_types[v_position]) like '%row(%' then
-      v_keys := array(select p_section.keys[v.ord] from unnest(p_section.column_values[v_position]::text[]) with ordinality v (value, ord) where v.value is not null);
+      v_keys := array(
+        select p_section.keys[v.ord] from unnest(p_section.column_values[v_position]::text[]) with ordinality v (value, ord) where v.value is not null);
       v_places := array_fill(v_position, array[cardinality(v_keys)]);
       o_left := o_left || rowferry._altered_entries(v_entity, o_section, v_types, v_keys, v_places);
       o_section := rowferry._section_part(o_section, v_keys, false);
@@ -74,7 +79,7 @@ begin
         if rowferry._is_transient(v_state, v_context) then
           raise;
         end if;
-        -- What does not fit together at all is told by the write.
+        -- Types that do not fit together at all are refused by the write.
         continue when v_state like '42%';
     end;
     if cardinality(v_piece.keys) > 1 then
@@ -103,15 +108,14 @@ begin
       else v_altered -> 0 || jsonb_build_object('sqlstate', v_state, 'message', concat_ws(' ', v_message, nullif(v_detail, ''))) end;
     v_kept := v_kept || v_piece.keys;
   end loop;
-  o_left := o_left || rowferry._altered_entries(v_entity, o_section, v_types, v_keys, v_places);
-  v_keys := v_keys || v_kept;
-  foreach v_piece in array v_pieces loop
-    o_left := o_left || rowferry._as_not_taken(v_piece, '{"untried": true}');
-    v_keys := v_keys || v_piece.keys;
-  end loop;
+  o_left := o_left || rowferry._altered_entries(v_entity, o_section, v_types, v_keys, v_places) || rowferry._untried(v_pieces);
+  v_keys := v_keys || v_kept || array(select unnest((v_pieces[i]).keys) from generate_subscripts(v_pieces, 1) i);
   if cardinality(v_keys) > 0 then
     o_section := rowferry._section_part(o_section, v_keys, false);
   end if;
 end
 $$;
-comment on function rowferry._leave_altered(rowferry._section, integer[]) is 'A section without the rows that this node''s types would alter.';
+comment on function rowferry._leave_altered(rowferry._section) is
+  'A section without the rows of which a value would not be stored as it was sent, where the sender''s types are not those of the columns here; these '
+  'rows are in o_left, with the reason. Attributes of a composite type travel by their place: where these differ, only null is alike. A value that cannot '
+  'be converted makes the look at all rows fail; its row is then found in pieces.';

@@ -1,4 +1,3 @@
--- Takes out of sections the records whose rows somebody has locked; a locked table takes out the whole section.
 create or replace function rowferry._leave_locked(
   p_sections rowferry._section[],
   out o_sections rowferry._section[],
@@ -42,4 +41,5 @@ begin
   end loop;
 end
 $$;
-comment on function rowferry._leave_locked(rowferry._section[]) is 'Takes out of sections the records that somebody has locked.';
+comment on function rowferry._leave_locked(rowferry._section[]) is
+  'Takes out of sections the records whose rows somebody has locked. A locked table takes out the whole section.';

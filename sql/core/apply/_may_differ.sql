@@ -1,6 +1,3 @@
--- Whether anything but the sender could decide how rows of these entities are stored, or write others: a rule on one of their tables or a user's trigger that runs for rows of the peer,
--- or one on a table that a cascade reaches, or a cascade that takes the rows themselves, or a default, check or index that calls a function of the user's. It may
--- be any table of the batch, since no row of the batch is captured while it is applied.
 create or replace function rowferry._may_differ(
   p_entities text[]
 )
@@ -19,9 +16,13 @@ begin
     from rowferry.entities e
     join pg_class c on c.oid = e.relation
     where e.name = any (p_entities) and (c.relkind <> 'r' or c.relhasrules or c.relchecks > 0
-      or exists (select from pg_trigger t join pg_proc p on p.oid = t.tgfoid where t.tgrelid = c.oid and case when p.pronamespace <> 'rowferry'::regnamespace then t.tgisinternal or rowferry._runs_for_peer(t) end)
+      or exists (
+        select from pg_trigger t join pg_proc p on p.oid = t.tgfoid
+        where t.tgrelid = c.oid and case when p.pronamespace <> 'rowferry'::regnamespace then t.tgisinternal or rowferry._runs_for_peer(t) end)
       or exists (select from pg_attrdef a where a.adrelid = c.oid)
-      or exists (select from pg_attribute a join pg_type y on y.oid = a.atttypid where a.attrelid = c.oid and a.attnum > 0 and not a.attisdropped and y.typnamespace <> 'pg_catalog'::regnamespace)
+      or exists (
+        select from pg_attribute a join pg_type y on y.oid = a.atttypid
+        where a.attrelid = c.oid and a.attnum > 0 and not a.attisdropped and y.typnamespace <> 'pg_catalog'::regnamespace)
       or exists (select from pg_index x where x.indrelid = c.oid and (x.indexprs is not null or x.indpred is not null)))) then
     return false;
   end if;
@@ -39,7 +40,7 @@ begin
         where f.confrelid = w.relation and f.contype = 'f' and (f.confdeltype in ('c', 'n', 'd') or f.confupdtype in ('c', 'n', 'd'))
       ) r (relation)
     ), domains (relation, oid) as (
-      -- Their checks are those of their own schema's owner, and may be anywhere in a composite type, a range or an array.
+      -- A domain's check belongs to the owner of the domain, and the domain may be anywhere in a composite type, a range or an array.
       select w.relation, a.atttypid from written w join pg_attribute a on a.attrelid = w.relation and a.attnum > 0 and not a.attisdropped
       join pg_type t on t.oid = a.atttypid and t.typnamespace <> 'pg_catalog'::regnamespace
       union
@@ -58,7 +59,10 @@ begin
         from written w
         join pg_trigger t on t.tgrelid = w.relation
         join pg_proc p on p.oid = t.tgfoid
-        where case when p.pronamespace <> 'rowferry'::regnamespace and (t.tgparentid = 0 or t.tgenabled <> (select o.tgenabled from pg_trigger o where o.oid = t.tgparentid)) then rowferry._runs_for_peer(t) end
+        where case
+          when p.pronamespace <> 'rowferry'::regnamespace
+            and (t.tgparentid = 0 or t.tgenabled <> (select o.tgenabled from pg_trigger o where o.oid = t.tgparentid))
+          then rowferry._runs_for_peer(t) end
       ) or exists (
         select from written w join pg_class c on c.oid = w.relation where c.relhasrules
       ) or exists (
@@ -89,4 +93,7 @@ begin
   );
 end
 $$;
-comment on function rowferry._may_differ(text[]) is 'Whether rows of these entities may be stored in another way than they were sent.';
+comment on function rowferry._may_differ(text[]) is
+  'Whether anything but the sender could decide how rows of these entities are stored, or could write other rows: a rule, a trigger of the user''s that '
+  'runs for rows of the peer, a cascade, or a default, check or index that calls a function of the user''s. It may be on any table of the batch or on one '
+  'that a cascade reaches, since no row of the batch is captured while it is applied.';

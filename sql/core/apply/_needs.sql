@@ -1,10 +1,7 @@
--- Which rows of sections need which others of them, as [[entity, record_id, needed entity, needed record_id, sqlstate of what forbids it by itself], ..]: they want a unique value that the other holds now, which may be about to be
--- deleted, with the name of the index and, where that one need not be deleted first, the column in which it gives the value up (_gives_up), or '' where the constraint waits; or, within a
--- cycle of entities or one table that refers to itself, the other is a parent that is not here yet, or, of rows that are to be deleted, a child.
 create or replace function rowferry._needs(
   p_sections rowferry._section[]
 )
-returns jsonb
+returns rowferry._need[]
 language plpgsql
 set search_path = pg_catalog, pg_temp
 as $$
@@ -13,13 +10,13 @@ declare
   v_section rowferry._section;
   v_cycle integer;
   v_self boolean;  -- the table refers to itself
-  v_deferred text[];  -- its unique constraints that wait for the end of the batch
+  v_deferred text[];  -- its unique constraints that are checked at the end of the batch
   v_found record;
   v_children text[];
   v_parents text[];
   v_state text;
   v_context text;
-  v_needs jsonb := '[]';
+  v_needs rowferry._need[] := '{}';
 begin
   foreach v_section in array v_sections loop
     select e.cycle, exists (select from pg_constraint f where f.conrelid = e.relation and f.confrelid = e.relation and f.contype = 'f'),
@@ -32,20 +29,21 @@ begin
         execute format('select * from rowferry.%I($1, $2)', rowferry._generated_name('wanting_', v_section.entity)) into v_found
         using v_section.column_values, v_section.keys;
         perform rowferry._left_nothing();
-        v_needs := v_needs || coalesce((
-          select jsonb_agg(jsonb_build_array(v_section.entity, w.record_id, v_section.entity, w.holder, '23505', w.name,
-            case when w.name = any (v_deferred) then '' when w.holder in (select unnest(v_section.gone)) and rowferry._gives_up(v_section.entity, w.aside) then w.aside end))
+        v_needs := v_needs || array(
+          select row(v_section.entity, w.record_id, v_section.entity, w.holder, '23505', w.name, case
+              when w.name = any (v_deferred) then ''
+              when w.holder in (select unnest(v_section.gone)) and rowferry._gives_up(v_section.entity, w.aside) then w.aside end)::rowferry._need
           from unnest(v_found.o_keys, v_found.o_holders, v_found.o_constraints, v_found.o_aside) w (record_id, holder, name, aside)
-          where w.holder in (select unnest(v_section.keys || v_section.gone))), '[]');
+          where w.holder in (select unnest(v_section.keys || v_section.gone)));
       end if;
       if v_section.keys is not null and v_cycle is not null then
         execute format('select * from rowferry.%I($1, $2)', rowferry._generated_name('lacking_', v_section.entity)) into v_found
         using v_section.column_values, v_section.keys;
         perform rowferry._left_nothing();
-        v_needs := v_needs || coalesce((
-          select jsonb_agg(jsonb_build_array(v_section.entity, p.child, p.entity, p.record_id, '23503'))
+        v_needs := v_needs || array(
+          select row(v_section.entity, p.child, p.entity, p.record_id, '23503', null, null)::rowferry._need
           from rowferry._parents_among(rowferry._section_part(v_section, v_found.o_keys, true), v_cycle, v_sections) p
-          where not p.gone and p.entity <> v_section.entity), '[]');
+          where not p.gone and p.entity <> v_section.entity);
       end if;
       if v_section.keys is not null and v_self then
         select array_agg(p.child), array_agg(p.record_id) into v_children, v_parents
@@ -53,23 +51,23 @@ begin
         where p.entity = v_section.entity and p.record_id <> p.child and not p.gone;
         execute format('select * from rowferry.%I($1, null)', rowferry._generated_name('read_', v_section.entity)) into v_found using v_parents;
         perform rowferry._left_nothing();
-        v_needs := v_needs || coalesce((
-          select jsonb_agg(jsonb_build_array(v_section.entity, p.child, v_section.entity, p.parent, '23503'))
+        v_needs := v_needs || array(
+          select row(v_section.entity, p.child, v_section.entity, p.parent, '23503', null, null)::rowferry._need
           from unnest(v_children, v_parents) p (child, parent)
-          where p.parent not in (select unnest(v_found.o_keys))), '[]');
+          where p.parent not in (select unnest(v_found.o_keys)));
       end if;
       if v_section.gone is not null and (v_cycle is not null or v_self) then
         execute format('select * from rowferry.%I($1, null)', rowferry._generated_name('read_', v_section.entity)) into v_found using v_section.gone;
         perform rowferry._left_nothing();
         v_section.keys := v_found.o_keys;
         v_section.column_values := v_found.o_columns;
-        v_needs := v_needs || coalesce((
-          select jsonb_agg(jsonb_build_array(p.entity, p.record_id, v_section.entity, p.child, '23503'))
+        v_needs := v_needs || array(
+          select row(p.entity, p.record_id, v_section.entity, p.child, '23503', null, null)::rowferry._need
           from rowferry._parents_among(v_section, v_cycle, v_sections) p
-          where p.gone and (p.entity, p.record_id) <> (v_section.entity, p.child)), '[]');
+          where p.gone and (p.entity, p.record_id) <> (v_section.entity, p.child));
       end if;
     exception
-      -- A table that cannot be read: each row by itself then.
+      -- A table that cannot be read: each of its rows is then tried by itself.
       when others or assert_failure then
         get stacked diagnostics v_state = returned_sqlstate, v_context = pg_exception_context;
         if rowferry._is_transient(v_state, v_context) then
@@ -80,4 +78,6 @@ begin
   return v_needs;
 end
 $$;
-comment on function rowferry._needs(rowferry._section[]) is 'Which rows of sections need which others of them.';
+comment on function rowferry._needs(rowferry._section[]) is
+  'Which records of sections need which others of them: one that holds a unique value which they want; within a table that refers to itself or a cycle of '
+  'entities also a parent that is not here yet, or, of records that are to be deleted, a child.';

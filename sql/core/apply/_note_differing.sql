@@ -1,5 +1,3 @@
--- Rows that are not stored as they were sent (a trigger changed, refused or removed them, a cascade took them) become events marked
--- consequence, so that both sides end equal. More than three hops: the nodes' triggers disagree for ever, the event is held and named.
 create or replace function rowferry._note_differing(
   p_section rowferry._section
 )
@@ -46,4 +44,7 @@ begin
   end if;
 end
 $$;
-comment on function rowferry._note_differing(rowferry._section) is 'Makes events of rows that are not stored as they were sent.';
+comment on function rowferry._note_differing(rowferry._section) is
+  'Makes events of the rows of a section that are not stored as they were sent (a trigger changed, refused or removed them, or a cascade took them), '
+  'marked as consequences, so that both sides end equal. After more than three hops the triggers of the two nodes disagree for ever: the event is held, '
+  'with the reason.';

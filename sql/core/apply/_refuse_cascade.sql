@@ -1,6 +1,3 @@
--- Raises an error if the foreign key of a deleted row has just taken or changed a row of this node (on delete cascade, set null, set default) that the peer has not deleted and whose change is still to
--- come: of the entities p_waiting. Not a row that this node's users changed meanwhile: that is a conflict. p_after: last event before the batch was written. A delete that goes before all other
--- writes may change rows of the batch, which are written afterwards, and take what the batch deletes; it takes no other, which would be made anew without what does not travel.
 create or replace function rowferry._refuse_cascade(
   p_sections rowferry._section[],
   p_waiting text[],
@@ -20,12 +17,19 @@ as $$
 declare
   v_taken record;
 begin
+  if not exists (select from generate_subscripts(p_sections, 1) i where (p_sections[i]).gone is not null) then
+    return;
+  end if;
+  -- A delete that goes before all other writes may change rows of the batch, which are written afterwards, and take along what the batch deletes.
+  -- It takes no other row, which would be made anew without what does not travel.
   perform rowferry._delete_events(range_agg(int8range(c.id, c.id, '[]')))
   from rowferry.events c
   join rowferry.entities n on n.id = c.entity_id
   where c.id > p_after and c.hops > 0 and case c.event_type
-    when 'd' then (n.name, c.record_id) in (select (p_sections[i]).entity, k from generate_subscripts(p_sections, 1) i cross join lateral unnest((p_sections[i]).gone) k)
-    else (n.name, c.record_id) in (select (p_sections[i]).entity, k from generate_subscripts(p_sections, 1) i cross join lateral unnest((p_sections[i]).keys || (p_sections[i]).gone) k) end;
+    when 'd' then (n.name, c.record_id) in (
+      select (p_sections[i]).entity, k from generate_subscripts(p_sections, 1) i cross join lateral unnest((p_sections[i]).gone) k)
+    else (n.name, c.record_id) in (
+      select (p_sections[i]).entity, k from generate_subscripts(p_sections, 1) i cross join lateral unnest((p_sections[i]).keys || (p_sections[i]).gone) k) end;
   with recursive reached (relation, further) as (
     select e.relation::oid, true
     from generate_subscripts(p_sections, 1) i
@@ -47,13 +51,17 @@ begin
       where r.further)
     and not exists (
       select from rowferry.events o
-      where o.entity_id = c.entity_id and rowferry._index_key(o.record_id) = rowferry._index_key(c.record_id) and o.id <> c.id and o.hops = 0 and o.event_type in ('i', 'u')
-        and not o.id <@ p_heard)
+      where o.entity_id = c.entity_id and rowferry._index_key(o.record_id) = rowferry._index_key(c.record_id)
+        and o.id <> c.id and o.hops = 0 and o.event_type in ('i', 'u') and not o.id <@ p_heard)
   limit 1;
   if v_taken.record_id is not null then
-    raise exception using errcode = '23503', message = format('its delete would take row %s of %s along, of which a change has not come yet', v_taken.record_id, v_taken.name), 
+    raise exception using errcode = '23503',
+      message = format('its delete would take row %s of %s along, of which a change has not come yet', v_taken.record_id, v_taken.name),
       hint = coalesce(p_hint, format('Nothing: it goes once the changes of %s have gone.', v_taken.name));
   end if;
 end
 $$;
-comment on function rowferry._refuse_cascade(rowferry._section[], text[], bigint, int8multirange, text) is 'Refuses a delete that takes a row along whose change is still to come.';
+comment on function rowferry._refuse_cascade(rowferry._section[], text[], bigint, int8multirange, text) is
+  'Raises an error if the foreign key of a deleted row has just taken or changed a row (on delete cascade, set null, set default) that the peer has not '
+  'deleted and of which a change is still to come (p_waiting: these entities). A row that this node''s users changed meanwhile is a conflict, and not '
+  'refused. p_after: the last event before the batch was written.';

@@ -1,4 +1,3 @@
--- Entities of which changes are still to come: those that the peer names (p_waiting), those of rows that have not been tried (p_sections), those of records that are left (p_left).
 create or replace function rowferry._still_waiting(
   p_waiting text[],
   p_sections rowferry._section[],
@@ -14,4 +13,6 @@ as $$
     union select (p_sections[i]).entity from generate_subscripts(p_sections, 1) i where (p_sections[i]).keys is not null
     union select l ->> 'entity' from jsonb_array_elements(p_left) l)
 $$;
-comment on function rowferry._still_waiting(text[], rowferry._section[], jsonb) is 'Entities of which changes are still to come.';
+comment on function rowferry._still_waiting(text[], rowferry._section[], jsonb) is
+  'Entities of which changes are still to come: those that the peer names (p_waiting), those of rows that have not been tried (p_sections), and those of '
+  'records that were not taken (p_left).';

@@ -1,4 +1,3 @@
--- Why rows of a section cannot be understood here, or null. Never is a value left out or a NULL put in its place.
 create or replace function rowferry._why_not_understood(
   p_peer text,
   p_section rowferry._section
@@ -9,57 +8,67 @@ stable
 set search_path = pg_catalog, pg_temp
 as $$
 declare
-  v_node constant text := (select n.name from rowferry.node n);
   v_entity rowferry.entities := (select e from rowferry.entities e where e.name = p_section.entity and e.peer = p_peer);
+  v_node constant text := (select n.name from rowferry.node n);
   v_apart record;
-  v_lacks text;
+  v_state text := 'RF020';
+  v_message text;
+  v_hint text;
 begin
   if v_entity.id is not null then
     select * into v_apart from rowferry._table_apart(v_entity);
   end if;
   if v_entity.id is null then
-    return jsonb_build_object('entity', p_section.entity, 'sqlstate', 'RF020', 'message', 'the other node has no such entity',
-      'hint', 'Attach its table there under this name; delivery then goes on by itself.');
+    v_message := 'the other node has no such entity';
+    v_hint := 'Attach its table there under this name; delivery then goes on by itself.';
   elsif v_entity.direction = 'send' and (p_section.keys is not null or p_section.gone is not null) then
-    return jsonb_build_object('entity', p_section.entity, 'sqlstate', 'RF028', 'message', 'the other node only sends rows of this entity',
-      'hint', 'Change them there; here let the table only receive: select rowferry.attach(table, p_direction => ''receive''); what waits here goes once that node takes rows again (p_direction => ''both'' there), or is given up: select rowferry.skip(id, reason);');
+    v_state := 'RF028';
+    v_message := 'the other node only sends rows of this entity';
+    v_hint := 'Change them there; here let the table only receive: select rowferry.attach(table, p_direction => ''receive''); '
+      'what waits here goes once that node takes rows again (p_direction => ''both'' there), or is given up: select rowferry.skip(id, reason);';
   elsif v_entity.paused_at is not null then
-    return jsonb_build_object('entity', p_section.entity, 'sqlstate', 'RF027', 'message', format('paused on the other node by %s', v_entity.paused_by),
-      'hint', rowferry._on_node(format('select * from rowferry.resume(p_entity => %L);', v_entity.name), v_node));
+    v_state := 'RF027';
+    v_message := format('paused on the other node by %s', v_entity.paused_by);
+    v_hint := rowferry._on_node(format('select * from rowferry.resume(p_entity => %L);', v_entity.name), v_node);
   elsif v_apart.o_unusable then
-    return jsonb_build_object('entity', p_section.entity, 'sqlstate', v_apart.o_sqlstate, 'message', 'on the other node ' || v_apart.o_problem, 'hint', rowferry._on_node(v_apart.o_fix, v_node));
+    v_state := v_apart.o_sqlstate;
+    v_message := 'on the other node ' || v_apart.o_problem;
+    v_hint := rowferry._on_node(v_apart.o_fix, v_node);
   elsif v_entity.columns <> p_section.columns then
-    return jsonb_build_object('entity', p_section.entity, 'sqlstate', 'RF020', 'message', format('the columns differ: %s', (
-        select string_agg(case when s.name is null then format('%s is not sent', e.name) else format('%s is not known there', s.name) end, ', ')
-        from unnest(v_entity.columns) e (name)
-        full join unnest(p_section.columns) s (name) using (name)
-        where e.name is null or s.name is null)),
-      'hint', 'Attach the table on both nodes with the same entity columns: select rowferry.attach(table, p_columns => ..); again, or without p_columns once both tables have the same; delivery then goes on by itself.');
+    v_message := format('the columns differ: %s', (
+      select string_agg(case when s.name is null then format('%s is not sent', e.name) else format('%s is not known there', s.name) end, ', ')
+      from unnest(v_entity.columns) e (name)
+      full join unnest(p_section.columns) s (name) using (name)
+      where e.name is null or s.name is null));
+    v_hint := 'Attach the table on both nodes with the same entity columns: select rowferry.attach(table, p_columns => ..); again, or without p_columns once '
+      'both tables have the same; delivery then goes on by itself.';
   elsif v_entity.key_columns || v_entity.key_types <> p_section.key then
-    return jsonb_build_object('entity', p_section.entity, 'sqlstate', 'RF020', 'message', format('the keys differ: %s here, %s there',
-        array_to_string(p_section.key, ' '), array_to_string(v_entity.key_columns || v_entity.key_types, ' ')),
-      'hint', 'Attach the table on both nodes with the same key (p_key), its columns of the same type; delivery then goes on by itself.');
+    v_message := format('the keys differ: %s here, %s there', array_to_string(p_section.key, ' '),
+      array_to_string(v_entity.key_columns || v_entity.key_types, ' '));
+    v_hint := 'Attach the table on both nodes with the same key (p_key), its columns of the same type; delivery then goes on by itself.';
   elsif array[v_entity.conflict_rule, v_entity.orphan_rule] <> p_section.rules then
-    return jsonb_build_object('entity', p_section.entity, 'sqlstate', 'RF020', 'message', format('the rules differ: %s here, %s there',
-        array_to_string(p_section.rules, ' and '), concat_ws(' and ', v_entity.conflict_rule, v_entity.orphan_rule)),
-      'hint', 'Give both nodes the same: select rowferry.set_rules(entity, conflict rule, orphan rule); delivery then goes on by itself.');
+    v_message := format('the rules differ: %s here, %s there', array_to_string(p_section.rules, ' and '),
+      concat_ws(' and ', v_entity.conflict_rule, v_entity.orphan_rule));
+    v_hint := 'Give both nodes the same: select rowferry.set_rules(entity, conflict rule, orphan rule); delivery then goes on by itself.';
+  else
+    -- No row of the section could pass this.
+    v_message := 'the table on the other node cannot be written: ' || (
+      select case
+        when not has_schema_privilege(c.relowner, c.relnamespace, 'usage')
+          then format('its owner %I may not use schema %s', pg_get_userbyid(c.relowner), c.relnamespace::regnamespace)
+        when c.relforcerowsecurity and not r.rolbypassrls and not r.rolsuper then 'row-level security would hide rows from its owner'
+        when not has_any_column_privilege(c.relowner, c.oid, 'select') or v_entity.on_apply is null and v_entity.direction <> 'send'
+          and not (has_any_column_privilege(c.relowner, c.oid, 'insert') and has_any_column_privilege(c.relowner, c.oid, 'update'))
+          then format('its owner %I has given up rights on it', pg_get_userbyid(c.relowner)) end
+      from pg_class c
+      join pg_roles r on r.oid = c.relowner
+      where c.oid = v_entity.relation);
+    v_hint := 'It says there what to type: select * from rowferry.check(); delivery then goes on by itself.';
   end if;
-  -- What no row of it could pass.
-  v_lacks := (
-    select case
-      when not has_schema_privilege(c.relowner, c.relnamespace, 'usage') then format('its owner %I may not use schema %s', pg_get_userbyid(c.relowner), c.relnamespace::regnamespace)
-      when c.relforcerowsecurity and not r.rolbypassrls and not r.rolsuper then 'row-level security would hide rows from its owner'
-      when not has_any_column_privilege(c.relowner, c.oid, 'select') or v_entity.on_apply is null and v_entity.direction <> 'send'
-        and not (has_any_column_privilege(c.relowner, c.oid, 'insert') and has_any_column_privilege(c.relowner, c.oid, 'update'))
-        then format('its owner %I has given up rights on it', pg_get_userbyid(c.relowner)) end
-    from pg_class c
-    join pg_roles r on r.oid = c.relowner
-    where c.oid = v_entity.relation);
-  if v_lacks is not null then
-    return jsonb_build_object('entity', p_section.entity, 'sqlstate', 'RF020', 'message', format('the table on the other node cannot be written: %s', v_lacks),
-      'hint', 'It says there what to type: select * from rowferry.check(); delivery then goes on by itself.');
-  end if;
-  return null;
+  return case when v_message is not null
+    then jsonb_build_object('entity', p_section.entity, 'sqlstate', v_state, 'message', v_message, 'hint', v_hint) end;
 end
 $$;
-comment on function rowferry._why_not_understood(text, rowferry._section) is 'Why rows of a section cannot be understood here, or null.';
+comment on function rowferry._why_not_understood(text, rowferry._section) is
+  'Why rows of a section cannot be understood here, as a refusal of the entity as a whole, or null. A value is never left out, nor is a null put in its '
+  'place.';

@@ -1,4 +1,3 @@
--- Refusals, and of each for want of a unique value the records that hold it here now: what the peer has of them may have to come along (holders). p_sections: as they came.
 create or replace function rowferry._with_holders(
   p_refusals jsonb,
   p_sections rowferry._section[]
@@ -47,4 +46,6 @@ begin
     cross join lateral (select v_holders -> jsonb_build_array(r.refusal ->> 'entity', r.refusal ->> 'record_id')::text) h (holders));
 end
 $$;
-comment on function rowferry._with_holders(jsonb, rowferry._section[]) is 'Refusals, with the records that hold the unique values which are wanted.';
+comment on function rowferry._with_holders(jsonb, rowferry._section[]) is
+  'Refusals, where each for want of a unique value gets the records that hold the value here now (holders): changes of these that the peer has may have '
+  'to come along. p_sections: the batch as it came.';

@@ -1,4 +1,3 @@
--- Writes sections of one cycle of entities, those at p_indices, or deletes what is gone in them, by one statement.
 create or replace function rowferry._write_cycle(
   p_cycle integer,
   p_sections rowferry._section[],
@@ -24,7 +23,7 @@ begin
       v_gone := v_gone || null::text;
     else
       v_created := v_created and coalesce((p_sections[v_index]).created, false);
-      v_columns := v_columns || case when p_in_order then (rowferry._in_order(p_sections[v_index])).o_section.column_values else (p_sections[v_index]).column_values end;
+      v_columns := v_columns || (case when p_in_order then (rowferry._in_order(p_sections[v_index])).o_section else p_sections[v_index] end).column_values;
       v_gone := v_gone || (p_sections[v_index]).gone::text;
     end if;
   end loop;
@@ -32,4 +31,5 @@ begin
   using case when not p_delete then v_columns end, v_created, case when p_in_order then jsonb '{}' end, case when p_delete then v_gone end;
 end
 $$;
-comment on function rowferry._write_cycle(integer, rowferry._section[], integer[], boolean, boolean) is 'Writes sections of one cycle of entities.';
+comment on function rowferry._write_cycle(integer, rowferry._section[], integer[], boolean, boolean) is
+  'Writes the sections at p_indices, which belong to one cycle of entities, by one statement, or deletes what is gone in them.';

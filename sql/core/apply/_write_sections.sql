@@ -1,6 +1,3 @@
--- Writes sections that are given parents first: upserts in this order, then deletes in the other; those of a cycle of entities by one statement. p_first: only these deletes,
--- which come before all else since others want their unique values. With p_in_order the rows of a section that
--- want unique values of each other are updated as these become free. A question is answered with an event of this node's own row at the lowest stamp.
 create or replace function rowferry._write_sections(
   p_sections rowferry._section[],
   p_first rowferry._section[],
@@ -87,4 +84,7 @@ begin
   end if;
 end
 $$;
-comment on function rowferry._write_sections(rowferry._section[], rowferry._section[], boolean) is 'Writes sections, and answers their questions.';
+comment on function rowferry._write_sections(rowferry._section[], rowferry._section[], boolean) is
+  'Writes sections that are given parents first: upserts in this order, then deletes in the reverse order; those of a cycle of entities by one statement. '
+  'p_first: only these deletes, which come before all else. p_in_order: rows of a section that want unique values of each other are updated in the order '
+  'in which these become free. A question is answered with an event of this node''s own row at the lowest stamp.';

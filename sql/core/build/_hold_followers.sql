@@ -1,4 +1,3 @@
--- Holds an entity whose rows follow, after a look for those that follow rows of p_entity (p_itself: for rows of p_entity itself) has taken too long: it is tried again by itself, and others go meanwhile.
 create or replace function rowferry._hold_followers(
   p_entity rowferry.entities,
   p_itself boolean
@@ -9,7 +8,8 @@ set search_path = pg_catalog, pg_temp
 as $$
   select rowferry._hold_entities(jsonb_build_array(jsonb_build_object('entity', f.name, 'here', true, 'sqlstate', '57014',
     'message', case when f.within is null then 'this node runs out of time reading its rows that moved'
-      else format('this node runs out of time looking for its rows that follow rows of %s', f.within) || case when f.index is null then '' else ': no index finds them' end end,
+      else format('this node runs out of time looking for its rows that follow rows of %s', f.within)
+        || case when f.index is null then '' else ': no index finds them' end end,
     'hint', coalesce(f.index, format('analyze %s;', f.relation)) || '  -- it is tried again by itself')))
   from (
     select e.*, rowferry._lacking_index(e) as index
@@ -20,4 +20,6 @@ as $$
     limit 1
   ) f
 $$;
-comment on function rowferry._hold_followers(rowferry.entities, boolean) is 'Holds an entity whose rows follow and take too long to be found.';
+comment on function rowferry._hold_followers(rowferry.entities, boolean) is
+  'Holds one entity after a look for the rows that follow rows of p_entity (p_itself: for rows of p_entity itself) has taken too long: the one that '
+  'lacks an index, if there is one. It is tried again by itself, and other entities go meanwhile.';

@@ -1,5 +1,3 @@
--- Replaces events that a person gave up by a question, once none of them is in flight: the peer may be deciding by them (R14). A thousand records a call. An answer that a person gives up is
--- forgotten: the peer, which asked for it, gave its own row up already, so that to ask back would go on without end where neither node can take the other's row.
 create or replace function rowferry._perform_skips(
   p_peer text
 )
@@ -27,7 +25,8 @@ begin
     limit 1000
   loop
     v_asks := (select e.direction <> 'send' and not rowferry._is_outside(e, v_skip.record_id) from rowferry.entities e where e.id = v_skip.entity_id)
-      and (v_skip.requested_by like 'orphan rule %' or exists (select from unnest(v_skip.ids) i join rowferry.events e on e.id >= lower(i) and e.id < upper(i) where e.event_type <> 'a'));
+      and (v_skip.requested_by like 'orphan rule %' or exists (
+        select from unnest(v_skip.ids) i join rowferry.events e on e.id >= lower(i) and e.id < upper(i) where e.event_type <> 'a'));
     if rowferry._delete_events(v_skip.ids) = 0 then
       v_skip.ended_at := coalesce(v_skip.ended_at, v_now);
       v_skip.outcome := coalesce(v_skip.outcome, 'it had gone before it could be given up');
@@ -35,7 +34,7 @@ begin
       insert into rowferry.events (changed_at, entity_id, event_type, record_id)
       values (v_now, v_skip.entity_id, 'q', v_skip.record_id);
     elsif v_skip.ended_at is null then
-      -- Of rows that are only sent, the peer's is of no interest; in place of one that is outside here, it could not come; of an answer, it is the peer that has asked.
+      -- Nothing is asked: the entity is only sent, or the row is outside here, so that the peer's could not be written, or the event was an answer.
       v_skip.kept := true;
       v_skip.outcome := format('%s keeps its row, and this node its own: different on purpose', p_peer);
     end if;
@@ -45,4 +44,7 @@ begin
   return v_count;
 end
 $$;
-comment on function rowferry._perform_skips(text) is 'Replaces events that were given up by a question.';
+comment on function rowferry._perform_skips(text) is
+  'Replaces the events of each skip by a question, once none of them is in flight, since the peer may be deciding by them (R14); 1,000 skips in a call. '
+  'An answer that a person gives up is forgotten: the peer had asked for it, so it has given its own row up already, and to ask back would have no end '
+  'where neither node can take the other''s row.';

@@ -1,5 +1,3 @@
--- Queues the next chunk of each backfill whose last chunk has gone, parents before children. An event only names the key, so a row that
--- changes meanwhile is sent as it then is. Returns the number of rows queued.
 create or replace function rowferry._queue_backfill(
   p_peer text,
   p_limit integer
@@ -24,7 +22,7 @@ begin
     select b.*, e.name
     from rowferry.backfills b
     join rowferry.entities e on e.id = b.entity_id
-    where e.peer = p_peer and b.finished_at is null and coalesce(e.held_until <= rowferry._now(), true)
+    where e.peer = p_peer and b.finished_at is null and rowferry._is_free(e)
       and coalesce(b.not_before <= clock_timestamp(), true)
       and not exists (
         select from rowferry.events v
@@ -65,7 +63,7 @@ begin
     end if;
     v_send := v_keys;
     if rowferry._any_skip(v_backfill.entity_id) then
-      -- One that was given up has asked for the peer's row, and is not sent before the answer.
+      -- A record that was given up is not sent before the answer to the question for the peer's row.
       v_send := array(select k from unnest(v_keys) k where not exists (
         select from rowferry.skips s
         where s.entity_id = v_backfill.entity_id and rowferry._index_key(s.record_id) = rowferry._index_key(k) and s.ended_at is null and not s.kept));
@@ -85,4 +83,6 @@ begin
   return v_queued;
 end
 $$;
-comment on function rowferry._queue_backfill(text, integer) is 'Queues the next chunk of each backfill.';
+comment on function rowferry._queue_backfill(text, integer) is
+  'Queues the next chunk of each backfill whose last chunk has left, parents before children. Returns the number of rows. An event only names the key, '
+  'so a row that changes meanwhile is sent as it then is.';

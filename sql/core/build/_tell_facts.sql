@@ -1,9 +1,5 @@
--- What goes along in an envelope of what the peer's check() needs to know: at the opening, then every 5 minutes with what travels anyway (p_travels), and at once when it has changed. For what
--- attach(), detach() and set_rules() change each call looks (p_entities); for the rest of the schema one that sends something or has something that waits (p_waits), once a second, and each one
--- as long as the peer believes that a table is not well. A call that tells nothing and sends nothing changes nothing of the link.
 create or replace function rowferry._tell_facts(
   p_link rowferry.links,
-  p_entities text,
   p_sends boolean,
   p_travels boolean,
   p_waits boolean,
@@ -15,6 +11,8 @@ stable
 set search_path = pg_catalog, pg_temp
 as $$
 declare
+  -- What attach(), detach() and set_rules() change.
+  v_entities constant text := (select concat(count(*), ' ', max(n.version)) from rowferry.entities n where n.peer = p_link.peer);
   v_schema bigint := p_link.facts_schema;
   v_looked boolean := (p_sends or p_waits or p_link.facts_apart) and coalesce(p_link.facts_looked_at < clock_timestamp() - interval '1 s', true);
 begin
@@ -25,7 +23,7 @@ begin
       o_link.facts_looked_at := clock_timestamp();
     end if;
   end if;
-  if p_link.ready and p_link.facts_to is null and (p_entities, v_schema) is not distinct from (p_link.facts_entities, p_link.facts_schema)
+  if p_link.ready and p_link.facts_to is null and (v_entities, v_schema) is not distinct from (p_link.facts_entities, p_link.facts_schema)
     and not (p_travels and coalesce(p_link.facts_sent_at < rowferry._now() - interval '5 min', true)) then
     return;
   end if;
@@ -39,7 +37,7 @@ begin
   end if;
   -- As of when it began: what changes before all is told is told again.
   if p_link.facts_to is null then
-    o_link.facts_entities := p_entities;
+    o_link.facts_entities := v_entities;
     o_link.facts_schema := v_schema;
     o_link.facts_apart := false;
   end if;
@@ -51,4 +49,8 @@ begin
   end if;
 end
 $$;
-comment on function rowferry._tell_facts(rowferry.links, text, boolean, boolean, boolean) is 'What goes along in an envelope of what the peer''s check() needs to know.';
+comment on function rowferry._tell_facts(rowferry.links, boolean, boolean, boolean) is
+  'What goes along in an envelope of what the peer''s check() needs to know: at the opening, every 5 minutes with what travels anyway (p_travels), and '
+  'at once when it has changed. Each call looks at what attach(), detach() and set_rules() change. A call that sends something (p_sends) or has '
+  'something that waits (p_waits) looks at the rest of the schema too, once a second, and so does each call as long as the peer believes that a table is '
+  'not well. A call that tells nothing and sends nothing changes nothing of the link.';

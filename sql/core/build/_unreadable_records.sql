@@ -1,5 +1,3 @@
--- Those records of an entity that its reader cannot read, as entries of held events, found by halves. Of many the first ones are found, and the keys behind them (o_left) are for later.
--- No entry where not a single key could be read in so many attempts: then it is the table that cannot be read.
 create or replace function rowferry._unreadable_records(
   p_entity rowferry.entities,
   p_keys text[],
@@ -43,8 +41,9 @@ begin
         elsif v_first = v_last then
           o_found := o_found || jsonb_build_object('entity', p_entity.name, 'record_id', p_keys[v_first], 'here', true, 'sqlstate', v_state,
             'message', format('the record cannot be read on this node: %s', v_message),
-            'hint', format('Mend the row, its type or its view; or give the change up: select rowferry.skip(id, reason); if its key is spelled otherwise now, as after a label of an enum was renamed, '
-              'first send it so: select * from rowferry.replay(%L, key);', p_entity.name));
+            'hint', format('Mend the row, its type or its view; or give the change up: select rowferry.skip(id, reason); '
+              'if its key is spelled otherwise now, as after a label of an enum was renamed, first send it so: select * from rowferry.replay(%L, key);',
+              p_entity.name));
         else
           v_half := (v_first + v_last) / 2;
           v_firsts := array[v_first, v_half + 1] || v_firsts;
@@ -61,4 +60,6 @@ begin
   end if;
 end
 $$;
-comment on function rowferry._unreadable_records(rowferry.entities, text[], bigint) is 'Those records of an entity that its reader cannot read, as entries of held events.';
+comment on function rowferry._unreadable_records(rowferry.entities, text[], bigint) is
+  'Finds, by halves, the records of an entity that its reader cannot read: o_found has an entry for _hold_entities() for each. If there are many, o_left '
+  'has the keys that were not looked at. o_found is empty if not a single key could be read in 200 attempts: then it is the table that cannot be read.';

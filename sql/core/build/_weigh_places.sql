@@ -1,6 +1,3 @@
--- Weighs the places of rows that follow a parent, and were deleted or moved: one whose parent was not kept in sync never was itself, and the peer may have a row of its own under that key. Such a delete is
--- taken out, and a move is noted as that of a row that was outside. Parents first. A parent that was not kept in sync is outside or gone, and no event says that it left: so this comes before any event of a
--- parent can go, and before one of the peer's takes a parent away. True: some are left to weigh, and nothing may go.
 create or replace function rowferry._weigh_places(
   p_peer text
 )
@@ -12,7 +9,8 @@ set enable_bitmapscan = off
 set enable_hashjoin = off
 set enable_mergejoin = off
 set enable_material = off
-set enable_sort = off  -- in the order of events_placed, so that no other index serves
+set enable_sort = off  -- so that the index events_placed is used, which has this order
+set plan_cache_mode = force_generic_plan
 as $$
 declare
   c_time constant interval := '0.1 s';
@@ -22,11 +20,12 @@ declare
   v_parent rowferry.entities;
   v_ids bigint[];
   v_places text[];
-  v_there text[];
+  v_there text[];  -- those of the parents that the peer may have
   v_state text;
   v_context text;
 begin
-  v_ids := array(select e.id from rowferry.events e where e.place is not null and (e.event_type = 'd' or e.place <> '{}') order by e.entity_id, e.id + 0 limit 1);
+  v_ids := array(
+    select e.id from rowferry.events e where e.place is not null and (e.event_type = 'd' or e.place <> '{}') order by e.entity_id, e.id + 0 limit 1);
   if v_ids = '{}' then
     return false;
   end if;
@@ -50,9 +49,18 @@ begin
         return true;
       end if;
       begin
-        v_there := case when v_parent.id is null then v_places else rowferry._may_be_there(v_parent, coalesce(v_places, '{}')) end;
+        v_there := null;
+        if v_parent.id is not null and v_places is not null then
+          execute format('select o_keys from rowferry.%I($1, null, false)', rowferry._generated_name('hash_', v_parent.name)) into v_there using v_places;
+          perform rowferry._left_nothing();
+          -- Also a parent of which an event waits that says more than that the row was written, or was moved while it was outside.
+          v_there := v_there || array(
+            select e.record_id from rowferry.events e
+            where rowferry._index_key(e.record_id) = any (rowferry._index_keys(v_places)) and e.entity_id = v_parent.id and e.event_type not in ('i', 'u')
+              and (e.event_type <> 'w' or e.place is null));
+        end if;
       exception
-        -- A table that was altered or dropped here: then the peer hears of all.
+        -- The table was altered or dropped here: the peer hears of all these rows.
         when others or assert_failure then
           get stacked diagnostics v_state = returned_sqlstate, v_context = pg_exception_context;
           if rowferry._stops_every_table(v_state, v_context) then
@@ -60,7 +68,7 @@ begin
           end if;
           v_there := v_places;
       end;
-      -- With what was written before: of a row that is gone the peer would take that for a delete.
+      -- What was written of the row before leaves too: of a row that is gone the peer would take it for a delete.
       with dropped as (
         delete from rowferry.events e
         where e.id = any (v_ids) and e.event_type = 'd' and v_parent.id is not null and (e.place[1] in (select unnest(v_there))) is not true
@@ -68,11 +76,18 @@ begin
       )
       delete from rowferry.events e
       using dropped d
-      where e.entity_id = v_entity.id and rowferry._index_key(e.record_id) = rowferry._index_key(d.record_id) and e.id + 0 < d.id and e.event_type in ('i', 'u');
-      update rowferry.events e set place = case when v_parent.id is not null and (e.place[1] in (select unnest(v_there))) is not true then '{}'::text[] end where e.id = any (v_ids);
+      where e.entity_id = v_entity.id and rowferry._index_key(e.record_id) = rowferry._index_key(d.record_id) and e.id + 0 < d.id
+        and e.event_type in ('i', 'u');
+      update rowferry.events e
+      set place = case when v_parent.id is not null and (e.place[1] in (select unnest(v_there))) is not true then '{}'::text[] end
+      where e.id = any (v_ids);
     end loop;
   end loop;
   return false;
 end
 $$;
-comment on function rowferry._weigh_places(text) is 'Takes out deletes of rows that never were kept in sync. True: some are left to weigh.';
+comment on function rowferry._weigh_places(text) is
+  'Tells of each row that followed a parent, and was deleted or moved, whether the peer may have it. If that parent was not kept in sync, neither was '
+  'the row, and the peer may have a row of its own under that key: such a delete is removed, and such a move is noted as that of a row that was outside. '
+  'Parents come first. It runs before any event of a parent can leave, and before a batch of the peer''s can delete a parent, since these events alone '
+  'say that a parent was kept in sync. True: some are left to weigh, and nothing may be sent.';

@@ -1,6 +1,3 @@
--- What comparisons have to say in this envelope: {} or {"compare": ..}, for its header. p_heard: what the peer's envelope said, if it may be acted on. Called
--- after the batch was read: a row that changed between two snapshots, the batch's and this one, has an event in the later one, and is left out; the other way
--- round its new value could be on the peer before its old hash. What goes wrong fails the comparison, never the exchange.
 create or replace function rowferry._compare(
   p_link rowferry.links,
   p_heard jsonb
@@ -60,4 +57,7 @@ begin
   return case when v_said = '{}' then v_said else jsonb_build_object('compare', v_said) end;
 end
 $$;
-comment on function rowferry._compare(rowferry.links, jsonb) is 'What comparisons have to say in an envelope.';
+comment on function rowferry._compare(rowferry.links, jsonb) is
+  'What comparisons have to say in this envelope, for its header: {} or {"compare": ..}. p_heard: what the peer''s envelope said of them, if it may be '
+  'acted on. It must run after the batch was read. Then a row that changed between the two snapshots has an event in the later one, and is left out; in '
+  'the other order its new value could reach the peer before its old hash. An error fails the comparison, never the exchange.';

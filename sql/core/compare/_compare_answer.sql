@@ -1,6 +1,3 @@
--- The answer of the node that is asked: it keeps nothing of a comparison. The caller has made sure that no newer envelope of the peer has been heard, and
--- that this one has been applied and honoured, so what neither queue holds is equal on both nodes, or really differs. 'here' and 'there' are the asking
--- node's words. Questions: 'records' (these keys with their hashes, null: not there), 'walk' (the next keys), 'newest' (whose value of a column is later).
 create or replace function rowferry._compare_answer(
   p_peer text,
   p_question jsonb
@@ -18,7 +15,8 @@ declare
   v_seen record;
 begin
   if v_entity.id is null then
-    return v_answer || jsonb_build_object('error', format('%s has no such entity: attach its table there under this name', (select n.name from rowferry.node n)));
+    return v_answer || jsonb_build_object('error',
+      format('%s has no such entity: attach its table there under this name', (select n.name from rowferry.node n)));
   elsif to_jsonb(v_entity.columns) <> p_question -> 'columns' or to_jsonb(v_entity.key_columns || v_entity.key_types) <> p_question -> 'key' then
     return v_answer || jsonb_build_object('error', 'the two nodes keep other columns or another key of it: attach the table on both with the same');
   end if;
@@ -51,11 +49,12 @@ begin
         where a.key not in (select unnest(v_seen.o_left_out || v_seen.o_large))
       ) c);
   end if;
-  if rowferry._any_skip(v_entity.id) then
-    v_answer := v_answer || jsonb_build_object('on_purpose', rowferry._compare_on_purpose(v_entity.id, coalesce(v_keys, v_seen.o_keys))::text);
-  end if;
-  return v_answer || jsonb_build_object('left_out', v_seen.o_left_out::text, 'large', v_seen.o_large::text,
+  return v_answer || jsonb_build_object('left_out', v_seen.o_left_out::text, 'large', v_seen.o_large::text, 'on_purpose', v_seen.o_on_purpose::text,
     'ms', extract(epoch from clock_timestamp() - v_began) * 1000);
 end
 $$;
-comment on function rowferry._compare_answer(text, jsonb) is 'The answer of the node that is asked by a comparison.';
+comment on function rowferry._compare_answer(text, jsonb) is
+  'The answer of the node that is asked by a comparison; it keeps nothing of it. The caller has made sure that this is the newest envelope of the peer '
+  'that was heard, and that it has been applied and honoured: so what neither queue holds is equal on both nodes, or really differs. Kinds of questions: '
+  'records (these keys with their hashes; null: not there), walk (which keys come next) and newest (whose value of a column is later). here and there '
+  'are the asking node''s words.';

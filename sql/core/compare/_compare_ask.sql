@@ -1,6 +1,3 @@
--- The next question of the oldest open comparison of a link, or null: it waits for an answer, or is done. A question whose answer does not come, or whose
--- courier has gone, is asked afresh, as a step of its own. The walk goes over the rows here, then over those of the peer, then again over the records
--- that had an event in a queue, up to ten times.
 create or replace function rowferry._compare_ask(
   p_link rowferry.links
 )
@@ -22,7 +19,7 @@ begin
   select c.* into v_run
   from rowferry.comparisons c
   where c.peer = p_link.peer and c.state in ('queued', 'walking', 'resolving')
-    -- Nor where a person has to act first.
+    -- Not where a person has to act first.
     and not (c.state = 'resolving' and exists (
       select from rowferry.entities e where e.name = c.entity and e.peer = c.peer and e.held_until = 'infinity'))
   order by c.id limit 1;
@@ -40,9 +37,7 @@ begin
     if v_question is null then
       return null;
     end if;
-  end if;
-
-  if v_run.phase = 'here' and v_question is null then
+  elsif v_run.phase = 'here' then
     loop
       select * into v_seen from rowferry._compared(v_entity, null, v_run.walked_to, v_run.chunk, c_bytes, true);
       exit when v_seen.o_cut = '{}' or v_run.chunk = 1;
@@ -51,44 +46,42 @@ begin
     if v_seen.o_walked = 0 then
       v_run.phase := 'there';
       v_run.walked_to := null;
-    else
-      v_question := jsonb_build_object('kind', 'records', 'keys', v_seen.o_keys::text, 'hashes', v_seen.o_hashes::text,
-        'told', jsonb_build_object('walked', v_seen.o_walked, 'last', v_seen.o_last, 'left_out', v_seen.o_left_out::text, 'large', v_seen.o_large::text));
     end if;
-  end if;
-  if v_run.phase = 'there' and v_question is null then
-    v_question := jsonb_build_object('kind', 'walk', 'after', v_run.walked_to, 'limit', v_run.chunk);
-  end if;
-  if v_run.phase = 'again' and v_question is null then
+  elsif v_run.phase = 'again' then
     v_keys := array(
       select d.record_id from rowferry.compared_records d
       where d.run_id = v_run.id and d.kind = 'pending' and d.note is null and (v_run.walked_to is null or d.record_key > rowferry._index_key(v_run.walked_to))
       order by d.record_key limit v_run.chunk);
-    if v_keys <> '{}' then
-      select * into v_seen from rowferry._compared(v_entity, v_keys, null, null, c_bytes, true);
-      v_seen.o_left_out := v_seen.o_left_out || v_seen.o_cut;
-      v_question := (
-        select jsonb_build_object('kind', 'records', 'keys', coalesce(array_agg(k.key), '{}')::text, 'hashes', coalesce(array_agg(s.hash), '{}')::text,
-          'told', jsonb_build_object('last', v_keys[cardinality(v_keys)], 'left_out', v_seen.o_left_out::text, 'large', v_seen.o_large::text))
-        from unnest(v_keys) k (key)
-        left join unnest(v_seen.o_keys, v_seen.o_hashes) s (key, hash) on s.key = k.key
-        where k.key not in (select unnest(v_seen.o_left_out || v_seen.o_large)));
-    elsif v_run.round < c_rounds and exists (
-        select from rowferry.compared_records d where d.run_id = v_run.id and d.kind = 'pending' and d.note is null) then
-      update rowferry.comparisons c
-      set walked_to = null, round = c.round + 1, not_before = clock_timestamp() + least(1, 0.1 * power(2, c.round)) * interval '1 s'
-      where c.id = v_run.id;
-      return null;
-    else
-      update rowferry.comparisons c
-      set state = 'finished', finished_at = rowferry._now(), walked_to = null, sent_at = null
-      where c.id = v_run.id;
-      update rowferry.entities e set unsettled_since = null
-      where e.id = v_entity.id and e.unsettled_since <= v_run.requested_at and v_run.different = 0 and v_run.pending = 0;
+    if v_keys = '{}' then
+      if v_run.round < c_rounds and exists (
+          select from rowferry.compared_records d where d.run_id = v_run.id and d.kind = 'pending' and d.note is null) then
+        update rowferry.comparisons c
+        set walked_to = null, round = c.round + 1, not_before = clock_timestamp() + least(1, 0.1 * power(2, c.round)) * interval '1 s'
+        where c.id = v_run.id;
+      else
+        update rowferry.comparisons c
+        set state = 'finished', finished_at = rowferry._now(), walked_to = null, sent_at = null
+        where c.id = v_run.id;
+        update rowferry.entities e set unsettled_since = null
+        where e.id = v_entity.id and e.unsettled_since <= v_run.requested_at and v_run.different = 0 and v_run.pending = 0;
+      end if;
       return null;
     end if;
+    select * into v_seen from rowferry._compared(v_entity, v_keys, null, null, c_bytes, true);
+    v_seen.o_left_out := v_seen.o_left_out || v_seen.o_cut;
+    v_seen.o_last := v_keys[cardinality(v_keys)];
   end if;
-
+  if v_question is null and v_run.phase = 'there' then
+    v_question := jsonb_build_object('kind', 'walk', 'after', v_run.walked_to, 'limit', v_run.chunk);
+  elsif v_question is null then
+    v_question := (
+      select jsonb_build_object('kind', 'records', 'keys', coalesce(array_agg(k.key), '{}')::text, 'hashes', coalesce(array_agg(s.hash), '{}')::text,
+        'told', jsonb_build_object('walked', v_seen.o_walked, 'last', v_seen.o_last, 'left_out', v_seen.o_left_out::text, 'large', v_seen.o_large::text,
+          'on_purpose', v_seen.o_on_purpose::text))
+      from unnest(coalesce(v_keys, v_seen.o_keys)) k (key)
+      left join unnest(v_seen.o_keys, v_seen.o_hashes) s (key, hash) on s.key = k.key
+      where k.key not in (select unnest(v_seen.o_left_out || v_seen.o_large)));
+  end if;
   update rowferry.comparisons c
   set state = case c.state when 'queued' then 'walking' else c.state end, phase = v_run.phase, walked_to = v_run.walked_to, chunk = v_run.chunk,
     step = c.step + 1, sent_at = clock_timestamp(), sent_token = v_token, unanswered = c.unanswered + 1
@@ -98,4 +91,7 @@ begin
     'told', coalesce(v_question -> 'told', '{}') || jsonb_build_object('ms', extract(epoch from clock_timestamp() - v_began) * 1000));
 end
 $$;
-comment on function rowferry._compare_ask(rowferry.links) is 'The next question of the oldest open comparison of a link.';
+comment on function rowferry._compare_ask(rowferry.links) is
+  'The next question of the oldest open comparison of a link; null: it waits for an answer, or is done. A question whose answer does not come, or whose '
+  'worker has gone, is asked again as a new step. The comparison walks over the rows here, then over those of the peer, then up to ten times over the '
+  'records that had an event in a queue.';

@@ -1,4 +1,3 @@
--- Sets out to resolve what a comparison has listed, as the choices say; null leaves records of that kind alone.
 create or replace function rowferry._compare_choose(
   p_run_id bigint,
   p_only_here text,
@@ -15,4 +14,5 @@ as $$
     first_event_id = 0, last_event_id = 0, sent_at = null, unanswered = 0, finished_at = null
   where c.id = p_run_id
 $$;
-comment on function rowferry._compare_choose(bigint, text, text, text) is 'Sets out to resolve what a comparison has listed.';
+comment on function rowferry._compare_choose(bigint, text, text, text) is
+  'Begins to resolve what a comparison has listed: by kind, whose row is to stay, here or there. Null leaves records of that kind alone.';

@@ -1,5 +1,3 @@
--- Queues events for differences of a comparison: where the peer's row is to stay a question, else the row of this node, or that it is gone. Either loses to
--- any real change made since.
 create or replace function rowferry._compare_queue(
   p_run_id bigint,
   p_entity_id integer,
@@ -10,7 +8,7 @@ returns void
 language sql
 set search_path = pg_catalog, pg_temp
 as $$
-  -- A person has said what is to become of them.
+  -- A person has decided about these records, which ends what skips have left open.
   select rowferry._end_skips(p_entity_id, p_there, 'the other node''s row is to stay') where p_there <> '{}' and rowferry._any_skip(p_entity_id);
   with chosen as (
     update rowferry.compared_records d
@@ -29,4 +27,6 @@ as $$
   from (select count(*) as events, min(id) as first_id, max(id) as last_id from queued) q
   where c.id = p_run_id
 $$;
-comment on function rowferry._compare_queue(bigint, integer, text[], text[]) is 'Queues events for differences of a comparison.';
+comment on function rowferry._compare_queue(bigint, integer, text[], text[]) is
+  'Queues events for differences of a comparison: a question where the peer''s row is to stay (p_there), else the row of this node, or that it is gone. '
+  'Either loses to any real change made since.';

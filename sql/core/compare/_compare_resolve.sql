@@ -1,4 +1,3 @@
--- Queues the next differences of a comparison as its choices say, once those before have gone; a question for the peer where it depends on both nodes' rows.
 create or replace function rowferry._compare_resolve(
   p_run rowferry.comparisons,
   p_entity rowferry.entities,
@@ -52,4 +51,6 @@ begin
     'told', jsonb_build_object('keys', v_keys::text, 'there', coalesce(v_there, '{}')::text));
 end
 $$;
-comment on function rowferry._compare_resolve(rowferry.comparisons, rowferry.entities, integer) is 'Queues the next differences of a comparison as its choices say.';
+comment on function rowferry._compare_resolve(rowferry.comparisons, rowferry.entities, integer) is
+  'Queues the next differences of a comparison as its choices say, once those before have left. Where the choice depends on the rows of both nodes, it '
+  'returns a question for the peer instead.';

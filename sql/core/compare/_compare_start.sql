@@ -1,4 +1,3 @@
--- Queues a comparison, or finds the one of this kind that is open; of the ended ones of an entity the last 20 are kept.
 create or replace function rowferry._compare_start(
   p_entity_or_table text,
   p_kind text
@@ -26,4 +25,5 @@ begin
   return v_run;
 end
 $$;
-comment on function rowferry._compare_start(text, text) is 'Queues a comparison, or finds the one that is open.';
+comment on function rowferry._compare_start(text, text) is
+  'Queues a comparison, or finds the one of this kind that is open. Of the ended ones of an entity the last 20 are kept.';

@@ -1,7 +1,3 @@
--- Some records of an entity as a comparison sees them: those of p_keys, or the next p_limit after p_after. STABLE, so that rows and queue are seen in one
--- snapshot, the caller's. o_keys: the rows that are there, with their hashes (with p_hash); o_left_out: records with an event in the queue, whatever their
--- row; o_large: rows too large to be hashed. With p_bytes, o_cut: rows beyond so many bytes. o_last: the last key that was walked, null: there is no more.
--- Without p_hash and with keys, o_keys are all rows that are there, o_left_out the records that have an event and no row.
 create or replace function rowferry._compared(
   p_entity rowferry.entities,
   p_keys text[],
@@ -14,6 +10,7 @@ create or replace function rowferry._compared(
   out o_left_out text[],
   out o_large text[],
   out o_cut text[],
+  out o_on_purpose text[],
   out o_walked integer,
   out o_last text
 )
@@ -35,8 +32,14 @@ begin
     o_walked := coalesce(cardinality(p_keys), 0);
     o_last := p_keys[o_walked];
   end if;
-  o_left_out := coalesce((
-    select array_agg(distinct e.record_id) from rowferry.events e where rowferry._index_key(e.record_id) = any (rowferry._index_keys(p_keys)) and e.entity_id = p_entity.id), '{}');
+  if rowferry._any_skip(p_entity.id) then
+    o_on_purpose := array(
+      select distinct s.record_id from rowferry.skips s
+      where s.entity_id = p_entity.id and rowferry._index_key(s.record_id) = any (rowferry._index_keys(p_keys)) and s.ended_at is null and s.kept);
+  end if;
+  o_left_out := array(
+    select distinct e.record_id from rowferry.events e
+    where rowferry._index_key(e.record_id) = any (rowferry._index_keys(p_keys)) and e.entity_id = p_entity.id);
   if p_hash or o_walked is not null then
     p_keys := array(select k from unnest(p_keys) k where k not in (select unnest(o_left_out)));
   end if;
@@ -44,7 +47,8 @@ begin
     o_keys := p_keys;
   elsif p_keys <> '{}' then
     execute format('select * from rowferry.%I($1, $2, $3)', rowferry._generated_name('hash_', p_entity.name)) into v_read
-    using p_keys, (select case when c.relkind = 'p' or pg_relation_size(nullif(c.reltoastrelid, 0)) > 0 then p_bytes end from pg_class c where c.oid = p_entity.relation),
+    using p_keys,
+      (select case when c.relkind = 'p' or pg_relation_size(nullif(c.reltoastrelid, 0)) > 0 then p_bytes end from pg_class c where c.oid = p_entity.relation),
       p_hash;
     perform rowferry._left_nothing();
     o_keys := v_read.o_keys;
@@ -61,4 +65,9 @@ begin
   o_large := coalesce(o_large, '{}');
 end
 $$;
-comment on function rowferry._compared(rowferry.entities, text[], text, integer, bigint, boolean) is 'Some records of an entity as a comparison sees them: rows and queue in one snapshot.';
+comment on function rowferry._compared(rowferry.entities, text[], text, integer, bigint, boolean) is
+  'Some records of an entity as a comparison sees them: those of p_keys, or the next p_limit after p_after. o_keys: the rows that are there, with their '
+  'hashes (p_hash). o_left_out: records with an event in the queue, whatever their row. o_large: rows too large to be hashed. o_cut: rows beyond '
+  'p_bytes. o_on_purpose: records that a skip keeps different on this node. o_walked, o_last: how many keys were walked, and the last of them; null: '
+  'there is no more. With keys and without p_hash, o_keys are all rows that are there, and o_left_out the records that have an event and no row. STABLE, '
+  'so that it sees rows and queue in one snapshot, the caller''s.';

@@ -1,5 +1,3 @@
--- Of some records those whose value of a column is later here than on the asking node; null is earliest, and of equal ones that of the node whose name
--- sorts last counts as later, as in a conflict. Only types of PostgreSQL's own: the operator of another one would run with this schema's rights.
 create or replace function rowferry._later_there(
   p_entity rowferry.entities,
   p_column text,
@@ -35,4 +33,7 @@ begin
   return coalesce(v_later, '{}');
 end
 $$;
-comment on function rowferry._later_there(rowferry.entities, text, text[], text[]) is 'Of some records those whose value of a column is later here than on the asking node.';
+comment on function rowferry._later_there(rowferry.entities, text, text[], text[]) is
+  'Of some records those whose value of a column is later here than p_values, the value on the asking node. Null is earliest; of equal values that of '
+  'the node whose name sorts last is the later one, as in a conflict. Only types of PostgreSQL''s own can be compared: the operator of another type '
+  'would run with this schema''s rights.';

@@ -1,4 +1,3 @@
--- A comparison as a report: one row for each kind of finding, with samples; and one for those that a skip left so, if there are any.
 create or replace view rowferry.compare_report as
 select c.id as run_id, c.entity, c.state, k.kind, k.records, s.sample
 from rowferry.comparisons c
@@ -6,7 +5,11 @@ cross join lateral (values (1, 'same', c.same), (2, 'different', c.different), (
   (5, 'pending', c.pending), (6, 'on_purpose', c.on_purpose)) k (place, kind, records)
 cross join lateral (
   select array_agg(d.record_id) as sample
-  from (select d.record_id from rowferry.compared_records d where d.run_id = c.id and case k.kind when 'on_purpose' then d.kind <> 'pending' and d.note is not null and k.records > 0 else d.kind = k.kind end
+  from (
+    select d.record_id
+    from rowferry.compared_records d
+    where d.run_id = c.id
+      and case k.kind when 'on_purpose' then d.kind <> 'pending' and d.note is not null and k.records > 0 else d.kind = k.kind end
     order by d.record_key limit 5) d
 ) s
 where k.kind <> 'on_purpose' or k.records > 0
@@ -15,6 +18,7 @@ comment on view rowferry.compare_report is 'Comparisons as reports, newest first
 comment on column rowferry.compare_report.run_id is 'Number of the run.';
 comment on column rowferry.compare_report.entity is 'What was compared.';
 comment on column rowferry.compare_report.state is 'State of the run.';
-comment on column rowferry.compare_report.kind is 'same, different, only_here, only_there, pending (not judged), on_purpose (of those that differ or are on one node only: left so by a skip).';
+comment on column rowferry.compare_report.kind is
+  'same, different, only_here, only_there, pending (not judged), on_purpose (of those that differ or are on one node only: left so by a skip).';
 comment on column rowferry.compare_report.records is 'How many records.';
 comment on column rowferry.compare_report.sample is 'Keys of some of them; all that are listed are in differences.';

@@ -1,6 +1,3 @@
--- Brings two tables together that were both filled before. First a report, which changes nothing: select * from rowferry.first_contact('accounts'); when it
--- has finished, compare_report shows it. Then, by kind, whose rows are to stay: p_only_here, p_only_there 'here' or 'there', p_different also 'newest by
--- updated_at'; null leaves that kind alone. Rows are matched by the key that the entity was attached with.
 create or replace function rowferry.first_contact(
   p_entity text,
   p_match text default 'key',
@@ -29,12 +26,14 @@ begin
   if p_match <> 'key' then
     raise exception using errcode = 'RF051', message = 'rows are matched by the key of the entity',
       detail = format('p_match is %s.', p_match),
-      hint = format('Attach the table on both nodes by that key, and leave out columns that are each node''s own: select rowferry.detach(%L); select rowferry.attach(.., p_key => array[..], p_columns => ..);', p_entity);
+      hint = format('Attach the table on both nodes by that key, and leave out columns that are each node''s own: '
+        'select rowferry.detach(%L); select rowferry.attach(.., p_key => array[..], p_columns => ..);', p_entity);
   end if;
   if coalesce(p_only_here, p_only_there, p_different) is null then
     v_run := rowferry._compare_start(p_entity, 'first_contact');
     return query select v_run.id, null::text, null::bigint, null::text,
-      format('%1$s; once the worker has carried it: select * from rowferry.compare_report where run_id = %2$s; then choose: select * from rowferry.first_contact(%3$L, p_only_here => ''here'', p_only_there => ''there'', p_different => ''here'');',
+      format('%1$s; once the worker has carried it: select * from rowferry.compare_report where run_id = %2$s; then choose: '
+        'select * from rowferry.first_contact(%3$L, p_only_here => ''here'', p_only_there => ''there'', p_different => ''here'');',
         v_run.state, v_run.id, p_entity);
     return;
   end if;
@@ -44,7 +43,8 @@ begin
       where e.name = v_name and c.name = v_column and t.typnamespace = 'pg_catalog'::regnamespace) then
     raise exception using errcode = 'RF051', message = 'a choice is here or there, for p_different also newest by a column of the entity',
       detail = format('%s.', concat_ws(', ', p_only_here, p_only_there, p_different)),
-      hint = format('select * from rowferry.first_contact(%L, p_only_here => ''here'', p_only_there => ''there'', p_different => ''newest by updated_at'');', p_entity);
+      hint = format('select * from rowferry.first_contact(%L, p_only_here => ''here'', p_only_there => ''there'', p_different => ''newest by updated_at'');',
+        p_entity);
   end if;
   select c.* into v_run
   from rowferry.comparisons c
@@ -67,4 +67,6 @@ begin
 end
 $$;
 comment on function rowferry.first_contact(text, text, text, text, text) is
-  'Brings two tables together that were both filled before: without choices a report, then whose rows are to stay, by kind.';
+  'Brings two tables together that were both filled before. First a report, which changes nothing: select * from rowferry.first_contact(''accounts''); '
+  'once it has finished, compare_report shows it. Then, by kind, whose rows are to stay: p_only_here and p_only_there ''here'' or ''there'', p_different '
+  'also ''newest by updated_at''; null leaves that kind alone. Rows are matched by the key with which the entity was attached.';

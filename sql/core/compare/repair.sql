@@ -1,6 +1,3 @@
--- Makes the rows that a comparison found to differ equal, by the rows of one node: select * from rowferry.repair('accounts', p_from => 'crm'), which only
--- shows what would be done; with p_dry_run => false it is queued. Without p_run the last finished comparison of the entity counts. A change that users make
--- meanwhile stays.
 create or replace function rowferry.repair(
   p_entity text,
   p_from text,
@@ -37,7 +34,8 @@ begin
   end if;
   v_choice := case p_from when v_node then 'here' when v_run.peer then 'there' end;
   if v_choice is null then
-    raise exception using errcode = 'RF051', message = 'p_from must be one of the two nodes', detail = format('%s is neither %s nor %s.', p_from, v_node, v_run.peer),
+    raise exception using errcode = 'RF051', message = 'p_from must be one of the two nodes',
+      detail = format('%s is neither %s nor %s.', p_from, v_node, v_run.peer),
       hint = format('select * from rowferry.repair(%L, p_from => %L);', p_entity, v_node);
   end if;
   perform rowferry._refuse_wrong_direction(rowferry._find_entity(p_entity), v_choice = 'here');
@@ -55,4 +53,6 @@ begin
 end
 $$;
 comment on function rowferry.repair(text, text, boolean, bigint) is
-  'Makes the rows that a comparison found to differ equal, by the rows of one node; without p_dry_run => false it only shows what would be done.';
+  'Makes the rows that a comparison found to differ equal, by the rows of one node: select * from rowferry.repair(''accounts'', p_from => ''crm''); That '
+  'only shows what would be done; with p_dry_run => false it is queued. Without p_run the last finished comparison of the entity counts. A change that '
+  'users make meanwhile stays.';

@@ -1,4 +1,3 @@
--- How many conflicts these are: they are kept and told in groups.
 create or replace function rowferry._conflict_count(
   p_conflicts jsonb
 )
@@ -9,4 +8,4 @@ set search_path = pg_catalog, pg_temp
 as $$
   select coalesce(sum(cardinality((g ->> 'records')::text[])), 0)::integer from jsonb_array_elements(p_conflicts) g
 $$;
-comment on function rowferry._conflict_count(jsonb) is 'How many conflicts these are.';
+comment on function rowferry._conflict_count(jsonb) is 'How many conflicts are in these groups, as _conflicts_between() makes them.';

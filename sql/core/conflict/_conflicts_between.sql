@@ -1,6 +1,4 @@
--- Conflicts with both rows, as they are kept until the peer knows of them: those of one verdict together, whose records, rows and times are literals of arrays, a
--- row in turn the literal of its values in the order of the columns (null: it is gone). However many they are, that is one json of few values. Records whose two rows are
--- equal are no conflicts, but what a cascade took is one without its row too. No statistics describe what is joined here, so never by a loop.
+-- No statistics describe the arrays that are joined here: with a nested loop, each key would be compared with each.
 create or replace function rowferry._conflicts_between(
   p_entity rowferry.entities,
   p_rule text,
@@ -43,4 +41,6 @@ as $$
   ) g
 $$;
 comment on function rowferry._conflicts_between(rowferry.entities, text, text, text[], text[], timestamptz[], timestamptz[], text[], text[], text[], text[]) is
-  'Conflicts with both rows, in groups.';
+  'Conflicts with both rows, as they are kept until the peer knows of them: one json for all of one verdict, in which the records, rows and times are '
+  'literals of arrays, so that many conflicts are one json of few values. A row is the literal of an array of its values, in the order of the columns; '
+  'null: it is gone. Records whose two rows are equal are left out, except under the rule cascade, where the row may have gone already.';

@@ -1,11 +1,7 @@
--- What the orphan rule says of one record that a foreign key refused: o_give_up is set if its sender is to give the change up, because a row and its parent
--- were changed on both sides, neither knowing of the other: drop (the row came in, its parent was deleted here) or revive (the parent's delete came in,
--- a row of this node refers to it). p_schema and p_table: the referring table, as the error names it. o_refers: of a delete that the rule hold leaves to a person, what refers to the record:
--- {"entity": .., "record_id": ..}, a row that was changed here and that the deleting side does not know (null: some row), or {"table": ..}, one that is not kept in sync.
 create or replace function rowferry._decide_orphan(
   p_peer text,
   p_section rowferry._section,
-  p_heard int8multirange,
+  p_acked int8multirange,
   p_schema text,
   p_table text,
   out o_give_up text,
@@ -41,7 +37,7 @@ begin
       from rowferry._parent_records(p_section) p
       join rowferry.entities n on n.id = p.entity_id
       join rowferry.events v on v.entity_id = p.entity_id and rowferry._index_key(v.record_id) = rowferry._index_key(p.record_id)
-      where v.event_type <> 'q' and not v.id <@ p_heard
+      where v.event_type <> 'q' and not v.id <@ p_acked
       group by n.name, p.record_id
     loop
       execute format('select * from rowferry.%I($1, null)', rowferry._generated_name('read_', v_record.name)) into v_read using array[v_record.record_id];
@@ -56,7 +52,7 @@ begin
   elsif v_child.orphan_rule in ('hold', 'revive') and p_section.gone is not null then
     execute format('select * from rowferry.%I($1, null)', rowferry._generated_name('read_', v_child.name)) into v_read
     using array(select distinct v.record_id from rowferry.events v
-      where v.entity_id = v_child.id and v.event_type <> 'q' and not v.id <@ p_heard limit case v_child.orphan_rule when 'revive' then c_most else c_few end);
+      where v.entity_id = v_child.id and v.event_type <> 'q' and not v.id <@ p_acked limit case v_child.orphan_rule when 'revive' then c_most else c_few end);
     perform rowferry._left_nothing();
     v_rows.entity := v_child.name;
     v_rows.keys := v_read.o_keys;
@@ -73,7 +69,7 @@ begin
         where n.name = p_section.entity and p.record_id = v_record_id) then
       o_give_up := 'revive';
       v_here := (select max(rowferry._stamp(v)) from rowferry.events v
-        where v.entity_id = v_child.id and rowferry._index_key(v.record_id) = any (rowferry._index_keys(v_read.o_keys)) and not v.id <@ p_heard);
+        where v.entity_id = v_child.id and rowferry._index_key(v.record_id) = any (rowferry._index_keys(v_read.o_keys)) and not v.id <@ p_acked);
     end if;
   end if;
   if o_give_up is null then
@@ -83,7 +79,13 @@ begin
   execute format('select * from rowferry.%I($1, null)', rowferry._generated_name('read_', v_entity.name)) into v_read using array[v_record_id];
   perform rowferry._left_nothing();
   o_conflict := rowferry._conflicts_between(v_entity, o_give_up, p_peer, array[v_record_id], array['mine'], array[coalesce(v_here, '-infinity')],
-    array[coalesce((select max(s) from unnest(p_section.event_stamps) s), '-infinity')], v_read.o_keys, v_read.o_columns, p_section.keys, p_section.column_values);
+    array[coalesce((select max(s) from unnest(p_section.event_stamps) s), '-infinity')],
+    v_read.o_keys, v_read.o_columns, p_section.keys, p_section.column_values);
 end
 $$;
-comment on function rowferry._decide_orphan(text, rowferry._section, int8multirange, text, text) is 'What the orphan rule says of a record that a foreign key refused.';
+comment on function rowferry._decide_orphan(text, rowferry._section, int8multirange, text, text) is
+  'What the orphan rule says of one record that a foreign key refused. o_give_up is set where a row and its parent were changed on both nodes, neither '
+  'knowing of the other, and the sender is to give its change up: drop (the row came in, and its parent was deleted here) or revive (the delete of the '
+  'parent came in, and a row here refers to it). p_schema, p_table: the table that refers, as the error names it. o_refers: what refers to a record whose '
+  'delete the rule hold leaves to a person: {"entity": .., "record_id": ..} for a row that was changed here and that the peer does not know (record_id '
+  'null: some row), {"table": ..} for a table that is not attached.';

@@ -1,4 +1,3 @@
--- Keys of a section that are to stay here although the peer answers that it has no such row: a person gave this node's change of them up without the word that they may be deleted. They are noted as different on purpose.
 create or replace function rowferry._keep_given_up(
   p_section rowferry._section
 )
@@ -16,7 +15,7 @@ begin
   if not rowferry._any_skip(v_entity.id) then
     return null;
   end if;
-  -- Of a record the last skip counts.
+  -- The last skip of a record counts.
   select array_agg(s.id), array_agg(s.record_id) into v_ids, v_keys
   from (
     select e.key
@@ -42,4 +41,6 @@ begin
   return v_here;
 end
 $$;
-comment on function rowferry._keep_given_up(rowferry._section) is 'Keys of a section that stay here although the peer answers that it has no such row.';
+comment on function rowferry._keep_given_up(rowferry._section) is
+  'Keys of a section whose rows stay here although the peer answers that it has no such row: a person gave up this node''s change of them, and did not say '
+  'that the row may be deleted. The skip notes that the record is different on purpose.';

@@ -1,8 +1,6 @@
--- Records of this node that a cascade has just taken although they had changes that the peer did not know of, or may not have known, before the entity is settled after resync(): no rule decides about them, the
--- constraint does, but the row must be kept like any loser's, also if it has just won a conflict. p_after: last event before the batch was written.
 create or replace function rowferry._lost_in_cascade(
   p_after bigint,
-  p_heard int8multirange
+  p_acked int8multirange
 )
 returns jsonb
 language sql
@@ -20,9 +18,12 @@ as $$
     from rowferry.events c
     join rowferry.entities n on n.id = c.entity_id
     left join rowferry.events o on o.entity_id = c.entity_id and rowferry._index_key(o.record_id) = rowferry._index_key(c.record_id)
-      and o.id <> c.id and o.hops = 0 and o.event_type in ('i', 'u') and not o.id <@ p_heard
+      and o.id <> c.id and o.hops = 0 and o.event_type in ('i', 'u') and not o.id <@ p_acked
     where c.id > p_after and c.hops > 0 and c.event_type = 'd' and (o.id is not null or n.unsettled_since is not null)
     group by n.name, c.record_id
   ) l
 $$;
-comment on function rowferry._lost_in_cascade(bigint, int8multirange) is 'Own changes that a cascade has taken.';
+comment on function rowferry._lost_in_cascade(bigint, int8multirange) is
+  'Records of this node that a cascade has just deleted, although they had changes that the peer had not acknowledged (p_acked), or may have had some that '
+  'nobody remembers, since the entity is not settled after resync(). No rule decides about them, the constraint has; but their rows must be kept as any '
+  'loser''s is, even if the row has just won a conflict. p_after: the last event before the batch was written.';

@@ -1,5 +1,3 @@
--- Merges rows that both sides changed, on the arbiter: calls the user's function and makes each result a change of this node, later than both. The
--- caller writes the rows; o_events are the new events.
 create or replace function rowferry._merge_rows(
   p_entity rowferry.entities,
   p_peer text,
@@ -23,7 +21,8 @@ begin
   perform rowferry._left_nothing();
   if v_merged.o_moved is not null then
     raise exception using errcode = 'RF022', message = 'the merge function changed the key of a row',
-      detail = format('%s: record %s.', p_entity.conflict_rule, array_to_string(v_merged.o_moved, ', ')), hint = 'It must return a row with the key that both rows have.';
+      detail = format('%s: record %s.', p_entity.conflict_rule, array_to_string(v_merged.o_moved, ', ')),
+      hint = 'It must return a row with the key that both rows have.';
   end if;
   o_keys := v_merged.o_keys;
   o_columns := v_merged.o_columns;
@@ -33,7 +32,8 @@ begin
     insert into rowferry.events (changed_at, entity_id, event_type, record_id)
     select greatest(rowferry._now(), to_timestamp(c.winner_changed_at), to_timestamp(c.loser_changed_at)), p_entity.id, 'u', c.record_id
     from jsonb_array_elements(p_conflicts) g
-    cross join lateral unnest((g ->> 'records')::text[], (g ->> 'winner_changed_at')::float8[], (g ->> 'loser_changed_at')::float8[]) c (record_id, winner_changed_at, loser_changed_at)
+    cross join lateral unnest((g ->> 'records')::text[], (g ->> 'winner_changed_at')::float8[], (g ->> 'loser_changed_at')::float8[])
+      c (record_id, winner_changed_at, loser_changed_at)
     where g ->> 'verdict' = 'merge'
     returning id
   )
@@ -54,4 +54,6 @@ begin
   from jsonb_array_elements(p_conflicts) g;
 end
 $$;
-comment on function rowferry._merge_rows(rowferry.entities, text, rowferry._section, text[], jsonb) is 'Merges rows that both sides changed, on the arbiter.';
+comment on function rowferry._merge_rows(rowferry.entities, text, rowferry._section, text[], jsonb) is
+  'Merges rows that both nodes changed; only the arbiter does it. Calls the user''s function, and makes an event of this node of each result, later than '
+  'both changes (o_events). The caller writes the rows.';

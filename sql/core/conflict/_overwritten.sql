@@ -1,5 +1,3 @@
--- Rows here that a section of the peer is about to overwrite or delete and that it may never have heard of, although no event says so: those that differ, of an entity that is not settled since resync(), and
--- those that a skip keeps, different on purpose. As conflicts which the peer wins, so that both rows are kept on both nodes; without those that p_conflicts tells already.
 create or replace function rowferry._overwritten(
   p_peer text,
   p_section rowferry._section,
@@ -18,7 +16,7 @@ set xmloption = 'content'
 set array_nulls = on
 as $$
 declare
-  c_most_bytes constant bigint := 126877696;  -- of two such decisions' rows, which travel as one jsonb of less than 256 MB
+  c_most_bytes constant bigint := 126877696;  -- of the rows of two such decisions, which travel as one jsonb of less than 256 MB
   v_entity rowferry.entities := (select e from rowferry.entities e where e.name = p_section.entity);
   v_keys text[];
   v_stamps timestamptz[];
@@ -32,7 +30,8 @@ begin
       select s.record_id from rowferry.skips s
       where s.entity_id = v_entity.id and s.ended_at is null and s.kept and s.record_id in (select unnest(p_section.keys || p_section.gone)));
   elsif p_section.keys is not null then
-    execute format('select rowferry.%I($1, $2)', rowferry._generated_name('differing_', v_entity.name)) into v_keys using p_section.column_values, p_section.keys;
+    execute format('select rowferry.%I($1, $2)', rowferry._generated_name('differing_', v_entity.name)) into v_keys
+    using p_section.column_values, p_section.keys;
     perform rowferry._left_nothing();
   end if;
   v_keys := array(
@@ -48,7 +47,8 @@ begin
   end if;
   v_part := rowferry._section_part(p_section, v_read.o_keys, true);
   if (select sum(octet_length(c)) from (select unnest(v_read.o_columns || v_part.column_values) as c offset 0) v) > c_most_bytes then
-    raise exception using errcode = '54000', message = 'a row that the other node may not know is to be overwritten, and the two together are more than 120 MB of text, too much to keep both',
+    raise exception using errcode = '54000',
+      message = 'a row that the other node may not know is to be overwritten, and the two together are more than 120 MB of text, too much to keep both',
       hint = 'Make one of the two smaller on the other node, or delete the one that is not needed.';
   end if;
   select array_agg(e.key), array_agg(e.stamp) into v_keys, v_stamps
@@ -58,4 +58,7 @@ begin
     array_fill('-infinity'::timestamptz, array[cardinality(v_keys)]), v_stamps, v_read.o_keys, v_read.o_columns, v_part.keys, v_part.column_values);
 end
 $$;
-comment on function rowferry._overwritten(text, rowferry._section, jsonb) is 'Rows here that are about to be overwritten and that the peer may never have heard of, as conflicts.';
+comment on function rowferry._overwritten(text, rowferry._section, jsonb) is
+  'Rows here that a section of the peer is about to overwrite or delete, and that the peer may not know although no event says so: the rows that differ, '
+  'of an entity that is not settled since resync(), and those that a skip keeps, different on purpose. They come as conflicts that the peer wins, so that '
+  'both nodes keep both rows. Without those that p_conflicts has already.';

@@ -1,4 +1,3 @@
--- Records of this node that _lost_in_cascade() found, as conflicts with the rows that are about to be lost.
 create or replace function rowferry._with_rows(
   p_peer text,
   p_lost jsonb
@@ -22,10 +21,11 @@ begin
     group by e
   loop
     begin
-      execute format('select o_keys, o_columns from rowferry.%I($1, null)', rowferry._generated_name('read_', (v_group.entity).name)) into v_keys, v_values using v_group.keys;
+      execute format('select o_keys, o_columns from rowferry.%I($1, null)', rowferry._generated_name('read_', (v_group.entity).name))
+      into v_keys, v_values using v_group.keys;
       perform rowferry._left_nothing();
     exception
-      -- A table that cannot be read keeps no row of it, and stops no other.
+      -- Of a table that cannot be read no row is kept; the conflicts of other tables are.
       when others or assert_failure then
         get stacked diagnostics v_state = returned_sqlstate, v_context = pg_exception_context;
         if rowferry._is_transient(v_state, v_context) then
@@ -34,10 +34,11 @@ begin
         v_keys := null;
         v_values := null;
     end;
-    v_result := v_result || rowferry._conflicts_between(v_group.entity, 'cascade', p_peer, v_group.keys, array_fill('theirs'::text, array[cardinality(v_group.keys)]),
+    v_result := v_result || rowferry._conflicts_between(v_group.entity, 'cascade', p_peer, v_group.keys,
+      array_fill('theirs'::text, array[cardinality(v_group.keys)]),
       v_group.stamps, array_fill('-infinity'::timestamptz, array[cardinality(v_group.keys)]), v_keys, v_values, null, null);
   end loop;
   return v_result;
 end
 $$;
-comment on function rowferry._with_rows(text, jsonb) is 'Conflicts with the present rows as their losers.';
+comment on function rowferry._with_rows(text, jsonb) is 'The records that _lost_in_cascade() found, as conflicts with the rows that are about to be lost.';

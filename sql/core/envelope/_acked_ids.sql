@@ -1,4 +1,3 @@
--- All ids in the acknowledgements of an envelope.
 create or replace function rowferry._acked_ids(
   p_acks jsonb
 )
@@ -11,4 +10,4 @@ as $$
   from jsonb_array_elements(p_acks) a
   cross join lateral unnest((a ->> 'ids')::int8multirange) r
 $$;
-comment on function rowferry._acked_ids(jsonb) is 'All ids in the acknowledgements of an envelope.';
+comment on function rowferry._acked_ids(jsonb) is 'All event ids in the acknowledgements of an envelope.';

@@ -1,4 +1,3 @@
--- Entries for the list of records that were not taken: one per record of a section, or one for all of them where the peer is told of none, however many they are.
 create or replace function rowferry._as_not_taken(
   p_section rowferry._section,
   p_why jsonb default '{}'
@@ -10,9 +9,12 @@ set search_path = pg_catalog, pg_temp
 as $$
   select case
     when coalesce(k.keys, '{}') = '{}' then '[]'
-    when p_why ?| array['apart', 'untried'] then jsonb_build_array(jsonb_build_object('entity', p_section.entity, 'records', k.keys::text, 'count', cardinality(k.keys)) || p_why)
+    when p_why ?| array['apart', 'untried'] then
+      jsonb_build_array(jsonb_build_object('entity', p_section.entity, 'records', k.keys::text, 'count', cardinality(k.keys)) || p_why)
     else (select jsonb_agg(jsonb_build_object('entity', p_section.entity, 'record_id', r) || p_why) from unnest(k.keys) r)
   end
   from (select p_section.keys || p_section.gone || p_section.asked) k (keys)
 $$;
-comment on function rowferry._as_not_taken(rowferry._section, jsonb) is 'List entries for the records of a section that were not taken.';
+comment on function rowferry._as_not_taken(rowferry._section, jsonb) is
+  'The records of a section as entries of the list of records that were not taken, each with p_why. One entry for each record; one entry for all of them '
+  'where the peer hears of none (p_why has "apart" or "untried"), since these may be many.';

@@ -1,4 +1,3 @@
--- Splits a section by how often its rows went back and forth, so that a consequence inherits the right count. A record with a real change starts at 0.
 create or replace function rowferry._by_hops(
   p_section rowferry._section
 )
@@ -28,4 +27,5 @@ begin
   return v_sections;
 end
 $$;
-comment on function rowferry._by_hops(rowferry._section) is 'Splits a section by hop count.';
+comment on function rowferry._by_hops(rowferry._section) is
+  'Splits a section by how often its rows went back and forth, so that a consequence inherits the right count. A record with a real change counts as 0.';

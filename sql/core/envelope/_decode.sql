@@ -1,5 +1,3 @@
--- Header and sections of an envelope. Whatever is not whole and unaltered is refused before anything of it is used; an envelope
--- of a later format is no error: o_format tells, and the sender keeps its events.
 create or replace function rowferry._decode(
   p_envelope bytea,
   out o_format integer,
@@ -54,24 +52,7 @@ begin
   begin
     o_header := convert_from(substring(p_envelope from v_at for v_line[3]::integer), 'UTF8')::jsonb;
     v_at := v_at + v_line[3]::integer;
-    -- What every envelope has, and each value of its type. The digest only tells that it was not altered, not who made it.
-    if jsonb_typeof(o_header) <> 'object' or (o_header ->> 'from') is null or (o_header ->> 'to') is null or (o_header ->> 'token') is null
-      or (o_header ->> 'generation')::bigint is null or (o_header ->> 'received')::bigint is null or (o_header ->> 'retired')::bigint is null
-      or (o_header ->> 'top')::bigint is null or (o_header ->> 'built')::bigint is null or (o_header ->> 'target_ms')::integer is null
-      or coalesce(jsonb_typeof(o_header -> 'hush'), 'boolean') <> 'boolean'
-      or jsonb_typeof(o_header -> 'identity') is distinct from 'object' or length(o_header ->> 'identity') > 1000
-      or jsonb_typeof(o_header -> 'acks') is distinct from 'array' or jsonb_typeof(o_header -> 'sections') is distinct from 'array'
-      or (o_header ->> 'received_tag')::uuid is null and (o_header ->> 'received')::bigint > 0
-      or (o_header ->> 'number')::bigint is not null and ((o_header ->> 'tag')::uuid is null or (o_header ->> 'ids')::int8multirange is null)
-      or exists (
-        select from jsonb_array_elements(o_header -> 'acks') a
-        where (a ->> 'number')::bigint is null or (a ->> 'tag')::uuid is null or (a ->> 'ids')::int8multirange is null
-          or (a ->> 'applied_ms')::integer is null or jsonb_typeof(a -> 'refusals') is distinct from 'array'
-          or jsonb_typeof(a -> 'conflicts') is distinct from 'array'
-          or exists (select from jsonb_each(a -> 'effect') e
-            where (e.value ->> 'records')::bigint is null or (e.value ->> 'deletes')::bigint is null or (e.value ->> 'refused')::bigint is null)) then
-      raise exception using errcode = '22023', message = 'a field of the header is missing';
-    end if;
+    perform rowferry._check_header(o_header);
     o_sections := '{}';
     for v_description in select * from jsonb_array_elements(o_header -> 'sections') loop
       select array_agg(b::integer order by ord) into v_bytes from jsonb_array_elements_text(v_description -> 'bytes') with ordinality b (b, ord);
@@ -93,10 +74,11 @@ begin
       v_part := null;
       v_section := row(v_description ->> 'entity', array(select jsonb_array_elements_text(v_description -> 'columns')),
         v_parts[1]::text[], v_parts[2]::text[], v_parts[3]::text[], coalesce(v_parts[4], v_parts[1])::text[], v_parts[5]::bigint[],
-        array(select to_timestamp(s) from unnest(v_parts[6]::float8[]) s), v_parts[7]::smallint[], v_values, null, array(select jsonb_array_elements_text(v_description -> 'key')),
+        array(select to_timestamp(s) from unnest(v_parts[6]::float8[]) s), v_parts[7]::smallint[], v_values, null,
+        array(select jsonb_array_elements_text(v_description -> 'key')),
         array(select jsonb_array_elements_text(v_description -> 'rules')), (v_description ->> 'created')::boolean,
         array(select jsonb_array_elements_text(v_description -> 'types')));
-      -- One id stands for consecutive ones from there, one stamp for all.
+      -- One id stands for consecutive ids that begin with it, one stamp for all.
       if cardinality(v_section.event_ids) = 1 then
         v_section.event_ids := array(select v_section.event_ids[1] + n from generate_series(0, cardinality(v_section.event_keys) - 1) n);
       end if;
@@ -125,4 +107,6 @@ begin
   end;
 end
 $$;
-comment on function rowferry._decode(bytea) is 'Opens an envelope; refuses what is not whole and unaltered.';
+comment on function rowferry._decode(bytea) is
+  'Header and sections of an envelope. An envelope that is not whole and unaltered is refused (RF004) before anything of it is used. One of a later format '
+  'is no error: only o_format is set, and the sender keeps its events.';

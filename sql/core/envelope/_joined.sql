@@ -1,5 +1,3 @@
--- Sections with one for each entity: what is in several of them may need each other. Only new rows stay by themselves, which are written faster, and consequences, by how often they
--- went back and forth; not where a cycle of entities is written by one statement. For writing: without their events.
 create or replace function rowferry._joined(
   p_sections rowferry._section[]
 )
@@ -36,4 +34,6 @@ begin
   return v_joined;
 end
 $$;
-comment on function rowferry._joined(rowferry._section[]) is 'Sections with one for each entity, for writing.';
+comment on function rowferry._joined(rowferry._section[]) is
+  'Sections for writing: those of one entity are joined, since their rows may need each other. New rows stay apart, because they are written faster, and '
+  'so do consequences, by their hops; but not where one statement writes a whole cycle of entities. Events are not kept.';

@@ -1,4 +1,3 @@
--- How many records these entries, made by _as_not_taken(), stand for.
 create or replace function rowferry._not_taken_count(
   p_left jsonb
 )
@@ -9,4 +8,4 @@ set search_path = pg_catalog, pg_temp
 as $$
   select coalesce(sum(coalesce((l ->> 'count')::integer, 1)), 0)::integer from jsonb_array_elements(p_left) l
 $$;
-comment on function rowferry._not_taken_count(jsonb) is 'How many records were left.';
+comment on function rowferry._not_taken_count(jsonb) is 'How many records stand in a list of records that were not taken, as _as_not_taken() makes it.';

@@ -1,5 +1,3 @@
--- Records that rows of a section refer to by foreign key, where the key of an entity is what is referred to: for each row, or for all of them together if
--- the section names no keys. Taken from the values on their way, so that no right on the tables is needed.
 create or replace function rowferry._parent_records(
   p_section rowferry._section
 )
@@ -42,4 +40,6 @@ begin
   ) v;
 end
 $$;
-comment on function rowferry._parent_records(rowferry._section) is 'Records that the rows of a section refer to by foreign key.';
+comment on function rowferry._parent_records(rowferry._section) is
+  'Records that the rows of a section refer to by foreign key, where the foreign key refers to the key of an entity: for each row, or, if the section has '
+  'no keys, for all rows together (child_id is null). They are taken from the values that travel, so no right on the tables is needed.';

@@ -1,4 +1,3 @@
--- Which rows of a section (child) refer to which records of some sections that are of the same entity or of its cycle, and whether these are gone.
 create or replace function rowferry._parents_among(
   p_section rowferry._section,
   p_cycle integer,
@@ -24,4 +23,6 @@ as $$
   join rowferry.entities e on e.id = p.entity_id and (e.cycle = p_cycle or e.name = p_section.entity)
   join records r on r.entity = e.name and r.record_id = p.record_id
 $$;
-comment on function rowferry._parents_among(rowferry._section, integer, rowferry._section[]) is 'Which rows of a section refer to which records of sections of their cycle.';
+comment on function rowferry._parents_among(rowferry._section, integer, rowferry._section[]) is
+  'Which rows of a section (child) refer to which records of p_sections, where these are of the same entity or of its cycle, and whether the record is '
+  'gone there.';

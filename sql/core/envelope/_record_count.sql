@@ -1,4 +1,4 @@
--- How many records sections hold. Here as elsewhere sections go by number: to unnest them would copy all their values.
+-- Here as elsewhere sections are taken by their number: unnest() would copy all their values.
 create or replace function rowferry._record_count(
   p_sections rowferry._section[]
 )

@@ -16,4 +16,7 @@ create type rowferry._section as (
   types text[]
 );
 
-comment on type rowferry._section is 'Rows of one entity inside an envelope: keys of rows that exist with the literal of one array per column in column_values, keys of rows that are gone, keys that are only asked for, the events behind them, how often these rows went back and forth, the columns and types of the key, the rules for conflicts and orphans, whether each of its events is an insert, so that it may be tried as one, and the type of each column on the node that sends.';
+comment on type rowferry._section is
+  'Rows of one entity inside an envelope: keys of rows that exist with the literal of one array per column in column_values, keys of rows that are gone, '
+  'keys that are only asked for, the events behind them, how often these rows went back and forth, the columns and types of the key, the rules for '
+  'conflicts and orphans, whether each of its events is an insert, so that it may be tried as one, and the type of each column on the node that sends.';

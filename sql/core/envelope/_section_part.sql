@@ -1,4 +1,4 @@
--- The part of a section that concerns some keys (p_keep), or all but them. No statistics describe its arrays, and a loop over two of them has no end.
+-- No statistics describe these arrays: with a nested loop, each key would be compared with each.
 create or replace function rowferry._section_part(
   p_section rowferry._section,
   p_keys text[],
@@ -22,7 +22,7 @@ begin
   where (e.key in (select unnest(p_keys))) = p_keep;
   if false = any (v_kept) then
     p_section.keys := (select array_agg(k.key) from unnest(p_section.keys, v_kept) k (key, kept) where k.kept);
-    -- A column's rows follow each other as they did: a scan of a function keeps their order.
+    -- The values of a column keep their order, as a scan of a function does.
     p_section.column_values := case
       when p_section.keys is null then array_fill(null::text, array[cardinality(p_section.columns)])
       else array(

@@ -1,4 +1,3 @@
--- A section with more rows, and more keys of rows that are gone.
 create or replace function rowferry._section_with(
   p_section rowferry._section,
   p_keys text[],
@@ -23,4 +22,4 @@ begin
   return p_section;
 end
 $$;
-comment on function rowferry._section_with(rowferry._section, text[], text[], text[]) is 'A section with more rows.';
+comment on function rowferry._section_with(rowferry._section, text[], text[], text[]) is 'A section with more rows, and with more keys of rows that are gone.';

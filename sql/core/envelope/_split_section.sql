@@ -1,4 +1,3 @@
--- Cuts a section, in its order, into a piece of p_first records and pieces of p_size each.
 create or replace function rowferry._split_section(
   p_section rowferry._section,
   p_first integer,
@@ -60,4 +59,5 @@ begin
   end loop;
 end
 $$;
-comment on function rowferry._split_section(rowferry._section, integer, integer) is 'Cuts a section into pieces.';
+comment on function rowferry._split_section(rowferry._section, integer, integer) is
+  'Cuts a section, in its order, into one piece of p_first records and pieces of p_size records each.';

@@ -1,5 +1,3 @@
--- R13: does the peer remember what this node remembers? Null if so, else what happened and what to do, in words for status. Finds restored
--- backups, clones and lost tails.
 create or replace function rowferry._check_memory(
   p_link rowferry.links,
   p_header jsonb
@@ -10,8 +8,9 @@ stable
 set search_path = pg_catalog, pg_temp
 as $$
 declare
-  c_next constant text := '. Next, with no users on a node that was set back: on each node that is stopped: select * from rowferry.resync(); then move the sequences that it names; then on the '
-    || 'node that is whole, and once its rows have arrived on the other one: select rowferry.backfill(name) from rowferry.entities where direction <> ''receive'';';
+  c_next constant text := '. Next, with no users on a node that was set back: on each node that is stopped: select * from rowferry.resync(); '
+    'then move the sequences that it names; then on the node that is whole, and once its rows have arrived on the other one: '
+    'select rowferry.backfill(name) from rowferry.entities where direction <> ''receive'';';
   v_received bigint := (p_header ->> 'received')::bigint;
   v_received_tag uuid := (p_header ->> 'received_tag')::uuid;
 begin
@@ -38,4 +37,6 @@ begin
   return null;
 end
 $$;
-comment on function rowferry._check_memory(rowferry.links, jsonb) is 'What speaks against the peer''s memory or this node''s, or null.';
+comment on function rowferry._check_memory(rowferry.links, jsonb) is
+  'Whether the peer remembers what this node remembers (R13): null if it does, else what happened and what to do, in words for status. It finds backups '
+  'that were restored, clones, and nodes that lost their latest transactions.';

@@ -1,4 +1,3 @@
--- The clock has been put back by more than a moment: what a wrong clock had set to a later time is due now, so that no wait outlasts a clock that was put right.
 create or replace function rowferry._clock_went_back(
   p_link rowferry.links
 )
@@ -10,6 +9,11 @@ declare
   v_now timestamptz := rowferry._now();
   v_longest timestamptz := v_now + interval '20 min';  -- no wait is longer where the clock is right
 begin
+  if greatest(p_link.opened_at, p_link.last_exchange_at) <= v_now + interval '2 s'
+    and not exists (select from rowferry.held_events h where h.not_before > v_longest and h.not_before < 'infinity')
+    and not exists (select from rowferry.entities e where e.held_until > v_longest and e.held_until < 'infinity') then
+    return p_link;
+  end if;
   update rowferry.held_events h
   set not_before = v_now, first_at = least(h.first_at, v_now), last_at = least(h.last_at, v_now)
   from rowferry.entities e
@@ -24,4 +28,6 @@ begin
   return p_link;
 end
 $$;
-comment on function rowferry._clock_went_back(rowferry.links) is 'Makes due what a clock that was ahead had set to a later time.';
+comment on function rowferry._clock_went_back(rowferry.links) is
+  'Where the clock has been put back by more than a moment: what a wrong clock had set to a later time is due now, so that no wait outlasts a clock that '
+  'was put right.';

@@ -1,5 +1,3 @@
--- What a batch did, by entity: {"accounts": {"records": 7, "deletes": 1, "refused": 2}}. records: those that were taken, deletes among them; what was found
--- locked or was not tried is in none of the three.
 create or replace function rowferry._effect(
   p_sections rowferry._section[],
   p_ids int8multirange,
@@ -50,4 +48,6 @@ begin
   return v_effect;
 end
 $$;
-comment on function rowferry._effect(rowferry._section[], int8multirange, int8multirange, jsonb) is 'What a batch did, by entity.';
+comment on function rowferry._effect(rowferry._section[], int8multirange, int8multirange, jsonb) is
+  'What a batch did, by entity, as {"accounts": {"records": 7, "deletes": 1, "refused": 2}}. records are those that were taken, with the deletes; what '
+  'was found locked or was not tried is in none of the three.';

@@ -1,5 +1,3 @@
--- Honours what the peer says of this node's batches (R5: the caller has made sure that it may): taken events leave, refused ones are held, its
--- conflicts are recorded, the size of the next batch follows the time it needed.
 create or replace function rowferry._honour_acks(
   p_link rowferry.links,
   p_header jsonb,
@@ -25,7 +23,7 @@ begin
   o_link := p_link;
   o_retired := 0;
   o_left := '{}';
-  -- Of what this link ever built, whatever the peer may say.
+  -- Only events that this link has sent can be acknowledged, whatever the peer says.
   v_heard := v_heard * coalesce((select range_agg(r) from rowferry.built_batches b cross join lateral unnest(b.ids) r where b.peer = p_link.peer), '{}');
   for v_ack in
     select a from jsonb_array_elements(p_header -> 'acks') a where (a ->> 'number')::bigint > p_link.acked order by (a ->> 'number')::bigint
@@ -37,8 +35,8 @@ begin
     v_lacking := rowferry._hold_refused(v_batch, v_ack -> 'refusals', v_batch.whole or o_link.growth >= 64);
     o_link.growth := case when v_lacking and not v_batch.whole then least(o_link.growth * 4, 256) else 1 end;
     perform rowferry._record_conflicts(p_link.peer, p_header ->> 'from', v_ack -> 'conflicts');
-    perform rowferry._log_batch(p_link.peer, 'sent', v_batch.number, v_batch.tag, rowferry._id_count((v_ack ->> 'ids')::int8multirange), coalesce(v_ack -> 'effect', '{}'),
-      rowferry._conflict_count(v_ack -> 'conflicts'), (v_ack ->> 'applied_ms')::integer);
+    perform rowferry._log_batch(p_link.peer, 'sent', v_batch.number, v_batch.tag, rowferry._id_count((v_ack ->> 'ids')::int8multirange),
+      coalesce(v_ack -> 'effect', '{}'), rowferry._conflict_count(v_ack -> 'conflicts'), (v_ack ->> 'applied_ms')::integer);
     v_scale := (p_header ->> 'target_ms')::numeric / greatest((v_ack ->> 'applied_ms')::numeric, 1);
     if v_scale < 1 and v_batch.keys > 1 then
       o_link.batch_limit := greatest(1, least(o_link.batch_limit, (v_batch.keys * v_scale)::integer));
@@ -48,7 +46,8 @@ begin
   end loop;
 
   if not isempty(v_heard) then
-    -- A row that was refused for want of its parent follows as soon as the parent has arrived there. That it has is also known by a row that went though it waited, and has not changed since.
+    -- A row that was refused for want of its parent follows as soon as the parent has arrived there. The parent is there, too, if a row that waited for it
+    -- has been taken and has not changed since.
     if exists (select from rowferry.missing_parents) then
       perform rowferry._parents_came(array_agg(c.entity_id), array_agg(c.record_id))
       from (
@@ -88,4 +87,6 @@ begin
   end if;
 end
 $$;
-comment on function rowferry._honour_acks(rowferry.links, jsonb) is 'Honours what the peer says of this node''s batches.';
+comment on function rowferry._honour_acks(rowferry.links, jsonb) is
+  'Honours what the peer says of this node''s batches; the caller has made sure that it may (R5). Events that were taken leave the queue, refused ones '
+  'are held, conflicts are recorded, and the size of the next batch follows the time that this one needed.';

@@ -1,4 +1,3 @@
--- Notes a batch in batches and in traffic: one statement for each, however many rows it held. Now and then the oldest of both is removed, and with each batch a few of the oldest conflicts and skips.
 create or replace function rowferry._log_batch(
   p_peer text,
   p_direction text,
@@ -39,4 +38,6 @@ begin
   end if;
 end
 $$;
-comment on function rowferry._log_batch(text, text, bigint, uuid, bigint, jsonb, integer, integer) is 'Notes a batch in batches and in traffic.';
+comment on function rowferry._log_batch(text, text, bigint, uuid, bigint, jsonb, integer, integer) is
+  'Notes a batch in batches and in traffic, by one statement for each, however many rows it held. Now and then it removes the oldest of both, and with '
+  'each batch a few of the oldest conflicts and skips.';

@@ -1,5 +1,3 @@
--- Notes who the peer is: its identity at the first meeting of a generation, its generation, and a failover since (only a warning); which entities it has resumed, and which are settled: all its rows of these have been
--- taken here since resync(), or were found equal.
 create or replace function rowferry._meet(
   p_link rowferry.links,
   p_header jsonb
@@ -19,7 +17,7 @@ begin
   if p_header ? 'settled' then
     update rowferry.entities n set unsettled_since = null where n.peer = p_link.peer and n.unsettled_since is not null and p_header -> 'settled' ? n.name;
   end if;
-  -- What it had paused and no longer has goes on at once.
+  -- An entity that the peer has resumed goes on at once.
   if exists (select from rowferry.entities n where n.peer = p_link.peer and n.held_sqlstate = 'RF027' and n.held_until < 'infinity') then
     update rowferry.entities n set held_until = rowferry._now()
     where n.peer = p_link.peer and n.held_sqlstate = 'RF027' and n.held_until > rowferry._now() and n.held_until < 'infinity'
@@ -28,4 +26,6 @@ begin
   return p_link;
 end
 $$;
-comment on function rowferry._meet(rowferry.links, jsonb) is 'Notes who the peer is.';
+comment on function rowferry._meet(rowferry.links, jsonb) is
+  'Notes who the peer is: its identity at the first meeting of a generation, its generation, and a failover since then, which is only a warning; which '
+  'entities it has resumed, and which are settled, because all its rows of them have been taken here since resync() or were found equal.';

@@ -1,4 +1,3 @@
--- A link as it is at the start of a generation: all numbers at zero, the memory of batches gone, the events kept.
 create or replace function rowferry._new_generation(
   p_link rowferry.links,
   p_generation bigint
@@ -14,7 +13,8 @@ begin
   update rowferry.entities e set unsettled_since = rowferry._now() where e.peer = p_link.peer;
   -- The answer to a skip may have been lost.
   update rowferry.skips s
-  set kept = not s.may_delete, ended_at = case when s.may_delete then rowferry._now() end, outcome = coalesce(s.outcome, 'a new generation of the link began before the answer came')
+  set kept = not s.may_delete, ended_at = case when s.may_delete then rowferry._now() end,
+    outcome = coalesce(s.outcome, 'a new generation of the link began before the answer came')
   where s.peer = p_link.peer and s.ended_at is null and s.done_at is not null and not s.kept;
   p_link.peer_unsettled := '{}';
   p_link.told_settled := '{}';
@@ -36,4 +36,5 @@ begin
   return p_link;
 end
 $$;
-comment on function rowferry._new_generation(rowferry.links, bigint) is 'A link as it is at the start of a generation.';
+comment on function rowferry._new_generation(rowferry.links, bigint) is
+  'A link as it is at the start of a generation: all numbers are zero and the memory of batches is gone, but the events are kept.';

@@ -1,5 +1,3 @@
--- Keeps what the peer said of itself, and how far its clock is from this node's. What is not of the right form is left: it is no reason to stop. What the peer refused as a whole is tried again
--- at once, since it may be that which has changed there.
 create or replace function rowferry._note_facts(
   p_peer text,
   p_facts jsonb
@@ -13,7 +11,7 @@ begin
     or (p_facts ->> 'clock')::numeric not between 0 and 1e11 then
     return;
   end if;
-  -- What goes on where an earlier envelope ended is added to that.
+  -- Facts that begin where those of an earlier envelope ended are added to them.
   insert into rowferry.peer_facts as f (peer, facts, heard_at)
   values (p_peer, p_facts, rowferry._now())
   on conflict (peer) do update
@@ -28,4 +26,6 @@ begin
     and p_facts -> 'entities' ? e.name;
 end
 $$;
-comment on function rowferry._note_facts(text, jsonb) is 'Keeps what the peer said of itself.';
+comment on function rowferry._note_facts(text, jsonb) is
+  'Keeps what the peer says of itself, and how far its clock is from this node''s. Facts of a wrong form are left out, since they are no reason to stop. '
+  'What the peer refused as a whole is tried again at once, because its cause may be what has changed there.';

@@ -1,5 +1,3 @@
--- A new courier: what was in flight is forgotten, and nothing is built before the peer has been heard (R3). What the courier says of the
--- peer's last error is noted; a batch that ran out of time is built smaller, and a record that did so alone is given more time, three times, and then held (R8).
 create or replace function rowferry._open(
   p_link rowferry.links,
   p_token_number bigint,
@@ -24,11 +22,12 @@ begin
         array(select e.id from unnest(v_last.ids) i join rowferry.events e on e.id >= lower(i) and e.id < upper(i)),
         false,
         'the other node ran out of time applying this row alone',
-        'Look for slow triggers on the other node; a row of many MB needs time: raise deadlock_timeout on both nodes and start the worker again; then select rowferry.retry(id); or give the change up: select rowferry.skip(id, reason);');
+        'Look for slow triggers on the other node; a row of many MB needs time: raise deadlock_timeout on both nodes and start the worker again; '
+        'then select rowferry.retry(id); or give the change up: select rowferry.skip(id, reason);');
     elsif v_last.keys > 1 then
       p_link.batch_limit := greatest(1, v_last.keys / 2);
       p_link.growth := 1;
-      -- Rows that came together whatever the limit, as _choose_records() lets them: others go before they are tried again.
+      -- _choose_records() lets some rows come together whatever the limit is: other rows go before these are tried again.
       update rowferry.held_events h
       set attempts = h.attempts + 1, not_before = rowferry._now() + least(power(2, least(h.attempts, 10)), 300) * interval '1 s', last_at = rowferry._now(),
         sqlstate = '57014', last_error = 'the other node ran out of time applying this row with those that hold unique values which it wants'
@@ -43,7 +42,7 @@ begin
   p_link.top := p_link.acked;
   p_link.facts_to := null;
   p_link.opened_at := rowferry._now();
-  -- Of what it says of itself, what is shown, and no more than fits a line: the row is read with each call.
+  -- Only what is shown of what the courier says of itself, and no more than fits a line: the link's row is read with each call.
   p_link.courier := nullif(jsonb_strip_nulls(jsonb_build_object('host', left(p_courier ->> 'host', 255),
     'pid', case when jsonb_typeof(p_courier -> 'pid') = 'number' and length(p_courier ->> 'pid') < 20 then p_courier -> 'pid' end)), '{}');
   p_link.courier_error := case when jsonb_typeof(p_courier -> 'error') = 'object' then jsonb_build_object('node', left(p_courier #>> '{error,node}', 255),
@@ -58,4 +57,7 @@ begin
   return p_link;
 end
 $$;
-comment on function rowferry._open(rowferry.links, bigint, text, jsonb) is 'Opens an exchange for a new courier.';
+comment on function rowferry._open(rowferry.links, bigint, text, jsonb) is
+  'Opens an exchange for a new courier: batches in flight are forgotten, and nothing is built before the peer has been heard (R3). What the courier says '
+  'of the peer''s last error is noted. A batch that ran out of time is built smaller; a record that ran out of time alone gets more, three times, and is '
+  'then held (R8).';

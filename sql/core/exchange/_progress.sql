@@ -1,4 +1,3 @@
--- How far backfills and comparisons of a link are, for the worker: an array of objects with what, entity, done and of.
 create or replace function rowferry._progress(
   p_peer text
 )
@@ -22,4 +21,5 @@ as $$
     where c.peer = p_peer and c.state in ('queued', 'walking', 'resolving')
   ) w (what, entity, done, most, since)
 $$;
-comment on function rowferry._progress(text) is 'How far backfills and comparisons of a link are.';
+comment on function rowferry._progress(text) is
+  'How far backfills and comparisons of a link are, for the worker: an array of objects with what, entity, done and of.';

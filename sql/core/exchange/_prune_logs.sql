@@ -1,5 +1,3 @@
--- Removes a few of the oldest conflicts and closed skips that are older than set_retention() says: at most 100 rows, and no more than a megabyte beside the first. Where there is
--- nothing to remove, it looks at one entry of an index of each.
 create or replace function rowferry._prune_logs()
 returns void
 language plpgsql
@@ -17,7 +15,8 @@ begin
       from (
         select r.id, r.decided_at, sum(r.size) over (order by r.id) - r.size as before
         from (
-          select f.id, f.decided_at, coalesce(pg_column_size(f.winner_row), 0) + coalesce(pg_column_size(f.loser_row), 0) + coalesce(pg_column_size(f.merged_row), 0) as size
+          select f.id, f.decided_at,
+            coalesce(pg_column_size(f.winner_row), 0) + coalesce(pg_column_size(f.loser_row), 0) + coalesce(pg_column_size(f.merged_row), 0) as size
           from rowferry.conflicts f order by f.id limit 100) r) o
       where o.decided_at < v_before and o.before < 1000000);
   end if;
@@ -34,4 +33,6 @@ begin
   end if;
 end
 $$;
-comment on function rowferry._prune_logs() is 'Removes a few of the oldest conflicts and closed skips, once they are older than set_retention() says.';
+comment on function rowferry._prune_logs() is
+  'Removes a few of the oldest conflicts and closed skips, once they are older than set_retention() says: at most 100 rows, and no more than a megabyte '
+  'beside the first. Where there is nothing to remove, it reads one entry of an index of each.';

@@ -1,5 +1,3 @@
--- Writes what an exchange changed of a link, if its numbers still are what they were when it began (p_before). That they are is what the link's lock is for; where a stranger
--- holds it, one of two calls at once fails here, and all that it did is rolled back.
 create or replace function rowferry._save_link(
   p_link rowferry.links,
   p_before rowferry.links
@@ -19,7 +17,8 @@ begin
     opened_at = p_link.opened_at, last_exchange_at = p_link.last_exchange_at, courier = p_link.courier,
     courier_error = p_link.courier_error, warning = p_link.warning,
     told_paused = p_link.told_paused, facts_sent_at = p_link.facts_sent_at, facts_to = p_link.facts_to,
-    facts_entities = p_link.facts_entities, facts_schema = p_link.facts_schema, facts_looked_at = p_link.facts_looked_at, facts_apart = p_link.facts_apart, users_timeout = p_link.users_timeout,
+    facts_entities = p_link.facts_entities, facts_schema = p_link.facts_schema, facts_looked_at = p_link.facts_looked_at,
+    facts_apart = p_link.facts_apart, users_timeout = p_link.users_timeout,
     peer_unsettled = p_link.peer_unsettled, told_settled = p_link.told_settled, moved_to = p_link.moved_to
   where l.peer = p_link.peer
     and (l.generation, l.peer_generation, l.token_number, l.token_random, l.ready, l.built, l.top, l.acked, l.acked_tag, l.received, l.received_tag, l.unlocked)
@@ -31,4 +30,6 @@ begin
   end if;
 end
 $$;
-comment on function rowferry._save_link(rowferry.links, rowferry.links) is 'Writes what an exchange changed of a link.';
+comment on function rowferry._save_link(rowferry.links, rowferry.links) is
+  'Writes what an exchange changed of a link, if the link''s numbers still are what they were when the exchange began (p_before). The link''s lock sees '
+  'to that; where a stranger holds the lock, one of two calls at once fails here, and all that it did is rolled back.';

@@ -1,5 +1,3 @@
--- Applies the next batch of the peer and notes what was taken of it, for the acknowledgements. The time it says is what all of the batch would
--- have taken, had all been tried (at most 16 times what it took): where many rows are bad, the sender makes batches of which no row comes in vain.
 create or replace function rowferry._take(
   p_link rowferry.links,
   p_header jsonb,
@@ -53,4 +51,7 @@ begin
   o_refused := v_result.o_refused;
 end
 $$;
-comment on function rowferry._take(rowferry.links, jsonb, rowferry._section[]) is 'Applies the next batch of the peer and notes what was taken.';
+comment on function rowferry._take(rowferry.links, jsonb, rowferry._section[]) is
+  'Applies the next batch of the peer and notes what was taken of it, for the acknowledgements. The time that it notes is what the batch would have taken '
+  'if all of it had been tried (at most 16 times what it took): so where many rows are bad, the sender makes batches of a size that can be tried as a '
+  'whole.';

@@ -1,5 +1,3 @@
--- The one call of the worker; docs/design.md lists what it does, in order. One local transaction: applies the peer's batch, removes own events that the
--- peer has taken, builds the next batch. Expected outcomes are statuses. Without a token it changes nothing.
 create or replace function rowferry.process_batch(
   p_peer text default null,
   p_token text default null,
@@ -48,8 +46,7 @@ as $$
 declare
   v_link rowferry.links;
   v_token text[];
-  v_result record;
-  v_refusal jsonb;
+  v_answer rowferry._answer;
   v_holder text;
 begin
   if pg_trigger_depth() > 0 then
@@ -78,21 +75,18 @@ begin
     select l.* into v_link from rowferry.links l where l.peer = p_peer;
   end if;
   if p_token is null and not p_dry_run then
-    return query
-    select case when v_link.stopped_at is not null then 'stopped' when v_link.paused_at is not null then 'paused' else 'idle' end,
-      null::bytea, 0, 0, 0, 0, 0, c.pending, c.held, c.next_id, c.last_id, c.backfilling, c.patience,
-      v_link.token_number || '-' || v_link.token_random, rowferry.version(),
-      coalesce(v_link.stopped_reason, 'paused by ' || v_link.paused_by, 'without a token nothing is done'),
-      null::jsonb
-    from rowferry._counts(p_peer, 10000) c;
+    return query select * from rowferry._answer_of(v_link,
+      case when v_link.stopped_at is not null then 'stopped' when v_link.paused_at is not null then 'paused' else 'idle' end,
+      coalesce(v_link.stopped_reason, 'paused by ' || v_link.paused_by, 'without a token nothing is done'));
     return;
   end if;
   -- A person's dry run is a call of the present courier.
-  v_token := coalesce(regexp_match(p_token, E'^(\\d{1,15})-(\\w{1,64})$'), case when p_token is null then array[v_link.token_number::text, v_link.token_random] end);
+  v_token := coalesce(regexp_match(p_token, E'^(\\d{1,15})-(\\w{1,64})$'),
+    case when p_token is null then array[v_link.token_number::text, v_link.token_random] end);
   if v_token is null then
     raise exception using errcode = 'RF003', message = 'a token is a number, a dash and a random word',
-      hint = 'The worker makes it: 1 + the highest number on both nodes, which process_batch() without a token returns. Where that has 15 digits and is near its end: '
-        || 'select * from rowferry.resync();';
+      hint = 'The worker makes it: 1 + the highest number on both nodes, which process_batch() without a token returns. '
+        'Where that has 15 digits and is near its end: select * from rowferry.resync();';
   end if;
 
   -- What leaves this node, or is acknowledged by it, survives its crash. A SET clause would end before the commit.
@@ -101,43 +95,23 @@ begin
   end if;
   v_holder := rowferry._link_lock(p_peer, false);
   if v_holder is not null then
-    return query
-    select 'busy', null::bytea, 0, 0, 0, 0, 0, c.pending, c.held, c.next_id, c.last_id, c.backfilling, c.patience, null::text, rowferry.version(),
-      'another call for this link is at work, ' || v_holder, null::jsonb
-    from rowferry._counts(p_peer, 10000) c;
+    v_answer := rowferry._answer_of((select l from rowferry.links l where l.peer = p_peer), 'busy', 'another call for this link is at work, ' || v_holder);
+    v_answer.token := null;
+    return query select v_answer.*;
     return;
   end if;
-  -- It does not wait itself for what a user may hold who waits for it.
+  -- A user who holds a lock may be waiting for us, so a call that lasts waits for no lock itself.
   if rowferry._patient() then
     perform set_config('lock_timeout', case when (select min(l.users_timeout) from rowferry.links l) < interval '4 ms' then '1ms' else '2ms' end, true);
   end if;
   if p_dry_run then
-    begin
-      select * into v_result from rowferry._exchange(p_peer, v_token[1]::bigint, v_token[2], p_envelope, p_limit, p_courier);
-      for v_refusal in
-        select r
-        from rowferry.taken_batches t
-        cross join lateral jsonb_array_elements(t.refusals) r
-        where t.peer = p_peer and t.number > v_link.received
-        limit 20
-      loop
-        raise notice using message = 'dry run: this node would not take a record',
-          detail = format('%s %s: %s', v_refusal ->> 'entity', v_refusal ->> 'record_id', coalesce(v_refusal ->> 'message', 'the row is locked')),
-          hint = coalesce(v_refusal ->> 'hint', '');
-      end loop;
-      raise exception using errcode = 'RF101', message = 'dry run';
-    exception
-      when sqlstate 'RF101' then
-        -- Its envelope tells of a batch that was never built.
-        return query
-        select v_result.status, null::bytea, v_result.applied, v_result.refused, v_result.conflicts, v_result.retired, v_result.sent, v_result.pending,
-          v_result.held, v_result.next_id, v_result.last_id, v_result.backfilling, v_result.patience, v_result.token, v_result.version,
-          concat_ws(': ', 'dry run, nothing was kept', v_result.reason), v_result.progress;
-    end;
+    return query select * from rowferry._dry_run(p_peer, v_token[1]::bigint, v_token[2], p_envelope, p_limit, p_courier);
   else
     return query select * from rowferry._exchange(p_peer, v_token[1]::bigint, v_token[2], p_envelope, p_limit, p_courier);
   end if;
 end
 $$;
 comment on function rowferry.process_batch(text, text, bytea, integer, jsonb, boolean) is
-  'One step of the exchange with a peer: applies its envelope, returns the one for it. Without a token it changes nothing and says where things stand.';
+  'One step of the exchange with a peer, in one local transaction: applies its envelope, removes own events that it has taken, and returns the envelope '
+  'for it. Expected outcomes are statuses. Without a token it changes nothing and says where things stand. docs/design.md lists the steps and the '
+  'columns.';

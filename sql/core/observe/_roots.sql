@@ -29,7 +29,7 @@ as $$
     ) c
     left join lateral (
       select o.entity_id, o.record_id
-      from (select * from rowferry.held_events v where v.entity_id = m.entity_id and rowferry._index_key(v.record_id) = rowferry._index_key(m.record_id) offset 0) h
+      from rowferry._held_of_record(m.entity_id, m.record_id) h
       cross join lateral (select * from rowferry.missing_parents v where v.entity_id = h.parent_entity_id and rowferry._index_key(v.record_id) = rowferry._index_key(h.parent_record_id) offset 0) o
       where not o.came
       order by h.event_id

@@ -17,16 +17,13 @@ set enable_hashjoin = on
 set enable_nestloop = off
 set enable_mergejoin = off
 as $$
-  select count(*), count(*) filter (where (h.event_id is not null or e.held_attempts > 0)
-    and not exists (select from rowferry.skips s where s.done_at is null and s.entity_id = v.entity_id and rowferry._index_key(s.record_id) = rowferry._index_key(v.record_id) and v.id <@ s.ids)),
-    count(*) filter (where (h.here or e.held_attempts > 0 and e.held_here)
-    and not exists (select from rowferry.skips s where s.done_at is null and s.entity_id = v.entity_id and rowferry._index_key(s.record_id) = rowferry._index_key(v.record_id) and v.id <@ s.ids)),
-    count(h.parent_record_id) filter (where e.held_attempts = 0
-    and not exists (select from rowferry.skips s where s.done_at is null and s.entity_id = v.entity_id and rowferry._index_key(s.record_id) = rowferry._index_key(v.record_id) and v.id <@ s.ids)),
+  select count(*), count(*) filter (where (h.event_id is not null or e.held_attempts > 0) and not v.skipped),
+    count(*) filter (where (h.here or e.held_attempts > 0 and e.held_here) and not v.skipped),
+    count(*) filter (where h.parent_record_id is not null and e.held_attempts = 0 and not v.skipped),
     coalesce(bool_or(e.held_attempts = 0 and (w.event_id is null or w.not_before <= clock_timestamp())), false)
       or exists (select from rowferry.backfills b join rowferry.entities n on n.id = b.entity_id where n.peer = p_peer and b.finished_at is null and n.held_attempts = 0),
     min(v.changed_at)
-  from rowferry.events v
+  from rowferry._queue v
   join rowferry.entities e on e.id = v.entity_id and e.peer = p_peer
   left join rowferry.held_events w on w.event_id = v.id
   left join rowferry.held_events h on h.event_id = v.id and (h.attempts > 0 or h.parent_record_id is not null)

@@ -5,13 +5,10 @@ select v.id, e.peer, e.name as entity, v.record_id,
     when 'a' then 'answer' when 'q' then 'question' when 'w' then 'moved' end as event_type,
   v.changed_at, v.hops, greatest(h.attempts, e.held_attempts) as attempts, greatest(h.not_before, e.held_until) as not_before,
   coalesce(e.held_sqlstate, h.sqlstate) as sqlstate, coalesce(e.held_error, h.last_error) as last_error, coalesce(e.held_hint, h.hint) as hint
-from rowferry.events v
+from rowferry._queue v
 join rowferry.entities e on e.id = v.entity_id
 left join rowferry.held_events h on h.event_id = v.id
-where not exists (
-  select from rowferry.skips s
-  where s.done_at is null and s.entity_id = v.entity_id and rowferry._index_key(s.record_id) = rowferry._index_key(v.record_id) and v.id <@ s.ids
-)
+where not v.skipped
 order by v.id;
 comment on view rowferry.sync_events is 'Pending changes, oldest first by id. delete from sync_events where id = .. gives one up, as skip(id) does.';
 comment on column rowferry.sync_events.id is 'Number of the event.';

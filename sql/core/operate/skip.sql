@@ -37,10 +37,9 @@ begin
   end if;
   select e.* into v_entity from rowferry.entities e where e.id = v_event.entity_id;
   select range_agg(int8range(e.id, e.id, '[]')), count(*), max(h.last_error), bool_and(e.event_type = 'a') into v_ids, events, v_error, v_answer
-  from rowferry.events e
+  from rowferry._queue e
   left join rowferry.held_events h on h.event_id = e.id
-  where e.entity_id = v_event.entity_id and rowferry._index_key(e.record_id) = rowferry._index_key(v_event.record_id) and e.event_type <> 'q'
-    and not exists (select from rowferry.skips s where s.done_at is null and s.entity_id = e.entity_id and rowferry._index_key(s.record_id) = rowferry._index_key(e.record_id) and e.id <@ s.ids);
+  where e.entity_id = v_event.entity_id and rowferry._index_key(e.record_id) = rowferry._index_key(v_event.record_id) and e.event_type <> 'q' and not e.skipped;
   entity := v_entity.name;
   record_id := v_event.record_id;
   v_stays := v_answer or v_entity.direction = 'send' or rowferry._is_outside(v_entity, record_id);

@@ -46,8 +46,7 @@ begin
         end if;
     end;
   end loop;
-  v_flying := coalesce((
-    select range_agg(r) from rowferry.built_batches b cross join lateral unnest(b.ids) r where b.peer = v_entity.peer and b.in_flight), '{}');
+  v_flying := rowferry._sent_ids(v_entity.peer, true);
   v_keys := array(
     select k from unnest(v_keys) k
     except
@@ -60,10 +59,9 @@ begin
       case when not g.ids && v_flying and v_entity.direction = 'send' then format('%s keeps its row, and this node has none: different on purpose', v_entity.peer) end
     from (
       select e.record_id, range_agg(int8range(e.id, e.id, '[]')) as ids
-      from rowferry.events e
+      from rowferry._queue e
       join unnest(v_keys) k (record_id) on k.record_id = e.record_id
-      where e.entity_id = v_entity.id and e.event_type <> 'q' and e.id <@ v_seen
-        and not exists (select from rowferry.skips s where s.done_at is null and s.entity_id = e.entity_id and rowferry._index_key(s.record_id) = rowferry._index_key(e.record_id) and e.id <@ s.ids)
+      where e.entity_id = v_entity.id and e.event_type <> 'q' and e.id <@ v_seen and not e.skipped
       group by e.record_id
     ) g
     returning id, record_id, ids, done_at

@@ -1,6 +1,3 @@
--- Moves the place where the search for the next batch begins past all that has left. Ids are drawn before their events can be seen, so it moves only up to
--- an id behind which every transaction has ended. p_last_id: last id given out before this call drew its transaction id; null: not
--- known. p_left: events that have left in this call; p_more: some have, so that a new horizon is worth noting.
 create or replace function rowferry._advance_first_id(
   p_link rowferry.links,
   p_last_id bigint,
@@ -17,15 +14,14 @@ set enable_mergejoin = off
 set enable_material = off
 as $$
 declare
-  v_held boolean := exists (select from rowferry.held_events);
   v_mine integer[] := array(select e.id from rowferry.entities e where e.peer = p_link.peer);
 begin
   if p_link.horizon_xid <= pg_snapshot_xmin(pg_current_snapshot()) then
-    -- What is held is found by its own table. An event in flight is not passed: the next courier builds from it again.
+    -- A held event is found by its own table. An event in flight is not passed: the next courier builds from it again.
     p_link.first_id := coalesce((
       select e.id
       from rowferry._sendable_events(v_mine, int8multirange(int8range(p_link.first_id, p_link.horizon_id, '[]')) - p_left,
-        v_held, false, 1, true) e), p_link.horizon_id + 1);
+        1, p_skipped => true, p_moved => true) e), p_link.horizon_id + 1);
     p_link.horizon_xid := null;
   end if;
   if p_more and p_link.horizon_xid is null and p_last_id >= p_link.first_id then
@@ -35,4 +31,7 @@ begin
   return p_link;
 end
 $$;
-comment on function rowferry._advance_first_id(rowferry.links, bigint, int8multirange, boolean) is 'Moves the place where the search for the next batch begins.';
+comment on function rowferry._advance_first_id(rowferry.links, bigint, int8multirange, boolean) is
+  'Moves links.first_id, where the search for the next batch begins, past all events that have left. Ids are drawn before their events can be seen, so it '
+  'moves only up to an id behind which every transaction has ended (horizon_id, horizon_xid). p_last_id: the last id given out before this call drew its '
+  'transaction id; null: not known. p_left: events that have left in this call. p_more: some have left, so that a new horizon is worth noting.';

@@ -1,5 +1,3 @@
--- The record that travels alone next, or is on its way (o_flying): its event, and how many times as long as usual a call with it may take. More with each
--- time that it ran out of time. o_allowed: whether the present call may take so long.
 create or replace function rowferry._alone(
   p_peer text,
   out o_event_id bigint,
@@ -11,17 +9,17 @@ language sql
 stable
 set search_path = pg_catalog, pg_temp
 as $$
-  select h.event_id, p.patience, f.flying,
+  select h.event_id, p.patience, q.in_flight,
     p.patience = 1 or t.limited = 0 or t.limited >= p.patience * extract(epoch from current_setting('deadlock_timeout')::interval) * 0.69
   from rowferry.held_events h
-  join rowferry.entities n on n.id = h.entity_id and n.peer = p_peer and (n.held_until is null or n.held_until <= rowferry._now())
+  join rowferry.entities n on n.id = h.entity_id and n.peer = p_peer and rowferry._is_free(n)
   cross join lateral (select least(64, h.patience * case when h.sqlstate <> '57014' then 1 when h.attempts = 1 then 4 else 8 end)) p (patience)
-  cross join lateral (
-    select exists (select from rowferry.built_batches b where b.peer = p_peer and b.in_flight and h.event_id <@ b.ids)) f (flying)
+  cross join lateral (select v.in_flight, v.record_skipped from rowferry._queue v where v.id = h.event_id offset 0) q
   cross join (select extract(epoch from current_setting('statement_timeout')::interval)) t (limited)
-  where h.patience is not null and (f.flying or h.not_before <= rowferry._now())
-    and not exists (select from rowferry.skips s where s.done_at is null and s.entity_id = h.entity_id and rowferry._index_key(s.record_id) = rowferry._index_key(h.record_id))
-  order by f.flying desc, h.not_before, h.event_id
+  where h.patience is not null and (q.in_flight or h.not_before <= rowferry._now()) and not q.record_skipped
+  order by q.in_flight desc, h.not_before, h.event_id
   limit 1
 $$;
-comment on function rowferry._alone(text) is 'The record that travels alone next, or is on its way.';
+comment on function rowferry._alone(text) is
+  'The record that travels alone next, or is on its way (o_flying): its event, and how many times as long as usual a call with it may take (o_patience), '
+  'which is more with each time that it ran out of time. o_allowed: whether the present call may take so long.';

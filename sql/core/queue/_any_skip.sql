@@ -1,4 +1,3 @@
--- Whether any skip is in force: not answered yet, or keeping its record different on purpose. Most calls find none, among any number of closed ones.
 create or replace function rowferry._any_skip(
   p_entity_id integer default null
 )
@@ -14,4 +13,6 @@ begin
     else exists (select from rowferry.skips s where s.ended_at is null and s.entity_id = p_entity_id) end;
 end
 $$;
-comment on function rowferry._any_skip(integer) is 'Whether any skip is in force, of an entity or at all.';
+comment on function rowferry._any_skip(integer) is
+  'Whether any skip is in force, of an entity or at all: one that waits for its answer, or keeps its record different on purpose. It costs little, however '
+  'many skips have ended.';

@@ -1,5 +1,3 @@
--- Whether anything may wait on a link, whatever its entity: a short look, since most calls of a link at rest find nothing. p_left: events that have left in
--- this call, past which no search needs to walk.
 create or replace function rowferry._anything_waits(
   p_first_id bigint,
   p_left int8multirange
@@ -24,4 +22,6 @@ begin
     or exists (select from rowferry.comparisons c where c.state in ('queued', 'walking', 'resolving'));
 end
 $$;
-comment on function rowferry._anything_waits(bigint, int8multirange) is 'Whether anything may wait on a link.';
+comment on function rowferry._anything_waits(bigint, int8multirange) is
+  'Whether anything may wait on a link, whatever its entity. It costs little: most calls of a link at rest find nothing. p_left: events that have left in '
+  'this call, past which the search need not walk.';

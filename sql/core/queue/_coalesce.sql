@@ -1,6 +1,3 @@
--- Of several events of one record that no batch has ever held, the newest is enough: what is sent is the present row. Looks through the next events to be
--- sent and removes the others if they are half of them, so that a record that changes a million times costs no more than one that changed once. o_hot: there
--- are more of them than could be looked at in this call.
 create or replace function rowferry._coalesce(
   p_peer text,
   p_limit integer,
@@ -21,12 +18,9 @@ declare
   c_time constant interval := '0.1 s';
   v_began timestamptz := clock_timestamp();
   v_mine integer[] := array(
-    select e.id from rowferry.entities e where e.peer = p_peer and (e.held_until is null or e.held_until <= rowferry._now()));
-  v_sent int8multirange := coalesce((
-    select range_agg(r) from rowferry.built_batches b cross join lateral unnest(b.ids) r where b.peer = p_peer), '{}');
-  v_held boolean := exists (select from rowferry.held_events);
-  v_skips boolean := exists (select from rowferry.skips s where s.done_at is null);
-  -- Of rows that follow a parent, a delete tells more than any newer event but another one: the peer may have the row though it is outside now.
+    select e.id from rowferry.entities e where e.peer = p_peer and rowferry._is_free(e));
+  v_sent int8multirange := rowferry._sent_ids(p_peer);
+  -- Of a row that follows a parent, only a newer delete makes a delete superfluous: the peer may have the row, though it is outside now.
   v_following integer[] := array(select e.id from rowferry.entities e where e.within is not null);
   v_window integer := p_limit + 1;
   v_looked integer;
@@ -37,20 +31,19 @@ begin
   loop
     with looked as materialized (
       select e.id, e.entity_id, e.record_id, rowferry._stamp(e) as stamp, e.entity_id = any (v_following) and e.event_type not in ('i', 'u') as leaves
-      from rowferry._sendable_events(v_mine, int8multirange(int8range(p_first_id, 9223372036854775807)) - p_left - v_sent,
-        v_held, v_skips, null, false) e
+      from rowferry._sendable_events(v_mine, int8multirange(int8range(p_first_id, 9223372036854775807)) - p_left - v_sent, null) e
       where e.event_type <> 'q' and e.place is null
       limit v_window
     )
     select array_agg(l.id) filter (where l.id not in (
-        -- Without sorting; both are numbers below 2^53.
+        -- The newest of each record, without sorting. A float8 holds both numbers, which are below 2^53.
         select (max(array[date_part('epoch', n.stamp), n.id]))[2]::bigint from looked n group by n.entity_id, n.record_id, n.leaves)), count(*)
     into v_ids, v_looked
     from looked l;
     exit when v_ids is null or cardinality(v_ids) < v_looked / 2;
     perform rowferry._remove_superseded(v_ids);
     o_removed := o_removed + cardinality(v_ids);
-    -- Look further: the few records may fill the whole queue.
+    -- These few records may fill the whole queue: look further.
     exit when v_looked < v_window;
     o_hot := clock_timestamp() - v_began > c_time;
     exit when o_hot;
@@ -58,4 +51,7 @@ begin
   end loop;
 end
 $$;
-comment on function rowferry._coalesce(text, integer, bigint, int8multirange) is 'Removes events that a newer one of the same record makes superfluous.';
+comment on function rowferry._coalesce(text, integer, bigint, int8multirange) is
+  'Removes events that a newer one of the same record makes superfluous, since the present row is sent anyway; only events that no batch ever held. Looks '
+  'through the next events to be sent, and removes the superfluous ones if they are half of them, so that a record that changes a million times costs no '
+  'more than one that changed once. o_hot: there were more of them than this call has time for.';

@@ -1,5 +1,3 @@
--- As _coalesce, for records of which _read_batch met too many events, wherever in the queue these are; looks at so many of them at most. Returns how many were
--- removed.
 create or replace function rowferry._coalesce_records(
   p_peer text,
   p_entity_id integer,
@@ -16,8 +14,7 @@ set enable_mergejoin = off
 set enable_material = off
 as $$
 declare
-  v_sent int8multirange := coalesce((
-    select range_agg(r) from rowferry.built_batches b cross join lateral unnest(b.ids) r where b.peer = p_peer), '{}');
+  v_sent int8multirange := rowferry._sent_ids(p_peer);
   v_following constant boolean := (select e.within is not null from rowferry.entities e where e.id = p_entity_id);
   v_ids bigint[];
 begin
@@ -25,12 +22,10 @@ begin
   from (
     select l.id, row_number() over (partition by l.record_id, l.leaves order by l.stamp desc, l.id desc) as place
     from (
-      select e.record_id, e.id, rowferry._stamp(e) as stamp, v_following and e.event_type not in ('i', 'u') as leaves
-      from rowferry.events e
-      where e.entity_id = p_entity_id and rowferry._index_key(e.record_id) = any (rowferry._index_keys(p_record_ids)) and e.event_type not in ('q', 'w') and e.place is null and not e.id <@ v_sent
-        and not exists (select from rowferry.held_events h where h.event_id = e.id)
-        and not exists (select from rowferry.skips s
-          where s.done_at is null and s.entity_id = e.entity_id and rowferry._index_key(s.record_id) = rowferry._index_key(e.record_id) and e.id <@ s.ids)
+      select e.record_id, e.id, e.stamp, v_following and e.event_type not in ('i', 'u') as leaves
+      from rowferry._queue e
+      where e.entity_id = p_entity_id and rowferry._index_key(e.record_id) = any (rowferry._index_keys(p_record_ids)) and e.event_type not in ('q', 'w')
+        and e.place is null and not e.id <@ v_sent and not e.held and not e.skipped
       limit p_most_events
     ) l
   ) n
@@ -39,4 +34,6 @@ begin
   return coalesce(cardinality(v_ids), 0);
 end
 $$;
-comment on function rowferry._coalesce_records(text, integer, text[], integer) is 'Removes events of these records that a newer one makes superfluous.';
+comment on function rowferry._coalesce_records(text, integer, text[], integer) is
+  'Does what _coalesce() does, for records of which _read_batch() met too many events, wherever in the queue these are; looks at p_most_events of them at '
+  'most. Returns how many it removed.';

@@ -1,5 +1,3 @@
--- What waits on a link. Counting stops at p_most, so that a long backlog costs an exchange nothing; null counts all. p_left: events that have left in this
--- call, past which no search needs to walk.
 create or replace function rowferry._counts(
   p_peer text,
   p_most integer,
@@ -24,11 +22,10 @@ declare
   v_first_id bigint := (select l.first_id from rowferry.links l where l.peer = p_peer);
   v_gaps int8multirange := int8multirange(int8range(v_first_id, 9223372036854775807)) - p_left;
   v_any_held boolean := exists (select from rowferry.held_events);
-  v_skips boolean := exists (select from rowferry.skips s where s.done_at is null);
   v_aside int8multirange;
 begin
   last_id := coalesce(pg_sequence_last_value('rowferry.events_id_seq'), 0);
-  -- Conflicts of large rows are told in every call until the peer knows of them.
+  -- Each call tells the conflicts of large rows until the peer knows of them.
   select greatest(1, max(t.patience)) into patience from rowferry.taken_batches t where t.peer = p_peer;
   if not rowferry._anything_waits(v_first_id, p_left) then
     pending := 0;
@@ -46,31 +43,34 @@ begin
     join rowferry.entities e on e.id = r.entity_id and e.peer = p_peer and e.held_until = 'infinity'
     cross join lateral unnest(r.ids) i), '{}');
   v_gaps := v_gaps - v_aside;
-  -- Below first_id there are only held ones.
+  -- Below first_id there are only held events.
   pending := (select count(*) from (
-    select from rowferry._sendable_events(v_ids, v_gaps, false, false, p_most, true) e
+    select from rowferry._sendable_events(v_ids, v_gaps, p_most, true, true, true) e
     union all
     select from rowferry.held_events h where v_any_held and h.event_id < v_first_id and h.entity_id = any (v_ids)
     limit p_most) e);
   pending := least(p_most, pending + (select coalesce(sum(upper(i) - lower(i)), 0) from unnest(v_aside) i));
   held := 0;
   if v_any_held then
-    held := (select count(*) from (select from rowferry.held_events h where (h.attempts > 0 or h.parent_record_id is not null) and h.entity_id = any (v_free) limit p_most) h);
+    held := (select count(*) from (
+      select from rowferry.held_events h
+      where (h.attempts > 0 or h.parent_record_id is not null) and h.entity_id = any (v_free) limit p_most) h);
   end if;
   if v_held <> '{}' then
-    -- Among the oldest.
+    -- Of the oldest events.
     held := held + (select count(*) from (
       select e.entity_id from rowferry.events e where e.id >= v_first_id order by e.id limit p_most) e where e.entity_id = any (v_held))
       + (select count(*) from (select from rowferry.held_events h where h.event_id < v_first_id and h.entity_id = any (v_held) limit p_most) h);
   end if;
-  -- A family that is held keeps its rows that moved.
+  -- While a table is held, so are the rows that moved whose followers are in it.
   held := held + (select count(*) from (
     select from rowferry.events e where e.event_type = 'w' and e.entity_id = any (v_free) and e.entity_id <> all (rowferry._movable(p_peer)) limit p_most) e);
   next_id := least(
-    (select e.id from rowferry._sendable_events(v_free, v_gaps, v_any_held, v_skips, 1, false) e),
+    (select e.id from rowferry._sendable_events(v_free, v_gaps, 1) e),
     (select e.id from rowferry.events e where e.event_type = 'w' and e.entity_id = any (rowferry._movable(p_peer)) order by e.id limit 1),
-    -- Found locked there, which does not count, or free to follow a parent.
-    case when v_any_held then (select min(h.event_id) from rowferry.held_events h where h.attempts = 0 and h.parent_record_id is null and h.entity_id = any (v_free)) end,
+    -- Those whose row was locked there, which do not count as held; and those that may follow their parent.
+    case when v_any_held then (select min(h.event_id) from rowferry.held_events h where h.attempts = 0 and h.parent_record_id is null
+      and h.entity_id = any (v_free)) end,
     (select min(f.event_id)
       from rowferry.missing_parents m
       cross join lateral (
@@ -82,7 +82,7 @@ begin
         limit 1
       ) f
       where m.came));
-  -- Not where a person has to act first.
+  -- Nothing counts for which a person has to act first.
   backfilling := (case when next_id <= (select l.moved_to from rowferry.links l where l.peer = p_peer) then 1 else 0 end)
     + (select count(*) from rowferry.moves m where m.entity_id = any (rowferry._movable(p_peer)))
     + (select count(*) from rowferry.backfills b join rowferry.entities e on e.id = b.entity_id
@@ -96,4 +96,6 @@ begin
   end if;
 end
 $$;
-comment on function rowferry._counts(text, integer, int8multirange) is 'What waits on a link.';
+comment on function rowferry._counts(text, integer, int8multirange) is
+  'What waits on a link, as process_batch() returns it: counted up to p_most, so that a long backlog costs an exchange nothing; null: all. p_left: events '
+  'that have left in this call, past which no search need walk.';

@@ -1,4 +1,3 @@
--- Removes events, and what was noted about them; returns how many. Joins on the bounds of the ranges: an index scan for each.
 create or replace function rowferry._delete_events(
   p_ids int8multirange
 )
@@ -24,4 +23,6 @@ begin
   return v_count;
 end
 $$;
-comment on function rowferry._delete_events(int8multirange) is 'Removes events and what was noted about them.';
+comment on function rowferry._delete_events(int8multirange) is
+  'Removes events, and what was noted about them; returns how many events. It joins on the bounds of the ranges, so that each range is one scan of the '
+  'index.';

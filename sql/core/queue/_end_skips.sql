@@ -1,4 +1,3 @@
--- Ends what skips of these records have left open: one counts no more, since something else was said of its record, or happened to it.
 create or replace function rowferry._end_skips(
   p_entity_id integer,
   p_keys text[],
@@ -13,4 +12,5 @@ as $$
   set ended_at = rowferry._now(), kept = false, outcome = concat_ws('; then ', s.outcome, p_outcome)
   where s.entity_id = p_entity_id and rowferry._index_key(s.record_id) = any (rowferry._index_keys(p_keys)) and s.ended_at is null
 $$;
-comment on function rowferry._end_skips(integer, text[], text) is 'Ends what skips of these records have left open.';
+comment on function rowferry._end_skips(integer, text[], text) is
+  'Ends the skips of these records that are in force: something else was said of the record, or happened to it.';

@@ -1,5 +1,3 @@
--- The rows of a section that the peer cannot take, since it lacks a parent that stays here: {"entity": .., "record_id": .., "parent_id": .., "parent_record_id": ..}
--- for each. Not those that are tried to see whether it has come, nor those that their parent waits for itself, with which it comes along.
 create or replace function rowferry._left_waiting(
   p_section rowferry._section
 )
@@ -18,18 +16,22 @@ begin
       select c.id as child_entity_id, f.child_id, f.entity_id, f.record_id
       from rowferry.entities c
       cross join lateral rowferry._parent_records(p_section) f
-      cross join lateral (select v.came from rowferry.missing_parents v where v.entity_id = f.entity_id and rowferry._index_key(v.record_id) = rowferry._index_key(f.record_id) offset 0) m
+      cross join lateral (
+        select v.came from rowferry.missing_parents v
+        where v.entity_id = f.entity_id and rowferry._index_key(v.record_id) = rowferry._index_key(f.record_id) offset 0) m
       where c.name = p_section.entity and not m.came
         and not exists (
           select
-          from (select * from rowferry.held_events v where v.entity_id = c.id and rowferry._index_key(v.record_id) = rowferry._index_key(f.child_id) offset 0) h
+          from rowferry._held_of_record(c.id, f.child_id) h
           where h.parent_record_id is not null and h.not_before <= rowferry._now())
     ), staying as materialized (
       select l.entity_id, l.record_id from lacking l
       except
       select g.entity_id, g.record_id
-      from (select array_agg(d.entity_id) as entity_ids, array_agg(d.record_id) as record_ids from (select distinct l.entity_id, l.record_id from lacking l) d) p
-      cross join lateral rowferry._going(p.entity_ids, p.record_ids) g
+      from (
+        select array_agg(d.entity_id) as entity_ids, array_agg(d.record_id) as record_ids
+        from (select distinct l.entity_id, l.record_id from lacking l) d) p
+      cross join lateral rowferry._sendable_records(p.entity_ids, p.record_ids) g
     ), up as materialized (
       select u.*
       from (select array_agg(s.entity_id) as entity_ids, array_agg(s.record_id) as record_ids from staying s) p
@@ -47,4 +49,7 @@ begin
     ) w);
 end
 $$;
-comment on function rowferry._left_waiting(rowferry._section) is 'The rows of a section that wait for a parent which the peer lacks.';
+comment on function rowferry._left_waiting(rowferry._section) is
+  'The rows of a section that the peer cannot take, since it lacks a parent which stays here: {"entity": .., "record_id": .., "parent_id": .., '
+  '"parent_record_id": ..} for each; null: none. Not those that are tried, to see whether somebody made the parent on the peer, nor those that their '
+  'parent waits for in turn: parent and child then travel together.';

@@ -1,5 +1,3 @@
--- Tries, now and then, one of the rows that wait for a parent: somebody may have made it on the peer by hand. Once it has gone, all others follow. A parent for which nothing waits any more is forgotten.
--- One parent after the other: whatever the statistics say, there is one index then to find its rows by.
 create or replace function rowferry._look_for_parents(
   p_peer text
 )
@@ -22,6 +20,7 @@ begin
     select from rowferry.held_events h
     where h.parent_entity_id = m.entity_id and rowferry._index_key(h.parent_record_id) = rowferry._index_key(m.record_id) and h.parent_record_id is not null
     offset 0);
+  -- One parent after the other: whatever the statistics say, one index finds the rows that wait for it.
   for v_due in
     select m.entity_id, m.record_id
     from rowferry.missing_parents m
@@ -30,23 +29,26 @@ begin
     limit 500
   loop
     update rowferry.missing_parents m
-    set attempts = m.attempts + 1, not_before = v_now + least(power(2, least(m.attempts, 10) + 4), 300) * interval '1 s'
+    set attempts = m.attempts + 1, not_before = v_now + rowferry._back_off(m.attempts + 4)
     where m.entity_id = v_due.entity_id and rowferry._index_key(m.record_id) = rowferry._index_key(v_due.record_id);
-    -- A parent that waits itself is not there, unless it waits in a circle.
+    -- The peer has no parent that waits itself, unless it waits in a circle.
     continue when exists (
         select
-        from (select * from rowferry.held_events v where v.entity_id = v_due.entity_id and rowferry._index_key(v.record_id) = rowferry._index_key(v_due.record_id) offset 0) h
+        from rowferry._held_of_record(v_due.entity_id, v_due.record_id) h
         where h.parent_record_id is not null)
       and not exists (
         select from rowferry._parents_awaited(array[v_due.entity_id], array[v_due.record_id]) a
         where a.above_entity_id = v_due.entity_id and a.above_record_id = v_due.record_id);
     select h.event_id into v_event_id
     from rowferry.held_events h
-    where h.parent_entity_id = v_due.entity_id and rowferry._index_key(h.parent_record_id) = rowferry._index_key(v_due.record_id) and h.parent_record_id is not null
+    where h.parent_entity_id = v_due.entity_id and rowferry._index_key(h.parent_record_id) = rowferry._index_key(v_due.record_id)
+      and h.parent_record_id is not null
     order by h.event_id + 0
     limit 1;
     update rowferry.held_events h set not_before = v_now where h.event_id = v_event_id;
   end loop;
 end
 $$;
-comment on function rowferry._look_for_parents(text) is 'Tries one of the rows that wait for a parent.';
+comment on function rowferry._look_for_parents(text) is
+  'Tries, now and then, one of the rows that wait for a parent: somebody may have made the parent on the peer by hand. Once that row has gone, all others '
+  'follow. Forgets parents for which nothing waits any more.';

@@ -1,5 +1,3 @@
--- Whether this node may have changes of an entity that the peer has not taken: one-way traffic finds nothing in a short look at the queue, without probing
--- each key.
 create or replace function rowferry._may_own_events(
   p_entity_id integer
 )
@@ -24,4 +22,6 @@ begin
   );
 end
 $$;
-comment on function rowferry._may_own_events(integer) is 'Whether this node may have changes of an entity that the peer has not taken.';
+comment on function rowferry._may_own_events(integer) is
+  'Whether this node may have changes of an entity that the peer has not acknowledged. A short look at the queue, so that traffic in one direction does '
+  'not look for each key.';

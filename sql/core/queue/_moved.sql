@@ -1,4 +1,3 @@
--- Events of rows that moved (type w) and are to be looked at, oldest first: not those whose followers are queued in portions already, and not those that are skipped.
 create or replace function rowferry._moved(
   p_entity_ids integer[],
   p_limit integer
@@ -12,13 +11,12 @@ language sql
 stable
 set search_path = pg_catalog, pg_temp
 as $$
-  select e.id, e.entity_id, e.record_id
-  from rowferry.events e
-  where e.event_type = 'w' and e.entity_id = any (p_entity_ids)
-    and not exists (select from rowferry.moves m where m.event_id = e.id)
-    and not exists (select from rowferry.skips s
-      where s.done_at is null and s.entity_id = e.entity_id and rowferry._index_key(s.record_id) = rowferry._index_key(e.record_id) and e.id <@ s.ids)
-  order by e.id
+  select q.id, q.entity_id, q.record_id
+  from rowferry._queue q
+  where q.moved and q.entity_id = any (p_entity_ids) and not q.skipped and not exists (select from rowferry.moves m where m.event_id = q.id)
+  order by q.id
   limit p_limit
 $$;
-comment on function rowferry._moved(integer[], integer) is 'Events of rows that moved and are to be looked at, oldest first.';
+comment on function rowferry._moved(integer[], integer) is
+  'Events of rows that moved (type w) and are to be looked at, oldest first: not those that are skipped, nor those whose followers are being queued in '
+  'portions.';

@@ -1,4 +1,3 @@
--- For each of these records, all that it waits for, directly or through others, which the peer lacks.
 create or replace function rowferry._parents_awaited(
   p_entity_ids integer[],
   p_record_ids text[]
@@ -24,15 +23,16 @@ begin
   with recursive up (entity_id, record_id, above_entity_id, above_record_id) as (
     select r.entity_id, r.record_id, h.parent_entity_id, h.parent_record_id
     from unnest(p_entity_ids, p_record_ids) r (entity_id, record_id)
-    cross join lateral (select * from rowferry.held_events v where v.entity_id = r.entity_id and rowferry._index_key(v.record_id) = rowferry._index_key(r.record_id) offset 0) h
+    cross join lateral rowferry._held_of_record(r.entity_id, r.record_id) h
     where h.parent_record_id is not null
     union
     select u.entity_id, u.record_id, h.parent_entity_id, h.parent_record_id
     from up u
-    cross join lateral (select * from rowferry.held_events v where v.entity_id = u.above_entity_id and rowferry._index_key(v.record_id) = rowferry._index_key(u.above_record_id) offset 0) h
+    cross join lateral rowferry._held_of_record(u.above_entity_id, u.above_record_id) h
     where h.parent_record_id is not null
   )
   select * from up;
 end
 $$;
-comment on function rowferry._parents_awaited(integer[], text[]) is 'All that these records wait for.';
+comment on function rowferry._parents_awaited(integer[], text[]) is
+  'For each of these records, all records that it waits for, directly or through others, since the peer lacks them.';

@@ -1,4 +1,3 @@
--- The peer has these records now: what waits for them follows, and what waits for those in turn goes along. (Of a tree of many levels, 10,000 rows at once, the others level by level.)
 create or replace function rowferry._parents_came(
   p_entity_ids integer[],
   p_record_ids text[]
@@ -13,13 +12,16 @@ as $$
   with recursive edges as materialized (
     select m.entity_id, m.record_id, h.parent_entity_id, h.parent_record_id
     from rowferry.missing_parents m
-    join rowferry.held_events h on h.entity_id = m.entity_id and rowferry._index_key(h.record_id) = rowferry._index_key(m.record_id) and h.parent_record_id is not null
+    join rowferry.held_events h on h.entity_id = m.entity_id and rowferry._index_key(h.record_id) = rowferry._index_key(m.record_id)
+      and h.parent_record_id is not null
     where not m.came
     limit 10000
   ), came (entity_id, record_id) as (
     select m.entity_id, m.record_id
     from unnest(p_entity_ids, p_record_ids) r (entity_id, record_id)
-    cross join lateral (select * from rowferry.missing_parents v where v.entity_id = r.entity_id and rowferry._index_key(v.record_id) = rowferry._index_key(r.record_id) offset 0) m
+    cross join lateral (
+      select * from rowferry.missing_parents v
+      where v.entity_id = r.entity_id and rowferry._index_key(v.record_id) = rowferry._index_key(r.record_id) offset 0) m
     where not m.came
     union
     select e.entity_id, e.record_id
@@ -30,4 +32,6 @@ as $$
   from came c
   where m.entity_id = c.entity_id and rowferry._index_key(m.record_id) = rowferry._index_key(c.record_id)
 $$;
-comment on function rowferry._parents_came(integer[], text[]) is 'Lets go what waits for these records.';
+comment on function rowferry._parents_came(integer[], text[]) is
+  'The peer has these records now: what waits for them may go, and what waits for those in turn goes along. Of a tree of many levels 10,000 rows go at '
+  'once, the others level by level.';

@@ -1,5 +1,3 @@
--- Removes events that a newer one of the same record makes superfluous. Of a record that the peer knows, what stays may not say that it is new: the breaker, and
--- whoever looks, would take it for one.
 create or replace function rowferry._remove_superseded(
   p_ids bigint[]
 )
@@ -20,11 +18,15 @@ begin
       from rowferry.events e where e.id = any (p_ids)
       group by e.entity_id, e.record_id
     ) r
-    where r.first_type <> 'i' and k.event_type = 'i' and rowferry._index_key(k.record_id) = rowferry._index_key(r.record_id) and k.entity_id = r.entity_id and k.id + 0 = (
+    where r.first_type <> 'i' and k.event_type = 'i'
+      and rowferry._index_key(k.record_id) = rowferry._index_key(r.record_id) and k.entity_id = r.entity_id and k.id + 0 = (
       select n.id + 0 from rowferry.events n
-      where rowferry._index_key(n.record_id) = rowferry._index_key(r.record_id) and n.entity_id = r.entity_id and n.id + 0 > r.last_id order by n.id + 0 limit 1);
+      where rowferry._index_key(n.record_id) = rowferry._index_key(r.record_id) and n.entity_id = r.entity_id and n.id + 0 > r.last_id
+        order by n.id + 0 limit 1);
   end if;
   delete from rowferry.events e where e.id = any (p_ids);
 end
 $$;
-comment on function rowferry._remove_superseded(bigint[]) is 'Removes events that a newer one of the same record makes superfluous.';
+comment on function rowferry._remove_superseded(bigint[]) is
+  'Removes events that a newer one of the same record makes superfluous. If the peer knows the record, the event that stays may not say that the record is '
+  'new: the breaker, and people, would believe it.';

@@ -1,4 +1,3 @@
--- Events held for want of a parent that the peer could not name, or because of a child, are tried again at once when rows of a related table have moved.
 create or replace function rowferry._retry_dependents(
   p_entities integer[]
 )
@@ -25,4 +24,6 @@ as $$
     limit 1000
   ))
 $$;
-comment on function rowferry._retry_dependents(integer[]) is 'Tries events again that a foreign key held, after rows of a related table have moved.';
+comment on function rowferry._retry_dependents(integer[]) is
+  'After rows of these entities have gone or come: tries again, at once, the events that a foreign key holds of entities which refer to them or to which '
+  'they refer. Those whose parent is known go by themselves (_parents_came); these lack one that the peer could not name, or have a child in the way.';

@@ -1,5 +1,3 @@
--- Tries the held events of an entity, or of one record of it, again with the next batch, and returns them. One that waits for its parent goes by itself, so it is what that one waits for that
--- is tried, and one of all that wait for it.
 create or replace function rowferry._retry_held(
   p_entity_id integer,
   p_record_id text default null
@@ -49,4 +47,6 @@ begin
   order by event_id;
 end
 $$;
-comment on function rowferry._retry_held(integer, text) is 'Tries held events again, or what they wait for.';
+comment on function rowferry._retry_held(integer, text) is
+  'Tries the held events of an entity, or of one record of it, again with the next batch, and returns them. An event that waits for its parent goes by '
+  'itself, so what is tried is that which it waits for in the end, and one of the rows that wait for each parent on the way.';

@@ -1,12 +1,13 @@
--- The oldest events within p_gaps that are free to go: neither held nor skipped; p_moved: those of rows that moved too. In the order of ids, whatever the statistics say, since the ranges come in
--- order. Fully qualified and without SET, so that it is inlined where each argument is a variable, and planned as its caller wants it.
+-- It is made part of the query that calls it, where each argument is a variable, and planned with that query's settings. So it has no settings, and each
+-- name is qualified.
+-- The ranges come in order, and within each the events, so that no plan needs to sort, whatever the statistics say.
 create or replace function rowferry._sendable_events(
   p_entity_ids integer[],
   p_gaps int8multirange,
-  p_held boolean,
-  p_skips boolean,
   p_limit integer,
-  p_moved boolean
+  p_held boolean default false,
+  p_skipped boolean default false,
+  p_moved boolean default false
 )
 returns setof rowferry.events
 language sql
@@ -15,18 +16,16 @@ as $$
   select f.*
   from pg_catalog.unnest(p_gaps) g
   cross join lateral (
-    select e.*
-    from rowferry.events e
-    where e.id operator(pg_catalog.>=) pg_catalog.lower(g) and e.id operator(pg_catalog.<) pg_catalog.upper(g)
-      and e.entity_id operator(pg_catalog.+) 0 operator(pg_catalog.=) any (p_entity_ids)
-      and (p_moved or e.event_type operator(pg_catalog.<>) 'w'::pg_catalog."char")
-      and not (p_held and exists (select from rowferry.held_events h where h.event_id operator(pg_catalog.=) e.id))
-      and not (p_skips and exists (select from rowferry.skips s
-        where s.done_at is null and s.entity_id operator(pg_catalog.=) e.entity_id and rowferry._index_key(s.record_id) operator(pg_catalog.=) rowferry._index_key(e.record_id)
-          and e.id operator(pg_catalog.<@) s.ids))
-    order by e.id
+    select q.id, q.changed_at, q.entity_id, q.hops, q.event_type, q.record_id, q.place
+    from rowferry._queue q
+    where q.id operator(pg_catalog.>=) pg_catalog.lower(g) and q.id operator(pg_catalog.<) pg_catalog.upper(g)
+      and q.entity_id operator(pg_catalog.+) 0 operator(pg_catalog.=) any (p_entity_ids)
+      and (p_moved or not q.moved) and (p_held or not q.held) and (p_skipped or not q.skipped)
+    order by q.id
     limit p_limit
   ) f
   limit p_limit
 $$;
-comment on function rowferry._sendable_events(integer[], int8multirange, boolean, boolean, integer, boolean) is 'The oldest events within these ranges that are free to go.';
+comment on function rowferry._sendable_events(integer[], int8multirange, integer, boolean, boolean, boolean) is
+  'The oldest events of these entities, within these ranges of ids, that are free to go: neither held nor skipped nor moved. p_held, p_skipped, p_moved: '
+  'with those that are.';

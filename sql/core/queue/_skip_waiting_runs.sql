@@ -1,6 +1,3 @@
--- Ids that no search for the next batch need walk through: long runs of events of entities that wait for a person. Such a run holds nothing else, and ids are never
--- used again, so what was once found holds for as long as its entity waits. Looks at 40,000 more ids in each call; o_from: what begins there is left for the
--- next one, and is among o_ids too.
 create or replace function rowferry._skip_waiting_runs(
   p_peer text,
   p_first_id bigint,
@@ -25,7 +22,8 @@ begin
   if v_waiting = '{}' then
     return;
   end if;
-  v_from := greatest(p_first_id, 1 + (select min(coalesce(r.last_id, 0)) from unnest(v_waiting) w (id) left join rowferry.waiting_runs r on r.entity_id = w.id));
+  v_from := greatest(p_first_id, 1 + (select min(coalesce(r.last_id, 0)) from unnest(v_waiting) w (id)
+    left join rowferry.waiting_runs r on r.entity_id = w.id));
   if v_last_id - v_from >= c_few then
     v_to := least(v_last_id, v_from + c_step - 1);
     insert into rowferry.waiting_runs as r (entity_id, ids, last_id)
@@ -48,4 +46,7 @@ begin
     + case when o_from is null then '{}' else int8multirange(int8range(o_from, null)) end;
 end
 $$;
-comment on function rowferry._skip_waiting_runs(text, bigint) is 'Events of entities that wait for a person, as ranges of ids.';
+comment on function rowferry._skip_waiting_runs(text, bigint) is
+  'Ids that no search for the next batch need walk through: long runs of events of entities that wait for a person. Such a run holds nothing else, and ids '
+  'are never used again, so what was once found holds as long as its entity waits. Looks at 40,000 more ids in each call; what begins at o_from is left to '
+  'the next call, and is among o_ids too.';

@@ -1,10 +1,8 @@
--- Ends the skips of records of which a batch of the peer was taken: it is the answer, or a change in its place, once the skip has been performed and its question is on no way any more (p_heard: own events that
--- the peer has taken). What stays here although the peer has no such row goes on being different on purpose.
 create or replace function rowferry._skips_answered(
   p_peer text,
   p_sections rowferry._section[],
   p_taken int8multirange,
-  p_heard int8multirange
+  p_acked int8multirange
 )
 returns void
 language plpgsql
@@ -21,13 +19,15 @@ begin
     continue when not rowferry._any_skip(v_entity_id);
     select array_agg(s.record_id) into v_keys
     from (select distinct k from unnest((p_sections[i]).keys || (p_sections[i]).gone) k) k
-    join rowferry.skips s on s.entity_id = v_entity_id and rowferry._index_key(s.record_id) = rowferry._index_key(k.k) and s.ended_at is null and s.done_at is not null;
+    join rowferry.skips s on s.entity_id = v_entity_id and rowferry._index_key(s.record_id) = rowferry._index_key(k.k)
+      and s.ended_at is null and s.done_at is not null;
     continue when v_keys is null;
     v_part := rowferry._section_part(p_sections[i], v_keys, true);
     update rowferry.skips s
     set ended_at = rowferry._now(), kept = false, outcome = concat_ws('; then ', s.outcome, case
       when exists (select from rowferry.events o
-        where o.entity_id = s.entity_id and rowferry._index_key(o.record_id) = rowferry._index_key(s.record_id) and o.event_type <> 'q' and not o.id <@ p_heard) then 'it changed here again'
+        where o.entity_id = s.entity_id and rowferry._index_key(o.record_id) = rowferry._index_key(s.record_id) and o.event_type <> 'q'
+          and not o.id <@ p_acked) then 'it changed here again'
       when not a.answers then format('a change of %s came', p_peer)
       when not a.gone then format('the row of %s came in its place', p_peer)
       when s.image is null then 'neither node has it'
@@ -42,8 +42,11 @@ begin
     where s.entity_id = v_entity_id and rowferry._index_key(s.record_id) = rowferry._index_key(a.key) and s.ended_at is null and s.done_at is not null
       and not (s.kept and a.answers and a.gone)
       and not exists (select from rowferry.events q
-        where q.entity_id = s.entity_id and rowferry._index_key(q.record_id) = rowferry._index_key(s.record_id) and q.event_type = 'q' and not q.id <@ p_heard);
+        where q.entity_id = s.entity_id and rowferry._index_key(q.record_id) = rowferry._index_key(s.record_id) and q.event_type = 'q' and not q.id <@ p_acked);
   end loop;
 end
 $$;
-comment on function rowferry._skips_answered(text, rowferry._section[], int8multirange, int8multirange) is 'Ends the skips of records of which a batch of the peer was taken.';
+comment on function rowferry._skips_answered(text, rowferry._section[], int8multirange, int8multirange) is
+  'Ends the skips of records of which a batch of the peer was taken (p_taken): it brought the answer, or a change in its place. Only skips that have been '
+  'performed, and whose question is no longer on its way (p_acked: events of this node that the peer has acknowledged). A record that stays here, although '
+  'the peer has no such row, goes on being different on purpose.';

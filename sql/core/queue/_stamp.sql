@@ -1,4 +1,4 @@
--- What a conflict compares: the time of a real change; a consequence, a backfill or an answer loses to every real change; a question has no stamp.
+-- It is made part of the query that calls it, so it has no settings, and each name is qualified.
 create or replace function rowferry._stamp(
   p_event rowferry.events
 )
@@ -14,4 +14,6 @@ as $$
     else (p_event).changed_at
   end
 $$;
-comment on function rowferry._stamp(rowferry.events) is 'What a conflict compares of an event.';
+comment on function rowferry._stamp(rowferry.events) is
+  'What a conflict compares of an event: the time of a real change; -infinity for a consequence, a backfill or an answer, which lose to every real change; '
+  'null for a question.';

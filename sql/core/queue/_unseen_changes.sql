@@ -1,8 +1,7 @@
--- Keys with changes of this node that the sender of the batch had not taken: not among those it acknowledged (p_heard), nor decided already.
 create or replace function rowferry._unseen_changes(
   p_entity_id integer,
   p_keys text[],
-  p_heard int8multirange,
+  p_acked int8multirange,
   p_decided int8multirange
 )
 returns text[]
@@ -20,8 +19,11 @@ begin
   return (
     select array_agg(distinct e.record_id)
     from rowferry.events e
-    where rowferry._index_key(e.record_id) = any (rowferry._index_keys(p_keys)) and e.entity_id = p_entity_id and e.event_type <> 'q' and not e.id <@ p_heard and not e.id <@ p_decided
+    where rowferry._index_key(e.record_id) = any (rowferry._index_keys(p_keys)) and e.entity_id = p_entity_id and e.event_type <> 'q'
+      and not e.id <@ p_acked and not e.id <@ p_decided
   );
 end
 $$;
-comment on function rowferry._unseen_changes(integer, text[], int8multirange, int8multirange) is 'Keys with changes of this node that the peer has not taken.';
+comment on function rowferry._unseen_changes(integer, text[], int8multirange, int8multirange) is
+  'Those of these keys of which this node has changes that the sender of the batch did not know: neither among those that it acknowledged (p_acked), nor '
+  'decided already.';

@@ -1,5 +1,3 @@
--- Entities of which changes may have happened before those of a batch without being in it: what is held or paused; p_all: any, since more waits or is under way.
--- The peer keeps a delete back that would take rows of these along.
 create or replace function rowferry._waiting_entities(
   p_peer text,
   p_all boolean
@@ -18,4 +16,6 @@ begin
       or (n.held_until is not null or n.paused_at is not null) and exists (select from rowferry.events e where e.entity_id = n.id)));
 end
 $$;
-comment on function rowferry._waiting_entities(text, boolean) is 'Entities of which changes may have happened before those of a batch without being in it.';
+comment on function rowferry._waiting_entities(text, boolean) is
+  'Entities of which changes may have happened before those of a batch without being in it: entities with held events, and those that are held or paused; '
+  'p_all: any that sends, since more waits or is under way. The peer keeps a delete back that would take rows of these along.';

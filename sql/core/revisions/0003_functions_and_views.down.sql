@@ -16,7 +16,7 @@ $$;
 
 -- The functions that the release made, and no others; the index and the tables keep _index_key().
 drop trigger detached_with_events on rowferry.detached;
-drop view rowferry.status, rowferry.sync_events, rowferry.backfill_progress, rowferry.compare_report, rowferry.differences, rowferry.compare_runs;
+drop view rowferry.status, rowferry.sync_events, rowferry._queue, rowferry.backfill_progress, rowferry.compare_report, rowferry.differences, rowferry.compare_runs;
 do $$
 declare
   v_functions text;
@@ -27,4 +27,4 @@ begin
   execute 'drop function ' || v_functions;
 end
 $$;
-drop type rowferry._section;
+drop type rowferry._answer, rowferry._piece, rowferry._need, rowferry._section;

@@ -1,0 +1,63 @@
+create or replace function rowferry._admit(
+  p_link rowferry.links,
+  p_token_number bigint,
+  p_token_random text,
+  p_envelope bytea,
+  p_courier jsonb,
+  out o_link rowferry.links,
+  out o_status text,
+  out o_reason text,
+  out o_header jsonb,
+  out o_sections rowferry._section[]
+)
+language plpgsql
+set search_path = pg_catalog, pg_temp
+as $$
+declare
+  v_decoded record;
+begin
+  o_link := p_link;
+  if p_link.paused_at is not null then
+    o_status := 'paused';
+    o_reason := concat('paused by ', p_link.paused_by);
+    return;
+  elsif (p_token_number, p_token_random collate "C") < (p_link.token_number, p_link.token_random collate "C") then
+    o_status := 'superseded';
+    o_reason := 'a newer courier has opened the exchange';
+    return;
+  elsif (p_token_number, p_token_random collate "C") > (p_link.token_number, p_link.token_random collate "C") then
+    o_link := rowferry._open(o_link, p_token_number, p_token_random, p_courier);
+  end if;
+  if p_envelope is not null then
+    v_decoded := rowferry._decode(p_envelope);
+    o_header := v_decoded.o_header;
+    o_sections := v_decoded.o_sections;
+    if v_decoded.o_format > 1 then
+      o_status := 'stopped';
+      o_reason := format('%s speaks format %s of the envelope, this node only 1: run alembic upgrade head here', p_link.peer, v_decoded.o_format);
+    elsif o_header ->> 'from' is distinct from p_link.peer or o_header ->> 'to' is distinct from (select n.name from rowferry.node n) then
+      raise exception using errcode = 'RF004', message = 'the envelope is for another link',
+        detail = format('It goes from %s to %s.', o_header ->> 'from', o_header ->> 'to'),
+        hint = 'Check which connection string each node''s environment variable holds; nothing was applied.';
+    elsif o_header ->> 'token' is distinct from p_token_number || '-' || p_token_random then
+      o_status := 'superseded';
+      o_reason := 'the envelope is of another courier';
+    else
+      -- At most a million at once, so that no envelope leaves the next resync() without a number. A node that is further behind catches up step by step.
+      if (o_header ->> 'generation')::bigint > o_link.generation then
+        o_link := rowferry._new_generation(o_link, least((o_header ->> 'generation')::bigint, greatest(o_link.generation, o_link.peer_generation) + 1000000));
+      end if;
+      -- Of a node that was set back too: how far its sequences are is just what people need to know then.
+      if o_header ? 'facts' then
+        perform rowferry._note_facts(p_link.peer, o_header -> 'facts');
+      end if;
+    end if;
+  end if;
+  if o_status is null then
+    o_link := rowferry._clock_went_back(o_link);
+  end if;
+end
+$$;
+comment on function rowferry._admit(rowferry.links, bigint, text, bytea, jsonb) is
+  'Whether a call may go on: not on a link that is paused, not with an older token or an envelope of another courier (o_status says why). A greater token '
+  'opens the exchange, and the header of an envelope that is admitted may begin a new generation.';

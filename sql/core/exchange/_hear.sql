@@ -1,0 +1,64 @@
+create or replace function rowferry._hear(
+  p_link rowferry.links,
+  p_header jsonb,
+  p_sections rowferry._section[],
+  p_large boolean,
+  out o_link rowferry.links,
+  out o_applied integer,
+  out o_refused integer,
+  out o_conflicts integer,
+  out o_retired integer,
+  out o_left int8multirange,
+  out o_compare jsonb
+)
+language plpgsql
+set search_path = pg_catalog, pg_temp
+as $$
+declare
+  v_number constant bigint := (p_header ->> 'number')::bigint;
+  v_result record;
+begin
+  o_link := p_link;
+  o_applied := 0;
+  o_refused := 0;
+  o_conflicts := 0;
+  o_retired := 0;
+  o_left := '{}';
+  if o_link.stopped_at is not null or p_header is null or (p_header ->> 'generation')::bigint > o_link.generation then
+    return;
+  end if;
+  o_link.stopped_reason := rowferry._check_memory(o_link, p_header);
+  if o_link.stopped_reason is not null then
+    o_link.stopped_at := rowferry._now();
+    return;
+  elsif (p_header ->> 'generation')::bigint < o_link.generation or v_number > o_link.received + 1 then
+    return;
+  end if;
+  o_link := rowferry._meet(o_link, p_header);
+  if v_number = o_link.received + 1 then
+    -- What users' tables and triggers need is planned as elsewhere, unless a plan for each value would copy a large value, again and again.
+    if not p_large and not rowferry._patient(false) then
+      perform set_config('plan_cache_mode', 'auto', true);
+    end if;
+    select * into v_result from rowferry._take(o_link, p_header, p_sections);
+    perform set_config('plan_cache_mode', 'force_generic_plan', true);
+    o_link := v_result.o_link;
+    o_applied := v_result.o_applied;
+    o_refused := v_result.o_refused;
+    o_conflicts := v_result.o_conflicts;
+  end if;
+  if (p_header ->> 'top')::bigint <= o_link.received then
+    select * into v_result from rowferry._honour_acks(o_link, p_header);
+    o_link := v_result.o_link;
+    o_retired := v_result.o_retired;
+    o_left := v_result.o_left;
+    if (p_header ->> 'top')::bigint = o_link.received and (p_header ->> 'received')::bigint = o_link.acked then
+      o_compare := p_header -> 'compare';
+    end if;
+  end if;
+end
+$$;
+comment on function rowferry._hear(rowferry.links, jsonb, rowferry._section[], boolean) is
+  'Hears the peer: checks both memories, which may stop the link, applies its batch if it is the next one (R2), and honours its acknowledgements if every '
+  'batch that it had built when it wrote them has been applied (R5). o_left: own events that have left; o_compare: what the peer says of comparisons, '
+  'where this is its newest envelope.';
