@@ -230,7 +230,7 @@ BADLY: dict[str, Bad] = {
     "a column that only one node sends": Bad(
         "error",
         "public.users",
-        "column note travels only from billing",
+        "column note is kept in sync on billing and not here",
         "select 1",
         "alter table users add note text; select rowferry.detach('users'); select rowferry.attach('users')",
     ),
@@ -273,7 +273,7 @@ BADLY: dict[str, Bad] = {
     "a column that may be null on one side": Bad(
         "warning",
         "public.accounts",
-        "column name may be null on billing and not here",
+        "column name is not null here and nullable on billing",
         "select 1",
         "alter table accounts alter name drop not null",
     ),
@@ -300,14 +300,14 @@ BADLY: dict[str, Bad] = {
     "a cascade that the peer lacks": Bad(
         "warning",
         "public.users",
-        "foreign key (account_id) references public.accounts on delete cascade is there here and not on billing",
+        "foreign key (account_id) references public.accounts on delete cascade exists here and not on billing",
         """alter table users drop constraint users_account_id_fkey; select rowferry.attach('users');
         alter table users add foreign key (account_id) references accounts on delete cascade; select rowferry.attach('users')""",
     ),
     "a cascade that only the peer has": Bad(
         "warning",
         "public.users",
-        "foreign key (account_id) references public.accounts on delete cascade is there on billing and not here",
+        "foreign key (account_id) references public.accounts on delete cascade exists on billing and not here",
         "select 1",
         """alter table users drop constraint users_account_id_fkey; select rowferry.attach('users');
         alter table users add foreign key (account_id) references accounts on delete cascade; select rowferry.attach('users')""",
@@ -315,14 +315,14 @@ BADLY: dict[str, Bad] = {
     "a trigger that the peer lacks": Bad(
         "warning",
         "public.users",
-        "trigger same (before update for each row) has no like on billing",
+        "trigger same (before update for each row) exists here and not on billing",
         "create trigger same before update on users for each row execute function suppress_redundant_updates_trigger();"
         "alter table users enable always trigger same",
     ),
     "a trigger that only the peer has": Bad(
         "warning",
         "public.users",
-        "trigger same (before update for each row) has no like here",
+        "trigger same (before update for each row) exists on billing and not here",
         "select 1",
         "create trigger same before update on users for each row execute function suppress_redundant_updates_trigger();"
         "alter table users enable always trigger same",

@@ -93,10 +93,10 @@ def test_the_schema_that_may_not_be_used_is_named_with_the_line_that_grants_it(g
     good.crm.sql("""
         create schema "Utils"; create sequence "Utils".numbers;
         create table counted (id bigint default nextval('"Utils".numbers') primary key); select rowferry.attach('counted')""")
-    [row] = [row for row in found(good.crm) if "cannot be read" in row["problem"]]
+    [row] = [row for row in found(good.crm) if "this node cannot read" in row["problem"]]
     assert row["fix"] == 'grant usage on schema "Utils" to rowferry_owner;'
     good.crm.sql(row["fix"])
-    assert not [row for row in found(good.crm) if "cannot be read" in row["problem"]]
+    assert not [row for row in found(good.crm) if "this node cannot read" in row["problem"]]
 
 
 def test_databases_of_other_collations_are_found(good: Nodes) -> None:

@@ -95,11 +95,11 @@ def test_a_column_that_is_another_one_is_named_at_once_on_both_nodes_until_it_is
     crm.sql("update " + ("guests" if "table" in name else "visits") + " set n = 100 where id = 1")
     assert state(crm)[0] == "stuck"
     assert problem in state(crm)[1]
-    [found_here] = crm.sql("select * from rowferry.why_stuck() where severity = 'error' and cause !~ 'courier'")
+    [found_here] = crm.sql("select * from rowferry.why_stuck() where severity = 'error' and cause !~ 'no worker'")
     assert problem in found_here["cause"]
     visits.rest()
     assert state(billing)[0] == "stuck", state(billing)
-    [found_there] = billing.sql("select * from rowferry.why_stuck() where severity = 'error' and cause !~ 'courier'")
+    [found_there] = billing.sql("select * from rowferry.why_stuck() where severity = 'error' and cause !~ 'no worker'")
     assert problem in found_there["cause"]
     assert "on crm, as it said at 20" in found_there["cause"]
     line, _, rest = found_here["type_next"].partition("  -- ")

@@ -178,11 +178,11 @@ def test_an_enum_is_seen_as_text_also_behind_a_domain(nodes: Nodes) -> None:
         ("(mood, id) > ('good', 1)", "Name the values"),
         ("greatest(mood, 'good') = 'fair'", "Name the values"),
         ("mood = 'good'::public.mood", "casts to the enum"),
-        ("mood = 'god'", "A condition on columns"),
+        ("mood = 'god'", "a condition on columns"),
         ("place is null", "built-in types"),
-        ("customers is null", "A condition on columns"),
-        ("tableoid > 0", "A condition on columns"),
-        ("country = any (select 'CH')", "A condition on columns"),
+        ("customers is null", "a condition on columns"),
+        ("tableoid > 0", "a condition on columns"),
+        ("country = any (select 'CH')", "a condition on columns"),
     ],
 )
 def test_what_a_filter_cannot_see_is_refused_with_a_way(nodes: Nodes, filter: str, hint: str) -> None:

@@ -54,6 +54,18 @@ def test_nobody_calls_no_function() -> None:
     assert sorted(found.keys() - called) == []
 
 
+def test_whatever_is_called_is_there() -> None:
+    """A function may name what is made after it, so PostgreSQL looks only when it runs."""
+    texts = {path: path.read_text() for path in CORE.glob("*/*.sql")}
+    made = {
+        name
+        for text in texts.values()
+        for name in re.findall(r"(?m)^create (?:\w+ )*?(?:table|type|view|function|sequence) rowferry\.(\w+)", text)
+    }
+    wanted = {(path.name, name) for path, text in texts.items() for name in named(text) if name.startswith("_")}
+    assert sorted((file, name) for file, name in wanted if name not in made) == []
+
+
 def test_each_column_stands_in_its_tables_file(nodes: Nodes) -> None:
     rows = nodes.crm.sql("""
         select c.relname::text as name, array_agg(a.attname::text order by a.attnum) as columns

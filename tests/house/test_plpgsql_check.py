@@ -63,9 +63,9 @@ NUMBERED = {"_row_literals"}
 # Rows for functions of a user's are put together of the columns that there are then, with types of the catalog (_rows_of_sql).
 ROW_AT_RUN_TIME = {"apply_handled", "apply_shaped", "merge_merged"}
 # Tables and columns that the function itself makes before it comes there.
-MADE = {("_check_filter", "3F000")}
+MADE = {("_check_filter", "3F000"), ("_filter_types", "3F000")}
 # Variables that are read behind the place where the check goes no further.
-READ_LATER = {("_check_filter", 'never read variable "v_used"'), ("_decide_orphan", 'never read variable "v_rows"')}
+READ_LATER = {("_decide_orphan", 'never read variable "v_rows"')}
 # Generated functions have one signature, whether or not a table has foreign keys, a filter or a handler.
 GENERATED = ("apply_", "lacking_", "read_", "wanting_")
 

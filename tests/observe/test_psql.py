@@ -15,7 +15,7 @@ PSQLRC = FOLDER / "rowferry.psqlrc"
 NAMES = ["status", "why", "events", "held", "conflicts", "backlog", "batches", "traffic", "check"]
 SHOWS = {  # what busy() below makes each of them show, as psql -At prints it
     "status": r"billing\|held\|2\|1\|",
-    "why": r"error\|no courier is at work\|[^|]+\|link to billing\|rowferry run .*\n"
+    "why": r"error\|no worker is at work\|[^|]+\|link to billing\|rowferry run .*\n"
     r"warning\|1 event is refused by billing: too short \(23514\)\|",
     "events": r"1\|billing\|things\|1\|insert\|[^|]+\|0\|3\n2\|billing\|things\|2\|insert\|[^|]+\|0\|0",
     "held": r"1\|things\|1\|insert\|3\|[^|]+\|23514\|too short\|make it longer",

@@ -50,7 +50,7 @@ def test_a_link_that_is_well_has_no_rows(notes: Nodes, tmp_path: Path) -> None:
 def test_work_without_a_courier(notes: Nodes) -> None:
     notes.crm.sql("insert into notes values (1, 'a')")
     [row] = why(notes.crm)
-    assert (row["severity"], row["cause"]) == ("error", "no courier is at work")
+    assert (row["severity"], row["cause"]) == ("error", "no worker is at work")
     assert row["type_next"].startswith("rowferry run ")
     assert [row["since"]] == [r["changed_at"] for r in notes.crm.sql("select changed_at from rowferry.sync_events")]
 
@@ -64,7 +64,7 @@ def test_a_lock_of_the_courier_that_somebody_holds_who_delivers_nothing(notes: N
         put_forward(notes.crm, "1 hour")
         row = cause(notes.crm, "none of the known causes applies")
         assert row["severity"] == "error"
-        assert row["object"].startswith(f"courier: pid {holder.info.backend_pid} of ")
+        assert row["object"].startswith(f"worker: pid {holder.info.backend_pid} of ")
 
 
 def test_a_call_that_does_not_end_holds_the_lock_of_the_link(notes: Nodes) -> None:
@@ -89,12 +89,12 @@ def test_a_call_of_the_courier_is_at_work_and_nobody_is_told_to_end_it(notes: No
         holders = "select from rowferry._lock_holders(rowferry._link_key('billing'))"
         wait_until(lambda: notes.crm.sql(holders), 20, "it has the lock")
         put_forward(notes.crm, "1 hour")
-        row = cause(notes.crm, "a call of the courier is at work")
+        row = cause(notes.crm, "a call of the worker is running")
         assert (row["severity"], row["since"]) == ("info", None)  # which this role cannot see
         assert row["object"].startswith(f"pid {courier.info.backend_pid} of ")
         notes.crm.sql("grant pg_read_all_stats to rowferry_owner")
         try:
-            row = cause(notes.crm, "a call of the courier is at work")
+            row = cause(notes.crm, "a call of the worker is running")
             assert row["severity"] == "warning" and row["since"] is not None
         finally:
             notes.crm.sql("revoke pg_read_all_stats from rowferry_owner")
@@ -113,7 +113,7 @@ def test_a_peer_out_of_reach(notes: Nodes) -> None:
     subprocess.run([ROWFERRY, "run", "--once"], env={**notes.env, "ROWFERRY_NODE_BILLING": nowhere}, capture_output=True)
     [row] = why(notes.crm)
     assert row["severity"] == "error" and row["cause"].startswith("billing is out of reach: cannot connect")
-    assert row["object"].startswith("courier ") and row["since"] is not None
+    assert row["object"].startswith("worker on ") and row["since"] is not None
     check, _, then = row["type_next"].partition("  # ")
     assert check == 'pg_isready -d "$ROWFERRY_NODE_BILLING"'
     assert "else: select * from rowferry.why_stuck();  -- on billing" in then

@@ -89,7 +89,7 @@ def test_a_snapshot_that_keeps_dead_rows(notes: Nodes) -> None:
     reader.execute("set transaction isolation level repeatable read")
     reader.execute("select count(*) from notes")
     dead_rows(notes.crm)
-    row = cause(notes.crm, "dead rows of rowferry.events are kept")
+    row = cause(notes.crm, "dead rows of rowferry.events, and each exchange")
     assert row["severity"] == "warning" and row["object"].startswith(f"pid {reader.info.backend_pid} of ")
     assert row["type_next"] == f"select pg_terminate_backend({reader.info.backend_pid});"
     reader.rollback()
@@ -104,7 +104,8 @@ def test_of_a_writer_and_a_snapshot_that_goes_back_because_of_it_the_writer_is_n
     reader.execute("set transaction isolation level repeatable read")
     reader.execute("select count(*) from notes")
     dead_rows(notes.crm)
-    assert cause(notes.crm, "dead rows of rowferry.events are kept")["object"].startswith(f"pid {writer.info.backend_pid} of ")
+    row = cause(notes.crm, "dead rows of rowferry.events, and each exchange")
+    assert row["object"].startswith(f"pid {writer.info.backend_pid} of ")
 
 
 def test_a_replication_slot_that_keeps_dead_rows(own_servers: Nodes) -> None:
@@ -119,7 +120,7 @@ def test_a_replication_slot_that_keeps_dead_rows(own_servers: Nodes) -> None:
         wait_until(lambda: notes.crm.sql("select xmin from pg_replication_slots")[0]["xmin"], 30, "the slot has a horizon")
     wait_until(lambda: not notes.crm.sql("select active from pg_replication_slots")[0]["active"], 20, "the standby has gone")
     dead_rows(notes.crm)
-    row = cause(notes.crm, "dead rows of rowferry.events are kept")
+    row = cause(notes.crm, "dead rows of rowferry.events, and each exchange")
     assert row["object"] == "replication slot left_behind"
     notes.crm.sql(row["type_next"])
     assert why(notes.crm) == []
@@ -134,7 +135,7 @@ def test_a_prepared_transaction_that_keeps_dead_rows(own_servers: Nodes) -> None
     user.execute("insert into other values (1)")
     user.execute("prepare transaction 'other'")
     dead_rows(notes.crm)
-    row = cause(notes.crm, "dead rows of rowferry.events are kept")
+    row = cause(notes.crm, "dead rows of rowferry.events, and each exchange")
     assert row["object"] == "prepared transaction other of postgres"
     notes.crm.sql(row["type_next"])
     assert why(notes.crm) == []

@@ -49,7 +49,7 @@ def test_an_open_comparison_is_no_stuck_work(notes: Nodes) -> None:
     notes.crm.sql("select rowferry.compare('notes'); update rowferry.comparisons set requested_at = now() - interval '1 hour'")
     notes.crm.sql("update rowferry.links set last_exchange_at = now() - interval '1 hour'")
     causes = [row["cause"] for row in notes.crm.sql("select cause from rowferry.why_stuck()")]
-    assert len(causes) == 1 and causes[0].startswith("no courier is at work")
+    assert len(causes) == 1 and causes[0].startswith("no worker is at work")
     with notes.crm.connect() as courier:
         courier.execute("select pg_advisory_lock(hashtextextended('rowferry courier billing crm', 0))")
         assert notes.crm.sql("select cause from rowferry.why_stuck()") == []

@@ -199,8 +199,8 @@ def test_a_record_whose_answer_is_awaited_is_not_sent_again(notes: Nodes) -> Non
     assert said == {
         "event_id": None,
         "record_id": "3",
-        "state": "its change was given up, and billing is asked for its row: not sent before the answer;"
-        " if that was given up too: select * from rowferry.replay('notes', '3');  -- on billing",
+        "state": "its change was given up, and billing was asked for its row: not sent before the answer;"
+        " if billing has given up its answer too: select * from rowferry.replay('notes', '3');  -- on billing",
     }
 
 

@@ -190,7 +190,7 @@ def test_what_this_node_cannot_send_is_not_laid_to_the_peer(tables: Nodes) -> No
 @pytest.mark.promise("R12")
 def test_without_a_courier_nothing_is_said_to_move(tables: Nodes) -> None:
     tables.crm.sql("update t set v = '3' where id = 1")
-    assert state(tables.crm) == "waiting: no courier is at work: start rowferry run"
+    assert state(tables.crm) == "waiting: no worker is at work: start rowferry run"
 
 
 @pytest.mark.case(117)

@@ -241,7 +241,7 @@ def test_to_give_up_that_a_row_left_leaves_it_where_it_is(nodes: Nodes, follows:
     nodes.crm.sql("update orders set country = 'DE' where id = 1")
     state = nodes.crm.sql("select state from rowferry.skip((select id from rowferry.sync_events))")[0]["state"]
     assert state.startswith("given up with the next exchange; billing keeps its row, and this node its own")
-    assert state.endswith("so it is with the rows that follow it") == follows
+    assert state.endswith("the same goes for the rows that follow it") == follows
     sync(*nodes)
     assert [waiting(node) for node in nodes] == [[], []]
     assert (rows(nodes.crm, "select id, country from orders"), there(nodes)) == (["(1,DE)"], ["orders (1)", "lines (11)"])

@@ -77,7 +77,7 @@ def test_the_lock_of_a_stranger_makes_no_courier(notes: Nodes, stranger: tuple[s
     stranger[1].execute(f"select pg_advisory_lock({COURIER})")  # type: ignore[call-overload]
     notes.crm.sql("insert into notes values (1, 'a')")
     assert notes.crm.sql("select courier from rowferry.status") == [{"courier": None}]
-    assert notes.crm.sql("select severity from rowferry.why_stuck() where cause ~ 'no courier is at work'") == [
+    assert notes.crm.sql("select severity from rowferry.why_stuck() where cause ~ 'no worker is at work'") == [
         {"severity": "error"}
     ]
 

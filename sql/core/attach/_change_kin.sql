@@ -1,5 +1,3 @@
--- Refuses a change after which others could not follow an entity, and makes anew the functions of other entities that it makes otherwise: of those that follow its rows or that it follows, and of those with which it forms or formed a cycle. Each is looked at as
--- the one before has left it.
 create or replace function rowferry._change_kin(
   p_old rowferry.entities,
   p_new rowferry.entities
@@ -14,7 +12,9 @@ declare
   v_statement text;
 begin
   for v_other in
-    select e.* from rowferry.entities e where e.within = p_new.name and (p_old.direction, p_old.filter_left) is distinct from (p_new.direction, p_new.filter_left) order by e.id
+    select e.* from rowferry.entities e
+    where e.within = p_new.name and (p_old.direction, p_old.filter_left) is distinct from (p_new.direction, p_new.filter_left)
+    order by e.id
   loop
     begin
       perform rowferry._plan_within(v_other, v_other, null);
@@ -22,7 +22,8 @@ begin
       when sqlstate 'RF013' then
         get stacked diagnostics v_detail = pg_exception_detail;
         raise exception using errcode = 'RF013', message = sqlerrm, detail = v_detail,
-          hint = format('In one transaction: select rowferry.attach(%1$L, p_within => ''''); then what you have just typed; then select rowferry.attach(%1$L, p_within => %2$L, p_filter_left => %3$L%4$s);',
+          hint = format('In one transaction: select rowferry.attach(%1$L, p_within => ''''); then what you have just typed; '
+            'then select rowferry.attach(%1$L, p_within => %2$L, p_filter_left => %3$L%4$s);',
             v_other.relation::text, p_new.name, p_new.filter_left, case when p_new.direction = 'receive' then ', p_direction => ''receive''' end);
     end;
   end loop;
@@ -38,4 +39,6 @@ begin
   end loop;
 end
 $$;
-comment on function rowferry._change_kin(rowferry.entities, rowferry.entities) is 'Makes anew the functions of other entities that a change of one makes otherwise.';
+comment on function rowferry._change_kin(rowferry.entities, rowferry.entities) is
+  'Makes anew those functions of other entities that a change of one makes otherwise: of entities that follow its rows or that it follows, and of those with '
+  'which it forms or formed a cycle. Raises the reason why others could not follow it any more.';

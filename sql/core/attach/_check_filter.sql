@@ -1,9 +1,3 @@
--- The filter as it is kept: as PostgreSQL spells it, all names qualified but those of columns, with those columns and the type in which it sees each: a type of PostgreSQL's own (of a
--- domain the base type) or, for an enum, its text. Capture evaluates it with the rights of rowferry_owner, so it may call nothing of a user's; and a row may leave it by a
--- change of that row only, so it must be immutable. That it is one condition on one row is what the predicate of an index must be: it is tried as one, on an empty table
--- of these types. Before that nothing is evaluated, not even planned: a view is parsed and tells what the filter depends on; and since parsing reads literals,
--- which may call the check of a domain that is an element of their type, columns of a user's type are texts there. p_kept: it is such a filter, to be proved again with
--- the types that the columns have now. The attempt leaves nothing.
 create or replace function rowferry._check_filter(
   p_table regclass,
   p_filter text,
@@ -22,16 +16,12 @@ as $$
 declare
   v_cursor refcursor;
   v_entity rowferry.entities;
-  v_used smallint[];
-  v_columns text;
-  v_refused text;
-  v_ordered boolean;
+  v_statement text;
+  v_declared text;
   v_named boolean := false;
-  v_index oid;
   v_foreign text;
-  v_generated text;
-  v_message text;
-  v_hint constant text := 'A condition on columns of the row itself, with built-in operators and functions that always say the same of one row: p_filter => ''country = ''''CH''''''.';
+  v_hint constant text := 'A filter is a condition on columns of the row itself, with built-in operators and functions that always say the same of one row: '
+    'p_filter => ''country = ''''CH''''''.';
 begin
   if p_filter is null then
     return;
@@ -39,92 +29,64 @@ begin
   begin
     execute format('create temp table rowferry_named (like %s)', p_table);
     execute format('create temp table rowferry_proving (like %s)', p_table);
-    for v_columns in
+    -- Nothing is evaluated or planned until the filter is proved: a view is only parsed, and tells what the filter depends on. Parsing reads literals, which
+    -- may call the check of a domain that is an element of their type; so columns of a user's type are texts here.
+    for v_statement in
       with recursive base (attname, oid) as (
         select a.attname, a.atttypid from pg_attribute a where a.attrelid = p_table and a.attnum > 0 and not a.attisdropped
         union all
         select b.attname, t.typbasetype from base b join pg_type t on t.oid = b.oid and t.typtype = 'd'
       )
-      select format('alter table pg_temp.rowferry_named alter column %I type pg_catalog.%s using null', b.attname, case when t.typcategory = 'A' then 'text[]' else 'text' end)
+      select format('alter table pg_temp.rowferry_named alter column %I type pg_catalog.%s using null', b.attname,
+        case when t.typcategory = 'A' then 'text[]' else 'text' end)
       from base b join pg_type t on t.oid = b.oid
       where case when t.typtype = 'e' then p_kept else t.typtype <> 'd' and t.typnamespace <> 'pg_catalog'::regnamespace end
     loop
-      execute v_columns;
+      execute v_statement;
     end loop;
     -- A cursor takes one statement only, and plans it no earlier than it is asked for a row.
     open v_cursor for execute format(E'explain select (%s\n) from pg_temp.rowferry_named', p_filter);
     close v_cursor;
     execute format(E'create temp view rowferry_naming as select (%s\n) as is_within from pg_temp.rowferry_named', p_filter);
     v_named := true;
-    v_used := array(
-      select distinct d.refobjsubid
-      from pg_depend d join pg_rewrite w on w.oid = d.objid and w.ev_class = 'pg_temp.rowferry_naming'::regclass
-      where d.classid = 'pg_rewrite'::regclass and d.refclassid = 'pg_class'::regclass and d.refobjid = 'pg_temp.rowferry_named'::regclass and d.refobjsubid > 0);
-    -- Column numbers of the two tables differ where a column was dropped.
-    with recursive base (attname, number, oid, attcollation, generated) as (
-      select n.attname, n.attnum, a.atttypid, a.attcollation, a.attgenerated
-      from pg_attribute n join pg_attribute a on a.attrelid = p_table and a.attname = n.attname
-      where n.attrelid = 'pg_temp.rowferry_named'::regclass and n.attnum > 0
-      union all
-      select b.attname, b.number, t.typbasetype, b.attcollation, b.generated from base b join pg_type t on t.oid = b.oid and t.typtype = 'd'
-    ), pinned as (
-      select b.*, t.typtype, t.typname, b.number = any (v_used) as used,
-        t.typtype = 'e' or t.typtype in ('b', 'r', 'm') and t.typnamespace = 'pg_catalog'::regnamespace as fits,
-        (select format(' collate %I.%I', n.nspname, l.collname) from pg_collation l join pg_namespace n on n.oid = l.collnamespace
-          where l.oid = b.attcollation and l.oid <> t.typcollation and t.typtype <> 'e') as clause
-      from base b join pg_type t on t.oid = b.oid
-      where t.typtype <> 'd'
-    )
-    select string_agg(format('%I %s%s', p.attname, case when p.typtype = 'e' then 'pg_catalog.text' else format('pg_catalog.%I', p.typname) end, p.clause), ', ' order by p.number)
-        filter (where p.fits),
-      string_agg(format('%I of type %s', p.attname, format_type(p.oid, -1)), ', ' order by p.number) filter (where p.used and not p.fits),
-      string_agg(p.attname, ', ' order by p.number) filter (where p.used and p.generated = 'v'),
-      coalesce(array_agg(p.attname::text order by p.number) filter (where p.used), '{}'),
-      coalesce(array_agg(case when p.typtype = 'e' then 'enum{}' else format_type(p.oid, -1) end order by p.number) filter (where p.used), '{}'),
-      -- Operators of an enum's order, by themselves, in a comparison of rows, or in greatest() and least().
-      coalesce(bool_or(p.used and p.typtype = 'e' and exists (
-        select from pg_rewrite w
-        where w.ev_class = 'pg_temp.rowferry_naming'::regclass
-          and w.ev_action::text ~ format(E':(?:opno|opnos \\(o[ 0-9]*) (?:%s)[^0-9]|:minmaxtype %s ', (
-            select string_agg(o.oid::text, '|') from pg_operator o
-            where o.oprcode in ('pg_catalog.enum_lt'::regproc, 'pg_catalog.enum_le'::regproc, 'pg_catalog.enum_gt'::regproc, 'pg_catalog.enum_ge'::regproc)), p.oid))), false)
-    into v_columns, v_refused, v_generated, o_columns, o_types, v_ordered
-    from pinned p;
-    if v_refused is null and v_generated is null and not v_ordered then
-      execute format('create temp table rowferry_filter (%s)', v_columns);
-      execute format(E'create temp view rowferry_filtering as select (%s\n) as is_within from pg_temp.rowferry_filter', p_filter);
-      v_foreign := (
-        select string_agg(pg_describe_object(d.refclassid, d.refobjid, d.refobjsubid), ', ')
-        from pg_depend d join pg_rewrite w on w.oid = d.objid and w.ev_class = 'pg_temp.rowferry_filtering'::regclass
-        where d.classid = 'pg_rewrite'::regclass
-          and (d.refclassid <> 'pg_class'::regclass or d.refobjid not in (w.ev_class, 'pg_temp.rowferry_filter'::regclass)));
+    select f.* into v_declared, o_columns, o_types from rowferry._filter_types(p_table, p_filter) f;
+    execute format('create temp table rowferry_filter (%s)', v_declared);
+    execute format(E'create temp view rowferry_filtering as select (%s\n) as is_within from pg_temp.rowferry_filter', p_filter);
+    v_foreign := (
+      select string_agg(pg_describe_object(d.refclassid, d.refobjid, d.refobjsubid), ', ')
+      from pg_depend d join pg_rewrite w on w.oid = d.objid and w.ev_class = 'pg_temp.rowferry_filtering'::regclass
+      where d.classid = 'pg_rewrite'::regclass
+        and (d.refclassid <> 'pg_class'::regclass or d.refobjid not in (w.ev_class, 'pg_temp.rowferry_filter'::regclass)));
+    if v_foreign is not null then
+      raise exception using errcode = 'RF010', message = 'the filter uses what is not part of PostgreSQL', detail = format('%s: %s.', p_filter, v_foreign),
+        hint = v_hint || case when array_to_string(o_types, ',') like '%enum{%' then ' It sees an enum as text: leave casts to the enum out.' else '' end;
     end if;
-    if v_columns is not null and v_refused is null and v_generated is null and not v_ordered and v_foreign is null then
-      execute format(E'create index rowferry_filtered on pg_temp.rowferry_filter ((1)) where (%s\n)', p_filter);
-      v_index := 'pg_temp.rowferry_filtered'::regclass;
-      -- Constants are spelled as every session reads them, whatever the settings of this one; the block's end takes that back.
-      perform set_config(s.name, s.value, true)
-      from (values ('datestyle', 'ISO, YMD'), ('intervalstyle', 'postgres'), ('timezone', 'UTC'), ('extra_float_digits', '1'), ('bytea_output', 'hex'), ('lc_monetary', 'C'))
-        s (name, value);
-      o_filter := (select pg_get_expr(i.indpred, i.indrelid) from pg_index i where i.indexrelid = v_index);
-      -- Which values of an enum it names.
-      o_types := array(
-        select case when c.type <> 'enum{}' then c.type else 'enum' || array(
-            select e.enumlabel::text
-            from pg_attribute a join pg_type t on t.oid = a.atttypid join pg_enum e on e.enumtypid in (t.oid, t.typbasetype)
-            where a.attrelid = p_table and a.attname = c.name
-              and exists (select from regexp_matches(o_filter, E'("(?:[^"]|"")*"|''(?:[^'']|'''')*'')', 'g') m where m[1] like '''%' and strpos(m[1], replace(e.enumlabel, '''', '''''')) > 0)
-            order by e.enumsortorder)::text end
-        from unnest(o_columns, o_types) with ordinality c (name, type, ord) order by c.ord);
-      -- A backslash is one, whether or not a session takes standard_conforming_strings for granted.
-      o_filter := (
-        select string_agg(case when m[1] like '''%' and strpos(m[1], E'\\') > 0 then 'E' || replace(m[1], E'\\', E'\\\\') else m[1] end, '' order by ord)
-        from regexp_matches(o_filter, E'("(?:[^"]|"")*"|''(?:[^'']|'''')*''|[^"'']+)', 'g') with ordinality m (m, ord));
-      v_entity.filter := o_filter;
-      v_entity.filter_columns := o_columns;
-      v_entity.filter_types := o_types;
-      execute format('create temp view rowferry_proved as select from %s p', rowferry._filtered_sql(v_entity, 'pg_temp.rowferry_proving', true));
-    end if;
+    -- The predicate of an index must be one condition on one row, and immutable; so must a filter, which a row may leave only when that row changes.
+    execute format(E'create index rowferry_filtered on pg_temp.rowferry_filter ((1)) where (%s\n)', p_filter);
+    -- Constants are spelled as every session reads them, whatever the settings of this one. The end of the block takes these settings back.
+    perform set_config(s.name, s.value, true)
+    from (values ('datestyle', 'ISO, YMD'), ('intervalstyle', 'postgres'), ('timezone', 'UTC'), ('extra_float_digits', '1'), ('bytea_output', 'hex'),
+      ('lc_monetary', 'C'))
+      s (name, value);
+    o_filter := (select pg_get_expr(i.indpred, i.indrelid) from pg_index i where i.indexrelid = 'pg_temp.rowferry_filtered'::regclass);
+    -- Which values of an enum the filter names.
+    o_types := array(
+      select case when c.type <> 'enum{}' then c.type else 'enum' || array(
+          select e.enumlabel::text
+          from pg_attribute a join pg_type t on t.oid = a.atttypid join pg_enum e on e.enumtypid in (t.oid, t.typbasetype)
+          where a.attrelid = p_table and a.attname = c.name
+            and exists (select from regexp_matches(o_filter, E'("(?:[^"]|"")*"|''(?:[^'']|'''')*'')', 'g') m
+              where m[1] like '''%' and strpos(m[1], replace(e.enumlabel, '''', '''''')) > 0)
+          order by e.enumsortorder)::text end
+      from unnest(o_columns, o_types) with ordinality c (name, type, ord) order by c.ord);
+    -- A backslash is to mean the same with any standard_conforming_strings.
+    o_filter := (
+      select string_agg(case when m[1] like '''%' and strpos(m[1], E'\\') > 0 then 'E' || replace(m[1], E'\\', E'\\\\') else m[1] end, '' order by ord)
+      from regexp_matches(o_filter, E'("(?:[^"]|"")*"|''(?:[^'']|'''')*''|[^"'']+)', 'g') with ordinality m (m, ord));
+    v_entity.filter := o_filter;
+    v_entity.filter_columns := o_columns;
+    v_entity.filter_types := o_types;
+    execute format('create temp view rowferry_proved as select from %s p', rowferry._filtered_sql(v_entity, 'pg_temp.rowferry_proving', true));
     raise exception using errcode = 'RF101', message = 'the attempt leaves nothing';
   exception
     when sqlstate 'RF101' then
@@ -132,30 +94,20 @@ begin
     when insufficient_privilege then
       raise;
     when syntax_error_or_access_rule_violation or feature_not_supported or data_exception or invalid_schema_name then
-      v_message := sqlerrm;
+      raise exception using errcode = 'RF010', message = 'the filter is no condition on a row of the table', detail = format('%s: %s.', p_filter, sqlerrm),
+        hint = case when v_named and array_to_string(o_types, ',') like '%enum{%'
+          then 'A filter sees an enum as text. Leave casts to the enum out: p_filter => ''mood = ''''good''''''.' else v_hint end;
   end;
-  if v_refused is not null then
-    raise exception using errcode = 'RF010', message = 'the filter names a column of a type that is not part of PostgreSQL', detail = format('%s: %s.', p_filter, v_refused),
-      hint = 'Capture calls no code of a user''s. Let the filter name columns of built-in types, of domains over these or of enums; a generated column may hold what it needs of this one.';
-  elsif v_generated is not null then
-    raise exception using errcode = 'RF010', message = 'a virtual generated column has no value where changes are captured', detail = format('%s.', v_generated),
-      hint = 'Write its expression into the filter instead of its name.';
-  elsif v_ordered then
-    raise exception using errcode = 'RF010', message = 'the filter compares values of an enum by their order', detail = format('%s.', p_filter),
-      hint = 'A filter sees an enum as text. Name the values: p_filter => ''mood in (''''good'''', ''''fair'''')''.';
-  elsif v_message is not null then
-    raise exception using errcode = 'RF010', message = 'the filter is no condition on a row of the table', detail = format('%s: %s.', p_filter, v_message),
-      hint = case when v_named and array_to_string(o_types, ',') like '%enum{%' then 'A filter sees an enum as text. Leave casts to the enum out: p_filter => ''mood = ''''good''''''.' else v_hint end;
-  elsif v_foreign is not null then
-    raise exception using errcode = 'RF010', message = 'the filter uses what is not part of PostgreSQL',
-      detail = format('%s: %s.', p_filter, v_foreign),
-      hint = v_hint || case when array_to_string(o_types, ',') like '%enum{%' then ' It sees an enum as text: leave casts to the enum out.' else '' end;
-  elsif exists (select from pg_attribute a where a.attrelid = p_table and not a.attisdropped and a.attname in ('v_hops', 'v_keys', 'v_everything', 'v_now')) then
+  if exists (select from pg_attribute a where a.attrelid = p_table and not a.attisdropped and a.attname in ('v_hops', 'v_keys', 'v_everything', 'v_now')) then
     raise exception using errcode = 'RF010', message = 'a table with a column of this name cannot have a filter',
       detail = format('%s: v_hops, v_keys, v_everything or v_now.', p_table), hint = 'Rename the column, or attach the table without a filter.';
   elsif strpos(o_filter, '$rowferry$') > 0 then
-    raise exception using errcode = 'RF010', message = 'no filter may hold $rowferry$, which quotes the generated functions', detail = format('%s.', p_filter), hint = v_hint;
+    raise exception using errcode = 'RF010', message = 'no filter may hold $rowferry$, which quotes the generated functions', detail = format('%s.', p_filter),
+      hint = v_hint;
   end if;
 end
 $$;
-comment on function rowferry._check_filter(regclass, text, boolean) is 'A filter as PostgreSQL spells it, with its columns and their types; raises the reason why it can be none.';
+comment on function rowferry._check_filter(regclass, text, boolean) is
+  'A filter as it is kept: as PostgreSQL spells it, all names qualified but those of columns, with these columns and the type in which it sees each. Raises '
+  'the reason why it can be none: it is evaluated in capture, with the rights of rowferry_owner, so it may call nothing of a user''s. p_kept: it is such a '
+  'filter, to be proved again with the types that the columns have now. The attempt leaves nothing.';

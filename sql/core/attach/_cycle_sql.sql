@@ -1,4 +1,3 @@
--- What brings an entity's cycle up to date: its number, and the function that writes it, where there may be one. Empty: it is.
 create or replace function rowferry._cycle_sql(
   p_entity rowferry.entities
 )
@@ -38,4 +37,5 @@ begin
   end if;
 end
 $$;
-comment on function rowferry._cycle_sql(rowferry.entities) is 'What brings an entity''s cycle up to date, as statements.';
+comment on function rowferry._cycle_sql(rowferry.entities) is
+  'Statements that bring an entity''s cycle up to date: its number, and the function that writes it where there may be one. None where it is up to date.';

@@ -1,4 +1,3 @@
--- Why an entity's rules, view or functions of the user's can serve it no longer, with what to type; null: they can, or there are none.
 create or replace function rowferry._handler_problem(
   p_entity rowferry.entities,
   out o_problem text,
@@ -21,4 +20,5 @@ exception
     o_problem := format('rows of %s cannot be read or applied: %s (%s)', p_entity.name, sqlerrm, v_detail);
 end
 $$;
-comment on function rowferry._handler_problem(rowferry.entities) is 'Why an entity''s view or functions of the user''s can serve it no longer.';
+comment on function rowferry._handler_problem(rowferry.entities) is
+  'Why an entity''s rules, or its view or functions of the user''s, can serve it no longer, with what to type; null: they can, or there are none.';

@@ -1,4 +1,3 @@
--- Lets the database's owner read all of rowferry's tables, or no more, once a table of somebody else is attached: their rows would be in conflicts and skips. Nor when that is detached again, since such rows stay.
 create or replace function rowferry._let_dump()
 returns void
 language plpgsql
@@ -12,11 +11,13 @@ begin
   if v_reader is null and exists (
       select from rowferry.node n
       join pg_database d on d.datname = current_database()
-      where n.owner_may_dump and exists (select from rowferry.entities e join pg_class c on c.oid = e.relation where not pg_has_role(d.datdba, c.relowner, 'usage'))) then
+      where n.owner_may_dump and exists (
+        select from rowferry.entities e join pg_class c on c.oid = e.relation where not pg_has_role(d.datdba, c.relowner, 'usage'))) then
     update rowferry.node n set owner_may_dump = false;
   end if;
   for v_statement in
-    select format(case when v_reader is null then 'revoke select on %s%s from %s' else 'grant select on %s%s to %s' end, case c.relkind when 'S' then 'sequence ' else '' end, c.oid::regclass, r.reader)
+    select format(case when v_reader is null then 'revoke select on %s%s from %s' else 'grant select on %s%s to %s' end,
+      case c.relkind when 'S' then 'sequence ' else '' end, c.oid::regclass, r.reader)
     from pg_class c
     cross join (select coalesce(v_reader, d.datdba::regrole) from pg_database d where d.datname = current_database()) r (reader)
     where c.relnamespace = 'rowferry'::regnamespace and c.relkind in ('r', 'S') and c.relowner <> r.reader
@@ -29,4 +30,6 @@ begin
   end loop;
 end
 $$;
-comment on function rowferry._let_dump() is 'Lets the database''s owner read all of rowferry''s tables, or no more.';
+comment on function rowferry._let_dump() is
+  'Lets the database''s owner read all of rowferry''s tables. Once a table of somebody else was attached, whose rows are in conflicts and skips, it takes that '
+  'right away for ever, since such rows stay when the table is detached.';

@@ -1,4 +1,3 @@
--- Tables whose rows refer to a table of which only some are kept in sync, and were not told to follow it: rows with a parent outside are refused on the peer. One with a filter of its own may be right.
 create or replace function rowferry._not_following(
   p_peer text
 )
@@ -15,11 +14,15 @@ set search_path = pg_catalog, pg_temp
 as $$
   select distinct on (c.id, p.id) case when coalesce(c.filter, c.within) is null then 'warning' else 'info' end, c.relation, p.relation,
     format('its rows that refer to a row of %s outside of what is kept in sync are refused on %s', p.relation, c.peer),
-    format('select rowferry.attach(%L, p_within => %L);', c.relation::text, case when count(*) over (partition by c.id, p.id) > 1 then f.conname else p.name end)
-  from rowferry.entities c
-  join pg_constraint f on f.conrelid = c.relation and f.contype = 'f' and f.conparentid = 0
-  join rowferry.entities p on p.relation = f.confrelid and p.id <> c.id and p.peer = c.peer
-  where c.peer = p_peer and c.direction <> 'receive' and p.direction <> 'receive' and coalesce(p.filter, p.within) is not null and c.within is distinct from p.name
-  order by c.id, p.id, f.conname
+    format('select rowferry.attach(%L, p_within => %L);', c.relation::text,
+      case when count(*) over (partition by c.id, p.id) > 1 then f.name else p.name end)
+  from rowferry._foreign_keys f
+  join rowferry.entities c on c.id = f.child_id
+  join rowferry.entities p on p.id = f.parent_id and p.id <> c.id and p.peer = c.peer
+  where c.peer = p_peer and not f.is_copy and c.direction <> 'receive' and p.direction <> 'receive' and coalesce(p.filter, p.within) is not null
+    and c.within is distinct from p.name
+  order by c.id, p.id, f.name
 $$;
-comment on function rowferry._not_following(text) is 'Tables whose rows refer to a table of which only some are kept in sync, and do not follow it.';
+comment on function rowferry._not_following(text) is
+  'Tables whose rows refer to a table of which only some rows are kept in sync, and do not follow it: rows with a parent outside are refused on the peer. A '
+  'table with a filter of its own may be right.';

@@ -1,4 +1,3 @@
--- An entity with the parent that its rows follow, as attach() would register it: p_within names an entity, or a foreign key to the table of one; '' none; null that of p_old. Raises the reason why it cannot.
 create or replace function rowferry._plan_within(
   p_entity rowferry.entities,
   p_old rowferry.entities,
@@ -24,32 +23,26 @@ begin
   if coalesce(v_within, '') = '' then
     return p_entity;
   end if;
-  select count(*) as keys, (array_agg(f.oid))[1] as oid, string_agg(f.conname, ', ' order by f.conname) as names into v_found
-  from pg_constraint f
-  join rowferry.entities p on p.relation = f.confrelid and p.id <> p_entity.id
-  cross join lateral (
-    select array_agg(a.attname::text order by k.ord) from unnest(f.conkey) with ordinality k (number, ord) join pg_attribute a on a.attrelid = f.conrelid and a.attnum = k.number) c (columns)
-  where f.conrelid = p_entity.relation and f.contype = 'f' and v_within in (p.name, f.conname)
-    and (p_within is not null or c.columns = p_old.within_columns or not exists (
-      select from pg_constraint o where o.conrelid = f.conrelid and o.confrelid = f.confrelid and o.contype = 'f' and o.oid <> f.oid));
+  select count(*) as keys, (array_agg(f.id))[1] as id, string_agg(f.name, ', ' order by f.name) as names into v_found
+  from rowferry._foreign_keys f
+  where f.relation = p_entity.relation and f.parent_id <> p_entity.id and v_within in (f.parent, f.name)
+    and (p_within is not null or f.columns = p_old.within_columns or not exists (
+      select from rowferry._foreign_keys o where o.relation = f.relation and o.parent_relation = f.parent_relation and o.id <> f.id));
   if v_found.keys = 0 then
     raise exception using errcode = 'RF013', message = 'the table has no foreign key to a table of this name that is kept in sync',
       detail = format('%L; its foreign keys: %s.', v_within, coalesce((
-        select string_agg(format('%s to %s%s', f.conname, f.confrelid::regclass, coalesce(', which is entity ' || p.name, ', which is not attached')), '; ' order by f.conname)
-        from pg_constraint f left join rowferry.entities p on p.relation = f.confrelid where f.conrelid = p_entity.relation and f.contype = 'f'), 'none')),
-      hint = format('Attach the parent first, with its filter; then: select rowferry.attach(%L, p_within => name of its entity);  -- or p_within => '''' for a table whose rows follow no others', p_entity.relation::text);
+        select string_agg(format('%s to %s%s', f.name, f.parent_relation, coalesce(', which is entity ' || f.parent, ', which is not attached')),
+          '; ' order by f.name)
+        from rowferry._foreign_keys f where f.relation = p_entity.relation), 'none')),
+      hint = format('Attach the parent first, with its filter; then: select rowferry.attach(%L, p_within => name of its entity);'
+        '  -- or p_within => '''' for a table whose rows follow no others', p_entity.relation::text);
   elsif v_found.keys > 1 then
     raise exception using errcode = 'RF013', message = 'several foreign keys lead there', detail = format('%L: %s.', v_within, v_found.names),
       hint = format('Name one of them: select rowferry.attach(%L, p_within => %L);', p_entity.relation::text, split_part(v_found.names, ', ', 1));
   end if;
-  select p.* into v_parent from rowferry.entities p join pg_constraint f on f.confrelid = p.relation where f.oid = v_found.oid;
+  select p.* into v_parent from rowferry._foreign_keys f join rowferry.entities p on p.id = f.parent_id where f.id = v_found.id;
   select c.* into v_parent_table from pg_class c where c.oid = v_parent.relation;
-  select array_agg(a.attname::text order by k.ord), array_agg(r.attname::text order by k.ord) into p_entity.within_columns, p_entity.within_parent_columns
-  from pg_constraint f
-  cross join lateral unnest(f.conkey, f.confkey) with ordinality k (child, parent, ord)
-  join pg_attribute a on a.attrelid = f.conrelid and a.attnum = k.child
-  join pg_attribute r on r.attrelid = f.confrelid and r.attnum = k.parent
-  where f.oid = v_found.oid;
+  select f.columns, f.parent_columns into p_entity.within_columns, p_entity.within_parent_columns from rowferry._foreign_keys f where f.id = v_found.id;
   p_entity.within := v_parent.name;
   v_names := (
     with recursive up (name, path) as (
@@ -60,44 +53,58 @@ begin
     select array_agg(u.name) from up u);
   v_stays := array(select c from unnest(p_entity.within_columns) c where c <> all (p_entity.local_columns));
   if p_entity.name = any (v_names) then
-    raise exception using errcode = 'RF013', message = 'rows cannot follow rows that follow them', detail = format('%s follows %s.', v_parent.name, p_entity.name),
+    raise exception using errcode = 'RF013', message = 'rows cannot follow rows that follow them',
+      detail = format('%s follows %s.', v_parent.name, p_entity.name),
       hint = format('select rowferry.attach(%L, p_within => '''');', v_parent.relation::text);
   elsif v_parent.peer <> p_entity.peer then
-    raise exception using errcode = 'RF013', message = 'the parent is kept in sync with another node', detail = format('%s with %s, %s with %s.', v_parent.name, v_parent.peer, p_entity.name, p_entity.peer),
+    raise exception using errcode = 'RF013', message = 'the parent is kept in sync with another node',
+      detail = format('%s with %s, %s with %s.', v_parent.name, v_parent.peer, p_entity.name, p_entity.peer),
       hint = format('Attach both for one peer: p_peer => %L.', v_parent.peer);
   elsif v_parent.filter is null and v_parent.within is null and p_within is not null then
-    raise exception using errcode = 'RF013', message = 'all rows of the parent are kept in sync: there is nothing to follow', detail = format('%s has no filter.', v_parent.name),
+    raise exception using errcode = 'RF013', message = 'all rows of the parent are kept in sync: there is nothing to follow',
+      detail = format('%s has no filter.', v_parent.name),
       hint = format('Give it one first: select rowferry.attach(%L, p_filter => ..); or leave p_within out.', v_parent.relation::text);
   elsif p_entity.outbound is not null or p_entity.inbound is not null then
-    raise exception using errcode = 'RF013', message = 'a table with a view or an inbound function cannot follow another one', detail = format('%s.', coalesce(p_entity.outbound, p_entity.inbound)),
+    raise exception using errcode = 'RF013', message = 'a table with a view or an inbound function cannot follow another one',
+      detail = format('%s.', coalesce(p_entity.outbound, p_entity.inbound)),
       hint = 'Attach the table without p_outbound and p_inbound, or without p_within.';
   elsif v_parent.direction = 'receive' and p_entity.direction <> 'receive' then
-    raise exception using errcode = 'RF013', message = 'changes of the parent are not captured, so nothing could follow them', detail = format('%s only receives.', v_parent.name),
+    raise exception using errcode = 'RF013', message = 'changes of the parent are not captured, so nothing could follow them',
+      detail = format('%s only receives.', v_parent.name),
       hint = 'Give both one direction (p_direction), or leave p_within out.';
   elsif v_stays <> '{}' then
-    raise exception using errcode = 'RF013', message = 'the columns of the foreign key do not travel', detail = format('%s: %s.', p_entity.relation, array_to_string(v_stays, ', ')),
+    raise exception using errcode = 'RF013', message = 'the columns of the foreign key do not travel',
+      detail = format('%s: %s.', p_entity.relation, array_to_string(v_stays, ', ')),
       hint = format('select rowferry.attach(%L, p_columns => ..);  -- with them, on both nodes', p_entity.relation::text);
   elsif p_entity.filter_left <> v_parent.filter_left then
-    raise exception using errcode = 'RF013', message = 'rows that leave stay on the peer of one of the two tables only',
-      detail = format('p_filter_left is %s for %s and %s for %s.', v_parent.filter_left, v_parent.name, p_entity.filter_left, p_entity.name), hint = format('select rowferry.attach(%L, p_within => %L, p_filter_left => %L);', p_entity.relation::text, v_parent.name, v_parent.filter_left);
+    raise exception using errcode = 'RF013', message = 'rows that leave the filter stay on the peer for one of the two tables only',
+      detail = format('p_filter_left is %s for %s and %s for %s.', v_parent.filter_left, v_parent.name, p_entity.filter_left, p_entity.name),
+      hint = format('select rowferry.attach(%L, p_within => %L, p_filter_left => %L);', p_entity.relation::text, v_parent.name, v_parent.filter_left);
   elsif exists (
     select from pg_constraint f cross join lateral unnest(f.conpfeqop) o (id) join pg_operator p on p.oid = o.id
-    where f.oid = v_found.oid and (p.oprnamespace <> 'pg_catalog'::regnamespace or not f.convalidated)) then
-    raise exception using errcode = 'RF013', message = 'the foreign key was not validated, or its type is not part of PostgreSQL', detail = format('%s.', v_found.names),
+    where f.oid = v_found.id and (p.oprnamespace <> 'pg_catalog'::regnamespace or not f.convalidated)) then
+    raise exception using errcode = 'RF013', message = 'the foreign key was not validated, or its type is not part of PostgreSQL',
+      detail = format('%s.', v_found.names),
       hint = format('alter table %s validate constraint %I;', p_entity.relation, v_found.names);
   elsif not has_table_privilege(v_owner, v_parent.relation, 'select') or not has_schema_privilege(v_owner, v_parent_table.relnamespace, 'usage') then
-    raise exception using errcode = '42501', message = 'the owner of the table may not read the parent', detail = format('%s belongs to %I; it is this role that looks at %s.', p_entity.relation, pg_get_userbyid(v_owner), v_parent.relation),
-      hint = concat(case when not has_schema_privilege(v_owner, v_parent_table.relnamespace, 'usage') then format('grant usage on schema %s to %I; ', v_parent_table.relnamespace::regnamespace, pg_get_userbyid(v_owner)) end,
+    raise exception using errcode = '42501', message = 'the owner of the table may not read the parent',
+      detail = format('%s belongs to %I; it is this role that looks at %s.', p_entity.relation, pg_get_userbyid(v_owner), v_parent.relation),
+      hint = concat(case when not has_schema_privilege(v_owner, v_parent_table.relnamespace, 'usage')
+        then format('grant usage on schema %s to %I; ', v_parent_table.relnamespace::regnamespace, pg_get_userbyid(v_owner)) end,
         format('grant select on %s to %I;', v_parent.relation, pg_get_userbyid(v_owner)));
-  elsif v_parent_table.relrowsecurity and not pg_has_role(v_owner, v_parent_table.relowner, 'usage') and not (select r.rolbypassrls or r.rolsuper from pg_roles r where r.oid = v_owner) then
-    raise exception using errcode = 'RF013', message = 'row-level security would hide rows of the parent', detail = format('%s, from %I, who owns %s.', v_parent.relation, pg_get_userbyid(v_owner), p_entity.relation),
+  elsif v_parent_table.relrowsecurity and not pg_has_role(v_owner, v_parent_table.relowner, 'usage')
+    and not (select r.rolbypassrls or r.rolsuper from pg_roles r where r.oid = v_owner) then
+    raise exception using errcode = 'RF013', message = 'row-level security would hide rows of the parent',
+      detail = format('%s, from %I, who owns %s.', v_parent.relation, pg_get_userbyid(v_owner), p_entity.relation),
       hint = format('Let one role own both: alter table %s owner to %I;', p_entity.relation, pg_get_userbyid(v_parent_table.relowner));
   elsif not pg_has_role(current_user, v_parent_table.relowner, 'usage') then
-    raise exception using errcode = '42501', message = 'what a table''s rows follow changes how that one is captured, which needs the rights of its owner',
+    raise exception using errcode = '42501', message = 'to follow the rows of a table changes how that table is captured, which needs the rights of its owner',
       detail = format('%s belongs to %I; the current role is %I.', v_parent.relation, pg_get_userbyid(v_parent_table.relowner), current_user),
       hint = format('As a superuser: grant %I to %I;', pg_get_userbyid(v_parent_table.relowner), current_user);
   end if;
   return p_entity;
 end
 $$;
-comment on function rowferry._plan_within(rowferry.entities, rowferry.entities, text) is 'An entity with the parent that its rows follow; raises the reason why it cannot.';
+comment on function rowferry._plan_within(rowferry.entities, rowferry.entities, text) is
+  'An entity with the parent that its rows follow, as attach() would register it. p_within names an entity, or a foreign key to the table of one; '''': none; '
+  'null: that of p_old. Raises the reason why it cannot.';

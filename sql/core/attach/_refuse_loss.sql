@@ -1,4 +1,3 @@
--- At the end of a transaction that has detached an entity: refuses it if events of it wait that no attach() has taken over.
 create or replace function rowferry._refuse_loss()
 returns trigger
 language plpgsql
@@ -9,10 +8,11 @@ begin
   if exists (select from rowferry.detached d where d.entity_id = new.entity_id) then
     raise exception using errcode = 'RF012', message = 'events of this entity are still pending',
       detail = format('%s: %s.', new.name, (select count(*) from rowferry.events e where e.entity_id = new.entity_id)),
-      hint = format('Let the worker deliver them; or attach its table again in the same transaction, with the same key; or give them up: select rowferry.detach(%L, p_force => true); in a revision: '
-        'alembic -x force=true ..', new.name);
+      hint = format('Let the worker deliver them; or attach the table again in the same transaction, with the same key; or give them up: '
+        'select rowferry.detach(%L, p_force => true); in a revision: alembic -x force=true ..', new.name);
   end if;
   return null;
 end
 $$;
-comment on function rowferry._refuse_loss() is 'Refuses a transaction that has detached an entity whose events wait.';
+comment on function rowferry._refuse_loss() is
+  'When a transaction ends that has detached an entity: refuses it if events of the entity wait that no attach() has taken over.';

@@ -1,7 +1,3 @@
--- Takes a table into the sync: select rowferry.attach('public.accounts'). Runs with the caller's rights. With p_dry_run the DDL is returned and not run.
--- p_columns: a map from entity column to column, or an array; p_key: entity columns of a unique index; p_truncate: refuse or propagate. Of an attached table, what is given changes, in place, and
--- what is not (null) stays as it was; new columns are taken in unless p_columns once named them. '' takes a filter, a view or a function away, '"*"' a list of columns. New partitions are made to
--- refuse TRUNCATE too, new triggers are guarded, and functions of the table's that would be made otherwise today are made anew. Rules: docs/design.md.
 create or replace function rowferry.attach(
   p_table regclass,
   p_entity text default null,
@@ -40,7 +36,6 @@ declare
   v_problem record;
   v_statement text;
   v_statements text[];
-  v_warning text := rowferry._server_warning(current_setting('server_version_num')::integer);
 begin
   select e.* into v_old from rowferry.entities e where e.relation = p_table and e.name = coalesce(p_entity, e.name);
   if not p_dry_run then
@@ -53,12 +48,14 @@ begin
   v_outbound := coalesce(nullif(p_outbound, ''), case when p_outbound is null then v_old.outbound end);
   v_new := rowferry._plan_entity(p_table, p_entity, p_columns, p_key, p_peer, v_outbound, v_old);
   if not p_dry_run then
-    -- Planned again under the lock: the table may have changed before it was granted. To drop triggers takes a stronger one.
-    perform rowferry._lock_table(p_table, v_old.direction <> 'receive' and p_direction = 'receive' or coalesce(p_triggers, v_old.trigger_rule, 'guard') = 'guard' and exists (
+    -- Planned again under the lock: the table may have changed before it was granted. To drop triggers takes a stronger lock.
+    perform rowferry._lock_table(p_table, v_old.direction <> 'receive' and p_direction = 'receive'
+      or coalesce(p_triggers, v_old.trigger_rule, 'guard') = 'guard' and exists (
       select from rowferry._users_triggers(p_table) u where not u.guarded and (u.constraint_name is not null or u.extensions <> '{}')));
     v_new := rowferry._plan_entity(p_table, p_entity, p_columns, p_key, p_peer, v_outbound, v_old);
-    -- Detached in this transaction: what waits goes on under its number.
-    delete from rowferry.detached d where d.name = v_new.name and d.peer = v_new.peer and d.key = v_new.key_columns || v_new.key_types returning d.entity_id into v_detached;
+    -- The table was detached in this transaction: what waits goes on under the number of its entity.
+    delete from rowferry.detached d where d.name = v_new.name and d.peer = v_new.peer and d.key = v_new.key_columns || v_new.key_types
+    returning d.entity_id into v_detached;
     v_new.id := coalesce(v_detached, v_new.id);
   end if;
   v_new.conflict_rule := coalesce(p_conflict_rule, v_old.conflict_rule, 'newest');
@@ -70,68 +67,58 @@ begin
   v_new.on_apply := coalesce(nullif(p_on_apply, ''), case when p_on_apply is null then v_old.on_apply end);
   v_new.cycle := v_old.cycle;
   v_new.trigger_rule := coalesce(p_triggers, v_old.trigger_rule, 'guard');
-  -- One that stays is proved again, with the types that its columns have now.
+  -- A filter that stays is proved again, with the types that its columns have now.
   select f.o_filter, f.o_columns, f.o_types into v_new.filter, v_new.filter_columns, v_new.filter_types
   from rowferry._check_filter(p_table, coalesce(nullif(p_filter, ''), case when p_filter is null then v_old.filter end), p_kept => p_filter is null) f;
   v_new := rowferry._plan_within(v_new, v_old, p_within);
   perform rowferry._check_rules(v_new);
   perform rowferry._check_trigger_names(v_new);
-  -- A change of the parent before it is captured as one that nothing follows, one after it as one that these rows do.
+  -- A change of the parent before this lock is captured as one that nothing follows, and a change after it as one that these rows follow.
   if not p_dry_run then
     perform rowferry._lock_table(p.relation) from rowferry.entities p
     where p.name in (v_old.within, v_new.within) and p.direction <> 'receive' and v_old.within is distinct from v_new.within;
   end if;
-  v_statements := case when v_old.id is null then array(select rowferry._attach_sql(v_new)) else array(select rowferry._change_sql(v_old, v_new)) end
-    || array(select rowferry._cycle_sql(v_new));
-  foreach v_statement in array v_statements loop
-    if p_dry_run then
-      return next v_statement || ';';
-    else
-      execute v_statement;
-    end if;
-  end loop;
+  v_statements := array(select rowferry._attach_sql(v_old, v_new)) || array(select rowferry._cycle_sql(v_new));
   if p_dry_run then
+    return query select s || ';' from unnest(v_statements) s;
     return query select format('-- and the functions of %s that differ then', k.name) from rowferry._kin(v_old, v_new) k;
   else
-    -- Whose changes these rows follow, and which rows follow them, is in the functions of both.
+    foreach v_statement in array v_statements loop
+      execute v_statement;
+    end loop;
+    -- The functions of a parent name the tables whose rows follow its own, and those of such a table name the parent.
     perform rowferry._change_kin(v_old, v_new);
   end if;
   return query select rowferry._set_guards(v_new, p_dry_run);
-  -- Once, with the first table; check() goes on saying so.
-  if v_warning is not null and not exists (select from rowferry.entities e where e.relation <> p_table) then
-    raise warning using message = v_warning, hint = 'Update the server to its latest minor version, or use no MERGE on tables that are kept in sync.';
-  end if;
-  select * into v_problem from rowferry._cycle_problem(v_new);
-  if v_problem.o_problem is not null then
-    raise warning using message = format('%s: %s', p_table, v_problem.o_problem), hint = v_problem.o_fix;
-  end if;
-  if rowferry._lacking_index(v_new) is not null then
-    raise warning using message = format('%s: its rows follow those of %s, and no index begins with (%s): all rows are searched for those that follow one', p_table, v_new.within,
-      array_to_string(v_new.within_columns, ', ')), hint = rowferry._lacking_index(v_new);
-  end if;
+  for v_problem in
+    -- Said once, with the first table; check() goes on saying it.
+    select w.message, 'Update the server to its latest minor version, or use no MERGE on tables that are kept in sync.' as hint
+    from rowferry._server_warning(current_setting('server_version_num')::integer) w (message)
+    where not exists (select from rowferry.entities e where e.relation <> p_table)
+    union all
+    select format('%s: %s', p_table, c.o_problem), c.o_fix from rowferry._cycle_problem(v_new) c
+    union all
+    select format('%s: its rows follow those of %s, and no index begins with (%s): all rows are searched for those that follow one',
+      p_table, v_new.within, array_to_string(v_new.within_columns, ', ')), rowferry._lacking_index(v_new)
+  loop
+    if v_problem.message is not null and v_problem.hint is not null then
+      raise warning using message = v_problem.message, hint = v_problem.hint;
+    end if;
+  end loop;
   if p_dry_run then
     return;
   end if;
   perform rowferry._let_dump();
   if v_old.held_until < 'infinity' then
-    -- What this node or the peer could not take may fit now.
+    -- Rows that this node or the peer could not take may fit now.
     perform rowferry._end_wait(v_old.id);
   end if;
-  return next format('%s: %s is kept in sync with %s, key %s, %s columns', v_new.name, p_table, v_new.peer, array_to_string(v_new.key_columns, ', '), cardinality(v_new.columns));
-  return query
-  select format('%s: does not travel: %s', v_new.name, string_agg(a.attname, ', ' order by a.attnum))
-  from pg_attribute a
-  where a.attrelid = p_table and a.attnum > 0 and not a.attisdropped and a.attgenerated = '' and a.attname <> all (v_new.local_columns) and v_new.outbound is null
-  having count(*) > 0;
-  return query select rowferry._change_notes(v_old, v_new) where v_old.id is not null;
-  return query
-  select format('%s: %s; if they are to follow: %s', s.o_child, s.o_problem, s.o_fix) from rowferry._not_following(v_new.peer) s where p_table in (s.o_child, s.o_parent);
-  return query
-  select format('%s: trigger %s will not run for rows of %s; if it is to: alter table %s enable always trigger %I; select rowferry.attach(%L);',
-    v_new.name, u.name, v_new.peer, u.relation, u.name, p_table)
-  from rowferry._users_triggers(p_table) u
-  where u.id = u.root and u.guarded and u.enabled = 'O';
+  return query select rowferry._attach_notes(v_old, v_new);
 end
 $$;
 comment on function rowferry.attach(regclass, text, jsonb, text[], text, text, text, text, text, text, text, text, text, text, text, text, boolean) is
-  'Keeps a table in sync with the peer, or changes in place what is given of one that is; null: as it was. p_dry_run => true returns the DDL instead of running it.';
+  'Takes a table into the sync: select rowferry.attach(''public.accounts''). Of an attached table it changes in place what is given, and null leaves the rest '
+  'as it was. p_columns: a map from each entity column to a column of the table, or an array; p_key: entity columns of a unique index. Columns that the table '
+  'has got since are taken in, unless p_columns once named the columns. '''' takes a filter, a view or a function away, and ''"*"'' a list of columns. '
+  'Partitions and triggers that have come since are looked after too, and generated functions that would be made otherwise today are made anew. Runs with the '
+  'caller''s rights. p_dry_run returns the DDL and does not run it. See docs/attach.md.';

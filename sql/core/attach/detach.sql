@@ -1,5 +1,3 @@
--- Takes an entity out of the sync and removes all that attach() made, also from partitions that have left the table. Refused while
--- events are pending, which would be lost, unless p_force or, in a revision, alembic's -x force=true; or if attach() of the same name, in the same transaction, takes them over.
 create or replace function rowferry.detach(
   p_entity text,
   p_force boolean default false
@@ -19,7 +17,7 @@ declare
   v_statement text;
   v_function record;
 begin
-  -- No exchange may read by the functions of an entity that is attached anew in this transaction what it has begun to send as the old one.
+  -- The entity may be attached anew in this transaction: no exchange may begin with the old entity and read by the functions of the new one.
   perform rowferry._link_lock(e.peer, true) from rowferry.entities e where e.name = p_entity;
   select e.* into v_entity from rowferry.entities e where e.name = p_entity;
   if not found then
@@ -29,13 +27,16 @@ begin
   end if;
   if rowferry._is_followed(v_entity) then
     raise exception using errcode = 'RF011', message = 'rows of other tables follow those of this one',
-      detail = (select format('%s %s.', string_agg(c.name, ', ' order by c.name), case count(*) when 1 then 'follows' else 'follow' end || ' ' || p_entity) from rowferry.entities c where c.within = p_entity),
-      hint = (select string_agg(format('select rowferry.attach(%L, p_within => '''');', c.relation::text), ' ' order by c.name) || '  -- or detach them first' from rowferry.entities c where c.within = p_entity);
+      detail = (select format('%s %s.', string_agg(c.name, ', ' order by c.name), case count(*) when 1 then 'follows' else 'follow' end || ' ' || p_entity)
+        from rowferry.entities c where c.within = p_entity),
+      hint = (select string_agg(format('select rowferry.attach(%L, p_within => '''');', c.relation::text), ' ' order by c.name) || '  -- or detach them first'
+        from rowferry.entities c where c.within = p_entity);
   end if;
   if exists (select from pg_class c where c.oid = v_entity.relation) then
     perform rowferry._lock_table(v_entity.relation, true);  -- what dropping a trigger takes
   end if;
-  v_waits := not p_force and coalesce(current_setting('rowferry.force', true), '') <> 'on' and (exists (select from rowferry.events e where e.entity_id = v_entity.id)
+  v_waits := not p_force and coalesce(current_setting('rowferry.force', true), '') <> 'on'
+    and (exists (select from rowferry.events e where e.entity_id = v_entity.id)
     or exists (select from rowferry.moves m where m.entity_id = v_entity.id));
   for v_statement in select rowferry._drop_triggers_sql(v_entity) loop
     execute v_statement;
@@ -54,7 +55,8 @@ begin
     from pg_depend d
     join pg_trigger t on t.oid = d.objid
     join pg_class c on c.oid = t.tgrelid
-    where d.classid = 'pg_trigger'::regclass and d.refclassid = 'pg_proc'::regclass and d.refobjid = 'rowferry.is_applying()'::regprocedure and pg_has_role(c.relowner, 'usage')
+    where d.classid = 'pg_trigger'::regclass and d.refclassid = 'pg_proc'::regclass and d.refobjid = 'rowferry.is_applying()'::regprocedure
+      and pg_has_role(c.relowner, 'usage')
       and not exists (
         select from rowferry.entities e where e.relation = t.tgrelid or e.relation in (select a.relid from pg_partition_ancestors(t.tgrelid) a))
   loop
@@ -67,7 +69,7 @@ begin
     execute format('revoke execute on function rowferry._refuse_truncate() from %s', v_owner);
   end if;
   if v_waits then
-    -- What was refused is found by its own table alone.
+    -- A refused event finds its entity by its own columns alone.
     update rowferry.held_events h set not_before = rowferry._now(), parent_entity_id = null, parent_record_id = null where h.entity_id = v_entity.id;
     insert into rowferry.detached (entity_id, name, peer, key) values (v_entity.id, v_entity.name, v_entity.peer, v_entity.key_columns || v_entity.key_types);
   else
@@ -86,4 +88,7 @@ begin
     case when v_waits then '; changes of it wait: this transaction commits only if it attaches it again' end);
 end
 $$;
-comment on function rowferry.detach(text, boolean) is 'Takes an entity out of the sync; refused while events are pending, unless p_force, or attach() takes them over in the same transaction.';
+comment on function rowferry.detach(text, boolean) is
+  'Takes an entity out of the sync and removes all that attach() made, also from partitions that have left the table. While events are pending, which would be '
+  'lost, the transaction is refused, unless with p_force (in a revision: alembic -x force=true), or if attach() of the same name takes them over in the same '
+  'transaction.';

@@ -1,5 +1,3 @@
--- Changes the rules of an entity: select rowferry.set_rules('accounts', 'node:crm'). Until both nodes have the same rules the entity is held. Runs with the
--- caller's rights, as attach() does.
 create or replace function rowferry.set_rules(
   p_entity text,
   p_conflict_rule text default null,
@@ -16,8 +14,6 @@ set lock_timeout = '5s'
 as $$
 declare
   v_entity rowferry.entities;
-  v_owner_id oid;
-  v_lend boolean;
   v_merge text;
   v_statement text;
 begin
@@ -40,23 +36,17 @@ begin
   where e.id = v_entity.id;
   perform rowferry._set_guards(v_entity);
   v_merge := rowferry._generated_name('merge_', v_entity.name);
-  execute format('drop function if exists rowferry.%I(text[], text[], text[])', v_merge);
-  for v_statement in select rowferry._merge_sql(v_entity) loop
-    v_owner_id := (select c.relowner from pg_class c where c.oid = v_entity.relation);
-    v_lend := not has_schema_privilege(v_owner_id, 'rowferry', 'create');
-    if v_lend then
-      execute format('grant create on schema rowferry to %I', pg_get_userbyid(v_owner_id));
-    end if;
+  if not exists (select from rowferry._entity_functions(v_entity) f where f.name = v_merge) then
+    execute format('drop function if exists rowferry.%I(text[], text[], text[])', v_merge);
+  end if;
+  for v_statement in select rowferry._refresh_sql(v_entity, v_merge) loop
     execute v_statement;
-    for v_statement in select rowferry._rights_sql(v_entity, v_merge) loop
-      execute v_statement;
-    end loop;
-    if v_lend then
-      execute format('revoke create on schema rowferry from %I', pg_get_userbyid(v_owner_id));
-    end if;
   end loop;
   return next format('%s: conflicts are decided by %s, orphans by %s; give %s the same rules', v_entity.name, v_entity.conflict_rule, v_entity.orphan_rule,
     v_entity.peer);
 end
 $$;
-comment on function rowferry.set_rules(text, text, text, text, text) is 'Changes what decides conflicts of an entity and what becomes of its orphans, to be done on both nodes; and whether TRUNCATE is refused or propagated, and triggers are guarded or fire for rows of the peer, which each node has for itself.';
+comment on function rowferry.set_rules(text, text, text, text, text) is
+  'Changes the rules of an attached table: select rowferry.set_rules(''accounts'', ''node:crm''). Both nodes must have the same conflict rule and orphan rule, '
+  'and what they exchange of the entity waits until they have. p_truncate (refuse or propagate) and p_triggers (guard or fire) are for each node alone. Runs '
+  'with the caller''s rights, as attach() does.';

@@ -1,5 +1,3 @@
--- The server process of the courier between two nodes; null: none is at work. One that found the lock in a stranger's hands goes without it, and holds the one beside it,
--- shared, to say so; worker/sql.py takes both.
 create or replace function rowferry._courier_at_work(
   p_node text,
   p_peer text
@@ -9,4 +7,6 @@ language sql
 stable
 set search_path = pg_catalog, pg_temp
 as $$ select coalesce(rowferry._lock_holder(rowferry._courier_lock(p_node, p_peer)), rowferry._lock_holder(rowferry._courier_lock(p_node, p_peer) # 1)) $$;
-comment on function rowferry._courier_at_work(text, text) is 'The server process of the courier between two nodes.';
+comment on function rowferry._courier_at_work(text, text) is
+  'The server process of the courier between two nodes; null: none is at work. If strangers hold the courier''s lock, the courier goes without it and '
+  'holds the lock beside it, shared.';

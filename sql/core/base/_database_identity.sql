@@ -1,5 +1,4 @@
--- What tells this database from a restored, cloned or promoted one. The timeline is that of the write-ahead log being written: the control file shows a
--- promotion only after the next checkpoint.
+-- The control file shows a promotion only after the next checkpoint; the write-ahead log shows it at once.
 create or replace function rowferry._database_identity()
 returns jsonb
 language sql
@@ -11,4 +10,6 @@ as $$
     'database', (select oid::text from pg_database where datname = current_database()),
     'timeline', case when not pg_is_in_recovery() then ('x' || substring(pg_walfile_name(pg_current_wal_lsn()) for 8))::bit(32)::integer::text end)
 $$;
-comment on function rowferry._database_identity() is 'System identifier, database oid and timeline of this database.';
+comment on function rowferry._database_identity() is
+  'What tells this database from a restored, cloned or promoted one: system identifier, oid of the database and timeline of the write-ahead log that is '
+  'being written.';

@@ -1,5 +1,3 @@
--- The database's owner, where it may read all of rowferry's tables, so that its pg_dump of the database works: it is no superuser (who needs no right), and all tables that were ever attached belonged to it or
--- to a role of which it is a member, so that it learns nothing that it could not read anyway. Else null.
 create or replace function rowferry._dumped_by()
 returns regrole
 language sql
@@ -13,4 +11,6 @@ as $$
   where d.datname = current_database() and not r.rolsuper and not pg_has_role(r.oid, 'rowferry_owner', 'usage')
     and not exists (select from rowferry.entities e join pg_class c on c.oid = e.relation where not pg_has_role(r.oid, c.relowner, 'usage'))
 $$;
-comment on function rowferry._dumped_by() is 'The database''s owner, where it may read all of rowferry''s tables, to dump them.';
+comment on function rowferry._dumped_by() is
+  'The owner of the database, if it may read all of rowferry''s tables so that its pg_dump works; else null. It may if it is no superuser (who needs no '
+  'right) and every table that was ever attached belonged to it or to a role of which it is a member: so it learns nothing that it could not read anyway.';

@@ -1,4 +1,3 @@
--- Rows of a table, its partitions included, by the server's statistics.
 create or replace function rowferry._estimated_rows(
   p_relation regclass
 )
@@ -11,4 +10,4 @@ as $$
   from pg_class c
   where c.oid in (select p_relation::oid union select t.relid from pg_partition_tree(p_relation) t where t.isleaf)
 $$;
-comment on function rowferry._estimated_rows(regclass) is 'Rows of a table by the server''s statistics.';
+comment on function rowferry._estimated_rows(regclass) is 'Rows of a table, its partitions included, by the statistics of the server.';

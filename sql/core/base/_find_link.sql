@@ -1,4 +1,3 @@
--- The link that a person means: by name, or the only one.
 create or replace function rowferry._find_link(
   p_peer text
 )
@@ -19,4 +18,4 @@ begin
   return v_link;
 end
 $$;
-comment on function rowferry._find_link(text) is 'The link that a person means.';
+comment on function rowferry._find_link(text) is 'The link that a person means: the one to this peer, or the only one.';

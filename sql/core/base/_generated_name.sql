@@ -1,4 +1,3 @@
--- Name of a generated object: prefix, entity, suffix; shortened with a digest where PostgreSQL's 63 bytes would cut it.
 create or replace function rowferry._generated_name(
   p_prefix text,
   p_entity text,
@@ -16,4 +15,5 @@ begin
   end;
 end
 $$;
-comment on function rowferry._generated_name(text, text, text) is 'Name of a generated object of an entity.';
+comment on function rowferry._generated_name(text, text, text) is
+  'Name of a generated object: prefix, entity, suffix. If that is longer than the 63 bytes of a name, a digest takes the place of the entity''s end.';

@@ -1,5 +1,4 @@
--- What an index holds of a record_id: the text itself up to 1,000 bytes, else its beginning and a digest, since a user's key may be longer than an index takes once it
--- is text. A long one's has more than 1,000 characters, so it is never that of a short one. Fully qualified, not strict and without SET, so that it is inlined, in indexes too.
+-- Fully qualified, not strict and without SET, so that it is inlined, in indexes too.
 create or replace function rowferry._index_key(
   p_record_id text
 )
@@ -12,4 +11,6 @@ as $$
     else pg_catalog.rpad(pg_catalog.left(p_record_id, 200) operator(pg_catalog.||)
       pg_catalog.encode(pg_catalog.sha256(pg_catalog.replace(p_record_id, E'\\', E'\\\\')::pg_catalog.bytea), 'hex'), 1001) end
 $$;
-comment on function rowferry._index_key(text) is 'What an index holds of a record_id, whose length no index bounds. Two records never have the same.';
+comment on function rowferry._index_key(text) is
+  'What an index holds of a record_id: the text itself up to 1,000 bytes, else its beginning and a digest, since an index takes no longer texts. No two '
+  'records have the same.';

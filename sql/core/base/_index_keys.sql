@@ -1,4 +1,3 @@
--- _index_key() of each of these, to look for many records at once.
 create or replace function rowferry._index_keys(
   p_record_ids text[]
 )
@@ -8,4 +7,4 @@ immutable
 parallel safe
 set search_path = pg_catalog, pg_temp
 as $$ select array(select rowferry._index_key(k) from unnest(p_record_ids) k) $$;
-comment on function rowferry._index_keys(text[]) is '_index_key() of each of these.';
+comment on function rowferry._index_keys(text[]) is '_index_key() of each record_id, to look for many records at once.';

@@ -1,4 +1,3 @@
--- The advisory lock of a link: whoever changes where its exchange stands holds it until its transaction ends.
 create or replace function rowferry._link_key(
   p_peer text
 )
@@ -7,4 +6,5 @@ language sql
 immutable
 set search_path = pg_catalog, pg_temp
 as $$ select hashtextextended('rowferry link ' || p_peer, 0) $$;
-comment on function rowferry._link_key(text) is 'The advisory lock of a link.';
+comment on function rowferry._link_key(text) is
+  'Key of the advisory lock of a link. Whoever changes where the exchange stands holds it until the transaction ends.';

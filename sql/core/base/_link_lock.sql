@@ -1,6 +1,3 @@
--- Takes the lock of a link for this transaction: null, or who has it. Without p_wait it does not wait; with it for 5 s, after which it raises RF052 and names the holder.
--- What only strangers hold is gone without: each such transaction counts itself in links.unlocked, whose row it so keeps to itself, and _save_link() refuses what began
--- before another one of these has ended, with or without the lock.
 create or replace function rowferry._link_lock(
   p_peer text,
   p_wait boolean
@@ -30,7 +27,8 @@ begin
         if v_holder.o_stranger is distinct from true then
           raise exception using errcode = 'RF052', message = 'the link is held by another session',
             detail = format('The lock of the link to %s has been held for 5 s by %s.', p_peer, coalesce(v_holder.o_object, 'one that has gone since')),
-            hint = case when v_holder.o_pid = rowferry._courier_at_work((select n.name from rowferry.node n), p_peer) then 'Try again: it is a call of the courier, which ends by itself.'
+            hint = case when v_holder.o_pid = rowferry._courier_at_work((select n.name from rowferry.node n), p_peer)
+                then 'Try again: it is a call of the courier, which ends by itself.'
               else coalesce('Try again, or end it: ' || v_holder.o_next, 'Try again.') end;
         end if;
     end;
@@ -49,4 +47,7 @@ begin
   return null;
 end
 $$;
-comment on function rowferry._link_lock(text, boolean) is 'Takes the lock of a link, or goes without it where only strangers hold it.';
+comment on function rowferry._link_lock(text, boolean) is
+  'Takes the lock of a link until the transaction ends; returns null, or who holds it. p_wait: waits for 5 s and then raises RF052. If only strangers '
+  'hold it, the transaction goes on without it and counts itself in links.unlocked: it keeps that row to itself, and _save_link() refuses whatever began '
+  'before another such transaction ended.';

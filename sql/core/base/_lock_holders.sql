@@ -1,5 +1,3 @@
--- Who holds an advisory lock of this database, other than this session: a session, or a prepared transaction. o_stranger: the role that connected, and each that it is a
--- member of, may call none of the functions that take rowferry's locks. Anybody may take any advisory lock, so that of a stranger counts for nothing.
 create or replace function rowferry._lock_holders(
   p_key bigint
 )
@@ -16,9 +14,11 @@ as $$
   select k.pid, w.role is not null and not exists (
       select
       from pg_roles r
-      cross join unnest(array['rowferry.process_batch(text, text, bytea, integer, jsonb, boolean)', 'rowferry.resync(text)', 'rowferry.skip_deletes(text, text)']) f
+      cross join unnest(array[
+        'rowferry.process_batch(text, text, bytea, integer, jsonb, boolean)', 'rowferry.resync(text)', 'rowferry.skip_deletes(text, text)']) f
       where pg_has_role(w.role, r.oid, 'member') and has_function_privilege(r.oid, to_regprocedure(f), 'execute')),
-    coalesce('prepared transaction ' || p.gid || ' of ' || p.owner, format('pid %s', k.pid) || coalesce(' of ' || a.usename, '') || coalesce(', ' || nullif(a.application_name, ''), '')),
+    coalesce('prepared transaction ' || p.gid || ' of ' || p.owner,
+      format('pid %s', k.pid) || coalesce(' of ' || a.usename, '') || coalesce(', ' || nullif(a.application_name, ''), '')),
     coalesce('rollback prepared ' || quote_literal(p.gid) || ';', format('select pg_terminate_backend(%s);', k.pid))
   from pg_locks k
   left join pg_stat_activity a on a.pid = k.pid
@@ -31,4 +31,7 @@ as $$
     and k.pid is distinct from pg_backend_pid()
   order by k.pid
 $$;
-comment on function rowferry._lock_holders(bigint) is 'Who holds an advisory lock of this database, and whether it is a stranger''s.';
+comment on function rowferry._lock_holders(bigint) is
+  'Who holds an advisory lock of this database, other than this session: sessions and prepared transactions. o_stranger: neither the role that connected '
+  'nor one of which it is a member may call a function that takes rowferry''s locks. Anybody can take an advisory lock, so one that a stranger holds does '
+  'not count.';

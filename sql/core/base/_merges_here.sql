@@ -1,4 +1,3 @@
--- Of two nodes that merge, the one that does it: the one whose name sorts first. Computed on both sides, a merge of a merge would never end.
 create or replace function rowferry._merges_here(
   p_peer text
 )
@@ -9,4 +8,5 @@ set search_path = pg_catalog, pg_temp
 as $$
   select n.name collate "C" < p_peer from rowferry.node n
 $$;
-comment on function rowferry._merges_here(text) is 'Whether this node merges what both sides changed.';
+comment on function rowferry._merges_here(text) is
+  'Whether this node is the one of the two that merges: the one whose name sorts first. If both did it, a merge of a merge would never end.';

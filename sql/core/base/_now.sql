@@ -1,8 +1,8 @@
--- The one clock: every stamp comes from here, so that a test can replace it. Fully qualified and without SET, so that it is inlined.
+-- Fully qualified and without SET, so that it is inlined.
 create or replace function rowferry._now()
 returns timestamptz
 language sql
 volatile
 parallel safe
 as $$ select pg_catalog.clock_timestamp() $$;
-comment on function rowferry._now() is 'The one clock of rowferry.';
+comment on function rowferry._now() is 'The one clock of rowferry: every time that is noted comes from here, so that a test can replace it.';

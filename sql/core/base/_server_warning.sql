@@ -1,5 +1,3 @@
--- What is wrong with a server of this version (as in server_version_num) that capture stands on; null: nothing known. Before these minor versions MERGE
--- may show a statement trigger the wrong rows (CVE-2026-116312).
 create or replace function rowferry._server_warning(
   p_version integer
 )
@@ -12,4 +10,6 @@ as $$
   from (values (15, 20), (16, 16), (17, 12), (18, 6)) f (major, minor)
   where p_version / 10000 = f.major and p_version % 10000 < f.minor
 $$;
-comment on function rowferry._server_warning(integer) is 'What is wrong with a server of this version that capture stands on; null: nothing known.';
+comment on function rowferry._server_warning(integer) is
+  'What is wrong with a server of this version (as in server_version_num) that capture depends on; null: nothing known. MERGE could show a statement '
+  'trigger the wrong rows before these minor versions (CVE-2026-116312).';

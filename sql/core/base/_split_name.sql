@@ -1,4 +1,3 @@
--- Schema and name of a user's function as he wrote it; null: it is not named with its schema.
 create or replace function rowferry._split_name(
   p_name text
 )
@@ -17,4 +16,4 @@ exception
     return null;
 end
 $$;
-comment on function rowferry._split_name(text) is 'Schema and name of a user''s function; null: it is not named with its schema.';
+comment on function rowferry._split_name(text) is 'Schema and name of an object as a user wrote it; null: it has no schema.';

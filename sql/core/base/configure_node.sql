@@ -1,5 +1,3 @@
--- Names this database and its peers; called by `alembic upgrade head` with the names of alembic.ini. Running it again changes nothing.
--- A peer that is no longer named keeps its link, so that nothing pending is lost.
 create or replace function rowferry.configure_node(
   p_name text,
   p_peers text[]
@@ -12,7 +10,8 @@ begin
   if exists (select from rowferry.node n where n.name <> p_name) then
     raise exception using errcode = 'RF006', message = 'this database is another node already',
       detail = format('It is %s and was to become %s.', (select n.name from rowferry.node n), p_name),
-      hint = 'The environment variable holds another database''s connection string, or the name in alembic.ini was changed: a node keeps its name until alembic downgrade base.';
+      hint = 'Either the environment variable holds the connection string of another database, or the name in alembic.ini was changed. '
+        'A node keeps its name until alembic downgrade base.';
   end if;
   insert into rowferry.node (name, system_identifier, database_oid, configured_at)
   select p_name, i ->> 'system', (i ->> 'database')::oid, rowferry._now()
@@ -23,4 +22,6 @@ begin
   on conflict do nothing;
 end
 $$;
-comment on function rowferry.configure_node(text, text[]) is 'Names this node and its peers.';
+comment on function rowferry.configure_node(text, text[]) is
+  'Names this node and its peers. alembic upgrade head calls it with the names in alembic.ini; to call it again changes nothing. A peer that is no longer '
+  'named keeps its link, so that nothing pending is lost.';

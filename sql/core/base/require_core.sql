@@ -1,4 +1,3 @@
--- For the first line of a site's revision: select rowferry.require_core(5);
 create or replace function rowferry.require_core(
   p_version integer
 )
@@ -14,4 +13,5 @@ begin
   end if;
 end
 $$;
-comment on function rowferry.require_core(integer) is 'Raises an error if the installed schema is older than a site''s revision needs.';
+comment on function rowferry.require_core(integer) is
+  'Raises an error if the installed schema is older than a revision of the site needs; for its first line: select rowferry.require_core(3);';

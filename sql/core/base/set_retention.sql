@@ -1,4 +1,3 @@
--- Sets for how long this node keeps decided conflicts and closed skips; null: for ever. What is older goes little by little, with the batches that travel.
 create or replace function rowferry.set_retention(
   p_retention interval
 )
@@ -18,4 +17,5 @@ begin
   return query update rowferry.node n set retention = p_retention returning n.retention;
 end
 $$;
-comment on function rowferry.set_retention(interval) is 'Sets for how long decided conflicts and closed skips are kept; null: for ever.';
+comment on function rowferry.set_retention(interval) is
+  'Sets for how long decided conflicts and closed skips are kept; null: for ever. What is older is removed little by little, whenever batches travel.';

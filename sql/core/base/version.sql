@@ -1,4 +1,3 @@
--- Version of the installed schema: the number of the newest core revision.
 create or replace function rowferry.version()
 returns integer
 language sql
@@ -6,4 +5,4 @@ immutable
 parallel safe
 set search_path = pg_catalog, pg_temp
 as $$ select 3 $$;
-comment on function rowferry.version() is 'Version of the installed schema of rowferry.';
+comment on function rowferry.version() is 'Version of the installed schema: the number of the newest revision of core.';

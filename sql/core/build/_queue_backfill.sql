@@ -30,11 +30,17 @@ begin
           and not exists (select from rowferry.held_events h where h.event_id = v.id and (h.attempts > 0 or h.parent_record_id is not null))
       )
       and not exists (
-        select from pg_constraint f
-        join rowferry.entities p on p.relation = f.confrelid and p.id <> e.id
-        join rowferry.backfills o on o.entity_id = p.id and o.finished_at is null
-        where f.conrelid = e.relation and f.contype = 'f'
-          and e.name <> all (rowferry._ancestors(p.name))
+        select from rowferry._foreign_keys f
+        join rowferry.backfills o on o.entity_id = f.parent_id and o.finished_at is null
+        where f.child_id = e.id and f.parent_id <> e.id
+          -- In a circle no entity waits for another.
+          and not exists (
+            with recursive up (id) as (
+              select f.parent_id
+              union
+              select n.parent_id from up u join rowferry._foreign_keys n on n.child_id = u.id
+            )
+            select from up u where u.id = e.id)
       )
     order by b.requested_at
   loop

@@ -69,7 +69,7 @@ begin
       end if;
       continue when v_group.o_keys is null;
       if v_parents is null and (not o_whole or v_cut) then
-        v_parents := rowferry._has_parents(p_peer);
+        v_parents := exists (select from rowferry._foreign_keys f where f.child_peer = p_peer and f.parent_peer = p_peer);
       end if;
       select e.* into v_entity from rowferry.entities e where e.id = v_group.o_entity_id;
       -- Records that were refused before have a section of their own: most are refused again, which is not to delay the others.
@@ -103,7 +103,7 @@ begin
       o_sections := o_sections || v_read.o_section;
     end loop;
     exit when o_whole and not v_cut and not v_missing or v_alone is not null;
-    exit when not coalesce(v_parents, rowferry._has_parents(p_peer));
+    exit when not coalesce(v_parents, exists (select from rowferry._foreign_keys f where f.child_peer = p_peer and f.parent_peer = p_peer));
     select p.o_entity_ids, p.o_record_ids into v_parent_ids, v_parent_records
     from rowferry._parents_along(o_sections[v_round_sections + 1:], v_seen_ids, v_seen_records, v_missing, p_aside) p;
     exit when v_parent_ids is null;

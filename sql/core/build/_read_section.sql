@@ -98,7 +98,9 @@ begin
     return;
   end if;
   if v_section.gone is not null and v_section.event_ids[cardinality(v_section.event_ids)] > p_entity.approved_to
-    and (p_entity.breaker_share is not null or exists (select from rowferry._cascades(p_entity.id))) then
+    and (p_entity.breaker_share is not null or exists (
+      select from rowferry._foreign_keys f
+      where f.parent_id = p_entity.id and f.child_id <> f.parent_id and f.child_peer = f.parent_peer and f.on_delete = 'c')) then
     -- In FILTER it is hashed; a join would be a nested loop.
     select count(distinct e.key) filter (where e.key in (select unnest(v_section.gone))) into o_deletes
     from unnest(v_section.event_keys, v_section.event_ids, v_section.event_hops) e (key, id, hops)

@@ -35,7 +35,9 @@ begin
       select d::integer from jsonb_object_keys(p_deletes) d
       union
       -- A foreign key that cascades deletes rows of these with them.
-      select c.o_child from taken t cross join lateral rowferry._cascades(t.entity_id) c
+      select f.child_id
+      from taken t
+      join rowferry._foreign_keys f on f.parent_id = t.entity_id and f.child_peer = f.parent_peer and f.on_delete = 'c'
     )
     select e.* from taken t cross join lateral (select * from rowferry.entities n where n.id = t.entity_id offset 0) e
     where e.breaker_share is not null and e.held_sqlstate is distinct from 'RF026'
@@ -99,7 +101,8 @@ begin
   with recursive waiting (entity_id, name) as (
     select e.id, e.name from rowferry.entities e where e.peer = p_peer and e.held_sqlstate = 'RF026'
     union
-    select c.o_parent, w.name from waiting w join rowferry._cascades(null) c on c.o_child = w.entity_id
+    select f.parent_id, w.name from waiting w join rowferry._foreign_keys f on f.child_id = w.entity_id and f.parent_id <> f.child_id
+      and f.child_peer = f.parent_peer and f.on_delete = 'c'
   )
   update rowferry.entities e
   set held_attempts = 1, held_until = 'infinity', held_sqlstate = 'RF026', held_hint = format(c_hint, e.name),

@@ -1,6 +1,3 @@
--- What a statement trigger does for one kind of statement, as SQL: an event for each row, and another statement for rows that the applier writes,
--- so that the plan of those of users knows nothing of keys to leave out. p_one: what to select for an update of one row that keeps its key. p_place: expression, the place that the row had, of
--- users' changes alone; null: its rows have none.
 create or replace function rowferry._capture_part_sql(
   p_way_out text,
   p_entity_id integer,
@@ -17,24 +14,29 @@ immutable
 set search_path = pg_catalog, pg_temp
 as $function$
   select format($f$    if v_keys is null then
-%8$sinto rowferry.events (changed_at, entity_id, event_type, record_id%9$s)
-      select v_now, %2$s, %3$s, %4$s%10$s
+%9$s      insert %1$s
+      into rowferry.events (changed_at, entity_id, event_type, record_id%7$s)
+      select v_now, %2$s, %3$s, %4$s%8$s
       from %5$s%6$s;
     else
       insert into rowferry.events (changed_at, entity_id, hops, event_type, record_id)
       select v_now, %2$s, v_hops, %3$s, %4$s
       from %5$s
-      where %7$snot %4$s operator(pg_catalog.=) any (select pg_catalog.unnest(v_keys));
+      where %10$snot %4$s operator(pg_catalog.=) any (select pg_catalog.unnest(v_keys));
     end if;
-$f$, p_way_out, p_entity_id, p_type, p_record_id, p_from, E'\n      where ' || p_where, '(' || p_where || E')\n        and ',
-    case when p_one is null then '      insert ' || p_way_out || E'\n      '
-    else format($f$      -- One row that keeps its key, as in most updates, needs no hash table.
+$f$, p_way_out, p_entity_id, p_type, p_record_id, p_from, E'\n      where ' || p_where,
+    case when p_place is not null then ', place' end, ', ' || p_place,
+    case when p_one is not null then format($f$      -- One row that keeps its key, as in most updates, needs no hash table.
       insert %s
       into rowferry.events (changed_at, entity_id, event_type, record_id%s)
       select v_now, %s, %s;
       if found then
         return null;
       end if;
-      insert $f$, p_way_out, case when p_place is not null then ', place' end, p_entity_id, p_one) end, case when p_place is not null then ', place' else '' end, coalesce(', ' || p_place, ''))
+$f$, p_way_out, case when p_place is not null then ', place' end, p_entity_id, p_one) end,
+    '(' || p_where || E')\n        and ')
 $function$;
-comment on function rowferry._capture_part_sql(text, integer, text, text, text, text, text, text) is 'SQL of a capture function for one kind of statement.';
+comment on function rowferry._capture_part_sql(text, integer, text, text, text, text, text, text) is
+  'PL/pgSQL: the events for one kind of statement, with a second INSERT for rows that the applier writes, so that the plan of the users'' own knows '
+  'nothing of keys to leave out. p_one: what to select for an update of one row that keeps its key. p_place: the place that the row had, for changes of '
+  'users alone; null: its rows have none.';

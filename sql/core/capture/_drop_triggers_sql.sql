@@ -1,4 +1,3 @@
--- DDL that drops the triggers of rowferry's from an entity's table and its partitions, also from partitions that have left the table.
 create or replace function rowferry._drop_triggers_sql(
   p_entity rowferry.entities
 )
@@ -18,4 +17,5 @@ as $$
     and p.pronamespace = 'rowferry'::regnamespace and t.tgparentid = 0
   order by t.tgrelid, t.tgname
 $$;
-comment on function rowferry._drop_triggers_sql(rowferry.entities) is 'DDL that drops the triggers of rowferry''s from an entity''s table.';
+comment on function rowferry._drop_triggers_sql(rowferry.entities) is
+  'DDL that drops rowferry''s triggers from an entity''s table and its partitions, and from partitions that have left an attached table.';

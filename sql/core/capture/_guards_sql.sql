@@ -1,5 +1,4 @@
--- What gives each trigger of the users' on an entity's table its guard, or takes it away, as DDL: those that are enabled as usual, or disabled, have one, unless the entity's rule is fire
--- or nothing is written here. A constraint trigger cannot be replaced and is made again. What this takes away is given back: for a copy in a partition, too.
+-- A constraint trigger cannot be replaced and is made again.
 create or replace function rowferry._guards_sql(
   p_entity rowferry.entities
 )
@@ -26,8 +25,8 @@ begin
       case when not has_schema_privilege(v_schema, 'usage') then format('grant usage on schema %s to %I;', v_schema, current_user) end,
       case when not has_function_privilege(v_function, 'execute') then format('grant execute on function %s to %I;', v_function, current_user) end);
     if v_grants <> '' then
-      raise exception using errcode = '42501', message = 'to guard a trigger, or to take its guard away, needs the right to execute its function', detail = format('Trigger %s on %s calls %s.',
-          v_trigger.name, v_trigger.relation, v_function),
+      raise exception using errcode = '42501', message = 'to guard a trigger, or to take its guard away, needs the right to execute its function',
+        detail = format('Trigger %s on %s calls %s.', v_trigger.name, v_trigger.relation, v_function),
         hint = v_grants || case when not v_trigger.guarded then ' or leave the triggers as they are: p_triggers => ''fire''.' else '' end;
     end if;
     select case when v_trigger.guarded then f.o_without else f.o_with end into v_definition from rowferry._guard_forms(v_trigger.definition) f;
@@ -41,11 +40,14 @@ begin
       if v_copy.name <> v_trigger.name then
         raise exception using errcode = 'RF010', message = 'a trigger has another name in a partition, and would be made twice there',
           detail = format('%s on %s is %s on %s.', v_trigger.name, v_trigger.relation, v_copy.name, v_copy.relation),
-          hint = case when current_setting('server_version_num')::integer < 150000 then format('alter trigger %I on %s rename to %I;', v_copy.name, v_copy.relation, v_trigger.name)
-            else format('alter trigger %1$I on %2$s rename to %3$I; alter trigger %3$I on %2$s rename to %1$I;', v_trigger.name, v_trigger.relation, v_trigger.name || '_') end;
+          hint = case when current_setting('server_version_num')::integer < 150000
+              then format('alter trigger %I on %s rename to %I;', v_copy.name, v_copy.relation, v_trigger.name)
+            else format('alter trigger %1$I on %2$s rename to %3$I; alter trigger %3$I on %2$s rename to %1$I;',
+              v_trigger.name, v_trigger.relation, v_trigger.name || '_') end;
       end if;
       if v_copy.enabled <> 'O' then
-        return next format('alter table only %s %s trigger %I', v_copy.relation, case v_copy.enabled when 'A' then 'enable always' when 'R' then 'enable replica' else 'disable' end, v_copy.name);
+        return next format('alter table only %s %s trigger %I', v_copy.relation,
+          case v_copy.enabled when 'A' then 'enable always' when 'R' then 'enable replica' else 'disable' end, v_copy.name);
       end if;
       foreach v_extension in array v_copy.extensions loop
         return next format('alter trigger %I on %s depends on extension %I', v_copy.name, v_copy.relation, v_extension);
@@ -65,4 +67,6 @@ begin
   end loop;
 end
 $$;
-comment on function rowferry._guards_sql(rowferry.entities) is 'DDL of the guards of an entity''s triggers.';
+comment on function rowferry._guards_sql(rowferry.entities) is
+  'DDL that gives each of the users'' triggers on an entity''s table its guard, or takes it away. A trigger that is enabled as usual, or disabled, has a '
+  'guard unless the entity''s rule is fire or nothing is written here. What the DDL takes away is given back, in partitions too.';

@@ -1,4 +1,3 @@
--- Locks a table against writers (or all others), or says who is in the way: within lock_timeout of the caller, so that those who queue behind are let go.
 create or replace function rowferry._lock_table(
   p_table regclass,
   p_readers_too boolean default false
@@ -22,9 +21,10 @@ exception
         left join pg_prepared_xacts x on l.pid is null and l.virtualtransaction = '-1/' || x.transaction
         where l.locktype = 'relation' and l.relation in (select p_table union all select t.relid from pg_partition_tree(p_table) t) and l.granted
           and l.pid is distinct from pg_backend_pid() and l.database = (select d.oid from pg_database d where d.datname = current_database())
-          -- Who only reads, or locks rows, is in nobody's way who does not lock out readers.
+          -- A session that only reads or locks rows is in the way only if readers are to be locked out.
           and (p_readers_too or l.mode not in ('AccessShareLock', 'RowShareLock'))), 'gone by now')),
       hint = 'Nothing was changed. Try again when it has ended, or end it: select pg_terminate_backend(pid); or rollback prepared ''name'';';
 end
 $$;
-comment on function rowferry._lock_table(regclass, boolean) is 'Locks a table, or says who is in the way.';
+comment on function rowferry._lock_table(regclass, boolean) is
+  'Locks a table against writers, or (p_readers_too) against everybody. It waits for as long as lock_timeout says and then names who is in the way.';

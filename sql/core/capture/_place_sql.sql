@@ -1,6 +1,3 @@
--- SQL expression for the place of a row that follows a parent: the parent's record_id in an array, {} if its foreign key is null; null where it cannot be told from the row (the foreign key leads to other
--- columns than the parent's key, or to a type that spells them otherwise; a column was altered). No code of users runs: as in _record_id_sql, by output functions of PostgreSQL's own. Null for an entity of
--- which no row can tell. p_row null: columns by their names alone.
 create or replace function rowferry._place_sql(
   p_entity rowferry.entities,
   p_row text
@@ -19,12 +16,14 @@ begin
   from (
     select c.key_position as place, v.value, a.atttypid as type,
       format(case c.type when 'numeric' then 'pg_catalog.trim_scale(pg_catalog.concat(%s)::pg_catalog.numeric)::pg_catalog.text'
-        when 'boolean' then 'case when pg_catalog.concat(%s) operator(pg_catalog.=) ''t'' then ''true'' else ''false'' end' else 'pg_catalog.concat(%s)' end, v.value) as text,
+        when 'boolean' then 'case when pg_catalog.concat(%s) operator(pg_catalog.=) ''t'' then ''true'' else ''false'' end'
+        else 'pg_catalog.concat(%s)' end, v.value) as text,
       f.type_oid = any (case
         when c.type in ('smallint', 'integer', 'bigint') then '{int2,int4,int8}'
         when c.type = 'numeric' then '{int2,int4,int8,numeric}'
         when c.type in ('text', 'character varying') then '{text,varchar}'
-        when c.type in ('boolean', 'uuid', 'date', 'timestamp without time zone', 'timestamp with time zone') or b.typtype = 'e' then array[c.type_oid]::regtype[]
+        when c.type in ('boolean', 'uuid', 'date', 'timestamp without time zone', 'timestamp with time zone') or b.typtype = 'e'
+          then array[c.type_oid]::regtype[]
         end::regtype[]) as fits
     from rowferry.entities p
     cross join lateral rowferry._entity_columns(p) c
@@ -38,4 +37,7 @@ begin
   having bool_and(coalesce(k.fits, false)));
 end
 $$;
-comment on function rowferry._place_sql(rowferry.entities, text) is 'SQL expression for the record that a row follows.';
+comment on function rowferry._place_sql(rowferry.entities, text) is
+  'SQL expression: the place of a row that follows a parent, which is the parent''s record_id in an array, {} if its foreign key is null, or null where '
+  'the row does not tell it (the foreign key leads to other columns than the parent''s key or to a type that is spelled otherwise, or a column was '
+  'altered). No code of users runs. Null for an entity of which no row can tell. p_row null: the columns stand by their names alone.';

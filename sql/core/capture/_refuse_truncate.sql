@@ -1,9 +1,9 @@
--- TRUNCATE fires no row trigger: it would empty this side and not the other. Refused unless the entity was attached with p_truncate => 'propagate'. A partition that has left its attached table is free again.
 create or replace function rowferry._refuse_truncate()
 returns trigger
 language plpgsql
 security definer
 set search_path = pg_catalog, pg_temp
+set array_nulls = on
 as $$
 declare
   v_entity rowferry.entities := (
@@ -11,15 +11,36 @@ declare
     from rowferry.entities e
     where e.relation = tg_relid or e.relation in (select a.relid from pg_partition_ancestors(tg_relid) a)
   );
+  v_count bigint;
 begin
-  if v_entity.truncate_rule = 'propagate' then
-    perform rowferry._propagate_truncate(v_entity, tg_relid);
-  elsif v_entity.id is not null then
+  if v_entity.id is null then
+    return null;
+  elsif v_entity.truncate_rule <> 'propagate' then
     raise exception using errcode = 'RF005', message = 'a table kept in sync cannot be truncated',
       detail = format('%I.%I is attached to rowferry.', tg_table_schema, tg_table_name),
       hint = format('Use delete, or take the table out of sync first: select rowferry.detach(%L);', v_entity.name);
+  elsif current_setting('transaction_isolation') <> 'read committed' then
+    -- TRUNCATE also removes rows that the snapshot of this transaction does not show, and these would get no event.
+    raise exception using errcode = 'RF005', message = 'truncate of a table kept in sync needs the isolation level read committed',
+      detail = format('The transaction is %s.', current_setting('transaction_isolation')), hint = 'begin isolation level read committed;';
   end if;
+  execute format('insert into rowferry.events (changed_at, entity_id, hops, event_type, record_id) '
+    'select rowferry._now(), $1, '
+    'coalesce((select a.hops from rowferry.applying a where a.transaction_id = pg_current_xact_id() and a.entity_id = 0), 0), ''d'', k '
+    'from rowferry.%I($2) k', rowferry._generated_name('emptied_', v_entity.name))
+  using v_entity.id, tg_relid::regclass;
+  get diagnostics v_count = row_count;
+  perform rowferry._left_nothing();
+  update rowferry.entities e
+  set held_attempts = 1, held_until = 'infinity', held_sqlstate = 'RF026',
+    held_error = format('%s truncated %s: its rows are to be deleted on %s', session_user, e.relation, e.peer),
+    held_hint = format(
+      'Let them go: select * from rowferry.approve(%L); or get the rows back from there: select * from rowferry.skip_deletes(%1$L, reason);', e.name)
+  where e.id = v_entity.id and v_count > 0 and e.breaker_share is not null;
   return null;
 end
 $$;
-comment on function rowferry._refuse_truncate() is 'Refuses TRUNCATE on a table kept in sync, or propagates it.';
+comment on function rowferry._refuse_truncate() is
+  'Trigger function for TRUNCATE, which fires no row trigger and would empty this side only. It refuses, unless the table was attached with p_truncate => '
+  '''propagate'': then it writes a delete event for each row of the table, or of the partition whose trigger called, and the entity waits for approve() '
+  'unless its breaker is off. A partition that has left its attached table is free.';

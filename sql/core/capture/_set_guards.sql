@@ -1,5 +1,3 @@
--- Gives the triggers of the users' on an entity's table their guards, or takes them away, and makes sure that nothing else about them has changed. With p_dry_run the DDL is
--- returned and not run.
 create or replace function rowferry._set_guards(
   p_entity rowferry.entities,
   p_dry_run boolean default false
@@ -29,7 +27,8 @@ begin
     return query select s || ';' from unnest(v_statements) s;
     return;
   end if;
-  -- What some of these statements lock is locked at once, since two who wait for more than they have wait for each other.
+  -- The strongest lock that any of the statements needs is taken at once: two sessions that hold a weaker one and wait for a stronger one would wait for each
+  -- other.
   perform rowferry._lock_table(p_entity.relation, exists (select from unnest(v_statements) s where s ^@ 'drop trigger ' or s ^@ 'alter trigger '));
   v_before := array(select to_jsonb(u) - '{id,root,guarded}'::text[] from rowferry._users_triggers(p_entity.relation) u);
   foreach v_statement in array array(select rowferry._guards_sql(p_entity)) loop
@@ -42,9 +41,11 @@ begin
     select g from rowferry._guards_sql(p_entity) g
   ) o (o);
   if v_altered is not null then
-    raise exception using errcode = 'RF014', message = 'a trigger did not come out as it was, but for its guard', detail = v_altered,
+    raise exception using errcode = 'RF014', message = 'more than the guard of a trigger would change', detail = v_altered,
       hint = 'Nothing was changed. p_triggers => ''fire'' leaves the triggers as they are. This is a defect of rowferry: please report it with the trigger.';
   end if;
 end
 $$;
-comment on function rowferry._set_guards(rowferry.entities, boolean) is 'Gives the triggers of an entity''s table their guards, or takes them away.';
+comment on function rowferry._set_guards(rowferry.entities, boolean) is
+  'Gives the users'' triggers on an entity''s table their guards, or takes them away, and makes sure that nothing else about them has changed. p_dry_run: '
+  'the DDL is returned and not run.';

@@ -1,6 +1,3 @@
--- The triggers of an entity's table, as DDL. ENABLE ALWAYS: a session in replica role is captured too. TRUNCATE is refused or propagated, on a
--- partitioned table also in each partition: such a trigger does not come to new partitions by itself, so p_guard_only gives those that lack it.
--- A table that only receives has none.
 create or replace function rowferry._triggers_sql(
   p_entity rowferry.entities,
   p_guard_only boolean default false
@@ -36,13 +33,18 @@ begin
   for v_trigger in
     select r.relid::regclass as relation
     from (select t.relid from pg_partition_tree(p_entity.relation) t union select p_entity.relation) r
-    where not exists (select from pg_trigger t where t.tgrelid = r.relid and t.tgname = 'rowferry_truncate' and t.tgfoid = 'rowferry._refuse_truncate()'::regprocedure)
+    where not exists (select from pg_trigger t where t.tgrelid = r.relid and t.tgname = 'rowferry_truncate'
+      and t.tgfoid = 'rowferry._refuse_truncate()'::regprocedure)
     order by r.relid
   loop
-    return next format(E'create trigger rowferry_truncate\nbefore truncate on %s\nfor each statement execute function rowferry._refuse_truncate()', v_trigger.relation);
+    return next format(E'create trigger rowferry_truncate\nbefore truncate on %s\nfor each statement execute function rowferry._refuse_truncate()',
+      v_trigger.relation);
     return next format('alter table %s enable always trigger rowferry_truncate', v_trigger.relation);
-    return next format('comment on trigger rowferry_truncate on %s is %L', v_trigger.relation, 'rowferry: refuses truncate, or writes a delete event for each row before it: rowferry.entities.truncate_rule.');
+    return next format('comment on trigger rowferry_truncate on %s is %L', v_trigger.relation,
+      'rowferry: refuses truncate, or writes a delete event for each row before it: rowferry.entities.truncate_rule.');
   end loop;
 end
 $$;
-comment on function rowferry._triggers_sql(rowferry.entities, boolean) is 'DDL of the triggers of an entity''s table.';
+comment on function rowferry._triggers_sql(rowferry.entities, boolean) is
+  'DDL of rowferry''s triggers on an entity''s table; none if it only receives. They are ENABLE ALWAYS, so that a session in replica role is captured '
+  'too. TRUNCATE fires a trigger in each partition, and new partitions do not get it by themselves: p_guard_only makes those that are lacking.';

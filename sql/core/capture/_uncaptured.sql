@@ -1,5 +1,3 @@
--- Tables of a link whose changes are not captured, or not all of them, with the way out: somebody disabled, dropped or altered a trigger of rowferry's, or the table or a column of it is another one by
--- now, here or, as it said, on the peer.
 create or replace function rowferry._uncaptured(
   p_peer text
 )
@@ -28,7 +26,8 @@ begin
   where e.peer = p_peer and e.direction <> 'receive' and f.o_fails and exists (select from pg_class c where c.oid = e.relation)
   order by e.id;
   return query
-  select e.name, 'entity ' || e.name, format('on %s, as it said at %s, %s: %s', p_peer, to_char(p.heard_at, 'YYYY-MM-DD HH24:MI:SS'), f.value ->> 'relation', f.value #>> '{apart,problem}'),
+  select e.name, 'entity ' || e.name,
+    format('on %s, as it said at %s, %s: %s', p_peer, to_char(p.heard_at, 'YYYY-MM-DD HH24:MI:SS'), f.value ->> 'relation', f.value #>> '{apart,problem}'),
     rowferry._on_node(f.value #>> '{apart,fix}', p_peer)
   from rowferry.peer_facts p
   cross join lateral jsonb_each(p.facts -> 'entities') f
@@ -37,7 +36,8 @@ begin
   order by e.id;
   return query
   select e.name, 'trigger'::text,
-    format('changes of %s are not captured, its trigger %s %s', t.relation, w.name, case when t.oid is null then 'is gone' when t.tgenabled <> 'A' then 'is disabled' else 'was altered' end),
+    format('changes of %s are not captured, its trigger %s %s', t.relation, w.name,
+      case when t.oid is null then 'is gone' when t.tgenabled <> 'A' then 'is disabled' else 'was altered' end),
     case when t.oid is null or t.tgenabled = 'A' then 'select * from rowferry.check() says how to make it again, and how to send what was missed'
       else format('alter table %s enable always trigger %s; then select rowferry.backfill(%L)', t.relation, w.name, e.name) end
   from rowferry.entities e
@@ -53,10 +53,10 @@ begin
     from (values (1)) v
     left join pg_trigger g on g.tgrelid = e.relation and g.tgname = w.name
     union all
-    -- A row trigger has a copy in each partition.
+    -- A row trigger of a partitioned table has a copy in each partition.
     select g.tgrelid::regclass, g.oid, g.tgenabled, g.tgfoid, g.tgtype, g.tgqual, g.tgattr, g.tgoldtable, g.tgnewtable
     from (
-      -- Not pg_partition_tree(), which waits for a partition that somebody has locked.
+      -- pg_partition_tree() would wait for a partition that somebody has locked.
       with recursive parts (relid) as (
         select i.inhrelid from pg_inherits i where i.inhparent = e.relation and w.kind = 'p'
         union all
@@ -73,4 +73,6 @@ begin
   limit 20;
 end
 $$;
-comment on function rowferry._uncaptured(text) is 'Tables whose changes are not captured any more, or not all of them, with the way out.';
+comment on function rowferry._uncaptured(text) is
+  'Tables of a link whose changes are not captured any more, or not all of them, with the way out: a trigger of rowferry''s was disabled, dropped or '
+  'altered, or the table or a column is another one by now, here or, as the peer said, there.';

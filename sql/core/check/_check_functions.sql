@@ -1,13 +1,7 @@
--- Functions that are not what this release or attach() made of them; p_peer null: of all peers, as in the two like it.
 create or replace function rowferry._check_functions(
   p_peer text
 )
-returns table (
-  severity text,
-  object text,
-  problem text,
-  fix text
-)
+returns setof rowferry._finding
 language sql
 stable
 set search_path = pg_catalog, pg_temp
@@ -24,21 +18,21 @@ as $$
     and p.oid::regprocedure::text not in (select r.function from rowferry.released r)
   union all
   select 'error', format('rowferry.%I', d.o_function),
-    case when d.o_missing then 'this function of the entity is gone' else 'this function is not what attach() would make: it was replaced, or a type or foreign key of the table was altered' end,
+    case when d.o_missing then 'this function of the entity is gone'
+      else 'this function is not what attach() would make: it was replaced, or a type or foreign key of the table was altered' end,
     format('select rowferry.attach(%L, %L);', e.relation, e.name)
   from rowferry.entities e
   cross join lateral rowferry._stale_functions(e) d
   where e.peer = coalesce(p_peer, e.peer) and exists (select from pg_class c where c.oid = e.relation)
-    and not (rowferry._table_apart(e)).o_unusable  -- then _check_tables has the way out
+    and not (rowferry._table_apart(e)).o_unusable  -- then _check_tables() says what to do
   union all
-  select 'error', e.relation::text, h.o_problem, h.o_fix
+  select 'error', e.relation::text, u.problem, u.fix
   from rowferry.entities e
-  cross join lateral rowferry._handler_problem(e) h
-  where e.peer = coalesce(p_peer, e.peer) and h.o_problem is not null and exists (select from pg_class c where c.oid = e.relation)
-  union all
-  select 'error', e.relation::text, f.o_problem, f.o_fix
-  from rowferry.entities e
-  cross join lateral rowferry._filter_problem(e) f
-  where e.peer = coalesce(p_peer, e.peer) and f.o_problem is not null and exists (select from pg_class c where c.oid = e.relation)
+  cross join lateral (
+    select h.o_problem, h.o_fix from rowferry._handler_problem(e) h
+    union all
+    select f.o_problem, f.o_fix from rowferry._filter_problem(e) f) u (problem, fix)
+  where e.peer = coalesce(p_peer, e.peer) and u.problem is not null and exists (select from pg_class c where c.oid = e.relation)
 $$;
-comment on function rowferry._check_functions(text) is 'For check(): functions that are not what they should be.';
+comment on function rowferry._check_functions(text) is
+  'For check() and drift(): functions that are not what the release or attach() made of them. p_peer null: those of all peers.';

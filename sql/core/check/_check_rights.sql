@@ -1,18 +1,12 @@
--- Rights that are missing, or that somebody has too many of.
 create or replace function rowferry._check_rights(
   p_peer text
 )
-returns table (
-  severity text,
-  object text,
-  problem text,
-  fix text
-)
+returns setof rowferry._finding
 language sql
 stable
 set search_path = pg_catalog, pg_temp
 as $$
-  -- From PostgreSQL 16 on whoever makes a role becomes a member that may grant it and no more, or gives herself the rest: that makes no worker's login.
+  -- From PostgreSQL 16 on, whoever makes a role becomes a member of it that may grant it, and can grant themselves the rest. That makes nobody a worker.
   with recursive members (role, member) as (
     select m.roleid, m.member
     from pg_auth_members m cross join lateral to_jsonb(m) o (options)
@@ -32,7 +26,7 @@ as $$
     where e.peer = coalesce(p_peer, e.peer)
   )
   select 'error', g.signature, format('it belongs to %I, not to %I', pg_get_userbyid(g.proowner), g.owner_name),
-    -- The right of who gets it back goes with it, since an owner needs none.
+    -- A change of the owner takes away the right to call it of whoever becomes the owner.
     format('alter function %1$s owner to %2$I; grant execute on function %1$s to %3$I;', g.signature, g.owner_name, g.caller_name)
   from generated g
   where g.proowner <> g.belongs_to
@@ -47,40 +41,41 @@ as $$
   where p.pronamespace = 'rowferry'::regnamespace and p.proowner <> 'rowferry_owner'::regrole
     and p.oid::regprocedure::text in (select r.function from rowferry.released r)
   union all
-  select 'error', p.oid::regprocedure::text, 'everybody may execute it', format('revoke execute on function %s from public;', p.oid::regprocedure)
+  select 'error', p.oid::regprocedure::text,
+    case when x.open then 'everybody may execute it' else 'not everybody may execute it: users cannot write tables that have triggers' end,
+    format(case when x.open then 'revoke execute on function %s from public;' else 'grant execute on function %s to public;' end, p.oid::regprocedure)
   from pg_proc p
-  where p.pronamespace = 'rowferry'::regnamespace and p.proname <> 'is_applying' and has_function_privilege('public', p.oid, 'execute')
-  union all
-  select 'error', p.oid::regprocedure::text, 'not everybody may execute it: users cannot write tables that have triggers', format('grant execute on function %s to public;', p.oid::regprocedure)
-  from pg_proc p
-  where p.pronamespace = 'rowferry'::regnamespace and p.proname = 'is_applying' and not has_function_privilege('public', p.oid, 'execute')
+  cross join lateral (select has_function_privilege('public', p.oid, 'execute')) x (open)
+  where p.pronamespace = 'rowferry'::regnamespace and x.open <> (p.proname = 'is_applying')
   union all
   select 'error', 'schema rowferry', format('%s may not use it', r.name), format('grant usage on schema rowferry to %s;', r.name)
   from (values ('rowferry_worker'), ('rowferry_viewer'), ('rowferry_operator')) r (name)
   where not has_schema_privilege(r.name, 'rowferry', 'usage')
   union all
-  select 'error', p.oid::regprocedure::text, 'rowferry_worker may not execute it', format('grant execute on function %s to rowferry_worker;', p.oid::regprocedure)
+  select 'error', p.oid::regprocedure::text, 'rowferry_worker may not execute it',
+    format('grant execute on function %s to rowferry_worker;', p.oid::regprocedure)
   from pg_proc p
   where p.pronamespace = 'rowferry'::regnamespace and p.proname = 'process_batch' and not has_function_privilege('rowferry_worker', p.oid, 'execute')
   union all
   select 'error', 'rowferry_operator', 'it is no member of rowferry_viewer', 'grant rowferry_viewer to rowferry_operator;'
   where not pg_has_role('rowferry_operator', 'rowferry_viewer', 'usage')
   union all
-  select 'error', e.relation::text, format('its owner %I, who writes the peer''s rows, may not use schema %s', pg_get_userbyid(c.relowner), c.relnamespace::regnamespace),
-    format('grant usage on schema %s to %I;', c.relnamespace::regnamespace, pg_get_userbyid(c.relowner))
+  select distinct 'error', e.relation::text,
+    format('its owner %I, who reads and writes its rows, may not use schema %s', pg_get_userbyid(c.relowner), s.id) || s.why,
+    format('grant usage on schema %s to %I;', s.id, pg_get_userbyid(c.relowner))
   from rowferry.entities e
   join pg_class c on c.oid = e.relation
-  where e.peer = coalesce(p_peer, e.peer) and not has_schema_privilege(c.relowner, c.relnamespace, 'usage')
+  cross join lateral (
+    select c.relnamespace::regnamespace, ''
+    union
+    select t.typnamespace::regnamespace, ', in which the type of a column is'
+    from rowferry._entity_columns(e) l
+    join pg_type t on t.oid = l.type_oid
+    where t.typnamespace <> c.relnamespace) s (id, why)
+  where e.peer = coalesce(p_peer, e.peer) and not has_schema_privilege(c.relowner, s.id, 'usage')
   union all
-  select distinct 'error', e.relation::text, format('its owner %I, who reads and writes its rows, may not use schema %s, in which the type of a column is', pg_get_userbyid(c.relowner), t.typnamespace::regnamespace),
-    format('grant usage on schema %s to %I;', t.typnamespace::regnamespace, pg_get_userbyid(c.relowner))
-  from rowferry.entities e
-  join pg_class c on c.oid = e.relation
-  cross join lateral rowferry._entity_columns(e) l
-  join pg_type t on t.oid = l.type_oid
-  where e.peer = coalesce(p_peer, e.peer) and t.typnamespace <> c.relnamespace and not has_schema_privilege(c.relowner, t.typnamespace, 'usage')
-  union all
-  select 'error', e.relation::text, format('its owner %I, who writes the peer''s rows, has given up %s on it', pg_get_userbyid(c.relowner), string_agg(r.name, ', ' order by r.ord)),
+  select 'error', e.relation::text,
+    format('its owner %I, who writes the peer''s rows, has given up %s on it', pg_get_userbyid(c.relowner), string_agg(r.name, ', ' order by r.ord)),
     format('grant %s on table %s to %I;', string_agg(r.name, ', ' order by r.ord), e.relation, pg_get_userbyid(c.relowner))
   from rowferry.entities e
   join pg_class c on c.oid = e.relation
@@ -89,11 +84,13 @@ as $$
   group by e.relation, c.relowner
   union all
   select 'warning', format('role %I', w.name), 'the worker''s login may do more than call process_batch()',
-    case when w.super then format('alter role %I nosuperuser;', w.name) else format('revoke rowferry_owner from %I; or give the worker a login of its own.', w.name) end
+    case when w.super then format('alter role %I nosuperuser;', w.name)
+      else format('revoke rowferry_owner from %I; or give the worker a login of its own.', w.name) end
   from workers w
-  where w.login and (w.super or pg_has_role(w.id, 'rowferry_owner', case when current_setting('server_version_num')::integer >= 160000 then 'usage, set' else 'member' end))
+  where w.login and (w.super or pg_has_role(w.id, 'rowferry_owner',
+    case when current_setting('server_version_num')::integer >= 160000 then 'usage, set' else 'member' end))
   union all
-  -- A backup that ends in an error is noticed when it is needed.
+  -- A backup that failed is often noticed only when it is needed.
   select 'info', format('role %I', r.rolname), format('it owns the database and cannot dump it as a whole: it may not read %s', t.name),
     case when rowferry._dumped_by() is not null then 'select rowferry._let_dump();'
       else format('grant pg_read_all_data to %I; or pg_dump -N rowferry, which leaves out what is pending and how tables are attached.', r.rolname) end
@@ -101,7 +98,9 @@ as $$
   join pg_roles r on r.oid = d.datdba
   cross join lateral (
     select min(c.oid::regclass::text) from pg_class c
-    where c.relnamespace = 'rowferry'::regnamespace and case c.relkind when 'r' then not has_table_privilege(r.oid, c.oid, 'select') when 'S' then not has_sequence_privilege(r.oid, c.oid, 'select') end) t (name)
+    where c.relnamespace = 'rowferry'::regnamespace
+      and case c.relkind when 'r' then not has_table_privilege(r.oid, c.oid, 'select') when 'S' then not has_sequence_privilege(r.oid, c.oid, 'select') end
+  ) t (name)
   where d.datname = current_database() and t.name is not null
   union all
   select 'warning', format('role %I', r.rolname), 'the worker that is at work has connected as a superuser',
@@ -111,4 +110,5 @@ as $$
   join pg_roles r on r.oid = a.usesysid
   where r.rolsuper
 $$;
-comment on function rowferry._check_rights(text) is 'For check(): rights that are missing, or that somebody has too many of.';
+comment on function rowferry._check_rights(text) is
+  'For check() and drift(): rights that are missing, or that somebody has too many of. p_peer null: those of all peers.';

@@ -1,15 +1,8 @@
--- Sequences that will draw values again which rows have already, here or on the peer: after a restore, or where rows were inserted with values of their own. Those of the peer as it last told of them, which each line says.
--- With p_set_back also those of this node that may have been further than they are now, since the peer has higher values.
 create or replace function rowferry._check_sequences(
   p_peer text,
   p_set_back boolean default false
 )
-returns table (
-  severity text,
-  object text,
-  problem text,
-  fix text
-)
+returns setof rowferry._finding
 language plpgsql
 stable
 set search_path = pg_catalog, pg_temp
@@ -17,7 +10,8 @@ as $$
 begin
   return query
   with columns as (
-    select e.relation::text as relation, c.local, m.value as mine, (t.value ->> 'used')::numeric as used_there, t.value -> 'sequence' as theirs, (t.value ->> 'theirs_taken')::numeric as taken_there,
+    select e.relation::text as relation, c.local, m.value as mine, (t.value ->> 'used')::numeric as used_there, t.value -> 'sequence' as theirs,
+      (t.value ->> 'theirs_taken')::numeric as taken_there,
       format('; %s said so at %s', p_peer, to_char(f.heard_at, 'YYYY-MM-DD HH24:MI:SS')) as as_of,
       greatest((m.value ->> 'used')::numeric, (t.value ->> 'used')::numeric) as used
     from rowferry.entities e
@@ -28,33 +22,43 @@ begin
     cross join lateral (select f.facts #> array['entities', e.name, 'columns', c.name]) t (value)
     where e.peer = p_peer and m.value is not null
   ), sequences as (
-    select c.relation, c.local, c.as_of, c.taken_there, c.used_there, q.*, (c.mine ->> 'taken')::numeric as taken, (c.mine ->> 'theirs_taken')::numeric as theirs_taken,
-      -- The next of its own values that no row has, wherever it is.
+    select c.relation, c.local, c.as_of, c.taken_there, c.used_there, q.*, (c.mine ->> 'taken')::numeric as taken,
+      (c.mine ->> 'theirs_taken')::numeric as theirs_taken,
+      -- The next value of the sequence that no row has on either node.
       format('alter sequence %s restart with %s;', q.name, q.next + q.increment * ceil((c.used + 1 - q.next) / q.increment)) as fix
     from columns c
     cross join lateral (values (true, c.mine), (false, c.theirs)) v (here, value)
     cross join lateral (select v.here, s.* from jsonb_to_record(v.value) s (name text, next numeric, increment numeric)) q
     where q.increment > 0
   )
-  select 'error', s.name, format('it goes on with %s, and rows on %s have values that it draws again (%s, ..): a row made here would overwrite one of them', s.next, p_peer, s.taken_there) || s.as_of, s.fix
+  select 'error', s.name,
+    format('it goes on with %s, and rows on %s have values that it draws again (%s, ..): a row made here would overwrite one of them', s.next, p_peer,
+      s.taken_there) || s.as_of, s.fix
   from sequences s
   where s.here and s.taken_there >= s.next and (s.taken <= s.taken_there) is not true
   union all
-  select 'warning', s.name, format('it goes on with %s, and rows of %s have values that it draws again (%s, ..): inserts will fail', s.next, s.relation, s.taken), s.fix
+  select 'warning', s.name,
+    format('it goes on with %s, and rows of %s have values that it draws again (%s, ..): inserts will fail', s.next, s.relation, s.taken), s.fix
   from sequences s
   where s.here and s.taken is not null and (s.taken_there >= s.next and s.taken > s.taken_there) is not true
   union all
   select 'error', format('%s on %s', s.name, p_peer),
-    format('it goes on with %s, and rows here have values that it draws again (%s, ..): a row made there would overwrite one of them', s.next, s.theirs_taken) || s.as_of, rowferry._on_node(s.fix, p_peer)
+    format('it goes on with %s, and rows here have values that it draws again (%s, ..): a row made there would overwrite one of them', s.next, s.theirs_taken)
+      || s.as_of, rowferry._on_node(s.fix, p_peer)
   from sequences s
   where not s.here and s.theirs_taken is not null
   union all
-  select 'warning', s.name, format('it goes on with %s, and %s has values up to %s in this column: set back with this node, it may draw some of them again', s.next, p_peer, s.used_there) || s.as_of, s.fix
+  select 'warning', s.name,
+    format('it goes on with %s, and %s has values up to %s in this column: if it was set back with this node, it may draw some of them again', s.next, p_peer,
+      s.used_there) || s.as_of, s.fix
   from sequences s
   where p_set_back and s.here and s.next <= s.used_there and s.taken is null and (s.taken_there >= s.next) is not true;
 exception
   when lock_not_available then
-    return;  -- _check_peer() says so
+    return;  -- _check_peer() says that a table is locked
 end
 $$;
-comment on function rowferry._check_sequences(text, boolean) is 'For check() and resync(): sequences that will draw values again which rows have already.';
+comment on function rowferry._check_sequences(text, boolean) is
+  'For check() and resync(): sequences that will draw values which rows here or on the peer have already, as after a restore, or where rows were inserted '
+  'with values of their own. What is said of the peer is as the peer last told it; each line says when. p_set_back: also sequences that may have been further '
+  'than they are now, since the peer has higher values.';

@@ -1,4 +1,3 @@
--- The last statement of a revision that makes functions: from here on check() takes these for what was released.
 create or replace function rowferry._note_release()
 returns bigint
 language sql
@@ -26,4 +25,5 @@ as $$
   )
   select count(*) from noted
 $$;
-comment on function rowferry._note_release() is 'Notes the functions and objects of this release, for check() to find what was changed since.';
+comment on function rowferry._note_release() is
+  'The last statement of a revision that makes functions: it notes the functions and objects of this release, and check() finds what was changed since.';

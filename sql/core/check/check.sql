@@ -1,5 +1,3 @@
--- What would go wrong on this node or between it and its peers, each with what to type. It reads the catalog and what the peer said of itself, and changes nothing.
--- check is a word of SQL: it is called with its schema, rowferry.check().
 create or replace function rowferry.check(
   p_peer text default null
 )
@@ -34,7 +32,7 @@ as $$
     union all
     select t.* from peers p cross join lateral rowferry._check_tables(p.peer) t
     union all
-    select g.* from peers p cross join lateral rowferry._check_triggers(p.peer) g
+    select k.* from peers p cross join lateral rowferry._check_foreign_keys(p.peer) k
     union all
     select o.* from peers p cross join lateral rowferry._check_peer(p.peer) o
     union all
@@ -44,4 +42,6 @@ as $$
   ) c
   order by array_position(array['error', 'warning', 'info'], c.severity), c.object, c.problem
 $$;
-comment on function rowferry.check(text) is 'What would go wrong on this node or between it and its peers, each with what to type. Call it with its schema: select * from rowferry.check();';
+comment on function rowferry.check(text) is
+  'What would go wrong on this node or between it and its peers, each with what to type. It reads the catalog and what each peer last said of itself, and '
+  'changes nothing. check is a word of SQL: call it with its schema, select * from rowferry.check();';

@@ -1,4 +1,3 @@
--- What somebody changed by hand since the release or since attach(): functions, triggers, owners, rowferry's own tables and views; each with what heals it in psql.
 create or replace function rowferry.drift()
 returns table (
   object text,
@@ -25,4 +24,6 @@ as $$
   ) c
   order by c.object, c.problem
 $$;
-comment on function rowferry.drift() is 'What somebody changed by hand since the release or attach(), each with what heals it.';
+comment on function rowferry.drift() is
+  'What somebody changed by hand since the release or since attach(): functions, triggers, owners, rights, and rowferry''s own tables and views; each with '
+  'what to type in psql to undo it.';

@@ -35,7 +35,7 @@ begin
     where c.choice is not null
     -- Rows that may refer to each other go together.
     limit case when not exists (
-      select from pg_constraint f where f.contype = 'f' and f.conrelid = p_entity.relation and f.confrelid = p_entity.relation) then least(p_limit, 5000) end
+      select from rowferry._foreign_keys f where f.child_id = p_entity.id and f.parent_id = p_entity.id) then least(p_limit, 5000) end
   ) d;
   if v_keys is null then
     update rowferry.comparisons c set state = 'resolved', finished_at = rowferry._now() where c.id = p_run.id;

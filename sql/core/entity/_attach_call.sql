@@ -1,4 +1,3 @@
--- The call of attach() that makes an entity again, with its options, for another table; and what sets its breaker, which detach() forgets.
 create or replace function rowferry._attach_call(
   p_entity rowferry.entities,
   p_table regclass
@@ -12,7 +11,8 @@ begin
   return format('select rowferry.attach(%L, %L%s);', p_table, p_entity.name, (
       select string_agg(format(', %s => %L', o.name, o.value), '' order by o.ord)
       from (values
-        (1, 'p_columns', case when p_entity.columns_given then (select jsonb_object_agg(c.name, c.local)::text from unnest(p_entity.columns, p_entity.local_columns) c (name, local)) end, null),
+        (1, 'p_columns', case when p_entity.columns_given then (
+          select jsonb_object_agg(c.name, c.local)::text from unnest(p_entity.columns, p_entity.local_columns) c (name, local)) end, null),
         (2, 'p_key', p_entity.key_columns::text, (
           select array_agg(c.name order by c.name collate "C")::text
           from pg_index i
@@ -31,17 +31,16 @@ begin
         (12, 'p_on_apply', p_entity.on_apply, null),
         (13, 'p_triggers', p_entity.trigger_rule, 'guard'),
         (14, 'p_within', coalesce(
-          -- Where several foreign keys refer to the parent, one of them by its name.
+          -- If several foreign keys refer to the parent, the name of one says which.
           (
-            select min(f.conname::text) filter (where p_entity.within_columns = array(
-              select a.attname::text from unnest(f.conkey) with ordinality k (number, ord) join pg_attribute a on a.attrelid = f.conrelid and a.attnum = k.number order by k.ord))
-            from pg_constraint f
-            join rowferry.entities p on p.name = p_entity.within and p.relation = f.confrelid
-            where f.conrelid = p_entity.relation and f.contype = 'f' having count(*) > 1),
+            select min(f.name) filter (where f.columns = p_entity.within_columns)
+            from rowferry._foreign_keys f
+            where f.relation = p_entity.relation and f.parent = p_entity.within having count(*) > 1),
           p_entity.within), null)) o (ord, name, value, usual)
       where o.value is distinct from o.usual))
     || case when (p_entity.breaker_share, p_entity.breaker_rows) is distinct from (0.5::real, 100)
       then format(' select * from rowferry.set_breaker(%L, %L, %s);', p_entity.name, p_entity.breaker_share, p_entity.breaker_rows) else '' end;
 end
 $$;
-comment on function rowferry._attach_call(rowferry.entities, regclass) is 'The call of attach() that makes an entity again for another table.';
+comment on function rowferry._attach_call(rowferry.entities, regclass) is
+  'The call of attach() that attaches another table with the options of an entity, and the call of set_breaker() that detach() makes necessary.';

@@ -1,4 +1,3 @@
--- The type that a domain, or a domain over a domain, is made of, with its modifier: the column's own where it has one. Nothing is looked up for null.
 create or replace function rowferry._base_type(
   p_domain oid,
   p_typmod integer,
@@ -14,11 +13,12 @@ begin
   o_type := p_domain;
   o_typmod := p_typmod;
   loop
-    select t.typbasetype, case when o_typmod >= 0 then o_typmod else t.typtypmod end into p_domain, p_typmod from pg_type t where t.oid = o_type and t.typtype = 'd';
+    select t.typbasetype, case when o_typmod >= 0 then o_typmod else t.typtypmod end into p_domain, p_typmod
+    from pg_type t where t.oid = o_type and t.typtype = 'd';
     exit when not found;
     o_type := p_domain;
     o_typmod := p_typmod;
   end loop;
 end
 $$;
-comment on function rowferry._base_type(oid, integer) is 'The type that a domain is made of, with its modifier.';
+comment on function rowferry._base_type(oid, integer) is 'The type, with its modifier, that a domain, or a domain over a domain, is made of. Null for null.';

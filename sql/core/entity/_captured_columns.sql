@@ -1,5 +1,3 @@
--- Columns of an entity's table whose change travels: those that travel, or those that the outbound view uses, by what PostgreSQL notes of it. A view that uses
--- rows as a whole uses all of them; in place of a generated column stand those that it is made of.
 create or replace function rowferry._captured_columns(
   p_entity rowferry.entities
 )
@@ -17,7 +15,8 @@ begin
         join pg_attribute a on a.attrelid = p_entity.relation and a.attnum > 0 and not a.attisdropped
         where w.ev_class = (select rowferry._travelling_relation(p_entity)) and (w.ev_action::text like '%:varattno 0 %' or exists (
           select from pg_depend d
-          where d.classid = 'pg_rewrite'::regclass and d.objid = w.oid and d.refclassid = 'pg_class'::regclass and d.refobjid = a.attrelid and d.refobjsubid = a.attnum))
+          where d.classid = 'pg_rewrite'::regclass and d.objid = w.oid
+            and d.refclassid = 'pg_class'::regclass and d.refobjid = a.attrelid and d.refobjsubid = a.attnum))
       )
       select a.attname::text
       from pg_attribute a
@@ -25,10 +24,12 @@ begin
         select
         from used u
         join pg_attrdef f on f.adrelid = a.attrelid and f.adnum = u.attnum and u.attgenerated <> ''
-        -- Until PostgreSQL 14 the column itself depends on them, later its expression.
+        -- Up to PostgreSQL 14 the generated column itself depends on the columns that it is computed from, later its expression does.
         join pg_depend d on (d.classid, d.objid, d.objsubid) in (('pg_attrdef'::regclass, f.oid, 0), ('pg_class'::regclass, f.adrelid, f.adnum))
           and d.refclassid = 'pg_class'::regclass and d.refobjid = a.attrelid and d.refobjsubid = a.attnum))
       order by a.attname collate "C") end;
 end
 $$;
-comment on function rowferry._captured_columns(rowferry.entities) is 'Columns of an entity''s table whose change travels.';
+comment on function rowferry._captured_columns(rowferry.entities) is
+  'Columns of an entity''s table whose change travels: those that travel, or those that the outbound view uses, by what PostgreSQL notes of the view. A '
+  'view that uses whole rows uses every column; a generated column counts as those that it is computed from.';

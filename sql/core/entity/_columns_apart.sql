@@ -1,5 +1,3 @@
--- What became of the columns of an entity since attach(): dropped, renamed, dropped and added again, of another type; with what to type. Null: nothing. Capture goes on without a column,
--- unless it is of the key, or the table is partitioned. VOLATILE, as _column_types().
 create or replace function rowferry._columns_apart(
   p_entity rowferry.entities,
   out o_problem text,
@@ -27,13 +25,14 @@ begin
       when c.state = 'another' then format('its column %I was dropped, and another one has its name', c.local)
       when c.state = 'gone' and p_entity.outbound is not null then format('column %I is gone from %s', c.local, coalesce(v_shape::text, p_entity.outbound))
       when c.state = 'gone' then format('its column %I was dropped', c.local) end, ', ' order by c.ord)
-    -- What capture needs: see _capture_sql().
+    -- Capture cannot go on without a column of the key, nor without any column of a partitioned table.
     || case when p_entity.direction <> 'receive' and (coalesce(bool_or(c.state <> 'same' and c.name = any (p_entity.key_columns)), false)
         or (select t.relkind = 'p' from pg_class t where t.oid = p_entity.relation)) then ': writes may fail' else ': changes wait' end,
     jsonb_object_agg(c.name, c.name_now) filter (where c.name_now is not null),
     p_entity.columns_given and bool_or(c.state = 'gone'),
     case when bool_or(c.state in ('gone', 'renamed')) then format('the same on %s, once its table is alike', p_entity.peer)
-      when bool_or(c.state = 'another') then format('then to send its values: select * from rowferry.backfill(%L); on the node whose values are to stay', p_entity.name)
+      when bool_or(c.state = 'another')
+        then format('then, on the node whose values are to stay, to send them: select * from rowferry.backfill(%L);', p_entity.name)
       else format('if the change of type changed values: select * from rowferry.backfill(%L);', p_entity.name) end
   into o_problem, v_kept, v_lost, v_next
   from (
@@ -52,4 +51,6 @@ begin
   end if;
 end
 $$;
-comment on function rowferry._columns_apart(rowferry.entities) is 'What became of the columns of an entity since attach().';
+comment on function rowferry._columns_apart(rowferry.entities) is
+  'What became of an entity''s columns since attach() (dropped, renamed, dropped and added again, of another type), and what to type; null: nothing. '
+  'Capture goes on without a column unless it is one of the key or the table is partitioned. VOLATILE for the reason of _column_types().';

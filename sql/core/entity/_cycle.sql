@@ -1,5 +1,3 @@
--- The entities with which an entity forms a cycle by foreign keys that cannot be deferred, itself among them, by id; empty: none. What only sends is not
--- written here.
 create or replace function rowferry._cycle(
   p_entity rowferry.entities
 )
@@ -17,8 +15,8 @@ begin
   ), edges as materialized (
     select distinct c.id as child, p.id as parent
     from nodes c
-    join pg_constraint f on f.conrelid = c.relation and f.contype = 'f' and f.confrelid <> f.conrelid and not f.condeferrable
-    join nodes p on p.relation = f.confrelid
+    join rowferry._foreign_keys f on f.relation = c.relation and f.parent_relation <> f.relation and not f.deferrable
+    join nodes p on p.relation = f.parent_relation
   ), needs (id) as (
     select e.parent from edges e where e.child = p_entity.id
     union
@@ -31,4 +29,6 @@ begin
   select n.* from nodes n where n.id in (select a.id from needs a) and n.id in (select b.id from needed_by b) order by n.id;
 end
 $$;
-comment on function rowferry._cycle(rowferry.entities) is 'The entities with which an entity forms a cycle by foreign keys that cannot be deferred.';
+comment on function rowferry._cycle(rowferry.entities) is
+  'The entities, by id, with which an entity forms a cycle by foreign keys that cannot be deferred, the entity itself among them; empty: it is in no cycle. '
+  'An entity that only sends is in none, since its rows are not written here.';

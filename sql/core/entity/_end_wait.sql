@@ -1,4 +1,3 @@
--- Ends whatever an entity was held for as a whole, as far as a person on this node may: what is paused waits on. What the peer refuses will be refused again.
 create or replace function rowferry._end_wait(
   p_entity_id integer
 )
@@ -17,4 +16,5 @@ begin
   where e.id = p_entity_id;
 end
 $$;
-comment on function rowferry._end_wait(integer) is 'Ends whatever an entity was held for, unless it is paused.';
+comment on function rowferry._end_wait(integer) is
+  'Lets an entity go on that is held as a whole, unless it is paused. What the peer refuses will be refused again.';

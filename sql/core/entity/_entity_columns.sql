@@ -1,5 +1,3 @@
--- What the generators need to know of each travelling column: types, whether its values can travel as a typed array
--- (the fast way) or one by one as text, and how the column takes part in keys. A type is looked up by type_oid: its schema may be closed to who asks.
 create or replace function rowferry._entity_columns(
   p_entity rowferry.entities
 )
@@ -23,7 +21,7 @@ set search_path = pg_catalog, pg_temp
 as $$
 #variable_conflict use_column
 declare
-  -- The generators ask again and again: in PL/pgSQL the query is planned once a session.
+  -- The generators ask again and again, so this is PL/pgSQL, which plans the query once in a session.
   v_shape constant oid := case when p_entity.outbound is null then p_entity.relation else rowferry._travelling_relation(p_entity) end;
 begin
   return query
@@ -37,7 +35,7 @@ begin
     exists (
       select from pg_index i
       where i.indrelid = a.attrelid and (i.indisunique or i.indisexclusion) and (a.attnum = any (i.indkey[0:i.indnkeyatts - 1])
-        -- Also in its expressions or condition, or behind a generated column of it.
+        -- The column may also be used in its expressions or condition, or by a generated column of it.
         or exists (
           select from pg_depend u
           left join pg_attrdef g on u.classid = 'pg_attrdef'::regclass and g.oid = u.objid
@@ -58,4 +56,6 @@ begin
   order by c.ord;
 end
 $$;
-comment on function rowferry._entity_columns(rowferry.entities) is 'Travelling columns of an entity with what the generated functions need to know of each.';
+comment on function rowferry._entity_columns(rowferry.entities) is
+  'Each travelling column of an entity with what the generated functions need to know of it: its type, whether its values travel as a typed array (the '
+  'fast way) or one by one as text, and how it takes part in keys. type_oid finds a type whose schema is closed to the caller.';

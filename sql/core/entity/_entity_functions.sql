@@ -1,4 +1,3 @@
--- The functions generated for an entity: one list for those who create, comment, check and drop them.
 create or replace function rowferry._entity_functions(
   p_entity rowferry.entities
 )
@@ -42,4 +41,5 @@ as $$
     when 'capture_' then p_entity.direction <> 'receive'
     else true end
 $$;
-comment on function rowferry._entity_functions(rowferry.entities) is 'The functions generated for an entity.';
+comment on function rowferry._entity_functions(rowferry.entities) is
+  'The functions that are generated for an entity: the one list for whoever creates, comments, checks or drops them.';

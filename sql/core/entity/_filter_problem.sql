@@ -1,4 +1,3 @@
--- What has become wrong with an entity's filter, with what to type; null: nothing, or there is none. o_fails: so that writes to the table fail. It is told by the catalog alone: nothing of the filter, nor of a type of somebody's, is evaluated.
 create or replace function rowferry._filter_problem(
   p_entity rowferry.entities,
   out o_problem text,
@@ -19,8 +18,10 @@ as $$
   ), found (fails, labels) as (
     select string_agg(case
         when b.oid is null then format('column %I is gone', b.name)
-        when starts_with(b.pinned, 'enum{') then case when t.typtype <> 'e' then format('column %I was of an enum and is of type %s', b.name, format_type(b.oid, -1)) end
-        when b.oid is distinct from to_regtype(b.pinned) then format('column %I was of type %s and is of type %s', b.name, b.pinned, format_type(b.oid, -1)) end, ', ' order by b.name),
+        when starts_with(b.pinned, 'enum{') then case when t.typtype <> 'e'
+          then format('column %I was of an enum and is of type %s', b.name, format_type(b.oid, -1)) end
+        when b.oid is distinct from to_regtype(b.pinned)
+          then format('column %I was of type %s and is of type %s', b.name, b.pinned, format_type(b.oid, -1)) end, ', ' order by b.name),
       string_agg(format('%L of column %I', l.label, b.name), ', ' order by b.name, l.label) filter (where l.label is not null)
     from base b
     left join pg_type t on t.oid = b.oid
@@ -29,9 +30,12 @@ as $$
     where t.typtype is distinct from 'd'
   )
   select coalesce('its filter cannot be evaluated, so all writes fail: ' || f.fails, 'its filter names what is no longer a value of an enum: ' || f.labels),
-    format('select rowferry.attach(%L, %L);  -- proves it anew; or change back what was altered, or give it another one: p_filter => ..', p_entity.relation, p_entity.name),
+    format('select rowferry.attach(%L, %L);  -- proves it anew; or change back what was altered, or give it another one: p_filter => ..',
+      p_entity.relation, p_entity.name),
     f.fails is not null
   from found f
   where coalesce(f.fails, f.labels) is not null
 $$;
-comment on function rowferry._filter_problem(rowferry.entities) is 'What has become wrong with an entity''s filter.';
+comment on function rowferry._filter_problem(rowferry.entities) is
+  'What has become wrong with an entity''s filter, and what to type; no row: nothing. o_fails: writes to the table fail. Only the catalog is looked at: '
+  'nothing of the filter or of a user''s type is evaluated.';

@@ -1,5 +1,3 @@
--- The FROM item of those rows of another one, which has the columns of an entity's table, that are kept in sync; that other one itself where all are. The planner
--- sees through it, to an index on a filter's column too.
 create or replace function rowferry._filtered_sql(
   p_entity rowferry.entities,
   p_rows text,
@@ -17,4 +15,6 @@ as $$
       concat_ws(' and ', case when p_entity.filter is not null then 'w.is_within' end, f.parents)) end
   from (select case when not p_unaltered then rowferry._within_sql(p_entity, 'r') end) f (parents)
 $$;
-comment on function rowferry._filtered_sql(rowferry.entities, text, boolean) is 'FROM item of those rows that are in an entity''s filter.';
+comment on function rowferry._filtered_sql(rowferry.entities, text, boolean) is
+  'FROM item: those rows of p_rows, which has the columns of an entity''s table, that are kept in sync; p_rows itself if all are. The planner sees '
+  'through it and can use an index on a column of the filter.';

@@ -1,4 +1,3 @@
--- The entity that a person means: by its name, or by its table's, with the schema or without; on that link if one is named.
 create or replace function rowferry._find_entity(
   p_name text,
   p_peer text default null
@@ -19,10 +18,12 @@ begin
   order by e.name = p_name desc, c.relname = p_name desc nulls last, e.id
   limit 1;
   if not found then
-    raise exception using errcode = 'RF011', message = 'no such entity is attached', detail = format('%s is the name of no entity and of no attached table.', p_name),
+    raise exception using errcode = 'RF011', message = 'no such entity is attached',
+      detail = format('%s is the name of no entity and of no attached table.', p_name),
       hint = 'select name, relation from rowferry.entities;';
   end if;
   return v_entity;
 end
 $$;
-comment on function rowferry._find_entity(text, text) is 'The entity that a person means.';
+comment on function rowferry._find_entity(text, text) is
+  'The entity that a person means by its name or by that of its table, with the schema or without; on the link to p_peer, if that is given.';

@@ -1,4 +1,3 @@
--- The user's function of this schema, name and parameters; null: there is none.
 create or replace function rowferry._find_user_function(
   p_name text,
   p_parameters oidvector
@@ -13,4 +12,4 @@ as $$
   join pg_namespace n on n.oid = p.pronamespace
   where array[n.nspname, p.proname]::text[] = rowferry._split_name(p_name) and p.proargtypes = p_parameters and p.prokind = 'f'
 $$;
-comment on function rowferry._find_user_function(text, oidvector) is 'The user''s function of this schema, name and parameters.';
+comment on function rowferry._find_user_function(text, oidvector) is 'The user''s function with this schema, name and parameters; null: there is none.';

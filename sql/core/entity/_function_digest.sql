@@ -1,4 +1,3 @@
--- What a function does, as a digest: its body and all that decides how the body runs. Owner and rights are apart; how versions of PostgreSQL print it plays no part.
 create or replace function rowferry._function_digest(
   p_function oid
 )
@@ -7,10 +6,12 @@ language sql
 stable
 set search_path = pg_catalog, pg_temp
 as $$
-  select md5(jsonb_build_array(p.prosrc, rowferry._plain_settings(p.proconfig), p.prosecdef, p.provolatile, p.proparallel, p.proisstrict, p.proretset, p.prorettype::regtype::text, l.lanname,
-    p.proargnames, p.proargmodes, p.pronargdefaults)::text)
+  select md5(jsonb_build_array(p.prosrc, rowferry._plain_settings(p.proconfig), p.prosecdef, p.provolatile, p.proparallel, p.proisstrict, p.proretset,
+    p.prorettype::regtype::text,
+    l.lanname, p.proargnames, p.proargmodes, p.pronargdefaults)::text)
   from pg_proc p
   join pg_language l on l.oid = p.prolang
   where p.oid = p_function
 $$;
-comment on function rowferry._function_digest(oid) is 'Digest of a function''s body and of all that decides how it runs.';
+comment on function rowferry._function_digest(oid) is
+  'Digest of a function''s body and of all that decides how it runs, whatever version of PostgreSQL prints it. Owner and rights are not in it.';

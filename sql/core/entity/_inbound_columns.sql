@@ -1,4 +1,3 @@
--- What an entity's inbound function returns: names and types of its columns, those of a composite type or of a table in its declaration.
 create or replace function rowferry._inbound_columns(
   p_entity rowferry.entities
 )
@@ -26,4 +25,5 @@ as $$
   cross join lateral unnest(f.proargnames, f.proallargtypes, f.proargmodes) o (name, type, mode)
   where f.typrelid = 0 and o.mode in ('t', 'o')
 $$;
-comment on function rowferry._inbound_columns(rowferry.entities) is 'Names and types of the columns that an entity''s inbound function returns.';
+comment on function rowferry._inbound_columns(rowferry.entities) is
+  'Names and types of the columns that an entity''s inbound function returns, as its declaration has them or as its composite type or table has.';

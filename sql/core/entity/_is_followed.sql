@@ -1,4 +1,3 @@
--- Whether rows of another entity follow those of this one: they are kept in sync with it.
 create or replace function rowferry._is_followed(
   p_entity rowferry.entities
 )

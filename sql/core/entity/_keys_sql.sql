@@ -1,5 +1,3 @@
--- SQL for a FROM item that turns an array of record_ids into the key's own types: columns k1, k2, .. p_array is a parameter by
--- number: its name could be that of a column.
 create or replace function rowferry._keys_sql(
   p_entity rowferry.entities,
   p_array text
@@ -20,4 +18,6 @@ begin
   where c.key_position is not null);
 end
 $$;
-comment on function rowferry._keys_sql(rowferry.entities, text) is 'SQL for a FROM item that turns record_ids into the key''s own types.';
+comment on function rowferry._keys_sql(rowferry.entities, text) is
+  'FROM item k (k1, k2, ..): an array of record_ids as values of the key''s own types. p_array is a parameter by its number, since its name could be that '
+  'of a column.';

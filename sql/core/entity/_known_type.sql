@@ -1,4 +1,3 @@
--- A type of pg_catalog by its spelling, without its modifier; null: there is none, or it has no values of its own.
 create or replace function rowferry._known_type(
   p_spelled text
 )
@@ -17,4 +16,5 @@ exception
     return null;
 end
 $$;
-comment on function rowferry._known_type(text) is 'A type of pg_catalog by its spelling.';
+comment on function rowferry._known_type(text) is
+  'The type of pg_catalog of this spelling, without its modifier; null: there is none, or it has no values of its own.';

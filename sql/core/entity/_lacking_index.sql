@@ -1,4 +1,3 @@
--- The line that makes the index by which the rows of an entity are found that follow a row of its parent; null: there is one, or none is needed.
 create or replace function rowferry._lacking_index(
   p_entity rowferry.entities
 )
@@ -7,15 +6,9 @@ language sql
 stable
 set search_path = pg_catalog, pg_temp
 set quote_all_identifiers = off
-set standard_conforming_strings = on
-set datestyle = 'ISO, YMD'
-set intervalstyle = 'postgres'
-set timezone = 'UTC'
-set extra_float_digits = 1
-set bytea_output = 'hex'
-set lc_monetary = 'C'
 as $$
-  select format('create index %son %s (%s);', case (select c.relkind from pg_class c where c.oid = p_entity.relation) when 'p' then '' else 'concurrently ' end, p_entity.relation,
+  select format('create index %son %s (%s);',
+    case (select c.relkind from pg_class c where c.oid = p_entity.relation) when 'p' then '' else 'concurrently ' end, p_entity.relation,
     (select string_agg(quote_ident(w), ', ') from unnest(p_entity.within_columns) w))
   where p_entity.within is not null and p_entity.direction <> 'receive' and exists (
     select
@@ -32,4 +25,5 @@ as $$
             join pg_attribute a on a.attrelid = c.oid and a.attnum = k order by a.attname::text collate "C")
           = array(select w from unnest(p_entity.within_columns) w order by w collate "C")))
 $$;
-comment on function rowferry._lacking_index(rowferry.entities) is 'The line that makes the index by which rows are found that follow a row of the parent.';
+comment on function rowferry._lacking_index(rowferry.entities) is
+  'The line that makes the index by which rows are found that follow a row of the parent; null: there is one, or none is needed.';

@@ -1,4 +1,3 @@
--- A function of a user's that holds MERGE INTO, where this server's MERGE may hide changes from capture (_server_warning); null: none. What applications send by themselves cannot be seen.
 create or replace function rowferry._merging_function()
 returns text
 language sql
@@ -13,4 +12,6 @@ as $$
     and p.pronamespace not in ('pg_catalog'::regnamespace, 'information_schema'::regnamespace, 'rowferry'::regnamespace)
     and coalesce(pg_get_function_sqlbody(p.oid), p.prosrc) ~* E'\\mmerge\\s+into\\M'
 $$;
-comment on function rowferry._merging_function() is 'A function of a user''s that uses MERGE, where this server''s may hide changes from capture.';
+comment on function rowferry._merging_function() is
+  'A user''s function that contains MERGE INTO, on a server whose MERGE may hide changes from capture; null: none. What applications send by themselves '
+  'cannot be seen.';

@@ -1,5 +1,3 @@
--- Entities in the order in which their rows can be inserted: parents before children, by the foreign keys of this node's tables. Those that are written by one statement stand
--- together. Other cycles have constraints that can be deferred: they are cut there.
 create or replace function rowferry._parents_first(
   p_entities text[]
 )
@@ -9,12 +7,12 @@ stable
 set search_path = pg_catalog, pg_temp
 as $$
   with recursive members as materialized (
-    select e.name, coalesce(e.cycle, e.id) as node, e.relation from rowferry.entities e where e.name = any (p_entities)
+    select e.id, e.name, coalesce(e.cycle, e.id) as node from rowferry.entities e where e.name = any (p_entities)
   ), edges as materialized (
-    select c.node as child, p.node as parent, f.condeferrable as deferrable
+    select c.node as child, p.node as parent, f.deferrable
     from members c
-    join pg_constraint f on f.conrelid = c.relation and f.contype = 'f'
-    join members p on p.relation = f.confrelid and p.node <> c.node
+    join rowferry._foreign_keys f on f.child_id = c.id
+    join members p on p.id = f.parent_id and p.node <> c.node
   ), walk (node, depth) as (
     select m.node, 0 from members m
     union
@@ -30,4 +28,6 @@ as $$
   from members m
   join depths d using (node)
 $$;
-comment on function rowferry._parents_first(text[]) is 'Entities in an order in which rows can be inserted.';
+comment on function rowferry._parents_first(text[]) is
+  'Entities in an order in which their rows can be inserted: parents before children, by the foreign keys of this node. Entities that one statement writes '
+  'stand together; any other cycle has constraints that can be deferred, and is cut there.';

@@ -1,6 +1,4 @@
--- The columns that an entity's filter uses, as a select list: each in the type that the filter was proved with, a domain as its base type, an enum as its text. An untyped
--- null beside a domain's value makes it one of the base type by no cast that anybody could define. p_unaltered: the expression fails once a column has another type,
--- before anything runs; where more rights are in use than the table's owner has.
+-- An untyped null beside the value of a domain makes it one of the base type by no cast that anybody could define.
 create or replace function rowferry._pinned_sql(
   p_entity rowferry.entities,
   p_row text,
@@ -18,4 +16,7 @@ as $$
   from unnest(p_entity.filter_columns, p_entity.filter_types) with ordinality c (name, type, ord)
   left join pg_type t on t.oid = case when not starts_with(c.type, 'enum{') then to_regtype(c.type) end
 $$;
-comment on function rowferry._pinned_sql(rowferry.entities, text, boolean) is 'Select list of the columns that an entity''s filter uses, in the types it was proved with.';
+comment on function rowferry._pinned_sql(rowferry.entities, text, boolean) is
+  'Select list of the columns that an entity''s filter uses, each in the type in which the filter was proved: a domain as its base type, an enum as text. '
+  'p_unaltered: the statement fails before anything runs if a column has another type by now; for functions with more rights than the owner of the table '
+  'has.';

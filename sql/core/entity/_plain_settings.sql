@@ -1,5 +1,3 @@
--- The settings of a function (proconfig) in one spelling and order: PostgreSQL notes "pg_catalog" for pg_catalog where quote_all_identifiers was on when the function was made, as by
--- hand or from a dump.
 create or replace function rowferry._plain_settings(
   p_settings text[]
 )
@@ -13,4 +11,6 @@ as $$
     from unnest(p_settings) s (setting)
     order by 1)
 $$;
-comment on function rowferry._plain_settings(text[]) is 'The settings of a function in one spelling and order.';
+comment on function rowferry._plain_settings(text[]) is
+  'The settings of a function (proconfig) in one spelling and order. Where quote_all_identifiers was on when a function was made, PostgreSQL notes '
+  '"pg_catalog" for pg_catalog.';

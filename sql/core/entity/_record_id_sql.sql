@@ -1,6 +1,5 @@
--- SQL expression for the record_id of a row: the key's text, one spelling for one value; several columns as an array's text. concat()
--- calls the type's output function, never a cast: capture runs with more rights than whoever may make a cast for a type. Every name is
--- qualified, since capture runs with its caller's search_path. p_unaltered: the expression fails once a key's column has another type.
+-- concat() calls the output function of the type and never a cast: capture runs with more rights than whoever may make a cast for a type. Capture also runs
+-- with the search_path of its caller, so every name is qualified.
 create or replace function rowferry._record_id_sql(
   p_entity rowferry.entities,
   p_alias text,
@@ -22,7 +21,8 @@ begin
         when 'boolean' then 'case when pg_catalog.concat(%s) operator(pg_catalog.=) ''t'' then ''true'' else ''false'' end'
         else 'pg_catalog.concat(%s)' end,
         case when not p_unaltered then format('%s.%I', p_alias, c.local)
-          -- By the base type, since the schema of a domain or an enum may be closed to capture; no cast is called, since the null beside a domain's value has no type.
+          -- The base type stands for a domain or an enum, whose schema may be closed to capture. The null beside the value of a domain has no type, so that no
+          -- cast is called.
           when b.typtype = 'e' then format('pg_catalog.enum_out(%s.%I)', p_alias, c.local)
           when t.typtype = 'd' then format('rowferry._unaltered(coalesce(%s.%I, null), null::pg_catalog.%I)', p_alias, c.local, b.typname)
           else format('rowferry._unaltered(%s.%I, null::pg_catalog.%I)', p_alias, c.local, b.typname) end) as text
@@ -34,4 +34,6 @@ begin
   ) k);
 end
 $$;
-comment on function rowferry._record_id_sql(rowferry.entities, text, boolean) is 'SQL expression for the record_id of a row.';
+comment on function rowferry._record_id_sql(rowferry.entities, text, boolean) is
+  'SQL expression: the record_id of a row, which is the text of its key, or of an array if the key has several columns; one spelling for equal values. '
+  'p_unaltered: the statement fails if a column of the key has another type by now.';

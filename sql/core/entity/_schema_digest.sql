@@ -1,5 +1,3 @@
--- Stands for the schema of all tables that are kept in sync with a peer: another one where facts about them may have changed. By the row versions of the catalog, so that it costs a
--- look at a few indexes a table, and where sequences stand is not in it.
 create or replace function rowferry._schema_digest(
   p_peer text
 )
@@ -9,11 +7,12 @@ stable
 set search_path = pg_catalog, pg_temp
 as $$
   with shapes as materialized (
-    select e.relation::oid as relation, case when e.outbound is null then e.relation::oid else rowferry._travelling_relation(e)::oid end as shape from rowferry.entities e where e.peer = p_peer
+    select e.relation::oid as relation, rowferry._travelling_relation(e)::oid as shape from rowferry.entities e where e.peer = p_peer
   )
   select bit_xor(hashtextextended(concat_ws(' ', o.kind, o.id, o.part, o.version), 0))
   from (
-    select 'class', c.oid, 0, concat_ws(' ', c.relnamespace, c.relowner, c.relispartition, c.relhassubclass, c.relname) from shapes s join pg_class c on c.oid = s.relation
+    select 'class', c.oid, 0, concat_ws(' ', c.relnamespace, c.relowner, c.relispartition, c.relhassubclass, c.relname)
+    from shapes s join pg_class c on c.oid = s.relation
     union all
     select 'column', a.attrelid, a.attnum, a.xmin::text from shapes s join pg_attribute a on a.attrelid in (s.relation, s.shape) and a.attnum > 0
     union all
@@ -26,4 +25,6 @@ as $$
     select 'label', n.oid, 0, n.xmin::text from pg_enum n
   ) o (kind, id, part, version)
 $$;
-comment on function rowferry._schema_digest(text) is 'Stands for the schema of all tables that are kept in sync with a peer.';
+comment on function rowferry._schema_digest(text) is
+  'Digest of the schema of all tables that are kept in sync with a peer; another one says that facts about them may have changed. It is made of row '
+  'versions of the catalog and costs a look at a few indexes for each table. Where sequences stand is not in it.';

@@ -1,6 +1,3 @@
--- What the peer's check() needs to know of this node, for the header of an envelope: of so many entities after p_after as can be looked at in p_time (null: all);
--- last: where the next envelope goes on, absent after the last one; apart: what keeps this node from reading and writing the table. Null while somebody has a table locked: the next
--- envelope says it. Without entities, where something cannot be read.
 create or replace function rowferry._schema_facts(
   p_peer text,
   p_after text default '',
@@ -38,18 +35,25 @@ begin
     end if;
     select * into v_apart from rowferry._table_apart(v_entity);
     if not exists (select from pg_class c where c.oid = v_entity.relation) then
-      v_entities := v_entities || jsonb_build_object(v_entity.name, jsonb_build_object('relation', v_entity.relation_name, 'apart', jsonb_build_object('problem', v_apart.o_problem, 'fix', v_apart.o_fix)));
+      v_entities := v_entities || jsonb_build_object(v_entity.name,
+        jsonb_build_object('relation', v_entity.relation_name, 'apart', jsonb_build_object('problem', v_apart.o_problem, 'fix', v_apart.o_fix)));
       continue;
     end if;
     v_sequences := rowferry._sequences_of(v_entity);
     v_entities := v_entities || jsonb_build_object(v_entity.name, jsonb_build_object(
-      'relation', v_entity.relation::text, 'apart', case when v_apart.o_unusable then jsonb_build_object('problem', v_apart.o_problem, 'fix', v_apart.o_fix) end, 'direction', v_entity.direction, 'filter', v_entity.filter, 'within', v_entity.within, 'outbound', v_entity.outbound, 'key', v_entity.key_columns, 'key_types', v_entity.key_types,
+      'relation', v_entity.relation::text,
+      'apart', case when v_apart.o_unusable then jsonb_build_object('problem', v_apart.o_problem, 'fix', v_apart.o_fix) end,
+      'direction', v_entity.direction, 'filter', v_entity.filter, 'within', v_entity.within, 'outbound', v_entity.outbound,
+      'key', v_entity.key_columns, 'key_types', v_entity.key_types,
       'rules', (select jsonb_object_agg(r.key, r.value) from jsonb_each_text(to_jsonb(v_entity)) r where r.key in ('conflict_rule', 'orphan_rule')),
       'columns', (
-        select jsonb_object_agg(c.name, jsonb_build_object('local', c.local, 'type', t.spelled, 'collation', o.collname, 'required', case when v_entity.outbound is null then a.attnotnull end,
+        select jsonb_object_agg(c.name, jsonb_build_object('local', c.local, 'type', t.spelled, 'collation', o.collname,
+          'required', case when v_entity.outbound is null then a.attnotnull end,
           'sequence', nullif((v_sequences -> c.local) - '{used,taken,theirs_taken}'::text[], '{}') || coalesce((
-            select jsonb_build_object('block', g.block) from rowferry.staggered_sequences g where g.sequence = to_regclass(v_sequences #>> array[c.local, 'name'])), '{}'),
-          'used', v_sequences #> array[c.local, 'used'], 'taken', v_sequences #> array[c.local, 'taken'], 'theirs_taken', v_sequences #> array[c.local, 'theirs_taken']))
+            select jsonb_build_object('block', g.block) from rowferry.staggered_sequences g
+            where g.sequence = to_regclass(v_sequences #>> array[c.local, 'name'])), '{}'),
+          'used', v_sequences #> array[c.local, 'used'], 'taken', v_sequences #> array[c.local, 'taken'],
+          'theirs_taken', v_sequences #> array[c.local, 'theirs_taken']))
         from rowferry._entity_columns(v_entity) c
         join pg_attribute a on a.attrelid = (select rowferry._travelling_relation(v_entity)) and a.attname = c.local
         left join pg_collation o on o.oid = a.attcollation
@@ -65,26 +69,26 @@ begin
           where a.attrelid = i.indrelid and a.attnum = any (i.indkey[0:i.indnkeyatts - 1])) u (columns)
         where i.indrelid = v_entity.relation and i.indisunique and (u.columns <> v_entity.key_columns or i.indpred is not null or i.indexprs is not null)),
       'foreign_keys', (
-        select jsonb_agg(jsonb_build_object('columns', k.columns, 'parent', p.name, 'table', f.confrelid::regclass::text,
-          'on_delete', f.confdeltype, 'on_update', f.confupdtype) order by k.columns, f.oid)
-        from pg_constraint f
-        left join rowferry.entities p on p.relation = f.confrelid and p.peer = p_peer
+        select jsonb_agg(jsonb_build_object('columns', k.columns, 'parent', case when f.parent_peer = p_peer then f.parent end,
+          'table', f.parent_relation::text, 'on_delete', f.on_delete, 'on_update', f.on_update) order by k.columns, f.id)
+        from rowferry._foreign_keys f
         cross join lateral (
-          select array_agg(coalesce(c.name, a.attname) order by coalesce(c.name, a.attname) collate "C")
-          from pg_attribute a
-          left join unnest(v_entity.columns, v_entity.local_columns) c (name, local) on c.local = a.attname
-          where a.attrelid = f.conrelid and a.attnum = any (f.conkey)) k (columns)
-        where f.conrelid = v_entity.relation and f.contype = 'f'),
+          select array_agg(coalesce(c.name, l.name) order by coalesce(c.name, l.name) collate "C")
+          from unnest(f.columns) l (name)
+          left join unnest(v_entity.columns, v_entity.local_columns) c (name, local) on c.local = l.name) k (columns)
+        where f.relation = v_entity.relation),
       'triggers', (
         select jsonb_object_agg(t.tgname, concat_ws(' ', case when t.tgtype & 2 > 0 then 'before' else 'after' end,
-          concat_ws(' or ', case when t.tgtype & 4 > 0 then 'insert' end, case when t.tgtype & 16 > 0 then 'update' end, case when t.tgtype & 8 > 0 then 'delete' end),
+          concat_ws(' or ', case when t.tgtype & 4 > 0 then 'insert' end, case when t.tgtype & 16 > 0 then 'update' end,
+            case when t.tgtype & 8 > 0 then 'delete' end),
           case when t.tgtype & 1 > 0 then 'for each row' else 'for each statement' end))
         from pg_trigger t
         where t.tgrelid = v_entity.relation and rowferry._runs_for_peer(t))));
   end loop;
-  return jsonb_strip_nulls(jsonb_build_object('after', p_after, 'last', v_last, 'clock', extract(epoch from rowferry._now()), 'server', current_setting('server_version_num')::integer, 'merging', rowferry._merging_function(),
+  return jsonb_strip_nulls(jsonb_build_object('after', p_after, 'last', v_last, 'clock', extract(epoch from rowferry._now()),
+    'server', current_setting('server_version_num')::integer, 'merging', rowferry._merging_function(),
     'encoding', getdatabaseencoding(), 'entities', v_entities,
-    -- Which columns pg_database has differs between versions.
+    -- Versions of PostgreSQL differ in the columns of pg_database.
     'collation', (
       select jsonb_build_object('name', coalesce(j ->> 'datlocale', j ->> 'daticulocale', j ->> 'datcollate'),
         'provider', coalesce(j ->> 'datlocprovider', 'c'), 'version', j ->> 'datcollversion')
@@ -96,4 +100,7 @@ exception
     return jsonb_build_object('unreadable', sqlerrm, 'sqlstate', sqlstate);
 end
 $$;
-comment on function rowferry._schema_facts(text, text, interval) is 'What the peer''s check() needs to know of this node.';
+comment on function rowferry._schema_facts(text, text, interval) is
+  'What the peer''s check() needs to know of this node, for the header of an envelope: of as many entities after p_after as can be looked at in p_time '
+  '(null: all). last says where the next envelope goes on and is absent after the last entity; apart says what keeps this node from reading and writing '
+  'the table. Null while somebody has a table locked: the next envelope says it. If something cannot be read, it says so in place of the entities.';

@@ -1,5 +1,3 @@
--- Where the sequences stand that feed columns of an entity's table, by column, and how far the values in these have come, also beside the peer's sequences as it last told of them.
--- Null: they cannot be read, which is not worth the facts of all other tables.
 create or replace function rowferry._sequences_of(
   p_entity rowferry.entities
 )
@@ -35,4 +33,6 @@ exception
     return null;
 end
 $$;
-comment on function rowferry._sequences_of(rowferry.entities) is 'Where the sequences stand that feed columns of an entity''s table, and how far the values in these have come.';
+comment on function rowferry._sequences_of(rowferry.entities) is
+  'Where the sequences stand that feed columns of an entity''s table, by column, and how far the values in these have come, also beside the peer''s '
+  'sequences as the peer last told of them. Null: they cannot be read, which is no reason to keep the facts of all other tables back.';

@@ -1,5 +1,3 @@
--- What became of an entity's table since attach(), by its name, its columns and what it inherits, with what to type; null: it is the one. o_unusable: it is not the table that its name
--- means, or a column is not the one that was attached, so that its rows are neither read nor written; else only what is written through another table escapes.
 create or replace function rowferry._table_apart(
   p_entity rowferry.entities,
   out o_problem text,
@@ -41,7 +39,8 @@ begin
       o_fix := format('select rowferry.detach(%L, p_force => true);  -- the same on the other node; or make the table again and attach it', p_entity.name);
     elsif v_table.relkind = 'v' then
       o_problem := 'a rule has made a view of its table';
-      o_fix := format('select rowferry.detach(%L, p_force => true);  -- the same on the other node; or drop the view, make the table again and attach it', p_entity.name);
+      o_fix := format('select rowferry.detach(%L, p_force => true);  -- the same on the other node; or drop the view, make the table again and attach it',
+        p_entity.name);
     elsif v_now <> p_entity.relation_name then
       o_problem := format('its table %s is %s now', p_entity.relation_name, v_now);
       o_fix := format('select rowferry.attach(%L, %L);  -- or give it its name back', v_now, p_entity.name);
@@ -69,8 +68,9 @@ begin
     end if;
   end if;
   if v_other is not null then
-    -- What both sides lack of each other is found by a comparison, and comes by whose rows are to stay: those of this table, and none is lost.
-    o_fix := format('select rowferry.detach(%1$L, p_force => true); %2$s select * from rowferry.first_contact(%1$L);  -- once compare_runs says finished: select * from rowferry.first_contact(%1$L, %3$s);',
+    -- A comparison finds the rows that either side lacks. This table's rows are the ones that stay, and the rows that only the other side has come here.
+    o_fix := format('select rowferry.detach(%1$L, p_force => true); %2$s select * from rowferry.first_contact(%1$L);'
+      '  -- once compare_runs says finished: select * from rowferry.first_contact(%1$L, %3$s);',
       p_entity.name, rowferry._attach_call(p_entity, v_other), case p_entity.direction
         when 'send' then $h$p_only_here => 'here', p_only_there => 'here', p_different => 'here'$h$
         when 'receive' then $h$p_only_there => 'there', p_different => 'there'$h$
@@ -78,4 +78,6 @@ begin
   end if;
 end
 $$;
-comment on function rowferry._table_apart(rowferry.entities) is 'What became of an entity''s table by its name, its columns and by what it inherits.';
+comment on function rowferry._table_apart(rowferry.entities) is
+  'What became of an entity''s table since attach(), by its name, its columns and what it inherits, and what to type; null: nothing. o_unusable: the name '
+  'means another table, or a column is another one, so that rows are neither read nor written; else only what is written through another table escapes.';

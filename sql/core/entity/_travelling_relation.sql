@@ -1,4 +1,4 @@
--- The relation whose columns travel: an entity's outbound view, or its table. Null: the view is gone. Looked up in the catalog, since who asks may have no right on the view's schema.
+-- It is looked up in the catalog, since the caller may have no right on the schema of the view.
 create or replace function rowferry._travelling_relation(
   p_entity rowferry.entities
 )
@@ -18,4 +18,5 @@ begin
     where array[n.nspname, c.relname]::text[] = rowferry._split_name(p_entity.outbound));
 end
 $$;
-comment on function rowferry._travelling_relation(rowferry.entities) is 'The relation whose columns travel: an entity''s outbound view, or its table.';
+comment on function rowferry._travelling_relation(rowferry.entities) is
+  'The relation whose columns travel: an entity''s outbound view, or its table; null: the view is gone.';

@@ -1,5 +1,3 @@
--- A type as both nodes spell it, whatever schema it stands in: a domain by its base, an array by its elements, a composite type by its attributes, a range by its subtype.
--- An enum by its labels (p_labels), or as such: its values travel as labels.
 create or replace function rowferry._type_spelled(
   p_type oid,
   p_typmod integer,
@@ -21,12 +19,17 @@ begin
       from pg_attribute a
       where a.attrelid = v_type.typrelid and a.attnum > 0 and not a.attisdropped))
     when v_type.typnamespace = 'pg_catalog'::regnamespace then format_type(p_type, v_typmod)
-    when v_type.typtype = 'e' and p_labels then format('%s(%s)', v_type.typname, (select string_agg(n.enumlabel, ', ' order by n.enumsortorder) from pg_enum n where n.enumtypid = p_type))
+    when v_type.typtype = 'e' and p_labels then format('%s(%s)', v_type.typname, (
+      select string_agg(n.enumlabel, ', ' order by n.enumsortorder) from pg_enum n where n.enumtypid = p_type))
     when v_type.typtype = 'e' then 'enum'
     when v_type.typtype = 'r' then format('range(%s)', (select rowferry._type_spelled(r.rngsubtype, -1, p_labels) from pg_range r where r.rngtypid = p_type))
-    when v_type.typtype = 'm' then format('multirange(%s)', (select rowferry._type_spelled(r.rngsubtype, -1, p_labels) from pg_range r where r.rngmultitypid = p_type))
-    when exists (select from pg_type e where e.oid = v_type.typelem and e.typarray = p_type) then rowferry._type_spelled(v_type.typelem, v_typmod, p_labels) || '[]'
+    when v_type.typtype = 'm' then format('multirange(%s)', (
+      select rowferry._type_spelled(r.rngsubtype, -1, p_labels) from pg_range r where r.rngmultitypid = p_type))
+    when exists (select from pg_type e where e.oid = v_type.typelem and e.typarray = p_type)
+      then rowferry._type_spelled(v_type.typelem, v_typmod, p_labels) || '[]'
     else v_type.typname || substr(format_type(p_type, v_typmod), length(format_type(p_type, -1)) + 1) end;
 end
 $$;
-comment on function rowferry._type_spelled(oid, integer, boolean) is 'A type as both nodes spell it.';
+comment on function rowferry._type_spelled(oid, integer, boolean) is
+  'A type as both nodes spell it, whatever its schema: a domain by its base, an array by its elements, a composite type by its attributes, a range by its '
+  'subtype; an enum by its labels (p_labels) or, since values travel as labels, as enum.';

@@ -1,5 +1,4 @@
--- A key's value, if its type is still the one that the table was attached with; otherwise there is no such function, and the statement fails before
--- anything in it runs. An altered key would be spelled otherwise, and a cast would be a function of whoever altered it. Without SET, so that it is inlined.
+-- A key of another type would be spelled otherwise, and a cast would be a function of whoever altered it. Without SET, so that it is inlined.
 create or replace function rowferry._unaltered(
   p_value anyelement,
   p_type anyelement
@@ -9,4 +8,5 @@ language sql
 immutable
 parallel safe
 as $$ select p_value $$;
-comment on function rowferry._unaltered(anyelement, anyelement) is 'A key''s value, if it has the type that the table was attached with.';
+comment on function rowferry._unaltered(anyelement, anyelement) is
+  'A value, if it has the type that the table was attached with. If not, there is no such function, and the statement fails before anything in it runs.';

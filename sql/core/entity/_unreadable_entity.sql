@@ -1,4 +1,3 @@
--- The entry of an entity whose table on this node could not be read because of this error, for _hold_entities().
 create or replace function rowferry._unreadable_entity(
   p_entity rowferry.entities,
   p_sqlstate text,
@@ -15,9 +14,12 @@ as $$
     'hint', case
       when a.o_unusable then a.o_fix
       when p_sqlstate = 'RF039' then 'It says what to type: select * from rowferry.check();'
-      when left(p_sqlstate, 2) in ('53', '58') then 'The server lacks something for this table, as the message says; once it has it, the table goes on by itself.'
-      when p_entity.outbound is not null then format('Mend the view %s or what it calls; nothing is lost meanwhile. See select * from rowferry.check();', p_entity.outbound)
+      when left(p_sqlstate, 2) in ('53', '58')
+        then 'The server lacks something for this table, as the message says. Once it has that, the table goes on by itself.'
+      when p_entity.outbound is not null
+        then format('Mend the view %s or what it calls; nothing is lost meanwhile. See select * from rowferry.check();', p_entity.outbound)
       else format('If the table was altered: select rowferry.attach(%L, %L); makes its functions fit it.', p_entity.relation, p_entity.name) end)
   from rowferry._table_apart(p_entity) a
 $$;
-comment on function rowferry._unreadable_entity(rowferry.entities, text, text) is 'The entry of an entity whose table on this node cannot be read.';
+comment on function rowferry._unreadable_entity(rowferry.entities, text, text) is
+  'What _hold_entities() is told of an entity whose table on this node could not be read because of this error.';

@@ -1,4 +1,3 @@
--- As _definer_check_sql, for what of the user's a generated function uses with the rights of the table's owner: the outbound view, and a function that takes its rows.
 create or replace function rowferry._users_check_sql(
   p_entity rowferry.entities,
   p_function text default null,
@@ -19,4 +18,6 @@ as $function$
   from pg_class c
   where c.oid = (select rowferry._travelling_relation(p_entity))
 $function$;
-comment on function rowferry._users_check_sql(rowferry.entities, text, boolean) is 'As _definer_check_sql, for the view and functions of the user''s.';
+comment on function rowferry._users_check_sql(rowferry.entities, text, boolean) is
+  'Statements like those of _definer_check_sql(), for what a generated function uses of the user''s: the outbound view, and the function p_function that '
+  'takes its rows, or with p_merges two of them.';

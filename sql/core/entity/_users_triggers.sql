@@ -1,5 +1,3 @@
--- The triggers of the users' on a table and its partitions that a row of the peer could fire (those for TRUNCATE alone could not), with all that making them again would lose.
--- root: the trigger that it is a copy of, in a partition; itself where it is none. definition: without the guard.
 create or replace function rowferry._users_triggers(
   p_relation regclass
 )
@@ -41,7 +39,7 @@ as $$
     union all
     select t.oid, f.root from found f join tables b on true join pg_trigger t on t.tgrelid = b.relation and t.tgparentid = f.id
   )
-  select t.oid, f.root, t.tgrelid, t.tgname, t.tgenabled, rowferry._is_guarded(d.definition), (rowferry._guard_forms(d.definition)).o_without,
+  select t.oid, f.root, t.tgrelid, t.tgname, t.tgenabled, d.o_guarded, d.o_without,
     obj_description(t.oid, 'pg_trigger'), c.conname, obj_description(c.oid, 'pg_constraint'),
     array(
       select x.extname::text
@@ -52,7 +50,9 @@ as $$
   from found f
   join pg_trigger t on t.oid = f.id
   left join pg_constraint c on c.oid = t.tgconstraint
-  cross join lateral (select pg_get_triggerdef(t.oid)) d (definition)
+  cross join lateral rowferry._guard_forms(pg_get_triggerdef(t.oid)) d
   order by t.tgrelid, t.tgname
 $$;
-comment on function rowferry._users_triggers(regclass) is 'The triggers of the users'' on a table and its partitions that a row of the peer could fire.';
+comment on function rowferry._users_triggers(regclass) is
+  'The users'' triggers on a table and its partitions that a row of the peer could fire (those for TRUNCATE alone could not), with all that would be lost '
+  'if they were made again. root: the trigger of which this one is a copy in a partition, or itself. definition: without the guard.';

@@ -1,4 +1,3 @@
--- An entity, and those whose rows follow its rows, level by level.
 create or replace function rowferry._with_followers(
   p_name text
 )
@@ -17,4 +16,4 @@ as $$
   )
   select f.name, f.depth from family f
 $$;
-comment on function rowferry._with_followers(text) is 'An entity, and those whose rows follow its rows.';
+comment on function rowferry._with_followers(text) is 'An entity and those whose rows follow its rows, level by level.';

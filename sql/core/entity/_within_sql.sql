@@ -1,4 +1,3 @@
--- Whether a row of an entity that follows a parent, given by its name in a query, has a parent that is kept in sync, as an SQL condition; null: the entity follows none.
 create or replace function rowferry._within_sql(
   p_entity rowferry.entities,
   p_row text
@@ -17,4 +16,5 @@ begin
   where p.name = p_entity.within);
 end
 $$;
-comment on function rowferry._within_sql(rowferry.entities, text) is 'SQL condition for the rows of an entity whose parent is kept in sync.';
+comment on function rowferry._within_sql(rowferry.entities, text) is
+  'SQL condition: whether a row of an entity, given by its name in a query, has a parent that is kept in sync; null: the entity follows none.';

@@ -1,4 +1,3 @@
--- An entity as its table is written: its columns are those of the table that the inbound function returns. What only goes out is not written: its key stands for it.
 create or replace function rowferry._written(
   p_entity rowferry.entities
 )
@@ -13,7 +12,8 @@ begin
   if p_entity.inbound is null and (p_entity.outbound is null or p_entity.on_apply is not null) then
     return p_entity;
   end if;
-  v_written.key_columns := array(select p_entity.local_columns[array_position(p_entity.columns, k)] from unnest(p_entity.key_columns) with ordinality u (k, ord) order by ord);
+  v_written.key_columns := array(
+    select p_entity.local_columns[array_position(p_entity.columns, k)] from unnest(p_entity.key_columns) with ordinality u (k, ord) order by ord);
   v_written.columns := array(select i.name from rowferry._inbound_columns(p_entity) i order by i.name collate "C");
   if v_written.columns = '{}' then
     v_written.columns := v_written.key_columns;
@@ -24,4 +24,6 @@ begin
   return v_written;
 end
 $$;
-comment on function rowferry._written(rowferry.entities) is 'An entity as its table is written.';
+comment on function rowferry._written(rowferry.entities) is
+  'An entity as its table is written: if an inbound function makes its rows, the columns are those that the function returns. Of an entity whose rows '
+  'only go out through a view, the key stands for all.';

@@ -1,4 +1,3 @@
--- Whether one statement may write the rows of several entities: with the rights and in the search_path that each of them has by itself.
 create or replace function rowferry._written_together(
   p_entities rowferry.entities[]
 )
@@ -11,4 +10,5 @@ as $$
   from unnest(p_entities) e
   join pg_class c on c.oid = e.relation
 $$;
-comment on function rowferry._written_together(rowferry.entities[]) is 'Whether one statement may write the rows of several entities.';
+comment on function rowferry._written_together(rowferry.entities[]) is
+  'Whether one statement may write the rows of several entities: each would have the same rights and the same search_path by itself.';

@@ -1,6 +1,5 @@
--- Whether this transaction is writing rows of a peer just now. It stands in the WHEN of the triggers that attach() guards, so everybody may execute it; it tells nothing else.
--- Anyone can turn the setting rowferry.applying on; a row in rowferry.applying can only be written by rowferry_owner. It is called for each row that is applied: PL/pgSQL, which plans
--- once in a session, and no SET, hence each name qualified.
+-- Anyone can turn the setting rowferry.applying on, but only rowferry_owner can write a row in rowferry.applying. The function is called for each row that is
+-- applied: PL/pgSQL, which plans once in a session, and no SET, hence each name is qualified.
 create or replace function rowferry.is_applying()
 returns boolean
 language plpgsql
@@ -13,5 +12,7 @@ begin
   return found;
 end
 $$;
-comment on function rowferry.is_applying() is 'Whether this transaction is writing rows of a peer just now: true for triggers and functions that run for such a row, false for all else. No setting can make it true.';
+comment on function rowferry.is_applying() is
+  'Whether this transaction is writing rows of a peer just now: true for triggers and functions that run for such a row, false for all else. No setting '
+  'can make it true. It stands in the WHEN of the triggers that attach() guards, so everybody may execute it; it tells nothing else.';
 grant execute on function rowferry.is_applying() to public;

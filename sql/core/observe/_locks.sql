@@ -1,5 +1,3 @@
--- Who holds one of these locks on one of these tables, other than this session: a session, or a prepared transaction (o_gid). o_began_at: when its transaction
--- began; null: not to be seen, o_xid may tell. Reads no table, so that it tells of any.
 create or replace function rowferry._locks(
   p_relations oid[],
   p_modes text[]
@@ -20,7 +18,8 @@ set search_path = pg_catalog, pg_temp
 as $$
   select k.relation, k.mode, k.pid, p.gid, coalesce(p.prepared, a.xact_start), coalesce(a.backend_xid, a.backend_xmin),
     coalesce('prepared transaction ' || p.gid, rowferry._session(k.pid)),
-    coalesce('rollback prepared ' || quote_literal(p.gid) || ';  -- or commit prepared', format('select pg_terminate_backend(%s);  -- or wait until it ends', k.pid))
+    coalesce('rollback prepared ' || quote_literal(p.gid) || ';  -- or commit prepared',
+      format('select pg_terminate_backend(%s);  -- or wait until it ends', k.pid))
   from pg_locks k
   left join pg_stat_activity a on a.pid = k.pid
   left join pg_locks t on k.pid is null and t.pid is null and t.locktype = 'transactionid' and t.virtualtransaction = k.virtualtransaction
@@ -30,4 +29,7 @@ as $$
     and (k.pid is null) = (p.gid is not null)
     and k.pid is distinct from pg_backend_pid()
 $$;
-comment on function rowferry._locks(oid[], text[]) is 'Who holds one of these locks on one of these tables.';
+comment on function rowferry._locks(oid[], text[]) is
+  'Who holds one of these locks on one of these tables, other than this session: a session or a prepared transaction (o_gid), with what to type to end it. '
+  'o_began_at: when its transaction began; null: this role may not see it, and o_xid may tell. It reads no table, so that it never waits for the locks that '
+  'it looks for.';

@@ -1,5 +1,3 @@
--- What rows of a link wait for in the end: the records that the peer lacks and that wait for none themselves, each with how many events wait for it, directly or through others. Rows that
--- wait for each other (o_circle) have no such record: each of them is named, the first with the number of all others that hang on any of them. o_deleted: the peer has deleted it, and this delete waits there.
 create or replace function rowferry._roots(
   p_peer text
 )
@@ -13,7 +11,6 @@ returns table (
 language sql
 stable
 set search_path = pg_catalog, pg_temp
-set jit = off
 set enable_hashjoin = on
 set enable_nestloop = off
 set enable_mergejoin = off
@@ -30,7 +27,9 @@ as $$
     left join lateral (
       select o.entity_id, o.record_id
       from rowferry._held_of_record(m.entity_id, m.record_id) h
-      cross join lateral (select * from rowferry.missing_parents v where v.entity_id = h.parent_entity_id and rowferry._index_key(v.record_id) = rowferry._index_key(h.parent_record_id) offset 0) o
+      cross join lateral (
+        select * from rowferry.missing_parents v
+        where v.entity_id = h.parent_entity_id and rowferry._index_key(v.record_id) = rowferry._index_key(h.parent_record_id) offset 0) o
       where not o.came
       order by h.event_id
       limit 1
@@ -58,4 +57,7 @@ as $$
     then (select sum(h.events)::bigint from hanging h) - count(*) over () else 0 end
   from circle c
 $$;
-comment on function rowferry._roots(text) is 'What rows that wait for a parent wait for in the end.';
+comment on function rowferry._roots(text) is
+  'What rows that wait for a parent wait for in the end: the records that the peer lacks and that wait for none themselves, each with the number of events '
+  'that wait for it, directly or through others. Rows that wait for each other (o_circle) have no such record: each of them is returned, the first with the '
+  'number of all others that wait for any of them. o_deleted: the peer has deleted the record, and this delete waits on the peer.';

@@ -1,5 +1,3 @@
--- A time at which this transaction had begun, by the first batch that was noted after it; null: none was since. For sessions whose start only
--- pg_read_all_stats shows.
 create or replace function rowferry._seen_at(
   p_xid xid
 )
@@ -12,4 +10,6 @@ begin
   return (select min(b.at) from rowferry.batches b where age(b.xmin) < age(p_xid));
 end
 $$;
-comment on function rowferry._seen_at(xid) is 'A time at which this transaction had begun, by the first batch that was noted after it.';
+comment on function rowferry._seen_at(xid) is
+  'A time at which this transaction had begun already, by the first batch that was noted after it; null: no batch was. For sessions whose start only '
+  'pg_read_all_stats shows.';

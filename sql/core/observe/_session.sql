@@ -1,4 +1,3 @@
--- A session in words, as far as this role may see it: without pg_read_all_stats neither its state nor its statement.
 create or replace function rowferry._session(
   p_pid integer
 )
@@ -15,4 +14,5 @@ as $$
     from pg_stat_activity a
     where a.pid = p_pid), format('pid %s, gone since', p_pid))
 $$;
-comment on function rowferry._session(integer) is 'A session in words, as far as rowferry_owner may see it.';
+comment on function rowferry._session(integer) is
+  'A session in words, as far as rowferry_owner may see it: without pg_read_all_stats neither its state nor its statement.';

@@ -1,4 +1,3 @@
--- How far each backfill is.
 create or replace view rowferry.backfill_progress as
 select e.name as entity, e.peer,
   case when b.finished_at is not null then 'finished' when e.held_attempts > 0 then 'held' when b.queued = 0 then 'queued' else 'sending' end as state,

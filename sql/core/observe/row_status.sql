@@ -1,7 +1,3 @@
--- Where one record stands, as far as this node knows: what waits on the other one, only that one does. The hash is the same on both nodes where the records are equal.
--- States, the first that holds: in conflict (the other node is to merge it, or does not know yet what was decided here), waiting to come (this node gave its change up
--- and asks for the other one's row), held (refused, or waiting for its parent), waiting to go, different on purpose (a skip kept the row
--- here, which the other node has not), missing there (the other node lacks it, and nothing of it waits here), gone, in sync.
 create or replace function rowferry.row_status(
   p_entity text,
   p_record_id text
@@ -44,7 +40,8 @@ begin
     perform rowferry._left_nothing();
   end if;
   select count(*) as pending, min(e.id) as id, coalesce(bool_or(e.event_type = 'q'), false)
-      or exists (select from rowferry.skips s where s.done_at is null and s.entity_id = v_entity.id and rowferry._index_key(s.record_id) = rowferry._index_key(v_row.o_record_id)) as asked,
+      or exists (select from rowferry.skips s
+        where s.done_at is null and s.entity_id = v_entity.id and rowferry._index_key(s.record_id) = rowferry._index_key(v_row.o_record_id)) as asked,
     greatest(max(h.attempts), case when count(*) > 0 then v_entity.held_attempts end) as attempts,
     coalesce(bool_or(h.sqlstate = 'RF023'), false) as merges, coalesce(bool_or(h.parent_record_id is not null), false) as waits,
     case when count(*) > 0 then coalesce(v_entity.held_error, (array_agg(h.last_error order by h.last_at desc nulls last))[1]) end as error
@@ -61,7 +58,8 @@ begin
   v_lacked := (
     select count(*)
     from rowferry.missing_parents m
-    join rowferry.held_events h on h.parent_entity_id = m.entity_id and rowferry._index_key(h.parent_record_id) = rowferry._index_key(m.record_id) and h.parent_record_id is not null
+    join rowferry.held_events h
+      on h.parent_entity_id = m.entity_id and rowferry._index_key(h.parent_record_id) = rowferry._index_key(m.record_id) and h.parent_record_id is not null
     where m.entity_id = v_entity.id and rowferry._index_key(m.record_id) = rowferry._index_key(v_row.o_record_id) and not m.came);
   pending := v_waits.pending;
   attempts := coalesce(v_waits.attempts, 0);
@@ -71,28 +69,37 @@ begin
     from rowferry.conflicts c
     where c.entity = v_entity.name and rowferry._index_key(c.record_id) = rowferry._index_key(v_row.o_record_id)
     order by c.id desc limit 1);
-  state := case
-    when v_waits.merges or v_told then 'in conflict'
-    when v_waits.asked or v_skip.id is not null and not v_skip.kept then 'waiting to come'
-    when attempts > 0 or v_waits.waits then 'held'
-    when pending > 0 then 'waiting to go'
-    when v_skip.kept then 'different on purpose'
-    when v_lacked > 0 and v_row.o_row is not null then 'missing there'
-    when v_row.o_row is null then 'gone'
-    else 'in sync' end;
-  detail := case state
-    when 'in conflict' then case when v_waits.merges then format('%s is to merge both rows', v_entity.peer) else format('decided here, %s is told with the next exchange', v_entity.peer) end
-    when 'waiting to come' then format('the change was given up, and %1$s asked for its row; if that was given up too: select * from rowferry.replay(%2$L, %3$L);  -- on %1$s', v_entity.peer, v_entity.name, record_id)
-    when 'held' then 'waits for ' || rowferry._waits_for(v_entity, v_row.o_record_id, v_waits.id)
-    when 'waiting to go' then 'waits for ' || rowferry._waits_for(v_entity, v_row.o_record_id, v_waits.id)
-    when 'missing there' then format('nothing of it waits here, and %s has refused rows for want of it, of which %s wait: select * from rowferry.replay(%L, %L);',
-      v_entity.peer, v_lacked, v_entity.name, record_id)
-    when 'different on purpose' then format('%s: skip %s of %s at %s%s. It ends when the record changes or select * from rowferry.replay(%L, %L); has sent it', v_skip.outcome, v_skip.id,
-      v_skip.requested_by, to_char(v_skip.requested_at, 'YYYY-MM-DD HH24:MI:SS'), ', ' || v_skip.reason, v_entity.name, record_id)
-    else format('nothing waits here, as of the exchange at %1$s; what waits on %2$s, and the hash to compare: select * from rowferry.row_status(%3$L, %4$L);  -- on %2$s',
-      coalesce(to_char(v_link.last_exchange_at, 'YYYY-MM-DD HH24:MI:SS'), 'no time yet'), v_entity.peer, v_entity.name, record_id) end;
+  if v_waits.merges or v_told then
+    state := 'in conflict';
+    detail := format(case when v_waits.merges then '%s is to merge both rows' else 'decided here, %s is told with the next exchange' end, v_entity.peer);
+  elsif v_waits.asked or v_skip.id is not null and not v_skip.kept then
+    state := 'waiting to come';
+    detail := format('the change was given up, and %1$s was asked for its row; if %1$s has given up its answer too: '
+        || 'select * from rowferry.replay(%2$L, %3$L);  -- on %1$s',
+      v_entity.peer, v_entity.name, record_id);
+  elsif attempts > 0 or v_waits.waits or pending > 0 then
+    state := case when attempts > 0 or v_waits.waits then 'held' else 'waiting to go' end;
+    detail := 'waits for ' || rowferry._waits_for(v_entity, v_row.o_record_id, v_waits.id);
+  elsif v_skip.kept then
+    state := 'different on purpose';
+    detail := format('%s: skip %s of %s at %s%s. It ends when the record changes or select * from rowferry.replay(%L, %L); has sent it',
+      v_skip.outcome, v_skip.id, v_skip.requested_by, to_char(v_skip.requested_at, 'YYYY-MM-DD HH24:MI:SS'), ', ' || v_skip.reason, v_entity.name, record_id);
+  elsif v_lacked > 0 and v_row.o_row is not null then
+    state := 'missing there';
+    detail := format('nothing of it waits here, and %s refused rows because it lacks this one; %s of them wait: select * from rowferry.replay(%L, %L);',
+      v_entity.peer, v_lacked, v_entity.name, record_id);
+  else
+    state := case when v_row.o_row is null then 'gone' else 'in sync' end;
+    detail := format('nothing waits here, as of the exchange at %1$s; for what waits on %2$s, and the hash to compare: '
+        || 'select * from rowferry.row_status(%3$L, %4$L);  -- on %2$s',
+      coalesce(to_char(v_link.last_exchange_at, 'YYYY-MM-DD HH24:MI:SS'), 'no time yet'), v_entity.peer, v_entity.name, record_id);
+  end if;
   return next;
 end
 $$;
 comment on function rowferry.row_status(text, text) is
-  'Where one record stands, with a hash of its row that is the same on both nodes where the records are equal. The entity by its name or its table''s; the key as text, of several columns as an array of texts.';
+  'Where one record stands, as far as this node knows; what waits on the other node only that node knows. The hash is the same on both nodes where the '
+  'records are equal. The entity is named by its name or its table''s, the key as text, a key of several columns as an array of texts. State, the first of '
+  'these that holds: in conflict (the other node is to merge both rows, or does not know yet what was decided here); waiting to come (this node gave its '
+  'change up and asks for the other node''s row); held (refused, or waits for its parent); waiting to go; different on purpose (a skip kept the row here, '
+  'which the other node does not have); missing there (the other node lacks it, and nothing of it waits here); gone; in sync.';

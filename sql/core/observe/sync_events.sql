@@ -1,4 +1,3 @@
--- The pending changes, for people. A plain delete gives a change up, as skip() does.
 create or replace view rowferry.sync_events as
 select v.id, e.peer, e.name as entity, v.record_id,
   case v.event_type when 'i' then 'insert' when 'u' then 'update' when 'd' then 'delete' when 'b' then 'backfill'
@@ -10,16 +9,20 @@ join rowferry.entities e on e.id = v.entity_id
 left join rowferry.held_events h on h.event_id = v.id
 where not v.skipped
 order by v.id;
-comment on view rowferry.sync_events is 'Pending changes, oldest first by id. delete from sync_events where id = .. gives one up, as skip(id) does.';
+comment on view rowferry.sync_events is
+  'Pending changes, oldest first by id, without those that a person has given up. delete from sync_events where id = ..; gives one up, as skip(id) does.';
 comment on column rowferry.sync_events.id is 'Number of the event.';
 comment on column rowferry.sync_events.peer is 'The node it goes to.';
 comment on column rowferry.sync_events.entity is 'Kind of record.';
 comment on column rowferry.sync_events.record_id is 'Key of the record as text.';
-comment on column rowferry.sync_events.event_type is 'insert, update, delete, backfill (an existing row), question (in place of a skipped change), moved (it entered or left what is kept in sync, or refers to another row: what follows is looked at before it is sent), answer (to the peer''s question). What is sent is always the present row.';
+comment on column rowferry.sync_events.event_type is
+  'insert, update, delete, backfill (an existing row), question (in place of a change that was given up: it asks the peer for its row), '
+  'answer (to such a question), moved (the row entered or left what is kept in sync, or refers to another row now: rows that follow it are looked at first). '
+  'What is sent is always the present row.';
 comment on column rowferry.sync_events.changed_at is 'Clock time of the change.';
 comment on column rowferry.sync_events.hops is '0: a change of this node; above: it came out of applying the peer''s, by a cascade or a trigger.';
-comment on column rowferry.sync_events.attempts is 'How often the peer refused the row, or this node could not send it.';
-comment on column rowferry.sync_events.not_before is 'When a refused or locked row is tried again; null for one that goes after its parent.';
+comment on column rowferry.sync_events.attempts is 'How often the peer refused the row or this node could not send it.';
+comment on column rowferry.sync_events.not_before is 'When a refused or locked row is tried again; null: it goes after its parent.';
 comment on column rowferry.sync_events.sqlstate is 'SQLSTATE of the last refusal.';
 comment on column rowferry.sync_events.last_error is 'Message of the last refusal.';
 comment on column rowferry.sync_events.hint is 'What to do.';

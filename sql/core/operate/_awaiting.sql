@@ -1,4 +1,3 @@
--- The entity of that name, whose deletes wait for approve().
 create or replace function rowferry._awaiting(
   p_entity text
 )
@@ -9,7 +8,7 @@ as $$
 declare
   v_entity rowferry.entities := rowferry._find_entity(p_entity);
 begin
-  -- A TRUNCATE that is not committed is waited for.
+  -- This waits for a TRUNCATE that has not committed.
   select e.* into v_entity from rowferry.entities e where e.id = v_entity.id for no key update;
   if v_entity.held_sqlstate is distinct from 'RF026' then
     raise exception using errcode = 'RF008', message = 'no deletes of this entity wait for approval', detail = format('%s.', p_entity),
@@ -18,4 +17,4 @@ begin
   return v_entity;
 end
 $$;
-comment on function rowferry._awaiting(text) is 'The entity whose deletes wait for approve().';
+comment on function rowferry._awaiting(text) is 'The entity of this name, whose deletes wait for approve(); an error if none do.';

@@ -1,4 +1,3 @@
--- Notes for how many ids one value of a staggered sequence stands: its increment does not tell any more. For whoever may become the sequence's owner.
 create or replace function rowferry._note_staggered(
   p_sequence regclass,
   p_block bigint
@@ -17,4 +16,6 @@ begin
   on conflict (sequence) do update set block = excluded.block;
 end
 $$;
-comment on function rowferry._note_staggered(regclass, bigint) is 'For stagger_sequence(): notes for how many ids one value of a sequence stands.';
+comment on function rowferry._note_staggered(regclass, bigint) is
+  'For stagger_sequence(): notes for how many ids one value of a sequence stands, which its increment does not tell any more. Whoever may become the owner of '
+  'the sequence may call it.';

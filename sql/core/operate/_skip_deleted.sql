@@ -1,4 +1,3 @@
--- A person's delete from sync_events acts as a skip, and is logged.
 create or replace function rowferry._skip_deleted()
 returns trigger
 language plpgsql
@@ -11,4 +10,4 @@ begin
   return old;
 end
 $$;
-comment on function rowferry._skip_deleted() is 'Makes a delete from sync_events a skip.';
+comment on function rowferry._skip_deleted() is 'Makes a delete from sync_events a skip, which is logged.';

@@ -1,6 +1,3 @@
--- What stagger_sequence() needs to know and its caller may not read: which of two nodes this is, by name; for how many ids one value stands (what the sequence counted by before it was staggered);
--- how far the peer has come (the first value beyond), by its sequences that feed the same columns and the values in these, and the largest value in these here (null: not known); why it cannot be staggered. The rights of the
--- table's owner read the table, so that nothing of theirs runs with those of the caller. o_unheard: the peer with which the table is kept in sync, where it has not told of this column yet.
 create or replace function rowferry._staggering(
   p_sequence regclass,
   out o_node_number integer,
@@ -19,7 +16,7 @@ as $$
 declare
   v_sequence jsonb := (
     select jsonb_build_object('increment', s.seqincrement, 'cycle', s.seqcycle, 'block', (
-      -- Where somebody has given it another increment since, that counts.
+      -- This does not count if somebody has given the sequence another increment since.
       select g.block from rowferry.staggered_sequences g where g.sequence = p_sequence and mod(s.seqincrement, g.block) = 0))
     from pg_sequence s where s.seqrelid = p_sequence);
   v_entity rowferry.entities;
@@ -38,7 +35,8 @@ begin
   for v_entity in
     select e.* from rowferry.entities e
     where e.relation::oid in (
-      select d.refobjid from pg_depend d where d.classid = 'pg_class'::regclass and d.objid = p_sequence and d.refclassid = 'pg_class'::regclass and d.deptype in ('a', 'i')
+      select d.refobjid from pg_depend d
+      where d.classid = 'pg_class'::regclass and d.objid = p_sequence and d.refclassid = 'pg_class'::regclass and d.deptype in ('a', 'i')
       union
       select f.adrelid from pg_attrdef f join pg_depend d on d.classid = 'pg_attrdef'::regclass and d.objid = f.oid
       where d.refclassid = 'pg_class'::regclass and d.refobjid = p_sequence)
@@ -54,4 +52,8 @@ begin
   end loop;
 end
 $$;
-comment on function rowferry._staggering(regclass) is 'For stagger_sequence(): which node this is, for how many ids one value stands, and how far the peer and the tables have come.';
+comment on function rowferry._staggering(regclass) is
+  'For stagger_sequence(), whose caller may not read this: which of the two nodes this is, by the order of their names; for how many ids one value stands '
+  '(what the sequence counted by before it was staggered); how far the peer has come (the first value beyond), by its sequences that feed the same columns '
+  'and the values in these; the largest value in these columns here (null: not known); why the sequence cannot be staggered. o_unheard: the peer that has not '
+  'told of this column yet.';

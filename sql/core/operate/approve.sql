@@ -1,4 +1,3 @@
--- Lets the deletes of an entity go that wait for it: all that are pending now. Others that come later are counted anew.
 create or replace function rowferry.approve(
   p_entity text
 )
@@ -25,4 +24,4 @@ begin
   from rowferry.events e where e.entity_id = v_entity.id and e.event_type = 'd';
 end
 $$;
-comment on function rowferry.approve(text) is 'Lets the deletes of an entity go that wait for approval.';
+comment on function rowferry.approve(text) is 'Lets all deletes of an entity go that wait for approval now. Later deletes are counted anew.';

@@ -1,5 +1,3 @@
--- Turns a conflict round: writes the loser's row here as an ordinary change of this node, which then travels like any other. Returns the row before and after.
--- What the row's triggers deferred is done at once, with the rights of the table's owner; so before PostgreSQL 18 the transaction may have written nothing but by this function.
 create or replace function rowferry.let_loser_win(
   p_id bigint
 )
@@ -50,7 +48,7 @@ begin
   record_id := v_conflict.record_id;
   execute format('select * from rowferry.%I($1, null)', rowferry._generated_name('read_', v_entity.name)) into v_read using array[v_conflict.record_id];
   perform rowferry._left_nothing();
-  row_before := (select r."row" from rowferry._rows(v_entity.columns, v_read.o_keys, v_read.o_columns) r);
+  row_before := (select jsonb_object(v_entity.columns, r.literal::text[]) from rowferry._row_literals(v_read.o_keys, v_read.o_columns) r);
   if v_conflict.loser_row is null then
     execute format('select rowferry.%I($1)', rowferry._generated_name('delete_', v_entity.name)) using array[v_conflict.record_id];
     perform rowferry._left_nothing();
@@ -63,19 +61,23 @@ begin
   perform rowferry._finish(array[v_section]);
   v_temporary := (
     select string_agg(c.oid::regclass::text, ', ') from pg_class c
-    where c.relnamespace = pg_my_temp_schema() and c.relkind in ('r', 'v', 'p') and c.relowner <> (select r.oid from pg_roles r where r.rolname = session_user));
+    where c.relnamespace = pg_my_temp_schema() and c.relkind in ('r', 'v', 'p')
+      and c.relowner <> (select r.oid from pg_roles r where r.rolname = session_user));
   if v_temporary is not null then
     raise exception using errcode = 'RF043', message = 'this session has a temporary relation of another role', detail = format('%s.', v_temporary),
       hint = 'A trigger of the table has made it, and you would meet it in place of another relation of that name: let it drop what it makes.';
   end if;
-  -- Of earlier transactions; nobody else needs them.
+  -- Rows of earlier transactions, which nobody needs any more.
   delete from rowferry.applying a
   where a.ctid = any (array(select s.ctid from rowferry.applying s where s.transaction_id <> pg_current_xact_id() for update skip locked));
   update rowferry.applying a set hops = 0 where a.transaction_id = pg_current_xact_id() and a.entity_id = -1;  -- the last command: see _begin_deferred()
   execute format('select * from rowferry.%I($1, null)', rowferry._generated_name('read_', v_entity.name)) into v_read using array[v_conflict.record_id];
   perform rowferry._left_nothing();
-  row_after := (select r."row" from rowferry._rows(v_entity.columns, v_read.o_keys, v_read.o_columns) r);
+  row_after := (select jsonb_object(v_entity.columns, r.literal::text[]) from rowferry._row_literals(v_read.o_keys, v_read.o_columns) r);
   return next;
 end
 $$;
-comment on function rowferry.let_loser_win(bigint) is 'Turns a conflict round: the loser''s row becomes an ordinary change of this node.';
+comment on function rowferry.let_loser_win(bigint) is
+  'Turns a conflict round: the loser''s row is written here as an ordinary change of this node, which then travels like any other. It returns the row before '
+  'and after. What the row''s triggers deferred is done at once, with the rights of the table''s owner; so before PostgreSQL 18 the transaction may have '
+  'written nothing but by this function.';

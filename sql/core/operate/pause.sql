@@ -1,5 +1,3 @@
--- Holds a link still, in both directions, until resume(), or one entity of it while all others move. Changes are captured all the same. A batch being applied is
--- finished first, and one that is on its way arrives.
 create or replace function rowferry.pause(
   p_peer text default null,
   p_entity text default null
@@ -36,4 +34,6 @@ begin
   return query select e.peer, e.name, e.paused_at, e.paused_by from rowferry.entities e where e.id = v_entity.id;
 end
 $$;
-comment on function rowferry.pause(text, text) is 'Holds a link still until resume(), or one entity of it; changes are captured all the same.';
+comment on function rowferry.pause(text, text) is
+  'Holds a link still in both directions until resume(), or one entity of it while all others move. Changes are captured all the same. A batch that is being '
+  'applied is finished first, and one that is on its way arrives.';

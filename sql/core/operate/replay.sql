@@ -1,5 +1,3 @@
--- Sends the present state of some records again: select * from rowferry.replay('accounts', '17', '18'); a record that is gone here goes there too. It loses to any
--- real change that the other node has made meanwhile, as a backfill does.
 create or replace function rowferry.replay(
   p_entity text,
   variadic p_record_ids text[]
@@ -36,7 +34,7 @@ begin
     raise exception using errcode = 'RF008', message = 'a record has a key', detail = format('%s: null.', v_entity.name),
       hint = format('select * from rowferry.replay(%L, ''17'');', v_entity.name);
   end if;
-  -- As capture spells them: another spelling of a key would be a record that is gone. A cast to a type of a user's may be his function, which must not run here.
+  -- Keys are spelled as in capture: another spelling would name a record that is gone. A cast to a user's type may be the user's function, which must not run.
   v_columns := (select string_agg(format('k.k%s as %I', c.key_position, c.local), ', ')
     from rowferry._entity_columns(v_entity) c where c.key_position is not null);
   if exists (
@@ -44,7 +42,8 @@ begin
     where c.key_position is not null and t.typnamespace is distinct from 'pg_catalog'::regnamespace) then
     v_keys := array(select distinct (rowferry._present_row(v_entity, k)).o_record_id from unnest(p_record_ids) k);
   else
-    execute format('select array_agg(distinct %s) from (select %s from %s) t', rowferry._record_id_sql(v_entity, 't'), v_columns, rowferry._keys_sql(v_entity, '$1'))
+    execute format('select array_agg(distinct %s) from (select %s from %s) t',
+      rowferry._record_id_sql(v_entity, 't'), v_columns, rowferry._keys_sql(v_entity, '$1'))
     into v_keys using p_record_ids;
   end if;
   execute format('select * from rowferry.%I($1, -1)', rowferry._generated_name('read_', v_entity.name)) into v_read using v_keys;
@@ -60,7 +59,8 @@ begin
     returning id, record_id
   )
   select m.id, v_entity.name, k.record_id, p.present,
-    case when m.id is null then format('its change was given up, and %1$s is asked for its row: not sent before the answer; if that was given up too: select * from rowferry.replay(%2$L, %3$L);  -- on %1$s',
+    case when m.id is null then format('its change was given up, and %1$s was asked for its row: not sent before the answer; '
+          || 'if %1$s has given up its answer too: select * from rowferry.replay(%2$L, %3$L);  -- on %1$s',
         v_entity.peer, v_entity.name, k.record_id)
       when p.present then format('its row goes to %s with the next exchange', v_entity.peer)
       else format('it is gone here, and will be on %s with the next exchange', v_entity.peer) end
@@ -71,4 +71,6 @@ begin
   order by m.id;
 end
 $$;
-comment on function rowferry.replay(text, text[]) is 'Sends the present state of some records again.';
+comment on function rowferry.replay(text, text[]) is
+  'Sends the present state of some records again: select * from rowferry.replay(''accounts'', ''17'', ''18''); a record that is gone here is deleted there '
+  'too. It loses to any real change that the other node has made meanwhile, as a backfill does.';

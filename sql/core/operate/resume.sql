@@ -1,4 +1,3 @@
--- Lets a paused link or a paused entity move again. What is paused on the other node only is resumed there: state says so.
 create or replace function rowferry.resume(
   p_peer text default null,
   p_entity text default null
@@ -30,7 +29,8 @@ begin
       when v_link.courier_error ->> 'message' like 'the link is paused there%' then
         format('not paused here; %s says: %s. Next: select * from rowferry.resume();  -- on %1$s', v_link.peer, v_link.courier_error ->> 'message')
       else coalesce((
-        select format('not paused here as a whole, but of it: %s. Next: select rowferry.resume(%L, name) from rowferry.entities where paused_at is not null;', string_agg(e.name, ', ' order by e.id), v_link.peer)
+        select format('not paused here as a whole, but of it: %s. Next: select rowferry.resume(%L, name) from rowferry.entities where paused_at is not null;',
+          string_agg(e.name, ', ' order by e.id), v_link.peer)
         from rowferry.entities e where e.peer = v_link.peer and e.paused_at is not null having count(*) > 0),
         format('not paused here; whether it is there: select * from rowferry.status;  -- on %s', v_link.peer)) end;
     return next;
@@ -52,4 +52,5 @@ begin
   return next;
 end
 $$;
-comment on function rowferry.resume(text, text) is 'Lets a paused link move again, or a paused entity.';
+comment on function rowferry.resume(text, text) is
+  'Lets a paused link or a paused entity move again. What is paused on the other node only has to be resumed there: state says so.';

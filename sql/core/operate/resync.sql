@@ -1,6 +1,3 @@
--- Starts a new generation of the link after it stopped: numbers begin again, events are kept, and the peer follows when it hears of it. What was lost
--- before is not found by this: a backfill on the node that is whole brings it. Until that has arrived, each row that overwrites another one is noted as a conflict, on both nodes. sequences: those that draw
--- values again which rows have already, each with what to type before users come back, as far as the peer has told of itself since it was set back or this node was.
 create or replace function rowferry.resync(
   p_peer text default null
 )
@@ -27,9 +24,10 @@ begin
   v_before := v_link;
   was_stopped_for := v_link.stopped_reason;
   v_link := rowferry._new_generation(v_link, greatest(v_link.generation, v_link.peer_generation) + 1);
-  -- The exchange of a courier at work is over: it opens anew, and the peer hears of it. A number near its end, of 15 digits, begins again: whoever may call process_batch() can
-  -- take it there. Tokens order the couriers of one generation only (R3): an envelope counts only if its generation is the link's, and none of the new one exists before a
-  -- courier has opened it. So one of before that comes late with a higher token opens, as any other does, and finds nothing of its own; R13 is compared within a generation.
+  -- This ends the exchange of a worker that is at work: it opens a new one, and the peer hears of the new generation. The number of a token has 15 digits. Near
+  -- its end, to which whoever may call process_batch() can take it, it begins again: tokens order the workers of one generation only (R3). An envelope counts
+  -- only if its generation is the link's, and there is none of the new generation before a worker has opened it. So a late worker with a higher token finds
+  -- nothing of its own.
   v_link.token_number := case when v_link.token_number < 900000000000000 then v_link.token_number + 1 else 0 end;
   v_link.token_random := '';
   perform rowferry._save_link(v_link, v_before);
@@ -40,9 +38,14 @@ begin
   sequences := concat_ws(E'\n', (
     select string_agg(format('%s: %s. Next: %s', c.object, c.problem, c.fix), E'\n' order by c.object)
     from rowferry._check_sequences(v_link.peer, was_stopped_for like 'this node was set back%' or was_stopped_for like 'this database is not the one%') c),
-    case when not exists (select from rowferry.peer_facts f where f.peer = v_link.peer and not f.facts ? 'last' and (f.heard_at > v_before.stopped_at - interval '1 s' or v_before.stopped_at is null))
+    case when not exists (select from rowferry.peer_facts f
+        where f.peer = v_link.peer and not f.facts ? 'last' and (f.heard_at > v_before.stopped_at - interval '1 s' or v_before.stopped_at is null))
       then format('%s has not told of all its tables since; once the two nodes have met again: select * from rowferry.check();', v_link.peer) end);
   return next;
 end
 $$;
-comment on function rowferry.resync(text) is 'Starts a new generation of a link that stopped; events are kept, numbers begin again on both nodes.';
+comment on function rowferry.resync(text) is
+  'Starts a new generation of a link that stopped: events are kept, numbers begin again, and the peer follows when it hears of it. It does not find what was '
+  'lost before: a backfill on the node that is whole sends it. Until that has arrived, each row that overwrites another one is noted as a conflict on both '
+  'nodes. sequences: those that will draw values which rows have already, each with what to type before users come back, as far as the peer has told of '
+  'itself since one of the nodes was set back.';

@@ -1,4 +1,3 @@
--- Tries a held event again with the next batch.
 create or replace function rowferry.retry(
   p_id bigint
 )
@@ -15,7 +14,7 @@ set search_path = pg_catalog, pg_temp
 as $$
 #variable_conflict use_column
 begin
-  -- What waits for a person on this node is not to be had by trying.
+  -- Of an entity that waits for a person this raises the error that says so.
   perform rowferry.retry(n.name)
   from rowferry.events e join rowferry.entities n on n.id = e.entity_id
   where e.id = p_id and n.held_until = 'infinity';
@@ -39,9 +38,10 @@ begin
   where w.event_id = p_id;
 end
 $$;
-comment on function rowferry.retry(bigint) is 'Tries a held event again with the next batch; all held events of its record go with it, and all of its entity if that is held as a whole. One that waits for its parent goes after it: the parent is tried.';
+comment on function rowferry.retry(bigint) is
+  'Tries a held event again with the next batch; all held events of its record go with it, and all of its entity if that is held as a whole. Of an event that '
+  'waits for its parent, the parent is tried.';
 
--- Tries all held events of an entity again with the next batches, and the entity itself if the peer refused it as a whole; one row for each event.
 create or replace function rowferry.retry(
   p_entity text
 )
@@ -76,4 +76,6 @@ begin
   select d.event_id, v_entity.name, d.record_id, d.attempts, d.last_error from rowferry._retry_held(v_entity.id) d;
 end
 $$;
-comment on function rowferry.retry(text) is 'Tries all held events of an entity again, and for those that wait for a parent, the parent.';
+comment on function rowferry.retry(text) is
+  'Tries all held events of an entity again with the next batches, and the entity itself if it is held as a whole; one row for each event. Of events that '
+  'wait for a parent, the parent is tried.';

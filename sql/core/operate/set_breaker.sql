@@ -1,4 +1,3 @@
--- Sets how many deletes of an entity go to the peer unasked: up to this share of its rows there (null: any number), and any number while there are fewer rows than that.
 create or replace function rowferry.set_breaker(
   p_entity text,
   p_share real default 0.5,
@@ -20,7 +19,8 @@ declare
 begin
   if p_share not between 0 and 1 or p_rows is null or p_rows < 0 then
     raise exception using errcode = 'RF013', message = 'no such breaker', detail = format('Share %s, rows %s.', p_share, p_rows),
-      hint = 'A share from 0 (every delete waits for approve()) to 1, or null (none does), and a number of rows: select * from rowferry.set_breaker(''accounts'', 0.2, 1000);';
+      hint = 'Give a share from 0 (every delete waits for approve()) to 1, or null (none does), and a number of rows: '
+        || 'select * from rowferry.set_breaker(''accounts'', 0.2, 1000);';
   end if;
   return query
   update rowferry.entities e set breaker_share = p_share, breaker_rows = p_rows
@@ -33,4 +33,6 @@ begin
   end if;
 end
 $$;
-comment on function rowferry.set_breaker(text, real, integer) is 'Sets how many deletes of an entity go to the peer unasked.';
+comment on function rowferry.set_breaker(text, real, integer) is
+  'Sets how many deletes of an entity go to the peer without approve(): up to this share of its rows there (null: any number), and any number while there are '
+  'fewer rows than p_rows.';

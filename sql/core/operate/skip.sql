@@ -1,6 +1,3 @@
--- Gives a change up: all events of the record that are pending now become a question, once none of them is in flight, and the peer answers with its own row. If it has none, the row here stays, different on
--- purpose, unless p_delete says that it may go. An answer is given up without asking back.
--- What comes of it is in rowferry.skips.
 create or replace function rowferry.skip(
   p_id bigint,
   p_reason text default null,
@@ -26,7 +23,7 @@ declare
   v_image jsonb;
   v_there boolean := true;  -- whether there is a row here
   v_answer boolean;
-  v_stays boolean;  -- whether no row of the peer's can come
+  v_stays boolean;  -- whether no row can come from the peer
   v_state text;
   v_context text;
 begin
@@ -47,7 +44,7 @@ begin
     v_image := (rowferry._present_row(v_entity, v_event.record_id)).o_row;
     v_there := v_image is not null;
   exception
-    -- A table that was altered or dropped: its changes can be given up all the same.
+    -- The changes of a table that was altered or dropped can be given up too.
     when others or assert_failure then
       get stacked diagnostics v_state = returned_sqlstate, v_context = pg_exception_context;
       if rowferry._is_transient(v_state, v_context) then
@@ -63,16 +60,21 @@ begin
     set may_delete = p_delete
     where s.entity_id = v_entity.id and rowferry._index_key(s.record_id) = rowferry._index_key(v_event.record_id) and s.ended_at is null and not s.kept;
   end if;
-  state := case when v_ids is null then 'given up already; ' when v_answer then 'the answer is given up with the next exchange; ' when v_stays then 'given up with the next exchange; ' else 'given up; ' end
+  state := case when v_ids is null then 'given up already; ' when v_answer then 'the answer is given up with the next exchange; '
+      when v_stays then 'given up with the next exchange; ' else 'given up; ' end
     || format(case
         when v_stays then '%s keeps its row, and this node its own' || case when exists (
           select from rowferry.events e
-          where e.entity_id = v_entity.id and rowferry._index_key(e.record_id) = rowferry._index_key(v_event.record_id) and e.event_type = 'w') and rowferry._is_followed(v_entity)
-          then '; so it is with the rows that follow it' else '' end
+          where e.entity_id = v_entity.id and rowferry._index_key(e.record_id) = rowferry._index_key(v_event.record_id) and e.event_type = 'w')
+            and rowferry._is_followed(v_entity) then '; the same goes for the rows that follow it' else '' end
         when not v_there then 'the row of %s comes with the next exchange, if it has one'
         when p_delete then 'the row of %s comes in its place with the next exchange; if it has no such row, this one will be DELETED here'
-        else 'the row of %s comes in its place with the next exchange; if it has no such row, this one stays, different on purpose (p_delete => true: it will be deleted)' end, v_entity.peer);
+        else 'the row of %s comes in its place with the next exchange; if it has no such row, this one stays, different on purpose '
+          || '(p_delete => true: it will be deleted)' end, v_entity.peer);
   return next;
 end
 $$;
-comment on function rowferry.skip(bigint, text, boolean) is 'Gives a change up: the row of the other node comes in its place. If it has none, the row here stays, different on purpose, or with p_delete is deleted. Logged in rowferry.skips, with the row as it is here and with what came of it.';
+comment on function rowferry.skip(bigint, text, boolean) is
+  'Gives a change up: all events of the record that are pending now become a question, once none of them is in flight, and the peer answers with its own row. '
+  'If the peer has none, the row here stays, different on purpose, or is deleted with p_delete. An answer is given up without a question. It is logged in '
+  'rowferry.skips, with the row as it is here and with what came of it.';

@@ -1,5 +1,3 @@
--- Gives the deletes up that wait for approve(): the rows come back from the other node, as after skip(). All else that waits with them goes on. What is in flight
--- becomes a question later, as any skip does; all others here and now, in one step.
 create or replace function rowferry.skip_deletes(
   p_entity text,
   p_reason text default null
@@ -27,7 +25,7 @@ declare
 begin
   -- No exchange may build from what is replaced here.
   perform rowferry._link_lock(v_entity.peer, true);
-  -- A row that a user makes again after this look is a change of his, newer than the answer to the question.
+  -- A row that a user makes again after this statement is a change of the user's, newer than the answer to the question.
   select array_agg(distinct e.record_id) filter (where e.event_type = 'd'), range_agg(int8range(e.id, e.id, '[]')) into v_keys, v_seen
   from rowferry.events e
   where e.entity_id = v_entity.id;
@@ -37,9 +35,12 @@ begin
       perform rowferry._left_nothing();
       exit;
     exception
-      -- What cannot be read is held by itself, and not given up here.
+      -- A record that cannot be read is held by itself, and not given up here.
       when data_exception then
-        select array(select k from unnest(v_keys) k except select unnest(u.o_left) except select f ->> 'record_id' from jsonb_array_elements(u.o_found) f), cardinality(v_keys) into v_keys, v_count
+        select array(
+            select k from unnest(v_keys) k except select unnest(u.o_left) except select f ->> 'record_id' from jsonb_array_elements(u.o_found) f),
+          cardinality(v_keys)
+        into v_keys, v_count
         from rowferry._unreadable_records(v_entity, v_keys, -1) u;
         if cardinality(v_keys) = v_count then
           raise;
@@ -56,7 +57,8 @@ begin
     insert into rowferry.skips (peer, entity_id, entity, record_id, ids, reason, last_error, requested_at, requested_by, done_at, kept, outcome)
     select v_entity.peer, v_entity.id, v_entity.name, g.record_id, g.ids, p_reason, v_entity.held_error, rowferry._now(), session_user,
       case when not g.ids && v_flying then rowferry._now() end, not g.ids && v_flying and v_entity.direction = 'send',
-      case when not g.ids && v_flying and v_entity.direction = 'send' then format('%s keeps its row, and this node has none: different on purpose', v_entity.peer) end
+      case when not g.ids && v_flying and v_entity.direction = 'send'
+        then format('%s keeps its row, and this node has none: different on purpose', v_entity.peer) end
     from (
       select e.record_id, range_agg(int8range(e.id, e.id, '[]')) as ids
       from rowferry._queue e
@@ -75,8 +77,11 @@ begin
   delete from rowferry.breakers b where b.entity_id = v_entity.id;
   perform rowferry._end_wait(v_entity.id);
   entity := v_entity.name;
-  state := format(case v_entity.direction when 'send' then 'given up; %s keeps its rows' else 'given up; the rows of %s come back with the next exchanges' end, v_entity.peer);
+  state := format(case v_entity.direction when 'send' then 'given up; %s keeps its rows' else 'given up; the rows of %s come back with the next exchanges' end,
+    v_entity.peer);
   return next;
 end
 $$;
-comment on function rowferry.skip_deletes(text, text) is 'Gives deletes up that wait for approval: the rows come back from the other node. Logged in rowferry.skips.';
+comment on function rowferry.skip_deletes(text, text) is
+  'Gives up the deletes of an entity that wait for approve(): the rows come back from the other node, as after skip(), and all else that waits with them goes '
+  'on. What is in flight becomes a question later, as with any skip, and all others now, in one step. It is logged in rowferry.skips.';

@@ -1,7 +1,3 @@
--- Makes a sequence draw only values that no other node draws: every p_nodes-th, on from the node's number (in the order of the nodes' names: billing 1, 3, 5.., crm 2, 4, 6..). Where it counts by more than
--- 1, each value stands for so many ids, which an application hands out by itself: then every p_nodes-th block of ids (by 50: billing 1, 101, 201.., crm 51, 151, 251..). It goes on
--- beyond all that is known to be used on both nodes, in tables that are kept in sync, and warns where the peer has not told of its values yet. Runs with the caller's rights, who must own the sequence. Do it on both nodes, one right after the other: until then the
--- other one can draw the values that this one goes on with.
 create or replace function rowferry.stagger_sequence(
   p_sequence regclass,
   p_node_number integer default null,
@@ -42,15 +38,15 @@ begin
       detail = format('Node %s of %s.', coalesce(p_node_number::text, 'null'), p_nodes), hint = 'Give each node another p_node_number, from 1 to p_nodes.';
   end if;
   increment := v_known.o_block * p_nodes;
-  -- From here on nobody draws a value until the end of the transaction.
+  -- From here to the end of the transaction nobody else draws a value.
   execute format('alter sequence %s increment by %s', p_sequence, increment);
   perform rowferry._note_staggered(p_sequence, v_known.o_block);
   select * into v_known from rowferry._staggering(p_sequence);
-  -- By its oid: to read it by name could be to read a view that came in its place.
+  -- It is read by its oid: by its name one could read a view that has taken its place.
   v_last := pg_sequence_last_value(p_sequence);
   increment_before := v_sequence.seqincrement;
   next_before := case when v_last is null then nextval(p_sequence) else v_last + v_sequence.seqincrement end;
-  -- Rows of the peer hold values that it drew. A block may reach up from its value, or up to it.
+  -- An application may use the block of ids above its value, or the one up to it.
   v_beyond := greatest(next_before, v_known.o_peer_next, v_known.o_used + v_known.o_block, v_sequence.seqmin);
   v_first := 1 + (p_node_number - 1) * v_known.o_block;
   v_next := v_beyond + mod(mod(v_first - v_beyond, increment) + increment, increment);
@@ -70,4 +66,8 @@ begin
 end
 $$;
 comment on function rowferry.stagger_sequence(regclass, integer, integer) is
-  'Makes a sequence draw only values that the other node does not draw, beyond all that are used. Do it on both nodes, one right after the other.';
+  'Makes a sequence draw only values that the other node does not draw: every p_nodes-th, from the node''s number on (in the order of the nodes'' names: '
+  'billing 1, 3, 5.., crm 2, 4, 6..). Where it counts by more than 1, each value stands for so many ids, which an application hands out by itself: then every '
+  'p_nodes-th block of ids (by 50: billing 1, 101, 201.., crm 51, 151, 251..). It goes on beyond all values that are known to be used on both nodes, in '
+  'tables that are kept in sync, and warns where the peer has not told of its values yet. It runs with the rights of the caller, who must own the sequence. '
+  'Do it on both nodes, one right after the other: until then the other node can draw the values that this one goes on with.';

@@ -12,14 +12,9 @@ as $$
     select w.event_id
     from rowferry.held_events w
     where w.sqlstate = '23503' and w.not_before > rowferry._now() and w.entity_id = any (array(
-      select x.id
-      from rowferry.entities x
-      where exists (
-        select
-        from rowferry.entities o
-        join pg_constraint f on f.contype = 'f'
-          and (f.conrelid = x.relation and f.confrelid = o.relation or f.confrelid = x.relation and f.conrelid = o.relation)
-        where o.id = any (p_entities))))
+      select f.child_id from rowferry._foreign_keys f where f.parent_id = any (p_entities)
+      union
+      select f.parent_id from rowferry._foreign_keys f where f.child_id = any (p_entities)))
     order by w.event_id
     limit 1000
   ))

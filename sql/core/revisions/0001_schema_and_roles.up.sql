@@ -1,11 +1,11 @@
--- The roles, the schema that they share, the log of revisions, and the table that says which node this database is.
--- Roles belong to the whole cluster: another database of it may create them at the same moment, or have created them long ago.
+-- The roles, the schema that they share, and the log of revisions.
+-- Roles belong to the whole cluster: another database of the cluster may create them at the same moment, or have created them long ago.
 do $$
 begin
   if current_setting('server_encoding') <> 'UTF8' then
     raise exception using errcode = 'RF006', message = 'a node''s database must be encoded in UTF8',
       detail = format('This one is in %s.', current_setting('server_encoding')),
-      hint = 'A character that one side cannot spell could never arrive: create the database with encoding UTF8.';
+      hint = 'Create the database with encoding UTF8: a character that the other node cannot encode could never arrive.';
   end if;
 end
 $$;
@@ -52,7 +52,7 @@ begin
 end
 $$;
 
--- The migrating user has to be able to act as the owner and to become it; from PostgreSQL 16 on these are two rights.
+-- The migrating user has to have the rights of rowferry_owner and to be able to become it; from PostgreSQL 16 on these are two grants.
 do $$
 declare
   v_16 constant boolean := current_setting('server_version_num')::int >= 160000;
@@ -82,13 +82,13 @@ begin
   end loop;
   if v_todo <> '{}' then
     raise exception using errcode = 'RF032', message = 'a membership among roles is missing and the migrating user may not grant it',
-      detail = format('%s is to be a member of rowferry_owner that inherits its rights, rowferry_operator one of rowferry_viewer.', current_user),
+      detail = format('%s has to be a member of rowferry_owner that inherits its rights, and rowferry_operator a member of rowferry_viewer.', current_user),
       hint = format('As a superuser run: %s;', array_to_string(v_todo, '; '));
   end if;
 end
 $$;
 
--- The runner has created the schema: its version tables live here.
+-- The migration runner has created the schema already, since its version tables are in it.
 do $$
 begin
   if not exists (
@@ -102,11 +102,11 @@ exception when insufficient_privilege then
     hint = 'As a superuser run: alter schema rowferry owner to rowferry_owner;';
 end
 $$;
--- Whoever may call a function is named in rights.sql; a new one is open to nobody before.
+-- Nobody but its owner may call a new function before rights.sql says who may.
 alter default privileges for role rowferry_owner revoke execute on functions from public;
 comment on schema rowferry is 'rowferry keeps records of two databases equal, in both directions.';
 
--- Written by alembic after each step, also of the site's revisions; it outlives a downgrade, as a log should.
+-- alembic adds a row after each step, also of the site's revisions. The log stays when the rest is downgraded.
 do $$
 begin
   if to_regclass('rowferry.migration_log') is null then

@@ -7,5 +7,6 @@ from (values
   (pg_has_role('rowferry_operator', 'rowferry_viewer', 'usage'), 'the operator as a viewer'),
   (pg_has_role('rowferry_owner', 'usage'), 'the migrating role as a member of rowferry_owner'),
   ((select nspowner = 'rowferry_owner'::regrole from pg_namespace where nspname = 'rowferry'), 'the schema as rowferry_owner''s'),
-  (not exists (select from pg_namespace n cross join lateral aclexplode(n.nspacl) a where n.nspname = 'rowferry' and a.grantee = 0), 'the schema closed to public')
+  (not exists (select from pg_namespace n cross join lateral aclexplode(n.nspacl) a where n.nspname = 'rowferry' and a.grantee = 0),
+    'the schema closed to public')
 ) w (is_there, name);

@@ -4,9 +4,10 @@ declare
 begin
   if coalesce(current_setting('rowferry.force', true), '') <> 'on' and exists (select from rowferry.entities) then
     raise exception using errcode = 'RF012', message = 'tables are still attached',
-      detail = format('%s; events that are not delivered: %s.', (select string_agg(name, ', ' order by name) from rowferry.entities), (select count(*) from rowferry.events)),
-      hint = 'Let the worker deliver what waits, then detach them: alembic -n site downgrade base, or select rowferry.detach(name) from rowferry.entities; '
-        || 'or give it up: alembic -x force=true downgrade ..';
+      detail = format('%s; events that are not delivered: %s.',
+        (select string_agg(name, ', ' order by name) from rowferry.entities), (select count(*) from rowferry.events)),
+      hint = 'Let the worker deliver what waits, then detach the tables: alembic -n site downgrade base, '
+        || 'or select rowferry.detach(name) from rowferry.entities; or give up what waits: alembic -x force=true downgrade ..';
   end if;
   for v_name in select e.name from rowferry.entities e order by e.id loop
     perform rowferry.detach(v_name, p_force => true);
@@ -14,9 +15,10 @@ begin
 end
 $$;
 
--- The functions that the release made, and no others; the index and the tables keep _index_key().
+-- Only the functions that the release made are dropped; _index_key() stays, since indexes of the tables use it.
 drop trigger detached_with_events on rowferry.detached;
-drop view rowferry.status, rowferry.sync_events, rowferry._queue, rowferry.backfill_progress, rowferry.compare_report, rowferry.differences, rowferry.compare_runs;
+drop view rowferry.status, rowferry.sync_events, rowferry._queue, rowferry._foreign_keys, rowferry.backfill_progress,
+  rowferry.compare_report, rowferry.differences, rowferry.compare_runs;
 do $$
 declare
   v_functions text;
@@ -27,4 +29,4 @@ begin
   execute 'drop function ' || v_functions;
 end
 $$;
-drop type rowferry._answer, rowferry._piece, rowferry._need, rowferry._section;
+drop type rowferry._answer, rowferry._piece, rowferry._need, rowferry._section, rowferry._cause, rowferry._finding;

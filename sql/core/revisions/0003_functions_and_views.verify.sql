@@ -1,8 +1,10 @@
 -- Each group has what people and the worker call, each for those who may; nothing is open to everybody.
-select has_function_privilege('rowferry_worker', 'rowferry.process_batch(text, text, bytea, integer, jsonb, boolean)', 'execute'), 'process_batch(), for the worker'
+select has_function_privilege('rowferry_worker', 'rowferry.process_batch(text, text, bytea, integer, jsonb, boolean)', 'execute'),
+  'process_batch(), for the worker'
 union all
 select exists (select from pg_proc p where p.pronamespace = 'rowferry'::regnamespace and p.proname = f.name), f.name || '()'
-from unnest('{attach,detach,set_rules,skip,skip_deletes,retry,approve,pause,resume,backfill,replay,resync,let_loser_win,set_breaker,compare,repair,first_contact,stagger_sequence,why_stuck,row_status,check,drift}'::text[]) f (name)
+from unnest(array['attach', 'detach', 'set_rules', 'skip', 'skip_deletes', 'retry', 'approve', 'pause', 'resume', 'backfill', 'replay', 'resync',
+  'let_loser_win', 'set_breaker', 'compare', 'repair', 'first_contact', 'stagger_sequence', 'why_stuck', 'row_status', 'check', 'drift']) f (name)
 union all
 select has_table_privilege('rowferry_viewer', to_regclass('rowferry.' || v.name), 'select'), 'view ' || v.name || ', for viewers'
 from unnest('{status,sync_events,compare_runs,compare_report,differences,backfill_progress}'::text[]) v (name)

@@ -1,6 +1,6 @@
--- Who may do what in the schema: these rights and no others. It comes last in each revision of core, since default privileges of whoever installs, or of
--- rowferry_owner, give rights on what has just been made. What a later revision makes is not there yet and left out; the functions that attach() made are
--- the affair of attach().
+-- Who may do what in the schema: these rights and no others. This file runs last in each revision of core, since default privileges of whoever installs, or of
+-- rowferry_owner, give rights on what was just made. It passes over names that a later revision makes. attach() gives the rights on the functions that it
+-- makes.
 do $$
 declare
   v_generated oid[] := '{}';
@@ -13,14 +13,14 @@ begin
     from rowferry.entities e
     cross join lateral rowferry._entity_functions(e) f
     join pg_catalog.pg_proc p on p.pronamespace = 'rowferry'::regnamespace and p.proname = f.name;
-    -- An owner whose table gets a new partition makes a trigger of this function.
+    -- Each owner of a table makes a trigger of _refuse_truncate() when the table gets a new partition.
     select coalesce(array_agg(distinct pg_get_userbyid(c.relowner)::text), '{}') into v_owners
     from rowferry.entities e join pg_catalog.pg_class c on c.oid = e.relation;
   end if;
   if exists (select from pg_catalog.pg_proc p where p.pronamespace = 'rowferry'::regnamespace and p.proname = '_dumped_by') then
     select pg_get_userbyid(rowferry._dumped_by()) into v_reader where rowferry._dumped_by() is not null;
   end if;
-  -- First what is too much goes, with all that was granted on by others; then what is missing comes.
+  -- First take away the rights that are too many, with all grants made by those who had them; then give those that are missing.
   for v_step in 1..2 loop
     for v_statement in
       with wanted (role, rights, kind, names) as (
@@ -28,27 +28,29 @@ begin
           ('rowferry_worker', 'USAGE', 'schema', array['rowferry']),
           ('rowferry_viewer', 'USAGE', 'schema', array['rowferry']),
           ('rowferry_operator', 'USAGE', 'schema', array['rowferry']),
-          ('rowferry_viewer', 'SELECT', 'table', array['migration_log', 'entities', 'backfills', 'skips', 'conflicts', 'batches', 'traffic', 'breakers', 'peer_facts',
-            'sync_events', 'compare_runs', 'compare_report', 'differences', 'backfill_progress', 'status']),
+          ('rowferry_viewer', 'SELECT', 'table', array['migration_log', 'entities', 'backfills', 'skips', 'conflicts', 'batches', 'traffic', 'breakers',
+            'peer_facts', 'sync_events', 'compare_runs', 'compare_report', 'differences', 'backfill_progress', 'status']),
           ('rowferry_operator', 'DELETE', 'table', array['sync_events']),
           ('rowferry_worker', 'EXECUTE', 'function', array['process_batch(text,text,bytea,integer,jsonb,boolean)']),
-          ('rowferry_viewer', 'EXECUTE', 'function', array['version()', 'check(text)', 'drift()', 'why_stuck(text)', 'row_status(text,text)', '_estimated_rows(regclass)',
-            '_uncaptured(text)', '_lock_holder(bigint)', '_lock_holders(bigint)', '_link_key(text)', '_courier_lock(text,text)', '_courier_at_work(text,text)', '_rate(text)', '_waiting(text)',
-            '_index_key(text)']),
-          ('rowferry_operator', 'EXECUTE', 'function', array['skip(bigint,text,boolean)', 'retry(bigint)', 'retry(text)', 'pause(text,text)', 'resume(text,text)',
-            'backfill(text,integer)', 'resync(text)', 'let_loser_win(bigint)', 'replay(text,text[])', 'approve(text)', 'skip_deletes(text,text)',
-            'set_breaker(text,real,integer)', 'set_retention(interval)', 'compare(text)', 'repair(text,text,boolean,bigint)', 'first_contact(text,text,text,text,text)',
-            'stagger_sequence(regclass,integer,integer)', '_staggering(regclass)', '_note_staggered(regclass,bigint)'])
+          ('rowferry_viewer', 'EXECUTE', 'function', array['version()', 'check(text)', 'drift()', 'why_stuck(text)', 'row_status(text,text)',
+            -- The views call these.
+            '_link_status(text)', '_estimated_rows(regclass)', '_index_key(text)']),
+          ('rowferry_operator', 'EXECUTE', 'function', array['skip(bigint,text,boolean)', 'retry(bigint)', 'retry(text)', 'pause(text,text)',
+            'resume(text,text)', 'backfill(text,integer)', 'resync(text)', 'let_loser_win(bigint)', 'replay(text,text[])', 'approve(text)',
+            'skip_deletes(text,text)', 'set_breaker(text,real,integer)', 'set_retention(interval)', 'compare(text)',
+            'repair(text,text,boolean,bigint)', 'first_contact(text,text,text,text,text)', 'stagger_sequence(regclass,integer,integer)',
+            '_staggering(regclass)', '_note_staggered(regclass,bigint)'])
         union all
-        -- It stands in the WHEN of users' triggers.
+        -- The WHEN of users' triggers calls it.
         select 'public', 'EXECUTE', 'function', array['is_applying()']
         union all
         select o.role, 'EXECUTE', 'function', array['_refuse_truncate()'] from unnest(v_owners) o (role)
         union all
-        -- The database's owner, who dumps it.
+        -- The owner of the database dumps it.
         select v_reader, 'USAGE', 'schema', array['rowferry']
         union all
-        select v_reader, 'SELECT', 'table', array(select c.relname from pg_catalog.pg_class c where c.relnamespace = 'rowferry'::regnamespace and c.relkind in ('r', 'S'))
+        select v_reader, 'SELECT', 'table', array(
+          select c.relname from pg_catalog.pg_class c where c.relnamespace = 'rowferry'::regnamespace and c.relkind in ('r', 'S'))
       ), objects (kind, id, name, owner, acl) as (
         select 'schema', n.oid, 'schema rowferry', n.nspowner, coalesce(n.nspacl, acldefault('n', n.nspowner))
         from pg_catalog.pg_namespace n where n.nspname = 'rowferry'
@@ -75,10 +77,13 @@ begin
       ), listed (kind, id, role, privilege) as (
         select w.kind, case w.kind when 'schema' then to_regnamespace(n.name)::oid when 'table' then to_regclass('rowferry.' || n.name)::oid
             else to_regprocedure('rowferry.' || n.name)::oid end, r.oid, w.rights
-        from wanted w cross join lateral unnest(w.names) n (name) join (select r.oid, r.rolname from pg_catalog.pg_roles r union all select 0, 'public') r on r.rolname = w.role
+        from wanted w
+        cross join lateral unnest(w.names) n (name)
+        join (select r.oid, r.rolname from pg_catalog.pg_roles r union all select 0, 'public') r on r.rolname = w.role
         union all
         select o.kind, o.id, o.owner, a.privilege_type
-        from objects o cross join lateral aclexplode(acldefault(case when o.kind = 'schema' then 'n' when o.kind = 'function' then 'f' when o.kind = 'type' then 'T'
+        from objects o
+        cross join lateral aclexplode(acldefault(case when o.kind = 'schema' then 'n' when o.kind = 'function' then 'f' when o.kind = 'type' then 'T'
           when o.name ^@ 'sequence ' then 's' else 'r' end::"char", o.owner)) a
         where a.grantee = o.owner
       )
@@ -87,7 +92,8 @@ begin
       where v_step = 1 and f.role <> f.owner and pg_has_role(f.owner, 'usage')
         and not (f.fits and exists (select from listed l where l.kind = f.kind and l.id = f.id and l.role = f.role and l.privilege = f.privilege))
       union all
-      select format('grant %s on %s to %s', string_agg(l.privilege, ', '), o.name, case l.role when 0 then 'public' else quote_ident(pg_get_userbyid(l.role)) end)
+      select format('grant %s on %s to %s', string_agg(l.privilege, ', '), o.name,
+        case l.role when 0 then 'public' else quote_ident(pg_get_userbyid(l.role)) end)
       from listed l join objects o on o.kind = l.kind and o.id = l.id
       where v_step = 2 and pg_has_role(o.owner, 'usage')
         and not exists (select from found f where f.kind = l.kind and f.id = l.id and f.role = l.role and f.privilege = l.privilege)

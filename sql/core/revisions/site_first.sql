@@ -1,4 +1,4 @@
--- First in a downgrade that would leave the site's revisions without what they stand on: they detach what they have attached.
+-- Runs first in a downgrade of core that the site's revisions depend on: these have to be downgraded before, which detaches what they attached.
 do $$
 declare
   v_site text[] := '{}';
@@ -8,7 +8,7 @@ begin
   end if;
   if v_site <> '{}' then
     raise exception using errcode = 'RF034', message = 'revisions of the site are still applied', detail = array_to_string(v_site, ', '),
-      hint = 'Downgrade them first: alembic -n site downgrade base; with -x force=true what they detach gives up what waits.';
+      hint = 'Downgrade them first: alembic -n site downgrade base; with -x force=true the changes that wait are given up.';
   end if;
 end
 $$;

@@ -1,5 +1,3 @@
--- Before PostgreSQL 18, at the start of a call that fires what is deferred with the rights of a table's owner: refused where the caller's transaction has written already, since what that
--- deferred would fire with these rights. Not where only such a call has written: no command number was taken since it last updated its own row.
 create or replace function rowferry._begin_deferred()
 returns void
 language plpgsql
@@ -12,6 +10,7 @@ begin
   if current_setting('server_version_num')::integer >= 180000 or pg_current_xact_id_if_assigned() is null then
     return;
   end if;
+  -- Each command that writes takes a number. If the last update of our row and the next one have consecutive numbers, no other command has written.
   select a.cmin::text::bigint into v_before from rowferry.applying a where a.transaction_id = pg_current_xact_id() and a.entity_id = -1;
   update rowferry.applying a set hops = 0 where a.transaction_id = pg_current_xact_id() and a.entity_id = -1 returning a.cmin::text::bigint into v_now;
   if v_now = v_before + 1 then
@@ -22,4 +21,6 @@ begin
     hint = 'Do this in a transaction of its own: commit; and then the same again.';
 end
 $$;
-comment on function rowferry._begin_deferred() is 'Before PostgreSQL 18: refuses a transaction that has written already.';
+comment on function rowferry._begin_deferred() is
+  'Before PostgreSQL 18: refuses a transaction that has written already, at the start of a call that fires deferred triggers with the rights of a table''s '
+  'owner, since it would fire with these rights what the transaction has deferred before. A transaction in which only such a call has written is taken.';

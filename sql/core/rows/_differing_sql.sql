@@ -1,57 +1,58 @@
--- The function that says which rows of an entity are not stored as they were sent, as DDL: what its shape makes of them now is compared with what came.
 create or replace function rowferry._differing_sql(
   p_entity rowferry.entities
 )
-returns text
+returns setof text
 language sql
 stable
 set search_path = pg_catalog, pg_temp
 as $function$
-  select format($f$create or replace function rowferry.%1$I(
-  p_columns text[],
-  p_keys text[]
-)
-returns text[]
-language plpgsql
-security definer
-set search_path = pg_catalog, pg_temp
-set row_security = off
-set datestyle = 'ISO, YMD'
-set intervalstyle = 'postgres'
-set timezone = 'UTC'
-set extra_float_digits = 1
-set bytea_output = 'hex'
-set lc_monetary = 'C'
-set xmloption = 'content'
-set array_nulls = on
-as $rowferry$
-#variable_conflict use_column
-begin
-%2$s  return (
-    select array_agg(p.record_id)
-    from unnest($2) with ordinality p (record_id, ord)
-    join (
-      select u.ord, row(%3$s)::record, row(%4$s)::record, t.%5$I is null
-      from rows from (%6$s) with ordinality u (%7$s, ord)
-      left join %8$s t on %9$s
-    ) d (ord, stored, sent, missing) using (ord)
-    where d.missing or d.stored *<> d.sent
+  select rowferry._function_sql(p_entity, 'altered_',
+    '(p_columns text[], p_keys text[], p_positions integer[], p_sent regtype[], p_back boolean, out o_keys text[], out o_positions integer[])',
+    format($f$  select string_agg(format('unnest(($1[%%s])::text[]) as s%%1$s', p.position), ', '),
+    string_agg(format('when %%s then %%s', case
+      when not $5 then format('%%s is null and s%%s is not null', w.printed, p.position)
+      when p.sent is null then format('%%s <> s%%s', w.printed, p.position)
+      when p.sent in ('numeric'::regtype, 'numeric[]'::regtype, 'bpchar'::regtype, 'bpchar[]'::regtype)
+        then format('%%s::%%s <> s%%s::%%2$s', w.printed, w.type, p.position)
+      else format('textin(%%I.%%I(%%s::%%s)) <> s%%s', b.pronamespace::regnamespace, b.proname, w.printed, w.type, p.position) end, p.position), ' ')
+  into v_values, v_cases
+  from unnest($3, $4) p (position, sent)
+  join pg_attribute a on a.attrelid = %L::regclass and a.attname = c_columns[p.position] and not a.attisdropped
+  join pg_type t on t.oid = a.atttypid
+  join pg_proc o on o.oid = t.typoutput
+  join pg_namespace n on n.oid = o.pronamespace
+  left join pg_type s on s.oid = p.sent
+  left join pg_proc b on b.oid = s.typoutput
+  cross join lateral (
+    select format('textin(%%I.%%I(s%%s::%%s::%%s))', n.nspname, o.proname, p.position, c_types[p.position], format_type(a.atttypid, a.atttypmod)),
+      format_type(p.sent, -1)) w (printed, type);
+  if v_cases is not null then
+    execute format('select array_agg(a.key), array_agg(a.place) from (select u.key, case %%s end from (select unnest($2) as key, %%s offset 0) u) a (key, place)
+      where a.place is not null', v_cases, v_values)
+    into o_keys, o_positions using $1, $2;
+  end if;
+$f$, rowferry._travelling_relation(p_entity)::text),
+    format($f$  c_columns constant text[] := %L;
+  c_types constant text[] := %L;
+  v_values text;
+  v_cases text;
+$f$, array_agg(c.local order by c.place), array_agg(c.full_type order by c.place)), p_reads => false)
+  from rowferry._column_parts(p_entity) c
+  union all
+  select rowferry._function_sql(p_entity, 'differing_', '(p_columns text[], p_keys text[]) returns text[]', format($f$  return (
+    select array_agg(u.record_id)
+    from %s
+    left join %s t on %s
+    where t.%I is null or row(%s)::record *<> row(%s)::record
   );
-exception
-  when sqlstate 'RF102' then
-    raise;  -- only a block with handlers is a subtransaction
-end
-$rowferry$$f$, rowferry._generated_name('differing_', p_entity.name), rowferry._read_only_sql(p_entity) || rowferry._users_check_sql(p_entity),
-    string_agg(format('t.%I::%s', c.local, c.type), ', ' order by c.place),
-    string_agg(format('%s::%s', c.value, c.full_type), ', ' order by c.place),
-    min(c.local) filter (where c.key_position = 1),
-    string_agg(format('pg_catalog.unnest(($1[%s])::%s[])', c.place, case when c.typed then c.type else 'text' end), ', ' order by c.place),
-    string_agg('c' || c.place, ', ' order by c.place),
-    rowferry._only_sql(p_entity, true),
-    string_agg(format('t.%I operator(pg_catalog.=) %s', c.local, c.value), ' and ' order by c.key_position) filter (where c.key_position is not null))
-  from (
-    select e.*, format(case when e.typed then 'u.c%s' else 'u.c%s::%s' end, e.place, e.type) as value
-    from rowferry._entity_columns(p_entity) e
-  ) c
+$f$, rowferry._received_sql(p_entity, p_keys => '$2'), rowferry._only_sql(p_entity, true), rowferry._key_join_sql(p_entity, p_received => true),
+      min(c.local) filter (where c.key_position = 1),
+      string_agg(format('t.%I::%s', c.local, c.type), ', ' order by c.place), string_agg(format('%s::%s', c.value, c.full_type), ', ' order by c.place)),
+    p_check => rowferry._users_check_sql(p_entity), p_stable => false)
+  from rowferry._column_parts(p_entity) c
 $function$;
-comment on function rowferry._differing_sql(rowferry.entities) is 'DDL of the function that says which rows are not stored as they were sent.';
+comment on function rowferry._differing_sql(rowferry.entities) is
+  'DDL of the functions that compare rows with what was sent. differing_ says which rows are not stored as they were sent. altered_ says which rows would be '
+  'altered by this node''s types: of the columns at p_positions, whose type on the other node is p_sent (null: a type that is not part of PostgreSQL), each '
+  'value becomes one of the column''s type and is printed; read as the sender''s type, that must print as what was sent. Numbers and padded texts must be '
+  'equal, since scale and padding are each node''s own. Without p_back only the way here is tried, which may fail.';

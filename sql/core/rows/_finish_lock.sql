@@ -1,5 +1,3 @@
--- Before PostgreSQL 18, after rows of an entity were locked, which no read-only transaction can: where a view has come in the table's place, functions of its owner's ran, and what they
--- deferred fires here, with the owner's rights.
 create or replace function rowferry._finish_lock(
   p_entity text
 )
@@ -17,4 +15,6 @@ begin
   end if;
 end
 $$;
-comment on function rowferry._finish_lock(text) is 'Before PostgreSQL 18: fires what was deferred while rows of an entity were locked.';
+comment on function rowferry._finish_lock(text) is
+  'Before PostgreSQL 18: fires what was deferred while rows of an entity were locked, with the rights of the table''s owner. Where a view has come in the '
+  'table''s place, its owner''s functions ran, and no read-only transaction can lock rows.';

@@ -1,4 +1,3 @@
--- Whether the row of a record is here, but outside of what is kept in sync: then the peer's row cannot come in its place. False where the table cannot be read.
 create or replace function rowferry._is_outside(
   p_entity rowferry.entities,
   p_record_id text
@@ -28,4 +27,6 @@ exception
     return false;
 end
 $$;
-comment on function rowferry._is_outside(rowferry.entities, text) is 'Whether the row of a record is here, but outside of what is kept in sync.';
+comment on function rowferry._is_outside(rowferry.entities, text) is
+  'Whether the row of a record is here, but outside of what is kept in sync: then the peer''s row cannot come in its place. False where the table cannot be '
+  'read.';

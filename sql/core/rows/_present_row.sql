@@ -1,4 +1,3 @@
--- The present row of a record, as the section that would carry it: null where it is gone, a word where it has more than 120 MB or cannot be read. Its key as capture would spell it.
 create or replace function rowferry._present_row(
   p_entity rowferry.entities,
   p_record_id text,
@@ -24,10 +23,10 @@ begin
   o_section.column_values := v_read.o_columns;
   o_record_id := coalesce(v_read.o_keys[1], v_read.o_large[1], p_record_id);
   o_row := case when v_read.o_large is not null then '"more than 120 MB"'
-    else (select r."row" from rowferry._rows(p_entity.columns, v_read.o_keys, v_read.o_columns) r) end;
+    else (select jsonb_object(p_entity.columns, r.literal::text[]) from rowferry._row_literals(v_read.o_keys, v_read.o_columns) r) end;
 exception
   when data_exception then
-    -- One that waits and cannot be read is held for that.
+    -- A record that waits and cannot be read is held for that.
     if exists (select from rowferry.events e where e.entity_id = p_entity.id and rowferry._index_key(e.record_id) = rowferry._index_key(p_record_id)) then
       o_unreadable := true;
       o_record_id := p_record_id;
@@ -38,4 +37,6 @@ exception
       hint = format('The text of %s; of several columns an array of texts in this order: ''{1,2}''.', array_to_string(p_entity.key_columns, ', '));
 end
 $$;
-comment on function rowferry._present_row(rowferry.entities, text) is 'The present row of a record.';
+comment on function rowferry._present_row(rowferry.entities, text) is
+  'The present row of a record as json and as the section that would carry it: null where it is gone, a word where it has more than 120 MB or cannot be read. '
+  'o_record_id: its key as capture would spell it.';

@@ -1,11 +1,7 @@
--- The functions that write an entity's rows, as DDL: apply (update what is there, insert what is not), delete, and lock (says which rows a user holds). They belong to the
--- table's owner, so that its triggers run with no more than its rights. A function of the user's may write in place of apply's statement. Apply and delete run triggers that
--- may rely on the table's schema and public being in search_path, where others may put functions and operators: hence each of theirs is named with its schema.
--- Parameters go by number: their names may be those of columns.
 create or replace function rowferry._upsert_sql(
   p_entity rowferry.entities
 )
-returns setof text
+returns text
 language plpgsql
 stable
 set search_path = pg_catalog, pg_temp
@@ -13,33 +9,43 @@ as $function$
 declare
   c_large constant integer := 2097152;
   v_partitioned constant boolean := (select c.relkind = 'p' from pg_class c where c.oid = p_entity.relation);
-  v_parts constant record := rowferry._write_sql(p_entity);
-  v_check constant text := rowferry._definer_check_sql(p_entity);
-  v_only constant text := rowferry._only_sql(p_entity);
-  v_keys_from constant text := rowferry._keys_sql(p_entity, '$1');
-  v_keys_join text;
+  v_handler constant text[] := parse_ident(p_entity.on_apply);
+  v_from constant text := rowferry._received_sql(rowferry._written(p_entity));
+  v_checks constant record := rowferry._row_checks(p_entity);
+  v_parts record;
+  v_in_order text := '';
   v_with text;
-  v_from text;
-  v_planned_once text;
-  v_planned_each_time text;
+  v_all text;
+  v_each_time text;
+  v_once text;
   v_write text;
 begin
-  select string_agg(format('t.%I operator(pg_catalog.=) k.k%s', c.local, c.key_position), ' and ' order by c.key_position) into v_keys_join
-  from rowferry._entity_columns(p_entity) c
-  where c.key_position is not null;
-
-  if v_parts.o_call is null then
+  if v_handler is not null then
+    -- A row that the function left out would be taken for a row that was deleted here, and the peer would delete it.
+    v_write := v_checks.o_present || format($f$  execute %s
+  using $1;
+  if exists (select from %s where not exists (select from %s t where %s)) then
+    raise exception using errcode = 'RF029', message = 'the function that applies rows on the other node has left one out',
+      hint = %L;
+  end if;
+$f$, rowferry._rows_of_sql(p_entity, format('select %I.%I(array(select ', v_handler[1], v_handler[2]), format(' from %s))', v_from)),
+      v_from, rowferry._only_sql(p_entity), rowferry._key_join_sql(rowferry._written(p_entity), p_received => true),
+      format('There %s must leave a row of %s for each that it was given.', p_entity.on_apply, p_entity.relation));
+  else
+    select * into v_parts from rowferry._write_statements(p_entity);
+    v_in_order := rowferry._in_order_sql(p_entity);
     v_with := format(E'with %s\n    select count(*)', array_to_string(v_parts.o_ctes, E',\n    '));
-    v_from := format('from (select from %s) w', array_to_string(v_parts.o_names, ' union all select from '));
-    v_planned_each_time := format('execute %L using $1;', concat_ws(' ', v_with, v_from));
-    v_planned_once := concat_ws(' ', v_with, 'into v_rows', v_from) || ';';
+    v_all := format('from (select from %s) w', array_to_string(v_parts.o_names, ' union all select from '));
+    v_each_time := format('execute %L using $1;', concat_ws(' ', v_with, v_all));
+    v_once := concat_ws(' ', v_with, 'into v_rows', v_all) || ';';
     v_write := format($f$  if $2 then
-    -- All of them new: if one is not, the whole is tried again as rows that may be there.
+    -- All rows are new. If one of them is there, all are tried again as rows that may be there.
     %s;
   else
 %s%s%s  end if;
-$f$, v_parts.o_insert, v_parts.o_present, v_parts.o_in_order, case when v_partitioned then format(E'    %s\n', v_planned_each_time) else
-      -- A plan is kept while the table grows, and that for a small table would read all of it: so a small one has a plan each time, and one of its own for a single row.
+$f$, v_parts.o_insert, v_checks.o_present, v_in_order, case when v_partitioned then format(E'    %s\n', v_each_time) else
+      -- A plan is kept while the table grows, and a plan for a small table reads all of it. So the statement is planned each time while the table is small; a
+      -- single row has a plan of its own.
       format($f$    if pg_catalog.pg_relation_size(%s) operator(pg_catalog.>=) %s then
       %s
     elsif %s operator(pg_catalog.=) 1 then
@@ -47,57 +53,16 @@ $f$, v_parts.o_insert, v_parts.o_present, v_parts.o_in_order, case when v_partit
     else
       %s
     end if;
-$f$, p_entity.relation::oid, c_large, v_planned_once, v_parts.o_count, replace(v_planned_once, v_parts.o_from, left(v_parts.o_from, -3) || ' limit 1) u'), v_planned_each_time) end);
+$f$, p_entity.relation::oid, c_large, v_once, v_parts.o_count, replace(v_once, v_from, left(v_from, -3) || ' limit 1) u'), v_each_time) end);
   end if;
-  return next format($f$create or replace function rowferry.%1$I(
-  p_columns text[],
-  p_created boolean,
-  p_aside jsonb default null
-)
-returns void
-%2$s%3$sbegin
-%4$s%5$s%6$send
-$rowferry$$f$,
-    rowferry._generated_name('apply_', p_entity.name), format(v_parts.o_head, v_parts.o_path), concat(E'declare\n', case when v_parts.o_call is null and not v_partitioned then E'  v_rows bigint;\n' end, case when v_parts.o_in_order is not null then E'  v_seqscan text;\n  u record;\n' end, case when p_entity.inbound is not null then E'  v_sent text[];\n' end),
-    v_parts.o_check, coalesce(v_write, v_parts.o_present || v_parts.o_call), v_parts.o_after);
-
-  return next format($f$create or replace function rowferry.%1$I(
-  p_keys text[]
-)
-returns void
-%2$sbegin
-%4$s%5$s  execute %3$L using $1;
-%6$send
-$rowferry$$f$,
-    rowferry._generated_name('delete_', p_entity.name), format(v_parts.o_head, v_parts.o_path),
-    v_parts.o_delete, v_check,
-    case when v_parts.o_within is null then '' else format($f$  perform pg_catalog.set_config('search_path', 'pg_catalog, pg_temp', true);
-  execute %L into $1 using $1;
-  perform pg_catalog.set_config('search_path', %L, true);
-$f$, v_parts.o_within, v_parts.o_path) end,
-    rowferry._means_sql('table', p_entity.relation::text, p_entity.relation::oid::text));
-
-  return next format($f$create or replace function rowferry.%1$I(
-  p_keys text[]
-)
-returns text[]
-%2$sdeclare
-  v_locked text[];
-begin
-%7$s  select array_agg(l.record_id) into v_locked
-  from (select %3$s from %4$s t join %5$s on %6$s for no key update of t skip locked) l (record_id);
-  if cardinality(v_locked) operator(pg_catalog.=) cardinality($1) then
-    return null;
-  end if;
-  return (
-    select array_agg(p.record_id)
-    from (select %3$s from %4$s t join %5$s on %6$s) p (record_id)
-    where p.record_id not in (select unnest(v_locked))
-  );
-end
-$rowferry$$f$,
-    rowferry._generated_name('lock_', p_entity.name), format(v_parts.o_head, 'pg_catalog, pg_temp'), rowferry._record_id_sql(p_entity, 't'), v_only,
-    v_keys_from, v_keys_join, v_check);
+  return rowferry._function_sql(p_entity, 'apply_', '(p_columns text[], p_created boolean, p_aside jsonb default null) returns void',
+    v_write || v_checks.o_after,
+    concat(case when v_handler is null and not v_partitioned then E'  v_rows bigint;\n' end,
+      case when v_in_order <> '' then E'  v_seqscan text;\n  u record;\n' end, case when p_entity.inbound is not null then E'  v_sent text[];\n' end),
+    v_checks.o_first, p_reads => false, p_stable => false, p_path => rowferry._users_path(p_entity));
 end
 $function$;
-comment on function rowferry._upsert_sql(rowferry.entities) is 'DDL of the functions that write an entity''s rows.';
+comment on function rowferry._upsert_sql(rowferry.entities) is
+  'DDL of the function that writes received rows of an entity: it updates what is there and inserts what is not, or hands the rows to the function of the '
+  'user''s that applies them. Triggers that run may rely on the table''s schema and public in search_path, where others may put functions and operators: hence '
+  'each of ours is named with its schema. Parameters go by number, since their names may be those of columns.';

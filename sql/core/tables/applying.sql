@@ -5,8 +5,10 @@ create table rowferry.applying (
   keys text[],
   primary key (transaction_id, entity_id)
 );
-comment on table rowferry.applying is 'What the applier is writing, seen only inside its own transaction: proof for the capture functions that these rows came from the peer.';
-comment on column rowferry.applying.transaction_id is 'The applier''s transaction.';
-comment on column rowferry.applying.entity_id is 'The entity whose rows are written; 0 for the transaction as a whole; -1: by its command numbers _finish() tells whether anything was written.';
-comment on column rowferry.applying.hops is 'Hop count that consequences get.';
-comment on column rowferry.applying.keys is 'Keys whose capture is omitted; null: nothing but the applier can write these tables now, all is omitted.';
+comment on table rowferry.applying is
+  'What the applier is writing just now, which only its own transaction sees: proof for the capture functions that these rows came from the peer.';
+comment on column rowferry.applying.transaction_id is 'Transaction of the applier.';
+comment on column rowferry.applying.entity_id is
+  'Entity whose rows are written; 0: the transaction as a whole; -1: the row by whose command numbers _finish() tells whether anything was written.';
+comment on column rowferry.applying.hops is 'Hop count of the events that come out of applying (consequences).';
+comment on column rowferry.applying.keys is 'Records that get no event; null: only the applier can write the table now, so no record gets one.';

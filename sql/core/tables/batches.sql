@@ -11,15 +11,16 @@ create table rowferry.batches (
   ms integer not null,
   at timestamptz not null
 );
-comment on table rowferry.batches is 'The last 10,000 batches and some: those of the peer when they were applied, own ones when the peer''s acknowledgement was heard.';
+comment on table rowferry.batches is
+  'Log of the last batches, 10,000 or some more: a batch of the peer when it was applied, an own one when the peer acknowledged it.';
 comment on column rowferry.batches.id is 'Order of the log.';
 comment on column rowferry.batches.peer is 'The other node.';
 comment on column rowferry.batches.direction is 'sent: to the peer; applied: from the peer, here.';
 comment on column rowferry.batches.number is 'Number of the batch on the link, in its direction.';
 comment on column rowferry.batches.tag is 'Its random tag, the same on both nodes.';
 comment on column rowferry.batches.records is 'Records that were taken.';
-comment on column rowferry.batches.events is 'Events that were taken; more than records where one changed several times.';
+comment on column rowferry.batches.events is 'Events that were taken; more than the records where a record changed several times.';
 comment on column rowferry.batches.refused is 'Records that were refused; they stay with their sender, held.';
 comment on column rowferry.batches.conflicts is 'Conflicts that were decided while it was applied.';
 comment on column rowferry.batches.ms is 'Milliseconds it took to apply, or would have taken if all records had been tried.';
-comment on column rowferry.batches.at is 'When it was applied, or its acknowledgement heard.';
+comment on column rowferry.batches.at is 'When it was applied, or when its acknowledgement arrived.';

@@ -34,21 +34,23 @@ create table rowferry.comparisons (
   finished_at timestamptz,
   error text
 );
-comment on table rowferry.comparisons is 'Comparisons asked for on this node, the last 20 of each entity; the other node keeps nothing of them. People read the view compare_runs.';
+comment on table rowferry.comparisons is
+  'Comparisons that this node was asked for, the last 20 of each entity; the other node keeps nothing of them. People read the view compare_runs.';
 comment on column rowferry.comparisons.id is 'Number of the run.';
 comment on column rowferry.comparisons.tag is 'Name of the run in envelopes.';
 comment on column rowferry.comparisons.peer is 'The other node.';
 comment on column rowferry.comparisons.entity is 'Name of the entity.';
 comment on column rowferry.comparisons.kind is 'compare or first_contact.';
 comment on column rowferry.comparisons.state is 'queued, walking, finished, failed, resolving, resolved.';
-comment on column rowferry.comparisons.phase is 'here: the rows of this node are walked; there: those of the peer; again: what was left out is asked for again.';
+comment on column rowferry.comparisons.phase is
+  'here: the rows of this node are walked; there: those of the other node; again: records that were left out are asked for again.';
 comment on column rowferry.comparisons.walked_to is 'Last key of the walk, or of what was resolved.';
-comment on column rowferry.comparisons.chunk is 'Rows a question; adapts to the time that it takes on either node.';
+comment on column rowferry.comparisons.chunk is 'Rows in one question; adapts to the time that it takes on either node.';
 comment on column rowferry.comparisons.step is 'Number of the last question.';
-comment on column rowferry.comparisons.sent_at is 'When it was sent; null: it was answered.';
-comment on column rowferry.comparisons.sent_token is 'Token of the courier that took it.';
+comment on column rowferry.comparisons.sent_at is 'When the last question was sent; null: it was answered.';
+comment on column rowferry.comparisons.sent_token is 'Token of the courier that carried it.';
 comment on column rowferry.comparisons.unanswered is 'Questions since the last answer.';
-comment on column rowferry.comparisons.round is 'How often what was left out has been asked for again.';
+comment on column rowferry.comparisons.round is 'How often records that were left out have been asked for again.';
 comment on column rowferry.comparisons.not_before is 'When the next round begins.';
 comment on column rowferry.comparisons.rows_here is 'Rows walked on this node.';
 comment on column rowferry.comparisons.rows_there is 'Rows walked on the other node.';
@@ -57,16 +59,16 @@ comment on column rowferry.comparisons.different is 'Records whose rows differ.'
 comment on column rowferry.comparisons.only_here is 'Records that only this node has.';
 comment on column rowferry.comparisons.only_there is 'Records that only the other node has.';
 comment on column rowferry.comparisons.pending is 'Records that are not judged.';
-comment on column rowferry.comparisons.on_purpose is 'Of those that differ or are on one node only: records that a skip left so, on either node.';
+comment on column rowferry.comparisons.on_purpose is 'How many of the records that differ, or are on one node only, a skip left so on either node.';
 comment on column rowferry.comparisons.listed is 'Rows of this run in compared_records.';
-comment on column rowferry.comparisons.only_here_choice is 'What is to become of records that only this node has: here, there, or null: nothing.';
-comment on column rowferry.comparisons.only_there_choice is 'The same of those that only the other node has.';
-comment on column rowferry.comparisons.different_choice is 'The same of those that differ; also newest by a column.';
+comment on column rowferry.comparisons.only_here_choice is 'Whose row is to stay of records that only this node has: here or there; null: nothing is done.';
+comment on column rowferry.comparisons.only_there_choice is 'Whose row is to stay of records that only the other node has, likewise.';
+comment on column rowferry.comparisons.different_choice is 'Whose row is to stay of records that differ, likewise; also newest by a column.';
 comment on column rowferry.comparisons.resolved is 'Differences for which an event was queued.';
-comment on column rowferry.comparisons.first_event_id is 'First event of those queued last.';
-comment on column rowferry.comparisons.last_event_id is 'Last one; more are queued when none of them is pending.';
+comment on column rowferry.comparisons.first_event_id is 'First of the events that were queued last.';
+comment on column rowferry.comparisons.last_event_id is 'Last of the events that were queued last; more are queued once none of them is pending.';
 comment on column rowferry.comparisons.requested_at is 'When it was asked for.';
-comment on column rowferry.comparisons.requested_by is 'By whom.';
+comment on column rowferry.comparisons.requested_by is 'Who asked for it.';
 comment on column rowferry.comparisons.finished_at is 'When it ended.';
 comment on column rowferry.comparisons.error is 'Why it failed.';
 

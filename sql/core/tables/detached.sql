@@ -4,8 +4,10 @@ create table rowferry.detached (
   peer text not null,
   key text[] not null
 );
-comment on table rowferry.detached is 'Entities detached in the present transaction whose events wait: attach() of the same name takes them over, or the transaction is refused at its end. Empty between transactions.';
-comment on column rowferry.detached.entity_id is 'Id of the entity, which stays that of its events.';
+comment on table rowferry.detached is
+  'Entities that the present transaction has detached and whose events wait: attach() of the same name takes the events over, or the transaction is refused '
+  'at its end. Empty between transactions.';
+comment on column rowferry.detached.entity_id is 'Id of the entity, which its events keep.';
 comment on column rowferry.detached.name is 'Its name.';
 comment on column rowferry.detached.peer is 'The node it was kept in sync with.';
-comment on column rowferry.detached.key is 'Columns of its key and how they are spelled: another key would name other records.';
+comment on column rowferry.detached.key is 'Columns of its key and how they are spelled, since with another key the events would name other records.';

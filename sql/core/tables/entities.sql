@@ -1,5 +1,6 @@
 create sequence rowferry.entity_ids as integer;
-comment on sequence rowferry.entity_ids is 'The last id or version that an entity was given; no id is given twice, whatever is left of an entity that was detached.';
+comment on sequence rowferry.entity_ids is
+  'The last id or version that an entity was given; no id is given twice, whatever is left of an entity that was detached.';
 
 create table rowferry.entities (
   id integer primary key,
@@ -47,46 +48,67 @@ create table rowferry.entities (
   approved_to bigint not null default 0
 );
 comment on table rowferry.entities is 'Tables kept in sync: one row per attach().';
-comment on column rowferry.entities.id is 'Short name of the entity in events.';
+comment on column rowferry.entities.id is 'Number of the entity, by which its events name it.';
 comment on column rowferry.entities.name is 'Name that both nodes use for this kind of record.';
-comment on column rowferry.entities.peer is 'The node it is kept in sync with.';
+comment on column rowferry.entities.peer is 'The node with which it is kept in sync.';
 comment on column rowferry.entities.relation is 'The table on this node.';
-comment on column rowferry.entities.relation_name is 'The name, with its schema, under which attach() last found the table: that of its functions. If it means another table now, or none, the entity is held.';
-comment on column rowferry.entities.relation_oid is 'The number by which these functions know the table; a restored dump gives it another.';
-comment on column rowferry.entities.key_columns is 'Entity columns that make the key, sorted by name; record_id holds them in this order.';
-comment on column rowferry.entities.key_types is 'How the text of each of them is spelled: a type, or number or text for types that spell alike. Both nodes must agree.';
-comment on column rowferry.entities.columns is 'Entity columns that travel, sorted by name.';
-comment on column rowferry.entities.local_columns is 'Column of the table, or of the outbound view, behind each of them.';
-comment on column rowferry.entities.column_types is 'Type of each of them for which the generated functions were made, as both nodes spell it. If a column has another one now, the entity is held.';
-comment on column rowferry.entities.column_numbers is 'Number of each of them in the table (pg_attribute.attnum), by which a column that was dropped and added again is told from the one that was attached; null where a view says what travels.';
-comment on column rowferry.entities.columns_given is 'Whether p_columns named the columns, which stay until it names others; else attach(), called again, takes all that the table has by then.';
+comment on column rowferry.entities.relation_name is
+  'Name of the table, with its schema, when attach() last found it; its functions use this name. If the name means another table now, or none, the entity '
+  'is held.';
+comment on column rowferry.entities.relation_oid is 'Oid by which its functions know the table; in a restored dump the table has another one.';
+comment on column rowferry.entities.key_columns is 'Columns that make the key, by their entity names, sorted; record_id holds them in this order.';
+comment on column rowferry.entities.key_types is
+  'How the text of each key column is spelled: a type, or number or text for types that are spelled alike. Both nodes must agree.';
+comment on column rowferry.entities.columns is 'Columns that travel, by their entity names, sorted.';
+comment on column rowferry.entities.local_columns is 'Column of the table, or of the outbound view, behind each of columns.';
+comment on column rowferry.entities.column_types is
+  'Type of each of columns for which the functions were made, as both nodes spell it. If a column has another type now, the entity is held.';
+comment on column rowferry.entities.column_numbers is
+  'Number of each of columns in the table (pg_attribute.attnum), which tells a column from one that took its name after it was dropped; null: a view says '
+  'what travels.';
+comment on column rowferry.entities.columns_given is
+  'Whether p_columns named the columns: then they stay until p_columns names others. Else attach() takes all that the table has when it is called again.';
 comment on column rowferry.entities.conflict_rule is 'What decides a conflict: newest, node:name or merge:schema.function. Both nodes must agree.';
-comment on column rowferry.entities.orphan_rule is 'What becomes of a row whose parent the other node deleted meanwhile: hold, drop (the row goes) or revive (the parent comes back). Both nodes must agree.';
+comment on column rowferry.entities.orphan_rule is
+  'What becomes of a row whose parent the other node deleted meanwhile: hold, drop (the row goes) or revive (the parent comes back). Both nodes must agree.';
 comment on column rowferry.entities.direction is 'Which way rows go: both, send (this node''s rows only) or receive (the peer''s rows only).';
 comment on column rowferry.entities.filter is 'Condition on the table''s columns, as SQL; only rows for which it is true are kept in sync. Null: all.';
 comment on column rowferry.entities.filter_columns is 'Columns of the table that the filter uses.';
-comment on column rowferry.entities.filter_types is 'Type of PostgreSQL''s own in which the filter sees each of them; for an enum, which it sees as text, enum and those values that it names.';
-comment on column rowferry.entities.filter_left is 'What becomes of the peer''s row when the row here leaves the filter: delete or keep.';
-comment on column rowferry.entities.within is 'Entity whose rows these follow: only rows that refer to one of them that is kept in sync are kept in sync. Null: each stands for itself.';
-comment on column rowferry.entities.within_columns is 'Columns of the table that refer to it.';
-comment on column rowferry.entities.within_parent_columns is 'Columns of the parent''s table that they refer to.';
-comment on column rowferry.entities.outbound is 'View of the user''s, schema and name, whose columns travel in place of the table''s; null: the table''s.';
-comment on column rowferry.entities.inbound is 'Function of the user''s, schema and name, that turns rows received into rows of the table; null: they are such.';
-comment on column rowferry.entities.on_apply is 'Function of the user''s, schema and name, that writes the rows received in place of the generated upsert; null: the upsert.';
-comment on column rowferry.entities.cycle is 'Entities whose foreign keys form a cycle are written by one statement: the highest of their ids, whose function does it. Null: this one is written by itself.';
-comment on column rowferry.entities.trigger_rule is 'Whether the users'' triggers run for rows of the peer: guard (those that are ENABLE ALWAYS) or fire (all).';
+comment on column rowferry.entities.filter_types is
+  'Type of PostgreSQL''s own in which the filter sees each of filter_columns. An enum is seen as text and stands here as enum, with those of its values '
+  'that the filter names.';
+comment on column rowferry.entities.filter_left is 'What becomes of the row on the peer when the row here leaves the filter: delete or keep.';
+comment on column rowferry.entities.within is
+  'Entity that the rows follow: only rows that refer to one of its rows that is kept in sync are kept in sync. Null: the rows follow none.';
+comment on column rowferry.entities.within_columns is 'Columns of the table that refer to the parent.';
+comment on column rowferry.entities.within_parent_columns is 'Columns of the parent''s table to which they refer.';
+comment on column rowferry.entities.outbound is
+  'The user''s view, as schema and name, whose columns travel in place of the table''s; null: those of the table travel.';
+comment on column rowferry.entities.inbound is
+  'The user''s function, as schema and name, that turns received rows into rows of the table; null: none is needed.';
+comment on column rowferry.entities.on_apply is
+  'The user''s function, as schema and name, that writes the received rows in place of the generated upsert; null: the upsert does.';
+comment on column rowferry.entities.cycle is
+  'For entities whose foreign keys form a cycle, which one statement writes: the highest of their ids, whose function has the statement. Null: the entity '
+  'is written by itself.';
+comment on column rowferry.entities.trigger_rule is
+  'Which of the users'' triggers run for rows of the peer: guard (those that are ENABLE ALWAYS) or fire (all).';
 comment on column rowferry.entities.attached_at is 'When it was attached.';
-comment on column rowferry.entities.unsettled_since is 'Since resync() either node may have rows that the other one never heard of, or forgot: a row that overwrites another one is noted as a conflict. Null: a backfill of all rows has arrived since, or a comparison found no difference.';
-comment on column rowferry.entities.held_attempts is 'How often the entity was held as a whole: its schema differs, its table cannot be read, or it waits for a person; 0 when it is not.';
-comment on column rowferry.entities.held_here is 'Whether it is this node that cannot read the table; else the peer cannot take its rows.';
+comment on column rowferry.entities.unsettled_since is
+  'When resync() found that either node may have rows that the other one never heard of or forgot. While it is set, each row that overwrites another one is '
+  'noted as a conflict. Null: all rows have arrived by a backfill since, or a comparison found no difference.';
+comment on column rowferry.entities.held_attempts is
+  'How often the entity was held as a whole, since its schema differs, its table cannot be read or it waits for a person; 0: it is not held.';
+comment on column rowferry.entities.held_here is 'Whether this node cannot read the table; else the peer cannot take its rows.';
 comment on column rowferry.entities.held_until is 'When it is tried again.';
 comment on column rowferry.entities.held_sqlstate is 'SQLSTATE of the refusal.';
 comment on column rowferry.entities.held_error is 'Message of the refusal.';
 comment on column rowferry.entities.held_hint is 'What to do.';
-comment on column rowferry.entities.version is 'Drawn from entity_ids by attach() and set_rules(), so that the peer is told at once what they have changed.';
-comment on column rowferry.entities.paused_at is 'Since when pause() holds it still; null when it may move.';
+comment on column rowferry.entities.version is
+  'Number that attach() and set_rules() draw from entity_ids, so that the peer is told at once what they have changed.';
+comment on column rowferry.entities.paused_at is 'Since when pause() holds it; null: it is not paused.';
 comment on column rowferry.entities.paused_by is 'Who paused it.';
 comment on column rowferry.entities.truncate_rule is 'What TRUNCATE of the table does: refuse, or propagate (its rows are deleted on the peer, once approved).';
-comment on column rowferry.entities.breaker_share is 'More deletes than this share of the rows wait for approve(); null: none does.';
+comment on column rowferry.entities.breaker_share is 'If more than this share of the rows is deleted, the deletes wait for approve(); null: no delete waits.';
 comment on column rowferry.entities.breaker_rows is 'The breaker is off while there are fewer rows than this.';
 comment on column rowferry.entities.approved_to is 'Deletes up to this event have been approved.';

@@ -43,10 +43,10 @@ create table rowferry.links (
 comment on table rowferry.links is 'What this node keeps about each peer: the numbers of the exchange, its token, whether it is paused or stopped.';
 comment on column rowferry.links.peer is 'Name of the other node.';
 comment on column rowferry.links.generation is 'Generation of the link; resync() starts a new one, in which all numbers begin again.';
-comment on column rowferry.links.peer_generation is 'Highest generation that the peer has spoken in; a lower one later means that it was set back.';
+comment on column rowferry.links.peer_generation is 'Highest generation in which the peer has spoken; a lower one later means that the peer was set back.';
 comment on column rowferry.links.token_number is 'Number of the courier whose envelopes are accepted; only a greater token replaces it.';
 comment on column rowferry.links.token_random is 'Random part of the token, which orders couriers that chose the same number.';
-comment on column rowferry.links.ready is 'Whether this exchange has heard what the peer already holds; nothing is built before.';
+comment on column rowferry.links.ready is 'Whether this exchange has learned what the peer already holds; nothing is built before.';
 comment on column rowferry.links.built is 'Highest batch number ever built in this generation; never rewound.';
 comment on column rowferry.links.top is 'Last batch number built in this exchange.';
 comment on column rowferry.links.acked is 'Last own batch that the peer is known to have applied.';
@@ -55,29 +55,44 @@ comment on column rowferry.links.received is 'Last batch of the peer applied her
 comment on column rowferry.links.received_tag is 'Random tag of that batch.';
 comment on column rowferry.links.batch_limit is 'Events per batch; adapts to the time the peer needs to apply them.';
 comment on column rowferry.links.growth is 'Factor on batch_limit while the peer refuses rows whose companions were not in the batch.';
-comment on column rowferry.links.first_id is 'No event below it waits for its first batch: where the search for the next batch begins, past all that has left but that no vacuum may remove yet.';
+comment on column rowferry.links.first_id is
+  'No event below this id waits for its first batch: the search for the next batch begins here, past events that have left but that no vacuum can remove '
+  'yet.';
 comment on column rowferry.links.horizon_id is 'Last event id given out when horizon_xid was noted.';
-comment on column rowferry.links.horizon_xid is 'Once every transaction before this one has ended, no event up to horizon_id can appear any more, and first_id moves on.';
-comment on column rowferry.links.peer_identity is 'System identifier, database oid and timeline that the peer showed first.';
-comment on column rowferry.links.paused_at is 'Since when pause() holds the link still; null when it may move.';
+comment on column rowferry.links.horizon_xid is
+  'Once every transaction before this one has ended, no event up to horizon_id can still appear, and first_id moves on.';
+comment on column rowferry.links.peer_identity is 'System identifier, database oid and timeline that the peer first showed.';
+comment on column rowferry.links.paused_at is 'Since when pause() holds the link; null: it is not paused.';
 comment on column rowferry.links.paused_by is 'Who paused it.';
-comment on column rowferry.links.stopped_at is 'Since when the memory check holds the link still; resync() ends it.';
+comment on column rowferry.links.stopped_at is 'Since when the memory check holds the link; resync() ends that.';
 comment on column rowferry.links.stopped_reason is 'What the memory check found.';
 comment on column rowferry.links.opened_at is 'When the present courier opened its exchange.';
-comment on column rowferry.links.last_exchange_at is 'Last exchange in which a batch was applied here or acknowledged by the peer; an idle poll writes nothing.';
+comment on column rowferry.links.last_exchange_at is 'When a batch was last applied here or acknowledged by the peer; an idle call writes nothing.';
 comment on column rowferry.links.courier is 'Host and process id of the courier that opened the exchange.';
 comment on column rowferry.links.courier_error is 'Last error that the courier reported about the peer; null once an exchange has moved.';
 comment on column rowferry.links.warning is 'What was noticed but does not stop the link, such as a failover of the peer.';
-comment on column rowferry.links.clock_difference is 'Clock of the peer minus that of this node, when the peer last told it; the time that the envelope took is in it.';
-comment on column rowferry.links.unlocked is 'Calls that went without the advisory lock of the link, since a stranger held it; another call that ran meanwhile finds it changed and is rolled back.';
-comment on column rowferry.links.users_timeout is 'Shortest deadlock_timeout that a role or a database has of its own, as of the opening: who waits for longer looks for deadlocks. Null: none has one.';
-comment on column rowferry.links.peer_unsettled is 'Entities whose overwritten rows the peer notes as conflicts, as it last said (see entities.unsettled_since).';
-comment on column rowferry.links.told_settled is 'Those of them that the last envelope named as settled; until the peer knows, a call has news.';
-comment on column rowferry.links.moved_to is 'Last event id given out when rows that follow others were last queued: until these have gone, what was pending at the start of run --once has not.';
-comment on column rowferry.links.told_paused is 'Entities paused here that the last envelope named; once one is named no more, the peer sends it again.';
-comment on column rowferry.links.facts_sent_at is 'When this node last told the peer what check() there compares; told again at once when it has changed, and with what travels after 5 minutes.';
-comment on column rowferry.links.facts_to is 'The last entity that was told of, where there was no time for all; the next envelope goes on.';
-comment on column rowferry.links.facts_entities is 'How many entities there were when it was last told, and the highest version among them.';
+comment on column rowferry.links.clock_difference is
+  'Clock of the peer minus that of this node when the peer last told its time, including the time that the envelope took.';
+comment on column rowferry.links.unlocked is
+  'How many calls went on without the advisory lock of the link since a stranger held it; another call that ran meanwhile finds the number changed and is '
+  'rolled back.';
+comment on column rowferry.links.users_timeout is
+  'The shortest deadlock_timeout that a role or a database has of its own, as of the opening: a user who waits for longer looks for deadlocks. Null: none '
+  'has one.';
+comment on column rowferry.links.peer_unsettled is
+  'Entities for which the peer, as it last said, notes overwritten rows as conflicts (see entities.unsettled_since).';
+comment on column rowferry.links.told_settled is
+  'Those of peer_unsettled that the last envelope named as settled; until the peer knows, each call has news for it.';
+comment on column rowferry.links.moved_to is
+  'Last event id given out when rows that follow others were last queued; run --once goes on until their events have gone.';
+comment on column rowferry.links.told_paused is
+  'Entities paused here that the last envelope named; once an entity is no longer named, the peer sends it again.';
+comment on column rowferry.links.facts_sent_at is
+  'When this node last told the peer the facts that check() compares there; they are told again at once when they have changed, and after 5 minutes with '
+  'whatever travels.';
+comment on column rowferry.links.facts_to is 'Last entity whose facts were told, if there was no time for all; the next envelope goes on.';
+comment on column rowferry.links.facts_entities is 'How many entities there were when facts were last told, and the highest version among them.';
 comment on column rowferry.links.facts_schema is 'Digest of the schema of their tables at that time.';
 comment on column rowferry.links.facts_looked_at is 'When the schema was last looked at for changes.';
-comment on column rowferry.links.facts_apart is 'Whether a table was then not the one that was attached: until the peer knows better, each call looks.';
+comment on column rowferry.links.facts_apart is
+  'Whether the facts said that a table was not the one that was attached: until the peer knows better, each call looks.';

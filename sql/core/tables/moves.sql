@@ -8,12 +8,12 @@ create table rowferry.moves (
   last_key text collate "C",
   portion integer not null default 5000
 );
-comment on table rowferry.moves is 'Rows whose many followers (entities.within) get their events in portions, since the row entered or left what is kept in sync.';
-comment on column rowferry.moves.id is 'In the order in which they came.';
+comment on table rowferry.moves is 'Rows that have come into sync or left it and whose many followers (entities.within) get their events in portions.';
+comment on column rowferry.moves.id is 'Order in which they came.';
 comment on column rowferry.moves.entity_id is 'Entity of the followers.';
 comment on column rowferry.moves.parent_record_id is 'Key of the row that they refer to.';
-comment on column rowferry.moves.event_id is 'Event of that row, if it is to go after the last of them; null: it goes before.';
-comment on column rowferry.moves.changed_at is 'Stamp of that event, which theirs have too.';
+comment on column rowferry.moves.event_id is 'Event of that row, if it goes after the last of the followers; null: it goes before them.';
+comment on column rowferry.moves.changed_at is 'Stamp of that event; those of the followers have the same.';
 comment on column rowferry.moves.hops is 'Hops of that event.';
-comment on column rowferry.moves.last_key is 'Key of the last follower that has its event; null: none has.';
+comment on column rowferry.moves.last_key is 'Key of the last follower that got its event; null: none did.';
 comment on column rowferry.moves.portion is 'How many followers get their events in the next step.';

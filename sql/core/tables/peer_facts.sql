@@ -3,7 +3,8 @@ create table rowferry.peer_facts (
   facts jsonb not null,
   heard_at timestamptz not null
 );
-comment on table rowferry.peer_facts is 'What each peer said of itself, for check(): server, collation, and of each entity columns, keys, foreign keys, triggers, sequences.';
+comment on table rowferry.peer_facts is
+  'What each peer said of itself, for check(): server, collation, and for each entity columns, keys, foreign keys, triggers and sequences.';
 comment on column rowferry.peer_facts.peer is 'The peer.';
 comment on column rowferry.peer_facts.facts is 'What it said, by entity.';
-comment on column rowferry.peer_facts.heard_at is 'When.';
+comment on column rowferry.peer_facts.heard_at is 'When it said so.';

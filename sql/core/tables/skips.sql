@@ -16,7 +16,7 @@ create table rowferry.skips (
   ended_at timestamptz,
   image jsonb
 );
-comment on table rowferry.skips is 'Log of changes given up by a person: the events became a question, and the peer answers with its own row.';
+comment on table rowferry.skips is 'Log of changes that a person gave up: a question took the place of the events, and the peer answers with its own row.';
 comment on column rowferry.skips.id is 'Number of the skip.';
 comment on column rowferry.skips.peer is 'The peer that did not get the change.';
 comment on column rowferry.skips.entity_id is 'Id of the entity at that time.';
@@ -24,15 +24,18 @@ comment on column rowferry.skips.entity is 'Name of the entity.';
 comment on column rowferry.skips.record_id is 'Key of the record as text.';
 comment on column rowferry.skips.ids is 'The events that were given up.';
 comment on column rowferry.skips.reason is 'Why, in the words of whoever skipped.';
-comment on column rowferry.skips.last_error is 'What the peer had said of it.';
-comment on column rowferry.skips.requested_at is 'When.';
-comment on column rowferry.skips.requested_by is 'By whom.';
+comment on column rowferry.skips.last_error is 'Why the peer had refused the change.';
+comment on column rowferry.skips.requested_at is 'When it was given up.';
+comment on column rowferry.skips.requested_by is 'Who gave it up.';
 comment on column rowferry.skips.may_delete is 'Whether the row here may be deleted if the peer has none.';
 comment on column rowferry.skips.done_at is 'When the events were replaced by the question; null while one of them is in flight.';
-comment on column rowferry.skips.kept is 'Whether the peer has no such row, or may have none, and the one here stays: different on purpose until ended_at.';
+comment on column rowferry.skips.kept is 'Whether the row here stays although the peer has no such row, or may have none: different on purpose until ended_at.';
 comment on column rowferry.skips.outcome is 'What came of it; null: not known yet.';
-comment on column rowferry.skips.ended_at is 'When the record was equal again, changed again, or was given up again; null: it waits for the answer, or is different on purpose.';
-comment on column rowferry.skips.image is 'The row as it was here when it was given up, each value as its type prints it; null: it was gone, could not be read, or an orphan rule gave it up (then conflicts has it).';
+comment on column rowferry.skips.ended_at is
+  'When the record was equal again, changed again or was given up again; null: it waits for the answer, or is different on purpose.';
+comment on column rowferry.skips.image is
+  'The row here when it was given up, each value as its type prints it; null: it was gone, could not be read, or an orphan rule gave it up (conflicts has '
+  'the row then).';
 
 create index skips_open on rowferry.skips (entity_id, rowferry._index_key(record_id)) where done_at is null;
 create index skips_in_force on rowferry.skips (entity_id, rowferry._index_key(record_id), id) where ended_at is null;

@@ -2,6 +2,6 @@ create table rowferry.staggered_sequences (
   sequence regclass primary key,
   block bigint not null
 );
-comment on table rowferry.staggered_sequences is 'Sequences that stagger_sequence() has made draw every second value.';
+comment on table rowferry.staggered_sequences is 'Sequences that draw only every second value, as stagger_sequence() has told them.';
 comment on column rowferry.staggered_sequences.sequence is 'The sequence.';
-comment on column rowferry.staggered_sequences.block is 'For how many ids one of its values stands: what it counted by before.';
+comment on column rowferry.staggered_sequences.block is 'How many ids one value of it stands for: what it counted by before.';

@@ -13,7 +13,7 @@ comment on table rowferry.traffic is 'What went over each link, by entity and ho
 comment on column rowferry.traffic.peer is 'The other node.';
 comment on column rowferry.traffic.entity is 'Kind of record.';
 comment on column rowferry.traffic.direction is 'sent: to the peer; applied: from the peer, here.';
-comment on column rowferry.traffic.hour is 'Begin of the hour, in UTC.';
+comment on column rowferry.traffic.hour is 'Start of the hour, in UTC.';
 comment on column rowferry.traffic.batches is 'Batches with records of this entity.';
 comment on column rowferry.traffic.records is 'Records that were taken, deletes included.';
 comment on column rowferry.traffic.deletes is 'Records that were deleted.';
