@@ -63,13 +63,7 @@ NUMBERED = {"_row_literals"}
 # Rows for functions of a user's are put together of the columns that there are then, with types of the catalog (_rows_of_sql).
 ROW_AT_RUN_TIME = {"apply_handled", "apply_shaped", "merge_merged"}
 # Tables and columns that the function itself makes before it comes there.
-<<<<<<< HEAD
-MADE = {("_check_filter", "3F000"), ("_filter_types", "3F000")}
-=======
 MADE = {("_check_filter", "3F000")}
-# Two selects into one record, whose columns the check takes from the other one.
-SHARED = {("_build_envelope", "42703")}
->>>>>>> 57f420159d3d88fe67466fe13d2711d7a53d0a1c
 # Variables that are read behind the place where the check goes no further.
 READ_LATER = {("_decide_orphan", 'never read variable "v_rows"')}
 # Generated functions have one signature, whether or not a table has foreign keys, a filter or a handler.
