@@ -79,7 +79,7 @@ def test_an_empty_database_is_4(rowferry: Command, nodes: Nodes) -> None:
 
 
 def test_an_older_schema_is_4(rowferry: Command, nodes: Nodes) -> None:
-    nodes.billing.sql("create or replace function rowferry.version() returns integer language sql as 'select 4'")
+    nodes.billing.sql("create or replace function rowferry.version() returns integer language sql as 'select 1'")
     assert "Hint: alembic upgrade head" in rowferry("run", code=4)
 
 
