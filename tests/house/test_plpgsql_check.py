@@ -65,7 +65,7 @@ ROW_AT_RUN_TIME = {"apply_handled", "apply_shaped", "merge_merged"}
 # Tables and columns that the function itself makes before it comes there.
 MADE = {("_check_filter", "3F000")}
 # Variables that are read behind the place where the check goes no further.
-READ_LATER = {("_decide_orphan", 'never read variable "v_rows"')}
+READ_LATER = {("_queue_following", 'never read variable "v_rows"'), ("_decide_orphan", 'never read variable "v_rows"')}
 # Generated functions have one signature, whether or not a table has foreign keys, a filter or a handler.
 GENERATED = ("apply_", "lacking_", "read_", "wanting_")
 
@@ -112,7 +112,7 @@ def test_no_function_has_a_finding(checked: Node) -> None:
         from pg_proc where pronamespace = 'rowferry'::regnamespace
           and prolang = (select oid from pg_language where lanname = 'plpgsql')""")
     assert counted["generated"] > 10 and counted["checked"] > 150
-    assert findings(checked) == []
+    assert [(f["function"], f["line"], f["message"]) for f in findings(checked)] == []
 
 
 @pytest.mark.parametrize(
