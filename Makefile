@@ -1,7 +1,7 @@
 .DEFAULT_GOAL := help
 PYTHON ?= python3
 PIP := .venv/bin/python -m pip --quiet --quiet --disable-pip-version-check --no-input
-.PHONY: help install demo test test-all soak bench lint new-function
+.PHONY: help install demo test test-all soak bench lint map new-function
 
 help: ## list the targets
 	@sed -n 's/^\([a-z-]*\):[^#]*## /\1\t/p' Makefile | expand -t 14
@@ -33,6 +33,9 @@ lint: .venv/lint-installed ## ruff, mypy; squawk, pgspot and own rules over the 
 	@.venv/bin/alembic -x node=crm upgrade head --sql | .venv/bin/python tests/lint_sql.py
 	@.venv/bin/hadolint docs/deploy/Containerfile
 	@.venv/bin/kubernetes-validate --quiet --strict docs/deploy/kubernetes.yaml
+
+map: .venv/installed ## draw the folders of sql/core and the calls between them into docs/map.svg
+	@PYTHONPATH=tests .venv/bin/python tests/house/draw_map.py > docs/map.svg.new && mv docs/map.svg.new docs/map.svg
 
 new-function: .venv/installed ## begin a new version of the function NAME, with a revision that runs it
 	@.venv/bin/python -m rowferry.migrations.new_function $(NAME)

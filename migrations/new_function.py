@@ -1,10 +1,11 @@
-"""Begins a new version of a function or a view that was released, with a revision of core that runs it.
+"""Begins new versions of functions, views and tables that were released, with a revision of core that runs them.
 
-    make new-function NAME=pause
+    make new-function NAME="pause rights"
 
 The text as it was released is kept in sql/core/history/NNNN, NNNN being the new revision: all revisions before it go on to run
-that. The revision raises version() by one; its downgrade runs what was there before. What is left is to edit the file itself;
-where parameters change, drop the old function in the revision's own SQL (create or replace would make another beside it).
+that. The revision raises version() by one; its downgrade runs what was there before. What is left is to edit the files
+themselves; a table also wants its `alter table` in the revision's own SQL files. Where parameters change, drop the old function
+there (create or replace would make another beside it).
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ from __future__ import annotations
 import difflib
 import re
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 
 from rowferry.migrations.sqlfile import newest_revision
@@ -19,36 +21,36 @@ from rowferry.migrations.sqlfile import newest_revision
 ROOT = Path.cwd()  # a checkout: an installed package has no functions of its own to change
 SQL = ROOT / "sql" / "core"
 CORE = ROOT / "migrations" / "core"
-APART = {"revisions", "tables", "history"}
 REVISION = '''"""{title}"""
 
 from rowferry.migrations import sqlfile
 
 revision = "core_{number:04}"
 down_revision = "core_{before:04}"
-# Up, each file as it is at this revision; down, as it was at the one before.
-FILES = [
-    "revisions/as_owner.sql",
-    "{file}",
-    "base/version.sql",
-    "revisions/rights.sql",
-    "revisions/note_release.sql",
-    "revisions/as_runner.sql",
-]
 
 
 def upgrade() -> None:
-    sqlfile.run_all(FILES)
+    sqlfile.run_all(
+        [
+{up}        ]
+    )
 
 
 def downgrade() -> None:
-    sqlfile.run_all(FILES)
+    """Each file as it was at the revision before."""
+    sqlfile.run_all(
+        [
+{down}        ]
+    )
 '''
+# Each revision ends with these.
+LAST = ["rights", "note_release", "as_runner"]
 
 
 def files() -> dict[str, Path]:
-    """The file of each function and view, by its name."""
-    return {path.stem: path for path in sorted(SQL.glob("*/*.sql")) if path.parent.name not in APART}
+    """The file of each function, view, table and list of rights, by its name."""
+    found = [path for path in sorted(SQL.glob("*/*.sql")) if path.parent.name != "history" and not path.name[:4].isdigit()]
+    return {path.stem: path for path in found}
 
 
 def keep(path: Path, number: int) -> Path:
@@ -59,26 +61,40 @@ def keep(path: Path, number: int) -> Path:
     return kept
 
 
-def main(name: str) -> int:
-    """Write the files and print their names, the one to edit first. Returns 0, or 2 if there is no such function."""
+def main(names: Sequence[str]) -> int:
+    """Write the files and print their names, those to edit first. Returns 0, or 2 if something has no such name."""
     found = files()
     version = found.pop("version")  # each revision makes a new one
-    path = found.get(name)
-    if path is None:
-        near = ", ".join(difflib.get_close_matches(name, found)) or "ls sql/core/*"
-        print(f"no function {name!r} to make a new version of. Hint: {near}", file=sys.stderr)
+    unknown = [name for name in names or [""] if name not in found]
+    if unknown:
+        near = ", ".join(difflib.get_close_matches(unknown[0], found)) or "ls sql/core/*"
+        print(f"nothing has the name {unknown[0]!r} to make a new version of. Hint: {near}", file=sys.stderr)
         return 2
     number = newest_revision(CORE) + 1
-    revision = CORE / f"{number:04}_{name.strip('_')}.py"
-    written = [path, keep(path, number), keep(version, number), revision]
+    stem = f"{number:04}_{names[0].strip('_')}"
+    paths = [found[name] for name in names]
+    tables = [path.stem for path in paths if path.parent.name == "tables"]
+    functions = [path for path in paths if path.parent.name not in ("tables", "revisions")]
+    own = {way: SQL / "revisions" / f"{stem}.{way}.sql" for way in ("up", "down")} if tables else {}
+    kept = [keep(path, number) for path in [*paths, version]]
+    for file in own.values():
+        file.write_text("".join(f"-- alter table rowferry.{table} ..;\n" for table in tables), encoding="utf-8")
     text = re.sub(r"\bselect \d+ \$\$", f"select {number} $$", version.read_text(encoding="utf-8"))
     version.write_text(text, encoding="utf-8")
-    values = {"title": f"a new version of {name}", "number": number, "before": number - 1}
-    revision.write_text(REVISION.format(file=path.relative_to(SQL).as_posix(), **values), encoding="utf-8")
-    for file in written:
+    first, last = [found["as_owner"]], [found[name] for name in LAST]
+    up = [*first, *filter(None, [own.get("up")]), *functions, version, *last]
+    down = [*first, *functions, version, *filter(None, [own.get("down")]), *last]
+    revision = CORE / f"{stem}.py"
+    values = {"title": f"a new version of {', '.join(names)}", "number": number, "before": number - 1}
+    revision.write_text(REVISION.format(up=_listed(up), down=_listed(down), **values), encoding="utf-8")
+    for file in [*paths, *own.values(), *kept, revision]:
         print(file.relative_to(ROOT))
     return 0
 
 
+def _listed(paths: Sequence[Path]) -> str:
+    return "".join(f'            "{path.relative_to(SQL).as_posix()}",\n' for path in paths)
+
+
 if __name__ == "__main__":
-    sys.exit(main(sys.argv[1] if len(sys.argv) > 1 else ""))
+    sys.exit(main(sys.argv[1:]))

@@ -1,16 +1,14 @@
 """Revisions of the site: files of one node, new ones, and new versions of core's functions."""
 
-import configparser
 import json
 import shutil
 import subprocess
-import sys
 from pathlib import Path
 
 import pytest
 
-from harness import REPO, Nodes
-from harness.migrations import INI, alembic, plant, psql, relations, succeed
+from harness import Nodes
+from harness.migrations import alembic, plant, psql, relations, succeed
 from harness.roles import role
 from harness.worker import PROGRAM
 from rowferry.migrations import sqlfile
@@ -86,36 +84,6 @@ def test_a_new_revision_keeps_the_id_that_its_user_gave_and_files_that_are_there
     succeed(blank, "-n", "site", "revision", "--rev-id", "site_0007", "-m", "0007 attach customers", ini=ini)
     assert "site_0007" in (tmp_path / "site" / "0007_attach_customers.py").read_text()
     assert kept.read_text() == "select 1;\n"
-
-
-def test_a_new_version_of_a_function_goes_up_and_down_with_its_revision(blank: Nodes, tmp_path: Path) -> None:
-    for part in ("migrations", "sql"):
-        shutil.copytree(REPO / part, tmp_path / part, ignore=shutil.ignore_patterns("__pycache__"))
-    ini = Path(shutil.copy(INI, tmp_path))
-    before = max(int(path.name[:4]) for path in (REPO / "migrations" / "core").glob("0*.py"))
-    parser = configparser.RawConfigParser()
-    parser.read(ini)
-    parser["alembic"]["version_locations"] = str(tmp_path / "migrations" / "core")
-    parser["alembic"]["sql_location"] = str(tmp_path / "sql" / "core")
-    with ini.open("w") as file:
-        parser.write(file)
-    begin = [sys.executable, "-m", "rowferry.migrations.new_function"]
-    done = subprocess.run([*begin, "pause"], cwd=tmp_path, capture_output=True, text=True)
-    assert done.returncode == 0, done.stderr
-    function, *kept = made = [tmp_path / name for name in done.stdout.split()]
-    assert len(kept) == 3 and all(path.is_file() for path in made)
-    assert function.name == "pause.sql" and kept[0].read_bytes() == function.read_bytes()
-    function.write_text(function.read_text().replace(" is '", " is 'New: ", 1))
-    succeed(blank, "upgrade", "head", ini=ini)
-    read = "select rowferry.version() as version, obj_description(p.oid) as comment from pg_proc p where p.proname = 'pause'"
-    [after] = blank.crm.sql(read)
-    assert after["version"] == before + 1 and after["comment"].startswith("New: ")
-    succeed(blank, "downgrade", "-1", ini=ini)
-    [again] = blank.crm.sql(read)
-    assert again["version"] == before and not again["comment"].startswith("New: ")
-    for name, hint in (("pauze", "pause"), ("version", "_session"), ("", "ls sql"), ("/x", "ls sql")):
-        wrong = subprocess.run([*begin, name], cwd=tmp_path, capture_output=True, text=True)
-        assert wrong.returncode == 2 and f"Hint: {hint}" in wrong.stderr and len(wrong.stderr.splitlines()) == 1
 
 
 @pytest.mark.parametrize("script", [False, True], ids=["alembic", "script"])

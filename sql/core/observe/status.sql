@@ -37,7 +37,8 @@ select s.peer,
     else s.warning
   end, s.stranger), '') as reason
 from (
-  select l.*, (select u.problem || ': ' || u.fix from rowferry._uncaptured(l.peer) u limit 1) as uncaptured, q.pending, q.held, q.held_here, q.held_waiting, q.free,
+  select l.peer, l.token_number, l.paused_at, l.paused_by, l.stopped_at, l.stopped_reason, l.opened_at, l.last_exchange_at, l.courier, l.courier_error, l.warning, l.clock_difference,
+    (select u.problem || ': ' || u.fix from rowferry._uncaptured(l.peer) u limit 1) as uncaptured, q.pending, q.held, q.held_here, q.held_waiting, q.free,
     date_trunc('second', clock_timestamp() - q.oldest_at) as oldest,
     q.pending > q.held or exists (
       select from rowferry.backfills b join rowferry.entities e on e.id = b.entity_id where e.peer = l.peer and b.finished_at is null

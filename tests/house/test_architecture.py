@@ -1,0 +1,93 @@
+"""The house of the core: folders that call only what stands above them, a file for each thing, nothing that nobody calls."""
+
+import os
+import re
+import subprocess
+import sys
+
+import pytest
+
+from harness import REPO, Nodes
+from harness.source import APART, CORE, MADE, columns, folders, named, parts, sources
+
+# Of sql/core, what the Python of the migrations calls.
+BY_MIGRATIONS = {"configure_node", "_note_release"}
+# What members of rowferry_owner call, who need no grant; revisions of the site mostly.
+BY_MEMBERS = {"attach", "set_rules", "require_core"}
+
+
+def test_the_readme_lists_all_folders() -> None:
+    assert list(folders()) == list(dict.fromkeys(folders()))
+    assert set(folders()) == {path.name for path in CORE.iterdir() if path.is_dir()} - APART
+
+
+def test_each_folder_calls_only_what_stands_above_it() -> None:
+    order = {folder: place for place, folder in enumerate(folders())}
+    found = sources()
+    upwards = [
+        f"{source.folder}/{source.name} calls {found[name].folder}/{name}"
+        for source in found.values()
+        for name in sorted(source.calls)
+        if order[found[name].folder] > order[source.folder]
+    ]
+    assert upwards == []
+
+
+def test_a_file_is_named_as_what_it_makes_and_is_run_by_a_revision() -> None:
+    listed = "".join(path.read_text() for path in (REPO / "migrations" / "core").glob("0*.py"))
+    for path in CORE.glob("*/*.sql"):
+        if path.parent.name in APART - {"tables"}:
+            continue
+        made = set(MADE.findall(path.read_text())) | set(
+            re.findall(r"^create (?:table|type) rowferry\.(\w+)", path.read_text(), re.M)
+        )
+        assert made == {path.stem}, path
+        assert f'"{path.parent.name}/{path.name}"' in listed, path
+
+
+def test_nobody_calls_no_function() -> None:
+    found = sources()
+    called = {name for source in found.values() for name in source.calls} | BY_MIGRATIONS | BY_MEMBERS
+    for path in [*CORE.glob("tables/*.sql"), *CORE.glob("revisions/*.sql")]:
+        text = path.read_text()
+        called |= set(named(text)) | set(re.findall(r"'(\w+)\(", text))  # rights.sql lists signatures
+    assert sorted(found.keys() - called) == []
+
+
+def test_each_column_stands_in_its_tables_file(nodes: Nodes) -> None:
+    rows = nodes.crm.sql("""
+        select c.relname::text as name, array_agg(a.attname::text order by a.attnum) as columns
+        from pg_class c join pg_attribute a on a.attrelid = c.oid and a.attnum > 0 and not a.attisdropped
+        where c.relnamespace = 'rowferry'::regnamespace and c.relkind = 'r'
+          and c.relname <> 'migration_log' and c.relname !~ '^alembic_version_'
+        group by c.oid""")
+    assert {row["name"]: row["columns"] for row in rows} == {path.stem: columns(path.stem) for path in CORE.glob("tables/*.sql")}
+
+
+@pytest.mark.parametrize(
+    ("text", "code", "quoted"),
+    [
+        ("as $$\nselect 'a''b' || c -- d\n$$;", "c", "a''b"),
+        ("as $$ begin execute $x$ rowferry._f() $x$; end $$;", "execute", "rowferry._f()"),
+        ("select \"it's\", 'x'", '"it\'s"', "x"),
+    ],
+)
+def test_strings_are_told_from_what_runs(text: str, code: str, quoted: str) -> None:
+    runs, strings = parts(text)
+    assert code in runs and quoted not in runs and quoted in strings
+
+
+def test_the_map_shows_the_present_folders_and_calls() -> None:
+    command = [sys.executable, str(REPO / "tests" / "house" / "draw_map.py")]
+    env = os.environ | {"PYTHONPATH": str(REPO / "tests")}
+    drawn = subprocess.run(command, env=env, capture_output=True, text=True, check=True)
+    assert drawn.stdout == (REPO / "docs" / "map.svg").read_text(), "the picture is stale. Hint: make map"
+
+
+def test_no_view_takes_whatever_columns_a_table_has() -> None:
+    """A node that was upgraded would have another view than a new one."""
+    texts = {
+        path.name: parts(path.read_text())[0] for path in CORE.glob("*/*.sql") if "create or replace view" in path.read_text()
+    }
+    assert len(texts) > 5
+    assert [name for name, text in texts.items() if re.search(r"\w\.\*|select \*", text)] == []
