@@ -69,7 +69,7 @@ begin
   select 'warning', format(case g.records
         when 1 then '%1$s %2$s was deleted on %4$s, and rows here that refer to it were made or changed meanwhile: '
         else '%3$s records of %1$s were deleted on %4$s, the first is %2$s, and rows here that refer to them were made or changed meanwhile: ' end
-      || 'delete and rows exclude each other, so both wait', g.name, g.record_id, g.records, p_peer) || rowferry._others_wait(g.others, g.records),
+      || 'the delete and these rows exclude each other, so both wait', g.name, g.record_id, g.records, p_peer) || rowferry._others_wait(g.others, g.records),
     null, format('entity %s, record %s', g.name, g.record_id),
     format('select * from rowferry.why_stuck();  -- on %s, and type what it says there to keep %s %s; or give up here what refers to it: %s', p_peer,
       g.name, g.record_id, rowferry._delete_children_sql(g.entity, g.record_id))
