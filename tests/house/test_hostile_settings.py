@@ -169,8 +169,8 @@ SPELLING = {
     "bytea_output",
     "lc_monetary",
 }
-# It looks only for the guard; it sets them where it prints.
-SPELLED_OTHERWISE = {"_runs_for_peer", "_check_filter"}
+# These look only for a condition that holds no constant: the guard, and columns that are not null; it sets them where it prints.
+SPELLED_OTHERWISE = {"_runs_for_peer", "_lacking_index", "_check_filter"}
 
 
 def core_functions() -> dict[str, str]:

@@ -1,6 +1,6 @@
 -- The function has more rights than the owner of the table: it calls output functions and compares bytes and text, so that no cast, operator or function of
--- others runs. It is part of every statement of the users, so it has no SET (hence each name is qualified) and, since its SQL is static, takes no look at the
--- catalog. A filter, which is not qualified, sees its columns in the types in which it was proved.
+-- others runs. It is part of every statement of the users, so it has no SET that it can do without (hence each name is qualified) and its SQL is static, so that
+-- it needs no look at the catalog. A filter, whose names are not qualified, gets a search_path and sees its columns in the types in which it was proved.
 create or replace function rowferry._capture_sql(
   p_entity rowferry.entities
 )
@@ -65,5 +65,5 @@ $rowferry$$f$,
 end
 $function$;
 comment on function rowferry._capture_sql(rowferry.entities) is
-  'DDL of the capture function of an entity, which its triggers call: it writes an event for each row that changes, and none for rows that the applier '
-  'writes.';
+  'DDL of the capture function of an entity, which its triggers call: it writes an event for each row that changes, but none for the records that the '
+  'applier is just writing (rowferry.applying).';

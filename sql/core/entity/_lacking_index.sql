@@ -6,13 +6,6 @@ language sql
 stable
 set search_path = pg_catalog, pg_temp
 set quote_all_identifiers = off
-set standard_conforming_strings = on
-set datestyle = 'ISO, YMD'
-set intervalstyle = 'postgres'
-set timezone = 'UTC'
-set extra_float_digits = 1
-set bytea_output = 'hex'
-set lc_monetary = 'C'
 as $$
   select format('create index %son %s (%s);',
     case (select c.relkind from pg_class c where c.oid = p_entity.relation) when 'p' then '' else 'concurrently ' end, p_entity.relation,

@@ -24,7 +24,7 @@ begin
       and d.refclassid = 'pg_proc'::regclass and d.refobjid = 'rowferry.is_applying()'::regprocedure) then
     return true;
   end if;
-  return not rowferry._is_guarded(pg_get_triggerdef(p_trigger.oid));
+  return not (rowferry._guard_forms(pg_get_triggerdef(p_trigger.oid))).o_guarded;
 end
 $$;
 comment on function rowferry._runs_for_peer(pg_trigger) is 'Whether a user''s trigger runs for rows of a peer too: it is ENABLE ALWAYS, or it has no guard.';

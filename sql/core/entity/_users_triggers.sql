@@ -39,7 +39,7 @@ as $$
     union all
     select t.oid, f.root from found f join tables b on true join pg_trigger t on t.tgrelid = b.relation and t.tgparentid = f.id
   )
-  select t.oid, f.root, t.tgrelid, t.tgname, t.tgenabled, rowferry._is_guarded(d.definition), (rowferry._guard_forms(d.definition)).o_without,
+  select t.oid, f.root, t.tgrelid, t.tgname, t.tgenabled, d.o_guarded, d.o_without,
     obj_description(t.oid, 'pg_trigger'), c.conname, obj_description(c.oid, 'pg_constraint'),
     array(
       select x.extname::text
@@ -50,7 +50,7 @@ as $$
   from found f
   join pg_trigger t on t.oid = f.id
   left join pg_constraint c on c.oid = t.tgconstraint
-  cross join lateral (select pg_get_triggerdef(t.oid)) d (definition)
+  cross join lateral rowferry._guard_forms(pg_get_triggerdef(t.oid)) d
   order by t.tgrelid, t.tgname
 $$;
 comment on function rowferry._users_triggers(regclass) is

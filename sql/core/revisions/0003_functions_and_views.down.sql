@@ -16,7 +16,8 @@ $$;
 
 -- The functions that the release made, and no others; the index and the tables keep _index_key().
 drop trigger detached_with_events on rowferry.detached;
-drop view rowferry.status, rowferry.sync_events, rowferry.backfill_progress, rowferry.compare_report, rowferry.differences, rowferry.compare_runs;
+drop view rowferry.status, rowferry.sync_events, rowferry.backfill_progress, rowferry.compare_report, rowferry.differences, rowferry.compare_runs,
+  rowferry._foreign_keys;
 do $$
 declare
   v_functions text;
