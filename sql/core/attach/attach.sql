@@ -86,7 +86,7 @@ begin
     foreach v_statement in array v_statements loop
       execute v_statement;
     end loop;
-    -- The functions of a parent say which rows follow its rows, and those of a child whose changes its rows follow.
+    -- The functions of a parent name the tables whose rows follow its own, and those of such a table name the parent.
     perform rowferry._change_kin(v_old, v_new);
   end if;
   return query select rowferry._set_guards(v_new, p_dry_run);
