@@ -63,7 +63,7 @@ NUMBERED = {"_row_literals"}
 # Rows for functions of a user's are put together of the columns that there are then, with types of the catalog (_rows_of_sql).
 ROW_AT_RUN_TIME = {"apply_handled", "apply_shaped", "merge_merged"}
 # Tables and columns that the function itself makes before it comes there.
-MADE = {("_check_filter", "3F000"), ("_filter_types", "3F000")}
+MADE = {("_check_filter", "3F000")}
 # Two selects into one record, whose columns the check takes from the other one.
 SHARED = {("_build_envelope", "42703")}
 # Variables that are read behind the place where the check goes no further.

@@ -12,8 +12,8 @@ as $$
 declare
   v_used constant smallint[] := array(
     select distinct d.refobjsubid
-    from pg_depend d join pg_rewrite w on w.oid = d.objid and w.ev_class = 'pg_temp.rowferry_naming'::regclass
-    where d.classid = 'pg_rewrite'::regclass and d.refclassid = 'pg_class'::regclass and d.refobjid = 'pg_temp.rowferry_named'::regclass and d.refobjsubid > 0);
+    from pg_depend d join pg_rewrite w on w.oid = d.objid and w.ev_class = to_regclass('pg_temp.rowferry_naming')
+    where d.classid = 'pg_rewrite'::regclass and d.refclassid = 'pg_class'::regclass and d.refobjid = to_regclass('pg_temp.rowferry_named') and d.refobjsubid > 0);
   v_foreign text;
   v_virtual text;
   v_ordered boolean;
@@ -22,7 +22,7 @@ begin
   with recursive base (attname, number, oid, attcollation, generated) as (
     select n.attname, n.attnum, a.atttypid, a.attcollation, a.attgenerated
     from pg_attribute n join pg_attribute a on a.attrelid = p_table and a.attname = n.attname
-    where n.attrelid = 'pg_temp.rowferry_named'::regclass and n.attnum > 0
+    where n.attrelid = to_regclass('pg_temp.rowferry_named') and n.attnum > 0
     union all
     select b.attname, b.number, t.typbasetype, b.attcollation, b.generated from base b join pg_type t on t.oid = b.oid and t.typtype = 'd'
   ), pinned as (
@@ -43,7 +43,7 @@ begin
     -- Operators of an enum's order, by themselves, in a comparison of rows, or in greatest() and least().
     coalesce(bool_or(p.used and p.typtype = 'e' and exists (
       select from pg_rewrite w
-      where w.ev_class = 'pg_temp.rowferry_naming'::regclass
+      where w.ev_class = to_regclass('pg_temp.rowferry_naming')
         and w.ev_action::text ~ format(E':(?:opno|opnos \\(o[ 0-9]*) (?:%s)[^0-9]|:minmaxtype %s ', (
           select string_agg(o.oid::text, '|') from pg_operator o
           where o.oprcode = any ('{pg_catalog.enum_lt,pg_catalog.enum_le,pg_catalog.enum_gt,pg_catalog.enum_ge}'::regproc[])), p.oid))), false)
