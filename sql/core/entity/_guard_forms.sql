@@ -29,5 +29,5 @@ begin
 end
 $function$;
 comment on function rowferry._guard_forms(text) is
-  'The definition of a trigger, as pg_get_triggerdef() has it, without the guard and with it, and whether it has it now (o_guarded). The guard is the condition '
+  'The definition of a trigger, as PostgreSQL prints it, without the guard and with it, and whether it has it now (o_guarded). The guard is the condition '
   'that attach() puts before that of the trigger: false exactly while rows of a peer are written.';
