@@ -13,7 +13,8 @@ declare
   v_used constant smallint[] := array(
     select distinct d.refobjsubid
     from pg_depend d join pg_rewrite w on w.oid = d.objid and w.ev_class = to_regclass('pg_temp.rowferry_naming')
-    where d.classid = 'pg_rewrite'::regclass and d.refclassid = 'pg_class'::regclass and d.refobjid = to_regclass('pg_temp.rowferry_named') and d.refobjsubid > 0);
+    where d.classid = 'pg_rewrite'::regclass and d.refclassid = 'pg_class'::regclass and d.refobjid = to_regclass('pg_temp.rowferry_named')
+      and d.refobjsubid > 0);
   v_foreign text;
   v_virtual text;
   v_ordered boolean;
