@@ -64,11 +64,6 @@ NUMBERED = {"_row_literals"}
 ROW_AT_RUN_TIME = {"apply_handled", "apply_shaped", "merge_merged"}
 # Tables and columns that the function itself makes before it comes there.
 MADE = {("_check_filter", "3F000")}
-<<<<<<< HEAD
-=======
-# Two selects into one record, whose columns the check takes from the other one.
-SHARED = {("_build_envelope", "42703")}
->>>>>>> 5620d88155f2efe33864f90376fe5a9d24618d55
 # Variables that are read behind the place where the check goes no further.
 READ_LATER = {("_queue_following", 'never read variable "v_rows"'), ("_decide_orphan", 'never read variable "v_rows"')}
 # Generated functions have one signature, whether or not a table has foreign keys, a filter or a handler.
