@@ -30,6 +30,13 @@ SQL_FUNCTIONS = {
 }
 
 
+NOT_UNDERSTOOD = [
+    "PL/pgSQL関数rowferry.apply_x(text[])の3行目 - RAISE",
+    'PL/pgSQL 함수 "rowferry.apply_x(text[])" 의 3번째 RAISE',
+    "在RAISE的第3行的PL/pgSQL函数rowferry.apply_x(text[])",
+]
+
+
 def is_transient(nodes: Nodes, state: str, *lines: str) -> bool:
     [row] = nodes.crm.sql("select rowferry._is_transient(%s, %s) as it", [state, "\n".join(lines)])
     return bool(row["it"])
@@ -48,3 +55,26 @@ def test_an_error_of_users_code_is_told_from_one_of_the_server_in_any_language(n
         assert not is_transient(nodes, state, users.format("RAISE"), statement, ours)
         assert is_transient(nodes, state, ours.rpartition(" ")[0] + " RAISE")
     assert not is_transient(nodes, "23505", ours)
+
+
+@pytest.mark.catalog
+@pytest.mark.parametrize("line", NOT_UNDERSTOOD)
+def test_a_stack_that_is_not_understood_blames_nobody(nodes: Nodes, line: str) -> None:
+    assert is_transient(nodes, "53100", line) and is_transient(nodes, "40001", line)
+
+
+@pytest.mark.catalog
+@pytest.mark.parametrize(
+    "name", ['rowferry."apply_Order"(text[],boolean,jsonb)', 'rowferry."read_a-b c"(text[])', "rowferry.apply_notes(text[])"]
+)
+def test_a_function_of_an_entity_is_ours_whatever_its_name(nodes: Nodes, name: str) -> None:
+    assert is_transient(nodes, "53100", f"PL/pgSQL function {name} line 7 at SQL statement")
+    assert is_transient(nodes, "57014", f"PL/pgSQL function {name} line 7 at RAISE")
+
+
+@pytest.mark.catalog
+@pytest.mark.parametrize(
+    "name", ['"rowferry.f"()', 'app."rowferry.f"()', "myrowferry.f()", 'app.f("rowferry.x")', "inline_code_block"]
+)
+def test_a_function_of_users_is_theirs_whatever_its_name(nodes: Nodes, name: str) -> None:
+    assert not is_transient(nodes, "53100", f"PL/pgSQL function {name} line 7 at SQL statement")

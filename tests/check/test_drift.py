@@ -81,12 +81,11 @@ def attached(nodes: Nodes) -> Nodes:
 
 
 def heal(node: Node, fix: str) -> None:
-    """Do what the line says: in psql, or, where it is a command, as a member of rowferry_owner."""
-    command = re.fullmatch(r"psql -f (sql/core/\*/\w+\.sql)((?: -c '[^']+')*)  -- as a member of rowferry_owner", fix)
+    """Do what the line says: statements in psql, or the command."""
+    command = re.fullmatch(r"psql((?: -[cf] (?:'[^']+'|\S+))+)", fix)
     if command:
-        statements = "".join(f"{statement};\n" for statement in re.findall(r"-c '([^']+)'", command[2]))
-        [file] = REPO.glob(command[1])
-        fix = f"set role rowferry_owner;\n\\i {file}\n{statements}"
+        parts = re.findall(r"-([cf]) (?:'([^']+)'|(\S+))", command[1])
+        fix = "".join(f"{text};\n" if option == "c" else f"\\i {next(REPO.glob(path))}\n" for option, text, path in parts)
     node.psql(fix)
 
 

@@ -1,5 +1,6 @@
 -- The server writes the stack in the language of lc_messages, as in "PL/pgSQL-Funktion app.f() Zeile 3 bei RAISE". So a line is told by what no
--- language changes: the name of the language of the function, and the name of our schema.
+-- language changes: the name of the language of the function, and the name of our schema. A stack in Chinese, Japanese or Korean is not understood, and
+-- counts as ours.
 create or replace function rowferry._in_users_code(
   p_context text
 )
@@ -9,9 +10,9 @@ immutable
 set search_path = pg_catalog, pg_temp
 as $$
   select coalesce((
-    select l.line !~ E'^\\w* ?PL/pgSQL\\W?\\w* ?\\mrowferry\\.\\w+\\('
+    select l.line !~ E'^\\w* ?PL/pgSQL\\W?\\w* ?\\mrowferry\\.["\\w]'
     from regexp_split_to_table(p_context, E'\\n') with ordinality l (line, place)
-    where l.line ~ E'^\\w* ?PL/\\w+|^SQL[- ][Ff]un|^f\\w+ SQL '
+    where l.line ~ E'^\\w* ?PL/\\w+(\\W\\w+)? [\\w"]|^SQL[- ][Ff]un|^f\\w+ SQL ' and l.line !~ E'^PL/\\w+ ?[\\u3000-\\uffdc]'
     order by l.place
     limit 1), false)
 $$;

@@ -7,7 +7,7 @@ stable
 set search_path = pg_catalog, pg_temp
 as $$
   select 'error', r.function, case when p.oid is null then 'this function of the release is gone' else 'this function is not what the release made of it' end,
-    format('psql -f sql/core/*/%s.sql  -- as a member of rowferry_owner', substring(r.function from '^(?:rowferry[.])?"?([[:alnum:]_]+)'))
+    format('psql -c ''set role rowferry_owner'' -f sql/core/*/%s.sql', substring(r.function from '^(?:rowferry[.])?"?([[:alnum:]_]+)'))
   from rowferry.released r
   left join pg_proc p on p.oid = to_regprocedure(r.function)
   where p.oid is null or r.digest <> rowferry._function_digest(p.oid)

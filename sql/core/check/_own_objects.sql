@@ -99,12 +99,12 @@ as $$
   left join pg_attribute a on a.attrelid = d.refobjid and a.attnum = d.refobjsubid
   union all
   select 'view', o.object, null, concat_ws(E'\n', pg_get_viewdef(o.oid), o.reloptions::text),
-    format('psql -f sql/core/*/%s.sql%s  -- as a member of rowferry_owner', o.relname, (
+    format('psql -c ''set role rowferry_owner'' -f sql/core/*/%s.sql%s', o.relname, (
       select string_agg(format(' -c ''grant %s on %s to %s''', lower(g.privilege_type), o.object, g.grantee::regrole), ''
         order by g.grantee::regrole::text, g.privilege_type)
       from aclexplode(o.relacl) g
       where g.grantee not in (0, o.relowner))),
-    format('psql -f sql/core/*/%s.sql  -- as a member of rowferry_owner', o.relname)
+    format('psql -c ''set role rowferry_owner'' -f sql/core/*/%s.sql', o.relname)
   from own o
   where o.relkind in ('v', 'm')
 $$;

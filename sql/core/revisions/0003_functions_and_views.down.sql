@@ -23,10 +23,13 @@ do $$
 declare
   v_functions text;
 begin
-  select string_agg(to_regprocedure(r.function)::text, ', ') into v_functions
+  select string_agg(p.oid::regprocedure::text, ', ') into v_functions
   from rowferry.released r
-  where to_regprocedure(r.function) is not null and r.function <> 'rowferry._index_key(text)';
-  execute 'drop function ' || v_functions;
+  join pg_proc p on p.oid = to_regprocedure(r.function)
+  where p.proowner = 'rowferry_owner'::regrole and r.function <> 'rowferry._index_key(text)';
+  if v_functions is not null then
+    execute 'drop function ' || v_functions;
+  end if;
 end
 $$;
 drop type rowferry._answer, rowferry._piece, rowferry._need, rowferry._section, rowferry._cause, rowferry._finding;
