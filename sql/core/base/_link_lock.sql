@@ -40,7 +40,7 @@ begin
   else
     perform from rowferry.links l where l.peer = p_peer for no key update skip locked;
     if not found then
-      return 'one that goes without the lock, since a stranger holds it: ' || v_holder.o_object;
+      return 'one that goes without the lock, because a stranger holds it: ' || v_holder.o_object;
     end if;
   end if;
   update rowferry.links l set unlocked = l.unlocked + 1 where l.peer = p_peer;

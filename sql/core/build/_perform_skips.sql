@@ -45,6 +45,6 @@ begin
 end
 $$;
 comment on function rowferry._perform_skips(text) is
-  'Replaces the events of each skip by a question, once none of them is in flight, since the peer may be deciding by them (R14); 1,000 skips in a call. '
+  'Replaces the events of each skip by a question, once none of them is in flight, because the peer may be deciding by them (R14); 1,000 skips in a call. '
   'An answer that a person gives up is forgotten: the peer had asked for it, so it has given its own row up already, and to ask back would have no end '
   'where neither node can take the other''s row.';

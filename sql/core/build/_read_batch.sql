@@ -114,7 +114,7 @@ comment on function rowferry._read_batch(text, integer, boolean, bigint, int8mul
   'Reads the next batch for a peer: _choose_records() says which records, those of the oldest events; _read_section() reads all pending events of these, '
   'and their present rows; when the limit cut something off, _parents_along() adds the pending parents of each row, without which the peer could not '
   'take it. STABLE, so that all of it sees one snapshot, the caller''s (R4). With p_alone the batch may be one large row. p_first_id, p_left: no event '
-  'below, or in it, waits for its first batch. p_aside: entities that wait. Nothing is read, since events are to be coalesced first, where the oldest '
+  'below, or in it, waits for its first batch. p_aside: entities that wait. Nothing is read, because events are to be coalesced first, where the oldest '
   'events are mostly of a few records (o_repeated, unless p_coalesced), or where the records of an entity have p_most_events or more (o_hot_entity, '
   'o_hot_records). o_whole: the batch has all that is free to go. o_deletes: {entity id: how many records are gone by changes of this node that nobody '
   'has approved}. o_unsendable, o_waiting: see _read_section().';

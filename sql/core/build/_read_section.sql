@@ -115,4 +115,4 @@ comment on function rowferry._read_section(rowferry.entities, text[], bigint, in
   'go. o_hot: they have p_most_events or more, and nothing was read. o_whole: nothing was left behind. o_seen: the records that were looked at. o_keys: '
   'how many records are done with, including those of rows outside of the filter, of which nothing is said. o_length: bytes of the rows. o_deletes: how '
   'many records are gone by changes of this node that nobody has approved, where that matters to a breaker. o_unsendable is that of _read_rows(). '
-  'o_waiting (with p_missing): rows that are left out, since the peer lacks a parent that stays here.';
+  'o_waiting (with p_missing): rows that are left out, because the peer lacks a parent that stays here.';

@@ -89,5 +89,5 @@ $$;
 comment on function rowferry._weigh_places(text) is
   'Tells of each row that followed a parent, and was deleted or moved, whether the peer may have it. If that parent was not kept in sync, neither was '
   'the row, and the peer may have a row of its own under that key: such a delete is removed, and such a move is noted as that of a row that was outside. '
-  'Parents come first. It runs before any event of a parent can leave, and before a batch of the peer''s can delete a parent, since these events alone '
+  'Parents come first. It runs before any event of a parent can leave, and before a batch of the peer''s can delete a parent, because these events alone '
   'say that a parent was kept in sync. True: some are left to weigh, and nothing may be sent.';

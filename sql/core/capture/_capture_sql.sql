@@ -1,6 +1,6 @@
 -- The function has more rights than the owner of the table: it calls output functions and compares bytes and text, so that no cast, operator or function of
--- others runs. It is part of every statement of the users, so it has no SET that it can do without (hence each name is qualified) and its SQL is static, so that
--- it needs no look at the catalog. A filter, whose names are not qualified, gets a search_path and sees its columns in the types in which it was proved.
+-- others runs. It is part of every statement of the users, so it has no SET that it can do without (hence each name is qualified) and its SQL is static, so
+-- that it needs no look at the catalog. A filter, whose names are not qualified, gets a search_path and sees its columns in the types in which it was proved.
 create or replace function rowferry._capture_sql(
   p_entity rowferry.entities
 )

@@ -61,4 +61,4 @@ $$;
 comment on function rowferry._check_sequences(text, boolean) is
   'For check() and resync(): sequences that will draw values which rows here or on the peer have already, as after a restore, or where rows were inserted '
   'with values of their own. What is said of the peer is as the peer last told it; each line says when. p_set_back: also sequences that may have been further '
-  'than they are now, since the peer has higher values.';
+  'than they are now, because the peer has higher values.';

@@ -108,5 +108,5 @@ comment on function rowferry._decide(text, rowferry._section, text[], integer, i
   'Decides records of one section that both nodes changed, neither knowing of the other (R6, R7). Locks their rows, weighs the changes, deletes the events '
   'of this node that lose, in the subtransaction that writes the winners, and takes out of the section what stays as it is here. Under a merge rule the '
   'arbiter puts the merged row, a change of its own, in place of the peer''s; the other node takes nothing of the record before that row comes. p_keys: '
-  'the records of which this node has events; at most p_most of them are decided (o_weighed). o_left: records that are not taken, since a user has locked '
+  'the records of which this node has events; at most p_most of them are decided (o_weighed). o_left: records that are not taken, because a user has locked '
   'the row, the row is outside of the filter here, the peer merges them, or they were too many. o_decided: the events of this node that were weighed.';

@@ -66,7 +66,7 @@ end
 $$;
 comment on function rowferry._weigh_changes(rowferry.entities, text, rowferry._section, text[], text[], int8multirange, int8multirange) is
   'Weighs the changes of records of a section that both nodes changed. Of a conflict: o_keys with the verdict of _winner() (mine, theirs, merge) and the '
-  'stamps of both nodes. o_stay: keys that the section loses, since what is here stays: their event is a question, or older than what the peer knows '
+  'stamps of both nodes. o_stay: keys that the section loses, because what is here stays: their event is a question, or older than what the peer knows '
   '(p_known: events of the peer that were decided before), or this node wins, or a merge is due. o_outside: keys whose row here is outside of the filter '
   '(p_outside), which are refused. o_waiting: keys that the peer merges. o_beaten: events of this node that lose. o_weighed: all its events of these '
   'records. p_acked: events of this node that the peer has acknowledged. VOLATILE, so that it sees what users committed until now.';

@@ -17,4 +17,4 @@ as $$
 $$;
 comment on function rowferry._as_not_taken(rowferry._section, jsonb) is
   'The records of a section as entries of the list of records that were not taken, each with p_why. One entry for each record; one entry for all of them '
-  'where the peer hears of none (p_why has "apart" or "untried"), since these may be many.';
+  'where the peer hears of none (p_why has "apart" or "untried"), because these may be many.';

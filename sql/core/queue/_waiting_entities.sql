@@ -18,4 +18,4 @@ end
 $$;
 comment on function rowferry._waiting_entities(text, boolean) is
   'Entities of which changes may have happened before those of a batch without being in it: entities with held events, and those that are held or paused; '
-  'p_all: any that sends, since more waits or is under way. The peer keeps a delete back that would take rows of these along.';
+  'p_all: any that sends, because more waits or is under way. The peer keeps a delete back that would take rows of these along.';

@@ -1,4 +1,4 @@
--- Schema, version tables and the log stay, so that the runner knows what is installed and people what was; roles stay, since other databases may use them.
+-- Schema, version tables and the log stay, so that the runner knows what is installed and people what was; roles stay, because other databases may use them.
 do $$
 declare
   v_left text;

@@ -23,4 +23,4 @@ end
 $$;
 comment on function rowferry._begin_deferred() is
   'Before PostgreSQL 18: refuses a transaction that has written already, at the start of a call that fires deferred triggers with the rights of a table''s '
-  'owner, since it would fire with these rights what the transaction has deferred before. A transaction in which only such a call has written is taken.';
+  'owner, because it would fire with these rights what the transaction has deferred before. A transaction in which only such a call has written is taken.';

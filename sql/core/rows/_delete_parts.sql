@@ -13,7 +13,7 @@ declare
   v_keys constant text := rowferry._keys_sql(p_entity, p_keys);
   v_join constant text := rowferry._key_join_sql(p_entity);
 begin
-  -- A key of one column is found in one scan of its index. The statement is planned each time, since the table may have been small the last time; the planner
+  -- A key of one column is found in one scan of its index. The statement is planned each time, because the table may have been small the last time; the planner
   -- does not look at each key.
   o_delete := 'delete from ' || coalesce((
       select format('%s t where t.%I operator(pg_catalog.=) any (array(select pg_catalog.unnest(%s::%s[])))', v_only, c.local, p_keys, c.type)

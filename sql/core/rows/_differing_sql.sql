@@ -55,4 +55,4 @@ comment on function rowferry._differing_sql(rowferry.entities) is
   'DDL of the functions that compare rows with what was sent. differing_ says which rows are not stored as they were sent. altered_ says which rows would be '
   'altered by this node''s types: of the columns at p_positions, whose type on the other node is p_sent (null: a type that is not part of PostgreSQL), each '
   'value becomes one of the column''s type and is printed; read as the sender''s type, that must print as what was sent. Numbers and padded texts must be '
-  'equal, since scale and padding are each node''s own. Without p_back only the way here is tried, which may fail.';
+  'equal, because scale and padding are each node''s own. Without p_back only the way here is tried, which may fail.';

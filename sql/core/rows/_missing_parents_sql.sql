@@ -51,5 +51,5 @@ end
 $function$;
 comment on function rowferry._missing_parents_sql(rowferry.entities) is
   'DDL of the function that says which of some rows have no parent on this node, and by which foreign key: one look finds them all, where trying would find '
-  'one after the other. Not looked at are foreign keys to the table itself, since the parent may be among the rows, those to tables that the owner may not '
+  'one after the other. Not looked at are foreign keys to the table itself, because the parent may be among the rows, those to tables that the owner may not '
   'read, and all of them where an inbound function decides what is written.';

@@ -65,4 +65,4 @@ $function$;
 comment on function rowferry._upsert_sql(rowferry.entities) is
   'DDL of the function that writes received rows of an entity: it updates what is there and inserts what is not, or hands the rows to the function of the '
   'user''s that applies them. Triggers that run may rely on the table''s schema and public in search_path, where others may put functions and operators: hence '
-  'each of ours is named with its schema. Parameters go by number, since their names may be those of columns.';
+  'each of ours is named with its schema. Parameters go by number, because their names may be those of columns.';

@@ -64,5 +64,5 @@ end
 $function$;
 comment on function rowferry._write_statements(rowferry.entities, integer) is
   'SQL that writes received rows of an entity, whose columns begin behind the first p_offset of $1. o_insert: the statement for rows that are all new. o_ctes '
-  'update what is there and insert what is not, each row once, as parts of one statement, since a foreign key of a table to itself, or of a cycle, is looked '
+  'update what is there and insert what is not, each row once, as parts of one statement, because a foreign key of a table to itself, or of a cycle, is looked '
   'at when the statement ends; o_names: those of them that have to be read. o_count: how many rows there are.';

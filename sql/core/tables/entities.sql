@@ -98,7 +98,7 @@ comment on column rowferry.entities.unsettled_since is
   'When resync() found that either node may have rows that the other one never heard of or forgot. While it is set, each row that overwrites another one is '
   'noted as a conflict. Null: all rows have arrived by a backfill since, or a comparison found no difference.';
 comment on column rowferry.entities.held_attempts is
-  'How often the entity was held as a whole, since its schema differs, its table cannot be read or it waits for a person; 0: it is not held.';
+  'How often the entity was held as a whole, because its schema differs, its table cannot be read or it waits for a person; 0: it is not held.';
 comment on column rowferry.entities.held_here is 'Whether this node cannot read the table; else the peer cannot take its rows.';
 comment on column rowferry.entities.held_until is 'When it is tried again.';
 comment on column rowferry.entities.held_sqlstate is 'SQLSTATE of the refusal.';

@@ -23,7 +23,7 @@ comment on column rowferry.events.place is
   'never had the row and is told nothing. Null: the peer is told.';
 
 -- With the statistics of an empty queue any index would do for any search, and a plan outlives these statistics. So only one of the two indexes fits a search
--- (id + 0). The record comes first, since many records are looked for at once: before PostgreSQL 17 a planner may leave out a list of values that is not the
+-- (id + 0). The record comes first, because many records are looked for at once: before PostgreSQL 17 a planner may leave out a list of values that is not the
 -- first column.
 create index events_of_record on rowferry.events (rowferry._index_key(record_id), entity_id, (id + 0));
 create index events_moved on rowferry.events (id) where event_type = 'w';

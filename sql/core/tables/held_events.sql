@@ -17,8 +17,8 @@ create table rowferry.held_events (
   holders text[] collate "C"
 );
 comment on table rowferry.held_events is
-  'Events that are set aside until not_before, since the peer refused their row or found it locked (attempts = 0), or since the row is large and travels '
-  'alone (patience); or until the parent of the row has gone, since the peer lacks it.';
+  'Events that are set aside until not_before, because the peer refused their row or found it locked (attempts = 0), or since the row is large and travels '
+  'alone (patience); or until the parent of the row has gone, because the peer lacks it.';
 comment on column rowferry.held_events.event_id is 'The event, which stays in events.';
 comment on column rowferry.held_events.entity_id is 'Its entity.';
 comment on column rowferry.held_events.record_id is 'Key of the record as text.';

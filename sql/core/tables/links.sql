@@ -74,7 +74,7 @@ comment on column rowferry.links.warning is 'What was noticed but does not stop 
 comment on column rowferry.links.clock_difference is
   'Clock of the peer minus that of this node when the peer last told its time, including the time that the envelope took.';
 comment on column rowferry.links.unlocked is
-  'How many calls went on without the advisory lock of the link since a stranger held it; another call that ran meanwhile finds the number changed and is '
+  'How many calls went on without the advisory lock of the link because a stranger held it; another call that ran meanwhile finds the number changed and is '
   'rolled back.';
 comment on column rowferry.links.users_timeout is
   'The shortest deadlock_timeout that a role or a database has of its own, as of the opening: a user who waits for longer looks for deadlocks. Null: none '

@@ -18,10 +18,10 @@ comment on column rowferry.taken_batches.tag is 'Random tag of the batch.';
 comment on column rowferry.taken_batches.ids is 'The peer''s events that were taken.';
 comment on column rowferry.taken_batches.refusals is 'Records that were refused or found locked, with the error.';
 comment on column rowferry.taken_batches.conflicts is
-  'Conflicts that were decided while it was applied, for the peer''s log. Not compressed, since it is read once or twice and then removed.';
+  'Conflicts that were decided while it was applied, for the peer''s log. Not compressed, because it is read once or twice and then removed.';
 comment on column rowferry.taken_batches.applied_ms is 'Time it took to apply, or would have taken if all rows had been tried, in milliseconds.';
 comment on column rowferry.taken_batches.patience is
-  'How many times as long as usual a call may take that tells of the conflicts or is told of them, since large rows are in them.';
+  'How many times as long as usual a call may take that tells of the conflicts or is told of them, because large rows are in them.';
 comment on column rowferry.taken_batches.taken_at is 'When it was taken.';
 comment on column rowferry.taken_batches.effect is 'What the batch did, by entity: records taken, deletes among them, and records refused.';
 
