@@ -55,5 +55,5 @@ begin
 end
 $$;
 comment on function rowferry._merge_rows(rowferry.entities, text, rowferry._section, text[], jsonb) is
-  'Merges rows that both nodes changed; only the arbiter does it. Calls the user''s function, and makes an event of this node of each result, later than '
-  'both changes (o_events). The caller writes the rows.';
+  'Merges rows that both nodes changed; only the arbiter does this. It calls the user''s function, and makes an event of this node for each result '
+  '(o_events), whose time is the latest of now and the times of both changes. The caller writes the rows.';
