@@ -264,7 +264,7 @@ def test_a_table_whose_changes_are_not_captured(notes: Nodes) -> None:
     [row] = why(notes.crm)
     assert row["cause"] == "changes of public.notes are not captured, its trigger rowferry_capture_update is disabled"
     assert row["type_next"] == (
-        "alter table public.notes enable always trigger rowferry_capture_update; then select rowferry.backfill('notes');"
+        "alter table public.notes enable always trigger rowferry_capture_update; select rowferry.backfill('notes');"
     )
 
 

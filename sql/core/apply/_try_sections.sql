@@ -96,8 +96,8 @@ begin
           raise;
         elsif not v_again then
           -- PostgreSQL 18 has a state of its own for what a foreign key restricts; it is the same to all that follows.
-          o_error := jsonb_build_object('sqlstate', case v_state when '23001' then '23503' else v_state end, 'message', v_message, 'detail', v_detail, 'hint', v_hint,
-            'schema', v_schema, 'table', v_table, 'constraint', v_constraint, 'resource', rowferry._is_transient(v_state, v_context),
+          o_error := jsonb_build_object('sqlstate', case v_state when '23001' then '23503' else v_state end, 'message', v_message, 'detail', v_detail,
+            'hint', v_hint, 'schema', v_schema, 'table', v_table, 'constraint', v_constraint, 'resource', rowferry._is_transient(v_state, v_context),
             'whole', v_state in ('42P01', '42703', '42704', '42804', '42846', '42883', 'RF039') and not rowferry._in_users_code(v_context));
           return;
         end if;

@@ -50,7 +50,7 @@ begin
   if v_is_new and not has_function_privilege(v_owner, 'rowferry._refuse_truncate()', 'execute') then
     return next format('grant execute on function rowferry._refuse_truncate() to %I', pg_get_userbyid(v_owner));
   end if;
-  return query select rowferry._triggers_sql(p_new, p_guard_only => v_captured);
+  return query select rowferry._triggers_sql(p_new, p_truncate_only => v_captured);
 end
 $$;
 comment on function rowferry._attach_sql(rowferry.entities, rowferry.entities) is

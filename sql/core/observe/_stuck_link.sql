@@ -23,7 +23,7 @@ begin
   select 'error', 'paused by ' || p_link.paused_by, p_link.paused_at, v_link, format('select * from rowferry.resume(%L);', p_link.peer)
   where p_link.paused_at is not null
   union all
-  select 'error', u.problem, null::timestamptz, u.object, u.fix || case when u.object = 'trigger' then ';' else '' end
+  select 'error', u.problem, null::timestamptz, u.object, u.fix
   from rowferry._uncaptured(p_link.peer) u;
   return query
   select 'info', format('a role without rights in rowferry holds the lock of the %s: exchanges go on without this lock',

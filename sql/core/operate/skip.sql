@@ -2,7 +2,7 @@
 -- its pending events, and changes nothing else at once. Then:
 -- 1. Once no batch with one of these events is in flight, the next exchange deletes them and puts a question to the peer (event type q) in their place
 --    (build/_perform_skips.sql). If the peer's row could not be written here, or if the events were only an answer, nothing is asked and both rows stay.
--- 2. The peer answers with its own row, which is written here over the row that was given up. conflicts keeps both rows.
+-- 2. The peer answers with its own row, which is written here over the row that was given up. skips.image has the latter.
 -- 3. If the peer has no such row, the row here stays, different on purpose (conflict/_keep_given_up.sql), or is deleted if skip() was called with p_delete.
 -- The skip ends, with an outcome, when the answer or a change of the peer has been taken (queue/_skips_answered.sql), when the peer has acknowledged a later
 -- change of the record or a new sending (queue/_skips_overtaken.sql), or when the record is given up again (queue/_end_skips.sql). A row that stays on purpose
