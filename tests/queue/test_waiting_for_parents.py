@@ -226,4 +226,7 @@ def test_who_looks_is_told_of_the_parents_first(family: Nodes, exchange: Exchang
     assert child["state"] == "held"
     assert child["detail"] == "waits for its parent parents 2, which is held: select * from rowferry.row_status('parents', '2');"
     [hint] = family.crm.sql("select distinct hint from rowferry.sync_events where record_id = '7'")
-    assert hint["hint"] == "Nothing, it goes after its parent: select * from rowferry.row_status('parents', '2');"
+    assert hint["hint"] == (
+        "You need do nothing: the row goes once its parent has gone. "
+        "This shows where the parent stands: select * from rowferry.row_status('parents', '2');"
+    )

@@ -57,7 +57,7 @@ begin
   if v_taken.record_id is not null then
     raise exception using errcode = '23503',
       message = format('its delete would take row %s of %s along, of which a change has not come yet', v_taken.record_id, v_taken.name),
-      hint = coalesce(p_hint, format('Nothing: it goes once the changes of %s have gone.', v_taken.name));
+      hint = coalesce(p_hint, format('You need do nothing: the delete goes once the changes of %s have gone.', v_taken.name));
   end if;
 end
 $$;

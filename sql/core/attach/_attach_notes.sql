@@ -93,7 +93,7 @@ begin
     select format('%s: %s', p_new.name, s.line) from said s order by s.place, s.line;
   end if;
   return query
-  select format('%s: %s; if they are to follow: %s', s.o_child, s.o_problem, s.o_fix)
+  select format('%s: %s; to let its rows follow: %s', s.o_child, s.o_problem, s.o_fix)
   from rowferry._not_following(p_new.peer) s
   where p_new.relation in (s.o_child, s.o_parent);
   return query

@@ -42,9 +42,11 @@ begin
       detail = format('%s, %s.', p_entity.inbound, p_entity.on_apply),
       hint = 'Pass p_on_apply or p_inbound, not both. If the table is attached already, pass '''' for the other one.';
   elsif p_entity.outbound is not null and p_entity.inbound is null and p_entity.on_apply is null and p_entity.direction <> 'send' then
-    raise exception using errcode = 'RF013', message = 'rowferry cannot write rows of the outbound view into the table without an inbound function or a handler',
+    raise exception using errcode = 'RF013',
+      message = 'rowferry cannot write rows of the outbound view into the table without an inbound function or a handler',
       detail = format('%s.', p_entity.outbound),
-      hint = format('Pass p_inbound => a function (p_rows %s[]) that returns rows of %s, or p_on_apply, or p_direction => ''send''.', p_entity.outbound, p_entity.relation);
+      hint = format('Pass p_inbound => a function (p_rows %s[]) that returns rows of %s, or p_on_apply, or p_direction => ''send''.',
+        p_entity.outbound, p_entity.relation);
   end if;
   perform rowferry._check_user_functions(p_entity);
 end

@@ -76,7 +76,7 @@ begin
     o_unsendable := o_unsendable || (
       select jsonb_agg(jsonb_build_object('entity', p_entity.name, 'record_id', a.key, 'here', true, 'sqlstate', 'RF025',
         'message', format('the row has %s MB and travels alone', a.size / 1048576), 'patience', least(64, 1 + a.size / 2097152),
-        'hint', 'Nothing: its turn comes, in a call that may take longer than others.'))
+        'hint', 'You need do nothing: it is sent in a call of its own, which may take longer than others.'))
       from unnest(v_read.o_alone, v_read.o_sizes) a (key, size));
   end if;
 end

@@ -57,7 +57,8 @@ begin
       case
         when (r.refusal -> 'parent_deleted')::boolean and r.refusal ? 'parent_id' then
           format('Its parent was deleted on %s: select * from rowferry.why_stuck();', p_batch.peer)
-        when r.refusal ? 'parent_id' then format('Nothing, it goes after its parent: select * from rowferry.row_status(%L, %L);',
+        when r.refusal ? 'parent_id' then format('You need do nothing: the row goes once its parent has gone. '
+            'This shows where the parent stands: select * from rowferry.row_status(%L, %L);',
           r.refusal #>> '{parent,entity}', r.refusal #>> '{parent,record_id}')
         else coalesce(d.o_next, left(r.refusal ->> 'hint', 10000),
           case when r.refusal ? 'waiting' then 'Look on the other node why its change is held: select * from rowferry.sync_events;' end) end,
