@@ -24,7 +24,8 @@ begin
     (5, 'no such direction', p_entity.direction, '{both,send,receive}',
       'Choose both, send (this node only sends its rows to the peer) or receive (this node only takes the peer''s rows).'),
     (6, 'no such rule for rows that leave the filter', p_entity.filter_left, '{delete,keep}',
-      'Choose delete (the peer''s row is deleted) or keep (it stays on the peer as it was when it was last in the filter).')) r (ord, message, value, allowed, hint)
+      'Choose delete (the peer''s row is deleted) or keep (it stays on the peer as it was when it was last in the filter).')
+  ) r (ord, message, value, allowed, hint)
   where r.value <> all (r.allowed)
   order by r.ord
   limit 1;
