@@ -118,6 +118,7 @@ begin
 end
 $$;
 comment on function rowferry._apply_piecewise(text, rowferry._section[], int8multirange, int8multirange, text[], text, rowferry._need[]) is
-  'Applies what it can of sections that failed together with p_state, in about 60 subtransactions and 0.7 of the statement''s time. Each section is tried '
-  'as a whole, then taken apart. A record is written with what it needs of the batch (p_needs). Records that were refused because they need others are '
-  'tried together once nothing else is left, then piece by piece as long as that helps. o_whole: entities whose table cannot be written at all.';
+  'Applies what it can of sections that failed together with p_state, in about 60 subtransactions and 0.7 of the statement''s time. Each section is tried as '
+  'a whole, then taken apart. A record is written together with the records of the batch that it needs (p_needs). Records that were refused because they '
+  'need others are tried together once nothing else is left, then piece by piece as long as that helps. o_whole names entities whose table cannot be written '
+  'at all.';

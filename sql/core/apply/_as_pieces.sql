@@ -28,5 +28,5 @@ begin
 end
 $$;
 comment on function rowferry._as_pieces(rowferry._section[], boolean) is
-  'Sections as the queue of _apply_piecewise(): first the rows, parents before children, then what is to be deleted, children first. p_in_order: a row '
-  'comes behind those that hold a unique value which it wants.';
+  'Sections as the queue of _apply_piecewise(): first the rows, parents before children, then what is to be deleted, children first. With p_in_order a row '
+  'stands behind those rows that hold a unique value which it needs.';

@@ -62,6 +62,6 @@ begin
 end
 $$;
 comment on function rowferry._refuse_cascade(rowferry._section[], text[], bigint, int8multirange, text) is
-  'Raises an error if the foreign key of a deleted row has just taken or changed a row (on delete cascade, set null, set default) that the peer has not '
-  'deleted and of which a change is still to come (p_waiting: these entities). A row that this node''s users changed meanwhile is a conflict, and not '
-  'refused. p_after: the last event before the batch was written.';
+  'Raises an error if the foreign key of a deleted row has just deleted or changed a row (on delete cascade, set null, set default) that the peer has not '
+  'deleted, and of whose entity changes are still to come (p_waiting). A row that this node''s users changed in the meantime is a conflict, and is not '
+  'refused. p_after is the last event before the batch was written.';

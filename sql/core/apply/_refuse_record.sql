@@ -72,6 +72,6 @@ begin
 end
 $$;
 comment on function rowferry._refuse_record(text, rowferry._section, int8multirange, int8multirange, text[], jsonb, jsonb, boolean) is
-  'What becomes of the one record of a section that failed with p_error: o_left is its entry for the list of records that were not taken. It was locked, '
-  'or waits for conflicts that are still undecided, or is refused (o_refused), with the cause in another record if there is one (p_blamed), or is given '
-  'up because the orphan rule says so. An answer that is given up is deleted on both nodes, and o_left is empty then.';
+  'Decides what happens to the one record of a section that failed with p_error. o_left is its entry for the list of records that were not taken. The record '
+  'was locked, or waits for conflicts that are still undecided, or is refused (o_refused), with the cause in another record if there is one (p_blamed), or '
+  'is given up because the orphan rule says so. An answer that is given up is deleted on both nodes, and o_left is empty then.';

@@ -43,5 +43,5 @@ begin
 end
 $$;
 comment on function rowferry._understood_sections(text, rowferry._section[]) is
-  'The sections of a batch in the order in which they are written, parents first, without what cannot be understood here (o_refusals: entities as a '
-  'whole; o_left: their records and those whose values this node''s types would alter).';
+  'The sections of a batch in the order in which they are written, parents first, without what cannot be understood here. o_refusals names whole entities '
+  'that are not understood, and o_left their records, and records whose values this node''s types would alter.';

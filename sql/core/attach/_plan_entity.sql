@@ -59,5 +59,5 @@ begin
 end
 $$;
 comment on function rowferry._plan_entity(regclass, text, jsonb, text[], text, text, rowferry.entities) is
-  'What attach() would register of a table, its columns and its key. Raises the reason why it cannot, as an error with a hint; changes nothing. p_old: the '
-  'entity as it is registered, which is to be changed in place; null: a new one.';
+  'Returns what attach() would register of a table, its columns and its key, and changes nothing. If that is impossible, it raises an error with the reason '
+  'and a hint. p_old is the entity as it is registered, which is to be changed in place; null means a new one.';

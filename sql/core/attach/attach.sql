@@ -117,8 +117,8 @@ begin
 end
 $$;
 comment on function rowferry.attach(regclass, text, jsonb, text[], text, text, text, text, text, text, text, text, text, text, text, text, boolean) is
-  'Takes a table into the sync: select rowferry.attach(''public.accounts''). Of an attached table it changes in place what is given, and null leaves the rest '
-  'as it was. p_columns: a map from each entity column to a column of the table, or an array; p_key: entity columns of a unique index. Columns that the table '
-  'has got since are taken in, unless p_columns once named the columns. '''' takes a filter, a view or a function away, and ''"*"'' a list of columns. '
-  'Partitions and triggers that have come since are looked after too, and generated functions that would be made otherwise today are made anew. Runs with the '
-  'caller''s rights. p_dry_run returns the DDL and does not run it. See docs/attach.md.';
+  'Takes a table into the sync: select rowferry.attach(''public.accounts''). If the table is attached already, it changes in place what is given, and null '
+  'leaves the rest as it was. p_columns is a map from each entity column to a column of the table, or an array. p_key names entity columns of a unique '
+  'index. Columns that were added to the table since are included, unless p_columns once named the columns. '''' takes a filter, a view or a function away, '
+  'and ''"*"'' a list of columns. Partitions and triggers that were added since are included too, and generated functions whose text would be another today '
+  'are made again. It runs with the caller''s rights. With p_dry_run it returns the DDL and does not run it. See docs/attach.md.';

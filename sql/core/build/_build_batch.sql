@@ -112,8 +112,9 @@ begin
 end
 $$;
 comment on function rowferry._build_batch(rowferry.links, jsonb, integer, boolean, boolean, int8multirange, integer[], jsonb) is
-  'Reads the next batch of at most p_limit events and makes the envelope with it: o_sent of them, 0 if nothing can be sent now. Events that a newer one '
-  'makes superfluous are removed first, and rows whose parent the peer lacks are held without being tried; then it reads again, for 0.1 s. After a '
-  'timeout the record that took the time is held, if it is known. p_header: what every envelope says. p_applied: this call has applied a batch. p_alone: '
-  'a record that travels alone is due. p_left: events that have left in this call. p_aside: entities that wait. p_compare: what the peer said of '
-  'comparisons; o_compare: what this node has to say. o_removed: how many events have left the queue or wait now.';
+  'Reads the next batch of at most p_limit events and makes the envelope with it. o_sent is the number of its events, 0 if nothing can be sent now. Events '
+  'that a newer one replaces are removed first, and rows whose parent the peer lacks are held without being tried; then it reads again, for 0.1 s. After a '
+  'timeout the record that took the time is held, if it is known. p_header is what every envelope says. p_applied says that this call has applied a batch, '
+  'and p_alone that a record that travels alone is due. p_left has the events that were removed from the queue in this call. Entities in p_aside send '
+  'nothing now. p_compare is what the peer said about comparisons, and o_compare what this node has to say. o_removed counts the events that were removed '
+  'from the queue or wait now.';

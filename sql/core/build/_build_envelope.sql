@@ -85,6 +85,7 @@ end
 $$;
 comment on function rowferry._build_envelope(rowferry.links, integer, boolean, boolean, int8multirange, jsonb) is
   'Builds the envelope for the peer: acknowledgements always, and the next batch if the peer has been heard and fewer than two batches are in flight. A '
-  'large row takes long to read, so it is left to a call that has applied nothing (not p_applied), whose rows users would wait for, and the peer is '
-  'asked to send nothing meanwhile. p_hushed: the peer has asked this node for that. p_left: events that have left in this call. p_compare: what the '
-  'peer said of comparisons; o_compared: this node has said something. o_removed: more than 0 if the queue has changed.';
+  'large row takes long to read. So it is left to a call that has applied nothing (not p_applied), because users would wait for the rows that such a call '
+  'has written, and the peer is asked to send nothing in the meantime. p_hushed says that the peer has asked this node for that. p_left has the events that '
+  'were removed from the queue in this call. p_compare is what the peer said about comparisons, and o_compared says that this node has said something. '
+  'o_removed is more than 0 if the queue has changed.';

@@ -103,7 +103,7 @@ begin
 end
 $$;
 comment on function rowferry._due_records(integer[], int8multirange, integer, bigint, bigint) is
-  'Records with held events that may go with the next batch, of entities p_entity_ids: those whose parent has gone, a share of those that were refused '
-  'and whose time has come, and what holds unique values that these want. p_alone: only the record of this event, which travels alone. p_flying: events '
-  'in flight. p_found: how many events wait that are not held. o_together: whether the record goes in one section with others of its entity. o_cut: more '
-  'records may go than these.';
+  'Records with held events that may be sent with the next batch, of the entities p_entity_ids: those whose parent has been taken, a share of those that '
+  'were refused and may be tried again now, and the records that hold unique values which these need. p_alone asks for the record of this event only, which '
+  'travels alone. p_flying has the events in flight, and p_found is the number of events that wait and are not held. o_together says whether a record is '
+  'sent in one section with others of its entity. o_cut says that more records may be sent than these.';

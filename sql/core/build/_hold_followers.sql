@@ -21,5 +21,5 @@ as $$
   ) f
 $$;
 comment on function rowferry._hold_followers(rowferry.entities, boolean) is
-  'Holds one entity after a look for the rows that follow rows of p_entity (p_itself: for rows of p_entity itself) has taken too long: the one that '
-  'lacks an index, if there is one. It is tried again by itself, and other entities go meanwhile.';
+  'Holds one entity after a look for the rows that follow rows of p_entity has taken too long (with p_itself, a look for rows of p_entity itself). It is the '
+  'entity that lacks an index, if there is one. It is tried again later without a person, and other entities go on in the meantime.';

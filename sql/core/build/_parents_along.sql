@@ -34,6 +34,6 @@ begin
 end
 $$;
 comment on function rowferry._parents_along(rowferry._section[], integer[], text[], boolean, integer[]) is
-  'Records that rows of these sections refer to by foreign key, and of which a change waits that may go in the same batch. Not those that were seen '
-  'already. A parent that is held stays, except where rows wait for each other (p_missing: the peer is known to lack parents). p_aside: entities that '
-  'wait.';
+  'Records that rows of these sections refer to by a foreign key, and of which a change waits that may be sent in the same batch. Records that were seen '
+  'already are left out. A parent that is held is left out too, unless rows wait for each other (p_missing: the peer is known to lack parents). Entities in '
+  'p_aside send nothing now.';

@@ -110,7 +110,8 @@ begin
 end
 $$;
 comment on function rowferry._queue_followers(text, integer) is
-  'Looks at rows that moved (events of type w): they, or the parents that they follow, have entered or left what is kept in sync. Each row that follows '
-  'them gets an event of its own, so that whatever is read later is judged by the row''s present state. Looks for 0.1 s, but does at least one step, '
-  'however long it takes. A step that finds too many followers is undone and tried with fewer rows; an entity whose step takes half of the call''s time '
-  'is held for a while. o_looked: something was done. o_aside: entities of which nothing may be sent yet, because rows of their family are left to look at.';
+  'Looks at rows that moved (events of type w): they, or the parents that they follow, have entered or left what is kept in sync. Each row that follows them '
+  'gets an event of its own, so that whatever is read later is judged by the row''s present state. It looks for 0.1 s, but does at least one step, however '
+  'long that takes. A step that finds too many followers is undone and tried with fewer rows; an entity whose step takes half of the call''s time is held '
+  'for a while. o_looked says that something was done. o_aside names entities of which nothing may be sent yet, because rows of their family have not been '
+  'looked at.';

@@ -83,6 +83,7 @@ end
 $$;
 comment on function rowferry._read_rows(rowferry.entities, text[], bigint) is
   'The present rows of some keys of an entity: o_keys, and for each column the literal of one array. p_bytes is the limit of its generated reader. '
-  'o_left_out: keys that are not for this batch, because their rows are beyond p_bytes, travel alone or cannot be read; o_unsendable has an entry for '
-  '_hold_entities() for each of the last two kinds. o_outside: keys of rows outside of the filter of which nothing is to be said. o_failed: the table '
-  'cannot be read; then o_unsendable has the entry of the entity. STABLE, so that it sees the snapshot in which the events were chosen.';
+  'o_left_out lists keys that are not for this batch, because their rows are beyond p_bytes, travel alone or cannot be read; o_unsendable has an entry for '
+  '_hold_entities() for each of the last two kinds. o_outside lists keys of rows outside of the filter of which the peer is told nothing. o_failed says that '
+  'the table cannot be read; then o_unsendable has the entry of the entity. The function is STABLE, so that it sees the snapshot in which the events were '
+  'chosen.';

@@ -75,5 +75,5 @@ $f$, v_new, v_old, p_entity.id, c.new_image, c.old_image, p_way_out, v_new_withi
 end
 $function$;
 comment on function rowferry._capture_row_sql(rowferry.entities, text) is
-  'Body of the capture function of a partitioned table, whose triggers fire for each row, because a statement trigger would miss writes that name a '
-  'partition. p_way_out: an SQL comment that says what to do if a statement fails.';
+  'Body of the capture function of a partitioned table. Its triggers fire for each row, because a statement trigger would miss writes that name a partition. '
+  'p_way_out is an SQL comment that says what to do if a statement fails.';

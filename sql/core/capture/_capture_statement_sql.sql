@@ -69,5 +69,5 @@ $f$,
 end
 $function$;
 comment on function rowferry._capture_statement_sql(rowferry.entities, text) is
-  'Body of the capture function of a table whose triggers fire once a statement and see their rows as new_rows and old_rows. p_way_out: an SQL comment '
+  'Body of the capture function of a table whose triggers fire once a statement and see their rows as new_rows and old_rows. p_way_out is an SQL comment '
   'that says what to do if a statement fails.';

@@ -41,6 +41,6 @@ begin
 end
 $$;
 comment on function rowferry._refuse_truncate() is
-  'Trigger function for TRUNCATE, which fires no row trigger and would empty this side only. It refuses, unless the table was attached with p_truncate => '
-  '''propagate'': then it writes a delete event for each row of the table, or of the partition whose trigger called, and the entity waits for approve() '
-  'unless its breaker is off. A partition that has left its attached table is free.';
+  'Trigger function for TRUNCATE, which fires no row trigger and would empty the table on this node only. It refuses, unless the table was attached with '
+  'p_truncate => ''propagate''. Then it writes a delete event for each row of the table, or of the partition whose trigger called, and the entity waits for '
+  'approve() unless its breaker is off. A partition that has left its attached table may be truncated.';
