@@ -37,5 +37,5 @@ as $$
   where coalesce(f.fails, f.labels) is not null
 $$;
 comment on function rowferry._filter_problem(rowferry.entities) is
-  'What has become wrong with an entity''s filter, and what to type; no row: nothing. o_fails: writes to the table fail. Only the catalog is looked at: '
-  'nothing of the filter or of a user''s type is evaluated.';
+  'What has become wrong with an entity''s filter, and what to type; no row means that nothing has. o_fails says that writes to the table fail. It looks '
+  'only at the catalog and evaluates nothing of the filter or of a user''s type.';

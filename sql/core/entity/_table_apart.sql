@@ -79,5 +79,6 @@ begin
 end
 $$;
 comment on function rowferry._table_apart(rowferry.entities) is
-  'What became of an entity''s table since attach(), by its name, its columns and what it inherits, and what to type; null: nothing. o_unusable: the name '
-  'means another table, or a column is another one, so that rows are neither read nor written; else only what is written through another table escapes.';
+  'What happened to an entity''s table since attach(), by its name, its columns and what it inherits, and what to type; null means nothing. o_unusable says '
+  'that the name means another table, or that a column is another one, so that rows are neither read nor written. Otherwise only what is written through '
+  'another table is not captured.';

@@ -92,5 +92,5 @@ begin
 end
 $$;
 comment on function rowferry._stuck_link(rowferry.links, timestamptz, boolean, boolean, integer) is
-  'For why_stuck(): what keeps a whole link still. p_due_since: since when work waits; p_quiet: whether nothing has moved for longer than usual; '
-  'p_patience: how many times as long as usual a call may take.';
+  'For why_stuck(): what keeps a whole link still. p_due_since is since when work has waited. p_quiet says that nothing has moved for longer than usual. '
+  'p_patience is how many times as long as usual a call may take.';

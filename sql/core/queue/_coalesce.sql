@@ -52,6 +52,6 @@ begin
 end
 $$;
 comment on function rowferry._coalesce(text, integer, bigint, int8multirange) is
-  'Removes events that a newer one of the same record makes superfluous, because the present row is sent anyway; only events that no batch ever held. Looks '
-  'through the next events to be sent, and removes the superfluous ones if they are half of them, so that a record that changes a million times costs no '
-  'more than one that changed once. o_hot: there were more of them than this call has time for.';
+  'Removes events that a newer event of the same record replaces, because the present row is sent anyway. It removes only events that no batch ever held. It '
+  'looks through the next events to be sent, and removes the superseded ones if they are half of them, so that a record that changes a million times costs '
+  'no more than one that changed once. o_hot says that there were more of them than this call has time for.';

@@ -97,5 +97,5 @@ begin
 end
 $$;
 comment on function rowferry._counts(text, integer, int8multirange) is
-  'What waits on a link, as process_batch() returns it: counted up to p_most, so that a long backlog costs an exchange nothing; null: all. p_left: events '
-  'that have left in this call, past which no search need walk.';
+  'What waits on a link, as process_batch() returns it. It counts up to p_most, so that a long backlog costs an exchange nothing; null means that it counts '
+  'all. p_left has the events that were removed from the queue in this call, past which no search need walk.';

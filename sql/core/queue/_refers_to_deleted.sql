@@ -29,4 +29,4 @@ as $$
   where p_refers is not null
 $$;
 comment on function rowferry._refers_to_deleted(rowferry.entities, text, bigint, jsonb) is
-  'Of a delete that the peer refused because a row there refers to the record: what is the case, and the line to type. p_refers: from _decide_orphan().';
+  'For a delete that the peer refused because a row there refers to the record: what is the case, and the line to type. p_refers is from _decide_orphan().';

@@ -27,5 +27,5 @@ as $$
   limit p_limit
 $$;
 comment on function rowferry._sendable_events(integer[], int8multirange, integer, boolean, boolean, boolean) is
-  'The oldest events of these entities, within these ranges of ids, that are free to go: neither held nor skipped nor moved. p_held, p_skipped, p_moved: '
-  'with those that are.';
+  'The oldest events of these entities, within these ranges of ids, that may be sent: they are neither held, nor skipped, nor a move whose followers are '
+  'still to be looked at. p_held, p_skipped and p_moved include those that are.';

@@ -51,6 +51,6 @@ $f$ end, p_check),
 end
 $function$;
 comment on function rowferry._function_sql(rowferry.entities, text, text, text, text, text, boolean, boolean, text, text[]) is
-  'DDL of one generated function of an entity: the one place that says how such a function is made safe. p_signature: parameters in parentheses, and "returns '
-  '..". The function runs with the rights of the table''s owner, prints and reads values in the same way under any settings of the caller, and first makes '
-  'sure that the names in it still mean what they meant. With p_reads it can write nothing.';
+  'DDL of one generated function of an entity; only this function says how such a function is made safe. p_signature has the parameters in parentheses, and '
+  '"returns ..". The function runs with the rights of the table''s owner, prints and reads values in the same way under any settings of the caller, and '
+  'first makes sure that the names in it still mean what they meant. With p_reads it cannot write anything.';
