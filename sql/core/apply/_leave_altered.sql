@@ -33,7 +33,7 @@ declare
 begin
   o_section := p_section;
   o_left := '[]';
-  -- Most often all types are equal. Of what only goes out the key alone is written.
+  -- Most often all types are equal. Of an entity that only sends, only the key is written.
   for v_position in
     select c.ord::integer
     from unnest(v_entity.columns, p_section.types, v_types) with ordinality c (name, sent, here, ord)

@@ -20,8 +20,8 @@ begin
   if not exists (select from generate_subscripts(p_sections, 1) i where (p_sections[i]).gone is not null) then
     return;
   end if;
-  -- A delete that goes before all other writes may change rows of the batch, which are written afterwards, and take along what the batch deletes.
-  -- It takes no other row, which would be made anew without what does not travel.
+  -- A delete that is done before all other writes may change rows of the batch, which are written afterwards, and may delete by a cascade what the batch
+  -- deletes. It may delete no other row, because that row would be made again without the columns that do not travel.
   perform rowferry._delete_events(range_agg(int8range(c.id, c.id, '[]')))
   from rowferry.events c
   join rowferry.entities n on n.id = c.entity_id

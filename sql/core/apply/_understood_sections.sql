@@ -18,7 +18,7 @@ begin
   o_sections := '{}';
   o_left := '[]';
   o_refusals := '[]';
-  -- Of one entity, those that came along with a child are in a later section.
+  -- Records of an entity that were sent because a child needs them are in a later section than its others.
   if cardinality(v_order) > 1 then
     v_order := rowferry._parents_first(v_order);
   end if;

@@ -56,4 +56,4 @@ $$;
 comment on function rowferry._attach_sql(rowferry.entities, rowferry.entities) is
   'All statements that attach() runs to take an entity in (p_old null), or to change it in place, in order; none where nothing differs. Events stay, because '
   'they hold keys only. The caller holds the lock of the link, so that no exchange reads by the old functions what it sends as the new ones have it, and that '
-  'of the table, so that no write goes by unseen.';
+  'of the table, so that no write is missed.';

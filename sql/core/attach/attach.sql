@@ -53,7 +53,7 @@ begin
       or coalesce(p_triggers, v_old.trigger_rule, 'guard') = 'guard' and exists (
       select from rowferry._users_triggers(p_table) u where not u.guarded and (u.constraint_name is not null or u.extensions <> '{}')));
     v_new := rowferry._plan_entity(p_table, p_entity, p_columns, p_key, p_peer, v_outbound, v_old);
-    -- The table was detached in this transaction: what waits goes on under the number of its entity.
+    -- The table was detached in this transaction, so its events that wait are kept under the number of its entity.
     delete from rowferry.detached d where d.name = v_new.name and d.peer = v_new.peer and d.key = v_new.key_columns || v_new.key_types
     returning d.entity_id into v_detached;
     v_new.id := coalesce(v_detached, v_new.id);
@@ -91,7 +91,7 @@ begin
   end if;
   return query select rowferry._set_guards(v_new, p_dry_run);
   for v_problem in
-    -- Said once, with the first table; check() goes on saying it.
+    -- This is said once, with the first table; check() says it every time.
     select w.message, 'Update the server to its latest minor version, or use no MERGE on tables that are kept in sync.' as hint
     from rowferry._server_warning(current_setting('server_version_num')::integer) w (message)
     where not exists (select from rowferry.entities e where e.relation <> p_table)

@@ -17,7 +17,7 @@ declare
   v_statement text;
   v_function record;
 begin
-  -- The entity may be attached anew in this transaction: no exchange may begin with the old entity and read by the functions of the new one.
+  -- The entity may be attached again in this transaction: no exchange may begin with the old entity and read by the functions of the new one.
   perform rowferry._link_lock(e.peer, true) from rowferry.entities e where e.name = p_entity;
   select e.* into v_entity from rowferry.entities e where e.name = p_entity;
   if not found then

@@ -71,7 +71,7 @@ begin
         v_most_events := case when v_removed > 0 then v_most_events end;
       end if;
       o_removed := o_removed + v_removed;
-      -- Out of time, or so much has left that a search would walk past it: the next call goes on.
+      -- If the time is over, or so many events were removed that a search would have to walk past them, the next call goes on.
       exit when v_hot or v_removed > 1000;
     end loop;
     o_compare := rowferry._compare(p_link, p_compare);

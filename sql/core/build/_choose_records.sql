@@ -35,7 +35,7 @@ begin
   from rowferry.built_batches b cross join lateral unnest(b.ids) r
   where b.peer = p_peer;
   v_gaps := int8multirange(int8range(p_first_id, 9223372036854775807)) - p_left - v_flying;
-  -- A row that is large, or ran out of time, goes alone in a call that may take longer; others go between two of them.
+  -- A row that is large, or ran out of time, is sent alone in a call that may take longer. Other rows are sent between two such rows.
   v_alone := (select a.o_event_id from rowferry._alone(p_peer) a where v_held and p_alone and a.o_allowed and not a.o_flying);
   v_most := case when v_alone is null then p_limit + 1 else 0 end;
   return query

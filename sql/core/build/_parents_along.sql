@@ -19,7 +19,7 @@ begin
     cross join lateral rowferry._parent_records(s) f
     where (f.entity_id, f.record_id) not in (select * from unnest(p_seen_ids, p_seen_records))
   ) p;
-  -- Rows that need each other travel together: so a held parent comes along if it waits, through others, for itself and for what is in this batch.
+  -- Rows that need each other travel together: so a held parent is sent too if it waits, through others, for itself and for what is in this batch.
   select array_agg(p.entity_id), array_agg(p.record_id) into o_entity_ids, o_record_ids
   from (
     select g.entity_id, g.record_id from rowferry._sendable_records(o_entity_ids, o_record_ids) g where g.entity_id <> all (p_aside)

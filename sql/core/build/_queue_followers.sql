@@ -11,7 +11,7 @@ set enable_bitmapscan = off
 as $$
 declare
   c_time constant interval := '0.1 s';
-  c_counted constant integer := 10000;  -- at most so many rows that are left are asked for their entity
+  c_counted constant integer := 10000;  -- of the rows that are left, the entities of at most this many are looked up
   v_began timestamptz := clock_timestamp();
   v_timeout interval := nullif(current_setting('statement_timeout')::interval, '0');
   v_step timestamptz;

@@ -11,7 +11,7 @@ set enable_bitmapscan = off
 as $$
 declare
   c_window constant interval := '1 hour';
-  c_rows constant integer := 100000;  -- so many rows are counted whatever the deletes
+  c_rows constant integer := 100000;  -- at least this many rows are counted, however few the deletes are
   c_hint constant text :=
     'Let them go: select * from rowferry.approve(%L); or get the rows back from there: select * from rowferry.skip_deletes(%1$L, reason);';
   v_last_id bigint := pg_sequence_last_value('rowferry.events_id_seq');

@@ -52,7 +52,7 @@ $f$,
         (select string_agg('row(r.*) as ' || quote_ident(w), ', ') from unnest(p_entity.within_columns) w), v_parent) end,
       p_place => case when v_parent is not null then 'c.parent' end),
     rowferry._capture_part_sql(p_way_out, p_entity.id,
-      -- A row that enters or leaves the filter is one that comes or goes.
+      -- A row that enters the filter is an insert for the peer, and one that leaves it a delete.
       format($c$case when n.record_id is null then '%s'::pg_catalog."char" when o.record_id is null then '%s' else %s end$c$,
         case when v_crosses then 'w' else 'd' end, case when v_crosses then 'w' else 'i' end, v_changed),
       'coalesce(n.record_id, o.record_id)',

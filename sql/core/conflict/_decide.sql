@@ -1,5 +1,5 @@
 -- What follows from a conflict, for each record of a section that the peer sent and of which this node has events of its own:
--- - The row here is locked. If a user holds its lock, the record is not taken now and comes again.
+-- - The row here is locked. If a user holds its lock, the record is not taken now; the peer sends it again.
 -- - If this node wins, its row and its events stay, and the peer's row is taken out of the section. It counts as taken.
 -- - If the peer wins, the events of this node are deleted, in the subtransaction that writes the peer's row. If that row is refused, the events are back.
 -- - Under merge the arbiter deletes nothing: it puts the merged row into the section and makes an event of its own for it. The other node does not take the
@@ -8,7 +8,7 @@
 -- - If the row here is outside of the filter and its changes are not sent, the peer's row is refused (23514).
 -- - Both rows of each conflict are returned in o_conflicts, which both nodes log. Equal rows are no conflict. Two rows of together more than 120 MB of text
 --   raise 54000, because both could not be kept.
--- - Records beyond p_most, or beyond about 2 MB of the peer's rows, are left undecided and come again.
+-- - Records beyond p_most, or beyond about 2 MB of the peer's rows, are left undecided; the peer sends them again.
 create or replace function rowferry._decide(
   p_peer text,
   p_section rowferry._section,

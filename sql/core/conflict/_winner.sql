@@ -1,7 +1,7 @@
 -- Who wins a conflict. A record is in conflict if both nodes changed it and neither change was made with knowledge of the other (R6). Each node has a set of
 -- such changes: its own events of the record that the other node has not acknowledged, and the peer's events that this node did not know when it made its own.
 -- Of each set only the newest stamp is compared: the clock time of a change by a user, or -infinity for a consequence of applying, a backfill or an answer
--- (_stamp.sql). So both nodes compare the same two stamps and come to the same end:
+-- (_stamp.sql). So both nodes compare the same two stamps and get the same result:
 -- - A change by a user wins against a consequence, a backfill or an answer, whatever the rule is.
 -- - Otherwise the entity's rule decides. newest: the later stamp wins; at equal stamps the node whose name sorts last wins, byte by byte. node:crm: crm wins,
 --   whatever the time. merge:schema.function: one node, the arbiter, whose name sorts first, lets the user's function make one row of both (merge), and the
@@ -36,4 +36,4 @@ $$;
 comment on function rowferry._winner(text, text, text, timestamptz, timestamptz) is
   'Who wins a conflict under a rule: mine (this node), theirs (the peer), merge (this node merges both rows) or wait (the peer merges them). p_mine and '
   'p_theirs are the newest stamps of those changes of each node that the other node did not know of; -infinity stands for nothing but consequences, backfills '
-  'or answers. Both nodes come to the same end.';
+  'or answers. Both nodes get the same result.';

@@ -30,7 +30,7 @@ as $$
     where t.typtype is distinct from 'd'
   )
   select coalesce('its filter cannot be evaluated, so all writes fail: ' || f.fails, 'its filter names what is no longer a value of an enum: ' || f.labels),
-    format('select rowferry.attach(%L, %L);  -- proves it anew; or change back what was altered, or give it another one: p_filter => ..',
+    format('select rowferry.attach(%L, %L);  -- proves it again; or change back what was altered, or give it another one: p_filter => ..',
       p_entity.relation, p_entity.name),
     f.fails is not null
   from found f

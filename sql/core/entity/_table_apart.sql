@@ -68,7 +68,7 @@ begin
     end if;
   end if;
   if v_other is not null then
-    -- A comparison finds the rows that either side lacks. This table's rows are the ones that stay, and the rows that only the other side has come here.
+    -- A comparison finds the rows that either side lacks. This table's rows are the ones that stay, and the rows that only the other side has are written here.
     o_fix := format('select rowferry.detach(%1$L, p_force => true); %2$s select * from rowferry.first_contact(%1$L);'
       '  -- once compare_runs says finished: select * from rowferry.first_contact(%1$L, %3$s);',
       p_entity.name, rowferry._attach_call(p_entity, v_other), case p_entity.direction

@@ -46,8 +46,8 @@ begin
   end loop;
 
   if not isempty(v_heard) then
-    -- A row that was refused for want of its parent follows as soon as the parent has arrived there. The parent is there, too, if a row that waited for it
-    -- has been taken and has not changed since.
+    -- A row that was refused because its parent was missing is sent as soon as the parent has arrived there. The parent is there, too, if a row that waited for
+    -- it has been taken and has not changed since.
     if exists (select from rowferry.missing_parents) then
       perform rowferry._parents_came(array_agg(c.entity_id), array_agg(c.record_id))
       from (

@@ -28,4 +28,4 @@ as $$
 $$;
 comment on function rowferry._waiting(text) is
   'For the view status: how many events of a link wait; how many of them, without those that a person has given up, are held, '
-  'are held by this node, are held for want of a parent; whether anything is free to go; and since when the oldest event waits.';
+  'are held by this node, are held because the peer lacks their parent; whether anything is free to go; and since when the oldest event waits.';

@@ -32,7 +32,7 @@ declare
   v_image jsonb;
   v_there boolean := true;  -- whether there is a row here
   v_answer boolean;
-  v_stays boolean;  -- whether no row can come from the peer
+  v_stays boolean;  -- whether the peer is not asked for its row
   v_state text;
   v_context text;
 begin

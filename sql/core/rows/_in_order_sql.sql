@@ -40,4 +40,4 @@ end
 $function$;
 comment on function rowferry._in_order_sql(rowferry.entities, integer) is
   'PL/pgSQL that updates rows whose unique values change one by one, in their order, if the caller has them in $3: a column, and the rows in which it is null '
-  'meanwhile so that they exchange their values. Empty where no column is unique.';
+  'in between so that they exchange their values. Empty where no column is unique.';

@@ -28,5 +28,5 @@ exception
 end
 $$;
 comment on function rowferry._is_outside(rowferry.entities, text) is
-  'Whether the row of a record is here, but outside of what is kept in sync: then the peer''s row cannot come in its place. False where the table cannot be '
+  'Whether the row of a record is here, but outside of what is kept in sync: then the peer''s row cannot be written over it. False where the table cannot be '
   'read.';

@@ -70,14 +70,15 @@ comment on column rowferry.entities.columns_given is
   'Whether p_columns named the columns: then they stay until p_columns names others. Else attach() takes all that the table has when it is called again.';
 comment on column rowferry.entities.conflict_rule is 'What decides a conflict: newest, node:name or merge:schema.function. Both nodes must agree.';
 comment on column rowferry.entities.orphan_rule is
-  'What becomes of a row whose parent the other node deleted meanwhile: hold, drop (the row goes) or revive (the parent comes back). Both nodes must agree.';
+  'What happens to a row whose parent the other node deleted at the same time: hold, drop (the row is deleted) or revive (the parent is written again). Both '
+  'nodes must have the same rule.';
 comment on column rowferry.entities.direction is 'Which way rows go: both, send (this node''s rows only) or receive (the peer''s rows only).';
 comment on column rowferry.entities.filter is 'Condition on the table''s columns, as SQL; only rows for which it is true are kept in sync. Null: all.';
 comment on column rowferry.entities.filter_columns is 'Columns of the table that the filter uses.';
 comment on column rowferry.entities.filter_types is
   'Type of PostgreSQL''s own in which the filter sees each of filter_columns. An enum is seen as text and stands here as enum, with those of its values '
   'that the filter names.';
-comment on column rowferry.entities.filter_left is 'What becomes of the row on the peer when the row here leaves the filter: delete or keep.';
+comment on column rowferry.entities.filter_left is 'What happens to the row on the peer when the row here leaves the filter: delete or keep.';
 comment on column rowferry.entities.within is
   'Entity that the rows follow: only rows that refer to one of its rows that is kept in sync are kept in sync. Null: the rows follow none.';
 comment on column rowferry.entities.within_columns is 'Columns of the table that refer to the parent.';

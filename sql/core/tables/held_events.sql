@@ -37,7 +37,7 @@ comment on column rowferry.held_events.here is 'Whether this node cannot send th
 comment on column rowferry.held_events.parent_entity_id is 'Entity of the record that the row refers to and that the peer lacks; null: it waits for none.';
 comment on column rowferry.held_events.parent_record_id is 'Key of that record as text.';
 comment on column rowferry.held_events.holders is
-  'Records of the entity that held, on the peer, a unique value that the row wants; null: none. Those of them that wait are sent with it.';
+  'Records of the entity that held, on the peer, a unique value that the row needs; null: none. Those of them that wait are sent with it.';
 
 create index held_events_of_record on rowferry.held_events (entity_id, rowferry._index_key(record_id));
 create index held_events_due on rowferry.held_events (not_before, (event_id + 0));

@@ -74,8 +74,8 @@ comment on column rowferry.links.warning is 'What was noticed but does not stop 
 comment on column rowferry.links.clock_difference is
   'Clock of the peer minus that of this node when the peer last told its time, including the time that the envelope took.';
 comment on column rowferry.links.unlocked is
-  'How many calls went on without the advisory lock of the link because a stranger held it; another call that ran meanwhile finds the number changed and is '
-  'rolled back.';
+  'How many calls went on without the advisory lock of the link because a stranger held it; another call that ran at the same time finds the number changed '
+  'and is rolled back.';
 comment on column rowferry.links.users_timeout is
   'The shortest deadlock_timeout that a role or a database has of its own, as of the opening: a user who waits for longer looks for deadlocks. Null: none '
   'has one.';
@@ -84,7 +84,7 @@ comment on column rowferry.links.peer_unsettled is
 comment on column rowferry.links.told_settled is
   'Those of peer_unsettled that the last envelope named as settled; until the peer knows, each call has news for it.';
 comment on column rowferry.links.moved_to is
-  'Last event id given out when rows that follow others were last queued; run --once goes on until their events have gone.';
+  'Last event id given out when rows that follow others were last queued; run --once goes on until their events have been sent and acknowledged.';
 comment on column rowferry.links.told_paused is
   'Entities paused here that the last envelope named; once an entity is no longer named, the peer sends it again.';
 comment on column rowferry.links.facts_sent_at is

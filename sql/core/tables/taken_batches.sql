@@ -12,7 +12,7 @@ create table rowferry.taken_batches (
   primary key (peer, number)
 );
 comment on table rowferry.taken_batches is 'What was taken of each batch of the peer, until the peer has said that it knows.';
-comment on column rowferry.taken_batches.peer is 'The node it came from.';
+comment on column rowferry.taken_batches.peer is 'The node that sent the batch.';
 comment on column rowferry.taken_batches.number is 'Number on the link.';
 comment on column rowferry.taken_batches.tag is 'Random tag of the batch.';
 comment on column rowferry.taken_batches.ids is 'The peer''s events that were taken.';
