@@ -54,6 +54,6 @@ begin
 end
 $$;
 comment on function rowferry._attach_sql(rowferry.entities, rowferry.entities) is
-  'All statements that attach() runs to take an entity in (p_old null), or to change it in place, in order; none where nothing differs. Events stay, because '
-  'they hold keys only. The caller holds the lock of the link, so that no exchange reads by the old functions what it sends as the new ones have it, and that '
-  'of the table, so that no write is missed.';
+  'All statements that attach() runs, in order, to take an entity in (p_old null) or to change it in place; none if nothing differs. Events stay, because '
+  'they have keys only. The caller holds the lock of the link, so that no exchange reads rows by the old functions and sends them by the new ones, and the '
+  'lock of the table, so that no write is missed.';

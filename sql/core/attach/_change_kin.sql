@@ -41,4 +41,4 @@ end
 $$;
 comment on function rowferry._change_kin(rowferry.entities, rowferry.entities) is
   'Makes those functions of other entities again whose text depends on an entity that changed: of entities that follow its rows or that it follows, and of '
-  'those with which it forms or formed a cycle. Raises the reason why others could not follow it any more.';
+  'those with which it forms or formed a cycle. If others could not follow it any more, it raises an error with the reason.';

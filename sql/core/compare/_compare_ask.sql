@@ -92,6 +92,6 @@ begin
 end
 $$;
 comment on function rowferry._compare_ask(rowferry.links) is
-  'The next question of the oldest open comparison of a link; null: it waits for an answer, or is done. A question that gets no answer, or whose '
-  'worker has gone, is asked again as a new step. The comparison walks over the rows here, then over those of the peer, then up to ten times over the '
+  'The next question of the oldest open comparison of a link; null means that it waits for an answer, or has finished. A question that gets no answer, or '
+  'whose worker has gone, is asked again as a new step. The comparison walks over the rows here, then over those of the peer, then up to ten times over the '
   'records that had an event in a queue.';

@@ -59,6 +59,6 @@ begin
 end
 $$;
 comment on function rowferry._overwritten(text, rowferry._section, jsonb) is
-  'Rows here that a section of the peer is about to overwrite or delete, and that the peer may not know although no event says so: the rows that differ, of an '
-  'entity that is not settled since resync(), and those that a skip keeps, different on purpose. They are returned as conflicts that the peer wins, so that '
-  'both nodes keep both rows. Without those that p_conflicts has already.';
+  'Rows here that a section of the peer is about to overwrite or delete, and that the peer may not know although no event says so: the rows that differ, of '
+  'an entity that is not settled since resync(), and those that a skip keeps, different on purpose. They are returned as conflicts that the peer wins, so '
+  'that both nodes keep both rows. Records that p_conflicts has already are left out.';

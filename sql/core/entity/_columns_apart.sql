@@ -52,5 +52,5 @@ begin
 end
 $$;
 comment on function rowferry._columns_apart(rowferry.entities) is
-  'What became of an entity''s columns since attach() (dropped, renamed, dropped and added again, of another type), and what to type; null: nothing. '
-  'Capture goes on without a column unless it is one of the key or the table is partitioned. VOLATILE for the reason of _column_types().';
+  'What happened to an entity''s columns since attach() (dropped, renamed, dropped and added again, of another type), and what to type; null means nothing. '
+  'Capture goes on without a column unless it is one of the key or the table is partitioned. The function is VOLATILE for the reason of _column_types().';

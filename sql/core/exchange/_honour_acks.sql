@@ -88,5 +88,5 @@ begin
 end
 $$;
 comment on function rowferry._honour_acks(rowferry.links, jsonb) is
-  'Honours what the peer says of this node''s batches; the caller has made sure that it may (R5). Events that were taken leave the queue, refused ones '
-  'are held, conflicts are recorded, and the size of the next batch follows the time that this one needed.';
+  'Honours what the peer says of this node''s batches; the caller has made sure that it may (R5). Events that were taken are removed from the queue, refused '
+  'ones are held, conflicts are recorded, and the size of the next batch is set by the time that this one took.';

@@ -112,6 +112,6 @@ begin
 end
 $$;
 comment on function rowferry.process_batch(text, text, bytea, integer, jsonb, boolean) is
-  'One step of the exchange with a peer, in one local transaction: applies its envelope, removes own events that it has taken, and returns the envelope '
-  'for it. Expected outcomes are statuses. Without a token it changes nothing and says where things stand. docs/design.md lists the steps and the '
-  'columns.';
+  'One step of the exchange with a peer, in one local transaction: it applies the peer''s envelope, removes events of this node that the peer has taken, and '
+  'returns the envelope for the peer. Expected outcomes are statuses. Without a token it changes nothing and only returns the state of the link. '
+  'docs/design.md lists the steps and the columns.';

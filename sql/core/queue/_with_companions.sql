@@ -45,6 +45,6 @@ begin
 end
 $$;
 comment on function rowferry._with_companions(rowferry.built_batches, jsonb) is
-  'The peer''s refusals, each with what this node knows of the rows that the refused one needs. parent_id: the entity of the parent that the peer lacks. '
-  'with_holders: whether a row that has a unique value which this one wants is to change too; then the two go together. stays: whether the row is held at '
+  'The peer''s refusals, each with what this node knows about the rows that the refused row needs. parent_id is the entity of the parent that the peer '
+  'lacks. with_holders says that a row which has the needed unique value is to change too; then both are sent together. stays says that the row is held at '
   'once. If it is not, it lacks a row that may be sent with the next batch, which is then larger.';

@@ -42,6 +42,6 @@ begin
 end
 $$;
 comment on function rowferry._update_units(rowferry.entities) is
-  'Columns that an update of an entity''s rows sets together, and only where one of them differs, because others would notice: the columns of unique indexes '
-  '(to set one locks out new children of the row) and those that a trigger of the user''s waits for (update of). Number 0: all other columns. assignments: a '
-  'SET list; differs: a condition on rows t and received rows u.';
+  'Columns that an update of an entity''s rows sets together, and only if one of them differs, because setting them has effects: the columns of unique '
+  'indexes (setting one locks out new children of the row) and those for which a trigger of the user''s waits (update of). Number 0 stands for all other '
+  'columns. assignments is a SET list, and differs a condition on rows t and received rows u.';
