@@ -20,7 +20,7 @@ begin
   end if;
   if v_entity.id is null then
     v_message := 'the other node has no such entity';
-    v_hint := 'Attach its table there under this name; delivery then goes on by itself.';
+    v_hint := 'Attach the table there under this entity name. Delivery then goes on; you need do nothing here.';
   elsif v_entity.direction = 'send' and (p_section.keys is not null or p_section.gone is not null) then
     v_state := 'RF028';
     v_message := 'the other node only sends rows of this entity';
@@ -45,7 +45,7 @@ begin
   elsif v_entity.key_columns || v_entity.key_types <> p_section.key then
     v_message := format('the keys differ: %s here, %s there', array_to_string(p_section.key, ' '),
       array_to_string(v_entity.key_columns || v_entity.key_types, ' '));
-    v_hint := 'Attach the table on both nodes with the same key (p_key), its columns of the same type; delivery then goes on by itself.';
+    v_hint := 'Attach the table on both nodes with the same key (p_key), whose columns have the same types. Delivery then goes on.';
   elsif array[v_entity.conflict_rule, v_entity.orphan_rule] <> p_section.rules then
     v_message := format('the rules differ: %s here, %s there', array_to_string(p_section.rules, ' and '),
       concat_ws(' and ', v_entity.conflict_rule, v_entity.orphan_rule));

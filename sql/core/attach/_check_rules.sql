@@ -33,7 +33,7 @@ begin
     raise exception using errcode = 'RF013', message = v_wrong.message, detail = format('%L.', v_wrong.value), hint = v_wrong.hint;
   elsif v_node <> p_entity.peer and v_node <> v_here then
     raise exception using errcode = 'RF013', message = 'the node that is to win is neither this one nor the peer',
-      detail = format('%s; this is %s, the peer %s.', v_node, v_here, p_entity.peer), hint = 'Name one of the two.';
+      detail = format('%s; this is %s, the peer %s.', v_node, v_here, p_entity.peer), hint = 'Name one of these two nodes.';
   elsif p_entity.direction <> 'both' and (p_entity.orphan_rule <> 'hold' or p_entity.conflict_rule <> 'newest') then
     raise exception using errcode = 'RF013', message = 'rows that go only one way need no conflict rule and no orphan rule',
       detail = format('%s, with the rules %s and %s.', p_entity.direction, p_entity.conflict_rule, p_entity.orphan_rule),

@@ -30,7 +30,7 @@ begin
   v_entity.name := coalesce(p_entity, p_old.name, (select c.relname from pg_class c where c.oid = p_table));
   if v_entity.name = '' or octet_length(v_entity.name) > 63 then
     raise exception using errcode = 'RF010', message = 'an entity''s name has 1 to 63 bytes',
-      detail = format('%s has %s.', v_entity.name, octet_length(v_entity.name)), hint = 'Give it with p_entity => a name.';
+      detail = format('%s has %s.', v_entity.name, octet_length(v_entity.name)), hint = 'Give it such a name with p_entity.';
   end if;
   select e.* into v_other from rowferry.entities e where e.id is distinct from p_old.id and (e.relation = p_table or e.name = v_entity.name) limit 1;
   if found then

@@ -22,7 +22,8 @@ begin
   elsif current_setting('transaction_isolation') <> 'read committed' then
     -- TRUNCATE also removes rows that the snapshot of this transaction does not show, and these would get no event.
     raise exception using errcode = 'RF005', message = 'truncate of a table kept in sync needs the isolation level read committed',
-      detail = format('The transaction is %s.', current_setting('transaction_isolation')), hint = 'begin isolation level read committed;';
+      detail = format('The transaction is %s.', current_setting('transaction_isolation')),
+      hint = 'Begin the transaction with: begin isolation level read committed;';
   end if;
   execute format('insert into rowferry.events (changed_at, entity_id, hops, event_type, record_id) '
     'select rowferry._now(), $1, '

@@ -22,7 +22,7 @@ begin
   if v_merged.o_moved is not null then
     raise exception using errcode = 'RF022', message = 'the merge function changed the key of a row',
       detail = format('%s: record %s.', p_entity.conflict_rule, array_to_string(v_merged.o_moved, ', ')),
-      hint = 'It must return a row with the key that both rows have.';
+      hint = 'The function must return a row with the key that both rows have.';
   end if;
   o_keys := v_merged.o_keys;
   o_columns := v_merged.o_columns;

@@ -26,7 +26,7 @@ begin
         p_before.top, p_before.acked, p_before.acked_tag, p_before.received, p_before.received_tag, p_before.unlocked);
   if not found then
     raise exception using errcode = '40001', message = 'another call has moved the link meanwhile', detail = format('The link to %s.', p_link.peer),
-      hint = 'Nothing was changed; the courier opens the exchange anew.';
+      hint = 'Nothing was changed; the worker opens the exchange again.';
   end if;
 end
 $$;

@@ -50,7 +50,7 @@ declare
   v_holder text;
 begin
   if pg_trigger_depth() > 0 then
-    raise exception using errcode = '42501', message = 'process_batch is not for triggers', hint = 'It is for the courier alone.';
+    raise exception using errcode = '42501', message = 'process_batch is not for triggers', hint = 'Only the worker may call it.';
   end if;
   if current_setting('transaction_isolation') <> 'read committed' then
     raise exception using errcode = 'RF001', message = 'process_batch needs the isolation level read committed',

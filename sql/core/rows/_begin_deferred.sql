@@ -18,7 +18,7 @@ begin
   end if;
   raise exception using errcode = 'RF041', message = 'this transaction has written something already',
     detail = 'Before PostgreSQL 18 what that deferred to its end would be done with the rights of another role.',
-    hint = 'Do this in a transaction of its own: commit; and then the same again.';
+    hint = 'Make this call in a transaction of its own: commit first, and then call it again.';
 end
 $$;
 comment on function rowferry._begin_deferred() is
