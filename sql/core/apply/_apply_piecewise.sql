@@ -26,7 +26,7 @@ declare
   v_retried integer;  -- how many pieces were tried together
   v_tries integer := 0;
   v_last boolean := false;
-  v_waiting text[];
+  v_waiting text[] := p_waiting;
   v_result record;
   v_attempt record;
   v_resource jsonb;  -- the first error of a kind that may be the server's, not a table's
@@ -72,7 +72,11 @@ begin
       v_queue := v_queue[2:];
       select n.o_along, n.o_needs into v_along, v_needs from rowferry._needed(v_piece.section, p_sections, p_needs) n;
       v_sections := v_piece.section || v_along;
-      v_waiting := rowferry._still_waiting(p_waiting, array(select v_queue[i].section from generate_subscripts(v_queue, 1) i), o_left || o_whole);
+      if (v_piece.section).gone is not null or cardinality(v_along) > 0 then
+        -- A delete that waits holds no other delete up.
+        v_waiting := rowferry._still_waiting(p_waiting, array(select v_queue[i].section from generate_subscripts(v_queue, 1) i),
+          rowferry._entries_without(o_left, array(select v_queue[i].section from generate_subscripts(v_queue, 1) i where v_queue[i].waits)) || o_whole);
+      end if;
     end if;
 
     v_attempt := rowferry._try_sections(p_peer, v_sections, p_heard, p_known, v_waiting, v_needs, true, v_piece.good);
@@ -92,6 +96,8 @@ begin
       o_conflicts := o_conflicts || v_attempt.o_conflicts;
       o_left := o_left || v_attempt.o_busy;
       o_applied := o_applied + rowferry._record_count(v_sections) - rowferry._not_taken_count(v_attempt.o_busy);
+    elsif v_last then
+      v_queue := v_piece || v_queue;  -- there is no time to find out whose fault it is
     elsif not v_piece.waits then
       v_result := rowferry._judge_failure(p_peer, v_piece, v_queue, p_sections, p_needs, p_heard, p_known, v_waiting,
         v_attempt.o_error, v_attempt.o_failed, o_left, v_retried is null);

@@ -8,8 +8,8 @@ immutable
 set search_path = pg_catalog, pg_temp
 as $$
   select left(p_sqlstate, 2) in ('08', '40', '53', '57', '58')
-    and (p_context is null or split_part(p_context, E'\n', 1) !~ ' at RAISE$' or starts_with(p_context, 'PL/pgSQL function rowferry.'))
-    and not (left(p_sqlstate, 2) in ('08', '53', '58') and rowferry._in_users_code(p_context))
+    and not (rowferry._in_users_code(p_context)
+      and (left(p_sqlstate, 2) in ('08', '53', '58') or split_part(p_context, E'\n', 1) ~ ' RAISE$'))
 $$;
 comment on function rowferry._is_transient(text, text) is
   'Whether an error says nothing about a row (connection, rollback, resources, operator, system), so that the envelope is tried again as it is. If a '

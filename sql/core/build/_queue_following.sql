@@ -31,7 +31,8 @@ begin
     v_last_key := v_found.o_keys[p_portion.portion];
     select array_agg(f.key) as keys, array_agg(f.is_within) as within, array_agg(r.stamp) as stamps, array_agg(r.hops) as hops into v_rows
     from unnest(v_found.o_parents, v_found.o_keys, v_found.o_within) f (parent, key, is_within)
-    join unnest(p_records, p_stamps, p_hops) r (record_id, stamp, hops) on r.record_id = f.parent;
+    -- A portion is of one record, which may be spelled otherwise by now.
+    join unnest(p_records, p_stamps, p_hops) r (record_id, stamp, hops) on r.record_id = f.parent or p_portion.id is not null;
     begin
       insert into rowferry.events (changed_at, entity_id, hops, event_type, record_id)
       -- What was written while the row was outside counts in a conflict here, and the peer hears nothing else of it: so the event is as new as that.

@@ -14,15 +14,17 @@ select e.id, e.changed_at, e.entity_id, e.hops, e.event_type, e.record_id, e.pla
     offset 0) as record_skipped,
   e.event_type = 'w' as moved,
   exists (select from rowferry.built_batches b where b.in_flight and e.id <@ b.ids) as in_flight,
-  (select case
+  case when exists (select from rowferry.held_events) then (
+    select case
       when h.not_before is not null then h.not_before
       when exists (
         select from rowferry.missing_parents m
         where m.entity_id = h.parent_entity_id and rowferry._index_key(m.record_id) = rowferry._index_key(h.parent_record_id) and m.came
         offset 0) then '-infinity'
       else 'infinity' end
-    from rowferry.held_events h where h.event_id = e.id) as due_at,
-  exists (select from rowferry.held_events h where h.event_id = e.id and h.patience is not null offset 0) as alone
+    from rowferry.held_events h where h.event_id = e.id) end as due_at,
+  exists (select from rowferry.held_events) and exists (
+    select from rowferry.held_events h where h.event_id = e.id and h.patience is not null offset 0) as alone
 from rowferry.events e;
 comment on view rowferry._queue is
   'Each pending event, with all that may keep it from going. An event is free to go, so that its record gets into a batch, if it is not held (or is due '
