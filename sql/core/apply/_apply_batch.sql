@@ -57,7 +57,7 @@ begin
     continue when v_state = '23505' and v_created;
     if v_state <> '55P03' and v_needs is null then
       v_needs := rowferry._needs(v_sections);
-      -- It is tried again at once, in an order in which unique values become free, and after what is deleted; or a user was faster with this key.
+      -- The batch is tried again at once, in an order in which unique values become free, and after the deletes. Or a user was faster with this key.
       v_deletes_first := v_state in ('23505', '23P01');
       continue when v_deletes_first;
     end if;

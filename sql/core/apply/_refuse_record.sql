@@ -29,7 +29,7 @@ begin
     o_left := rowferry._as_not_taken(p_section);
     return;
   elsif v_state in ('23503', '23505', '23P01') and p_undecided then
-    -- What it lacks, or runs into, may be among the conflicts that are left for the next call.
+    -- The row that it lacks, or that has its unique value, may be among the conflicts that are left for the next call.
     o_left := rowferry._as_not_taken(p_section, '{"untried": true}');
     return;
   elsif v_state = '23503' then

@@ -42,7 +42,7 @@ begin
         v_waiting := case when v_batch.o_waiting = '[]' then 0 else rowferry._hold_waiting(v_batch.o_waiting) end;
         if v_waiting > 0 then
           o_removed := o_removed + v_waiting;
-          -- These rows make room for others. To find more such rows the next look is larger; what a larger look has read is not sent.
+          -- These rows make room for others. To find more such rows the next look is larger; rows of a larger look are not sent.
           if clock_timestamp() - v_began < c_time then
             v_coalesced := false;
             v_looked := greatest(p_limit, least(v_looked * 2, 2000));

@@ -12,8 +12,8 @@
 -- - rows beyond 8 MB in one batch, which go with a later one;
 -- - rows that cannot be read, and all rows of a table that was altered since attach(): they are held with the error;
 -- - new rows whose parent the peer is known to lack, if that parent does not go with them.
--- Of a row outside of the filter the peer is told that it is gone. Nothing is said of it if the rule is keep, or if the peer never had the row: then its events
--- are acknowledged without effect.
+-- If a row is outside of the filter, the peer is told that it is gone. If the rule is keep, or if the peer never had the row, the events of the row travel
+-- without it and are acknowledged without effect.
 create or replace function rowferry._read_batch(
   p_peer text,
   p_limit integer,

@@ -38,7 +38,7 @@ begin
         if rowferry._stops_every_table(v_state, v_context) then
           raise;
         end if;
-        -- Nor does a record that cannot be read (a label of an enum in the key has another name now, a view divides by zero) stop others of its table.
+        -- A record that cannot be read (a label of an enum in the key has another name now, a view divides by zero) does not stop others of its table.
         if v_bad is null and left(v_state, 2) = '22' then
           select u.o_found, u.o_left || array(select b ->> 'record_id' from jsonb_array_elements(u.o_found) b) into v_bad, o_left_out
           from rowferry._unreadable_records(p_entity, array(select distinct k from unnest(p_keys) k), v_budget) u;
@@ -52,7 +52,7 @@ begin
         return;
     end;
   end loop;
-  -- This look comes after the read, which has locked the table: a column that was dropped and added again reads as null.
+  -- This is checked after the read, which has locked the table, because a column that was dropped and added again reads as null.
   if rowferry._column_types(p_entity) is distinct from p_entity.column_types then
     o_failed := true;
     o_unsendable := jsonb_build_array(rowferry._unreadable_entity(p_entity, 'RF020', 'its columns are not those that were attached'));

@@ -89,7 +89,7 @@ begin
         'Where that has 15 digits and is near its end: select * from rowferry.resync();';
   end if;
 
-  -- What leaves this node, or is acknowledged by it, survives its crash. A SET clause would end before the commit.
+  -- Everything that this node sends or acknowledges survives a crash of it. A SET clause would end before the commit.
   if current_setting('synchronous_commit') in ('off', 'local') then
     perform set_config('synchronous_commit', 'on', true);
   end if;

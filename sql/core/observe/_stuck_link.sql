@@ -35,7 +35,7 @@ begin
     return;
   end if;
   return query
-  -- What the worker met when it last opened an exchange. Its login may call nothing but process_batch(), and a node that is out of reach cannot be asked.
+  -- The error that the worker got when it last opened an exchange. The worker told it, because a node that is out of reach cannot be asked.
   select 'error', format(case when w.away then '%s is out of reach: %s' else '%s answered: %s' end, w.node, p_link.courier_error ->> 'message'),
     p_link.opened_at, format('worker on %s, pid %s', p_link.courier ->> 'host', p_link.courier ->> 'pid'),
     case when w.away then format('pg_isready -d "$ROWFERRY_NODE_%s"  # where the worker runs; if no server answers, look whether it runs and read its log; '

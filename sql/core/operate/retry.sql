@@ -14,7 +14,7 @@ set search_path = pg_catalog, pg_temp
 as $$
 #variable_conflict use_column
 begin
-  -- Of an entity that waits for a person this raises the error that says so.
+  -- If the entity waits for a person, this raises an error that says so.
   perform rowferry.retry(n.name)
   from rowferry.events e join rowferry.entities n on n.id = e.entity_id
   where e.id = p_id and n.held_until = 'infinity';

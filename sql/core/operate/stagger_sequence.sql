@@ -42,7 +42,7 @@ begin
   execute format('alter sequence %s increment by %s', p_sequence, increment);
   perform rowferry._note_staggered(p_sequence, v_known.o_block);
   select * into v_known from rowferry._staggering(p_sequence);
-  -- It is read by its oid: by its name one could read a view that has taken its place.
+  -- The sequence is read by its oid, because a view may have taken its name.
   v_last := pg_sequence_last_value(p_sequence);
   increment_before := v_sequence.seqincrement;
   next_before := case when v_last is null then nextval(p_sequence) else v_last + v_sequence.seqincrement end;

@@ -20,7 +20,7 @@ declare
   v_mine integer[] := array(
     select e.id from rowferry.entities e where e.peer = p_peer and rowferry._is_free(e));
   v_sent int8multirange := rowferry._sent_ids(p_peer);
-  -- Of a row that follows a parent, only a newer delete makes a delete superfluous: the peer may have the row, though it is outside now.
+  -- If a row follows a parent, only a newer delete replaces a delete, because the peer may have the row although it is outside now.
   v_following integer[] := array(select e.id from rowferry.entities e where e.within is not null);
   v_window integer := p_limit + 1;
   v_looked integer;

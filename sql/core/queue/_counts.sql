@@ -68,7 +68,7 @@ begin
   next_id := least(
     (select e.id from rowferry._sendable_events(v_free, v_gaps, 1) e),
     (select e.id from rowferry.events e where e.event_type = 'w' and e.entity_id = any (rowferry._movable(p_peer)) order by e.id limit 1),
-    -- Those whose row was locked there, which do not count as held; and those that may follow their parent.
+    -- Events whose row was locked on the peer, which do not count as held, and events that may be sent because their parent was.
     case when v_any_held then (select min(h.event_id) from rowferry.held_events h where h.attempts = 0 and h.parent_record_id is null
       and h.entity_id = any (v_free)) end,
     (select min(f.event_id)

@@ -1,6 +1,5 @@
--- It is made part of the query that calls it, where each argument is a variable, and planned with that query's settings. So it has no settings, and each
--- name is qualified.
--- The ranges are in order, and within each the events are, so that no plan needs to sort, whatever the statistics say.
+-- The planner inlines this function into the query that calls it, with that query's settings; each argument is a variable there. So it has no settings, and
+-- each name is qualified. The ranges are in order, and within each the events are, so that no plan needs to sort, whatever the statistics say.
 create or replace function rowferry._sendable_events(
   p_entity_ids integer[],
   p_gaps int8multirange,

@@ -31,7 +31,7 @@ $rowferry$$f$,
       'bytea_output = ''hex''', 'lc_monetary = ''C''', 'xmloption = ''content''', 'array_nulls = on'], E'\nset '),
     E'declare\n' || nullif(p_declare, ''),
     concat(rowferry._definer_check_sql(p_entity),
-      -- What such a function reads may be a view of the table owner's with functions of theirs. Before PostgreSQL 18 the deferred triggers of what these write
+      -- Such a function may read a view of the table owner's with functions of theirs. Before PostgreSQL 18 the deferred triggers of what these write
       -- would fire with the rights of whoever called. So it is kept from writing by the body, which an owner cannot change, and not by a SET clause, which an
       -- owner could take off.
       case when p_reads then $f$  perform pg_catalog.set_config('transaction_read_only', 'on', true);
