@@ -92,7 +92,7 @@ def test_a_row_that_the_peer_has_not_stays_and_all_who_look_are_told(notes: Node
 @pytest.mark.smoke
 def test_with_the_word_the_row_is_deleted(notes: Nodes) -> None:
     refused(notes)
-    assert skip(notes.crm, 3, delete=True).endswith("if it has no such row, this one will be DELETED here")
+    assert skip(notes.crm, 3, delete=True).endswith("if billing has no such row, the row here will be DELETED")
     sync(*notes)
     assert assert_equal(notes) == ["(1,a)", "(2,b)"]
     assert notes.crm.sql(LOG) == [
@@ -116,7 +116,9 @@ def test_the_word_may_be_given_later_and_taken_back(notes: Nodes) -> None:
     [event] = notes.crm.sql("select id from rowferry.sync_events")
     assert "DELETED" in skip(notes.crm, 3, delete=True)
     [again] = notes.crm.sql(f"select state from rowferry.skip({event['id']})")
-    assert again["state"].startswith("given up already; this node will ask billing for its row") and "DELETED" not in again["state"]
+    assert (
+        again["state"].startswith("given up already; this node will ask billing for its row") and "DELETED" not in again["state"]
+    )
     sync(*notes)
     assert table(notes.crm)[-1] == "(3,bad)"
 

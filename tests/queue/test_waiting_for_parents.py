@@ -204,7 +204,7 @@ def test_children_of_a_parent_that_was_never_sent_wait_until_it_is(family: Nodes
     [cause] = why(family)
     assert cause["cause"] == "1 record of parents is missing on billing, and nothing of it waits here; 500 others wait for it"
     [status] = family.crm.sql("select * from rowferry.row_status('parents', '1')")
-    assert status["state"] == "missing there" and "of which 500 wait" in status["detail"]
+    assert status["state"] == "missing there" and "500 of them wait" in status["detail"]
     family.crm.sql(cause["type_next"])
     exchange.until(exchange.delivered, 12)
     assert rows(family.billing, "select count(*) from children") == ["(500)"]
