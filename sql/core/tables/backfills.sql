@@ -15,7 +15,7 @@ comment on column rowferry.backfills.entity_id is 'The entity.';
 comment on column rowferry.backfills.last_key is 'Last key queued; the next chunk begins after it.';
 comment on column rowferry.backfills.first_event_id is 'First event of the present chunk.';
 comment on column rowferry.backfills.last_event_id is 'Last event of the present chunk; the next chunk is queued once no event of this one is pending.';
-comment on column rowferry.backfills.queued is 'Rows queued so far.';
+comment on column rowferry.backfills.queued is 'Number of rows queued until now.';
 comment on column rowferry.backfills.requested_at is 'When it was asked for.';
 comment on column rowferry.backfills.requested_by is 'Who asked for it.';
 comment on column rowferry.backfills.finished_at is 'When its last row was acknowledged.';

@@ -67,7 +67,8 @@ comment on column rowferry.entities.column_numbers is
   'Number of each of columns in the table (pg_attribute.attnum), which tells a column from one that took its name after it was dropped; null: a view says '
   'what travels.';
 comment on column rowferry.entities.columns_given is
-  'Whether p_columns named the columns: then they stay until p_columns names others. Else attach() takes all that the table has when it is called again.';
+  'Whether p_columns named the columns. If so, they stay until p_columns names others. If not, attach() takes all columns that the table has when it is '
+  'called again.';
 comment on column rowferry.entities.conflict_rule is 'What decides a conflict: newest, node:name or merge:schema.function. Both nodes must agree.';
 comment on column rowferry.entities.orphan_rule is
   'What happens to a row whose parent the other node deleted at the same time: hold, drop (the row is deleted) or revive (the parent is written again). Both '
@@ -90,8 +91,8 @@ comment on column rowferry.entities.inbound is
 comment on column rowferry.entities.on_apply is
   'The user''s function, as schema and name, that writes the received rows in place of the generated upsert; null: the upsert does.';
 comment on column rowferry.entities.cycle is
-  'For entities whose foreign keys form a cycle, which one statement writes: the highest of their ids, whose function has the statement. Null: the entity '
-  'is written by itself.';
+  'For entities whose foreign keys form a cycle, which one statement writes: the highest of their ids, whose function has the statement. Null: the entity is '
+  'written in a statement of its own.';
 comment on column rowferry.entities.trigger_rule is
   'Which of the users'' triggers run for rows of the peer: guard (those that are ENABLE ALWAYS) or fire (all).';
 comment on column rowferry.entities.attached_at is 'When it was attached.';
@@ -100,8 +101,8 @@ comment on column rowferry.entities.unsettled_since is
   'noted as a conflict. Null: all rows have arrived by a backfill since, or a comparison found no difference.';
 comment on column rowferry.entities.held_attempts is
   'How often the entity was held as a whole, because its schema differs, its table cannot be read or it waits for a person; 0: it is not held.';
-comment on column rowferry.entities.held_here is 'Whether this node cannot read the table; else the peer cannot take its rows.';
-comment on column rowferry.entities.held_until is 'When it is tried again.';
+comment on column rowferry.entities.held_here is 'True if this node cannot read the table, false if the peer cannot take its rows.';
+comment on column rowferry.entities.held_until is 'When the entity is tried again; infinity: once a person has done what held_hint says.';
 comment on column rowferry.entities.held_sqlstate is 'SQLSTATE of the refusal.';
 comment on column rowferry.entities.held_error is 'Message of the refusal.';
 comment on column rowferry.entities.held_hint is 'What to do.';

@@ -11,7 +11,8 @@ create table rowferry.taken_batches (
   effect jsonb not null default '{}',
   primary key (peer, number)
 );
-comment on table rowferry.taken_batches is 'What was taken of each batch of the peer, until the peer has said that it knows.';
+comment on table rowferry.taken_batches is
+  'For each batch of the peer: which events were taken and which records were not, until the peer has said that it knows.';
 comment on column rowferry.taken_batches.peer is 'The node that sent the batch.';
 comment on column rowferry.taken_batches.number is 'Number on the link.';
 comment on column rowferry.taken_batches.tag is 'Random tag of the batch.';
@@ -23,6 +24,6 @@ comment on column rowferry.taken_batches.applied_ms is 'Time it took to apply, o
 comment on column rowferry.taken_batches.patience is
   'The conflicts may hold large rows, so the calls that send or receive them may take this many times as long as usual.';
 comment on column rowferry.taken_batches.taken_at is 'When it was taken.';
-comment on column rowferry.taken_batches.effect is 'What the batch did, by entity: records taken, deletes among them, and records refused.';
+comment on column rowferry.taken_batches.effect is 'Numbers of records taken, of deletes among them, and of records refused, by entity.';
 
 alter table rowferry.taken_batches alter column conflicts set storage external;
