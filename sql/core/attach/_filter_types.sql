@@ -19,7 +19,7 @@ declare
   v_virtual text;
   v_ordered boolean;
 begin
-  -- Column numbers of the two tables differ where a column was dropped.
+  -- Column numbers of the two tables differ if a column was dropped.
   with recursive base (attname, number, oid, attcollation, generated) as (
     select n.attname, n.attnum, a.atttypid, a.attcollation, a.attgenerated
     from pg_attribute n join pg_attribute a on a.attrelid = p_table and a.attname = n.attname

@@ -48,7 +48,7 @@ begin
       'paused', nullif(o_link.told_paused, '{}'),
       'unsettled', (select array_agg(n.name) from rowferry.entities n where p_link.generation > 1 and n.peer = p_link.peer and n.unsettled_since is not null),
       'settled', case when p_link.generation > 1 then nullif(o_link.told_settled, '{}') end));
-  -- Where applying took half of the call's time, building is left to the next one.
+  -- If applying took half of the call's time, the next call builds.
   v_waits := p_link.ready and not p_hushed
     and (p_applied and clock_timestamp() > statement_timestamp() + v_half) is not true
     and rowferry._anything_waits(p_link.first_id, p_left)

@@ -96,7 +96,7 @@ begin
   end loop;
   o_aside := array(
     with recursive family (id, name, within) as (
-      -- Where so many rows are left, they may be of any entity.
+      -- If more rows than that are left, they may be of any entity.
       select e.id, e.name, e.within
       from rowferry.entities e
       where e.id = any (v_left) or cardinality(v_left) = c_counted and e.id = any (v_movable)

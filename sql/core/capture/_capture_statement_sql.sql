@@ -1,5 +1,5 @@
 -- If a column was dropped or renamed since, users' statements go on: its name, which is not qualified, is then found in the query around (missing) as the row
--- as a whole, so that any change of the row counts. While the column is there this costs nothing. Where the column belongs to the key or to the filter, writes
+-- as a whole, so that any change of the row counts. As long as the column exists this costs nothing. If the column belongs to the key or to the filter, writes
 -- fail until attach() is called again.
 create or replace function rowferry._capture_statement_sql(
   p_entity rowferry.entities,

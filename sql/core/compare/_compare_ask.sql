@@ -19,7 +19,7 @@ begin
   select c.* into v_run
   from rowferry.comparisons c
   where c.peer = p_link.peer and c.state in ('queued', 'walking', 'resolving')
-    -- Not where a person has to act first.
+    -- Entities for which a person must act first are left out.
     and not (c.state = 'resolving' and exists (
       select from rowferry.entities e where e.name = c.entity and e.peer = c.peer and e.held_until = 'infinity'))
   order by c.id limit 1;

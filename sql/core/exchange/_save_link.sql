@@ -31,5 +31,5 @@ begin
 end
 $$;
 comment on function rowferry._save_link(rowferry.links, rowferry.links) is
-  'Writes what an exchange changed of a link, if the link''s numbers still are what they were when the exchange began (p_before). The link''s lock sees '
-  'to that; where a stranger holds the lock, one of two calls at once fails here, and all that it did is rolled back.';
+  'Writes what an exchange changed in a link, if the link''s numbers are still what they were when the exchange began (p_before). Usually the link''s lock '
+  'makes sure of that. If a stranger holds the lock, one of two calls at the same time fails here, and everything that it did is rolled back.';

@@ -27,5 +27,5 @@ begin
 end
 $$;
 comment on function rowferry._delete_parts(rowferry.entities, text) is
-  'SQL that deletes the rows of an entity with the record_ids p_keys, and, where it has a filter, the query for those keys whose row is in it (null: all rows '
-  'are). That query locks the rows, so that none can leave the filter any more.';
+  'SQL that deletes the rows of an entity with the record_ids p_keys, and, if the entity has a filter, the query for those keys whose row is in it (null: '
+  'all rows are). That query locks the rows, so that none can leave the filter any more.';
