@@ -17,7 +17,7 @@ declare
   c_window constant interval := '1 hour';
   c_rows constant integer := 100000;  -- at least this many rows are counted, however few the deletes are
   c_hint constant text :=
-    'Let them go: select * from rowferry.approve(%L); or get the rows back from there: select * from rowferry.skip_deletes(%1$L, reason);';
+    'select * from rowferry.approve(%L);  -- lets them be deleted; to get the rows back instead: select * from rowferry.skip_deletes(%1$L, reason);';
   v_last_id bigint := pg_sequence_last_value('rowferry.events_id_seq');
   v_now timestamptz := rowferry._now();
   v_entity rowferry.entities;

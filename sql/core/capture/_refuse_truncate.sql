@@ -36,7 +36,7 @@ begin
   set held_attempts = 1, held_until = 'infinity', held_sqlstate = 'RF026',
     held_error = format('%s truncated %s: its rows are to be deleted on %s', session_user, e.relation, e.peer),
     held_hint = format(
-      'Let them go: select * from rowferry.approve(%L); or get the rows back from there: select * from rowferry.skip_deletes(%1$L, reason);', e.name)
+      'select * from rowferry.approve(%L);  -- lets them be deleted; to get the rows back instead: select * from rowferry.skip_deletes(%1$L, reason);', e.name)
   where e.id = v_entity.id and v_count > 0 and e.breaker_share is not null;
   return null;
 end
