@@ -10,7 +10,7 @@ as $$
     'message', case when f.within is null then 'this node runs out of time reading its rows that moved'
       else format('this node runs out of time looking for its rows that follow rows of %s', f.within)
         || case when f.index is null then '' else ': no index finds them' end end,
-    'hint', coalesce(f.index, format('analyze %s;', f.relation)) || '  -- it is tried again by itself')))
+    'hint', coalesce(f.index, format('analyze %s;', f.relation)) || '  -- the entity is tried again without a person')))
   from (
     select e.*, rowferry._lacking_index(e) as index
     from rowferry._with_followers(p_entity.name) w

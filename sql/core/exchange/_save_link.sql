@@ -25,7 +25,7 @@ begin
       is not distinct from (p_before.generation, p_before.peer_generation, p_before.token_number, p_before.token_random, p_before.ready, p_before.built,
         p_before.top, p_before.acked, p_before.acked_tag, p_before.received, p_before.received_tag, p_before.unlocked);
   if not found then
-    raise exception using errcode = '40001', message = 'another call has moved the link meanwhile', detail = format('The link to %s.', p_link.peer),
+    raise exception using errcode = '40001', message = 'another call has moved the link in the meantime', detail = format('The link to %s.', p_link.peer),
       hint = 'Nothing was changed; the worker opens the exchange again.';
   end if;
 end
