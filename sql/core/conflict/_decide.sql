@@ -3,8 +3,8 @@
 -- - If this node wins, its row and its events stay, and the peer's row is taken out of the section. It counts as taken.
 -- - If the peer wins, the events of this node are deleted, in the subtransaction that writes the peer's row. If that row is refused, the events are back.
 -- - Under merge the arbiter deletes nothing: it puts the merged row into the section and makes an event of its own for it. The other node does not take the
---   record before that row arrives; till then the record waits with its sender.
--- - If the peer's event is only a question, or older than what the peer already knew (p_known), there is no conflict: the row here stays.
+--   record before that row arrives; until then the record waits with its sender.
+-- - If the peer only asks, or this node has taken all these events of the peer before (p_known), there is no conflict: the row here stays.
 -- - If the row here is outside of the filter and its changes are not sent, the peer's row is refused (23514).
 -- - Both rows of each conflict are returned in o_conflicts, which both nodes log. Equal rows are no conflict. Two rows of together more than 120 MB of text
 --   raise 54000, because both could not be kept.
@@ -117,9 +117,9 @@ end
 $$;
 comment on function rowferry._decide(text, rowferry._section, text[], integer, int8multirange, int8multirange) is
   'Decides the records of one section that both nodes changed, where neither knew of the other''s change (R6, R7). It locks their rows, weighs the changes '
-  'and deletes the events of this node that lose, in the subtransaction that writes the winners. It takes those records out of the section whose rows stay as '
-  'they are here. Under a merge rule the arbiter puts the merged row, a change of its own, in place of the peer''s; the other node takes nothing of the '
+  'and deletes the events of this node that lose, in the subtransaction that writes the winners. It takes those records out of the section whose rows stay '
+  'as they are here. Under a merge rule the arbiter puts the merged row, a change of its own, in place of the peer''s; the other node takes nothing of the '
   'record before that row arrives. p_keys lists the records of which this node has events; at most p_most of them are decided (o_weighed). p_acked has the '
-  'events of this node that the peer has acknowledged, and p_known those of the peer that were decided before. o_left has the records that are not taken: a '
-  'user has locked the row, the row is outside of the filter here, the peer merges it, or the records were too many. o_decided has the events of this node '
-  'that were weighed.';
+  'events of this node that the peer has acknowledged, and p_known the peer''s events that this node has taken before. o_left has the records that are not '
+  'taken: a user has locked the row, the row is outside of the filter here, the peer merges it, or the records were too many. o_decided has the events of '
+  'this node that were weighed.';

@@ -1,5 +1,5 @@
 -- Who wins a conflict. A record is in conflict if both nodes changed it and neither change was made with knowledge of the other (R6). Each node has a set of
--- such changes: its own events of the record that the other node has not acknowledged, and the peer's events that this node did not know when it made its own.
+-- such changes: this node's events of the record that the peer has not acknowledged, and the peer's events of the record that this node has not taken before.
 -- Of each set only the newest stamp is compared: the clock time of a change by a user, or -infinity for a consequence of applying, a backfill or an answer
 -- (_stamp.sql). So both nodes compare the same two stamps and get the same result:
 -- - A change by a user wins against a consequence, a backfill or an answer, whatever the rule is.
