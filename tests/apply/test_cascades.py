@@ -205,7 +205,7 @@ def test_a_row_whose_unique_value_is_wanted_is_deleted_after_what_refers_to_it_h
         assert {event.split(" ", 1)[1] for event in waiting(nodes.crm)} == {"teams 1 23503", "teams 2 23503", "members 10 23503"}
         assert rows(nodes.billing, "select * from members join notes_here on member = members.id") == ["(10,1,ann,5000,1,10)"]
         (hint,) = nodes.crm.sql("select distinct hint from rowferry.sync_events where entity = 'teams' and record_id = '2'")
-        assert hint["hint"].startswith("Give row 2 of teams, which wants a unique value of row 1, another one")
+        assert hint["hint"].startswith("Row 2 of teams needs a unique value that row 1 still has here. Give it another value")
         nodes.crm.sql("update teams set name = 'other' where id = 2; select rowferry.retry('teams')")
         sync(*nodes)
         nodes.crm.sql("update teams set name = 'first' where id = 2; select rowferry.retry('teams')")

@@ -77,8 +77,8 @@ def test_who_is_not_told_to_follow_is_named(nodes: Nodes) -> None:
     nodes.crm.sql(TABLES)
     nodes.crm.sql("select rowferry.attach('orders', p_filter => %s)", [SWISS])
     said = [row["attach"] for row in nodes.crm.sql("select rowferry.attach('lines')")]
-    assert said[-1].endswith("if they are to follow: select rowferry.attach('public.lines', p_within => 'orders');"), said
-    fixes = "select fix from rowferry.check() where object = 'public.lines' and problem like '%are refused on%'"
+    assert said[-1].endswith("to let its rows follow: select rowferry.attach('public.lines', p_within => 'orders');"), said
+    fixes = "select fix from rowferry.check() where object = 'public.lines' and problem like '%refuses a row of this table%'"
     assert nodes.crm.sql(fixes) == [{"fix": "select rowferry.attach('public.lines', p_within => 'orders');"}]
     nodes.crm.sql("select rowferry.attach('lines', p_within => 'orders')")
     assert nodes.crm.sql(fixes) == []

@@ -16,7 +16,7 @@ def test_truncate_waits_for_approval_and_then_empties_the_other_side(nodes: Node
     [status] = nodes.crm.sql("select state, reason from rowferry.status")
     assert status["state"] == "held"
     assert status["reason"].startswith(
-        "notes: postgres truncated public.notes: its rows are to be deleted on billing. Let them go: "
+        "notes: postgres truncated public.notes: its rows are to be deleted on billing. select * from rowferry.approve('notes');"
     )
     nodes.crm.sql("select * from rowferry.approve('notes')")
     sync(*nodes)

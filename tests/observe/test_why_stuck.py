@@ -222,7 +222,7 @@ def test_schemas_that_are_apart(notes: Nodes) -> None:
     sync(*notes)
     row = cause(notes.crm, "held as a whole")
     assert row["object"] == "entity notes" and "the other node has no such entity (RF020)" in row["cause"]
-    assert row["type_next"].startswith("Attach its table there")
+    assert row["type_next"] == "select rowferry.attach(table, p_entity => 'notes');  -- on billing; delivery then goes on"
 
 
 def test_a_link_that_was_stopped_because_a_node_was_set_back(notes: Nodes) -> None:
@@ -264,7 +264,7 @@ def test_a_table_whose_changes_are_not_captured(notes: Nodes) -> None:
     [row] = why(notes.crm)
     assert row["cause"] == "changes of public.notes are not captured, its trigger rowferry_capture_update is disabled"
     assert row["type_next"] == (
-        "alter table public.notes enable always trigger rowferry_capture_update; then select rowferry.backfill('notes');"
+        "alter table public.notes enable always trigger rowferry_capture_update; select rowferry.backfill('notes');"
     )
 
 

@@ -54,8 +54,8 @@ def test_a_row_that_the_peer_has_not_stays_and_all_who_look_are_told(notes: Node
     refused(notes)
     said = skip(notes.crm, 3)
     assert said.startswith(
-        "given up; the row of billing comes in its place with the next exchange; "
-        "if it has no such row, this one stays, different on purpose ("
+        "given up; this node will ask billing for its row and write it here; "
+        "if billing has no such row, the row here stays, different on purpose ("
     )
     assert "p_delete => true" in said
     assert notes.crm.sql("select state from rowferry.row_status('notes', '3')") == [{"state": "waiting to come"}]
@@ -92,7 +92,7 @@ def test_a_row_that_the_peer_has_not_stays_and_all_who_look_are_told(notes: Node
 @pytest.mark.smoke
 def test_with_the_word_the_row_is_deleted(notes: Nodes) -> None:
     refused(notes)
-    assert skip(notes.crm, 3, delete=True).endswith("if it has no such row, this one will be DELETED here")
+    assert skip(notes.crm, 3, delete=True).endswith("if billing has no such row, the row here will be DELETED")
     sync(*notes)
     assert assert_equal(notes) == ["(1,a)", "(2,b)"]
     assert notes.crm.sql(LOG) == [
@@ -103,8 +103,8 @@ def test_with_the_word_the_row_is_deleted(notes: Nodes) -> None:
 @pytest.mark.promise("R14")
 def test_a_row_that_the_peer_has_comes_in_its_place(notes: Nodes) -> None:
     notes.crm.sql("update notes set body = 'bad' where id = 1; delete from notes where id = 2")
-    assert skip(notes.crm, 1).startswith("given up; the row of billing comes in its place")
-    assert skip(notes.crm, 2) == "given up; the row of billing comes with the next exchange, if it has one"
+    assert skip(notes.crm, 1).startswith("given up; this node will ask billing for its row and write it here; if")
+    assert skip(notes.crm, 2) == "given up; this node will ask billing for its row and write it here, if there is one"
     sync(*notes)
     assert assert_equal(notes) == ["(1,a)", "(2,b)"]
     assert [row["outcome"] for row in notes.crm.sql(LOG)] == ["the row of billing came in its place"] * 2
@@ -116,7 +116,9 @@ def test_the_word_may_be_given_later_and_taken_back(notes: Nodes) -> None:
     [event] = notes.crm.sql("select id from rowferry.sync_events")
     assert "DELETED" in skip(notes.crm, 3, delete=True)
     [again] = notes.crm.sql(f"select state from rowferry.skip({event['id']})")
-    assert again["state"].startswith("given up already; the row of billing comes") and "DELETED" not in again["state"]
+    assert (
+        again["state"].startswith("given up already; this node will ask billing for its row") and "DELETED" not in again["state"]
+    )
     sync(*notes)
     assert table(notes.crm)[-1] == "(3,bad)"
 

@@ -204,7 +204,7 @@ def test_children_of_a_parent_that_was_never_sent_wait_until_it_is(family: Nodes
     [cause] = why(family)
     assert cause["cause"] == "1 record of parents is missing on billing, and nothing of it waits here; 500 others wait for it"
     [status] = family.crm.sql("select * from rowferry.row_status('parents', '1')")
-    assert status["state"] == "missing there" and "of which 500 wait" in status["detail"]
+    assert status["state"] == "missing there" and "500 of them wait" in status["detail"]
     family.crm.sql(cause["type_next"])
     exchange.until(exchange.delivered, 12)
     assert rows(family.billing, "select count(*) from children") == ["(500)"]
@@ -226,4 +226,7 @@ def test_who_looks_is_told_of_the_parents_first(family: Nodes, exchange: Exchang
     assert child["state"] == "held"
     assert child["detail"] == "waits for its parent parents 2, which is held: select * from rowferry.row_status('parents', '2');"
     [hint] = family.crm.sql("select distinct hint from rowferry.sync_events where record_id = '7'")
-    assert hint["hint"] == "Nothing, it goes after its parent: select * from rowferry.row_status('parents', '2');"
+    assert hint["hint"] == (
+        "You need do nothing: the row goes once its parent has gone. "
+        "This shows where the parent stands: select * from rowferry.row_status('parents', '2');"
+    )

@@ -57,7 +57,7 @@ begin
     continue when v_state = '23505' and v_created;
     if v_state <> '55P03' and v_needs is null then
       v_needs := rowferry._needs(v_sections);
-      -- It is tried again at once, in an order in which unique values become free, and after what is deleted; or a user was faster with this key.
+      -- The batch is tried again at once, in an order in which unique values become free, and after the deletes. Or a user was faster with this key.
       v_deletes_first := v_state in ('23505', '23P01');
       continue when v_deletes_first;
     end if;
@@ -108,7 +108,7 @@ begin
 end
 $$;
 comment on function rowferry._apply_batch(text, int8multirange, rowferry._section[], int8multirange, text[]) is
-  'Applies a batch of the peer: all at once if possible, without the rows that a user has locked, and else piece by piece, so that a record that is '
-  'refused stops none but itself. o_taken: the events whose records were taken. o_refusals: what was refused (with sqlstate) or found locked (without); '
-  'what was not tried is in neither and stays with the sender, uncounted. p_waiting: entities of which the sender has changes that are older and come '
-  'later.';
+  'Applies a batch of the peer. If possible it applies all at once, without the rows that a user has locked. If not, it applies the batch piece by piece, so '
+  'that a record that is refused stops no other. o_taken has the events whose records were taken. o_refusals has the records that were refused (with '
+  'sqlstate) or found locked (without). A record that was not tried is in neither; it stays with the sender and does not count as a try. p_waiting names the '
+  'entities of which the sender has older changes that it will send later.';

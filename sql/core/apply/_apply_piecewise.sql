@@ -44,7 +44,7 @@ begin
     v_piece := v_queue[1];
     if v_tries >= c_tries or v_tries > 0 and clock_timestamp() >= v_deadline then
       exit when v_last or coalesce(v_piece.good, 0) = 0;
-      -- No time for the rest of this piece, but what is known to go need not come again.
+      -- There is no time for the rest of this piece. Its first records, which are known to work, are written so that the peer need not send them again.
       v_last := true;
       v_queue := array(
         select row(p, v_piece.depth, null, null, false)::rowferry._piece
@@ -83,7 +83,7 @@ begin
     v_tries := v_tries + v_attempt.o_tries;
     if v_attempt.o_error is null then
       if cardinality(v_along) > 0 then
-        -- What came along has had its turn: to decide or merge it once more would be another change.
+        -- Records that were written with this piece are done: deciding or merging them once more would be another change.
         v_queue := rowferry._pieces_without(v_queue, v_along);
         o_left := rowferry._entries_without(o_left, v_along);
       end if;
@@ -124,6 +124,7 @@ begin
 end
 $$;
 comment on function rowferry._apply_piecewise(text, rowferry._section[], int8multirange, int8multirange, text[], text, rowferry._need[]) is
-  'Applies what it can of sections that failed together with p_state, in about 60 subtransactions and 0.7 of the statement''s time. Each section is tried '
-  'as a whole, then taken apart. A record is written with what it needs of the batch (p_needs). Records that were refused because they need others are '
-  'tried together once nothing else is left, then piece by piece as long as that helps. o_whole: entities whose table cannot be written at all.';
+  'Applies what it can of sections that failed together with p_state, in about 60 subtransactions and 0.7 of the statement''s time. Each section is tried as '
+  'a whole, then taken apart. A record is written together with the records of the batch that it needs (p_needs). Records that were refused because they '
+  'need others are tried together once nothing else is left, then piece by piece as long as that helps. o_whole names entities whose table cannot be written '
+  'at all.';

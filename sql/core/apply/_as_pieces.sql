@@ -19,7 +19,7 @@ begin
     end if;
     if v_section.keys is not null or v_section.asked is not null then
       v_part := rowferry._section_part(v_section, v_section.keys || v_section.asked, true);
-      -- What others want comes before them: it may be what is refused.
+      -- Rows that others need stand before these, because they may be the ones that are refused.
       v_part := case when p_in_order then (rowferry._in_order(v_part)).o_section else v_part end;
       v_pieces := v_pieces || row(v_part, 0, null, null, false)::rowferry._piece;
     end if;
@@ -28,5 +28,5 @@ begin
 end
 $$;
 comment on function rowferry._as_pieces(rowferry._section[], boolean) is
-  'Sections as the queue of _apply_piecewise(): first the rows, parents before children, then what is to be deleted, children first. p_in_order: a row '
-  'comes behind those that hold a unique value which it wants.';
+  'Sections as the queue of _apply_piecewise(): first the rows, parents before children, then what is to be deleted, children first. With p_in_order a row '
+  'stands behind those rows that hold a unique value which it needs.';

@@ -50,5 +50,5 @@ begin
 end
 $$;
 comment on function rowferry._decide_sections(text, rowferry._section[], int8multirange, int8multirange, integer) is
-  'Decides what both nodes changed, before it is written, p_most conflicts at most: the sections as they are to be written, the events of this node that '
-  'were looked at, the conflicts, and the records that are left undecided.';
+  'Before anything is written, this decides the records that both nodes changed, at most p_most. It returns the sections to be written, the events of this '
+  'node that were looked at, the conflicts, and the records left undecided.';

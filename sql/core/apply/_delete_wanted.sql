@@ -21,12 +21,12 @@ begin
     v_first := v_first || rowferry._section_part(v_part, v_part.gone, true);
   end loop;
   if v_first <> '{}' then
-    -- Nothing else is marked yet: a row that is taken along, and that the peer has not deleted, must not be made anew.
+    -- Only these rows are marked. If a cascade takes another row, which the peer has not deleted, that row must not be made again.
     perform rowferry._mark_applying(v_first);
     perform rowferry._write_sections(p_sections, v_first, false);
     perform rowferry._refuse_cascade(p_sections, p_waiting, p_after, p_heard, (
-      select format('Give row %s of %s, which wants a unique value of row %s, another one on the node that sent it; once that has arrived, '
-        'and the delete has gone, it can have this one again.',
+      select format('Row %s of %s needs a unique value that row %s still has here. Give it another value on the node that sent it. When that change and the '
+        'delete have both arrived, you can give it this value again.',
         n.record_id, n.entity, n.needed_record_id)
       from unnest(p_needs) n
       where n.state = '23505' and n.released_by is null and n.needed_entity = v_first[1].entity and n.needed_record_id in (select unnest(v_first[1].gone))
@@ -35,5 +35,5 @@ begin
 end
 $$;
 comment on function rowferry._delete_wanted(rowferry._section[], rowferry._need[], text[], bigint, int8multirange) is
-  'Deletes, before anything else is written, what holds a unique value that a row of the batch wants and cannot give it up otherwise. A cascade may then '
-  'not take a row along that the peer has not deleted.';
+  'Before anything else is written, this deletes the rows whose unique value a row of the batch needs, if the value cannot become free in any other way. A '
+  'cascade may then not delete a row that the peer has not deleted.';

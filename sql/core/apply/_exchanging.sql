@@ -59,5 +59,5 @@ as $$
   left join hints h using (entity, record_id)
 $$;
 comment on function rowferry._exchanging(jsonb, rowferry._need[]) is
-  'The list of records that were not taken, where each that waits for a unique value of a circle of rows gets the line that lets these rows arrive: it '
-  'makes the constraint wait until all have come, or drops the index until then.';
+  'The list of records that were not taken, where each record that waits for a unique value of a circle of rows gets a line to type that lets these rows be '
+  'written: it makes the constraint wait until all rows are written, or drops the index until then.';

@@ -18,7 +18,7 @@ declare
 begin
   o_queue := p_queue;
   if p_piece.good is null and (cardinality(v_keys) > 1 or p_piece.depth = 0) then
-    -- It is taken apart when all others have had their turn; pieces of one section come before the next section.
+    -- The piece is taken apart after all others have been tried. Pieces of its own section come before the next section.
     p_piece.state := p_state;
     v_place := (
       select count(*)
@@ -33,7 +33,8 @@ begin
     p_piece.good := array_position(v_keys, p_failed[1]) - 1;
     o_queue := p_piece || p_queue;
   else
-    -- The error came at the end of all of them, or records that were good are so no longer: smaller pieces show whose fault it is.
+    -- Either the error came only after all records were written, or records that could be written before now fail. So the piece is cut into smaller ones to
+    -- find the record at fault.
     o_queue := array(
       select row(p, p_piece.depth, null, null, false)::rowferry._piece
       from rowferry._split_section(v_section, 0, (cardinality(v_keys) + c_cut - 1) / c_cut) p) || p_queue;
@@ -41,5 +42,5 @@ begin
 end
 $$;
 comment on function rowferry._find_fault(rowferry._piece, rowferry._piece[], text, text[]) is
-  'What becomes of the queue when a piece has failed: the piece goes back whole, to be taken apart later, or goes on without the record that was found to '
-  'be at fault (o_record; p_failed: the records of the statement that failed), or is cut.';
+  'Returns the queue after a piece has failed. The piece goes back into the queue as a whole, to be taken apart later; or it is tried again without the '
+  'record that was found to be at fault (o_record; p_failed lists the records of the statement that failed); or it is cut into smaller pieces.';

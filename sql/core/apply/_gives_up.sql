@@ -15,5 +15,5 @@ as $$
 $$;
 comment on function rowferry._gives_up(text, text) is
   'Whether a row that is about to be deleted, and to which others may refer until then, gives a unique value up by a null in this column and is deleted '
-  'after all writes. Not where a filter, or what makes the row follow its parent, reads the column, since the delete would then pass the row by; nor in a '
-  'cycle of entities, which has no such step.';
+  'after all writes. It does not if a filter, or the foreign key by which the row follows its parent, reads the column, because the delete would then not '
+  'find the row. Nor does it in a cycle of entities, where there is no such step.';

@@ -83,6 +83,6 @@ begin
 end
 $$;
 comment on function rowferry._in_order(rowferry._section) is
-  'A section in which each row stands behind those of its rows that hold a unique value which it wants. o_aside: rows that give such a value up first, as '
-  '{column: [record_id, ..]}; they want values of each other in a circle, or are to be deleted and hold a wanted value (_gives_up). It is null if no row '
-  'waits for another.';
+  'A section in which each row stands behind those of its rows that hold a unique value which it needs. o_aside has rows that must give such a value up '
+  'first, as {column: [record_id, ..]}: they need values of each other in a circle, or are to be deleted and hold a value that is needed (_gives_up). It is '
+  'null if no row waits for another.';

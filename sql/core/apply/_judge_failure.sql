@@ -38,7 +38,7 @@ begin
   o_applied := 0;
   o_tries := 0;
   if (p_error ->> 'whole')::boolean or (p_error ->> 'resource')::boolean then
-    -- The table as a whole cannot be written now: its rows are not looked at.
+    -- The table as a whole cannot be written now, so its rows are not looked at one by one.
     o_queue := p_queue;
     o_left := rowferry._as_not_taken(p_piece.section, '{"apart": true}');
     o_whole := jsonb_build_object('entity', (p_piece.section).entity)
@@ -54,7 +54,7 @@ begin
   v_needs_others := not v_lacks and exists (
     select from unnest(p_needs) n where n.entity = v_record.entity and n.record_id = (v_record.keys || v_record.gone)[1]);
   if v_needs_others then
-    -- The fault may be that of a record that came along, which is known once that one has been tried by itself.
+    -- A record that was written with this one may be at fault. That is known only after it has been tried by itself.
     v_blamed := rowferry._hopeless(v_record, null, p_sections, p_needs, jsonb_path_query_array(p_left, '$[*] ? (exists (@.sqlstate))')) -> 0;
   end if;
   v_waits := v_lacks or v_needs_others and p_first_round;
@@ -68,7 +68,7 @@ begin
     o_queue := o_queue || row(v_record, p_piece.depth, null, null, true)::rowferry._piece;
   end if;
   if o_queue[1].good is not null and cardinality(p_needs) > 0 then
-    -- Those of the same piece that need this record are not tried.
+    -- Records of the same piece that need this record are not tried.
     v_hopeless := rowferry._hopeless(o_queue[1].section, null, p_sections, p_needs, o_left);
   end if;
   if v_hopeless is not null then
@@ -86,5 +86,6 @@ end
 $$;
 comment on function rowferry._judge_failure(text, rowferry._piece, rowferry._piece[], rowferry._section[], rowferry._need[], int8multirange, int8multirange,
   text[], jsonb, text[], jsonb, boolean) is
-  'What becomes of a piece that failed with p_error, and of the queue. Once one record is found to be at fault, it is refused; it waits for a second try '
-  'if it needs others. p_left: what was not taken so far. p_first_round: nothing that waits has been tried again.';
+  'Decides what happens to a piece that failed with p_error, and returns the new queue. If one record is found to be at fault, it is refused. If that record '
+  'needs others, it is tried once more at the end. p_left has the records that were not taken so far. p_first_round says that no record has been tried '
+  'once more yet.';

@@ -33,7 +33,7 @@ declare
 begin
   o_section := p_section;
   o_left := '[]';
-  -- Most often all types are equal. Of what only goes out the key alone is written.
+  -- Most often all types are equal. Of an entity that only sends, only the key is written.
   for v_position in
     select c.ord::integer
     from unnest(v_entity.columns, p_section.types, v_types) with ordinality c (name, sent, here, ord)
@@ -116,6 +116,6 @@ begin
 end
 $$;
 comment on function rowferry._leave_altered(rowferry._section) is
-  'A section without the rows of which a value would not be stored as it was sent, where the sender''s types are not those of the columns here; these '
-  'rows are in o_left, with the reason. Attributes of a composite type travel by their place: where these differ, only null is alike. A value that cannot '
-  'be converted makes the look at all rows fail; its row is then found in pieces.';
+  'If the sender''s types are not those of the columns here, this takes rows out of a section of which a value would not be stored as it was sent; o_left '
+  'has these rows, with the reason. Attributes of a composite type travel by their place: if the attributes differ, only null is stored alike. A value that '
+  'cannot be converted makes the look at all rows fail; its row is then found when the section is taken apart.';

@@ -25,6 +25,5 @@ begin
 end
 $$;
 comment on function rowferry._mark_applying(rowferry._section[]) is
-  'Tells the capture functions, in this transaction only, which rows come from the peer and need no event: the keys of these sections, or all that is '
-  'written to their tables, where nothing else can write these (it returns true then). What was marked before is '
-  'marked no more.';
+  'Tells the capture functions, in this transaction only, which rows the peer sent, so that they need no event: the keys of these sections, or, if nothing '
+  'else can write their tables, everything that is written to these tables (it returns true then). Rows that were marked before are no longer marked.';

@@ -96,4 +96,4 @@ $$;
 comment on function rowferry._may_differ(text[]) is
   'Whether anything but the sender could decide how rows of these entities are stored, or could write other rows: a rule, a trigger of the user''s that '
   'runs for rows of the peer, a cascade, or a default, check or index that calls a function of the user''s. It may be on any table of the batch or on one '
-  'that a cascade reaches, since no row of the batch is captured while it is applied.';
+  'that a cascade reaches, because no row of the batch is captured while it is applied.';

@@ -9,7 +9,7 @@ create type rowferry._need as (
 );
 
 comment on type rowferry._need is
-  'That one record of a batch cannot be written before another one. state is the SQLSTATE that it fails with: 23505, it wants a unique value that the '
-  'other record holds now (constraint_name); 23503, the other record is its parent, or a child of the record that is to be deleted. released_by: null, a '
-  'record that is to be deleted has to go first for the value to become free; otherwise the column in which it gives the value up before (_gives_up), or '
-  'an empty text where the constraint is checked at the end of the batch.';
+  'One record of a batch cannot be written before another one. state is the SQLSTATE with which it fails: with 23505 it needs a unique value that the other '
+  'record has now (constraint_name); with 23503 the other record is its parent, or a child of the record that is to be deleted. released_by is null if a '
+  'record must be deleted before the value becomes free; otherwise it is the column by which the other record gives the value up first (_gives_up), or an '
+  'empty text if the constraint is checked at the end of the batch.';

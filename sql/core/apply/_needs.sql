@@ -79,5 +79,5 @@ begin
 end
 $$;
 comment on function rowferry._needs(rowferry._section[]) is
-  'Which records of sections need which others of them: one that holds a unique value which they want; within a table that refers to itself or a cycle of '
-  'entities also a parent that is not here yet, or, of records that are to be deleted, a child.';
+  'Which records of sections need which others of them: one that has a unique value which they need; within a table that refers to itself, or a cycle of '
+  'entities, also a parent that does not exist here yet, or, for records that are to be deleted, a child.';

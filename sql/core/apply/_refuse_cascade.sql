@@ -20,8 +20,8 @@ begin
   if not exists (select from generate_subscripts(p_sections, 1) i where (p_sections[i]).gone is not null) then
     return;
   end if;
-  -- A delete that goes before all other writes may change rows of the batch, which are written afterwards, and take along what the batch deletes.
-  -- It takes no other row, which would be made anew without what does not travel.
+  -- A delete that is done before all other writes may change rows of the batch, which are written afterwards, and may delete by a cascade what the batch
+  -- deletes. It may delete no other row, because that row would be made again without the columns that do not travel.
   perform rowferry._delete_events(range_agg(int8range(c.id, c.id, '[]')))
   from rowferry.events c
   join rowferry.entities n on n.id = c.entity_id
@@ -57,11 +57,11 @@ begin
   if v_taken.record_id is not null then
     raise exception using errcode = '23503',
       message = format('its delete would take row %s of %s along, of which a change has not come yet', v_taken.record_id, v_taken.name),
-      hint = coalesce(p_hint, format('Nothing: it goes once the changes of %s have gone.', v_taken.name));
+      hint = coalesce(p_hint, format('You need do nothing: the delete goes once the changes of %s have gone.', v_taken.name));
   end if;
 end
 $$;
 comment on function rowferry._refuse_cascade(rowferry._section[], text[], bigint, int8multirange, text) is
-  'Raises an error if the foreign key of a deleted row has just taken or changed a row (on delete cascade, set null, set default) that the peer has not '
-  'deleted and of which a change is still to come (p_waiting: these entities). A row that this node''s users changed meanwhile is a conflict, and not '
-  'refused. p_after: the last event before the batch was written.';
+  'Raises an error if the foreign key of a deleted row has just deleted or changed a row (on delete cascade, set null, set default) that the peer has not '
+  'deleted, and of whose entity changes are still to come (p_waiting). A row that this node''s users changed in the meantime is a conflict, and is not '
+  'refused. p_after is the last event before the batch was written.';

@@ -29,7 +29,7 @@ begin
     o_left := rowferry._as_not_taken(p_section);
     return;
   elsif v_state in ('23503', '23505', '23P01') and p_undecided then
-    -- What it lacks, or runs into, may be among the conflicts that are left for the next call.
+    -- The row that it lacks, or that has its unique value, may be among the conflicts that are left for the next call.
     o_left := rowferry._as_not_taken(p_section, '{"untried": true}');
     return;
   elsif v_state = '23503' then
@@ -72,6 +72,6 @@ begin
 end
 $$;
 comment on function rowferry._refuse_record(text, rowferry._section, int8multirange, int8multirange, text[], jsonb, jsonb, boolean) is
-  'What becomes of the one record of a section that failed with p_error: o_left is its entry for the list of records that were not taken. It was locked, '
-  'or waits for conflicts that are still undecided, or is refused (o_refused), with the cause in another record if there is one (p_blamed), or is given '
-  'up because the orphan rule says so. An answer that is given up is deleted on both nodes, and o_left is empty then.';
+  'Decides what happens to the one record of a section that failed with p_error. o_left is its entry for the list of records that were not taken. The record '
+  'was locked, or waits for conflicts that are still undecided, or is refused (o_refused), with the cause in another record if there is one (p_blamed), or '
+  'is given up because the orphan rule says so. An answer that is given up is deleted on both nodes, and o_left is empty then.';

@@ -14,5 +14,5 @@ as $$
     union select l ->> 'entity' from jsonb_array_elements(p_left) l)
 $$;
 comment on function rowferry._still_waiting(text[], rowferry._section[], jsonb) is
-  'Entities of which changes are still to come: those that the peer names (p_waiting), those of rows that have not been tried (p_sections), and those of '
-  'records that were not taken (p_left).';
+  'Entities of which the peer has yet to send changes: those that the peer names (p_waiting), those of rows that have not been tried (p_sections), and those '
+  'of records that were not taken (p_left).';

@@ -70,6 +70,6 @@ begin
 end
 $$;
 comment on function rowferry._take_apart(rowferry._piece, rowferry._section[], rowferry._need[], jsonb, int8multirange) is
-  'What becomes of a piece that failed as a whole. One look finds the records that cannot go (_hopeless); these wait (o_waiting, with their refusals in '
-  'o_left), and the others are tried again without them. Where there are none, a long piece is cut, and a short one is written record by record. p_left: '
-  'the records of the batch that were not taken so far.';
+  'Decides what happens to a piece that failed as a whole. One look finds the records that cannot be written (_hopeless); these wait (o_waiting, with their '
+  'refusals in o_left), and the others are tried again without them. If there are none, a long piece is cut, and a short one is written record by record. '
+  'p_left has the records of the batch that were not taken so far.';

@@ -19,7 +19,8 @@ as $$
 declare
   c_tries constant integer := 6;
   v_in_order constant boolean := coalesce(cardinality(p_needs) > 0, false);
-  -- A conflict costs about 25 times what it took to read a record of the batch until here. All of them have the time of a batch, a quarter of deadlock_timeout.
+  -- Deciding one conflict takes about 25 times as long as one record of the batch has taken so far in this call. All conflicts together may take the time of
+  -- one batch, a quarter of deadlock_timeout.
   v_most_conflicts constant integer := greatest(100,
     rowferry._record_count(p_sections) * extract(epoch from current_setting('deadlock_timeout')::interval / 4 / 25)
       / greatest(0.001, extract(epoch from clock_timestamp() - statement_timestamp())));
@@ -60,7 +61,7 @@ begin
       if v_in_order and p_deletes_first then
         perform rowferry._delete_wanted(v_sections, p_needs, rowferry._still_waiting(p_waiting, v_sections, o_busy), v_after, p_heard);
       end if;
-      -- Rows that stay as they are here are not marked: a cascade may take them.
+      -- Rows that stay as they are here are not marked, because a cascade may delete them.
       v_everything := rowferry._mark_applying(v_sections);
       if p_good is null then
         perform rowferry._write_sections(v_sections, null, v_in_order);
@@ -74,7 +75,7 @@ begin
       perform rowferry._finish(v_sections);
       perform rowferry._refuse_cascade(v_sections, rowferry._still_waiting(p_waiting, '{}', o_busy), v_after, p_heard, null);
       v_seen := rowferry._look_after_write(v_sections, p_heard, v_decided.o_decided, v_after);
-      -- What a cascade took has to be read before it is gone; a trigger may have come to a table just now.
+      -- Decide again if a cascade took rows that were not read before it, or if a trigger was just added to a table.
       v_again := v_seen.o_moved <> '[]' or v_seen.o_may_differ and v_everything
         or exists (select jsonb_array_elements(v_seen.o_lost) except select jsonb_array_elements(v_kept));
       if v_again then
@@ -91,19 +92,19 @@ begin
       when others or assert_failure then
         get stacked diagnostics v_state = returned_sqlstate, v_context = pg_exception_context, v_message = message_text, v_detail = pg_exception_detail,
           v_hint = pg_exception_hint, v_schema = schema_name, v_table = table_name, v_constraint = constraint_name;
-        -- Without room or a file it may be one table that lacks it: the caller finds out.
+        -- If space or a file is missing, one table may be the cause; the caller finds out which.
         if rowferry._stops_every_table(v_state, v_context) then
           raise;
         elsif not v_again then
-          -- PostgreSQL 18 has a state of its own for what a foreign key restricts; it is the same to all that follows.
-          o_error := jsonb_build_object('sqlstate', case v_state when '23001' then '23503' else v_state end, 'message', v_message, 'detail', v_detail, 'hint', v_hint,
-            'schema', v_schema, 'table', v_table, 'constraint', v_constraint, 'resource', rowferry._is_transient(v_state, v_context),
+          -- PostgreSQL 18 has an SQLSTATE of its own for ON DELETE RESTRICT; it is handled like that of other foreign keys.
+          o_error := jsonb_build_object('sqlstate', case v_state when '23001' then '23503' else v_state end, 'message', v_message, 'detail', v_detail,
+            'hint', v_hint, 'schema', v_schema, 'table', v_table, 'constraint', v_constraint, 'resource', rowferry._is_transient(v_state, v_context),
             'whole', v_state in ('42P01', '42703', '42704', '42804', '42846', '42883', 'RF039') and not rowferry._in_users_code(v_context));
           return;
         end if;
     end;
     if v_try > 1 and v_seen.o_moved <> '[]' then
-      -- All rows were locked, so these are records that have no row: they are left for the next batch.
+      -- All rows were locked, so these are records that have no row. They are left for the next batch.
       v_left := v_left || v_seen.o_moved;
       p_sections := array(
         select rowferry._section_part(p_sections[i], array(
@@ -114,15 +115,15 @@ begin
     v_kept_rows := rowferry._with_rows(p_peer, v_kept);
     exit when clock_timestamp() > statement_timestamp() + nullif(current_setting('statement_timeout')::interval, '0') * 0.4;
   end loop;
-  -- Users change these records faster than they can be applied: the next batch is smaller.
+  -- Users change these records faster than they can be applied, so the next batch is smaller.
   o_busy := v_left || rowferry._untried(p_sections);
   o_conflicts := '[]';
 end
 $$;
 comment on function rowferry._try_sections(text, rowferry._section[], int8multirange, int8multirange, text[], rowferry._need[], boolean, integer) is
-  'Applies sections as one, in one subtransaction for each try: all of them, or nothing and o_error. Decides what both nodes changed, writes, and looks '
-  'for changes that came in meanwhile; if there are any it rolls back, locks all rows and decides again. o_busy: what was not taken. p_waiting: entities '
-  'of which changes are still to come, so that no delete may take their rows along. p_needs: the records are written in an order in which unique values '
-  'become free, with p_deletes_first after what has to be deleted for that. p_good: only the first section is tried, the others come along as far as its '
-  'records need them; so many of its first records are known to go, and the rest is written one by one, so that the record that is refused is known '
-  '(o_failed).';
+  'Applies sections as one, in one subtransaction for each try: all of them, or nothing and o_error. It decides what both nodes changed, writes, and looks '
+  'for changes that users committed in the meantime. If there are any, it rolls back, locks all rows and decides again. o_busy has the records that were not '
+  'taken. p_waiting names entities whose changes are not all here yet, so no delete may take their rows by a cascade. With p_needs, records are written in an '
+  'order in which unique values become free. With p_deletes_first, the rows that hold such values are deleted first. With p_good only the first section is '
+  'tried. Rows of other sections are written only if its records need them. Its first p_good records are known to work; the others are written one by one, so '
+  'that o_failed names the one that is refused. o_tries counts what this has cost.';

@@ -18,7 +18,7 @@ begin
   o_sections := '{}';
   o_left := '[]';
   o_refusals := '[]';
-  -- Of one entity, those that came along with a child are in a later section.
+  -- Records of an entity that were sent because a child needs them are in a later section than its others.
   if cardinality(v_order) > 1 then
     v_order := rowferry._parents_first(v_order);
   end if;
@@ -43,5 +43,5 @@ begin
 end
 $$;
 comment on function rowferry._understood_sections(text, rowferry._section[]) is
-  'The sections of a batch in the order in which they are written, parents first, without what cannot be understood here (o_refusals: entities as a '
-  'whole; o_left: their records and those whose values this node''s types would alter).';
+  'The sections of a batch in the order in which they are written, parents first, without what cannot be understood here. o_refusals names whole entities '
+  'that are not understood, and o_left their records, and records whose values this node''s types would alter.';

@@ -20,12 +20,12 @@ begin
   end if;
   if v_entity.id is null then
     v_message := 'the other node has no such entity';
-    v_hint := 'Attach its table there under this name; delivery then goes on by itself.';
+    v_hint := rowferry._on_node(format('select rowferry.attach(table, p_entity => %L);  -- delivery then goes on', p_section.entity), v_node);
   elsif v_entity.direction = 'send' and (p_section.keys is not null or p_section.gone is not null) then
     v_state := 'RF028';
     v_message := 'the other node only sends rows of this entity';
-    v_hint := 'Change them there; here let the table only receive: select rowferry.attach(table, p_direction => ''receive''); '
-      'what waits here goes once that node takes rows again (p_direction => ''both'' there), or is given up: select rowferry.skip(id, reason);';
+    v_hint := 'select rowferry.attach(table, p_direction => ''receive'');  -- lets the table only receive here, so change its rows on the other node; changes '
+      'that wait here are sent once that node takes rows again (p_direction => ''both'' there), or give them up: select * from rowferry.skip(id, reason);';
   elsif v_entity.paused_at is not null then
     v_state := 'RF027';
     v_message := format('paused on the other node by %s', v_entity.paused_by);
@@ -40,16 +40,16 @@ begin
       from unnest(v_entity.columns) e (name)
       full join unnest(p_section.columns) s (name) using (name)
       where e.name is null or s.name is null));
-    v_hint := 'Attach the table on both nodes with the same entity columns: select rowferry.attach(table, p_columns => ..); again, or without p_columns once '
-      'both tables have the same; delivery then goes on by itself.';
+    v_hint := 'select rowferry.attach(table, p_columns => ..);  -- on both nodes, with the same entity columns, or without p_columns once both tables have the '
+      'same; delivery then goes on';
   elsif v_entity.key_columns || v_entity.key_types <> p_section.key then
     v_message := format('the keys differ: %s here, %s there', array_to_string(p_section.key, ' '),
       array_to_string(v_entity.key_columns || v_entity.key_types, ' '));
-    v_hint := 'Attach the table on both nodes with the same key (p_key), its columns of the same type; delivery then goes on by itself.';
+    v_hint := 'select rowferry.attach(table, p_key => ..);  -- on both nodes, with the same key, whose columns have the same types; delivery then goes on';
   elsif array[v_entity.conflict_rule, v_entity.orphan_rule] <> p_section.rules then
     v_message := format('the rules differ: %s here, %s there', array_to_string(p_section.rules, ' and '),
       concat_ws(' and ', v_entity.conflict_rule, v_entity.orphan_rule));
-    v_hint := 'Give both nodes the same: select rowferry.set_rules(entity, conflict rule, orphan rule); delivery then goes on by itself.';
+    v_hint := 'select rowferry.set_rules(entity, conflict rule, orphan rule);  -- the same on both nodes; delivery then goes on';
   else
     -- No row of the section could pass this.
     v_message := 'the table on the other node cannot be written: ' || (
@@ -63,7 +63,7 @@ begin
       from pg_class c
       join pg_roles r on r.oid = c.relowner
       where c.oid = v_entity.relation);
-    v_hint := 'It says there what to type: select * from rowferry.check(); delivery then goes on by itself.';
+    v_hint := rowferry._on_node('select * from rowferry.check();  -- it says what to type; delivery then goes on', v_node);
   end if;
   return case when v_message is not null
     then jsonb_build_object('entity', p_section.entity, 'sqlstate', v_state, 'message', v_message, 'hint', v_hint) end;

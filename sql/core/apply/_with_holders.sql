@@ -47,5 +47,5 @@ begin
 end
 $$;
 comment on function rowferry._with_holders(jsonb, rowferry._section[]) is
-  'Refusals, where each for want of a unique value gets the records that hold the value here now (holders): changes of these that the peer has may have '
-  'to come along. p_sections: the batch as it came.';
+  'Refusals, where each refusal because of a unique value gets the records that hold the value here now (holders): the peer may have to send its changes of '
+  'these together with the record. p_sections is the batch as it was received.';

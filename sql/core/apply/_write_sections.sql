@@ -86,5 +86,6 @@ end
 $$;
 comment on function rowferry._write_sections(rowferry._section[], rowferry._section[], boolean) is
   'Writes sections that are given parents first: upserts in this order, then deletes in the reverse order; those of a cycle of entities by one statement. '
-  'p_first: only these deletes, which come before all else. p_in_order: rows of a section that want unique values of each other are updated in the order '
-  'in which these become free. A question is answered with an event of this node''s own row at the lowest stamp.';
+  'p_first has deletes that are done instead of all this, because they must be done before everything else. With p_in_order, rows of a section that need '
+  'unique values of each other are updated in the order in which these become free. A question is answered with an event of this node''s own row at the '
+  'lowest stamp.';

@@ -93,7 +93,7 @@ begin
     select format('%s: %s', p_new.name, s.line) from said s order by s.place, s.line;
   end if;
   return query
-  select format('%s: %s; if they are to follow: %s', s.o_child, s.o_problem, s.o_fix)
+  select format('%s: %s; to let its rows follow: %s', s.o_child, s.o_problem, s.o_fix)
   from rowferry._not_following(p_new.peer) s
   where p_new.relation in (s.o_child, s.o_parent);
   return query
@@ -104,5 +104,5 @@ begin
 end
 $$;
 comment on function rowferry._attach_notes(rowferry.entities, rowferry.entities) is
-  'The lines that attach() returns. Of a table that was attached they say what the change leaves to do, a line for each kind of it: rows that are there '
-  'already are sent by nobody, and what both nodes must have alike waits until they have.';
+  'The lines that attach() returns. If the table was attached already, they say what is still to be done after the change, a line for each kind of it: '
+  'nobody sends rows that exist already, and where both nodes must be alike, the entity waits until they are.';

@@ -50,10 +50,10 @@ begin
   if v_is_new and not has_function_privilege(v_owner, 'rowferry._refuse_truncate()', 'execute') then
     return next format('grant execute on function rowferry._refuse_truncate() to %I', pg_get_userbyid(v_owner));
   end if;
-  return query select rowferry._triggers_sql(p_new, p_guard_only => v_captured);
+  return query select rowferry._triggers_sql(p_new, p_truncate_only => v_captured);
 end
 $$;
 comment on function rowferry._attach_sql(rowferry.entities, rowferry.entities) is
-  'All statements that attach() runs to take an entity in (p_old null), or to change it in place, in order; none where nothing differs. Events stay, since '
-  'they hold keys only. The caller holds the lock of the link, so that no exchange reads by the old functions what it sends as the new ones have it, and that '
-  'of the table, so that no write goes by unseen.';
+  'All statements that attach() runs, in order, to take an entity in (p_old null) or to change it in place; none if nothing differs. Events stay, because '
+  'they have keys only. The caller holds the lock of the link, so that no exchange reads rows by the old functions and sends them by the new ones, and the '
+  'lock of the table, so that no write is missed.';

@@ -40,5 +40,5 @@ begin
 end
 $$;
 comment on function rowferry._change_kin(rowferry.entities, rowferry.entities) is
-  'Makes anew those functions of other entities that a change of one makes otherwise: of entities that follow its rows or that it follows, and of those with '
-  'which it forms or formed a cycle. Raises the reason why others could not follow it any more.';
+  'Makes those functions of other entities again whose text depends on an entity that changed: of entities that follow its rows or that it follows, and of '
+  'those with which it forms or formed a cycle. If others could not follow it any more, it raises an error with the reason.';

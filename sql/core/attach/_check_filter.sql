@@ -108,6 +108,6 @@ begin
 end
 $$;
 comment on function rowferry._check_filter(regclass, text, boolean) is
-  'A filter as it is kept: as PostgreSQL spells it, all names qualified but those of columns, with these columns and the type in which it sees each. Raises '
-  'the reason why it can be none: it is evaluated in capture, with the rights of rowferry_owner, so it may call nothing of a user''s. p_kept: it is such a '
-  'filter, to be proved again with the types that the columns have now. The attempt leaves nothing.';
+  'Returns a filter as it is kept: as PostgreSQL spells it, with all names qualified but those of columns, with its columns and the type in which it sees '
+  'each. If it cannot be a filter, an error says why: it is evaluated in capture, with the rights of rowferry_owner, so it may call nothing that users made. '
+  'p_kept says that it is a filter that was kept, to be proved again with the types that the columns have now. Nothing that the attempt made is left.';

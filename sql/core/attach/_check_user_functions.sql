@@ -68,7 +68,7 @@ begin
   elsif not v_written.columns @> v_written.key_columns then
     raise exception using errcode = 'RF013', message = 'the inbound function does not return the key',
       detail = format('%s; the key is %s.', p_entity.inbound, array_to_string(v_written.key_columns, ', ')),
-      hint = 'It returns each record that it got, under its key.';
+      hint = 'The function must return each record that it was given, with the same key.';
   end if;
 end
 $$;

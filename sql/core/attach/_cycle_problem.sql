@@ -13,7 +13,7 @@ begin
   if cardinality(v_cycle) = 0 or rowferry._written_together(v_cycle) then
     return;
   end if;
-  select format('its foreign keys form a cycle with %s: rows that refer to each other cannot be written here, since %s',
+  select format('its foreign keys form a cycle with %s: rows that refer to each other cannot be written here, because %s',
       (select string_agg(e.relation::text, ', ' order by e.id) from unnest(v_cycle) e where e.id <> p_entity.id),
       case when count(distinct c.relowner) > 1 then 'the tables belong to several roles'
         when count(distinct c.relnamespace) > 1 then 'the tables are in several schemas'

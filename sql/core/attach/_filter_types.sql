@@ -19,7 +19,7 @@ declare
   v_virtual text;
   v_ordered boolean;
 begin
-  -- Column numbers of the two tables differ where a column was dropped.
+  -- Column numbers of the two tables differ if a column was dropped.
   with recursive base (attname, number, oid, attcollation, generated) as (
     select n.attname, n.attnum, a.atttypid, a.attcollation, a.attgenerated
     from pg_attribute n join pg_attribute a on a.attrelid = p_table and a.attname = n.attname
@@ -65,6 +65,6 @@ begin
 end
 $$;
 comment on function rowferry._filter_types(regclass, text) is
-  'The columns that a filter uses and the type in which it sees each, from the view in which _check_filter has parsed it: a type of PostgreSQL''s own (of a '
-  'domain the base type) or, for an enum, its text. Raises the reason why it can use one of them not at all. o_declared: all columns of the table that a '
-  'filter may use, as a list for create table.';
+  'The columns that a filter uses and the type in which it sees each, from the view in which _check_filter() has parsed it: a type of PostgreSQL''s own (for '
+  'a domain the base type) or, for an enum, its text. If a filter cannot use one of them at all, an error says why. o_declared has all columns of the table '
+  'that a filter may use, as a list for create table.';

@@ -31,5 +31,5 @@ begin
 end
 $$;
 comment on function rowferry._let_dump() is
-  'Lets the database''s owner read all of rowferry''s tables. Once a table of somebody else was attached, whose rows are in conflicts and skips, it takes that '
-  'right away for ever, since such rows stay when the table is detached.';
+  'Lets the database''s owner read all of rowferry''s tables. Once a table of somebody else was attached, whose rows are in conflicts and skips, the owner '
+  'loses that right for ever, because such rows stay when the table is detached.';

@@ -13,7 +13,7 @@ stable
 set search_path = pg_catalog, pg_temp
 as $$
   select distinct on (c.id, p.id) case when coalesce(c.filter, c.within) is null then 'warning' else 'info' end, c.relation, p.relation,
-    format('its rows that refer to a row of %s outside of what is kept in sync are refused on %s', p.relation, c.peer),
+    format('%2$s refuses a row of this table if the row of %1$s that it refers to is not kept in sync', p.relation, c.peer),
     format('select rowferry.attach(%L, p_within => %L);', c.relation::text,
       case when count(*) over (partition by c.id, p.id) > 1 then f.name else p.name end)
   from rowferry._foreign_keys f
@@ -24,5 +24,5 @@ as $$
   order by c.id, p.id, f.name
 $$;
 comment on function rowferry._not_following(text) is
-  'Tables whose rows refer to a table of which only some rows are kept in sync, and do not follow it: rows with a parent outside are refused on the peer. A '
-  'table with a filter of its own may be right.';
+  'Tables whose rows refer to a table of which only some rows are kept in sync, and do not follow it: the peer refuses rows whose parent is not kept in sync. '
+  'If the table has a filter of its own, that filter may already leave such rows out, so this is only info.';

@@ -74,5 +74,6 @@ begin
 end
 $$;
 comment on function rowferry._plan_columns(rowferry.entities, rowferry.entities, jsonb, jsonb) is
-  'An entity with its columns, as attach() would register it: p_columns is an array or a map; "*": all; null: those of p_old where p_columns once named them, '
-  'else all. p_was: the columns of p_old, as the table calls them now. Raises the reason why it cannot.';
+  'Returns the entity with its columns, as attach() would register it. p_columns is an array or a map; "*" means all columns; null means the columns of '
+  'p_old if p_columns once named them, and otherwise all. p_was has the columns of p_old, by the names that they have in the table now. If that is '
+  'impossible, it raises an error with the reason.';

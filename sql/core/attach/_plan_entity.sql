@@ -30,7 +30,7 @@ begin
   v_entity.name := coalesce(p_entity, p_old.name, (select c.relname from pg_class c where c.oid = p_table));
   if v_entity.name = '' or octet_length(v_entity.name) > 63 then
     raise exception using errcode = 'RF010', message = 'an entity''s name has 1 to 63 bytes',
-      detail = format('%s has %s.', v_entity.name, octet_length(v_entity.name)), hint = 'Give it with p_entity => a name.';
+      detail = format('%s has %s.', v_entity.name, octet_length(v_entity.name)), hint = 'Give it such a name with p_entity.';
   end if;
   select e.* into v_other from rowferry.entities e where e.id is distinct from p_old.id and (e.relation = p_table or e.name = v_entity.name) limit 1;
   if found then
@@ -59,5 +59,5 @@ begin
 end
 $$;
 comment on function rowferry._plan_entity(regclass, text, jsonb, text[], text, text, rowferry.entities) is
-  'What attach() would register of a table, its columns and its key. Raises the reason why it cannot, as an error with a hint; changes nothing. p_old: the '
-  'entity as it is registered, which is to be changed in place; null: a new one.';
+  'Returns what attach() would register of a table, its columns and its key, and changes nothing. If that is impossible, it raises an error with the reason '
+  'and a hint. p_old is the entity as it is registered, which is to be changed in place; null means a new one.';

@@ -95,5 +95,5 @@ begin
 end
 $$;
 comment on function rowferry._plan_key(rowferry.entities, rowferry.entities, jsonb, text[]) is
-  'An entity with its key, as attach() would register it: p_key, else the key of p_old, else the primary key. p_was: the columns of p_old, as the table calls '
-  'them now. Raises the reason why it cannot.';
+  'Returns the entity with its key, as attach() would register it: p_key, or else the key of p_old, or else the primary key. p_was has the columns of p_old, '
+  'by the names that they have in the table now. If that is impossible, it raises an error with the reason.';

@@ -37,7 +37,7 @@ begin
       hint = format('Attach the parent first, with its filter; then: select rowferry.attach(%L, p_within => name of its entity);'
         '  -- or p_within => '''' for a table whose rows follow no others', p_entity.relation::text);
   elsif v_found.keys > 1 then
-    raise exception using errcode = 'RF013', message = 'several foreign keys lead there', detail = format('%L: %s.', v_within, v_found.names),
+    raise exception using errcode = 'RF013', message = 'several foreign keys refer to this parent', detail = format('%L: %s.', v_within, v_found.names),
       hint = format('Name one of them: select rowferry.attach(%L, p_within => %L);', p_entity.relation::text, split_part(v_found.names, ', ', 1));
   end if;
   select p.* into v_parent from rowferry._foreign_keys f join rowferry.entities p on p.id = f.parent_id where f.id = v_found.id;
@@ -61,7 +61,7 @@ begin
       detail = format('%s with %s, %s with %s.', v_parent.name, v_parent.peer, p_entity.name, p_entity.peer),
       hint = format('Attach both for one peer: p_peer => %L.', v_parent.peer);
   elsif v_parent.filter is null and v_parent.within is null and p_within is not null then
-    raise exception using errcode = 'RF013', message = 'all rows of the parent are kept in sync: there is nothing to follow',
+    raise exception using errcode = 'RF013', message = 'all rows of the parent are kept in sync, so there is nothing to follow',
       detail = format('%s has no filter.', v_parent.name),
       hint = format('Give it one first: select rowferry.attach(%L, p_filter => ..); or leave p_within out.', v_parent.relation::text);
   elsif p_entity.outbound is not null or p_entity.inbound is not null then
@@ -80,12 +80,16 @@ begin
     raise exception using errcode = 'RF013', message = 'rows that leave the filter stay on the peer for one of the two tables only',
       detail = format('p_filter_left is %s for %s and %s for %s.', v_parent.filter_left, v_parent.name, p_entity.filter_left, p_entity.name),
       hint = format('select rowferry.attach(%L, p_within => %L, p_filter_left => %L);', p_entity.relation::text, v_parent.name, v_parent.filter_left);
-  elsif exists (
-    select from pg_constraint f cross join lateral unnest(f.conpfeqop) o (id) join pg_operator p on p.oid = o.id
-    where f.oid = v_found.id and (p.oprnamespace <> 'pg_catalog'::regnamespace or not f.convalidated)) then
-    raise exception using errcode = 'RF013', message = 'the foreign key was not validated, or its type is not part of PostgreSQL',
+  elsif exists (select from pg_constraint f where f.oid = v_found.id and not f.convalidated) then
+    raise exception using errcode = 'RF013', message = 'the foreign key is not validated',
       detail = format('%s.', v_found.names),
       hint = format('alter table %s validate constraint %I;', p_entity.relation, v_found.names);
+  elsif exists (
+    select from pg_constraint f cross join lateral unnest(f.conpfeqop) o (id) join pg_operator p on p.oid = o.id
+    where f.oid = v_found.id and p.oprnamespace <> 'pg_catalog'::regnamespace) then
+    raise exception using errcode = 'RF013', message = 'the foreign key compares with an operator that is not part of PostgreSQL',
+      detail = format('%s.', v_found.names),
+      hint = 'Give its columns a type of PostgreSQL, or leave p_within out.';
   elsif not has_table_privilege(v_owner, v_parent.relation, 'select') or not has_schema_privilege(v_owner, v_parent_table.relnamespace, 'usage') then
     raise exception using errcode = '42501', message = 'the owner of the table may not read the parent',
       detail = format('%s belongs to %I; it is this role that looks at %s.', p_entity.relation, pg_get_userbyid(v_owner), v_parent.relation),
@@ -106,5 +110,5 @@ begin
 end
 $$;
 comment on function rowferry._plan_within(rowferry.entities, rowferry.entities, text) is
-  'An entity with the parent that its rows follow, as attach() would register it. p_within names an entity, or a foreign key to the table of one; '''': none; '
-  'null: that of p_old. Raises the reason why it cannot.';
+  'Returns the entity with the parent that its rows are to follow. p_within is the name of an entity, or of a foreign key to its table; '''' means no parent, '
+  'and null means the parent of p_old. If that is impossible, it raises an error with the reason.';

@@ -15,4 +15,5 @@ begin
 end
 $$;
 comment on function rowferry._refuse_loss() is
-  'When a transaction ends that has detached an entity: refuses it if events of the entity wait that no attach() has taken over.';
+  'Trigger function. At the end of a transaction that detached an entity, it refuses the transaction if events of that entity still wait and no attach() has '
+  'taken them over.';

@@ -50,5 +50,6 @@ as $$
       or coalesce(cardinality(p.proconfig), 0) <> (select count(*) from regexp_matches(d.head, E'\\nset ', 'g')))
 $$;
 comment on function rowferry._stale_functions(rowferry.entities) is
-  'Generated functions of an entity that would be made otherwise today, as DDL: they are missing, somebody replaced one, or a column''s type or a foreign key '
-  'was altered. None while a column, the outbound view or a function of the user''s is missing: functions made without it would leave it out in silence.';
+  'Generated functions of an entity that would have another text today, as DDL: they are missing, somebody replaced one, or a column''s type or a foreign '
+  'key was altered. It returns none while a column, the outbound view or a function of the user''s is missing, because functions made without it would '
+  'silently leave it out.';

@@ -53,7 +53,7 @@ begin
       or coalesce(p_triggers, v_old.trigger_rule, 'guard') = 'guard' and exists (
       select from rowferry._users_triggers(p_table) u where not u.guarded and (u.constraint_name is not null or u.extensions <> '{}')));
     v_new := rowferry._plan_entity(p_table, p_entity, p_columns, p_key, p_peer, v_outbound, v_old);
-    -- The table was detached in this transaction: what waits goes on under the number of its entity.
+    -- The table was detached in this transaction, so its events that wait are kept under the number of its entity.
     delete from rowferry.detached d where d.name = v_new.name and d.peer = v_new.peer and d.key = v_new.key_columns || v_new.key_types
     returning d.entity_id into v_detached;
     v_new.id := coalesce(v_detached, v_new.id);
@@ -91,7 +91,7 @@ begin
   end if;
   return query select rowferry._set_guards(v_new, p_dry_run);
   for v_problem in
-    -- Said once, with the first table; check() goes on saying it.
+    -- This is said once, with the first table; check() says it every time.
     select w.message, 'Update the server to its latest minor version, or use no MERGE on tables that are kept in sync.' as hint
     from rowferry._server_warning(current_setting('server_version_num')::integer) w (message)
     where not exists (select from rowferry.entities e where e.relation <> p_table)
@@ -117,8 +117,8 @@ begin
 end
 $$;
 comment on function rowferry.attach(regclass, text, jsonb, text[], text, text, text, text, text, text, text, text, text, text, text, text, boolean) is
-  'Takes a table into the sync: select rowferry.attach(''public.accounts''). Of an attached table it changes in place what is given, and null leaves the rest '
-  'as it was. p_columns: a map from each entity column to a column of the table, or an array; p_key: entity columns of a unique index. Columns that the table '
-  'has got since are taken in, unless p_columns once named the columns. '''' takes a filter, a view or a function away, and ''"*"'' a list of columns. '
-  'Partitions and triggers that have come since are looked after too, and generated functions that would be made otherwise today are made anew. Runs with the '
-  'caller''s rights. p_dry_run returns the DDL and does not run it. See docs/attach.md.';
+  'Takes a table into the sync: select rowferry.attach(''public.accounts''). If the table is attached already, it changes in place what is given, and null '
+  'leaves the rest as it was. p_columns is a map from each entity column to a column of the table, or an array. p_key names entity columns of a unique '
+  'index. Columns that were added to the table since are included, unless p_columns once named the columns. '''' takes a filter, a view or a function away, '
+  'and ''"*"'' a list of columns. Partitions and triggers that were added since are included too, and generated functions whose text would be another today '
+  'are made again. It runs with the caller''s rights. With p_dry_run it returns the DDL and does not run it. See docs/attach.md.';

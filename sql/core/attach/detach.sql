@@ -17,7 +17,7 @@ declare
   v_statement text;
   v_function record;
 begin
-  -- The entity may be attached anew in this transaction: no exchange may begin with the old entity and read by the functions of the new one.
+  -- The entity may be attached again in this transaction: no exchange may begin with the old entity and read by the functions of the new one.
   perform rowferry._link_lock(e.peer, true) from rowferry.entities e where e.name = p_entity;
   select e.* into v_entity from rowferry.entities e where e.name = p_entity;
   if not found then
@@ -89,6 +89,6 @@ begin
 end
 $$;
 comment on function rowferry.detach(text, boolean) is
-  'Takes an entity out of the sync and removes all that attach() made, also from partitions that have left the table. While events are pending, which would be '
-  'lost, the transaction is refused, unless with p_force (in a revision: alembic -x force=true), or if attach() of the same name takes them over in the same '
-  'transaction.';
+  'Takes an entity out of the sync and removes all that attach() made, also from partitions that have left the table. While events are pending, which would '
+  'be lost, the transaction is refused, unless p_force is given (in a revision: alembic -x force=true), or attach() of the same name takes the events over '
+  'in the same transaction.';

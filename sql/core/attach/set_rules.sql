@@ -47,6 +47,6 @@ begin
 end
 $$;
 comment on function rowferry.set_rules(text, text, text, text, text) is
-  'Changes the rules of an attached table: select rowferry.set_rules(''accounts'', ''node:crm''). Both nodes must have the same conflict rule and orphan rule, '
-  'and what they exchange of the entity waits until they have. p_truncate (refuse or propagate) and p_triggers (guard or fire) are for each node alone. Runs '
-  'with the caller''s rights, as attach() does.';
+  'Changes the rules of an attached table: select rowferry.set_rules(''accounts'', ''node:crm''). Both nodes must have the same conflict rule and orphan '
+  'rule; until they have, rows of the entity wait. p_truncate (refuse or propagate) and p_triggers (guard or fire) may differ on the two nodes. It runs with '
+  'the caller''s rights, as attach() does.';

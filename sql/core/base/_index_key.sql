@@ -12,5 +12,5 @@ as $$
       pg_catalog.encode(pg_catalog.sha256(pg_catalog.replace(p_record_id, E'\\', E'\\\\')::pg_catalog.bytea), 'hex'), 1001) end
 $$;
 comment on function rowferry._index_key(text) is
-  'What an index holds of a record_id: the text itself up to 1,000 bytes, else its beginning and a digest, since an index takes no longer texts. No two '
+  'What an index holds of a record_id: the text itself up to 1,000 bytes, else its beginning and a digest, because an index takes no longer texts. No two '
   'records have the same.';

@@ -14,4 +14,4 @@ $$;
 comment on function rowferry._is_transient(text, text) is
   'Whether an error says nothing about a row (connection, rollback, resources, operator, system), so that the envelope is tried again as it is. If a '
   'user''s function was at work, a lack of resources, a system error and a failed connection are its own and do say something about the row, and so does '
-  'any error that it raises in so many words. p_context is the call stack, see _in_users_code().';
+  'any error that it raises explicitly. p_context is the call stack, see _in_users_code().';

@@ -27,5 +27,5 @@ begin
 end
 $$;
 comment on function rowferry._left_nothing() is
-  'Raises an error if code of a table''s owner has left something behind in the session. It is called after each function that runs such code, since what '
-  'is left outlives the rights that the code had and would be met by rowferry_owner, by the worker''s login or by whoever called.';
+  'Raises an error if code of a table''s owner has left something behind in the session. It is called after each function that runs such code, because what '
+  'is left outlives the rights that the code had and would be met by rowferry_owner, by the worker''s login or by the caller.';

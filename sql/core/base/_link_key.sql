@@ -7,4 +7,4 @@ immutable
 set search_path = pg_catalog, pg_temp
 as $$ select hashtextextended('rowferry link ' || p_peer, 0) $$;
 comment on function rowferry._link_key(text) is
-  'Key of the advisory lock of a link. Whoever changes where the exchange stands holds it until the transaction ends.';
+  'Key of the advisory lock of a link. A transaction that changes the state of the exchange holds this lock until it ends.';

@@ -40,7 +40,7 @@ begin
   else
     perform from rowferry.links l where l.peer = p_peer for no key update skip locked;
     if not found then
-      return 'one that goes without the lock, since a stranger holds it: ' || v_holder.o_object;
+      return 'one that goes without the lock, because a stranger holds it: ' || v_holder.o_object;
     end if;
   end if;
   update rowferry.links l set unlocked = l.unlocked + 1 where l.peer = p_peer;
@@ -48,6 +48,6 @@ begin
 end
 $$;
 comment on function rowferry._link_lock(text, boolean) is
-  'Takes the lock of a link until the transaction ends; returns null, or who holds it. p_wait: waits for 5 s and then raises RF052. If only strangers '
-  'hold it, the transaction goes on without it and counts itself in links.unlocked: it keeps that row to itself, and _save_link() refuses whatever began '
-  'before another such transaction ended.';
+  'Takes the lock of a link until the transaction ends; returns null, or who holds it. With p_wait it waits for 5 s and then raises RF052. If only strangers '
+  'hold the lock, the transaction goes on without it and counts itself in links.unlocked. It then holds the row lock of links until it ends, and '
+  '_save_link() refuses every transaction that began before another such transaction ended.';

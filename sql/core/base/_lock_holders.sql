@@ -32,6 +32,6 @@ as $$
   order by k.pid
 $$;
 comment on function rowferry._lock_holders(bigint) is
-  'Who holds an advisory lock of this database, other than this session: sessions and prepared transactions. o_stranger: neither the role that connected '
-  'nor one of which it is a member may call a function that takes rowferry''s locks. Anybody can take an advisory lock, so one that a stranger holds does '
-  'not count.';
+  'Who holds an advisory lock of this database, other than this session: sessions and prepared transactions. o_stranger says that neither the role that '
+  'connected nor one of which it is a member may call a function that takes rowferry''s locks. Anybody can take an advisory lock, so one that a stranger '
+  'holds does not count.';

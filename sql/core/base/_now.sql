@@ -5,4 +5,4 @@ language sql
 volatile
 parallel safe
 as $$ select pg_catalog.clock_timestamp() $$;
-comment on function rowferry._now() is 'The one clock of rowferry: every time that is noted comes from here, so that a test can replace it.';
+comment on function rowferry._now() is 'The one clock of rowferry: every time that is noted is read here, so that a test can replace it.';

@@ -14,4 +14,5 @@ begin
 end
 $$;
 comment on function rowferry.require_core(integer) is
-  'Raises an error if the installed schema is older than a revision of the site needs; for its first line: select rowferry.require_core(3);';
+  'Raises an error if the installed schema is older than a revision of the site needs. A revision of the site calls it in its first line: select '
+  'rowferry.require_core(3);';

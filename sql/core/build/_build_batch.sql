@@ -42,7 +42,7 @@ begin
         v_waiting := case when v_batch.o_waiting = '[]' then 0 else rowferry._hold_waiting(v_batch.o_waiting) end;
         if v_waiting > 0 then
           o_removed := o_removed + v_waiting;
-          -- These rows make room for others. To find more such rows the next look is larger; what a larger look has read is not sent.
+          -- These rows make room for others. To find more such rows the next look is larger; rows of a larger look are not sent.
           if clock_timestamp() - v_began < c_time then
             v_coalesced := false;
             v_looked := greatest(p_limit, least(v_looked * 2, 2000));
@@ -71,7 +71,7 @@ begin
         v_most_events := case when v_removed > 0 then v_most_events end;
       end if;
       o_removed := o_removed + v_removed;
-      -- Out of time, or so much has left that a search would walk past it: the next call goes on.
+      -- If the time is over, or so many events were removed that a search would have to walk past them, the next call goes on.
       exit when v_hot or v_removed > 1000;
     end loop;
     o_compare := rowferry._compare(p_link, p_compare);
@@ -112,8 +112,9 @@ begin
 end
 $$;
 comment on function rowferry._build_batch(rowferry.links, jsonb, integer, boolean, boolean, int8multirange, integer[], jsonb) is
-  'Reads the next batch of at most p_limit events and makes the envelope with it: o_sent of them, 0 if nothing can be sent now. Events that a newer one '
-  'makes superfluous are removed first, and rows whose parent the peer lacks are held without being tried; then it reads again, for 0.1 s. After a '
-  'timeout the record that took the time is held, if it is known. p_header: what every envelope says. p_applied: this call has applied a batch. p_alone: '
-  'a record that travels alone is due. p_left: events that have left in this call. p_aside: entities that wait. p_compare: what the peer said of '
-  'comparisons; o_compare: what this node has to say. o_removed: how many events have left the queue or wait now.';
+  'Reads the next batch of at most p_limit events and makes the envelope with it. o_sent is the number of its events, 0 if nothing can be sent now. Events '
+  'that a newer one replaces are removed first, and rows whose parent the peer lacks are held without being tried; then it reads again, for 0.1 s. After a '
+  'timeout the record that took the time is held, if it is known. p_header is what every envelope says. p_applied says that this call has applied a batch, '
+  'and p_alone that a record that travels alone is due. p_left has the events that were removed from the queue in this call. Entities in p_aside send '
+  'nothing now. p_compare is what the peer said about comparisons, and o_compare what this node has to say. o_removed counts the events that were removed '
+  'from the queue or wait now.';

@@ -48,7 +48,7 @@ begin
       'paused', nullif(o_link.told_paused, '{}'),
       'unsettled', (select array_agg(n.name) from rowferry.entities n where p_link.generation > 1 and n.peer = p_link.peer and n.unsettled_since is not null),
       'settled', case when p_link.generation > 1 then nullif(o_link.told_settled, '{}') end));
-  -- Where applying took half of the call's time, building is left to the next one.
+  -- If applying took half of the call's time, the next call builds.
   v_waits := p_link.ready and not p_hushed
     and (p_applied and clock_timestamp() > statement_timestamp() + v_half) is not true
     and rowferry._anything_waits(p_link.first_id, p_left)
@@ -85,6 +85,7 @@ end
 $$;
 comment on function rowferry._build_envelope(rowferry.links, integer, boolean, boolean, int8multirange, jsonb) is
   'Builds the envelope for the peer: acknowledgements always, and the next batch if the peer has been heard and fewer than two batches are in flight. A '
-  'large row takes long to read, so it is left to a call that has applied nothing (not p_applied), whose rows users would wait for, and the peer is '
-  'asked to send nothing meanwhile. p_hushed: the peer has asked this node for that. p_left: events that have left in this call. p_compare: what the '
-  'peer said of comparisons; o_compared: this node has said something. o_removed: more than 0 if the queue has changed.';
+  'large row takes long to read. So it is left to a call that has applied nothing (not p_applied), because users would wait for the rows that such a call '
+  'has written, and the peer is asked to send nothing in the meantime. p_hushed says that the peer has asked this node for that. p_left has the events that '
+  'were removed from the queue in this call. p_compare is what the peer said about comparisons, and o_compared says that this node has said something. '
+  'o_removed is more than 0 if the queue has changed.';

@@ -35,7 +35,7 @@ begin
   from rowferry.built_batches b cross join lateral unnest(b.ids) r
   where b.peer = p_peer;
   v_gaps := int8multirange(int8range(p_first_id, 9223372036854775807)) - p_left - v_flying;
-  -- A row that is large, or ran out of time, goes alone in a call that may take longer; others go between two of them.
+  -- A row that is large, or ran out of time, is sent alone in a call that may take longer. Other rows are sent between two such rows.
   v_alone := (select a.o_event_id from rowferry._alone(p_peer) a where v_held and p_alone and a.o_allowed and not a.o_flying);
   v_most := case when v_alone is null then p_limit + 1 else 0 end;
   return query
@@ -51,7 +51,7 @@ begin
       sum((select count(*) - count(distinct k) from unnest(o.keys[1:c_looked]) k)) >= greatest(1, sum(least(o.found, c_looked)) / 2), false)
     from oldest o
   ), fresh as materialized (
-    -- One event too many was looked at. It is the last of all, and the last one of its entity, since to group by hash keeps the order of events.
+    -- One event too many was looked at. It is the last of all, and the last one of its entity, because grouping by hash keeps the order of events.
     select o.entity_id, case when c.found > p_limit and o.last_id = c.last_id then nullif(o.keys[1:o.found - 1], '{}') else o.keys end as keys, o.held
     from oldest o cross join counted c
   ), due as materialized (
@@ -79,8 +79,9 @@ begin
 end
 $$;
 comment on function rowferry._choose_records(text, integer, boolean, bigint, int8multirange, integer[]) is
-  'The records of the next batch for a peer, by entity: those of the oldest events, one as often as it has some there, and those of _due_records() '
-  '(o_again: in a section of their own). p_first_id, p_left: no event below, or in it, waits for its first batch. p_aside: entities that wait. o_whole: '
-  'nothing else is free to go. o_cut: others are due too. o_alone: the event of a record that travels alone, and then is the only one. o_repeated: the '
-  'oldest events are to be looked at for such as are superseded, since most of a look at 4,000 are of a few records, or there is a question, or a batch '
-  'of an earlier courier that nobody has acknowledged. STABLE, so that it sees the snapshot of _read_batch().';
+  'The records of the next batch for a peer, by entity. They are those of the oldest events, each as often as it has events there, and those of '
+  '_due_records() (o_again: in a section of their own). The search for new events begins at p_first_id and leaves out the ids in p_left: none of those waits '
+  'for its first batch. Entities in p_aside send nothing now. o_whole says that nothing else is free to go, and o_cut that other records are due too. o_alone '
+  'is the event of a record that travels alone, and then is the only one. o_repeated asks the caller to remove superseded events first: most of the first '
+  '4,000 events are of a few records, or there is a question, or a batch of an earlier courier that nobody has acknowledged. The function is STABLE, so that '
+  'it sees the snapshot of _read_batch().';

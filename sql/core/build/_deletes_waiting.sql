@@ -10,10 +10,10 @@ language plpgsql
 set search_path = pg_catalog, pg_temp
 as $$
 declare
-  c_exact constant integer := 200000;  -- so many events are looked at record by record
-  c_counted constant integer := 1000000;  -- so many deletes are counted
+  c_exact constant integer := 200000;  -- at most this many events are looked at record by record
+  c_counted constant integer := 1000000;  -- at most this many deletes are counted
   c_run constant integer := 50;  -- ids looked at in one scan where it is estimated
-  -- Only where rows follow others may an update or a move come after a delete, when the row is within again.
+  -- Only if rows follow others may an update or a move stand behind a delete of the same record, because the row is in sync again.
   v_types constant "char"[] := case when p_entity.within is not null or rowferry._is_followed(p_entity) then '{d,i,u,w}' else '{d,i}' end;
   v_every bigint;
 begin

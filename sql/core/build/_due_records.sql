@@ -15,7 +15,7 @@ set search_path = pg_catalog, pg_temp
 set enable_sort = off  -- by the index, in its order
 as $$
 declare
-  c_circle constant integer := 2000;  -- so many rows that want each other's unique values travel together
+  c_circle constant integer := 2000;  -- at most this many rows that need each other's unique values travel together
   v_now constant timestamptz := rowferry._now();
   v_trees constant integer[] := array(  -- entities whose rows may refer to each other
     select n.id from rowferry.entities n join pg_constraint f on f.contype = 'f' and f.conrelid = n.relation and f.confrelid = n.relation
@@ -56,7 +56,7 @@ begin
   ), chosen as materialized (
     select d.entity_id, d.record_id, d.is_new from due d where d.place <= (select records from share)
   ), wanted (entity_id, record_id, flies) as (
-    -- One of these may want a unique value that another row holds. If that row is to change too, it comes along, and so does what it wants itself:
+    -- One of these may need a unique value that another row holds. If that row is to change too, it is sent as well, and so is the row whose value it needs:
     -- of a circle no row can go without the others.
     select c.entity_id, c.record_id, false from chosen c
     union
@@ -82,10 +82,11 @@ begin
     from circles c
     where not c.flies and (select count(*) from circles) <= c_circle and (c.entity_id, c.record_id) not in (select o.entity_id, o.record_id from chosen o)
   ), going as materialized (
-    -- A row that was refused just now waits while what it wants is in flight: two halves of a circle in two batches would miss each other again and again.
+    -- A row that was refused just now waits while the row that it needs is in flight: two halves of a circle in two batches would miss each other again and
+    -- again.
     select c.entity_id, c.record_id from chosen c where not (c.is_new and c.entity_id in (select f.entity_id from circles f where f.flies))
   )
-  -- Rows that may refer to each other, or want each other's unique values, stay together.
+  -- Rows that may refer to each other, or need each other's unique values, stay together.
   select array_agg(r.entity_id), array_agg(r.record_id), array_agg(r.together),
     (select count(*) from due) > (select records from share) or (select count(*) from followers) > p_limit
   into o_entity_ids, o_record_ids, o_together, o_cut
@@ -103,7 +104,7 @@ begin
 end
 $$;
 comment on function rowferry._due_records(integer[], int8multirange, integer, bigint, bigint) is
-  'Records with held events that may go with the next batch, of entities p_entity_ids: those whose parent has gone, a share of those that were refused '
-  'and whose time has come, and what holds unique values that these want. p_alone: only the record of this event, which travels alone. p_flying: events '
-  'in flight. p_found: how many events wait that are not held. o_together: whether the record goes in one section with others of its entity. o_cut: more '
-  'records may go than these.';
+  'Records with held events that may be sent with the next batch, of the entities p_entity_ids: those whose parent has been taken, a share of those that '
+  'were refused and may be tried again now, and the records that hold unique values which these need. p_alone asks for the record of this event only, which '
+  'travels alone. p_flying has the events in flight, and p_found is the number of events that wait and are not held. o_together says whether a record is '
+  'sent in one section with others of its entity. o_cut says that more records may be sent than these.';

@@ -10,7 +10,7 @@ as $$
     'message', case when f.within is null then 'this node runs out of time reading its rows that moved'
       else format('this node runs out of time looking for its rows that follow rows of %s', f.within)
         || case when f.index is null then '' else ': no index finds them' end end,
-    'hint', coalesce(f.index, format('analyze %s;', f.relation)) || '  -- it is tried again by itself')))
+    'hint', coalesce(f.index, format('analyze %s;', f.relation)) || '  -- the entity is tried again without a person')))
   from (
     select e.*, rowferry._lacking_index(e) as index
     from rowferry._with_followers(p_entity.name) w
@@ -21,5 +21,5 @@ as $$
   ) f
 $$;
 comment on function rowferry._hold_followers(rowferry.entities, boolean) is
-  'Holds one entity after a look for the rows that follow rows of p_entity (p_itself: for rows of p_entity itself) has taken too long: the one that '
-  'lacks an index, if there is one. It is tried again by itself, and other entities go meanwhile.';
+  'Holds one entity after a look for the rows that follow rows of p_entity has taken too long (with p_itself, a look for rows of p_entity itself). It is the '
+  'entity that lacks an index, if there is one. It is tried again later without a person, and other entities go on in the meantime.';

@@ -45,7 +45,7 @@ begin
         if cardinality(v_rows.records) > 1 then
           raise;
         end if;
-        -- Its followers come in portions. If it left, its newest event waits for the last of them.
+        -- Its followers are queued in portions. If the row left the filter, its newest event waits for the last of them.
         update rowferry.events e set event_type = 'd', place = null where e.id = any (p_ids) and e.id <> v_rows.newest[1] and e.event_type = 'w';
         insert into rowferry.moves (entity_id, parent_record_id, event_id, changed_at, hops)
         select c.id, e.record_id, case when e.event_type = 'w' then e.id end, e.changed_at, e.hops

@@ -19,7 +19,7 @@ begin
     cross join lateral rowferry._parent_records(s) f
     where (f.entity_id, f.record_id) not in (select * from unnest(p_seen_ids, p_seen_records))
   ) p;
-  -- Rows that need each other travel together: so a held parent comes along if it waits, through others, for itself and for what is in this batch.
+  -- Rows that need each other travel together: so a held parent is sent too if it waits, through others, for itself and for what is in this batch.
   select array_agg(p.entity_id), array_agg(p.record_id) into o_entity_ids, o_record_ids
   from (
     select g.entity_id, g.record_id from rowferry._sendable_records(o_entity_ids, o_record_ids) g where g.entity_id <> all (p_aside)
@@ -34,6 +34,6 @@ begin
 end
 $$;
 comment on function rowferry._parents_along(rowferry._section[], integer[], text[], boolean, integer[]) is
-  'Records that rows of these sections refer to by foreign key, and of which a change waits that may go in the same batch. Not those that were seen '
-  'already. A parent that is held stays, except where rows wait for each other (p_missing: the peer is known to lack parents). p_aside: entities that '
-  'wait.';
+  'Records that rows of these sections refer to by a foreign key, and of which a change waits that may be sent in the same batch. Records that were seen '
+  'already are left out. A parent that is held is left out too, unless rows wait for each other (p_missing: the peer is known to lack parents). Entities in '
+  'p_aside send nothing now.';

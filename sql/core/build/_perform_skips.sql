@@ -34,7 +34,8 @@ begin
       insert into rowferry.events (changed_at, entity_id, event_type, record_id)
       values (v_now, v_skip.entity_id, 'q', v_skip.record_id);
     elsif v_skip.ended_at is null then
-      -- Nothing is asked: the entity is only sent, or the row is outside here, so that the peer's could not be written, or the event was an answer.
+      -- Nothing is asked in three cases: the entity is only sent; the row is outside of the filter here, so the peer's row could not be written; or all the
+      -- events were answers.
       v_skip.kept := true;
       v_skip.outcome := format('%s keeps its row, and this node its own: different on purpose', p_peer);
     end if;
@@ -45,6 +46,6 @@ begin
 end
 $$;
 comment on function rowferry._perform_skips(text) is
-  'Replaces the events of each skip by a question, once none of them is in flight, since the peer may be deciding by them (R14); 1,000 skips in a call. '
-  'An answer that a person gives up is forgotten: the peer had asked for it, so it has given its own row up already, and to ask back would have no end '
-  'where neither node can take the other''s row.';
+  'Replaces the events of each skip by a question to the peer, at most 1,000 skips in a call. It waits until none of these events is in flight, because the '
+  'peer may be deciding by them (R14). An answer that a person gives up is deleted without a question. The peer asked for it because its own change had been '
+  'given up. If neither node can take the other''s row, asking back would never end. Returns how many skips were performed.';

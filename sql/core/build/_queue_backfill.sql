@@ -90,5 +90,5 @@ begin
 end
 $$;
 comment on function rowferry._queue_backfill(text, integer) is
-  'Queues the next chunk of each backfill whose last chunk has left, parents before children. Returns the number of rows. An event only names the key, '
-  'so a row that changes meanwhile is sent as it then is.';
+  'Queues the next chunk of each backfill once no event of its last chunk is pending, parents before children. Returns the number of rows. An event only '
+  'names the key, so a row that changes in the meantime is sent as it is then.';

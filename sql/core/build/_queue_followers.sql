@@ -11,12 +11,12 @@ set enable_bitmapscan = off
 as $$
 declare
   c_time constant interval := '0.1 s';
-  c_counted constant integer := 10000;  -- at most so many rows that are left are asked for their entity
+  c_counted constant integer := 10000;  -- of the rows that are left, the entities of at most this many are looked up
   v_began timestamptz := clock_timestamp();
   v_timeout interval := nullif(current_setting('statement_timeout')::interval, '0');
   v_step timestamptz;
   v_most integer := greatest(p_limit, 1000);  -- rows that moved in one step
-  v_limit integer := 1;  -- as many in the next step: few at first, since nobody knows how many rows follow them
+  v_limit integer := 1;  -- as many in the next step: few at first, because nobody knows how many rows follow them
   v_movable integer[];
   v_move rowferry.moves;
   v_turn boolean := false;  -- whether the last step was a portion, so that it is the turn of rows that moved
@@ -96,7 +96,7 @@ begin
   end loop;
   o_aside := array(
     with recursive family (id, name, within) as (
-      -- Where so many rows are left, they may be of any entity.
+      -- If more rows than that are left, they may be of any entity.
       select e.id, e.name, e.within
       from rowferry.entities e
       where e.id = any (v_left) or cardinality(v_left) = c_counted and e.id = any (v_movable)
@@ -110,7 +110,8 @@ begin
 end
 $$;
 comment on function rowferry._queue_followers(text, integer) is
-  'Looks at rows that moved (events of type w): they, or the parents that they follow, have entered or left what is kept in sync. Each row that follows '
-  'them gets an event of its own, so that whatever is read later is judged by the row''s present state. Looks for 0.1 s, but does at least one step, '
-  'however long it takes. A step that finds too many followers is undone and tried with fewer rows; an entity whose step takes half of the call''s time '
-  'is held for a while. o_looked: something was done. o_aside: entities of which nothing may be sent yet, since rows of their family are left to look at.';
+  'Looks at rows that moved (events of type w): they, or the parents that they follow, have entered or left what is kept in sync. Each row that follows them '
+  'gets an event of its own, so that whatever is read later is judged by the row''s present state. It looks for 0.1 s, but does at least one step, however '
+  'long that takes. A step that finds too many followers is undone and tried with fewer rows; an entity whose step takes half of the call''s time is held '
+  'for a while. o_looked says that something was done. o_aside names entities of which nothing may be sent yet, because rows of their family have not been '
+  'looked at.';

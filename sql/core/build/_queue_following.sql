@@ -35,7 +35,7 @@ begin
     join unnest(p_records, p_stamps, p_hops) r (record_id, stamp, hops) on r.record_id = f.parent or p_portion.id is not null;
     begin
       insert into rowferry.events (changed_at, entity_id, hops, event_type, record_id)
-      -- What was written while the row was outside counts in a conflict here, and the peer hears nothing else of it: so the event is as new as that.
+      -- Writes made while the row was outside count in a conflict here, and the peer hears of them only by this event. So its time is that of the last of them.
       select greatest(r.stamp, w.newest), v_child.id, case when w.newest is null then r.hops else 0 end, 'u', r.record_id
       from unnest(v_rows.keys, v_rows.within, v_rows.stamps, v_rows.hops) r (record_id, is_within, stamp, hops)
       cross join lateral (

@@ -1,3 +1,19 @@
+-- What is sent. A batch has the records of the oldest events that may go, up to the limit (_choose_records.sql). Of each of these records it has all pending
+-- events, also those that are held or in flight, and the row as it is now; if the row is gone, it has the key only. Events and rows are read in one snapshot,
+-- so what the receiver gets satisfied the constraints here. A record that only asks the peer for its row (event type q) has no row.
+-- Rows of one entity form a section, with their events in the order of the ids. Sections are in the order of the entities' ids. After them come sections of
+-- records that were refused before, because most of them are refused again and must not delay the others. If the limit cut something off, pending parents that
+-- the chosen rows need are added, one generation a round (_parents_along.sql). The receiver puts the sections in an order in which parents come first.
+-- What is left out, and stays pending:
+-- - events that are held and not due, given up and not yet replaced by a question, or in flight: such an event puts no record into a batch by itself;
+-- - records with a move (event type w) of which the followers have not been looked at, or with a delete whose place has not been weighed;
+-- - entities that are paused, held as a whole, or in p_aside, and a whole batch whose deletes trip a breaker (_build_batch.sql);
+-- - rows of more than 4 MB, of which each travels alone, and rows of more than 120 MB, which do not travel;
+-- - rows beyond 8 MB in one batch, which go with a later one;
+-- - rows that cannot be read, and all rows of a table that was altered since attach(): they are held with the error;
+-- - new rows whose parent the peer is known to lack, if that parent does not go with them.
+-- If a row is outside of the filter, the peer is told that it is gone. If the rule is keep, or if the peer never had the row, the events of the row travel
+-- without it and are acknowledged without effect.
 create or replace function rowferry._read_batch(
   p_peer text,
   p_limit integer,
@@ -31,12 +47,13 @@ as $$
 declare
   c_bytes constant bigint := 8388608;
   c_largest constant bigint := 125829120;
-  c_most_bytes constant bigint := 268435456;  -- an envelope is one value of less than 1 GB, to which the last row comes on top
+  -- No more rows are read once they have this many bytes. An envelope must stay below 1 GB, and the last row may go beyond this limit.
+  c_most_bytes constant bigint := 268435456;
   v_lowest constant bigint := case when exists (select from rowferry.held_events) then 0 else p_first_id end;
   v_missing constant boolean := exists (select from rowferry.missing_parents);
   v_alone bigint;
   v_cut boolean := false;
-  v_parents boolean;  -- whether rows may need what is left behind; null: not looked yet
+  v_parents boolean;  -- whether rows may need parents that were cut off; null: nobody has looked yet
   v_group record;
   v_entity rowferry.entities;
   v_read record;
@@ -111,10 +128,11 @@ begin
 end
 $$;
 comment on function rowferry._read_batch(text, integer, boolean, bigint, int8multirange, boolean, integer, integer[]) is
-  'Reads the next batch for a peer: _choose_records() says which records, those of the oldest events; _read_section() reads all pending events of these, '
-  'and their present rows; when the limit cut something off, _parents_along() adds the pending parents of each row, without which the peer could not '
-  'take it. STABLE, so that all of it sees one snapshot, the caller''s (R4). With p_alone the batch may be one large row. p_first_id, p_left: no event '
-  'below, or in it, waits for its first batch. p_aside: entities that wait. Nothing is read, since events are to be coalesced first, where the oldest '
-  'events are mostly of a few records (o_repeated, unless p_coalesced), or where the records of an entity have p_most_events or more (o_hot_entity, '
-  'o_hot_records). o_whole: the batch has all that is free to go. o_deletes: {entity id: how many records are gone by changes of this node that nobody '
-  'has approved}. o_unsendable, o_waiting: see _read_section().';
+  'Reads the next batch for a peer. _choose_records() chooses the records. _read_section() reads all pending events of these, and their present rows. If the '
+  'limit cut something off, _parents_along() adds the pending parents of each row, without which the peer could not take it. The function is STABLE, so that '
+  'all of it sees the caller''s snapshot (R4). With p_alone the batch may be one large row. The search for new events begins at p_first_id and leaves out the '
+  'ids in p_left: none of those waits for its first batch. Entities in p_aside send nothing now. If most of the oldest events belong to a few records, '
+  'nothing is read and o_repeated is true, because superseded events are removed first; p_coalesced says that this was done. If the chosen records of an '
+  'entity have p_most_events or more, nothing is read either, and o_hot_entity and o_hot_records name them. o_whole says that the batch has all that is free '
+  'to go. o_deletes is {entity id: how many records are gone by changes of this node that nobody has approved}. _read_section() explains o_unsendable and '
+  'o_waiting.';

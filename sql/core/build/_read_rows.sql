@@ -38,7 +38,7 @@ begin
         if rowferry._stops_every_table(v_state, v_context) then
           raise;
         end if;
-        -- Nor does a record that cannot be read (a label of an enum in the key has another name now, a view divides by zero) stop others of its table.
+        -- A record that cannot be read (a label of an enum in the key has another name now, a view divides by zero) does not stop others of its table.
         if v_bad is null and left(v_state, 2) = '22' then
           select u.o_found, u.o_left || array(select b ->> 'record_id' from jsonb_array_elements(u.o_found) b) into v_bad, o_left_out
           from rowferry._unreadable_records(p_entity, array(select distinct k from unnest(p_keys) k), v_budget) u;
@@ -52,7 +52,7 @@ begin
         return;
     end;
   end loop;
-  -- This look comes after the read, which has locked the table: a column that was dropped and added again reads as null.
+  -- This is checked after the read, which has locked the table, because a column that was dropped and added again reads as null.
   if rowferry._column_types(p_entity) is distinct from p_entity.column_types then
     o_failed := true;
     o_unsendable := jsonb_build_array(rowferry._unreadable_entity(p_entity, 'RF020', 'its columns are not those that were attached'));
@@ -76,13 +76,14 @@ begin
     o_unsendable := o_unsendable || (
       select jsonb_agg(jsonb_build_object('entity', p_entity.name, 'record_id', a.key, 'here', true, 'sqlstate', 'RF025',
         'message', format('the row has %s MB and travels alone', a.size / 1048576), 'patience', least(64, 1 + a.size / 2097152),
-        'hint', 'Nothing: its turn comes, in a call that may take longer than others.'))
+        'hint', 'You need do nothing: it is sent in a call of its own, which may take longer than others.'))
       from unnest(v_read.o_alone, v_read.o_sizes) a (key, size));
   end if;
 end
 $$;
 comment on function rowferry._read_rows(rowferry.entities, text[], bigint) is
   'The present rows of some keys of an entity: o_keys, and for each column the literal of one array. p_bytes is the limit of its generated reader. '
-  'o_left_out: keys that are not for this batch, because their rows are beyond p_bytes, travel alone or cannot be read; o_unsendable has an entry for '
-  '_hold_entities() for each of the last two kinds. o_outside: keys of rows outside of the filter of which nothing is to be said. o_failed: the table '
-  'cannot be read; then o_unsendable has the entry of the entity. STABLE, so that it sees the snapshot in which the events were chosen.';
+  'o_left_out lists keys that are not for this batch, because their rows are beyond p_bytes, travel alone or cannot be read; o_unsendable has an entry for '
+  '_hold_entities() for each of the last two kinds. o_outside lists keys of rows outside of the filter of which the peer is told nothing. o_failed says that '
+  'the table cannot be read; then o_unsendable has the entry of the entity. The function is STABLE, so that it sees the snapshot in which the events were '
+  'chosen.';

@@ -111,8 +111,9 @@ begin
 end
 $$;
 comment on function rowferry._read_section(rowferry.entities, text[], bigint, integer, bigint, boolean) is
-  'Reads some records of one entity for a batch: o_section has all their pending events from p_lowest on, and their present rows; null: none of them can '
-  'go. o_hot: they have p_most_events or more, and nothing was read. o_whole: nothing was left behind. o_seen: the records that were looked at. o_keys: '
-  'how many records are done with, including those of rows outside of the filter, of which nothing is said. o_length: bytes of the rows. o_deletes: how '
-  'many records are gone by changes of this node that nobody has approved, where that matters to a breaker. o_unsendable is that of _read_rows(). '
-  'o_waiting (with p_missing): rows that are left out, since the peer lacks a parent that stays here.';
+  'Reads some records of one entity for a batch. o_section has all their pending events from p_lowest on, and their present rows; it is null if none of them '
+  'can go. o_hot says that they have p_most_events or more events, and that nothing was read. o_whole says that no record was left behind. o_seen lists the '
+  'records that were looked at. o_keys counts the records that are done with, also rows outside of the filter of which nothing is said. o_length is the '
+  'number of bytes of the rows. o_deletes counts the records that are gone by changes of this node that nobody has approved, if a breaker or a cascade makes '
+  'that matter. _read_rows() explains o_unsendable. o_waiting, with p_missing, has the rows that are left out because the peer lacks a parent that stays '
+  'here.';

@@ -11,7 +11,7 @@ stable
 set search_path = pg_catalog, pg_temp
 as $$
 declare
-  -- What attach(), detach() and set_rules() change.
+  -- This text changes whenever attach(), detach() or set_rules() is called.
   v_entities constant text := (select concat(count(*), ' ', max(n.version)) from rowferry.entities n where n.peer = p_link.peer);
   v_schema bigint := p_link.facts_schema;
   v_looked boolean := (p_sends or p_waits or p_link.facts_apart) and coalesce(p_link.facts_looked_at < clock_timestamp() - interval '1 s', true);
@@ -35,7 +35,7 @@ begin
     o_facts := null;
     return;
   end if;
-  -- As of when it began: what changes before all is told is told again.
+  -- This notes the state at the beginning, so what changes before everything has been told is told again.
   if p_link.facts_to is null then
     o_link.facts_entities := v_entities;
     o_link.facts_schema := v_schema;
@@ -50,7 +50,7 @@ begin
 end
 $$;
 comment on function rowferry._tell_facts(rowferry.links, boolean, boolean, boolean) is
-  'What goes along in an envelope of what the peer''s check() needs to know: at the opening, every 5 minutes with what travels anyway (p_travels), and '
-  'at once when it has changed. Each call looks at what attach(), detach() and set_rules() change. A call that sends something (p_sends) or has '
-  'something that waits (p_waits) looks at the rest of the schema too, once a second, and so does each call as long as the peer believes that a table is '
-  'not well. A call that tells nothing and sends nothing changes nothing of the link.';
+  'Returns the facts for the peer''s check() that go into this envelope. They are sent at the opening, every 5 minutes with what travels anyway (p_travels), '
+  'and at once when they change. Each call looks at what attach(), detach() and set_rules() change. A call that sends something (p_sends) or has something '
+  'that waits (p_waits) looks at the rest of the schema too, once a second; as long as the peer believes that a table is not well, every call does so. A call '
+  'that tells nothing and sends nothing changes nothing in the link.';

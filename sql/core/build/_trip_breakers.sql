@@ -15,9 +15,9 @@ set enable_material = off
 as $$
 declare
   c_window constant interval := '1 hour';
-  c_rows constant integer := 100000;  -- so many rows are counted whatever the deletes
+  c_rows constant integer := 100000;  -- at least this many rows are counted, however few the deletes are
   c_hint constant text :=
-    'Let them go: select * from rowferry.approve(%L); or get the rows back from there: select * from rowferry.skip_deletes(%1$L, reason);';
+    'select * from rowferry.approve(%L);  -- lets them be deleted; to get the rows back instead: select * from rowferry.skip_deletes(%1$L, reason);';
   v_last_id bigint := pg_sequence_last_value('rowferry.events_id_seq');
   v_now timestamptz := rowferry._now();
   v_entity rowferry.entities;
@@ -121,7 +121,7 @@ begin
 end
 $$;
 comment on function rowferry._trip_breakers(text, bigint, jsonb) is
-  'Holds each entity of which more rows are about to be deleted on the peer than its breaker allows, until approve(). True if there is one: then the '
-  'batch just read is not to be sent. p_deletes: {entity id: how many of its records are gone} in that batch. Counted together are the deletes that '
-  'wait, in whatever batch, and those sent since the breaker''s window began, less the rows that the table got since. Rows of the table are counted only '
-  'as far as four times these deletes need: an estimate of the catalog is wrong for rows that were just deleted, and for those of a filter.';
+  'Holds each entity of which more rows are about to be deleted on the peer than its breaker allows, until approve(). It returns true if there is such an '
+  'entity; then the batch just read must not be sent. p_deletes is {entity id: how many of its records are gone} in that batch. It counts the deletes that '
+  'wait, in whatever batch, and those sent since the breaker''s window began, less the rows that were added to the table since then. Rows of the table are '
+  'counted only up to four times these deletes, because an estimate of the catalog is wrong for rows that were just deleted, and for those of a filter.';

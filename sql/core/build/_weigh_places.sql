@@ -53,14 +53,14 @@ begin
         if v_parent.id is not null and v_places is not null then
           execute format('select o_keys from rowferry.%I($1, null, false)', rowferry._generated_name('hash_', v_parent.name)) into v_there using v_places;
           perform rowferry._left_nothing();
-          -- Also a parent of which an event waits that says more than that the row was written, or was moved while it was outside.
+          -- The peer may also have a parent if an event of that parent waits that is neither an insert, nor an update, nor a move made while it was outside.
           v_there := v_there || array(
             select e.record_id from rowferry.events e
             where rowferry._index_key(e.record_id) = any (rowferry._index_keys(v_places)) and e.entity_id = v_parent.id and e.event_type not in ('i', 'u')
               and (e.event_type <> 'w' or e.place is null));
         end if;
       exception
-        -- The table was altered or dropped here: the peer hears of all these rows.
+        -- If the table was altered or dropped, nothing can be told, so the peer hears of all these rows.
         when others or assert_failure then
           get stacked diagnostics v_state = returned_sqlstate, v_context = pg_exception_context;
           if rowferry._stops_every_table(v_state, v_context) then
@@ -68,7 +68,7 @@ begin
           end if;
           v_there := v_places;
       end;
-      -- What was written of the row before leaves too: of a row that is gone the peer would take it for a delete.
+      -- Earlier inserts and updates of the row are removed too. Otherwise they would be sent, and because the row is gone, the peer would see a delete.
       with dropped as (
         delete from rowferry.events e
         where e.id = any (v_ids) and e.event_type = 'd' and v_parent.id is not null and (e.place[1] in (select unnest(v_there))) is not true
@@ -87,7 +87,7 @@ begin
 end
 $$;
 comment on function rowferry._weigh_places(text) is
-  'Tells of each row that followed a parent, and was deleted or moved, whether the peer may have it. If that parent was not kept in sync, neither was '
-  'the row, and the peer may have a row of its own under that key: such a delete is removed, and such a move is noted as that of a row that was outside. '
-  'Parents come first. It runs before any event of a parent can leave, and before a batch of the peer''s can delete a parent, since these events alone '
-  'say that a parent was kept in sync. True: some are left to weigh, and nothing may be sent.';
+  'Finds out for each row that followed a parent, and was deleted or moved, whether the peer may have it. If the parent was not kept in sync, neither was the '
+  'row, and the peer may have a row of its own under that key. Then a delete is removed, and a move is marked as one of a row that was outside. Parents come '
+  'before the rows that follow them. This runs before any event of a parent is sent, and before a batch of the peer can delete a parent, because these events '
+  'alone say that a parent was kept in sync. If it returns true, some rows are not weighed yet and nothing may be sent.';

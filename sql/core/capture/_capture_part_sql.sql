@@ -37,6 +37,6 @@ $f$, p_way_out, case when p_place is not null then ', place' end, p_entity_id, p
     '(' || p_where || E')\n        and ')
 $function$;
 comment on function rowferry._capture_part_sql(text, integer, text, text, text, text, text, text) is
-  'PL/pgSQL: the events for one kind of statement, with a second INSERT for rows that the applier writes, so that the plan of the users'' own knows '
-  'nothing of keys to leave out. p_one: what to select for an update of one row that keeps its key. p_place: the place that the row had, for changes of '
-  'users alone; null: its rows have none.';
+  'PL/pgSQL that writes the events for one kind of statement. It has a second INSERT for statements of the applier, so that the plan of the users'' own '
+  'statements does not contain the keys to leave out. p_one is what to select for an update of one row that keeps its key. p_place is the place that the row '
+  'had, for changes of users only; null means that its rows have none.';

@@ -52,7 +52,7 @@ begin
   end if;
 $f$, v_new, v_old, p_entity.id, c.new_image, c.old_image, p_way_out, v_new_within || ' and ', v_old_within || ' and ',
       concat(
-        -- A row that enters or leaves the filter is one that comes or goes; if other rows follow it, they are looked at (w).
+        -- A row that enters the filter is an insert for the peer, and one that leaves it a delete; if other rows follow it, they are looked at (w).
         case when v_filtered and rowferry._is_followed(p_entity) then 'when c.is_within <> c.was_within then ''w'' '
           when v_filtered then 'when not c.is_within then ''d'' when not c.was_within then ''i'' ' end,
         (
@@ -75,5 +75,5 @@ $f$, v_new, v_old, p_entity.id, c.new_image, c.old_image, p_way_out, v_new_withi
 end
 $function$;
 comment on function rowferry._capture_row_sql(rowferry.entities, text) is
-  'Body of the capture function of a partitioned table, whose triggers fire for each row, since a statement trigger would miss writes that name a '
-  'partition. p_way_out: an SQL comment that says what to do if a statement fails.';
+  'Body of the capture function of a partitioned table. Its triggers fire for each row, because a statement trigger would miss writes that name a partition. '
+  'p_way_out is an SQL comment that says what to do if a statement fails.';

@@ -1,6 +1,23 @@
--- The function has more rights than the owner of the table: it calls output functions and compares bytes and text, so that no cast, operator or function of
--- others runs. It is part of every statement of the users, so it has no SET that it can do without (hence each name is qualified) and its SQL is static, so that
--- it needs no look at the catalog. A filter, whose names are not qualified, gets a search_path and sees its columns in the types in which it was proved.
+-- What happens when a row changes. attach() puts AFTER triggers for INSERT, UPDATE and DELETE on the table (_triggers_sql.sql); a table that only receives
+-- has none. They are ENABLE ALWAYS, so sessions in replica role are captured too. They fire once a statement, on a partitioned table once a row, and call the
+-- function that is generated here, SECURITY DEFINER, in the user's own transaction: if this transaction rolls back, the events go with it.
+-- The function writes one line into rowferry.events for each changed row: entity, key as text, kind of change, clock time and hops, and no values. The INSERTs
+-- stand in _capture_part_sql.sql and _capture_statement_sql.sql (once a statement), and in _capture_row_sql.sql (once a row). The clock is read once a call, so
+-- all rows of one statement have one time. The kinds are:
+-- - INSERT writes i, DELETE writes d, and UPDATE writes u for each row of which a column that travels has changed. If none has, it writes nothing.
+-- - A changed key is two lines: d for the old key and i for the new one.
+-- - If the entity has a filter, changes of rows outside of it write nothing. A row that enters it is an i, and a row that leaves it is a d. If rows of other
+--   tables follow such a row, it is a w both times, and they are looked at before anything is sent. A row that gets another parent to follow is a w too.
+-- - If the row follows a parent, the d or the w of a user's change has a place: the key of the parent that the row had. All other lines have none.
+-- Rows that the applier is writing get no line: their keys stand in rowferry.applying for the time of the transaction. What such a write changes besides, by a
+-- cascade or a trigger of the users, gets a line with hops of 1 or more.
+-- TRUNCATE is refused. Under the truncate rule propagate it writes a d for each row, and the entity waits for approve() unless its breaker is off
+-- (_refuse_truncate.sql).
+--
+-- The generated function runs with more rights than the table's owner has, so it calls nothing that others made: it calls output functions and compares bytes
+-- and text, so that no cast, operator or function of others runs. It is part of every statement of the users, so it must cost little: it has a SET only where
+-- it needs one (hence each name is qualified), and its SQL is static and needs no look at the catalog. The names in a filter are not qualified. So the function
+-- of an entity with a filter has a search_path, and the filter sees its columns in the types in which it was proved.
 create or replace function rowferry._capture_sql(
   p_entity rowferry.entities
 )
@@ -10,7 +27,7 @@ stable
 set search_path = pg_catalog, pg_temp
 as $function$
 declare
-  -- If a write fails since the table was altered, the error's QUERY or CONTEXT shows this.
+  -- If a write fails because the table was altered, the error's QUERY or CONTEXT shows this.
   v_way_out constant text := format('/* %s */', replace(replace(
     format('%s was altered? Change it back, or select rowferry.attach(%L, %1$L);', p_entity.name, p_entity.relation), '*/', '* /'), '/*', '/ *'));
   v_settings text;
@@ -43,8 +60,8 @@ declare
   v_everything boolean;
   v_now constant pg_catalog.timestamptz := rowferry._now();  -- one for all rows of a statement
 begin
-  -- Anyone can turn this setting on, but only the applier has a row in rowferry.applying for its transaction. The row names records that need no
-  -- event; null: only the applier can write the table now, so no record needs one.
+  -- Anyone can turn this setting on, but only the applier has rows in rowferry.applying for its transaction. The column keys lists the records that need
+  -- no event. If it is null, only the applier can write the table now, so no record needs one.
   if pg_catalog.current_setting('rowferry.applying', true) operator(pg_catalog.=) 'on' then
     select a.hops, coalesce(k.keys, '{}'), k.entity_id is not null and k.keys is null into v_hops, v_keys, v_everything
     from rowferry.applying a

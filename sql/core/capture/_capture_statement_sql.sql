@@ -1,5 +1,5 @@
 -- If a column was dropped or renamed since, users' statements go on: its name, which is not qualified, is then found in the query around (missing) as the row
--- as a whole, so that any change of the row counts. While the column is there this costs nothing. Where the column belongs to the key or to the filter, writes
+-- as a whole, so that any change of the row counts. As long as the column exists this costs nothing. If the column belongs to the key or to the filter, writes
 -- fail until attach() is called again.
 create or replace function rowferry._capture_statement_sql(
   p_entity rowferry.entities,
@@ -52,7 +52,7 @@ $f$,
         (select string_agg('row(r.*) as ' || quote_ident(w), ', ') from unnest(p_entity.within_columns) w), v_parent) end,
       p_place => case when v_parent is not null then 'c.parent' end),
     rowferry._capture_part_sql(p_way_out, p_entity.id,
-      -- A row that enters or leaves the filter is one that comes or goes.
+      -- A row that enters the filter is an insert for the peer, and one that leaves it a delete.
       format($c$case when n.record_id is null then '%s'::pg_catalog."char" when o.record_id is null then '%s' else %s end$c$,
         case when v_crosses then 'w' else 'd' end, case when v_crosses then 'w' else 'i' end, v_changed),
       'coalesce(n.record_id, o.record_id)',
@@ -69,5 +69,5 @@ $f$,
 end
 $function$;
 comment on function rowferry._capture_statement_sql(rowferry.entities, text) is
-  'Body of the capture function of a table whose triggers fire once a statement and see their rows as new_rows and old_rows. p_way_out: an SQL comment '
+  'Body of the capture function of a table whose triggers fire once a statement and see their rows as new_rows and old_rows. p_way_out is an SQL comment '
   'that says what to do if a statement fails.';

@@ -38,6 +38,6 @@ begin
 end
 $$;
 comment on function rowferry._place_sql(rowferry.entities, text) is
-  'SQL expression: the place of a row that follows a parent, which is the parent''s record_id in an array, {} if its foreign key is null, or null where '
-  'the row does not tell it (the foreign key leads to other columns than the parent''s key or to a type that is spelled otherwise, or a column was '
-  'altered). No code of users runs. Null for an entity of which no row can tell. p_row null: the columns stand by their names alone.';
+  'SQL expression for the place of a row that follows a parent: the parent''s record_id in an array, {} if its foreign key is null, or null if the row does '
+  'not tell it (the foreign key refers to other columns than the parent''s key, or to a type that is spelled otherwise, or a column was altered). No code of '
+  'users runs. The result is null for an entity of which no row can tell it. If p_row is null, the columns are written without a row''s name.';

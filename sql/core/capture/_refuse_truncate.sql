@@ -22,7 +22,8 @@ begin
   elsif current_setting('transaction_isolation') <> 'read committed' then
     -- TRUNCATE also removes rows that the snapshot of this transaction does not show, and these would get no event.
     raise exception using errcode = 'RF005', message = 'truncate of a table kept in sync needs the isolation level read committed',
-      detail = format('The transaction is %s.', current_setting('transaction_isolation')), hint = 'begin isolation level read committed;';
+      detail = format('The transaction is %s.', current_setting('transaction_isolation')),
+      hint = 'Begin the transaction with: begin isolation level read committed;';
   end if;
   execute format('insert into rowferry.events (changed_at, entity_id, hops, event_type, record_id) '
     'select rowferry._now(), $1, '
@@ -35,12 +36,12 @@ begin
   set held_attempts = 1, held_until = 'infinity', held_sqlstate = 'RF026',
     held_error = format('%s truncated %s: its rows are to be deleted on %s', session_user, e.relation, e.peer),
     held_hint = format(
-      'Let them go: select * from rowferry.approve(%L); or get the rows back from there: select * from rowferry.skip_deletes(%1$L, reason);', e.name)
+      'select * from rowferry.approve(%L);  -- lets them be deleted; to get the rows back instead: select * from rowferry.skip_deletes(%1$L, reason);', e.name)
   where e.id = v_entity.id and v_count > 0 and e.breaker_share is not null;
   return null;
 end
 $$;
 comment on function rowferry._refuse_truncate() is
-  'Trigger function for TRUNCATE, which fires no row trigger and would empty this side only. It refuses, unless the table was attached with p_truncate => '
-  '''propagate'': then it writes a delete event for each row of the table, or of the partition whose trigger called, and the entity waits for approve() '
-  'unless its breaker is off. A partition that has left its attached table is free.';
+  'Trigger function for TRUNCATE, which fires no row trigger and would empty the table on this node only. It refuses, unless the table was attached with '
+  'p_truncate => ''propagate''. Then it writes a delete event for each row of the table, or of the partition whose trigger called, and the entity waits for '
+  'approve() unless its breaker is off. A partition that has left its attached table may be truncated.';

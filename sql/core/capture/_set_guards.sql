@@ -47,5 +47,5 @@ begin
 end
 $$;
 comment on function rowferry._set_guards(rowferry.entities, boolean) is
-  'Gives the users'' triggers on an entity''s table their guards, or takes them away, and makes sure that nothing else about them has changed. p_dry_run: '
-  'the DDL is returned and not run.';
+  'Gives the users'' triggers on an entity''s table their guards, or takes them away, and makes sure that nothing else about them has changed. With '
+  'p_dry_run it returns the DDL and does not run it.';

@@ -1,6 +1,6 @@
 create or replace function rowferry._triggers_sql(
   p_entity rowferry.entities,
-  p_guard_only boolean default false
+  p_truncate_only boolean default false
 )
 returns setof text
 language plpgsql
@@ -23,7 +23,7 @@ begin
       (false, 'rowferry_capture_update', 'update', 'old table as old_rows new table as new_rows'),
       (false, 'rowferry_capture_delete', 'delete', 'old table as old_rows')
     ) c (partitioned, name, event, referencing)
-    where c.partitioned = v_partitioned and not p_guard_only
+    where c.partitioned = v_partitioned and not p_truncate_only
   loop
     return next format(E'create trigger %s\nafter %s on %s\n%s execute function %s', v_trigger.name, v_trigger.event, p_entity.relation,
       coalesce('referencing ' || v_trigger.referencing || E'\nfor each statement', 'for each row'), v_capture);
@@ -41,10 +41,10 @@ begin
       v_trigger.relation);
     return next format('alter table %s enable always trigger rowferry_truncate', v_trigger.relation);
     return next format('comment on trigger rowferry_truncate on %s is %L', v_trigger.relation,
-      'rowferry: refuses truncate, or writes a delete event for each row before it: rowferry.entities.truncate_rule.');
+      'rowferry: refuses TRUNCATE, or first writes a delete event for each row. rowferry.entities.truncate_rule says which.');
   end loop;
 end
 $$;
 comment on function rowferry._triggers_sql(rowferry.entities, boolean) is
-  'DDL of rowferry''s triggers on an entity''s table; none if it only receives. They are ENABLE ALWAYS, so that a session in replica role is captured '
-  'too. TRUNCATE fires a trigger in each partition, and new partitions do not get it by themselves: p_guard_only makes those that are lacking.';
+  'DDL of rowferry''s triggers on an entity''s table; none if the table only receives. They are ENABLE ALWAYS, so that a session in replica role is captured '
+  'too. TRUNCATE fires the trigger of each partition, and a new partition has none. With p_truncate_only only the missing TRUNCATE triggers are returned.';

@@ -38,8 +38,9 @@ begin
   select e.name, 'trigger'::text,
     format('changes of %s are not captured, its trigger %s %s', t.relation, w.name,
       case when t.oid is null then 'is gone' when t.tgenabled <> 'A' then 'is disabled' else 'was altered' end),
-    case when t.oid is null or t.tgenabled = 'A' then 'select * from rowferry.check() says how to make it again, and how to send what was missed'
-      else format('alter table %s enable always trigger %s; then select rowferry.backfill(%L)', t.relation, w.name, e.name) end
+    case when t.oid is null or t.tgenabled = 'A'
+      then 'select * from rowferry.check();  -- it says how to make the trigger again, and how to send what was missed'
+      else format('alter table %s enable always trigger %s; select rowferry.backfill(%L);', t.relation, w.name, e.name) end
   from rowferry.entities e
   join pg_class c on c.oid = e.relation
   join (values

@@ -71,4 +71,5 @@ as $$
   join pg_subscription_rel s on s.srrelid = r.part
 $$;
 comment on function rowferry._check_capture(text) is
-  'For check() and drift(): tables of which changes are not captured, or are captured otherwise than attach() made it. p_peer null: the tables of all peers.';
+  'For check() and drift(): tables of which changes are not captured, or are captured otherwise than attach() set it up. If p_peer is null, the tables of '
+  'all peers are looked at.';

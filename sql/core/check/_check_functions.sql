@@ -35,4 +35,4 @@ as $$
   where e.peer = coalesce(p_peer, e.peer) and u.problem is not null and exists (select from pg_class c where c.oid = e.relation)
 $$;
 comment on function rowferry._check_functions(text) is
-  'For check() and drift(): functions that are not what the release or attach() made of them. p_peer null: those of all peers.';
+  'For check() and drift(): functions that are not what the release or attach() made of them. If p_peer is null, those of all peers are looked at.';

@@ -111,4 +111,4 @@ as $$
   where r.rolsuper
 $$;
 comment on function rowferry._check_rights(text) is
-  'For check() and drift(): rights that are missing, or that somebody has too many of. p_peer null: those of all peers.';
+  'For check() and drift(): rights that are missing, and rights that somebody has but should not have. If p_peer is null, those of all peers are looked at.';

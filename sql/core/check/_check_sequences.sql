@@ -59,6 +59,6 @@ exception
 end
 $$;
 comment on function rowferry._check_sequences(text, boolean) is
-  'For check() and resync(): sequences that will draw values which rows here or on the peer have already, as after a restore, or where rows were inserted '
-  'with values of their own. What is said of the peer is as the peer last told it; each line says when. p_set_back: also sequences that may have been further '
-  'than they are now, since the peer has higher values.';
+  'For check() and resync(): sequences that will draw values which rows here or on the peer have already, as after a restore, or after rows were inserted '
+  'with values of their own. What it says of the peer is what the peer last told; each line says when. With p_set_back it also names sequences that may have '
+  'been further than they are now, because the peer has higher values.';

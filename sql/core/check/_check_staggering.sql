@@ -21,7 +21,7 @@ as $$
   )
   select 'warning', m.name,
     format('%s on %s can draw the same values for %s.%s: rows with one key would be taken for one record', t.name, p_peer, n.relation, m.local),
-    coalesce('It cannot be staggered, since ' || coalesce(rowferry._stagger_problem(m.facts, t.facts), rowferry._stagger_problem(t.facts, m.facts))
+    coalesce('It cannot be staggered, because ' || coalesce(rowferry._stagger_problem(m.facts, t.facts), rowferry._stagger_problem(t.facts, m.facts))
         || '. Give each node values of its own: alter sequence .. minvalue .. maxvalue ..; or let one node draw for both.',
       format('select * from rowferry.stagger_sequence(%L);  -- here; then: select * from rowferry.stagger_sequence(%L);  -- on %s', m.name, t.name, p_peer))
   from sequences m

@@ -58,6 +58,6 @@ begin
 end
 $$;
 comment on function rowferry._compare(rowferry.links, jsonb) is
-  'What comparisons have to say in this envelope, for its header: {} or {"compare": ..}. p_heard: what the peer''s envelope said of them, if it may be '
-  'acted on. It must run after the batch was read. Then a row that changed between the two snapshots has an event in the later one, and is left out; in '
-  'the other order its new value could reach the peer before its old hash. An error fails the comparison, never the exchange.';
+  'What comparisons have to say in this envelope, for its header: {} or {"compare": ..}. p_heard is what the peer''s envelope said about them, if it may be '
+  'acted on. The function must run after the batch was read. Then a row that changed between the two snapshots has an event in the later one, and is left '
+  'out. In the other order its new value could reach the peer before its old hash. An error fails the comparison, never the exchange.';

@@ -54,7 +54,7 @@ begin
 end
 $$;
 comment on function rowferry._compare_answer(text, jsonb) is
-  'The answer of the node that is asked by a comparison; it keeps nothing of it. The caller has made sure that this is the newest envelope of the peer '
-  'that was heard, and that it has been applied and honoured: so what neither queue holds is equal on both nodes, or really differs. Kinds of questions: '
-  'records (these keys with their hashes; null: not there), walk (which keys come next) and newest (whose value of a column is later). here and there '
-  'are the asking node''s words.';
+  'The answer of the node that is asked by a comparison; it stores nothing. The caller has made sure that this is the newest envelope of the peer that was '
+  'heard, and that it has been applied and honoured. So a record that has no event in either queue is equal on both nodes, or really differs. The kinds of '
+  'questions are records (these keys with their hashes; null: the row does not exist), walk (which keys are next) and newest (whose value of a column is '
+  'later). here and there are the asking node''s words.';

@@ -19,7 +19,7 @@ begin
   select c.* into v_run
   from rowferry.comparisons c
   where c.peer = p_link.peer and c.state in ('queued', 'walking', 'resolving')
-    -- Not where a person has to act first.
+    -- Entities for which a person must act first are left out.
     and not (c.state = 'resolving' and exists (
       select from rowferry.entities e where e.name = c.entity and e.peer = c.peer and e.held_until = 'infinity'))
   order by c.id limit 1;
@@ -92,6 +92,6 @@ begin
 end
 $$;
 comment on function rowferry._compare_ask(rowferry.links) is
-  'The next question of the oldest open comparison of a link; null: it waits for an answer, or is done. A question whose answer does not come, or whose '
-  'worker has gone, is asked again as a new step. The comparison walks over the rows here, then over those of the peer, then up to ten times over the '
+  'The next question of the oldest open comparison of a link; null means that it waits for an answer, or has finished. A question that gets no answer, or '
+  'whose worker has gone, is asked again as a new step. The comparison walks over the rows here, then over those of the peer, then up to ten times over the '
   'records that had an event in a queue.';

@@ -15,4 +15,5 @@ as $$
   where c.id = p_run_id
 $$;
 comment on function rowferry._compare_choose(bigint, text, text, text) is
-  'Begins to resolve what a comparison has listed: by kind, whose row is to stay, here or there. Null leaves records of that kind alone.';
+  'Begins to resolve what a comparison has listed. For each kind of difference the caller says whose row is to stay, the one here or there; null means that '
+  'records of that kind are not touched.';

@@ -28,5 +28,5 @@ as $$
   where c.id = p_run_id
 $$;
 comment on function rowferry._compare_queue(bigint, integer, text[], text[]) is
-  'Queues events for differences of a comparison: a question where the peer''s row is to stay (p_there), else the row of this node, or that it is gone. '
-  'Either loses to any real change made since.';
+  'Queues events for differences of a comparison: a question if the peer''s row is to stay (p_there), otherwise the row of this node, or that it is gone. '
+  'Both lose to any change that a user has made since.';

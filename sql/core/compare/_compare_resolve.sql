@@ -52,5 +52,5 @@ begin
 end
 $$;
 comment on function rowferry._compare_resolve(rowferry.comparisons, rowferry.entities, integer) is
-  'Queues the next differences of a comparison as its choices say, once those before have left. Where the choice depends on the rows of both nodes, it '
-  'returns a question for the peer instead.';
+  'Queues the next differences of a comparison as its choices say, once the events of those before have been acknowledged. If the choice depends on the rows '
+  'of both nodes, it returns a question for the peer instead.';

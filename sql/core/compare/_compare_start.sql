@@ -26,4 +26,4 @@ begin
 end
 $$;
 comment on function rowferry._compare_start(text, text) is
-  'Queues a comparison, or finds the one of this kind that is open. Of the ended ones of an entity the last 20 are kept.';
+  'Queues a comparison, or finds the one of this kind that is open. It keeps the last 20 comparisons of an entity that have ended.';

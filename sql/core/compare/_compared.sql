@@ -66,8 +66,8 @@ begin
 end
 $$;
 comment on function rowferry._compared(rowferry.entities, text[], text, integer, bigint, boolean) is
-  'Some records of an entity as a comparison sees them: those of p_keys, or the next p_limit after p_after. o_keys: the rows that are there, with their '
-  'hashes (p_hash). o_left_out: records with an event in the queue, whatever their row. o_large: rows too large to be hashed. o_cut: rows beyond '
-  'p_bytes. o_on_purpose: records that a skip keeps different on this node. o_walked, o_last: how many keys were walked, and the last of them; null: '
-  'there is no more. With keys and without p_hash, o_keys are all rows that are there, and o_left_out the records that have an event and no row. STABLE, '
-  'so that it sees rows and queue in one snapshot, the caller''s.';
+  'Some records of an entity as a comparison sees them: those of p_keys, or the next p_limit after p_after. o_keys has the rows that exist here, with their '
+  'hashes (p_hash). o_left_out has records with an event in the queue, whatever their row is. o_large has rows that are too large to be hashed, o_cut rows '
+  'beyond p_bytes, and o_on_purpose records that a skip keeps different on this node. o_walked and o_last are the number of keys that were walked, and the '
+  'last of them; null means that there are no more. With keys and without p_hash, o_keys has all rows that exist here, and o_left_out the records that have '
+  'an event and no row. The function is STABLE, so that it sees rows and queue in the caller''s snapshot.';

@@ -34,6 +34,6 @@ begin
 end
 $$;
 comment on function rowferry._later_there(rowferry.entities, text, text[], text[]) is
-  'Of some records those whose value of a column is later here than p_values, the value on the asking node. Null is earliest; of equal values that of '
-  'the node whose name sorts last is the later one, as in a conflict. Only types of PostgreSQL''s own can be compared: the operator of another type '
-  'would run with this schema''s rights.';
+  'Returns those of some records whose value of a column is later here than p_values, the value on the asking node. Null is the earliest. Of equal values '
+  'the one of the node whose name sorts last counts as later, as in a conflict. Only types of PostgreSQL''s own can be compared, because the operator of '
+  'another type would run with this schema''s rights.';

@@ -54,5 +54,5 @@ end
 $$;
 comment on function rowferry.repair(text, text, boolean, bigint) is
   'Makes the rows that a comparison found to differ equal, by the rows of one node: select * from rowferry.repair(''accounts'', p_from => ''crm''); That '
-  'only shows what would be done; with p_dry_run => false it is queued. Without p_run the last finished comparison of the entity counts. A change that '
-  'users make meanwhile stays.';
+  'only shows what would be done; with p_dry_run => false it is queued. If p_run is left out, the last finished comparison of the entity is used. A change '
+  'that users make in the meantime stays.';

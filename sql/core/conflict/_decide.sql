@@ -1,3 +1,14 @@
+-- What follows from a conflict, for each record of a section that the peer sent and of which this node has events of its own:
+-- - The row here is locked. If a user holds its lock, the record is not taken now; the peer sends it again.
+-- - If this node wins, its row and its events stay, and the peer's row is taken out of the section. It counts as taken.
+-- - If the peer wins, the events of this node are deleted, in the subtransaction that writes the peer's row. If that row is refused, the events are back.
+-- - Under merge the arbiter deletes nothing: it puts the merged row into the section and makes an event of its own for it. The other node does not take the
+--   record before that row arrives; until then the record waits with its sender.
+-- - If the peer only asks, or this node has taken all these events of the peer before (p_known), there is no conflict: the row here stays.
+-- - If the row here is outside of the filter and its changes are not sent, the peer's row is refused (23514).
+-- - Both rows of each conflict are returned in o_conflicts, which both nodes log. Equal rows are no conflict. Two rows of together more than 120 MB of text
+--   raise 54000, because both could not be kept.
+-- - Records beyond p_most, or beyond about 2 MB of the peer's rows, are left undecided; the peer sends them again.
 create or replace function rowferry._decide(
   p_peer text,
   p_section rowferry._section,
@@ -27,11 +38,11 @@ set enable_bitmapscan = off
 set enable_hashjoin = off
 set enable_mergejoin = off
 set enable_material = off
-set enable_hashagg = off  -- so that conflicts come in the order of the records, which is that of their index
+set enable_hashagg = off  -- so that conflicts are in the order of the records, which is the order of the index
 as $$
 declare
-  c_bytes constant bigint := 2097152;  -- no more rows of the peer at once than are about so large
-  c_most_bytes constant bigint := 126877696;  -- of the rows of two such decisions, which travel as one jsonb of less than 256 MB
+  c_bytes constant bigint := 2097152;  -- the peer's rows that are decided in one call may have about this many bytes, but one row always may
+  c_most_bytes constant bigint := 126877696;  -- of both nodes' rows: those of two decisions must fit into one jsonb, which is less than 256 MB
   v_entity rowferry.entities := (select e from rowferry.entities e where e.name = p_section.entity);
   v_keys text[] := p_keys;
   v_later text[];
@@ -49,7 +60,7 @@ begin
   p_most := least(p_most, 1 + c_bytes * cardinality(p_section.keys) / (
     select sum(octet_length(c)) from (select unnest(p_section.column_values) as c offset 0) v));
   if cardinality(p_keys) > p_most then
-    -- Both nodes decide at the same time. Each begins at its own end of the keys: what the other one has decided by then comes no more.
+    -- Both nodes decide at the same time, so each begins at its own end of the keys. When one reaches the middle, the other has decided the rest.
     v_keys := case when rowferry._merges_here(p_peer) then p_keys[:p_most] else p_keys[cardinality(p_keys) - p_most + 1:] end;
     v_later := case when rowferry._merges_here(p_peer) then p_keys[p_most + 1:] else p_keys[:cardinality(p_keys) - p_most] end;
     o_section := rowferry._section_part(o_section, v_later, false);
@@ -64,7 +75,7 @@ begin
     perform rowferry._left_nothing();
   end if;
 
-  -- Its statements see what users committed while their rows were waited for.
+  -- _weigh_changes() sees what users committed while this function waited for their locks.
   select * into v_weighed from rowferry._weigh_changes(v_entity, p_peer, o_section, v_keys, v_outside, p_acked, p_known);
   o_decided := v_weighed.o_weighed;
 
@@ -84,7 +95,7 @@ begin
     perform rowferry._left_nothing();
     if (select sum(octet_length(c)) from (select unnest(v_mine_read.o_columns || o_section.column_values) as c offset 0) v) > c_most_bytes then
       raise exception using errcode = '54000', message = 'both nodes have changed a row so large that the two together are more than 120 MB of text',
-        hint = 'Give one of the two changes up, on the node that made it: select rowferry.skip(id, reason);';
+        hint = 'Give one of the two changes up, on the node that made it: select * from rowferry.skip(id, reason);';
     end if;
     o_conflicts := rowferry._conflicts_between(v_entity, v_entity.conflict_rule, p_peer,
       v_weighed.o_keys, v_weighed.o_verdicts, v_weighed.o_mine, v_weighed.o_theirs,
@@ -105,8 +116,10 @@ begin
 end
 $$;
 comment on function rowferry._decide(text, rowferry._section, text[], integer, int8multirange, int8multirange) is
-  'Decides records of one section that both nodes changed, neither knowing of the other (R6, R7). Locks their rows, weighs the changes, deletes the events '
-  'of this node that lose, in the subtransaction that writes the winners, and takes out of the section what stays as it is here. Under a merge rule the '
-  'arbiter puts the merged row, a change of its own, in place of the peer''s; the other node takes nothing of the record before that row comes. p_keys: '
-  'the records of which this node has events; at most p_most of them are decided (o_weighed). o_left: records that are not taken, since a user has locked '
-  'the row, the row is outside of the filter here, the peer merges them, or they were too many. o_decided: the events of this node that were weighed.';
+  'Decides the records of one section that both nodes changed, where neither knew of the other''s change (R6, R7). It locks their rows, weighs the changes '
+  'and deletes the events of this node that lose, in the subtransaction that writes the winners. It takes those records out of the section whose rows stay '
+  'as they are here. Under a merge rule the arbiter puts the merged row, a change of its own, in place of the peer''s; the other node takes nothing of the '
+  'record before that row arrives. p_keys lists the records of which this node has events; at most p_most of them are decided (o_weighed). p_acked has the '
+  'events of this node that the peer has acknowledged, and p_known the peer''s events that this node has taken before. o_left has the records that are not '
+  'taken: a user has locked the row, the row is outside of the filter here, the peer merges it, or the records were too many. o_decided has the events of '
+  'this node that were weighed.';

@@ -84,8 +84,8 @@ begin
 end
 $$;
 comment on function rowferry._decide_orphan(text, rowferry._section, int8multirange, text, text) is
-  'What the orphan rule says of one record that a foreign key refused. o_give_up is set where a row and its parent were changed on both nodes, neither '
-  'knowing of the other, and the sender is to give its change up: drop (the row came in, and its parent was deleted here) or revive (the delete of the '
-  'parent came in, and a row here refers to it). p_schema, p_table: the table that refers, as the error names it. o_refers: what refers to a record whose '
-  'delete the rule hold leaves to a person: {"entity": .., "record_id": ..} for a row that was changed here and that the peer does not know (record_id '
-  'null: some row), {"table": ..} for a table that is not attached.';
+  'What the orphan rule says of one record that a foreign key refused. o_give_up is set if a row and its parent were changed on both nodes, neither knowing '
+  'of the other''s change, and the sender must give its change up: drop (the row was sent, and its parent was deleted here) or revive (the delete of the '
+  'parent was sent, and a row here refers to it). p_schema and p_table name the table that refers, as the error does. o_refers names what refers to a record '
+  'if the rule hold leaves its delete to a person: {"entity": .., "record_id": ..} for a row that was changed here and that the peer does not know '
+  '(record_id null: some row), {"table": ..} for a table that is not attached.';

@@ -25,5 +25,5 @@ as $$
 $$;
 comment on function rowferry._lost_in_cascade(bigint, int8multirange) is
   'Records of this node that a cascade has just deleted, although they had changes that the peer had not acknowledged (p_acked), or may have had some that '
-  'nobody remembers, since the entity is not settled after resync(). No rule decides about them, the constraint has; but their rows must be kept as any '
-  'loser''s is, even if the row has just won a conflict. p_after: the last event before the batch was written.';
+  'nobody remembers, because the entity is not settled after resync(). The foreign key decides about them and no rule; but their rows must be kept as any '
+  'loser''s is, even if the row has just won a conflict. p_after is the last event before the batch was written.';

@@ -22,7 +22,7 @@ begin
   if v_merged.o_moved is not null then
     raise exception using errcode = 'RF022', message = 'the merge function changed the key of a row',
       detail = format('%s: record %s.', p_entity.conflict_rule, array_to_string(v_merged.o_moved, ', ')),
-      hint = 'It must return a row with the key that both rows have.';
+      hint = 'The function must return a row with the key that both rows have.';
   end if;
   o_keys := v_merged.o_keys;
   o_columns := v_merged.o_columns;
@@ -55,5 +55,5 @@ begin
 end
 $$;
 comment on function rowferry._merge_rows(rowferry.entities, text, rowferry._section, text[], jsonb) is
-  'Merges rows that both nodes changed; only the arbiter does it. Calls the user''s function, and makes an event of this node of each result, later than '
-  'both changes (o_events). The caller writes the rows.';
+  'Merges rows that both nodes changed; only the arbiter does this. It calls the user''s function, and makes an event of this node for each result '
+  '(o_events), whose time is the latest of now and the times of both changes. The caller writes the rows.';

@@ -49,7 +49,7 @@ begin
   if (select sum(octet_length(c)) from (select unnest(v_read.o_columns || v_part.column_values) as c offset 0) v) > c_most_bytes then
     raise exception using errcode = '54000',
       message = 'a row that the other node may not know is to be overwritten, and the two together are more than 120 MB of text, too much to keep both',
-      hint = 'Make one of the two smaller on the other node, or delete the one that is not needed.';
+      hint = 'Make the row smaller on one of the two nodes, or delete it on the node where it is not needed.';
   end if;
   select array_agg(e.key), array_agg(e.stamp) into v_keys, v_stamps
   from (
@@ -59,6 +59,6 @@ begin
 end
 $$;
 comment on function rowferry._overwritten(text, rowferry._section, jsonb) is
-  'Rows here that a section of the peer is about to overwrite or delete, and that the peer may not know although no event says so: the rows that differ, '
-  'of an entity that is not settled since resync(), and those that a skip keeps, different on purpose. They come as conflicts that the peer wins, so that '
-  'both nodes keep both rows. Without those that p_conflicts has already.';
+  'Rows here that a section of the peer is about to overwrite or delete, and that the peer may not know although no event says so: the rows that differ, of '
+  'an entity that is not settled since resync(), and those that a skip keeps, different on purpose. They are returned as conflicts that the peer wins, so '
+  'that both nodes keep both rows. Records that p_conflicts has already are left out.';

@@ -21,4 +21,4 @@ as $$
 $$;
 comment on function rowferry._record_conflicts(text, text, jsonb) is
   'Writes decided conflicts into the log, each once: both nodes may decide the same one, and each tells the other. The key of a conflict is the same on '
-  'both nodes, since both have the same texts.';
+  'both nodes, because both have the same texts.';

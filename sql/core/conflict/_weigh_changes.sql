@@ -65,8 +65,9 @@ begin
 end
 $$;
 comment on function rowferry._weigh_changes(rowferry.entities, text, rowferry._section, text[], text[], int8multirange, int8multirange) is
-  'Weighs the changes of records of a section that both nodes changed. Of a conflict: o_keys with the verdict of _winner() (mine, theirs, merge) and the '
-  'stamps of both nodes. o_stay: keys that the section loses, since what is here stays: their event is a question, or older than what the peer knows '
-  '(p_known: events of the peer that were decided before), or this node wins, or a merge is due. o_outside: keys whose row here is outside of the filter '
-  '(p_outside), which are refused. o_waiting: keys that the peer merges. o_beaten: events of this node that lose. o_weighed: all its events of these '
-  'records. p_acked: events of this node that the peer has acknowledged. VOLATILE, so that it sees what users committed until now.';
+  'Weighs the changes of those records of a section that both nodes changed. o_keys, o_verdicts, o_mine and o_theirs have each conflict with the verdict of '
+  '_winner() (mine, theirs, merge) and the stamps of both nodes. o_stay lists keys that are taken out of the section because the row here stays: the peer '
+  'only asks, or this node has taken these events of the peer before (p_known), or this node wins, or the records are to be merged. o_outside lists keys '
+  'whose row here is outside of the filter (p_outside); these are refused. o_waiting lists keys that the peer merges. o_beaten has the events of this node '
+  'that lose, and o_weighed all its events of these records. p_acked has the events of this node that the peer has acknowledged. The function is VOLATILE, '
+  'so that it sees what users have committed until now.';

@@ -1,4 +1,14 @@
--- It is made part of the query that calls it, so it has no settings, and each name is qualified.
+-- Who wins a conflict. A record is in conflict if both nodes changed it and neither change was made with knowledge of the other (R6). Each node has a set of
+-- such changes: this node's events of the record that the peer has not acknowledged, and the peer's events of the record that this node has not taken before.
+-- Of each set only the newest stamp is compared: the clock time of a change by a user, or -infinity for a consequence of applying, a backfill or an answer
+-- (_stamp.sql). So both nodes compare the same two stamps and get the same result:
+-- - A change by a user wins against a consequence, a backfill or an answer, whatever the rule is.
+-- - Otherwise the entity's rule decides. newest: the later stamp wins; at equal stamps the node whose name sorts last wins, byte by byte. node:crm: crm wins,
+--   whatever the time. merge:schema.function: one node, the arbiter, whose name sorts first, lets the user's function make one row of both (merge), and the
+--   other node takes nothing of the record before this row arrives (wait).
+-- If both rows are equal in the end, nobody loses and nothing is logged. Otherwise both rows are kept in rowferry.conflicts on both nodes.
+-- _decide.sql does what follows from the winner.
+-- The planner inlines this function into the query that calls it, so it has no settings, and each name is qualified.
 create or replace function rowferry._winner(
   p_rule text,
   p_node text,
@@ -12,7 +22,7 @@ immutable
 parallel safe
 as $$
   select case
-    -- A consequence, a backfill or an answer loses to a real change, whatever the rule.
+    -- A consequence, a backfill or an answer loses to a change by a user, whatever the rule.
     when (p_mine operator(pg_catalog.=) '-infinity') operator(pg_catalog.<>) (p_theirs operator(pg_catalog.=) '-infinity') then
       case when p_mine operator(pg_catalog.>) p_theirs then 'mine' else 'theirs' end
     when pg_catalog.starts_with(p_rule, 'node:') then
@@ -24,5 +34,6 @@ as $$
   end
 $$;
 comment on function rowferry._winner(text, text, text, timestamptz, timestamptz) is
-  'Who wins a conflict: mine, theirs, merge (this node merges both rows), or wait (the peer does). p_mine, p_theirs: the newest stamp of what each node '
-  'changed; -infinity: nothing but a consequence, a backfill or an answer. Both nodes come to the same end.';
+  'Who wins a conflict under a rule: mine (this node), theirs (the peer), merge (this node merges both rows) or wait (the peer merges them). p_mine and '
+  'p_theirs are the newest stamps of those changes of each node that the other node did not know of; -infinity stands for nothing but consequences, backfills '
+  'or answers. Both nodes get the same result.';

@@ -25,7 +25,7 @@ begin
       into v_keys, v_values using v_group.keys;
       perform rowferry._left_nothing();
     exception
-      -- Of a table that cannot be read no row is kept; the conflicts of other tables are.
+      -- If a table cannot be read, none of its rows is kept; the conflicts of other tables are kept.
       when others or assert_failure then
         get stacked diagnostics v_state = returned_sqlstate, v_context = pg_exception_context;
         if rowferry._is_transient(v_state, v_context) then

@@ -21,4 +21,4 @@ begin
   end loop;
 end
 $$;
-comment on function rowferry._base_type(oid, integer) is 'The type, with its modifier, that a domain, or a domain over a domain, is made of. Null for null.';
+comment on function rowferry._base_type(oid, integer) is 'The type, with its modifier, of which a domain, or a domain over a domain, is made; null for null.';

@@ -8,7 +8,7 @@ set search_path = pg_catalog, pg_temp
 set quote_all_identifiers = off
 as $$
 begin
-  -- It is looked up for each section that is sent or received: PL/pgSQL plans the query once in a session, and a type of pg_catalog needs no call.
+  -- This function is called for each section that is sent or received. PL/pgSQL plans the query once in a session, and a type of pg_catalog needs no call.
   return (
   select array_agg(case
       when t.typnamespace = 'pg_catalog'::regnamespace and t.typtype <> 'c' then format_type(a.atttypid, greatest(a.atttypmod, -1))

@@ -45,12 +45,12 @@ begin
   ) c;
   o_problem := coalesce(o_problem, 'its columns are not those that were attached: changes wait');
   if v_shape is null then
-    o_fix := format('Make the view %s again; then select rowferry.attach(%L, %L);', p_entity.outbound, p_entity.relation, p_entity.name);
+    o_fix := format('select rowferry.attach(%L, %L);  -- once the view %s is made again', p_entity.relation, p_entity.name, p_entity.outbound);
   else
     o_fix := format('select rowferry.attach(%L, %L%s);  -- %s', p_entity.relation, p_entity.name, case when v_lost then format(', %L', v_kept) end, v_next);
   end if;
 end
 $$;
 comment on function rowferry._columns_apart(rowferry.entities) is
-  'What became of an entity''s columns since attach() (dropped, renamed, dropped and added again, of another type), and what to type; null: nothing. '
-  'Capture goes on without a column unless it is one of the key or the table is partitioned. VOLATILE for the reason of _column_types().';
+  'What happened to an entity''s columns since attach() (dropped, renamed, dropped and added again, of another type), and what to type; null means nothing. '
+  'Capture goes on without a column unless it is one of the key or the table is partitioned. The function is VOLATILE for the reason of _column_types().';

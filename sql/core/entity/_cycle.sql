@@ -31,4 +31,4 @@ end
 $$;
 comment on function rowferry._cycle(rowferry.entities) is
   'The entities, by id, with which an entity forms a cycle by foreign keys that cannot be deferred, the entity itself among them; empty: it is in no cycle. '
-  'An entity that only sends is in none, since its rows are not written here.';
+  'An entity that only sends is in none, because its rows are not written here.';

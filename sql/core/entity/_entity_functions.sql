@@ -42,4 +42,4 @@ as $$
     else true end
 $$;
 comment on function rowferry._entity_functions(rowferry.entities) is
-  'The functions that are generated for an entity: the one list for whoever creates, comments, checks or drops them.';
+  'The functions that are generated for an entity: the one list for all code that creates, comments, checks or drops them.';

@@ -30,12 +30,12 @@ as $$
     where t.typtype is distinct from 'd'
   )
   select coalesce('its filter cannot be evaluated, so all writes fail: ' || f.fails, 'its filter names what is no longer a value of an enum: ' || f.labels),
-    format('select rowferry.attach(%L, %L);  -- proves it anew; or change back what was altered, or give it another one: p_filter => ..',
+    format('select rowferry.attach(%L, %L);  -- proves it again; or change back what was altered, or give it another one: p_filter => ..',
       p_entity.relation, p_entity.name),
     f.fails is not null
   from found f
   where coalesce(f.fails, f.labels) is not null
 $$;
 comment on function rowferry._filter_problem(rowferry.entities) is
-  'What has become wrong with an entity''s filter, and what to type; no row: nothing. o_fails: writes to the table fail. Only the catalog is looked at: '
-  'nothing of the filter or of a user''s type is evaluated.';
+  'What has become wrong with an entity''s filter, and what to type; no row means that nothing has. o_fails says that writes to the table fail. It looks '
+  'only at the catalog and evaluates nothing of the filter or of a user''s type.';

@@ -1,5 +1,5 @@
 -- pg_get_triggerdef() puts each operator in parentheses, so that guard AND condition means what it says; it puts CASE on a line of its own and takes the space
--- before it away. The guard looks at the setting first, since that costs next to nothing; anyone can turn the setting on, so is_applying() has the last word.
+-- before it away. The guard looks at the setting first, because that costs next to nothing; anyone can turn the setting on, so is_applying() has the last word.
 create or replace function rowferry._guard_forms(
   p_definition text,
   out o_guarded boolean,

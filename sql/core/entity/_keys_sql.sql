@@ -19,5 +19,5 @@ begin
 end
 $$;
 comment on function rowferry._keys_sql(rowferry.entities, text) is
-  'FROM item k (k1, k2, ..): an array of record_ids as values of the key''s own types. p_array is a parameter by its number, since its name could be that '
+  'FROM item k (k1, k2, ..): an array of record_ids as values of the key''s own types. p_array is a parameter by its number, because its name could be that '
   'of a column.';

@@ -18,5 +18,5 @@ as $$
 $$;
 comment on function rowferry._pinned_sql(rowferry.entities, text, boolean) is
   'Select list of the columns that an entity''s filter uses, each in the type in which the filter was proved: a domain as its base type, an enum as text. '
-  'p_unaltered: the statement fails before anything runs if a column has another type by now; for functions with more rights than the owner of the table '
-  'has.';
+  'With p_unaltered the statement fails before anything runs if a column has another type by now; this is for functions that have more rights than the '
+  'table''s owner.';

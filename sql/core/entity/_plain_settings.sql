@@ -12,5 +12,5 @@ as $$
     order by 1)
 $$;
 comment on function rowferry._plain_settings(text[]) is
-  'The settings of a function (proconfig) in one spelling and order. Where quote_all_identifiers was on when a function was made, PostgreSQL notes '
-  '"pg_catalog" for pg_catalog.';
+  'The settings of a function (proconfig) in one spelling and order. If quote_all_identifiers was on when a function was made, PostgreSQL stores '
+  '"pg_catalog" in quotes for pg_catalog.';

@@ -35,5 +35,5 @@ begin
 end
 $$;
 comment on function rowferry._record_id_sql(rowferry.entities, text, boolean) is
-  'SQL expression: the record_id of a row, which is the text of its key, or of an array if the key has several columns; one spelling for equal values. '
-  'p_unaltered: the statement fails if a column of the key has another type by now.';
+  'SQL expression for the record_id of a row: the text of its key, or of an array if the key has several columns, with one spelling for equal values. With '
+  'p_unaltered the statement fails if a column of the key has another type by now.';

@@ -20,5 +20,5 @@ begin
 end
 $$;
 comment on function rowferry._refuse_wrong_direction(rowferry.entities, boolean) is
-  'Raises an error if a row of this node is to go to the peer (p_sends), or one of the peer''s to come here, and rows of the entity go the other way '
+  'Raises an error if a row of this node is to be sent to the peer (p_sends), or a row of the peer to be written here, and rows of the entity go the other way '
   'only.';

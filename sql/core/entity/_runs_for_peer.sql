@@ -1,4 +1,4 @@
--- It is asked for each batch, so only a trigger that depends on is_applying(), or is a copy, is looked at in full.
+-- This function is called for each batch, so only a trigger that depends on is_applying(), or is a copy, is looked at in full.
 create or replace function rowferry._runs_for_peer(
   p_trigger pg_trigger
 )

@@ -26,5 +26,5 @@ as $$
   ) o (kind, id, part, version)
 $$;
 comment on function rowferry._schema_digest(text) is
-  'Digest of the schema of all tables that are kept in sync with a peer; another one says that facts about them may have changed. It is made of row '
-  'versions of the catalog and costs a look at a few indexes for each table. Where sequences stand is not in it.';
+  'Digest of the schema of all tables that are kept in sync with a peer. If it changes, facts about them may have changed. It is made of row versions of the '
+  'catalog and needs to read a few indexes for each table. The values of sequences are not in it.';

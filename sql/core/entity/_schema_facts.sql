@@ -101,6 +101,7 @@ exception
 end
 $$;
 comment on function rowferry._schema_facts(text, text, interval) is
-  'What the peer''s check() needs to know of this node, for the header of an envelope: of as many entities after p_after as can be looked at in p_time '
-  '(null: all). last says where the next envelope goes on and is absent after the last entity; apart says what keeps this node from reading and writing '
-  'the table. Null while somebody has a table locked: the next envelope says it. If something cannot be read, it says so in place of the entities.';
+  'What the peer''s check() needs to know about this node, for the header of an envelope. It covers as many entities after p_after as can be looked at in '
+  'p_time (null: all). last says where the next envelope goes on and is absent after the last entity; apart says what keeps this node from reading and '
+  'writing the table. The result is null while somebody has a table locked; then the next envelope tells it. If something cannot be read, the error stands '
+  'in place of the entities.';

@@ -34,5 +34,6 @@ exception
 end
 $$;
 comment on function rowferry._sequences_of(rowferry.entities) is
-  'Where the sequences stand that feed columns of an entity''s table, by column, and how far the values in these have come, also beside the peer''s '
-  'sequences as the peer last told of them. Null: they cannot be read, which is no reason to keep the facts of all other tables back.';
+  'The last values of the sequences that feed columns of an entity''s table, by column, and how high the values in these columns are, also compared with the '
+  'peer''s sequences as the peer last told of them. The result is null if they cannot be read, which is no reason to keep back the facts of all other '
+  'tables.';

@@ -68,7 +68,7 @@ begin
     end if;
   end if;
   if v_other is not null then
-    -- A comparison finds the rows that either side lacks. This table's rows are the ones that stay, and the rows that only the other side has come here.
+    -- A comparison finds the rows that either side lacks. This table's rows are the ones that stay, and the rows that only the other side has are written here.
     o_fix := format('select rowferry.detach(%1$L, p_force => true); %2$s select * from rowferry.first_contact(%1$L);'
       '  -- once compare_runs says finished: select * from rowferry.first_contact(%1$L, %3$s);',
       p_entity.name, rowferry._attach_call(p_entity, v_other), case p_entity.direction
@@ -79,5 +79,6 @@ begin
 end
 $$;
 comment on function rowferry._table_apart(rowferry.entities) is
-  'What became of an entity''s table since attach(), by its name, its columns and what it inherits, and what to type; null: nothing. o_unusable: the name '
-  'means another table, or a column is another one, so that rows are neither read nor written; else only what is written through another table escapes.';
+  'What happened to an entity''s table since attach(), by its name, its columns and what it inherits, and what to type; null means nothing. o_unusable says '
+  'that the name means another table, or that a column is another one, so that rows are neither read nor written. Otherwise only what is written through '
+  'another table is not captured.';

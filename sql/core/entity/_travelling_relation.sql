@@ -1,4 +1,4 @@
--- It is looked up in the catalog, since the caller may have no right on the schema of the view.
+-- It is looked up in the catalog, because the caller may have no right on the schema of the view.
 create or replace function rowferry._travelling_relation(
   p_entity rowferry.entities
 )

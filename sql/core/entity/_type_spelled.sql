@@ -32,4 +32,4 @@ end
 $$;
 comment on function rowferry._type_spelled(oid, integer, boolean) is
   'A type as both nodes spell it, whatever its schema: a domain by its base, an array by its elements, a composite type by its attributes, a range by its '
-  'subtype; an enum by its labels (p_labels) or, since values travel as labels, as enum.';
+  'subtype; an enum by its labels (p_labels) or, because values travel as labels, as enum.';

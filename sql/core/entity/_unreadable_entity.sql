@@ -13,12 +13,12 @@ as $$
     'message', case when a.o_unusable then a.o_problem else format('its table on this node cannot be read: %s (%s)', p_message, p_sqlstate) end,
     'hint', case
       when a.o_unusable then a.o_fix
-      when p_sqlstate = 'RF039' then 'It says what to type: select * from rowferry.check();'
+      when p_sqlstate = 'RF039' then 'select * from rowferry.check();  -- it says what to type'
       when left(p_sqlstate, 2) in ('53', '58')
-        then 'The server lacks something for this table, as the message says. Once it has that, the table goes on by itself.'
+        then '-- the server lacks something for this table, as the message says; once it has that, the table goes on'
       when p_entity.outbound is not null
-        then format('Mend the view %s or what it calls; nothing is lost meanwhile. See select * from rowferry.check();', p_entity.outbound)
-      else format('If the table was altered: select rowferry.attach(%L, %L); makes its functions fit it.', p_entity.relation, p_entity.name) end)
+        then format('select * from rowferry.check();  -- then mend the view %s or what it calls; nothing is lost in the meantime', p_entity.outbound)
+      else format('select rowferry.attach(%L, %L);  -- if the table was altered: this makes its functions fit it', p_entity.relation, p_entity.name) end)
   from rowferry._table_apart(p_entity) a
 $$;
 comment on function rowferry._unreadable_entity(rowferry.entities, text, text) is

@@ -25,5 +25,5 @@ begin
 end
 $$;
 comment on function rowferry._written(rowferry.entities) is
-  'An entity as its table is written: if an inbound function makes its rows, the columns are those that the function returns. Of an entity whose rows '
-  'only go out through a view, the key stands for all.';
+  'An entity as its table is written: if an inbound function makes its rows, the columns are those that the function returns. If rows of the entity are only '
+  'sent, through a view, its columns are those of the key.';

@@ -16,5 +16,5 @@ as $$
   from (select p_section.keys || p_section.gone || p_section.asked) k (keys)
 $$;
 comment on function rowferry._as_not_taken(rowferry._section, jsonb) is
-  'The records of a section as entries of the list of records that were not taken, each with p_why. One entry for each record; one entry for all of them '
-  'where the peer hears of none (p_why has "apart" or "untried"), since these may be many.';
+  'The records of a section as entries of the list of records that were not taken, each with p_why. There is one entry for each record. If the peer hears of '
+  'none of them (p_why has "apart" or "untried"), there is one entry for all of them, because these may be many.';

@@ -27,5 +27,5 @@ begin
 end
 $$;
 comment on function rowferry._check_header(jsonb) is
-  'An error (22023, or that of a cast) where the header of an envelope lacks a field that each header has, or a field is of another type. _decode() '
+  'Raises an error (22023, or that of a cast) if the header of an envelope lacks a field that each header has, or a field has another type. _decode() '
   'catches it. The digest does not show this: it tells only that nothing was altered, not who made the envelope.';

@@ -47,7 +47,7 @@ begin
   end;
   if not v_whole then
     raise exception using errcode = 'RF004', message = 'the envelope was altered or cut on its way',
-      hint = 'Nothing was applied; the courier opens the exchange anew and the batch is built again.';
+      hint = 'Nothing was applied; the worker opens the exchange again, and the batch is built again.';
   end if;
   begin
     o_header := convert_from(substring(p_envelope from v_at for v_line[3]::integer), 'UTF8')::jsonb;

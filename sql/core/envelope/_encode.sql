@@ -30,7 +30,7 @@ begin
     -- unnest() stands in the select list: large values of a FROM item would go through a temporary file.
     select jsonb_agg(coalesce(octet_length(p.part), -1)), string_agg(p.part, '') into v_bytes, v_part
     from (
-      -- Three shorter forms: no keys of events where these are the keys of the rows; the first id where the ids, which come in order, are consecutive; one
+      -- Three shorter forms: no keys of events where these are the keys of the rows; the first id where the ids, which are in order, are consecutive; one
       -- stamp where all are equal.
       select unnest(array[v_section.keys::text, v_section.gone::text, v_section.asked::text, nullif(v_section.event_keys, v_section.keys)::text,
         case when v_section.event_ids[cardinality(v_section.event_ids)] - v_section.event_ids[1] = cardinality(v_section.event_ids) - 1

@@ -35,5 +35,6 @@ begin
 end
 $$;
 comment on function rowferry._joined(rowferry._section[]) is
-  'Sections for writing: those of one entity are joined, since their rows may need each other. New rows stay apart, because they are written faster, and '
-  'so do consequences, by their hops; but not where one statement writes a whole cycle of entities. Events are not kept.';
+  'Sections for writing: those of one entity are joined, because their rows may need each other. New rows stay in sections of their own, because they are '
+  'written faster, and so do consequences, by their hops; but if one statement writes a whole cycle of entities, all rows of an entity are joined. The '
+  'events of the sections are left out.';

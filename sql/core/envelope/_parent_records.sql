@@ -41,5 +41,5 @@ begin
 end
 $$;
 comment on function rowferry._parent_records(rowferry._section) is
-  'Records that the rows of a section refer to by foreign key, where the foreign key refers to the key of an entity: for each row, or, if the section has '
-  'no keys, for all rows together (child_id is null). They are taken from the values that travel, so no right on the tables is needed.';
+  'Records that the rows of a section refer to by foreign keys that refer to the key of an entity: for each row, or, if the section has no keys, for all '
+  'rows together (child_id is null). They are taken from the values that travel, so no right on the tables is needed.';

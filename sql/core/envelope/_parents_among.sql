@@ -24,5 +24,5 @@ as $$
   join records r on r.entity = e.name and r.record_id = p.record_id
 $$;
 comment on function rowferry._parents_among(rowferry._section, integer, rowferry._section[]) is
-  'Which rows of a section (child) refer to which records of p_sections, where these are of the same entity or of its cycle, and whether the record is '
-  'gone there.';
+  'Which rows of a section (child) refer to which records of p_sections, if these are of the same entity or of its cycle, and whether the record is gone in '
+  'its section.';

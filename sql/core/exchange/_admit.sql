@@ -47,7 +47,7 @@ begin
       if (o_header ->> 'generation')::bigint > o_link.generation then
         o_link := rowferry._new_generation(o_link, least((o_header ->> 'generation')::bigint, greatest(o_link.generation, o_link.peer_generation) + 1000000));
       end if;
-      -- Of a node that was set back too: how far its sequences are is just what people need to know then.
+      -- This is noted of a node that was set back too, because people then need to know how far its sequences are.
       if o_header ? 'facts' then
         perform rowferry._note_facts(p_link.peer, o_header -> 'facts');
       end if;

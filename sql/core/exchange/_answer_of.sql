@@ -14,5 +14,5 @@ as $$
   from rowferry._counts(p_link.peer, 10000, p_left) c
 $$;
 comment on function rowferry._answer_of(rowferry.links, text, text, int8multirange) is
-  'The answer of a call that has done nothing so far: a status, its reason, and what waits on the link. p_left: events that have left in this call, past '
-  'which no search needs to walk.';
+  'The answer of a call that has done nothing so far: a status, its reason, and what waits on the link. p_left has the events that were removed from the '
+  'queue in this call, past which no search needs to walk.';

@@ -38,5 +38,5 @@ begin
 end
 $$;
 comment on function rowferry._check_memory(rowferry.links, jsonb) is
-  'Whether the peer remembers what this node remembers (R13): null if it does, else what happened and what to do, in words for status. It finds backups '
-  'that were restored, clones, and nodes that lost their latest transactions.';
+  'Whether the peer remembers what this node remembers (R13). The result is null if it does; otherwise it says what happened and what to do, in words for '
+  'status. It finds backups that were restored, clones, and nodes that lost their latest transactions.';

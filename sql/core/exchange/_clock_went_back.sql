@@ -29,5 +29,5 @@ begin
 end
 $$;
 comment on function rowferry._clock_went_back(rowferry.links) is
-  'Where the clock has been put back by more than a moment: what a wrong clock had set to a later time is due now, so that no wait outlasts a clock that '
-  'was put right.';
+  'If the clock has been put back by more than a moment, everything that a wrong clock had set to a later time is due now, so that no wait lasts longer than '
+  'the wrong clock did.';

@@ -59,6 +59,6 @@ begin
 end
 $$;
 comment on function rowferry._hear(rowferry.links, jsonb, rowferry._section[], boolean) is
-  'Hears the peer: checks both memories, which may stop the link, applies its batch if it is the next one (R2), and honours its acknowledgements if every '
-  'batch that it had built when it wrote them has been applied (R5). o_left: own events that have left; o_compare: what the peer says of comparisons, '
-  'where this is its newest envelope.';
+  'Takes what the peer''s envelope says. It checks both memories, which may stop the link, applies the peer''s batch if it is the next one (R2), and honours '
+  'the peer''s acknowledgements if every batch that the peer had built when it wrote them has been applied (R5). o_left has the events of this node that '
+  'were removed from the queue. o_compare is what the peer says about comparisons, if this is its newest envelope.';

@@ -46,8 +46,8 @@ begin
   end loop;
 
   if not isempty(v_heard) then
-    -- A row that was refused for want of its parent follows as soon as the parent has arrived there. The parent is there, too, if a row that waited for it
-    -- has been taken and has not changed since.
+    -- A row that was refused because its parent was missing is sent as soon as the parent has arrived there. The parent is there, too, if a row that waited for
+    -- it has been taken and has not changed since.
     if exists (select from rowferry.missing_parents) then
       perform rowferry._parents_came(array_agg(c.entity_id), array_agg(c.record_id))
       from (
@@ -88,5 +88,5 @@ begin
 end
 $$;
 comment on function rowferry._honour_acks(rowferry.links, jsonb) is
-  'Honours what the peer says of this node''s batches; the caller has made sure that it may (R5). Events that were taken leave the queue, refused ones '
-  'are held, conflicts are recorded, and the size of the next batch follows the time that this one needed.';
+  'Honours what the peer says of this node''s batches; the caller has made sure that it may (R5). Events that were taken are removed from the queue, refused '
+  'ones are held, conflicts are recorded, and the size of the next batch is set by the time that this one took.';

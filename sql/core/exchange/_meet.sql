@@ -27,5 +27,5 @@ begin
 end
 $$;
 comment on function rowferry._meet(rowferry.links, jsonb) is
-  'Notes who the peer is: its identity at the first meeting of a generation, its generation, and a failover since then, which is only a warning; which '
-  'entities it has resumed, and which are settled, because all its rows of them have been taken here since resync() or were found equal.';
+  'Notes who the peer is: its identity at the first meeting of a generation, its generation, and a failover since then, which is only a warning. It also '
+  'notes which entities the peer has resumed, and which are settled, because all its rows of them have been taken here since resync() or were found equal.';

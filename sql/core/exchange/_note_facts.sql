@@ -27,5 +27,5 @@ begin
 end
 $$;
 comment on function rowferry._note_facts(text, jsonb) is
-  'Keeps what the peer says of itself, and how far its clock is from this node''s. Facts of a wrong form are left out, since they are no reason to stop. '
+  'Keeps what the peer says of itself, and how far its clock is from this node''s. Facts of a wrong form are left out, because they are no reason to stop. '
   'What the peer refused as a whole is tried again at once, because its cause may be what has changed there.';

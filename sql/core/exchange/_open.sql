@@ -27,7 +27,7 @@ begin
     elsif v_last.keys > 1 then
       p_link.batch_limit := greatest(1, v_last.keys / 2);
       p_link.growth := 1;
-      -- _choose_records() lets some rows come together whatever the limit is: other rows go before these are tried again.
+      -- _choose_records() puts some rows into one batch whatever the limit is. Other rows are sent before these are tried again.
       update rowferry.held_events h
       set attempts = h.attempts + 1, not_before = rowferry._now() + least(power(2, least(h.attempts, 10)), 300) * interval '1 s', last_at = rowferry._now(),
         sqlstate = '57014', last_error = 'the other node ran out of time applying this row with those that hold unique values which it wants'

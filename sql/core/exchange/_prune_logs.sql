@@ -35,4 +35,4 @@ end
 $$;
 comment on function rowferry._prune_logs() is
   'Removes a few of the oldest conflicts and closed skips, once they are older than set_retention() says: at most 100 rows, and no more than a megabyte '
-  'beside the first. Where there is nothing to remove, it reads one entry of an index of each.';
+  'besides the first. If there is nothing to remove, it reads one entry of an index of each.';

@@ -25,11 +25,11 @@ begin
       is not distinct from (p_before.generation, p_before.peer_generation, p_before.token_number, p_before.token_random, p_before.ready, p_before.built,
         p_before.top, p_before.acked, p_before.acked_tag, p_before.received, p_before.received_tag, p_before.unlocked);
   if not found then
-    raise exception using errcode = '40001', message = 'another call has moved the link meanwhile', detail = format('The link to %s.', p_link.peer),
-      hint = 'Nothing was changed; the courier opens the exchange anew.';
+    raise exception using errcode = '40001', message = 'another call has moved the link in the meantime', detail = format('The link to %s.', p_link.peer),
+      hint = 'Nothing was changed; the worker opens the exchange again.';
   end if;
 end
 $$;
 comment on function rowferry._save_link(rowferry.links, rowferry.links) is
-  'Writes what an exchange changed of a link, if the link''s numbers still are what they were when the exchange began (p_before). The link''s lock sees '
-  'to that; where a stranger holds the lock, one of two calls at once fails here, and all that it did is rolled back.';
+  'Writes what an exchange changed in a link, if the link''s numbers are still what they were when the exchange began (p_before). Usually the link''s lock '
+  'makes sure of that. If a stranger holds the lock, one of two calls at the same time fails here, and everything that it did is rolled back.';

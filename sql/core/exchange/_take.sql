@@ -52,6 +52,5 @@ begin
 end
 $$;
 comment on function rowferry._take(rowferry.links, jsonb, rowferry._section[]) is
-  'Applies the next batch of the peer and notes what was taken of it, for the acknowledgements. The time that it notes is what the batch would have taken '
-  'if all of it had been tried (at most 16 times what it took): so where many rows are bad, the sender makes batches of a size that can be tried as a '
-  'whole.';
+  'Applies the next batch of the peer and notes what was taken of it, for the acknowledgements. The time that it notes is what the batch would have taken if '
+  'all of it had been tried (at most 16 times what it took). So if many rows are bad, the sender makes batches of a size that can be tried as a whole.';

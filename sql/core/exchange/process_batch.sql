@@ -50,7 +50,7 @@ declare
   v_holder text;
 begin
   if pg_trigger_depth() > 0 then
-    raise exception using errcode = '42501', message = 'process_batch is not for triggers', hint = 'It is for the courier alone.';
+    raise exception using errcode = '42501', message = 'process_batch is not for triggers', hint = 'Only the worker may call it.';
   end if;
   if current_setting('transaction_isolation') <> 'read committed' then
     raise exception using errcode = 'RF001', message = 'process_batch needs the isolation level read committed',
@@ -89,7 +89,7 @@ begin
         'Where that has 15 digits and is near its end: select * from rowferry.resync();';
   end if;
 
-  -- What leaves this node, or is acknowledged by it, survives its crash. A SET clause would end before the commit.
+  -- Everything that this node sends or acknowledges survives a crash of it. A SET clause would end before the commit.
   if current_setting('synchronous_commit') in ('off', 'local') then
     perform set_config('synchronous_commit', 'on', true);
   end if;
@@ -112,6 +112,6 @@ begin
 end
 $$;
 comment on function rowferry.process_batch(text, text, bytea, integer, jsonb, boolean) is
-  'One step of the exchange with a peer, in one local transaction: applies its envelope, removes own events that it has taken, and returns the envelope '
-  'for it. Expected outcomes are statuses. Without a token it changes nothing and says where things stand. docs/design.md lists the steps and the '
-  'columns.';
+  'One step of the exchange with a peer, in one local transaction: it applies the peer''s envelope, removes events of this node that the peer has taken, and '
+  'returns the envelope for the peer. Expected outcomes are statuses. Without a token it changes nothing and only returns the state of the link. '
+  'docs/design.md lists the steps and the columns.';

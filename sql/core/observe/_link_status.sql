@@ -100,4 +100,4 @@ begin
 end
 $$;
 comment on function rowferry._link_status(text) is
-  'For the view status: where the link to a peer stands, and why. A function, since whoever reads the view may read nothing of this.';
+  'For the view status: where the link to a peer stands, and why. A function, because people who may read the view may not read these tables.';

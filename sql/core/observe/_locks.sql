@@ -31,5 +31,5 @@ as $$
 $$;
 comment on function rowferry._locks(oid[], text[]) is
   'Who holds one of these locks on one of these tables, other than this session: a session or a prepared transaction (o_gid), with what to type to end it. '
-  'o_began_at: when its transaction began; null: this role may not see it, and o_xid may tell. It reads no table, so that it never waits for the locks that '
-  'it looks for.';
+  'o_began_at is when its transaction began; it is null if this role may not see that, and then o_xid may tell. The function reads no table, so that it '
+  'never waits for the locks that it looks for.';

@@ -58,6 +58,6 @@ as $$
   from circle c
 $$;
 comment on function rowferry._roots(text) is
-  'What rows that wait for a parent wait for in the end: the records that the peer lacks and that wait for none themselves, each with the number of events '
-  'that wait for it, directly or through others. Rows that wait for each other (o_circle) have no such record: each of them is returned, the first with the '
-  'number of all others that wait for any of them. o_deleted: the peer has deleted the record, and this delete waits on the peer.';
+  'What rows that wait for a parent wait for in the end: the records that the peer lacks and that do not wait themselves, each with the number of events '
+  'that wait for it, directly or through others. Rows that wait for each other (o_circle) have no such record. Each of them is returned, the first with the '
+  'number of all others that wait for any of them. o_deleted says that the peer has deleted the record, and that this delete waits on the peer.';

@@ -23,7 +23,7 @@ begin
   select 'error', 'paused by ' || p_link.paused_by, p_link.paused_at, v_link, format('select * from rowferry.resume(%L);', p_link.peer)
   where p_link.paused_at is not null
   union all
-  select 'error', u.problem, null::timestamptz, u.object, u.fix || case when u.object = 'trigger' then ';' else '' end
+  select 'error', u.problem, null::timestamptz, u.object, u.fix
   from rowferry._uncaptured(p_link.peer) u;
   return query
   select 'info', format('a role without rights in rowferry holds the lock of the %s: exchanges go on without this lock',
@@ -35,7 +35,7 @@ begin
     return;
   end if;
   return query
-  -- What the worker met when it last opened an exchange. Its login may call nothing but process_batch(), and a node that is out of reach cannot be asked.
+  -- The error that the worker got when it last opened an exchange. The worker told it, because a node that is out of reach cannot be asked.
   select 'error', format(case when w.away then '%s is out of reach: %s' else '%s answered: %s' end, w.node, p_link.courier_error ->> 'message'),
     p_link.opened_at, format('worker on %s, pid %s', p_link.courier ->> 'host', p_link.courier ->> 'pid'),
     case when w.away then format('pg_isready -d "$ROWFERRY_NODE_%s"  # where the worker runs; if no server answers, look whether it runs and read its log; '
@@ -92,5 +92,5 @@ begin
 end
 $$;
 comment on function rowferry._stuck_link(rowferry.links, timestamptz, boolean, boolean, integer) is
-  'For why_stuck(): what keeps a whole link still. p_due_since: since when work waits; p_quiet: whether nothing has moved for longer than usual; '
-  'p_patience: how many times as long as usual a call may take.';
+  'For why_stuck(): what keeps a whole link still. p_due_since is since when work has waited. p_quiet says that nothing has moved for longer than usual. '
+  'p_patience is how many times as long as usual a call may take.';

@@ -61,15 +61,16 @@ begin
   select 'warning', format('%s records of %s refer to each other, and %s takes none of them without the other: %s', g.records, g.names, p_peer, g.error)
       || rowferry._others_wait(g.others, g.records),
     g.since, format('entity %s, record %s', g.name, g.record_id),
-    format('alter table .. alter constraint .. deferrable; select rowferry.attach(..);  -- each foreign key between them, then one of their tables, on %s; '
-      || 'then here: select * from rowferry.retry(%L);', p_peer, g.name)
+    format('-- on %s: make each foreign key between them deferrable, then call attach() for one of the tables. Then here: '
+      || 'select * from rowferry.retry(%L);', p_peer, g.name)
   from circle g
   where g.records > 0
   union all
   select 'warning', format(case g.records
-        when 1 then '%1$s %2$s was deleted on %4$s, and rows here that refer to it were made or changed meanwhile: '
-        else '%3$s records of %1$s were deleted on %4$s, the first is %2$s, and rows here that refer to them were made or changed meanwhile: ' end
-      || 'the delete and these rows exclude each other, so both wait', g.name, g.record_id, g.records, p_peer) || rowferry._others_wait(g.others, g.records),
+        when 1 then '%1$s %2$s was deleted on %4$s, and rows here that refer to it were made or changed in the meantime: '
+        else '%3$s records of %1$s were deleted on %4$s, the first is %2$s, and rows here that refer to them were made or changed in the meantime: ' end
+      || 'the delete and these rows exclude each other, so all of them wait', g.name, g.record_id, g.records, p_peer)
+      || rowferry._others_wait(g.others, g.records),
     null, format('entity %s, record %s', g.name, g.record_id),
     format('select * from rowferry.why_stuck();  -- on %s, and type what it says there to keep %s %s; or give up here what refers to it: %s', p_peer,
       g.name, g.record_id, rowferry._delete_children_sql(g.entity, g.record_id))

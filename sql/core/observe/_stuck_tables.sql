@@ -11,7 +11,7 @@ begin
   with recursive tables (id) as (
     select e.relation::oid from rowferry.entities e where e.peer = p_peer
     union all
-    -- Not pg_partition_tree(), which would wait for a partition that somebody has locked.
+    -- pg_partition_tree() would wait for a partition that somebody has locked.
     select i.inhrelid from pg_inherits i join tables t on t.id = i.inhparent
   )
   select 'warning', format('table %s is locked (%s)', k.o_relation::regclass, k.o_mode), coalesce(k.o_began_at, rowferry._seen_at(k.o_xid)),

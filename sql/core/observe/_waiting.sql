@@ -27,5 +27,5 @@ as $$
   left join rowferry.held_events h on h.event_id = v.id and (h.attempts > 0 or h.parent_record_id is not null)
 $$;
 comment on function rowferry._waiting(text) is
-  'For the view status: how many events of a link wait; how many of them, without those that a person has given up, are held, '
-  'are held by this node, are held for want of a parent; whether anything is free to go; and since when the oldest event waits.';
+  'For the view status: how many events of a link wait; how many of them, without those that a person has given up, are held, are held by this node, and are '
+  'held because the peer lacks their parent; whether any event may be sent now; and since when the oldest event has waited.';

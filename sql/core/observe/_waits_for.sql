@@ -33,7 +33,7 @@ begin
     v_waits := v_waits
       || format('its entity, held as a whole until %s: select * from rowferry.retry(%L);', date_trunc('second', p_entity.held_until), p_entity.name);
   elsif v_held.attempts > 0 and v_held.parent_record_id is null then
-    v_waits := v_waits || format('its next try%s, since %s: %s. The way out: select * from rowferry.why_stuck(); '
+    v_waits := v_waits || format('its next try%s, because %s: %s. The way out: select * from rowferry.why_stuck(); '
         || 'to try it now: select * from rowferry.retry(%s);',
       case when v_held.not_before > rowferry._now() then ' at ' || date_trunc('second', v_held.not_before) else '' end,
       case when v_held.here then 'it cannot leave this node' else p_entity.peer || ' refused it' end, v_held.last_error, v_held.event_id);

@@ -17,7 +17,7 @@ comment on column rowferry.backfill_progress.queued is 'Rows queued so far.';
 comment on column rowferry.backfill_progress.estimated_rows is 'Rows of the table, by the server''s statistics.';
 comment on column rowferry.backfill_progress.percent is 'How much of it is queued.';
 comment on column rowferry.backfill_progress.rate is 'Rows a second since it was asked for.';
-comment on column rowferry.backfill_progress.most_rate is 'Rows a second that it may reach; null: as fast as it goes.';
+comment on column rowferry.backfill_progress.most_rate is 'Rows a second that it may reach; null: there is no limit.';
 comment on column rowferry.backfill_progress.requested_at is 'When it was asked for.';
 comment on column rowferry.backfill_progress.requested_by is 'By whom.';
 comment on column rowferry.backfill_progress.finished_at is 'When its last row was acknowledged.';

@@ -98,8 +98,8 @@ begin
 end
 $$;
 comment on function rowferry.row_status(text, text) is
-  'Where one record stands, as far as this node knows; what waits on the other node only that node knows. The hash is the same on both nodes where the '
-  'records are equal. The entity is named by its name or its table''s, the key as text, a key of several columns as an array of texts. State, the first of '
+  'The state of one record, as far as this node knows; only the other node knows what waits there. The hash is the same on both nodes if the rows are equal. '
+  'p_entity is the name of the entity or of its table; the key is given as text, a key of several columns as an array of texts. The state is the first of '
   'these that holds: in conflict (the other node is to merge both rows, or does not know yet what was decided here); waiting to come (this node gave its '
   'change up and asks for the other node''s row); held (refused, or waits for its parent); waiting to go; different on purpose (a skip kept the row here, '
   'which the other node does not have); missing there (the other node lacks it, and nothing of it waits here); gone; in sync.';

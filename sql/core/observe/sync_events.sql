@@ -12,17 +12,17 @@ order by v.id;
 comment on view rowferry.sync_events is
   'Pending changes, oldest first by id, without those that a person has given up. delete from sync_events where id = ..; gives one up, as skip(id) does.';
 comment on column rowferry.sync_events.id is 'Number of the event.';
-comment on column rowferry.sync_events.peer is 'The node it goes to.';
+comment on column rowferry.sync_events.peer is 'The node to which the event is sent.';
 comment on column rowferry.sync_events.entity is 'Kind of record.';
 comment on column rowferry.sync_events.record_id is 'Key of the record as text.';
 comment on column rowferry.sync_events.event_type is
-  'insert, update, delete, backfill (an existing row), question (in place of a change that was given up: it asks the peer for its row), '
-  'answer (to such a question), moved (the row entered or left what is kept in sync, or refers to another row now: rows that follow it are looked at first). '
-  'What is sent is always the present row.';
+  'insert, update, delete, backfill (an existing row), question (in place of a change that was given up: it asks the peer for its row), answer (to such a '
+  'question), moved (the row entered or left what is kept in sync, or refers to another row now: rows that follow it are looked at first). The row is read '
+  'when it is sent, as it is then; a question sends only the key.';
 comment on column rowferry.sync_events.changed_at is 'Clock time of the change.';
-comment on column rowferry.sync_events.hops is '0: a change of this node; above: it came out of applying the peer''s, by a cascade or a trigger.';
+comment on column rowferry.sync_events.hops is '0: made on this node; more: a consequence of applying the peer''s changes, by a cascade or a trigger.';
 comment on column rowferry.sync_events.attempts is 'How often the peer refused the row or this node could not send it.';
-comment on column rowferry.sync_events.not_before is 'When a refused or locked row is tried again; null: it goes after its parent.';
+comment on column rowferry.sync_events.not_before is 'When a refused or locked row is tried again; null: it is sent after its parent.';
 comment on column rowferry.sync_events.sqlstate is 'SQLSTATE of the last refusal.';
 comment on column rowferry.sync_events.last_error is 'Message of the last refusal.';
 comment on column rowferry.sync_events.hint is 'What to do.';

@@ -1,3 +1,16 @@
+-- Why nothing moves, or not all of it. The causes are looked for in this order, and each file says how to see them:
+-- 1. A lock on one of rowferry's own tables. It is reported alone, because all other causes are in these tables and reading them would wait for the lock.
+-- 2. The link (_stuck_link.sql): it is stopped or paused; a table was altered, or its triggers are disabled, gone or altered, so that its changes are not
+--    captured; the worker's last error; no worker is at work; commits wait for a synchronous standby; the worker's login switches to a role without rights;
+--    the token has reached its highest number; a transaction holds the link's lock and does not end.
+-- 3. Tables and entities (_stuck_tables.sql): a lock on a table of the users; an entity that is paused, held as a whole, or waits for a person.
+-- 4. Records (_stuck_records.sql): rows that the peer refuses or that cannot leave this node; rows that refer to each other in a circle; parents that the peer
+--    deleted or lacks; rows that are locked on the peer, or wait for a merge there, or for another reason that the peer gave.
+-- 5. A comparison that the peer does not answer.
+-- 6. A transaction that has changed tables in sync, or rowferry.links, and has not committed (_stuck_transactions.sql).
+-- 7. If work waits, nothing has moved and none of 2 to 5 applies: a line that says so. It may stand beside one of 6, which explains why changes of that
+--    transaction are not sent, but not why others are not.
+-- 8. Dead rows of rowferry.events that an old transaction keeps, which make each exchange slower (_kept_by.sql).
 create or replace function rowferry.why_stuck(
   p_peer text default null
 )
@@ -19,10 +32,10 @@ as $$
 declare
   v_link rowferry.links;
   v_counts record;
-  v_due_since timestamptz;  -- since when work waits that is neither held nor skipped; null: none does
+  v_due_since timestamptz;  -- since when work has waited that is neither held nor skipped; null: no such work waits
   v_quiet boolean;
 begin
-  -- These tables are read below, which would wait for the lock.
+  -- This function reads these tables below and would then wait for such a lock, so it looks for the lock first.
   return query
   select 'error', format('table %s is locked (%s): nothing moves before this lock is released', k.o_relation::regclass, k.o_mode),
     k.o_began_at, k.o_object, k.o_next
@@ -73,6 +86,6 @@ begin
 end
 $$;
 comment on function rowferry.why_stuck(text) is
-  'Why a link does not move, or not all of it: one row for each cause, with what to type next. error: nothing moves; warning: something does not move, '
-  'or it slows the link down; info: it may be a cause, which rowferry_owner cannot see. A link that is well has no rows.'
-  ' grant pg_read_all_stats to rowferry_owner; lets it say since when sessions hold what they hold, and their statements.';
+  'Why a link does not move, or not all of it: a row for each cause, with what to type next. error: the whole link stands still, or changes of a table are '
+  'lost; warning: something does not move, or it slows the link down; info: this may be a cause, but rowferry_owner cannot see enough to tell. A link that is '
+  'well has no rows. After grant pg_read_all_stats to rowferry_owner it can also say since when a session holds a lock, and which statement it runs.';

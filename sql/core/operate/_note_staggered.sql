@@ -9,7 +9,8 @@ set search_path = pg_catalog, pg_temp
 as $$
 begin
   if not pg_has_role(session_user, (select c.relowner from pg_class c where c.oid = p_sequence), 'member') then
-    raise exception using errcode = '42501', message = 'must be owner of the sequence', detail = format('%s.', p_sequence), hint = 'Let its owner do it.';
+    raise exception using errcode = '42501', message = 'must be owner of the sequence', detail = format('%s.', p_sequence),
+      hint = 'Let the owner of the sequence call this.';
   end if;
   delete from rowferry.staggered_sequences g where not exists (select from pg_class c where c.oid = g.sequence);
   insert into rowferry.staggered_sequences as g (sequence, block) values (p_sequence, p_block)

@@ -53,7 +53,7 @@ begin
 end
 $$;
 comment on function rowferry._staggering(regclass) is
-  'For stagger_sequence(), whose caller may not read this: which of the two nodes this is, by the order of their names; for how many ids one value stands '
-  '(what the sequence counted by before it was staggered); how far the peer has come (the first value beyond), by its sequences that feed the same columns '
-  'and the values in these; the largest value in these columns here (null: not known); why the sequence cannot be staggered. o_unheard: the peer that has not '
-  'told of this column yet.';
+  'For stagger_sequence(), whose caller may not read these tables. It returns which of the two nodes this is, by the order of their names; for how many ids '
+  'one value stands (what the sequence counted by before it was staggered); the first value beyond those of the peer''s sequences and rows for the same '
+  'columns; the largest value in these columns here (null: not known); and why the sequence cannot be staggered. o_unheard is the peer that has not told of '
+  'this column yet.';

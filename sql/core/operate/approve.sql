@@ -24,4 +24,4 @@ begin
   from rowferry.events e where e.entity_id = v_entity.id and e.event_type = 'd';
 end
 $$;
-comment on function rowferry.approve(text) is 'Lets all deletes of an entity go that wait for approval now. Later deletes are counted anew.';
+comment on function rowferry.approve(text) is 'Lets all deletes of an entity be sent that wait for approval now. Later deletes are counted from zero.';

@@ -34,4 +34,4 @@ end
 $$;
 comment on function rowferry.backfill(text, integer) is
   'Sends the rows of an entity that are there already, a chunk at a time in the order of their keys, and no more of them a second than p_rows_per_second. '
-  'Asked for again, it begins anew.';
+  'If it is called again, it begins from the start.';

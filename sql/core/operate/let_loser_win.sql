@@ -65,7 +65,7 @@ begin
       and c.relowner <> (select r.oid from pg_roles r where r.rolname = session_user));
   if v_temporary is not null then
     raise exception using errcode = 'RF043', message = 'this session has a temporary relation of another role', detail = format('%s.', v_temporary),
-      hint = 'A trigger of the table has made it, and you would meet it in place of another relation of that name: let it drop what it makes.';
+      hint = 'A trigger of the table has made this relation, and you would use it in place of another one of that name. Let the trigger drop what it makes.';
   end if;
   -- Rows of earlier transactions, which nobody needs any more.
   delete from rowferry.applying a

@@ -73,4 +73,4 @@ end
 $$;
 comment on function rowferry.replay(text, text[]) is
   'Sends the present state of some records again: select * from rowferry.replay(''accounts'', ''17'', ''18''); a record that is gone here is deleted there '
-  'too. It loses to any real change that the other node has made meanwhile, as a backfill does.';
+  'too. It loses to any real change that the other node has made in the meantime, as a backfill does.';

@@ -46,6 +46,6 @@ end
 $$;
 comment on function rowferry.resync(text) is
   'Starts a new generation of a link that stopped: events are kept, numbers begin again, and the peer follows when it hears of it. It does not find what was '
-  'lost before: a backfill on the node that is whole sends it. Until that has arrived, each row that overwrites another one is noted as a conflict on both '
-  'nodes. sequences: those that will draw values which rows have already, each with what to type before users come back, as far as the peer has told of '
-  'itself since one of the nodes was set back.';
+  'lost before: a backfill on the node that lost nothing sends it. Until that has been taken, each row that overwrites another one is noted as a conflict on '
+  'both nodes. sequences names those that will draw values which rows have already, each with what to type before users write again, as far as the peer has '
+  'told of itself since one of the nodes was set back.';

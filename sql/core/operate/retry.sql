@@ -14,7 +14,7 @@ set search_path = pg_catalog, pg_temp
 as $$
 #variable_conflict use_column
 begin
-  -- Of an entity that waits for a person this raises the error that says so.
+  -- If the entity waits for a person, this raises an error that says so.
   perform rowferry.retry(n.name)
   from rowferry.events e join rowferry.entities n on n.id = e.entity_id
   where e.id = p_id and n.held_until = 'infinity';
@@ -39,8 +39,8 @@ begin
 end
 $$;
 comment on function rowferry.retry(bigint) is
-  'Tries a held event again with the next batch; all held events of its record go with it, and all of its entity if that is held as a whole. Of an event that '
-  'waits for its parent, the parent is tried.';
+  'Tries a held event again with the next batch. All held events of its record are tried with it, and all events of its entity if that is held as a whole. If '
+  'the event waits for its parent, the parent is tried.';
 
 create or replace function rowferry.retry(
   p_entity text
@@ -77,5 +77,5 @@ begin
 end
 $$;
 comment on function rowferry.retry(text) is
-  'Tries all held events of an entity again with the next batches, and the entity itself if it is held as a whole; one row for each event. Of events that '
+  'Tries all held events of an entity again with the next batches, and the entity itself if it is held as a whole. It returns a row for each event. If events '
   'wait for a parent, the parent is tried.';

@@ -1,3 +1,12 @@
+-- What skip() does: it gives up the changes of one record that wait here. It writes a line into rowferry.skips, with the row as it is here and the ids of all
+-- its pending events, and changes nothing else at once. Then:
+-- 1. Once no batch with one of these events is in flight, the next exchange deletes them and puts a question to the peer (event type q) in their place
+--    (build/_perform_skips.sql). If the peer's row could not be written here, or if the events were only an answer, nothing is asked and both rows stay.
+-- 2. The peer answers with its own row, which is written here over the row that was given up. skips.image has the latter.
+-- 3. If the peer has no such row, the row here stays, different on purpose (conflict/_keep_given_up.sql), or is deleted if skip() was called with p_delete.
+-- The skip ends, with an outcome, when the answer or a change of the peer has been taken (queue/_skips_answered.sql), when the peer has acknowledged a later
+-- change of the record or a new sending (queue/_skips_overtaken.sql), or when the record is given up again (queue/_end_skips.sql). A row that stays on purpose
+-- has kept = true, and its skip ends only when the record changes, is sent again or is repaired.
 create or replace function rowferry.skip(
   p_id bigint,
   p_reason text default null,
@@ -23,14 +32,14 @@ declare
   v_image jsonb;
   v_there boolean := true;  -- whether there is a row here
   v_answer boolean;
-  v_stays boolean;  -- whether no row can come from the peer
+  v_stays boolean;  -- whether the peer is not asked for its row
   v_state text;
   v_context text;
 begin
   select e.* into v_event from rowferry.events e where e.id = p_id;
   if not found then
     raise exception using errcode = 'RF008', message = 'no such event is pending', detail = format('Event %s.', p_id),
-      hint = 'It may have been delivered: select * from rowferry.sync_events order by id limit 20;';
+      hint = 'It may have been delivered, or have lost a conflict. This shows the events that wait: select * from rowferry.sync_events order by id limit 20;';
   end if;
   select e.* into v_entity from rowferry.entities e where e.id = v_event.entity_id;
   select range_agg(int8range(e.id, e.id, '[]')), count(*), max(h.last_error), bool_and(e.event_type = 'a') into v_ids, events, v_error, v_answer
@@ -67,14 +76,14 @@ begin
           select from rowferry.events e
           where e.entity_id = v_entity.id and rowferry._index_key(e.record_id) = rowferry._index_key(v_event.record_id) and e.event_type = 'w')
             and rowferry._is_followed(v_entity) then '; the same goes for the rows that follow it' else '' end
-        when not v_there then 'the row of %s comes with the next exchange, if it has one'
-        when p_delete then 'the row of %s comes in its place with the next exchange; if it has no such row, this one will be DELETED here'
-        else 'the row of %s comes in its place with the next exchange; if it has no such row, this one stays, different on purpose '
-          || '(p_delete => true: it will be deleted)' end, v_entity.peer);
+        when not v_there then 'this node will ask %s for its row and write it here, if there is one'
+        when p_delete then 'this node will ask %1$s for its row and write it here; if %1$s has no such row, the row here will be DELETED'
+        else 'this node will ask %1$s for its row and write it here; if %1$s has no such row, the row here stays, different on purpose '
+          || '(to have it deleted then, call skip() again with p_delete => true)' end, v_entity.peer);
   return next;
 end
 $$;
 comment on function rowferry.skip(bigint, text, boolean) is
-  'Gives a change up: all events of the record that are pending now become a question, once none of them is in flight, and the peer answers with its own row. '
-  'If the peer has none, the row here stays, different on purpose, or is deleted with p_delete. An answer is given up without a question. It is logged in '
-  'rowferry.skips, with the row as it is here and with what came of it.';
+  'Gives a change up. All events of the record that are pending now become a question to the peer, once none of them is in flight, and the peer answers with '
+  'its own row, which is written here. If the peer has no such row, the row here stays, different on purpose, or is deleted with p_delete. If the events are '
+  'only an answer, they are given up without a question. rowferry.skips logs it, with the row as it is here and with the outcome.';

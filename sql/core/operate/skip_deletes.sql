@@ -83,5 +83,5 @@ begin
 end
 $$;
 comment on function rowferry.skip_deletes(text, text) is
-  'Gives up the deletes of an entity that wait for approve(): the rows come back from the other node, as after skip(), and all else that waits with them goes '
+  'Gives up the deletes of an entity that wait for approve(): the other node sends the rows again, as after skip(), and all else that waits with them is sent '
   'on. What is in flight becomes a question later, as with any skip, and all others now, in one step. It is logged in rowferry.skips.';

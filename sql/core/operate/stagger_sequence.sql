@@ -42,7 +42,7 @@ begin
   execute format('alter sequence %s increment by %s', p_sequence, increment);
   perform rowferry._note_staggered(p_sequence, v_known.o_block);
   select * into v_known from rowferry._staggering(p_sequence);
-  -- It is read by its oid: by its name one could read a view that has taken its place.
+  -- The sequence is read by its oid, because a view may have taken its name.
   v_last := pg_sequence_last_value(p_sequence);
   increment_before := v_sequence.seqincrement;
   next_before := case when v_last is null then nextval(p_sequence) else v_last + v_sequence.seqincrement end;
@@ -67,7 +67,8 @@ end
 $$;
 comment on function rowferry.stagger_sequence(regclass, integer, integer) is
   'Makes a sequence draw only values that the other node does not draw: every p_nodes-th, from the node''s number on (in the order of the nodes'' names: '
-  'billing 1, 3, 5.., crm 2, 4, 6..). Where it counts by more than 1, each value stands for so many ids, which an application hands out by itself: then every '
-  'p_nodes-th block of ids (by 50: billing 1, 101, 201.., crm 51, 151, 251..). It goes on beyond all values that are known to be used on both nodes, in '
-  'tables that are kept in sync, and warns where the peer has not told of its values yet. It runs with the rights of the caller, who must own the sequence. '
-  'Do it on both nodes, one right after the other: until then the other node can draw the values that this one goes on with.';
+  'billing 1, 3, 5.., crm 2, 4, 6..). If the sequence counts by more than 1, each value stands for as many ids, which an application hands out by itself. '
+  'Then the node gets every p_nodes-th block of ids (by 50: billing 1, 101, 201.., crm 51, 151, 251..). The sequence goes on beyond all values that are '
+  'known to be used on both nodes, in tables that are kept in sync, and the function warns if the peer has not told of its values yet. It runs with the '
+  'rights of the caller, who must own the sequence. Call it on both nodes, one right after the other: until then the other node can draw the values that '
+  'this one goes on with.';

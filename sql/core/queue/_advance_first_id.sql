@@ -32,6 +32,7 @@ begin
 end
 $$;
 comment on function rowferry._advance_first_id(rowferry.links, bigint, int8multirange, boolean) is
-  'Moves links.first_id, where the search for the next batch begins, past all events that have left. Ids are drawn before their events can be seen, so it '
-  'moves only up to an id behind which every transaction has ended (horizon_id, horizon_xid). p_last_id: the last id given out before this call drew its '
-  'transaction id; null: not known. p_left: events that have left in this call. p_more: some have left, so that a new horizon is worth noting.';
+  'Moves links.first_id, where the search for the next batch begins, past all events that were removed from the queue. Ids are drawn before their events can '
+  'be seen, so it moves only up to an id behind which every transaction has ended (horizon_id, horizon_xid). p_last_id is the last id given out before this '
+  'call drew its transaction id; null means not known. p_left has the events that were removed in this call. p_more says that some were, so that a new '
+  'horizon is worth noting.';

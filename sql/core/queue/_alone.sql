@@ -21,5 +21,5 @@ as $$
   limit 1
 $$;
 comment on function rowferry._alone(text) is
-  'The record that travels alone next, or is on its way (o_flying): its event, and how many times as long as usual a call with it may take (o_patience), '
-  'which is more with each time that it ran out of time. o_allowed: whether the present call may take so long.';
+  'The record that travels alone next, or is in flight (o_flying). o_event_id is its event. o_patience is how many times as long as usual a call with it may '
+  'take, which is more with each time that it ran out of time. o_allowed says whether the present call may take so long.';

@@ -23,5 +23,5 @@ begin
 end
 $$;
 comment on function rowferry._anything_waits(bigint, int8multirange) is
-  'Whether anything may wait on a link, whatever its entity. It costs little: most calls of a link at rest find nothing. p_left: events that have left in '
-  'this call, past which the search need not walk.';
+  'Whether anything may wait on a link, whatever its entity. It costs little, because most calls of a link at rest find nothing. p_left has the events that '
+  'were removed from the queue in this call, past which the search need not walk.';

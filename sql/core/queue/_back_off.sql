@@ -8,4 +8,4 @@ immutable
 set search_path = pg_catalog, pg_temp
 as $$ select least(power(2, least(p_attempts, 10)), p_most) * interval '1 s' $$;
 comment on function rowferry._back_off(integer, integer) is
-  'How long what has failed waits for its next try, after so many attempts before: 1, 2, 4 seconds and so on, p_most at most.';
+  'How long an event or entity that failed waits for its next try, after this number of attempts: 1, 2, 4 seconds and so on, p_most at most.';

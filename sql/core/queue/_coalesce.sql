@@ -20,7 +20,7 @@ declare
   v_mine integer[] := array(
     select e.id from rowferry.entities e where e.peer = p_peer and rowferry._is_free(e));
   v_sent int8multirange := rowferry._sent_ids(p_peer);
-  -- Of a row that follows a parent, only a newer delete makes a delete superfluous: the peer may have the row, though it is outside now.
+  -- If a row follows a parent, only a newer delete replaces a delete, because the peer may have the row although it is outside now.
   v_following integer[] := array(select e.id from rowferry.entities e where e.within is not null);
   v_window integer := p_limit + 1;
   v_looked integer;
@@ -52,6 +52,6 @@ begin
 end
 $$;
 comment on function rowferry._coalesce(text, integer, bigint, int8multirange) is
-  'Removes events that a newer one of the same record makes superfluous, since the present row is sent anyway; only events that no batch ever held. Looks '
-  'through the next events to be sent, and removes the superfluous ones if they are half of them, so that a record that changes a million times costs no '
-  'more than one that changed once. o_hot: there were more of them than this call has time for.';
+  'Removes events that a newer event of the same record replaces, because the present row is sent anyway. It removes only events that no batch ever held. It '
+  'looks through the next events to be sent, and removes the superseded ones if they are half of them, so that a record that changes a million times costs '
+  'no more than one that changed once. o_hot says that there were more of them than this call has time for.';

@@ -68,7 +68,7 @@ begin
   next_id := least(
     (select e.id from rowferry._sendable_events(v_free, v_gaps, 1) e),
     (select e.id from rowferry.events e where e.event_type = 'w' and e.entity_id = any (rowferry._movable(p_peer)) order by e.id limit 1),
-    -- Those whose row was locked there, which do not count as held; and those that may follow their parent.
+    -- Events whose row was locked on the peer, which do not count as held, and events that may be sent because their parent was.
     case when v_any_held then (select min(h.event_id) from rowferry.held_events h where h.attempts = 0 and h.parent_record_id is null
       and h.entity_id = any (v_free)) end,
     (select min(f.event_id)
@@ -97,5 +97,5 @@ begin
 end
 $$;
 comment on function rowferry._counts(text, integer, int8multirange) is
-  'What waits on a link, as process_batch() returns it: counted up to p_most, so that a long backlog costs an exchange nothing; null: all. p_left: events '
-  'that have left in this call, past which no search need walk.';
+  'What waits on a link, as process_batch() returns it. It counts up to p_most, so that a long backlog costs an exchange nothing; null means that it counts '
+  'all. p_left has the events that were removed from the queue in this call, past which no search need walk.';

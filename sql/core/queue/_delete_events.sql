@@ -24,5 +24,5 @@ begin
 end
 $$;
 comment on function rowferry._delete_events(int8multirange) is
-  'Removes events, and what was noted about them; returns how many events. It joins on the bounds of the ranges, so that each range is one scan of the '
-  'index.';
+  'Removes events and what was noted about them, and returns the number of events. It joins on the bounds of the ranges, so that each range is one scan of '
+  'the index.';

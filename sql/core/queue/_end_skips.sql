@@ -13,4 +13,4 @@ as $$
   where s.entity_id = p_entity_id and rowferry._index_key(s.record_id) = any (rowferry._index_keys(p_keys)) and s.ended_at is null
 $$;
 comment on function rowferry._end_skips(integer, text[], text) is
-  'Ends the skips of these records that are in force: something else was said of the record, or happened to it.';
+  'Ends the skips of these records that are in force, because somebody decided something else about the record, or it changed.';

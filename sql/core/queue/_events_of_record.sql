@@ -1,4 +1,4 @@
--- It is made part of the query that calls it, so it has no settings, and each name is qualified.
+-- The planner inlines this function into the query that calls it, so it has no settings, and each name is qualified.
 -- offset 0: whatever the statistics say, and whatever the caller asks besides, the index on records finds them.
 create or replace function rowferry._events_of_record(
   p_entity_id integer,

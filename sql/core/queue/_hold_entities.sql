@@ -26,7 +26,7 @@ as $$
     parent_entity_id = null, parent_record_id = null;
 $$;
 comment on function rowferry._hold_entities(jsonb) is
-  'Holds entities and records, by entries with entity, sqlstate, message and hint. An entry without record_id holds its entity as a whole, since the peer '
-  'can take no row of it, or this node cannot read it: it is tried again after 1, 2, 4, 8, and then every 15 seconds, so that delivery goes on by itself '
-  'once the schemas fit. An entry with record_id and here holds the events of a record that this node cannot send; with patience too, it is not counted: '
-  'the record travels alone.';
+  'Holds entities and records, by entries with entity, sqlstate, message and hint. An entry without record_id holds its entity as a whole, because the peer '
+  'can take no row of it, or this node cannot read it. The entity is tried again after 1, 2, 4, 8, and then every 15 seconds, so that delivery goes on '
+  'without a person once the schemas fit. An entry with record_id and here holds the events of a record that this node cannot send. With patience too, this '
+  'does not count as a try: the record travels alone.';

@@ -57,7 +57,8 @@ begin
       case
         when (r.refusal -> 'parent_deleted')::boolean and r.refusal ? 'parent_id' then
           format('Its parent was deleted on %s: select * from rowferry.why_stuck();', p_batch.peer)
-        when r.refusal ? 'parent_id' then format('Nothing, it goes after its parent: select * from rowferry.row_status(%L, %L);',
+        when r.refusal ? 'parent_id' then format('You need do nothing: the row goes once its parent has gone. '
+            'This shows where the parent stands: select * from rowferry.row_status(%L, %L);',
           r.refusal #>> '{parent,entity}', r.refusal #>> '{parent,record_id}')
         else coalesce(d.o_next, left(r.refusal ->> 'hint', 10000),
           case when r.refusal ? 'waiting' then 'Look on the other node why its change is held: select * from rowferry.sync_events;' end) end,
@@ -93,7 +94,8 @@ begin
 end
 $$;
 comment on function rowferry._hold_refused(rowferry.built_batches, jsonb, boolean) is
-  'Holds the events of records that the peer refused: for 1, 2, 4 and at last 300 s. A record whose row was locked there, or that waits for its merge, is '
-  'held for a moment and not counted (but ten seconds are too long for a merge). A record whose parent the peer lacks waits for this parent, if it does '
-  'not come with the next batch. Returns whether some record was not held, since it was refused for want of a row that the next batch may bring: that '
-  'batch then grows. p_hold_lacking: such records are held too, since the batch had everything that is pending, or has grown in vain.';
+  'Holds the events of records that the peer refused: for 1 s, then 2 s, 4 s and so on up to 300 s. A record whose row was locked there, or that waits for '
+  'its merge, is held for a moment, and this does not count as a try (a merge that takes more than ten seconds does). A record whose parent the peer lacks '
+  'waits for this parent, unless the parent is sent with the next batch. It returns whether some record was not held, because it was refused for lack of a '
+  'row that the next batch may bring; that batch is then larger. With p_hold_lacking such records are held too, because the batch had everything that is '
+  'pending, or has grown in vain.';

@@ -41,5 +41,6 @@ begin
 end
 $$;
 comment on function rowferry._hold_slow(text, integer, boolean, integer[]) is
-  'After a timeout while a batch of one record was read: holds this record, so that it delays no other, and returns true. False if the batch had more than '
-  'one record, or it was no timeout: then fewer records, or another time, may do. p_limit, p_alone, p_aside: as _read_batch() got them.';
+  'After a timeout while a batch of one record was read, this holds the record, so that it delays no other, and returns true. It returns false if the batch '
+  'had more than one record, or if it was no timeout; then fewer records, or another time, may help. p_limit, p_alone and p_aside are those of '
+  '_read_batch().';

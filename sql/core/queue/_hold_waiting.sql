@@ -9,7 +9,8 @@ as $$
     insert into rowferry.held_events as h (event_id, entity_id, record_id, attempts, not_before, sqlstate, last_error, hint, first_at, last_at,
       parent_entity_id, parent_record_id)
     select e.id, e.entity_id, e.record_id, 0, null, '23503', format('not tried: %s lacks its parent %s %s', n.peer, p.name, w.parent_record_id),
-      format('Nothing, it goes after its parent: select * from rowferry.row_status(%L, %L);', p.name, w.parent_record_id),
+      format('You need do nothing: the row goes once its parent has gone. This shows where the parent stands: '
+        'select * from rowferry.row_status(%L, %L);', p.name, w.parent_record_id),
       rowferry._now(), rowferry._now(), w.parent_id, w.parent_record_id
     from jsonb_to_recordset(p_waiting) w (entity text, record_id text, parent_id integer, parent_record_id text)
     join rowferry.entities n on n.name = w.entity
@@ -24,5 +25,5 @@ as $$
   select count(*) from noted
 $$;
 comment on function rowferry._hold_waiting(jsonb) is
-  'Holds the changes of rows whose parent the peer lacks, as _left_waiting() found them, without a try. Returns how many of them did not wait for this '
-  'parent yet.';
+  'Holds the changes of rows whose parent the peer lacks, as _left_waiting() found them, without trying them. Returns the number of events that did not '
+  'already wait for this parent.';

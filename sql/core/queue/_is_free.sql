@@ -1,4 +1,4 @@
--- It is made part of the query that calls it, so it has no settings, and each name is qualified.
+-- The planner inlines this function into the query that calls it, so it has no settings, and each name is qualified.
 create or replace function rowferry._is_free(
   p_entity rowferry.entities
 )

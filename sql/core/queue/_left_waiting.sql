@@ -50,6 +50,6 @@ begin
 end
 $$;
 comment on function rowferry._left_waiting(rowferry._section) is
-  'The rows of a section that the peer cannot take, since it lacks a parent which stays here: {"entity": .., "record_id": .., "parent_id": .., '
-  '"parent_record_id": ..} for each; null: none. Not those that are tried, to see whether somebody made the parent on the peer, nor those that their '
-  'parent waits for in turn: parent and child then travel together.';
+  'The rows of a section that the peer cannot take, because it lacks a parent which is not sent with them: {"entity": .., "record_id": .., "parent_id": .., '
+  '"parent_record_id": ..} for each; null means none. It leaves out rows that are tried to see whether somebody made the parent on the peer, and rows for '
+  'which their parent waits in turn, because parent and child then travel together.';

@@ -18,5 +18,6 @@ as $$
       and (e.relation = c.oid or e.relation in (select a.relid from pg_partition_ancestors(c.oid) a))), '{}')
 $$;
 comment on function rowferry._missing_parent(rowferry._section, jsonb) is
-  'What a refusal says of the parent that one row lacks here, by the foreign key that the error names: {"parent": {"entity": "shop", "record_id": "17"}, '
-  '"parent_deleted": false}; {} where the foreign key does not refer to the key of an entity, or it is a row of another table that lacks its parent.';
+  'What a refusal says about the parent that one row lacks here, by the foreign key that the error names: {"parent": {"entity": "shop", "record_id": "17"}, '
+  '"parent_deleted": false}. It returns {} if the foreign key does not refer to the key of an entity, or if the row that lacks its parent is of another '
+  'table.';

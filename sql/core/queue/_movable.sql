@@ -14,4 +14,4 @@ as $$
   select coalesce(array_agg(e.id), '{}') from rowferry.entities e where e.peer = p_peer and e.id not in (select h.id from held h)
 $$;
 comment on function rowferry._movable(text) is
-  'Entities of which rows that moved can be looked at now. Where a table cannot be read, or a person holds it, the rows that its rows follow wait too.';
+  'Entities of which rows that moved can be looked at now. If a table cannot be read, or waits for a person, the rows that its rows follow wait too.';

@@ -35,4 +35,4 @@ begin
 end
 $$;
 comment on function rowferry._parents_awaited(integer[], text[]) is
-  'For each of these records, all records that it waits for, directly or through others, since the peer lacks them.';
+  'For each of these records, all records that it waits for, directly or through others, because the peer lacks them.';

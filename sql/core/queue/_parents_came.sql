@@ -33,5 +33,5 @@ as $$
   where m.entity_id = c.entity_id and rowferry._index_key(m.record_id) = rowferry._index_key(c.record_id)
 $$;
 comment on function rowferry._parents_came(integer[], text[]) is
-  'The peer has these records now: what waits for them may go, and what waits for those in turn goes along. Of a tree of many levels 10,000 rows go at '
-  'once, the others level by level.';
+  'The peer has these records now, so rows that wait for them may be sent, and with them the rows that wait for those. Of a tree of many levels 10,000 rows '
+  'are sent at once, the others level by level.';

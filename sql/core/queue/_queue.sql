@@ -1,8 +1,8 @@
 create or replace view rowferry._queue as
 select e.id, e.changed_at, e.entity_id, e.hops, e.event_type, e.record_id, e.place,
   rowferry._stamp(e) as stamp,
-  -- Each begins with a look whether there is any, which the executor makes once: most queues have none, and then no event is looked up.
-  -- offset 0: each event is looked up by the index; a hash of all that is held would be made for a batch of few events too.
+  -- Each of these expressions first asks whether its table has such a row at all. The executor asks this once a query. Most queues have none, and then it
+  -- looks up no event. With offset 0 each event is looked up by the index. Without it the planner would hash all held events even for a small batch.
   exists (select from rowferry.held_events) and exists (select from rowferry.held_events h where h.event_id = e.id offset 0) as held,
   exists (select from rowferry.skips s where s.done_at is null) and exists (
     select from rowferry.skips s
@@ -27,20 +27,21 @@ select e.id, e.changed_at, e.entity_id, e.hops, e.event_type, e.record_id, e.pla
     select from rowferry.held_events h where h.event_id = e.id and h.patience is not null offset 0) as alone
 from rowferry.events e;
 comment on view rowferry._queue is
-  'Each pending event, with all that may keep it from going. An event is free to go if it is not held (or due), not skipped, not in flight, has not moved, '
-  'and _is_free() says so of its entity. What a query does not name costs it nothing.';
+  'Each pending event, with all that may keep it from going. An event is free to go, so that its record gets into a batch, if it is not held (or is due '
+  'again), not skipped, not in flight, not a move whose followers are still to be looked at, and _is_free() says so of its entity. Once a record is in a '
+  'batch, all its pending events travel, also those that are held or in flight. A query pays only for the columns that it names.';
 comment on column rowferry._queue.id is 'Number of the event.';
 comment on column rowferry._queue.changed_at is 'Clock time of the change.';
 comment on column rowferry._queue.entity_id is 'The entity.';
-comment on column rowferry._queue.hops is '0: a change of this node; above: a consequence of applying the peer''s.';
+comment on column rowferry._queue.hops is 'As in events: 0 if the event was made on this node, more if it is a consequence of applying the peer''s changes.';
 comment on column rowferry._queue.event_type is 'As in events.';
 comment on column rowferry._queue.record_id is 'Key of the record as text.';
 comment on column rowferry._queue.place is 'As in events.';
 comment on column rowferry._queue.stamp is 'What a conflict compares of the event: see _stamp().';
 comment on column rowferry._queue.held is 'Whether the event is set aside in held_events.';
-comment on column rowferry._queue.skipped is 'Whether a person gave the event up, and no question has taken its place yet.';
-comment on column rowferry._queue.record_skipped is 'Whether a person gave any event of its record up, and no question has taken its place yet.';
-comment on column rowferry._queue.moved is 'Whether the rows that follow its row are to be looked at before it can go.';
+comment on column rowferry._queue.skipped is 'Whether a person or an orphan rule gave the event up, and it has not been replaced yet.';
+comment on column rowferry._queue.record_skipped is 'Whether a person or an orphan rule gave up any event of its record, and it has not been replaced yet.';
+comment on column rowferry._queue.moved is 'Whether the event is a move (type w), so that the rows that follow its row must be looked at before it can go.';
 comment on column rowferry._queue.in_flight is 'Whether it was sent, and the present exchange waits for the acknowledgement.';
 comment on column rowferry._queue.due_at is
   'When a held event may be tried again: infinity while it waits for its parent, -infinity once the peer has the parent. Null: it is not held.';

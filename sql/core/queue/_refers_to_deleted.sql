@@ -23,10 +23,10 @@ as $$
         'whose deletes may wait too; or keep %4$s %5$s, whose row comes back%6$s: select * from rowferry.skip(%1$s);',
         p_event_id, p_refers ->> 'entity', p_entity.peer, p_entity.name, p_record_id, f.unless)
       else format('select * from rowferry.skip(%s);  -- keeps %s %s, whose row comes back from %s%s; '
-        'or give up what refers to it, then it goes by itself: on %4$s, select * from rowferry.why_stuck(); has the line',
+        'or give up the rows that refer to it, and the delete is then sent: on %4$s, select * from rowferry.why_stuck(); has the line',
         p_event_id, p_entity.name, p_record_id, p_entity.peer, f.unless) end
   from (select case when coalesce(p_entity.filter, p_entity.within) is not null then ' unless it has left the filter here' end) f (unless)
   where p_refers is not null
 $$;
 comment on function rowferry._refers_to_deleted(rowferry.entities, text, bigint, jsonb) is
-  'Of a delete that the peer refused because a row there refers to the record: what is the case, and the line to type. p_refers: from _decide_orphan().';
+  'For a delete that the peer refused because a row there refers to the record: what is the case, and the line to type. p_refers is from _decide_orphan().';

@@ -20,5 +20,6 @@ as $$
   ))
 $$;
 comment on function rowferry._retry_dependents(integer[]) is
-  'After rows of these entities have gone or come: tries again, at once, the events that a foreign key holds of entities which refer to them or to which '
-  'they refer. Those whose parent is known go by themselves (_parents_came); these lack one that the peer could not name, or have a child in the way.';
+  'After rows of these entities were deleted or written, this tries again, at once, those events of related entities (which refer to them, or to which they '
+  'refer) that a foreign key holds. Events whose parent is known need no such try (_parents_came); these lack a parent that the peer could not name, or a '
+  'child keeps their row from being deleted.';

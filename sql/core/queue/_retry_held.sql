@@ -48,5 +48,5 @@ begin
 end
 $$;
 comment on function rowferry._retry_held(integer, text) is
-  'Tries the held events of an entity, or of one record of it, again with the next batch, and returns them. An event that waits for its parent goes by '
-  'itself, so what is tried is that which it waits for in the end, and one of the rows that wait for each parent on the way.';
+  'Tries the held events of an entity, or of one record of it, again with the next batch, and returns them. An event that waits for its parent is sent once '
+  'the parent has been taken. So the record that it waits for in the end is tried, and one of the rows that wait for each parent on the way.';

@@ -1,6 +1,5 @@
--- It is made part of the query that calls it, where each argument is a variable, and planned with that query's settings. So it has no settings, and each
--- name is qualified.
--- The ranges come in order, and within each the events, so that no plan needs to sort, whatever the statistics say.
+-- The planner inlines this function into the query that calls it, with that query's settings; each argument is a variable there. So it has no settings, and
+-- each name is qualified. The ranges are in order, and within each the events are, so that no plan needs to sort, whatever the statistics say.
 create or replace function rowferry._sendable_events(
   p_entity_ids integer[],
   p_gaps int8multirange,
@@ -27,5 +26,5 @@ as $$
   limit p_limit
 $$;
 comment on function rowferry._sendable_events(integer[], int8multirange, integer, boolean, boolean, boolean) is
-  'The oldest events of these entities, within these ranges of ids, that are free to go: neither held nor skipped nor moved. p_held, p_skipped, p_moved: '
-  'with those that are.';
+  'The oldest events of these entities, within these ranges of ids, that may be sent: they are neither held, nor skipped, nor a move whose followers are '
+  'still to be looked at. p_held, p_skipped and p_moved include those that are.';

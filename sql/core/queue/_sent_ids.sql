@@ -13,4 +13,4 @@ as $$
   where b.peer = p_peer and (b.in_flight or not p_in_flight)
 $$;
 comment on function rowferry._sent_ids(text, boolean) is
-  'Ids of all events that were sent to a peer and are not acknowledged. p_in_flight: only of those whose acknowledgement the present exchange waits for.';
+  'Ids of all events that were sent to a peer and are not acknowledged. With p_in_flight only of those whose acknowledgement the present exchange waits for.';

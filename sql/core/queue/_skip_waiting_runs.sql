@@ -11,7 +11,7 @@ set enable_bitmapscan = off
 as $$
 declare
   c_step constant integer := 40000;
-  c_few constant integer := 10000;  -- so many are walked through
+  c_few constant integer := 10000;  -- fewer ids than these are simply walked through
   c_run constant integer := 100;
   v_waiting integer[] := array(select e.id from rowferry.entities e where e.peer = p_peer and e.held_until = 'infinity');
   v_last_id bigint := pg_sequence_last_value('rowferry.events_id_seq');
@@ -47,6 +47,6 @@ begin
 end
 $$;
 comment on function rowferry._skip_waiting_runs(text, bigint) is
-  'Ids that no search for the next batch need walk through: long runs of events of entities that wait for a person. Such a run holds nothing else, and ids '
-  'are never used again, so what was once found holds as long as its entity waits. Looks at 40,000 more ids in each call; what begins at o_from is left to '
-  'the next call, and is among o_ids too.';
+  'Ids that no search for the next batch needs to walk through: long runs of events of entities that wait for a person. Such a run has no events of other '
+  'entities, and ids are never used again, so what was found once stays true as long as its entity waits. It looks at 40,000 more ids in each call. Ids from '
+  'o_from on are left to the next call, and are in o_ids too.';

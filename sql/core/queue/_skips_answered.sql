@@ -47,6 +47,6 @@ begin
 end
 $$;
 comment on function rowferry._skips_answered(text, rowferry._section[], int8multirange, int8multirange) is
-  'Ends the skips of records of which a batch of the peer was taken (p_taken): it brought the answer, or a change in its place. Only skips that have been '
-  'performed, and whose question is no longer on its way (p_acked: events of this node that the peer has acknowledged). A record that stays here, although '
-  'the peer has no such row, goes on being different on purpose.';
+  'Ends the skips of records of which a batch of the peer was taken (p_taken): the batch had the answer, or a change in its place. It ends only skips that '
+  'have been performed, and whose question the peer has heard (p_acked has the events of this node that the peer has acknowledged). A record that stays here '
+  'although the peer has no such row goes on being different on purpose.';

@@ -24,4 +24,4 @@ as $$
 $$;
 comment on function rowferry._skips_overtaken(text, int8multirange) is
   'Ends the skips of records whose later events the peer has acknowledged (p_acked): they changed again, or were sent again. If the later event was a '
-  'consequence or an answer, nobody here knows who has won there: then the row stays, whatever the answer to the question will be.';
+  'consequence or an answer, nobody here knows which row won on the peer. Then the row here stays, whatever the answer to the question will be.';

@@ -1,4 +1,4 @@
--- It is made part of the query that calls it, so it has no settings, and each name is qualified.
+-- The planner inlines this function into the query that calls it, so it has no settings, and each name is qualified.
 create or replace function rowferry._stamp(
   p_event rowferry.events
 )
@@ -15,5 +15,5 @@ as $$
   end
 $$;
 comment on function rowferry._stamp(rowferry.events) is
-  'What a conflict compares of an event: the time of a real change; -infinity for a consequence, a backfill or an answer, which lose to every real change; '
-  'null for a question.';
+  'What a conflict compares of an event: the clock time of a change by a user; -infinity for a consequence, a backfill or an answer, which lose to every '
+  'change by a user; null for a question.';

@@ -25,5 +25,5 @@ begin
 end
 $$;
 comment on function rowferry._unseen_changes(integer, text[], int8multirange, int8multirange) is
-  'Those of these keys of which this node has changes that the sender of the batch did not know: neither among those that it acknowledged (p_acked), nor '
+  'Those of these keys of which this node has changes that the sender of the batch did not know: it has not acknowledged them (p_acked), and they were not '
   'decided already.';

@@ -17,5 +17,6 @@ begin
 end
 $$;
 comment on function rowferry._waiting_entities(text, boolean) is
-  'Entities of which changes may have happened before those of a batch without being in it: entities with held events, and those that are held or paused; '
-  'p_all: any that sends, since more waits or is under way. The peer keeps a delete back that would take rows of these along.';
+  'Entities of which older changes may exist that are not in a batch: entities with held events, and those that are held or paused. With p_all it is every '
+  'entity that sends, because more waits or is in flight. While this is so, the peer does not carry out a delete that would delete rows of these entities by '
+  'a cascade.';

@@ -24,7 +24,7 @@ begin
     where r ? 'parent'
   ) p
   join rowferry.entities n on n.name = p.entity and n.peer = p_batch.peer;
-  -- A parent of this batch has failed on the peer, or was not tried. One that may go and is not in this batch comes with the next.
+  -- A parent of this batch has failed on the peer, or was not tried. A parent that may be sent and is not in this batch is sent with the next.
   select jsonb_object_agg(jsonb_build_object('entity', n.name, 'record_id', p.record_id)::text, jsonb_build_object('parent_id', p.entity_id, 'stays',
     (p.entity_id, p.record_id) not in (select g.entity_id, g.record_id from rowferry._sendable_records(v_parent_ids, v_parent_records) g)
       or exists (select from rowferry._events_of_record(p.entity_id, p.record_id) e where e.id <@ p_batch.ids)))
@@ -45,6 +45,6 @@ begin
 end
 $$;
 comment on function rowferry._with_companions(rowferry.built_batches, jsonb) is
-  'The peer''s refusals, each with what this node knows of the rows that the refused one needs. parent_id: the entity of the parent that the peer lacks. '
-  'with_holders: whether a row that has a unique value which this one wants is to change too; then the two go together. stays: whether the row is held at '
-  'once. If it is not, it lacks a row that may come with the next batch, which grows.';
+  'The peer''s refusals, each with what this node knows about the rows that the refused row needs. parent_id is the entity of the parent that the peer '
+  'lacks. with_holders says that a row which has the needed unique value is to change too; then both are sent together. stays says that the row is held at '
+  'once. If it is not, it lacks a row that may be sent with the next batch, which is then larger.';

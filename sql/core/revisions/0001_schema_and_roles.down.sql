@@ -1,4 +1,4 @@
--- Schema, version tables and the log stay, so that the runner knows what is installed and people what was; roles stay, since other databases may use them.
+-- Schema, version tables and the log stay, so that the runner knows what is installed and people what was; roles stay, because other databases may use them.
 do $$
 declare
   v_left text;
@@ -13,7 +13,7 @@ begin
   if v_left is not null then
     raise exception using errcode = 'RF035', message = 'the schema rowferry holds objects that no revision made',
       detail = v_left,
-      hint = 'Drop them or move them to another schema first; rowferry drops only what is its own.';
+      hint = 'Drop these objects or move them to another schema first. rowferry drops only its own objects.';
   end if;
 end
 $$;

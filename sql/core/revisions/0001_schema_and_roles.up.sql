@@ -88,7 +88,7 @@ begin
 end
 $$;
 
--- The migration runner has created the schema already, since its version tables are in it.
+-- The migration runner has created the schema already, because its version tables are in it.
 do $$
 begin
   if not exists (

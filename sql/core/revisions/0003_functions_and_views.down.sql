@@ -15,7 +15,7 @@ begin
 end
 $$;
 
--- Only the functions that the release made are dropped; _index_key() stays, since indexes of the tables use it.
+-- Only the functions that the release made are dropped; _index_key() stays, because indexes of the tables use it.
 drop trigger detached_with_events on rowferry.detached;
 drop view rowferry.status, rowferry.sync_events, rowferry._queue, rowferry._foreign_keys, rowferry.backfill_progress,
   rowferry.compare_report, rowferry.differences, rowferry.compare_runs;

@@ -1,4 +1,4 @@
--- What stands on functions that come after the tables.
+-- Objects that use functions, which are made after the tables.
 create constraint trigger detached_with_events
 after insert on rowferry.detached
 deferrable initially deferred

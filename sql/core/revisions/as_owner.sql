@@ -1,3 +1,4 @@
--- What a revision makes belongs to rowferry_owner; as_runner.sql ends this. A function may name what is made after it.
+-- From here until as_runner.sql, all that is made belongs to rowferry_owner. Function bodies are not checked, so a function may name something that is made
+-- later.
 set local role rowferry_owner;
 set local check_function_bodies = off;

@@ -1,5 +1,5 @@
--- Who may do what in the schema: these rights and no others. This file runs last in each revision of core, since default privileges of whoever installs, or of
--- rowferry_owner, give rights on what was just made. It passes over names that a later revision makes. attach() gives the rights on the functions that it
+-- Who may do what in the schema: these rights and no others. This file runs last in each revision of core, because default privileges of whoever installs, or
+-- of rowferry_owner, give rights on what was just made. It passes over names that a later revision makes. attach() gives the rights on the functions that it
 -- makes.
 do $$
 declare

@@ -36,6 +36,6 @@ as $$
   order by i.indexrelid, k.ord, k.attnum
 $$;
 comment on function rowferry._aside_columns(rowferry.entities) is
-  'For each unique index or exclusion constraint that is looked at with each row: a column that may be null while the rows of a batch exchange their values. '
-  'None where an expression may be something else than null when the column is null, where the constraint takes nulls for equal, or where a check or the key '
-  'of another table rests on every such column.';
+  'For each unique index or exclusion constraint that PostgreSQL checks with each row: a column that may be null while the rows of a batch exchange their '
+  'values. There is none if an expression may be something else than null when the column is null, if the constraint counts nulls as equal, or if a check or '
+  'the key of another table uses every such column.';

@@ -18,9 +18,9 @@ begin
   end if;
   raise exception using errcode = 'RF041', message = 'this transaction has written something already',
     detail = 'Before PostgreSQL 18 what that deferred to its end would be done with the rights of another role.',
-    hint = 'Do this in a transaction of its own: commit; and then the same again.';
+    hint = 'Make this call in a transaction of its own: commit first, and then call it again.';
 end
 $$;
 comment on function rowferry._begin_deferred() is
   'Before PostgreSQL 18: refuses a transaction that has written already, at the start of a call that fires deferred triggers with the rights of a table''s '
-  'owner, since it would fire with these rights what the transaction has deferred before. A transaction in which only such a call has written is taken.';
+  'owner, because it would fire with these rights what the transaction has deferred before. A transaction in which only such a call has written is taken.';

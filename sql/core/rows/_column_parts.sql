@@ -33,5 +33,5 @@ begin
 end
 $$;
 comment on function rowferry._column_parts(rowferry.entities) is
-  'Travelling columns of an entity as SQL for generated functions. sent: type of the elements of the array in which its values come; value: the value of one '
-  'received row u; printed: the values of rows t as one array literal.';
+  'Travelling columns of an entity as SQL for generated functions. sent: type of the elements of the array in which its values are sent; value: the value of '
+  'one received row u; printed: the values of rows t as one array literal.';

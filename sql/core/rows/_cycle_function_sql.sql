@@ -68,7 +68,7 @@ $f$, v_first, p_reads => false, p_stable => false, p_path => rowferry._users_pat
 end
 $function$;
 comment on function rowferry._cycle_function_sql(rowferry.entities[]) is
-  'DDL of the function that writes the rows of all entities of a cycle, or deletes them, by one statement each, since a foreign key that is not deferrable is '
-  'looked at when a statement ends. It belongs to the entity with the highest id, and to the owner of the tables. p_columns: the columns of all entities one '
-  'after the other, by id (null: none of this entity); p_gone: an array of record_ids for each. With p_aside, rows whose unique values change are updated in '
-  'order first.';
+  'DDL of the function that writes the rows of all entities of a cycle, or deletes them, in one statement, because PostgreSQL checks a foreign key that is '
+  'not deferrable when a statement ends. The function belongs to the entity with the highest id, and to the owner of the tables. Its p_columns has the '
+  'columns of all entities one after the other, by id (null: none of this entity), and its p_gone an array of record_ids for each. With its p_aside, rows '
+  'whose unique values change are updated in order first.';

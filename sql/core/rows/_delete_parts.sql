@@ -13,7 +13,7 @@ declare
   v_keys constant text := rowferry._keys_sql(p_entity, p_keys);
   v_join constant text := rowferry._key_join_sql(p_entity);
 begin
-  -- A key of one column is found in one scan of its index. The statement is planned each time, since the table may have been small the last time; the planner
+  -- A key of one column is found in one scan of its index. The statement is planned each time, because the table may have been small the last time; the planner
   -- does not look at each key.
   o_delete := 'delete from ' || coalesce((
       select format('%s t where t.%I operator(pg_catalog.=) any (array(select pg_catalog.unnest(%s::%s[])))', v_only, c.local, p_keys, c.type)
@@ -27,5 +27,5 @@ begin
 end
 $$;
 comment on function rowferry._delete_parts(rowferry.entities, text) is
-  'SQL that deletes the rows of an entity with the record_ids p_keys, and, where it has a filter, the query for those keys whose row is in it (null: all rows '
-  'are). That query locks the rows, so that none can leave the filter any more.';
+  'SQL that deletes the rows of an entity with the record_ids p_keys, and, if the entity has a filter, the query for those keys whose row is in it (null: '
+  'all rows are). That query locks the rows, so that none can leave the filter any more.';

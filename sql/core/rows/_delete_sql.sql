@@ -29,5 +29,5 @@ $f$, v_found), E'  v_locked text[];\n', p_reads => false, p_stable => false);
 end
 $function$;
 comment on function rowferry._delete_sql(rowferry.entities) is
-  'DDL of the functions that delete rows of an entity by their keys (delete_) and that lock them (lock_, which returns the keys of rows that somebody else has '
-  'locked).';
+  'DDL of the functions that delete rows of an entity by their keys (delete_) and that lock them (lock_, which returns the keys of rows that another session '
+  'has locked).';

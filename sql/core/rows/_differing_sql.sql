@@ -53,6 +53,6 @@ $f$, rowferry._received_sql(p_entity, p_keys => '$2'), rowferry._only_sql(p_enti
 $function$;
 comment on function rowferry._differing_sql(rowferry.entities) is
   'DDL of the functions that compare rows with what was sent. differing_ says which rows are not stored as they were sent. altered_ says which rows would be '
-  'altered by this node''s types: of the columns at p_positions, whose type on the other node is p_sent (null: a type that is not part of PostgreSQL), each '
-  'value becomes one of the column''s type and is printed; read as the sender''s type, that must print as what was sent. Numbers and padded texts must be '
-  'equal, since scale and padding are each node''s own. Without p_back only the way here is tried, which may fail.';
+  'altered by this node''s types. It looks at the columns at p_positions, whose type on the other node is p_sent (null: a type that is not part of '
+  'PostgreSQL). Each value is read as the column''s type and printed; read as the sender''s type, that must print as what was sent. Numbers and padded texts '
+  'need only be equal, because each node has its own scale and padding. Without p_back only the way to this node''s type is tried, which may fail.';

@@ -31,7 +31,7 @@ $rowferry$$f$,
       'bytea_output = ''hex''', 'lc_monetary = ''C''', 'xmloption = ''content''', 'array_nulls = on'], E'\nset '),
     E'declare\n' || nullif(p_declare, ''),
     concat(rowferry._definer_check_sql(p_entity),
-      -- What such a function reads may be a view of the table owner's with functions of theirs. Before PostgreSQL 18 the deferred triggers of what these write
+      -- Such a function may read a view of the table owner's with functions of theirs. Before PostgreSQL 18 the deferred triggers of what these write
       -- would fire with the rights of whoever called. So it is kept from writing by the body, which an owner cannot change, and not by a SET clause, which an
       -- owner could take off.
       case when p_reads then $f$  perform pg_catalog.set_config('transaction_read_only', 'on', true);
@@ -51,6 +51,6 @@ $f$ end, p_check),
 end
 $function$;
 comment on function rowferry._function_sql(rowferry.entities, text, text, text, text, text, boolean, boolean, text, text[]) is
-  'DDL of one generated function of an entity: the one place that says how such a function is made safe. p_signature: parameters in parentheses, and "returns '
-  '..". The function runs with the rights of the table''s owner, prints and reads values in the same way under any settings of the caller, and first makes '
-  'sure that the names in it still mean what they meant. With p_reads it can write nothing.';
+  'DDL of one generated function of an entity; only this function says how such a function is made safe. p_signature has the parameters in parentheses, and '
+  '"returns ..". The function runs with the rights of the table''s owner, prints and reads values in the same way under any settings of the caller, and '
+  'first makes sure that the names in it still mean what they meant. With p_reads it cannot write anything.';

@@ -39,5 +39,5 @@ $f$, a.local, format('update %s t set %I = null from %s where %s', v_only, a.loc
 end
 $function$;
 comment on function rowferry._in_order_sql(rowferry.entities, integer) is
-  'PL/pgSQL that updates rows whose unique values change one by one, in their order, if the caller has them in $3: a column, and the rows in which it is null '
-  'meanwhile so that they exchange their values. Empty where no column is unique.';
+  'PL/pgSQL that updates rows whose unique values change one by one, in their order, if the caller has them in $3: a column, and the rows in which it is '
+  'null in between so that they exchange their values. It is empty if no column is unique.';

@@ -37,5 +37,5 @@ $f$, v_sent_keys, rowferry._received_sql(p_entity, 'v_sent', p_places => v_key_p
 end
 $function$;
 comment on function rowferry._inbound_sql(rowferry.entities) is
-  'PL/pgSQL that turns the rows that arrived in $1 into those that are written, by the user''s inbound function. A record that the function leaves out is an '
-  'error: it would be taken for one that was deleted here. Empty without such a function.';
+  'PL/pgSQL that turns the rows received in $1 into those that are written, by the user''s inbound function. If the function leaves a record out, that is an '
+  'error, because the record would look as if it was deleted here. It is empty if there is no such function.';

@@ -28,5 +28,5 @@ exception
 end
 $$;
 comment on function rowferry._is_outside(rowferry.entities, text) is
-  'Whether the row of a record is here, but outside of what is kept in sync: then the peer''s row cannot come in its place. False where the table cannot be '
-  'read.';
+  'Whether the row of a record exists here, but outside of what is kept in sync. Then the peer''s row cannot be written over it. It returns false if the '
+  'table cannot be read.';

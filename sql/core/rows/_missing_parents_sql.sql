@@ -50,6 +50,6 @@ $f$, v_missing, rowferry._received_sql(p_entity, p_keys => '$2'));
 end
 $function$;
 comment on function rowferry._missing_parents_sql(rowferry.entities) is
-  'DDL of the function that says which of some rows have no parent on this node, and by which foreign key: one look finds them all, where trying would find '
-  'one after the other. Not looked at are foreign keys to the table itself, since the parent may be among the rows, those to tables that the owner may not '
-  'read, and all of them where an inbound function decides what is written.';
+  'DDL of the function that says which of some rows have no parent on this node, and by which foreign key. It finds them all at once, while trying would '
+  'find one after the other. It does not look at foreign keys to the table itself, because the parent may be among the rows, nor at those to tables that the '
+  'owner may not read, nor at any if an inbound function decides what is written.';

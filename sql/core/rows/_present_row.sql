@@ -38,5 +38,5 @@ exception
 end
 $$;
 comment on function rowferry._present_row(rowferry.entities, text) is
-  'The present row of a record as json and as the section that would carry it: null where it is gone, a word where it has more than 120 MB or cannot be read. '
-  'o_record_id: its key as capture would spell it.';
+  'The present row of a record as json and as the section that would carry it: null if it is gone, and a word if it has more than 120 MB or cannot be read. '
+  'o_record_id is its key as capture would spell it.';

@@ -103,8 +103,9 @@ end
 $function$;
 comment on function rowferry._read_sql(rowferry.entities) is
   'DDL of the functions that read the present rows of some keys of an entity (read_: each column as the literal of one array) and hash them (hash_: equal on '
-  'both nodes for equal rows; without p_hash it says which keys are there). With p_bytes, rows beyond so many bytes are left for a later batch (o_cut), but '
-  'one row always fits unless p_bytes is negative. A row of more than 4 MB is left too (read_: o_alone, with its size in o_sizes; hash_: o_large): it takes a '
-  'call of its own, with p_bytes 120 MB. A row of more than 120 MB is not read (o_large), since its text, up to twice as long, must fit in one jsonb. A row '
-  'outside of the filter is as good as gone; o_outside names it where it is to stay on the peer or follows a parent, which takes more to say. With p_bytes -2 '
-  'nothing is read, and o_outside names all rows that are outside. A row that the outbound view leaves out is an error and not gone.';
+  'both nodes for equal rows; without p_hash it says which keys exist). With p_bytes, rows beyond so many bytes are left for a later batch (o_cut), but one '
+  'row always fits unless p_bytes is negative. A row of more than 4 MB is left too (read_: o_alone, with its size in o_sizes; hash_: o_large): it needs a '
+  'call of its own, with p_bytes 120 MB. A row of more than 120 MB is not read (o_large), because its text, up to twice as long, must fit in one jsonb. A '
+  'row outside of the filter counts as gone; o_outside names it if it stays on the peer or follows a parent, because then the caller must look further. With '
+  'p_bytes -2 nothing is read, and o_outside names all rows that are outside. If the outbound view leaves a row out, that is an error; the row does not '
+  'count as gone.';

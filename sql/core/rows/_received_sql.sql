@@ -26,5 +26,5 @@ begin
 end
 $$;
 comment on function rowferry._received_sql(rowferry.entities, text, text, integer, integer[]) is
-  'SQL for a FROM item u of received rows: columns c1, c2, .. from an array of array literals, and record_id where p_keys names an array of keys. The '
-  'entity''s columns begin behind the first p_offset of the array; p_places: only these.';
+  'SQL for a FROM item u of received rows: columns c1, c2, .. from an array of array literals, and record_id if p_keys names an array of keys. The entity''s '
+  'columns begin behind the first p_offset of the array. With p_places it has only the columns at these places.';

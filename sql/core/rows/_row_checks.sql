@@ -56,7 +56,7 @@ $f$, v_only, v_from, v_join, v_within, rowferry._outside_hint(p_entity)));
 $f$, v_only, v_from, v_join, v_fixed.condition, format('%s select rowferry.attach(%L);  -- on both nodes; then here: select rowferry.retry(id);', v_fixed.fix,
   p_entity.relation::text));
   end if;
-  -- Checked again after the write: if somebody gave the name to another table meanwhile, all is undone.
+  -- Checked again after the write: if somebody gave the name to another table in the meantime, all is undone.
   o_after := v_outside || rowferry._means_sql('table', p_entity.relation::text, p_entity.relation::oid::text);
 end
 $function$;

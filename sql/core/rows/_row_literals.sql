@@ -17,7 +17,7 @@ begin
   if p_keys is null then
     return;
   end if;
-  -- The statement names each column, since one pass over all columns at once is faster than a pass for each.
+  -- The statement names each column, because one pass over all columns at once is faster than a pass for each.
   select string_agg(format('$2[%s]::text[]', n), ', '), string_agg('c' || n, ', ') into v_literals, v_names
   from generate_subscripts(p_column_values, 1) n;
   return query execute format('select u.record_id, array[%2$s]::text from unnest($1, %1$s) u (record_id, %2$s)', v_literals, v_names)

@@ -65,7 +65,7 @@ $f$, p_entity.relation, (select array_agg(c.local) from rowferry._column_parts(p
 $f$, p_settings => '{}')
 $function$;
 comment on function rowferry._sequences_sql(rowferry.entities) is
-  'DDL of the function that says where the sequences of an entity''s table stand, and how far the values in its columns have come, for columns that a sequence '
-  'feeds and those of the key. It reads sequences as tables: a session that has called nextval() is not kept waiting, nor is this one. used: the largest value '
-  'in the column, where an index begins with it; taken: the first of the next values of its sequence that is in the column already; theirs_taken: the same of '
-  'the peer''s sequence, which p_theirs describes.';
+  'DDL of the function that returns the state of the sequences of an entity''s table, and how high the values in its columns are, for columns that a '
+  'sequence feeds and those of the key. It reads sequences as tables: it waits for no session that has called nextval(), and makes none wait. used is the '
+  'largest value in the column, if an index begins with it; taken is the first of the next values of its sequence that is in the column already; '
+  'theirs_taken is the same of the peer''s sequence, which p_theirs describes.';

@@ -27,7 +27,7 @@ begin
     from rowferry._column_parts(rowferry._written(p_entity)) e
     left join waited w on w.local = e.local
   ), numbered as (
-    -- At most three units, since there is an update for each combination: all units from the third on are one.
+    -- At most three units, because there is an update for each combination: all units from the third on are one.
     select case when c.unit = '' then 0 else least(dense_rank() over (partition by c.unit = '' order by c.unit collate "C"), 3) end as number, c.*
     from columns c
     where c.unit is not null
@@ -42,6 +42,6 @@ begin
 end
 $$;
 comment on function rowferry._update_units(rowferry.entities) is
-  'Columns that an update of an entity''s rows sets together, and only where one of them differs, since others would notice: the columns of unique indexes (to '
-  'set one locks out new children of the row) and those that a trigger of the user''s waits for (update of). Number 0: all other columns. assignments: a SET '
-  'list; differs: a condition on rows t and received rows u.';
+  'Columns that an update of an entity''s rows sets together, and only if one of them differs, because setting them has effects: the columns of unique '
+  'indexes (setting one locks out new children of the row) and those for which a trigger of the user''s waits (update of). Number 0 stands for all other '
+  'columns. assignments is a SET list, and differs a condition on rows t and received rows u.';

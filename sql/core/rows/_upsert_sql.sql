@@ -63,6 +63,6 @@ $f$, p_entity.relation::oid, c_large, v_once, v_parts.o_count, replace(v_once, v
 end
 $function$;
 comment on function rowferry._upsert_sql(rowferry.entities) is
-  'DDL of the function that writes received rows of an entity: it updates what is there and inserts what is not, or hands the rows to the function of the '
-  'user''s that applies them. Triggers that run may rely on the table''s schema and public in search_path, where others may put functions and operators: hence '
-  'each of ours is named with its schema. Parameters go by number, since their names may be those of columns.';
+  'DDL of the function that writes received rows of an entity: it updates the rows that exist and inserts the others, or hands the rows to the user''s '
+  'function that applies them. Triggers that run may rely on the table''s schema and public in search_path, where others may put functions and operators, so '
+  'each function and operator of ours is named with its schema. Parameters are named by number, because their names may be those of columns.';

@@ -84,6 +84,6 @@ begin
 end
 $function$;
 comment on function rowferry._wanting_sql(rowferry.entities) is
-  'DDL of the function that says which of some rows want a unique value that another row holds now: whose it is (o_holders), by which index (o_constraints), '
-  'and in which column that row may be null for a while (o_aside). Each unique index and exclusion constraint, deferrable or not, over columns or expressions, '
-  'whole or partial, is asked with its own operators. Nothing is known where a function of the user''s decides what is written.';
+  'DDL of the function that says which of some rows need a unique value that another row has now: which row that is (o_holders), by which index '
+  '(o_constraints), and in which column that row may be null for a while (o_aside). Each unique index and exclusion constraint, deferrable or not, over '
+  'columns or expressions, whole or partial, is asked with its own operators. It finds nothing if a function of the user''s decides what is written.';

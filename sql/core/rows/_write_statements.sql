@@ -63,6 +63,6 @@ begin
 end
 $function$;
 comment on function rowferry._write_statements(rowferry.entities, integer) is
-  'SQL that writes received rows of an entity, whose columns begin behind the first p_offset of $1. o_insert: the statement for rows that are all new. o_ctes '
-  'update what is there and insert what is not, each row once, as parts of one statement, since a foreign key of a table to itself, or of a cycle, is looked '
-  'at when the statement ends; o_names: those of them that have to be read. o_count: how many rows there are.';
+  'SQL that writes received rows of an entity, whose columns begin behind the first p_offset of $1. o_insert is the statement for rows that are all new. '
+  'o_ctes update the rows that exist and insert the others, each row once, as parts of one statement, because PostgreSQL checks a foreign key of a table to '
+  'itself, or of a cycle, when the statement ends. o_names has those of the parts that must be read, and o_count says how many rows there are.';

@@ -6,9 +6,9 @@ create table rowferry.applying (
   primary key (transaction_id, entity_id)
 );
 comment on table rowferry.applying is
-  'What the applier is writing just now, which only its own transaction sees: proof for the capture functions that these rows came from the peer.';
+  'What the applier is writing just now, which only its own transaction sees: it proves to the capture functions that the peer sent these rows.';
 comment on column rowferry.applying.transaction_id is 'Transaction of the applier.';
 comment on column rowferry.applying.entity_id is
   'Entity whose rows are written; 0: the transaction as a whole; -1: the row by whose command numbers _finish() tells whether anything was written.';
-comment on column rowferry.applying.hops is 'Hop count of the events that come out of applying (consequences).';
+comment on column rowferry.applying.hops is 'Hop count of the events that are made as consequences of applying.';
 comment on column rowferry.applying.keys is 'Records that get no event; null: only the applier can write the table now, so no record gets one.';

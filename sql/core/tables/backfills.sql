@@ -10,14 +10,14 @@ create table rowferry.backfills (
   rows_per_second integer,
   not_before timestamptz
 );
-comment on table rowferry.backfills is 'Existing rows on their way to the peer, a chunk of keys at a time.';
+comment on table rowferry.backfills is 'Each row is one entity''s backfill, which sends its existing rows a chunk at a time.';
 comment on column rowferry.backfills.entity_id is 'The entity.';
 comment on column rowferry.backfills.last_key is 'Last key queued; the next chunk begins after it.';
 comment on column rowferry.backfills.first_event_id is 'First event of the present chunk.';
 comment on column rowferry.backfills.last_event_id is 'Last event of the present chunk; the next chunk is queued once no event of this one is pending.';
-comment on column rowferry.backfills.queued is 'Rows queued so far.';
+comment on column rowferry.backfills.queued is 'Number of rows queued until now.';
 comment on column rowferry.backfills.requested_at is 'When it was asked for.';
 comment on column rowferry.backfills.requested_by is 'Who asked for it.';
 comment on column rowferry.backfills.finished_at is 'When its last row was acknowledged.';
-comment on column rowferry.backfills.rows_per_second is 'Most rows queued a second; null: as many as travel.';
+comment on column rowferry.backfills.rows_per_second is 'At most this many rows are queued in a second; null: there is no limit.';
 comment on column rowferry.backfills.not_before is 'When the next chunk may be queued.';

@@ -12,7 +12,7 @@ create table rowferry.batches (
   at timestamptz not null
 );
 comment on table rowferry.batches is
-  'Log of the last batches, 10,000 or some more: a batch of the peer when it was applied, an own one when the peer acknowledged it.';
+  'Log of the last batches, 10,000 or some more. A batch of the peer is logged when it was applied, a batch of this node when the peer acknowledged it.';
 comment on column rowferry.batches.id is 'Order of the log.';
 comment on column rowferry.batches.peer is 'The other node.';
 comment on column rowferry.batches.direction is 'sent: to the peer; applied: from the peer, here.';

@@ -11,7 +11,7 @@ create table rowferry.built_batches (
 );
 comment on table rowferry.built_batches is
   'Batches that were sent and are not acknowledged, those of earlier couriers included. Their tags prove which copy of this node the peer took.';
-comment on column rowferry.built_batches.peer is 'The node it goes to.';
+comment on column rowferry.built_batches.peer is 'The node to which the batch is sent.';
 comment on column rowferry.built_batches.tag is 'Random tag of this build; another courier may build the same number again.';
 comment on column rowferry.built_batches.number is 'Number on the link.';
 comment on column rowferry.built_batches.ids is 'Events in it.';

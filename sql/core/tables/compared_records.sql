@@ -14,7 +14,7 @@ comment on table rowferry.compared_records is 'Records that a comparison found t
 comment on column rowferry.compared_records.run_id is 'The comparison.';
 comment on column rowferry.compared_records.record_id is 'Key of the record as text.';
 comment on column rowferry.compared_records.record_key is
-  '_index_key() of record_id, which is short enough for an index; in its order a run goes through its list.';
+  '_index_key() of record_id, which is short enough for an index. A run goes through its list in this order.';
 comment on column rowferry.compared_records.kind is 'different, only_here, only_there or pending.';
 comment on column rowferry.compared_records.hash_here is 'Hash of this node''s row.';
 comment on column rowferry.compared_records.hash_there is 'Hash of the other node''s row.';

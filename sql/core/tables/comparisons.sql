@@ -49,7 +49,7 @@ comment on column rowferry.comparisons.chunk is 'Rows in one question; adapts to
 comment on column rowferry.comparisons.step is 'Number of the last question.';
 comment on column rowferry.comparisons.sent_at is 'When the last question was sent; null: it was answered.';
 comment on column rowferry.comparisons.sent_token is 'Token of the courier that carried it.';
-comment on column rowferry.comparisons.unanswered is 'Questions since the last answer.';
+comment on column rowferry.comparisons.unanswered is 'Number of questions since the last answer.';
 comment on column rowferry.comparisons.round is 'How often records that were left out have been asked for again.';
 comment on column rowferry.comparisons.not_before is 'When the next round begins.';
 comment on column rowferry.comparisons.rows_here is 'Rows walked on this node.';
@@ -59,7 +59,8 @@ comment on column rowferry.comparisons.different is 'Records whose rows differ.'
 comment on column rowferry.comparisons.only_here is 'Records that only this node has.';
 comment on column rowferry.comparisons.only_there is 'Records that only the other node has.';
 comment on column rowferry.comparisons.pending is 'Records that are not judged.';
-comment on column rowferry.comparisons.on_purpose is 'How many of the records that differ, or are on one node only, a skip left so on either node.';
+comment on column rowferry.comparisons.on_purpose is
+  'Number of the records that differ, or exist on one node only, because a skip on either node left them so.';
 comment on column rowferry.comparisons.listed is 'Rows of this run in compared_records.';
 comment on column rowferry.comparisons.only_here_choice is 'Whose row is to stay of records that only this node has: here or there; null: nothing is done.';
 comment on column rowferry.comparisons.only_there_choice is 'Whose row is to stay of records that only the other node has, likewise.';

@@ -20,9 +20,10 @@ comment on column rowferry.conflicts.conflict_key is 'The same on both nodes: di
 comment on column rowferry.conflicts.peer is 'The other node.';
 comment on column rowferry.conflicts.entity is 'Entity of the record.';
 comment on column rowferry.conflicts.record_id is 'Key of the record as text.';
-comment on column rowferry.conflicts.winner is 'Node whose change stayed.';
+comment on column rowferry.conflicts.winner is 'Node whose change stayed; under a merge it is the arbiter, which made the row that stayed.';
 comment on column rowferry.conflicts.rule is 'Rule that decided.';
-comment on column rowferry.conflicts.winner_row is 'Row that stayed, by entity column, each value as its type prints it; null: it was deleted.';
+comment on column rowferry.conflicts.winner_row is
+  'Row that stayed, by entity column, each value as its type prints it; under a merge the arbiter''s row before the merge; null: it was deleted.';
 comment on column rowferry.conflicts.loser_row is 'Row that was given up, or that went into the merge; null: it was deleted.';
 comment on column rowferry.conflicts.merged_row is 'What a merge made of the two rows; null: there was no merge, or it deleted the row.';
 comment on column rowferry.conflicts.winner_changed_at is 'Stamp of the winning change; -infinity: a consequence, a backfill or an answer.';

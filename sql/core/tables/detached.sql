@@ -10,4 +10,4 @@ comment on table rowferry.detached is
 comment on column rowferry.detached.entity_id is 'Id of the entity, which its events keep.';
 comment on column rowferry.detached.name is 'Its name.';
 comment on column rowferry.detached.peer is 'The node it was kept in sync with.';
-comment on column rowferry.detached.key is 'Columns of its key and how they are spelled, since with another key the events would name other records.';
+comment on column rowferry.detached.key is 'Columns of its key and how they are spelled, because with another key the events would name other records.';

@@ -67,17 +67,19 @@ comment on column rowferry.entities.column_numbers is
   'Number of each of columns in the table (pg_attribute.attnum), which tells a column from one that took its name after it was dropped; null: a view says '
   'what travels.';
 comment on column rowferry.entities.columns_given is
-  'Whether p_columns named the columns: then they stay until p_columns names others. Else attach() takes all that the table has when it is called again.';
+  'Whether p_columns named the columns. If so, they stay until p_columns names others. If not, attach() takes all columns that the table has when it is '
+  'called again.';
 comment on column rowferry.entities.conflict_rule is 'What decides a conflict: newest, node:name or merge:schema.function. Both nodes must agree.';
 comment on column rowferry.entities.orphan_rule is
-  'What becomes of a row whose parent the other node deleted meanwhile: hold, drop (the row goes) or revive (the parent comes back). Both nodes must agree.';
+  'What happens to a row whose parent the other node deleted at the same time: hold, drop (the row is deleted) or revive (the parent is written again). Both '
+  'nodes must have the same rule.';
 comment on column rowferry.entities.direction is 'Which way rows go: both, send (this node''s rows only) or receive (the peer''s rows only).';
 comment on column rowferry.entities.filter is 'Condition on the table''s columns, as SQL; only rows for which it is true are kept in sync. Null: all.';
 comment on column rowferry.entities.filter_columns is 'Columns of the table that the filter uses.';
 comment on column rowferry.entities.filter_types is
   'Type of PostgreSQL''s own in which the filter sees each of filter_columns. An enum is seen as text and stands here as enum, with those of its values '
   'that the filter names.';
-comment on column rowferry.entities.filter_left is 'What becomes of the row on the peer when the row here leaves the filter: delete or keep.';
+comment on column rowferry.entities.filter_left is 'What happens to the row on the peer when the row here leaves the filter: delete or keep.';
 comment on column rowferry.entities.within is
   'Entity that the rows follow: only rows that refer to one of its rows that is kept in sync are kept in sync. Null: the rows follow none.';
 comment on column rowferry.entities.within_columns is 'Columns of the table that refer to the parent.';
@@ -89,8 +91,8 @@ comment on column rowferry.entities.inbound is
 comment on column rowferry.entities.on_apply is
   'The user''s function, as schema and name, that writes the received rows in place of the generated upsert; null: the upsert does.';
 comment on column rowferry.entities.cycle is
-  'For entities whose foreign keys form a cycle, which one statement writes: the highest of their ids, whose function has the statement. Null: the entity '
-  'is written by itself.';
+  'For entities whose foreign keys form a cycle, which one statement writes: the highest of their ids, whose function has the statement. Null: the entity is '
+  'written in a statement of its own.';
 comment on column rowferry.entities.trigger_rule is
   'Which of the users'' triggers run for rows of the peer: guard (those that are ENABLE ALWAYS) or fire (all).';
 comment on column rowferry.entities.attached_at is 'When it was attached.';
@@ -98,9 +100,9 @@ comment on column rowferry.entities.unsettled_since is
   'When resync() found that either node may have rows that the other one never heard of or forgot. While it is set, each row that overwrites another one is '
   'noted as a conflict. Null: all rows have arrived by a backfill since, or a comparison found no difference.';
 comment on column rowferry.entities.held_attempts is
-  'How often the entity was held as a whole, since its schema differs, its table cannot be read or it waits for a person; 0: it is not held.';
-comment on column rowferry.entities.held_here is 'Whether this node cannot read the table; else the peer cannot take its rows.';
-comment on column rowferry.entities.held_until is 'When it is tried again.';
+  'How often the entity was held as a whole, because its schema differs, its table cannot be read or it waits for a person; 0: it is not held.';
+comment on column rowferry.entities.held_here is 'True if this node cannot read the table, false if the peer cannot take its rows.';
+comment on column rowferry.entities.held_until is 'When the entity is tried again; infinity: once a person has done what held_hint says.';
 comment on column rowferry.entities.held_sqlstate is 'SQLSTATE of the refusal.';
 comment on column rowferry.entities.held_error is 'Message of the refusal.';
 comment on column rowferry.entities.held_hint is 'What to do.';

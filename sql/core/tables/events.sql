@@ -8,23 +8,29 @@ create table rowferry.events (
   place text[] collate "C"
 );
 comment on table rowferry.events is
-  'Pending changes. Triggers append them in the transaction of the change; they are removed when the peer has taken them. People read the view sync_events.';
+  'Pending changes. Triggers append a line for each changed row in the transaction of the change, and rowferry itself appends backfills, answers and '
+  'questions. A line is removed once the peer has taken it, or when it need not be sent any more: it lost a conflict, a newer line of the record replaces it, '
+  'a person or an orphan rule gave it up, or its row followed a parent that was not kept in sync. People read the view sync_events.';
 comment on column rowferry.events.id is
-  'Number drawn when the change is made. Transactions commit in another order, so no event is ever removed because its number is low.';
+  'Number drawn when the change is made. Transactions may commit in another order, so an event with a low number may appear late. No event is removed only '
+  'because its number is low.';
 comment on column rowferry.events.changed_at is 'Clock time of the change; compared only in a conflict.';
 comment on column rowferry.events.entity_id is 'The entity.';
-comment on column rowferry.events.hops is '0: a real change; more: a consequence of applying, and how many times it went from node to node.';
+comment on column rowferry.events.hops is
+  '0: made on this node (a user''s change, a backfill, an answer or a question); more: a consequence of applying the peer''s changes, and how many times it '
+  'went from node to node.';
 comment on column rowferry.events.event_type is
-  'i insert, u update, d delete, b backfill, a answer to a question, q question, w move: the row, or what follows it, may have come into sync or left it. '
-  'What is sent is always the present row.';
+  'i insert, u update, d delete, b backfill, a answer to a question, q question to the peer for its row, w move: the row, or rows that follow it, may have '
+  'come into sync or left it. The event has no values: the row is read when it is sent, as it is then; if it is gone, only its key is sent. A question sends '
+  'only the key, and a w is sent once the rows that follow its row have been looked at.';
 comment on column rowferry.events.record_id is 'Key of the record as text; compared byte by byte, whatever the collation of the database.';
 comment on column rowferry.events.place is
-  'For the delete or the move of a row that follows a parent: key of the parent that it had, {} for none. If that parent was not kept in sync, the peer '
-  'never had the row and is told nothing. Null: the peer is told.';
+  'Only of the delete or the move of a row that follows a parent: the key of the parent that the row had, or {} if it had none that was kept in sync. If that '
+  'parent was not kept in sync, the peer never had the row and does not hear of this event. If place is null, the peer hears of it.';
 
--- With the statistics of an empty queue any index would do for any search, and a plan outlives these statistics. So only one of the two indexes fits a search
--- (id + 0). The record comes first, since many records are looked for at once: before PostgreSQL 17 a planner may leave out a list of values that is not the
--- first column.
+-- While the queue is empty, every index looks equally good to the planner, and the plan is still used when the queue is full. So each search must fit one
+-- index only; id + 0 sees to that. The record is the first column, because many records are looked for at once: before PostgreSQL 17 a planner may not use a
+-- list of values for a column that is not the first.
 create index events_of_record on rowferry.events (rowferry._index_key(record_id), entity_id, (id + 0));
 create index events_moved on rowferry.events (id) where event_type = 'w';
 create index events_placed on rowferry.events (entity_id, (id + 0)) where place is not null and (event_type = 'd' or place <> '{}');

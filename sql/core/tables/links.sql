@@ -49,15 +49,15 @@ comment on column rowferry.links.token_random is 'Random part of the token, whic
 comment on column rowferry.links.ready is 'Whether this exchange has learned what the peer already holds; nothing is built before.';
 comment on column rowferry.links.built is 'Highest batch number ever built in this generation; never rewound.';
 comment on column rowferry.links.top is 'Last batch number built in this exchange.';
-comment on column rowferry.links.acked is 'Last own batch that the peer is known to have applied.';
+comment on column rowferry.links.acked is 'Number of the last batch of this node that the peer is known to have applied.';
 comment on column rowferry.links.acked_tag is 'Random tag of that batch.';
-comment on column rowferry.links.received is 'Last batch of the peer applied here.';
+comment on column rowferry.links.received is 'Number of the last batch of the peer that was applied here.';
 comment on column rowferry.links.received_tag is 'Random tag of that batch.';
 comment on column rowferry.links.batch_limit is 'Events per batch; adapts to the time the peer needs to apply them.';
 comment on column rowferry.links.growth is 'Factor on batch_limit while the peer refuses rows whose companions were not in the batch.';
 comment on column rowferry.links.first_id is
-  'No event below this id waits for its first batch: the search for the next batch begins here, past events that have left but that no vacuum can remove '
-  'yet.';
+  'No event below this id waits for its first batch. The search for the next batch begins here, past events that were removed but that no vacuum can clear '
+  'away yet.';
 comment on column rowferry.links.horizon_id is 'Last event id given out when horizon_xid was noted.';
 comment on column rowferry.links.horizon_xid is
   'Once every transaction before this one has ended, no event up to horizon_id can still appear, and first_id moves on.';
@@ -70,12 +70,12 @@ comment on column rowferry.links.opened_at is 'When the present courier opened i
 comment on column rowferry.links.last_exchange_at is 'When a batch was last applied here or acknowledged by the peer; an idle call writes nothing.';
 comment on column rowferry.links.courier is 'Host and process id of the courier that opened the exchange.';
 comment on column rowferry.links.courier_error is 'Last error that the courier reported about the peer; null once an exchange has moved.';
-comment on column rowferry.links.warning is 'What was noticed but does not stop the link, such as a failover of the peer.';
+comment on column rowferry.links.warning is 'A finding that does not stop the link, such as a failover of the peer.';
 comment on column rowferry.links.clock_difference is
   'Clock of the peer minus that of this node when the peer last told its time, including the time that the envelope took.';
 comment on column rowferry.links.unlocked is
-  'How many calls went on without the advisory lock of the link since a stranger held it; another call that ran meanwhile finds the number changed and is '
-  'rolled back.';
+  'How many calls went on without the advisory lock of the link because a stranger held it; another call that ran at the same time finds the number changed '
+  'and is rolled back.';
 comment on column rowferry.links.users_timeout is
   'The shortest deadlock_timeout that a role or a database has of its own, as of the opening: a user who waits for longer looks for deadlocks. Null: none '
   'has one.';
@@ -84,14 +84,14 @@ comment on column rowferry.links.peer_unsettled is
 comment on column rowferry.links.told_settled is
   'Those of peer_unsettled that the last envelope named as settled; until the peer knows, each call has news for it.';
 comment on column rowferry.links.moved_to is
-  'Last event id given out when rows that follow others were last queued; run --once goes on until their events have gone.';
+  'Last event id given out when rows that follow others were last queued; run --once goes on until their events have been sent and acknowledged.';
 comment on column rowferry.links.told_paused is
   'Entities paused here that the last envelope named; once an entity is no longer named, the peer sends it again.';
 comment on column rowferry.links.facts_sent_at is
   'When this node last told the peer the facts that check() compares there; they are told again at once when they have changed, and after 5 minutes with '
   'whatever travels.';
 comment on column rowferry.links.facts_to is 'Last entity whose facts were told, if there was no time for all; the next envelope goes on.';
-comment on column rowferry.links.facts_entities is 'How many entities there were when facts were last told, and the highest version among them.';
+comment on column rowferry.links.facts_entities is 'Number of entities when facts were last told, and the highest version among them.';
 comment on column rowferry.links.facts_schema is 'Digest of the schema of their tables at that time.';
 comment on column rowferry.links.facts_looked_at is 'When the schema was last looked at for changes.';
 comment on column rowferry.links.facts_apart is

@@ -10,9 +10,10 @@ comment on table rowferry.missing_parents is 'Records that the peer lacks and fo
 comment on column rowferry.missing_parents.entity_id is 'Entity of the record.';
 comment on column rowferry.missing_parents.record_id is 'Key of the record as text.';
 comment on column rowferry.missing_parents.attempts is
-  'How often one of the rows that wait was tried without the record, since somebody may have made it on the peer.';
+  'How often one of the rows that wait was tried without the record, because somebody may have made it on the peer.';
 comment on column rowferry.missing_parents.not_before is 'When one of the rows is tried next.';
-comment on column rowferry.missing_parents.came is 'Whether the peer has the record now, so that the rows follow; the last of them removes this entry.';
+comment on column rowferry.missing_parents.came is
+  'Whether the peer has the record now, so that the rows that wait for it may be sent; the last of them removes this entry.';
 comment on column rowferry.missing_parents.deleted is 'Whether the peer lacks the record because it was deleted there and its delete waits there.';
 
 create unique index missing_parents_of_record on rowferry.missing_parents (entity_id, rowferry._index_key(record_id));

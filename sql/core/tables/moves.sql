@@ -8,12 +8,12 @@ create table rowferry.moves (
   last_key text collate "C",
   portion integer not null default 5000
 );
-comment on table rowferry.moves is 'Rows that have come into sync or left it and whose many followers (entities.within) get their events in portions.';
-comment on column rowferry.moves.id is 'Order in which they came.';
+comment on table rowferry.moves is 'Rows that entered or left what is kept in sync, and whose many followers (entities.within) get their events in portions.';
+comment on column rowferry.moves.id is 'Order in which the rows moved.';
 comment on column rowferry.moves.entity_id is 'Entity of the followers.';
 comment on column rowferry.moves.parent_record_id is 'Key of the row that they refer to.';
-comment on column rowferry.moves.event_id is 'Event of that row, if it goes after the last of the followers; null: it goes before them.';
-comment on column rowferry.moves.changed_at is 'Stamp of that event; those of the followers have the same.';
+comment on column rowferry.moves.event_id is 'Event of that row, if it is sent after the last of the followers; null: it is sent before them.';
+comment on column rowferry.moves.changed_at is 'Stamp of that event; the events of the followers get the same.';
 comment on column rowferry.moves.hops is 'Hops of that event.';
 comment on column rowferry.moves.last_key is 'Key of the last follower that got its event; null: none did.';
 comment on column rowferry.moves.portion is 'How many followers get their events in the next step.';

@@ -11,18 +11,19 @@ create table rowferry.taken_batches (
   effect jsonb not null default '{}',
   primary key (peer, number)
 );
-comment on table rowferry.taken_batches is 'What was taken of each batch of the peer, until the peer has said that it knows.';
-comment on column rowferry.taken_batches.peer is 'The node it came from.';
+comment on table rowferry.taken_batches is
+  'For each batch of the peer: which events were taken and which records were not, until the peer has said that it knows.';
+comment on column rowferry.taken_batches.peer is 'The node that sent the batch.';
 comment on column rowferry.taken_batches.number is 'Number on the link.';
 comment on column rowferry.taken_batches.tag is 'Random tag of the batch.';
 comment on column rowferry.taken_batches.ids is 'The peer''s events that were taken.';
-comment on column rowferry.taken_batches.refusals is 'Records that were refused or found locked, with the error.';
+comment on column rowferry.taken_batches.refusals is 'The records that were not taken, because they were refused or locked, each with the error.';
 comment on column rowferry.taken_batches.conflicts is
-  'Conflicts that were decided while it was applied, for the peer''s log. Not compressed, since it is read once or twice and then removed.';
+  'Conflicts that were decided while it was applied, for the peer''s log. Not compressed, because it is read once or twice and then removed.';
 comment on column rowferry.taken_batches.applied_ms is 'Time it took to apply, or would have taken if all rows had been tried, in milliseconds.';
 comment on column rowferry.taken_batches.patience is
-  'How many times as long as usual a call may take that tells of the conflicts or is told of them, since large rows are in them.';
+  'The conflicts may hold large rows, so the calls that send or receive them may take this many times as long as usual.';
 comment on column rowferry.taken_batches.taken_at is 'When it was taken.';
-comment on column rowferry.taken_batches.effect is 'What the batch did, by entity: records taken, deletes among them, and records refused.';
+comment on column rowferry.taken_batches.effect is 'Numbers of records taken, of deletes among them, and of records refused, by entity.';
 
 alter table rowferry.taken_batches alter column conflicts set storage external;
