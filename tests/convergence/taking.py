@@ -110,10 +110,11 @@ class Taking(Hearing):
                 ack.conflicts.extend(conflict)
                 self._answered(link, key, heard)
                 return ""
-        if image.value is None and answers and asked and not asked.delete and self.live(key) and broken != "skip_deletes":
-            link.drop(e.id for e in unseen)
-            asked.kept = True
-            return ""
+        if image.value is None and answers and asked and not asked.delete and broken != "skip_deletes":
+            asked.kept = self.live(key)
+            if asked.kept:
+                link.drop(e.id for e in unseen)
+                return ""
         reason = self._refusal(link, key, image, heard, refuse)
         if GIVEN_UP_BY.get(reason) == self.rules.foreign:
             ack.conflicts.append(self._orphaned(link, key, image, real, heard))

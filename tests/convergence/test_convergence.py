@@ -3,16 +3,19 @@
 HISTORIES (default 20, of each machine) and SEED (default: drawn and printed) choose how many and which.
 """
 
+import contextlib
 import os
 import random
+from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from convergence import machine, mutants
 from convergence.exchange import Tally
+from convergence.lockstep import Beside, Lockstep
 from convergence.orphans import Dropping
-from convergence.stage import Stage
 from harness import Nodes
 
 HISTORIES = int(os.environ.get("HISTORIES", "20"))
@@ -73,20 +76,100 @@ def test_a_mutant_that_histories_cannot_catch_names_a_test_that_can() -> None:
     assert missing == []
 
 
+@contextlib.contextmanager
+def replayed(nodes: Nodes, kind: type[Beside], skips: bool = False, resyncs: bool = False) -> Iterator[Any]:
+    """A history that was found by chance, and is played step by step; then all must come to rest."""
+    with machine.staged(nodes) as stage:
+        stage.set_rules(kind.conflict_rule, kind.orphan_rule)
+        state = type("Replayed", (kind,), {"stage": stage, "tally": Tally()})()
+        state.begin(skips=skips, resyncs=resyncs)
+        yield state
+        state.teardown()
+
+
+def write(state: Any, side: int, key: str, kind: str = "write") -> None:
+    state.user(side=side, who=0, kind=kind, key=key, other=key, stays_open=False, jump=0)
+
+
 def test_an_answer_that_is_an_orphan_too_is_gone_in_the_log_of_the_model_and_of_the_nodes(nodes: Nodes) -> None:
-    """A history found by chance: both nodes have deleted the other's parent, and the answer is an orphan as well."""
-    stage = Stage(nodes)
-    stage.set_rules(Dropping.conflict_rule, Dropping.orphan_rule)
-    state = type("Replayed", (Dropping,), {"stage": stage, "tally": Tally()})()
-    state.begin(skips=False, resyncs=False)
-    state.cross_twice(calls=0, line="c", orders=["p", "q"])
-    for _ in range(3):
+    """Both nodes have deleted the other's parent, and the answer is an orphan as well."""
+    with replayed(nodes, Dropping) as state:
+        state.cross_twice(calls=0, line="c", orders=["p", "q"])
+        for _ in range(3):
+            state.backfill(side=0, which=0)
+        state.tick(seconds=1, side=1)
+        state.cross_twice(calls=4, line="c", orders=["p", "q"])
+        state.overtake(limit=1, side=0)
+        state.carry(calls=1, limit=1)
         state.backfill(side=0, which=0)
-    state.tick(seconds=1, side=1)
-    state.cross_twice(calls=4, line="c", orders=["p", "q"])
-    state.overtake(limit=1, side=0)
-    state.carry(calls=1, limit=1)
-    state.backfill(side=0, which=0)
-    state.backfill(side=1, which=2)
-    state.teardown()
-    stage.close()
+        state.backfill(side=1, which=2)
+
+
+@pytest.mark.promise("R7")
+def test_a_row_that_won_and_was_deleted_at_the_same_time_is_in_two_conflicts(nodes: Nodes) -> None:
+    """The first has the row as winner, the second as loser, and the other row of both is gone: nothing else tells them apart."""
+    with replayed(nodes, Lockstep, skips=True) as state:
+        write(state, 1, "l")
+        state.give_up(1, "l", False)
+        state.carry(calls=6, limit=5)
+        write(state, 1, "l")  # wins against the answer: crm has no such row
+        state.carry(calls=8, limit=5)
+        state.backfill(side=0, which=1)
+        write(state, 1, "l", "delete")  # wins against the backfill
+    for node in nodes:
+        assert len(node.sql("select from rowferry.conflicts where winner = 'billing'")) == 2
+
+
+def no_skip_is_open(nodes: Nodes) -> bool:
+    return not any(node.sql("select from rowferry.skips where ended_at is null") for node in nodes)
+
+
+@pytest.mark.promise("R14")
+def test_a_skip_ends_once_neither_node_has_the_record(nodes: Nodes) -> None:
+    """Although a new generation had noted, before the answer came, that the record is different on purpose."""
+    with replayed(nodes, Lockstep, skips=True, resyncs=True) as state:
+        write(state, 0, "k")
+        write(state, 0, "k", "delete")
+        state.give_up(0, "k", False)
+        state.carry(calls=6, limit=5)
+        state.resync(side=0)
+    assert no_skip_is_open(nodes)
+
+
+@pytest.mark.promise("R14")
+def test_a_skip_ends_once_the_peers_delete_was_taken_while_the_question_was_on_its_way(nodes: Nodes) -> None:
+    with replayed(nodes, Lockstep, skips=True, resyncs=True) as state:
+        write(state, 0, "k")
+        state.carry(calls=8, limit=5)
+        write(state, 0, "k")
+        state.give_up(0, "k", False)
+        state.carry(calls=2, limit=5)
+        state.resync(side=0)
+        write(state, 1, "k", "delete")
+    assert no_skip_is_open(nodes)
+
+
+@pytest.mark.promise("R14")
+def test_a_skip_ends_once_its_record_changed_again_and_the_change_won_against_the_answer(nodes: Nodes) -> None:
+    with replayed(nodes, Lockstep, skips=True, resyncs=True) as state:
+        write(state, 0, "k")
+        state.give_up(0, "k", False)
+        state.carry(calls=5, limit=5)
+        state.resync(side=0)
+        state.carry(calls=11, limit=5)
+        write(state, 0, "k")
+    assert no_skip_is_open(nodes)
+
+
+@pytest.mark.promise("R14")
+def test_the_skip_of_an_answer_ends_once_its_row_was_deleted_with_the_word(nodes: Nodes) -> None:
+    """Both nodes had asked the other one."""
+    with replayed(nodes, Lockstep, skips=True) as state:
+        write(state, 0, "k")
+        state.give_up(0, "k", False)
+        write(state, 1, "k")
+        write(state, 1, "k", "delete")
+        state.give_up(1, "k", False)
+        state.carry(calls=5, limit=5)
+        state.give_up(0, "k", True)
+    assert no_skip_is_open(nodes)

@@ -36,11 +36,12 @@ begin
   execute format('select o_keys from rowferry.%I($1, null, false)', rowferry._generated_name('hash_', v_entity.name)) into v_here using v_keys;
   perform rowferry._left_nothing();
   update rowferry.skips s
-  set kept = true, outcome = format('%s has no such row; it is kept here, different on purpose', s.peer)
-  where s.id = any (v_ids) and (s.record_id in (select unnest(v_here))) is true and not s.kept;
+  set kept = h.here, outcome = case when h.here then format('%s has no such row; it is kept here, different on purpose', s.peer) else s.outcome end
+  from (select i as id, (k in (select unnest(v_here))) is true as here from unnest(v_ids, v_keys) u (i, k)) h
+  where s.id = h.id and s.kept <> h.here;
   return v_here;
 end
 $$;
 comment on function rowferry._keep_given_up(rowferry._section) is
   'Keys of a section whose rows stay here although the peer answers that it has no such row: a person gave up this node''s change of them, and did not say '
-  'that the row may be deleted. The skip notes that the record is different on purpose.';
+  'that the row may be deleted. The skip notes that the record is different on purpose, or that it is so no longer, since no row is left here either.';
