@@ -131,7 +131,7 @@ def test_a_merge_function_that_fails_holds_the_event_and_stops_no_other(nodes: N
     held += nodes.billing.sql("select last_error, attempts from rowferry.sync_events")
     assert sorted((row["last_error"] or "", row["attempts"]) for row in held) == [
         ("cannot merge", 1),
-        ("this node is to merge both rows, and the other one's has not come", 0),
+        ("this node is to merge both rows, and the row of the other node has not come", 0),
     ]
     assert rows(nodes.crm, "select text from notes where id = 2") == ['("of billing")']
     nodes.crm.sql("update notes set text = 'of crm' where id = 1")

@@ -25,7 +25,7 @@ def changed(released: Path, tmp_path: Path) -> Path:
     """A later tree: another text of a function, and one column more in a table."""
     tree = copy_of(released, tmp_path / "changed")
     function, table, up, down, *_ = new_version(tree, "pause", "links")
-    function.write_text(function.read_text().replace(" is '", " is 'New: ", 1))
+    function.write_text(re.sub(r"(\bis\s+')", r"\1New: ", function.read_text(), count=1))
     text = table.read_text()
     last = re.search(r"(?m)^  \w+ .*\n\);", text)
     assert last and CREATED in text

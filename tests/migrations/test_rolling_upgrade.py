@@ -28,7 +28,7 @@ def next_version(folder: Path, before: Path) -> Path:
     if newest(REPO) > newest(before):
         return REPO
     function, *_ = new_version(copy_of(REPO, folder), CHANGED)
-    function.write_text(re.sub(r" is '", " is 'New: ", function.read_text(), count=1))
+    function.write_text(re.sub(r"(\bis\s+')", r"\1New: ", function.read_text(), count=1))
     return folder
 
 
