@@ -3,16 +3,17 @@
 -- function that is generated here, SECURITY DEFINER, in the user's own transaction: if this transaction rolls back, the events go with it.
 -- The function writes one line into rowferry.events for each changed row: entity, key as text, kind of change, clock time and hops, and no values. The INSERTs
 -- stand in _capture_part_sql.sql and _capture_statement_sql.sql (once a statement), and in _capture_row_sql.sql (once a row). The clock is read once a call, so
--- all rows of one statement have one time. The kinds are:
+-- all rows of one statement have one time; on a partitioned table each row has its own. The kinds are:
 -- - INSERT writes i, DELETE writes d, and UPDATE writes u for each row of which a column that travels has changed. If none has, it writes nothing.
--- - A changed key is two lines: d for the old key and i for the new one.
+-- - A changed key is two lines: d for the old key and i for the new one (two w if the entity has a filter and other rows follow its rows). If a statement
+--   moves keys among its own rows, each key counts by the row that it has before and after.
 -- - If the entity has a filter, changes of rows outside of it write nothing. A row that enters it is an i, and a row that leaves it is a d. If rows of other
 --   tables follow such a row, it is a w both times, and they are looked at before anything is sent. A row that gets another parent to follow is a w too.
 -- - If the row follows a parent, the d or the w of a user's change has a place: the key of the parent that the row had. All other lines have none.
 -- Rows that the applier is writing get no line: their keys stand in rowferry.applying for the time of the transaction. What such a write changes besides, by a
 -- cascade or a trigger of the users, gets a line with hops of 1 or more.
 -- TRUNCATE is refused. Under the truncate rule propagate it writes a d for each row, and the entity waits for approve() unless its breaker is off
--- (_refuse_truncate.sql).
+-- (_refuse_truncate.sql). A table that only receives may be truncated.
 --
 -- The generated function runs with more rights than the table's owner has, so it calls nothing that others made: it calls output functions and compares bytes
 -- and text, so that no cast, operator or function of others runs. It is part of every statement of the users, so it must cost little: it has a SET only where

@@ -7,7 +7,10 @@
 --   whatever the time. merge:schema.function: one node, the arbiter, whose name sorts first, lets the user's function make one row of both (merge), and the
 --   other node takes nothing of the record before this row arrives (wait).
 -- If both rows are equal in the end, nobody loses and nothing is logged. Otherwise both rows are kept in rowferry.conflicts on both nodes.
--- _decide.sql does what follows from the winner.
+-- Both nodes must have the same rule; else the peer's rows are refused as a whole (_why_not_understood.sql).
+-- _decide.sql does what follows from the winner. Not decided here, but logged in conflicts too, are rows that a cascade took (rule cascade,
+-- _lost_in_cascade.sql), orphans (drop and revive, _decide_orphan.sql), and rows that were overwritten after resync() or while a skip kept them
+-- (_overwritten.sql: the peer wins, and the entity's rule is noted).
 -- The planner inlines this function into the query that calls it, so it has no settings, and each name is qualified.
 create or replace function rowferry._winner(
   p_rule text,

@@ -6,7 +6,10 @@
 -- 3. If the peer has no such row, the row here stays, different on purpose (conflict/_keep_given_up.sql), or is deleted if skip() was called with p_delete.
 -- The skip ends, with an outcome, when the answer or a change of the peer has been taken (queue/_skips_answered.sql), when the peer has acknowledged a later
 -- change of the record or a new sending (queue/_skips_overtaken.sql), or when the record is given up again (queue/_end_skips.sql). A row that stays on purpose
--- has kept = true, and its skip ends only when the record changes, is sent again or is repaired.
+-- has kept = true, and its skip ends only when the record changes, is sent again or is repaired. A user's change that comes before the answer beats it. A later
+-- consequence or sending only makes a skip that still waits kept (with p_delete it ends it). detach() ends it too; resync() ends it with p_delete, and else
+-- keeps the row. If the peer gives its answer up, the skip waits until the row changes on either node, or until replay() is called on the peer.
+-- An earlier open skip of the record ends at once. If all was given up already, only p_delete is noted.
 create or replace function rowferry.skip(
   p_id bigint,
   p_reason text default null,
