@@ -1,12 +1,12 @@
 -- What is sent. A batch is built only if the peer has been heard since the courier opened the exchange, fewer than two batches are in flight, and the peer
--- has not asked for silence (_build_envelope.sql); every envelope carries the acknowledgements. A batch has the records of the oldest events that may go, up to the limit (_choose_records.sql). Of each of these records it has all pending
--- events, also those that are held, in flight or given up (of each its key, id, stamp and hops, not its type), and the row as it is now; if the row is gone, it
--- has the key only. Events and rows are read in one snapshot,
--- so what the receiver gets satisfied the constraints here. A record that only asks the peer for its row (event type q) has no row.
--- Rows of one entity form a section, with their events in the order of the ids. Sections are in the order of the entities' ids. After them come sections of
--- records that were refused before, because most of them are refused again and must not delay the others. If something was left out, or the peer is known to lack parents, pending
--- parents that the chosen rows need are added, one generation a round (_parents_along.sql). The receiver puts the sections in an order in which parents come first.
--- What is left out, and stays pending:
+-- has not asked for silence (_build_envelope.sql); every envelope carries the acknowledgements. A batch has the records of the oldest events that may go, up
+-- to the limit (_choose_records.sql). Of each of these records it has all pending events, also those that are held, in flight or given up (of each its key,
+-- id, stamp and hops, not its type), and the row as it is now; if the row is gone, it has the key only. Events and rows are read in one snapshot, so what the
+-- receiver gets satisfied the constraints here. A record that only asks the peer for its row (event type q) has no row. Rows of one entity form a section,
+-- with their events in the order of the ids. Sections are in the order of the entities' ids. After them come sections of records that were refused before,
+-- because most of them are refused again and must not delay the others. If something was left out, or the peer is known to lack parents, pending parents that
+-- the chosen rows need are added, one generation a round (_parents_along.sql). The receiver puts the sections in an order in which parents come first. What
+-- is left out, and stays pending:
 -- - events that are held and not due, given up and not yet replaced by a question, or in flight: such an event puts no record into a batch by itself;
 -- - records with a move (event type w) of which the followers have not been looked at, or with a delete whose place has not been weighed;
 -- - entities that are paused, held as a whole, or in p_aside, and a whole batch whose deletes trip a breaker (_build_batch.sql);

@@ -9,7 +9,8 @@ create table rowferry.events (
 );
 comment on table rowferry.events is
   'Pending changes. Triggers append a line for each changed row in the transaction of the change, and rowferry itself appends backfills, answers, '
-  'questions, merged rows, rows that follow a moved one, and rows that were not stored as they were sent. A line is removed once the peer has taken it, or when it need not be sent any more: it lost a conflict, a newer line of the record replaces it, '
+  'questions, merged rows, rows that follow a moved one, and rows that were not stored as they were sent. A line is removed once the peer has taken it, or '
+  'when it need not be sent any more: it lost a conflict, a newer line of the record replaces it, '
   'a person or an orphan rule gave it up, its row followed a parent that was not kept in sync, or its entity was detached. People read the view sync_events.';
 comment on column rowferry.events.id is
   'Number drawn when the change is made. Transactions may commit in another order, so an event with a low number may appear late. No event is removed only '
@@ -17,8 +18,8 @@ comment on column rowferry.events.id is
 comment on column rowferry.events.changed_at is 'Clock time of the change; compared only in a conflict.';
 comment on column rowferry.events.entity_id is 'The entity.';
 comment on column rowferry.events.hops is
-  '0: made on this node (a user''s change, a backfill, an answer, a question or a merged row); more: a consequence of applying the peer''s changes, and how many times it '
-  'went from node to node.';
+  '0: made on this node (a user''s change, a backfill, an answer, a question or a merged row); more: a consequence of applying the peer''s changes, and '
+  'how many times it went from node to node.';
 comment on column rowferry.events.event_type is
   'i insert, u update, d delete, b backfill, a answer to a question, q question to the peer for its row, w move: the row, or rows that follow it, may have '
   'come into sync or left it. The event has no values: the row is read when it is sent, as it is then; if it is gone, only its key is sent. A question sends '
