@@ -244,7 +244,7 @@ def test_a_cycle_of_several_owners_is_named_ahead_with_the_line_that_lets_it_arr
     assert [(message, hint) for message, hint in said if "cycle" in (message or "")] == 2 * [
         (
             "public.person: its foreign keys form a cycle with public.shop: rows that refer to each other cannot be written here,"
-            " since the tables belong to several roles",
+            " because the tables belong to several roles",
             "alter table public.shop alter constraint boss_fk deferrable; select rowferry.attach('public.person');",
         )
     ]
@@ -253,7 +253,7 @@ def test_a_cycle_of_several_owners_is_named_ahead_with_the_line_that_lets_it_arr
     assert len(waiting(nodes.crm)) == 2
     for node in nodes:
         [found] = problems(node)
-        assert found["problem"].endswith("since the tables belong to several roles")
+        assert found["problem"].endswith("because the tables belong to several roles")
         node.sql(found["fix"])
         assert problems(node) == []
     nodes.crm.sql("select rowferry.retry(name) from rowferry.entities")

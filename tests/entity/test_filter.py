@@ -306,7 +306,7 @@ def test_check_names_a_filter_that_only_the_peer_has(nodes: Nodes) -> None:
         "select severity, problem from rowferry.check() where problem like '%%filter%%' or problem like '%%only rows%%'", []
     )
     assert found["severity"] == "warning"
-    assert "on crm" in found["problem"]
+    assert "crm keeps only rows in sync" in found["problem"]
 
 
 def test_detach_takes_all_of_it_away(nodes: Nodes) -> None:

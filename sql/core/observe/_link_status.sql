@@ -15,6 +15,7 @@ language plpgsql
 stable
 security definer
 set search_path = pg_catalog, pg_temp
+set quote_all_identifiers = off
 set jit = off
 as $$
 declare
