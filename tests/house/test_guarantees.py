@@ -13,7 +13,7 @@ TESTS = Path(__file__).resolve().parents[1]
 PAGE = TESTS.parent / "docs" / "guarantees.md"
 PROMISES = [f"R{number}" for number in range(1, 15)]
 PROMISE = re.compile(r"^### (?P<promise>R\d+)\. ")
-HELD_BY = "Held by: "
+HELD_BY = "Held by:"
 ROW = re.compile(r"^\| (?P<case>\d+) \| (?P<priority>P\d) \| (?P<text>[^|]+) \| (?P<held>[^|]*)\|$")
 
 
@@ -37,18 +37,21 @@ def rows(page: str) -> Iterator[re.Match[str]]:
 
 def written(page: str) -> str:
     """The page with the tests that the marks name; where a case has no test, its reason (`none: ..`) stays."""
-    cases, promises, promise = marked("case"), marked("promise"), ""
+    cases, promises, promise, listed = marked("case"), marked("promise"), "", False
     lines = []
     for line in page.splitlines():
-        heading, row = PROMISE.match(line), ROW.match(line)
+        if listed and (not line or line.startswith("- `")):
+            continue  # what the page named before
+        lines += [""] if listed else []
+        heading, row, listed = PROMISE.match(line), ROW.match(line), line == HELD_BY
         if heading:
             promise = heading["promise"]
-        elif line.startswith(HELD_BY):
-            line = HELD_BY + "; ".join(promises[promise])
         elif row:
             tests = "; ".join(cases[row["case"]]) or row["held"].strip()
             line = f"| {row['case']} | {row['priority']} | {row['text']} | {tests} |"
         lines.append(line)
+        if listed:
+            lines += ["", *(f"- {test}" for test in promises[promise])]
     return "\n".join(lines) + "\n"
 
 
@@ -68,7 +71,7 @@ def test_every_promise_is_explained_and_has_a_test() -> None:
     lines = PAGE.read_text().splitlines()
     explained = [heading["promise"] for heading in filter(None, map(PROMISE.match, lines))]
     assert explained == PROMISES
-    assert sum(line.startswith(HELD_BY) for line in lines) == len(PROMISES)
+    assert lines.count(HELD_BY) == len(PROMISES)
     assert sorted(marked("promise")) == sorted(PROMISES)
 
 
