@@ -149,16 +149,19 @@ def beside_the_ini(location: str) -> Path:
 def missing(script: Script, node: Node, kind: str) -> Iterable[str]:
     """The SQL files of one kind, up or down, that a revision names and that this node does not find, with either path."""
     for stem, named in sorted(Revision.read(Path(script.path)).sql):
-        common = sql_location() / "revisions" / f"{stem}.{named}.sql"
-        own = common.with_name(f"{stem}.{node.name}.{named}.sql")
-        if named == kind and not common.is_file() and not own.is_file():
-            yield f"{own} or {common}"
+        paths = sqlfile.places(str(sql_location()), f"revisions/{stem}.{named}.sql", node.name)
+        if named == kind and not any(map(Path.is_file, paths)):
+            yield " or ".join(map(str, paths))
+
+
+def last_number(revisions: Iterable[str]) -> int:
+    """The highest number among revisions of this lineage, by their ids; 0 if there is none."""
+    numbers = (re.fullmatch(rf"{option('lineage')}_(\d+)\w*", revision) for revision in revisions)
+    return max((int(number[1]) for number in numbers if number), default=0)
 
 
 def _rename(found: Sequence[Revision], path: Path) -> str:
-    lineage = option("lineage")
-    numbers = [int(number[1]) for revision in found if (number := re.fullmatch(rf"{lineage}_(\d+)\w*", revision.id))]
-    last = max(numbers, default=0)
+    lineage, last = option("lineage"), last_number(revision.id for revision in found)
     free = re.sub(r"^\d+", f"{last + 1:04}", path.stem)
     return (
         f"Hint: rename the one that ran nowhere and its SQL files, say to {free}, "

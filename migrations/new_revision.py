@@ -76,9 +76,7 @@ def _name(_: Any, __: Any, directives: list[Any]) -> None:
     directive, lineage = directives[0], option("lineage")
     given = getattr(context.config.cmd_opts, "rev_id", None)
     if given is None:
-        used = [script.revision for script in context.script.walk_revisions()]
-        numbers = [int(found[1]) for found in (re.fullmatch(rf"{lineage}_(\d+)", name) for name in used) if found]
-        place = f"{max(numbers, default=0) + 1:04}"
+        place = f"{files.last_number(script.revision for script in context.script.walk_revisions()) + 1:04}"
         directive.rev_id = f"{lineage}_{place}"
         directive.message = f"{place} {directive.message or 'changes'}"
     elif not REV_ID.fullmatch(given):

@@ -91,6 +91,7 @@ class Node:
         """
         conninfo = self.conninfo(defaults)
         try:
+            # No prepared statements: a trigger could put one of its own under a name that is known.
             connection = psycopg.connect(conninfo, client_encoding="utf8", prepare_threshold=None, **kwargs)
         except psycopg.Error as error:
             message = f"{self.name}: cannot connect ({self.masked(str(error))}). Hint: check {self.variable}"

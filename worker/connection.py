@@ -58,7 +58,6 @@ def connect(node: Node) -> Connection:
     try:
         wait_at_most(connection, READ_SECONDS)
         refuse_pooler(node, connection)  # before anything that a session keeps: the next client of a pooler would have it
-        connection.prepare_threshold = None  # a trigger could put a statement of its own under a name that is known
         connection.execute(sql.NEUTRALISE)
         with contextlib.suppress(psycopg.errors.InvalidParameterValue):
             connection.execute(sql.CHECK_CLIENT)

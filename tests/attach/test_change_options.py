@@ -9,12 +9,7 @@ import pytest
 from harness import Node, Nodes
 from harness.exchange import assert_equal, refused_with, waiting
 from harness.roles import as_role
-from harness.visits import AGAIN, SPLIT, VISITS, Visits, keep_visits
-
-
-@pytest.fixture
-def visits(nodes: Nodes) -> Visits:
-    return keep_visits(nodes)
+from harness.visits import AGAIN, SPLIT, VISITS, keep_visits
 
 
 def registered(node: Node) -> dict[str, Any]:

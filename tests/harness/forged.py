@@ -59,16 +59,6 @@ def part(number: int, value: bytes | None) -> Change:
     return change
 
 
-def both(*changes: Change) -> Change:
-    """Several changes, one after the other."""
-
-    def change(header: dict[str, Any], parts: list[bytes | None]) -> None:
-        for one in changes:
-            one(header, parts)
-
-    return change
-
-
 def twice(header: dict[str, Any], parts: list[bytes | None]) -> None:
     """Each record stands in its section two times, with all that belongs to it."""
     for number, content in enumerate(parts):

@@ -80,7 +80,7 @@ def keep_visits(nodes: Nodes, table: str = VISITS, attach: str = "'visits'") -> 
     return visits
 
 
-def is_well(visits: Visits, there: str = "") -> None:
+def is_well(visits: Visits) -> None:
     """Both tables hold the same by their own comparison, nothing waits, and nothing is wrong with either node."""
     for node in visits.nodes:
         assert waiting(node) == []

@@ -121,3 +121,14 @@ def test_pages_about_the_core_name_files_and_functions_that_are_there() -> None:
 def test_the_design_fits_in_a_head() -> None:
     lines = (REPO / "docs" / "design.md").read_text().splitlines()
     assert len(lines) <= 250 and max(map(len, lines)) <= 120
+
+
+def test_the_readme_lists_every_error() -> None:
+    """RF100 and beyond never leave a function."""
+    raised = {
+        code
+        for path in [*CORE.rglob("*.sql"), *(REPO / "migrations").glob("*.py")]
+        for code in re.findall(r"RF0\d\d", path.read_text())
+    }
+    listed = set(re.findall(r"^\| (RF0\d\d) \|", (CORE / "README.md").read_text(), re.MULTILINE))
+    assert raised == listed

@@ -18,12 +18,7 @@ declare
   v_was jsonb;  -- of p_old: entity column to column, as the table calls it now
 begin
   perform rowferry._refuse_table(p_table);
-  v_entity.peer := coalesce(p_peer, p_old.peer, (select min(l.peer) from rowferry.links l having count(*) = 1));
-  if v_entity.peer is null or not exists (select from rowferry.links l where l.peer = v_entity.peer) then
-    raise exception using errcode = 'RF002', message = 'no such peer',
-      detail = format('This node knows: %s.', coalesce((select string_agg(peer, ', ' order by peer) from rowferry.links), 'none')),
-      hint = 'Name the node in alembic.ini and run alembic upgrade head, or give p_peer => a name.';
-  end if;
+  v_entity.peer := (rowferry._find_link(coalesce(p_peer, p_old.peer))).peer;
   v_entity.relation := p_table;
   v_entity.relation_name := p_table::text;
   v_entity.relation_oid := p_table;

@@ -13,7 +13,7 @@ begin
   if v_link.peer is null then
     raise exception using errcode = 'RF002', message = 'no such peer',
       detail = format('This node knows: %s.', coalesce((select string_agg(l.peer, ', ' order by l.peer) from rowferry.links l), 'none')),
-      hint = 'select peer, state from rowferry.status;';
+      hint = 'Give one of these names, or name the node in alembic.ini and run alembic upgrade head.';
   end if;
   return v_link;
 end

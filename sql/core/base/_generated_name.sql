@@ -1,7 +1,6 @@
 create or replace function rowferry._generated_name(
   p_prefix text,
-  p_entity text,
-  p_suffix text default ''
+  p_entity text
 )
 returns text
 language plpgsql
@@ -10,10 +9,10 @@ set search_path = pg_catalog, pg_temp
 as $$
 begin
   return case
-    when octet_length(p_prefix || p_entity || p_suffix) <= 63 then p_prefix || p_entity || p_suffix
-    else p_prefix || left(p_entity, 8) || '_' || left(md5(p_entity), 16) || p_suffix
+    when octet_length(p_prefix || p_entity) <= 63 then p_prefix || p_entity
+    else p_prefix || left(p_entity, 8) || '_' || left(md5(p_entity), 16)
   end;
 end
 $$;
-comment on function rowferry._generated_name(text, text, text) is
-  'Name of a generated object: prefix, entity, suffix. If that is longer than the 63 bytes of a name, a digest takes the place of the entity''s end.';
+comment on function rowferry._generated_name(text, text) is
+  'Name of a generated object: prefix and entity. If that is longer than the 63 bytes of a name, a digest takes the place of the entity''s end.';

@@ -29,7 +29,7 @@ begin
       p_link.growth := 1;
       -- _choose_records() puts some rows into one batch whatever the limit is. Other rows are sent before these are tried again.
       update rowferry.held_events h
-      set attempts = h.attempts + 1, not_before = rowferry._now() + least(power(2, least(h.attempts, 10)), 300) * interval '1 s', last_at = rowferry._now(),
+      set attempts = h.attempts + 1, not_before = rowferry._now() + rowferry._back_off(h.attempts), last_at = rowferry._now(),
         sqlstate = '57014', last_error = 'the other node ran out of time applying this row with those that hold unique values which it wants'
       from unnest(v_last.ids) i
       where h.event_id >= lower(i) and h.event_id < upper(i) and h.holders is not null;

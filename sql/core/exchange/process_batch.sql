@@ -64,16 +64,8 @@ begin
     raise exception using errcode = 'RF006', message = 'this database has no name yet',
       hint = 'Run alembic upgrade head with alembic.ini; it names the node and its peers.';
   end if;
-  p_peer := coalesce(p_peer, (select min(l.peer) from rowferry.links l having count(*) = 1));
-  if p_peer is null or not exists (select from rowferry.links l where l.peer = p_peer) then
-    raise exception using errcode = 'RF002', message = 'no such peer',
-      detail = format('This node knows: %s.', coalesce((select string_agg(l.peer, ', ' order by l.peer) from rowferry.links l), 'none')),
-      hint = 'Name the node in alembic.ini and run alembic upgrade head.';
-  end if;
-
-  if p_token is null or p_dry_run then
-    select l.* into v_link from rowferry.links l where l.peer = p_peer;
-  end if;
+  v_link := rowferry._find_link(p_peer);
+  p_peer := v_link.peer;
   if p_token is null and not p_dry_run then
     return query select * from rowferry._answer_of(v_link,
       case when v_link.stopped_at is not null then 'stopped' when v_link.paused_at is not null then 'paused' else 'idle' end,

@@ -20,4 +20,4 @@ comment on column rowferry.backfill_progress.rate is 'Rows a second since it was
 comment on column rowferry.backfill_progress.most_rate is 'Rows a second that it may reach; null: there is no limit.';
 comment on column rowferry.backfill_progress.requested_at is 'When it was asked for.';
 comment on column rowferry.backfill_progress.requested_by is 'By whom.';
-comment on column rowferry.backfill_progress.finished_at is 'When its last row was acknowledged.';
+comment on column rowferry.backfill_progress.finished_at is 'When no row was left to send; rows that are held may still wait.';

@@ -18,6 +18,6 @@ comment on column rowferry.backfills.last_event_id is 'Last event of the present
 comment on column rowferry.backfills.queued is 'Number of rows queued until now.';
 comment on column rowferry.backfills.requested_at is 'When it was asked for.';
 comment on column rowferry.backfills.requested_by is 'Who asked for it.';
-comment on column rowferry.backfills.finished_at is 'When its last row was acknowledged.';
+comment on column rowferry.backfills.finished_at is 'When no row was left to send; rows that are held may still wait.';
 comment on column rowferry.backfills.rows_per_second is 'At most this many rows are queued in a second; null: there is no limit.';
 comment on column rowferry.backfills.not_before is 'When the next chunk may be queued.';
