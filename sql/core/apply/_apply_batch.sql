@@ -20,7 +20,7 @@ declare
     select range_agg(r) from rowferry.taken_batches t cross join lateral unnest(t.ids) r where t.peer = p_peer), '{}');
   v_sections rowferry._section[];
   v_attempt record;
-  v_left jsonb;
+  v_left rowferry._not_taken[];
   v_locked boolean := false;
   v_created boolean;
   v_deletes_first boolean := false;
@@ -66,7 +66,7 @@ begin
       perform set_config('lock_timeout', '5ms', true);  -- for each lock; somebody holds one
       select l.o_sections, v_left || l.o_left into v_sections, v_left from rowferry._leave_locked(v_sections) l;
     elsif v_state = '55P03' and rowferry._record_count(v_sections) = 1 then
-      v_left := v_left || rowferry._as_not_taken(v_sections[1]);
+      v_left := v_left || rowferry._as_not_taken(v_sections[1], 'locked');
       exit;
     elsif v_state = '23503' and v_deletes_first and v_needs <> '{}' then
       v_deletes_first := false;
@@ -86,25 +86,26 @@ begin
       hint = 'Nothing was applied. This is a defect of rowferry: please report it with the version that select rowferry.version() shows.';
   end if;
 
-  o_refusals := o_refusals || (select coalesce(jsonb_agg(l), '[]') from jsonb_array_elements(v_left) l where not l ?| array['apart', 'untried']);
+  o_refusals := o_refusals || (
+    select coalesce(jsonb_agg(jsonb_build_object('entity', l.entity, 'record_id', r.record_id) || coalesce(l.refusal, '{}') order by l.place, r.place), '[]')
+    from unnest(v_left) with ordinality l (entity, records, why, refusal, place)
+    cross join lateral unnest(l.records) with ordinality r (record_id, place)
+    where l.why in ('refused', 'locked', 'merging'));
   if o_refusals @? '$[*] ? (@.sqlstate == "23505" || @.sqlstate == "23P01")' then
     o_refusals := rowferry._with_holders(o_refusals, p_sections);
   end if;
   o_taken := p_ids;
-  if v_left <> '[]' then
+  if cardinality(v_left) > 0 then
     for i in 1 .. cardinality(p_sections) loop
       o_taken := o_taken - coalesce((
         select range_agg(int8range(e.id, e.id, '[]'))
         from unnest(p_sections[i].event_keys, p_sections[i].event_ids) e (record_id, id)
-        where (e.record_id in (
-          select coalesce(r.record_id, l ->> 'record_id')
-          from jsonb_array_elements(v_left) l
-          left join lateral unnest((l ->> 'records')::text[]) r (record_id) on true
-          where l ->> 'entity' = p_sections[i].entity)) is true), '{}');  -- is true: one hash of all records, no join that compares each with each
+        where (e.record_id in (select unnest(l.records) from unnest(v_left) l where l.entity = p_sections[i].entity)) is true), '{}');
+      -- "is true" makes it one hash of all records, not a join that compares each with each.
     end loop;
   end if;
-  o_refused := rowferry._not_taken_count(jsonb_path_query_array(v_left, '$[*] ? (exists (@.apart) || exists (@.sqlstate))'));
-  o_untried := rowferry._not_taken_count(jsonb_path_query_array(v_left, '$[*] ? (exists (@.untried))'));
+  o_refused := rowferry._not_taken_count(array(select l from unnest(v_left) l where l.why in ('refused', 'entity')));
+  o_untried := rowferry._not_taken_count(array(select l from unnest(v_left) l where l.why in ('untried', 'undecided')));
 end
 $$;
 comment on function rowferry._apply_batch(text, int8multirange, rowferry._section[], int8multirange, text[]) is

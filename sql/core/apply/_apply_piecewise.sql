@@ -6,7 +6,7 @@ create or replace function rowferry._apply_piecewise(
   p_waiting text[],
   p_state text,
   p_needs rowferry._need[],
-  out o_left jsonb,
+  out o_left rowferry._not_taken[],
   out o_whole jsonb,
   out o_conflicts jsonb,
   out o_applied bigint
@@ -31,7 +31,7 @@ declare
   v_attempt record;
   v_resource jsonb;  -- the first error of a kind that may be the server's, not a table's
 begin
-  o_left := '[]';
+  o_left := '{}';
   o_whole := '[]';
   o_conflicts := '[]';
   o_applied := 0;
@@ -63,8 +63,8 @@ begin
       v_retried := cardinality(v_queue);
       v_along := v_sections;
       v_needs := p_needs;
-      o_left := rowferry._entries_without(o_left, v_sections);
-      v_waiting := rowferry._still_waiting(p_waiting, '{}', o_left || o_whole);
+      o_left := rowferry._not_taken_without(o_left, v_sections);
+      v_waiting := rowferry._still_waiting(p_waiting, '{}', o_left);
       for i in 1 .. v_retried loop
         v_queue[i].waits := false;  -- if that fails: piece by piece
       end loop;
@@ -75,7 +75,7 @@ begin
       if (v_piece.section).gone is not null or cardinality(v_along) > 0 then
         -- A delete that waits holds no other delete up.
         v_waiting := rowferry._still_waiting(p_waiting, array(select v_queue[i].section from generate_subscripts(v_queue, 1) i),
-          rowferry._entries_without(o_left, array(select v_queue[i].section from generate_subscripts(v_queue, 1) i where v_queue[i].waits)) || o_whole);
+          rowferry._not_taken_without(o_left, array(select v_queue[i].section from generate_subscripts(v_queue, 1) i where v_queue[i].waits)));
       end if;
     end if;
 
@@ -85,7 +85,7 @@ begin
       if cardinality(v_along) > 0 then
         -- Records that were written with this piece are done: deciding or merging them once more would be another change.
         v_queue := rowferry._pieces_without(v_queue, v_along);
-        o_left := rowferry._entries_without(o_left, v_along);
+        o_left := rowferry._not_taken_without(o_left, v_along);
       end if;
       p_needs := array(
         select n from unnest(p_needs) n

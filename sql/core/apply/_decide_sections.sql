@@ -7,7 +7,7 @@ create or replace function rowferry._decide_sections(
   out o_sections rowferry._section[],
   out o_decided int8multirange,
   out o_conflicts jsonb,
-  out o_left jsonb
+  out o_left rowferry._not_taken[]
 )
 language plpgsql
 set search_path = pg_catalog, pg_temp
@@ -22,7 +22,7 @@ begin
   o_sections := p_sections;
   o_decided := '{}';
   o_conflicts := '[]';
-  o_left := '[]';
+  o_left := '{}';
   for i in 1 .. cardinality(o_sections) loop
     v_entity_id := (select e.id from rowferry.entities e where e.name = (o_sections[i]).entity);
     continue when not rowferry._may_own_events(v_entity_id);

@@ -1,8 +1,8 @@
 create or replace function rowferry._exchanging(
-  p_left jsonb,
+  p_left rowferry._not_taken[],
   p_needs rowferry._need[]
 )
-returns jsonb
+returns rowferry._not_taken[]
 language sql
 stable
 set search_path = pg_catalog, pg_temp
@@ -18,12 +18,14 @@ as $$
   with recursive needs (entity, record_id, needed_id, name) as materialized (
     select n.entity, n.record_id, n.needed_record_id, n.constraint_name from unnest(p_needs) n where n.state = '23505'
   ), refused (place, entity, record_id, refusal) as materialized (
-    select l.place, l.refusal ->> 'entity', l.refusal ->> 'record_id', l.refusal
-    from jsonb_array_elements(p_left) with ordinality l (refusal, place)
+    select row_number() over (), l.entity, r, l.refusal
+    from unnest(p_left) l
+    cross join lateral unnest(l.records) r
+    where l.why = 'refused' and l.refusal ->> 'sqlstate' in ('23505', '23P01')
   ), reached (entity, record_id, name, needed_id, steps) as (
     -- A few rows tell.
     select r.entity, r.record_id, n.name, n.needed_id, 1
-    from (select * from refused r where r.refusal ->> 'sqlstate' in ('23505', '23P01') order by r.place limit 20) r
+    from (select * from refused r order by r.place limit 20) r
     join needs n using (entity, record_id)
     union
     select r.entity, r.record_id, r.name, n.needed_id, r.steps + 1
@@ -53,11 +55,14 @@ as $$
   ), hints (entity, record_id, hint) as materialized (
     select n.entity, n.record_id, min(e.hint) from exchanged e join needs n using (entity, name) group by n.entity, n.record_id
   )
-  select coalesce(jsonb_agg(r.refusal || case when h.hint is not null and r.refusal ->> 'sqlstate' in ('23505', '23P01')
-    then jsonb_build_object('hint', h.hint, 'advised', true) else '{}' end order by r.place), '[]')
-  from refused r
-  left join hints h using (entity, record_id)
+  select array(
+    select row(r.entity, array[r.record_id], 'refused', r.refusal
+      || case when h.hint is null then '{}' else jsonb_build_object('hint', h.hint, 'advised', true) end)::rowferry._not_taken
+    from refused r
+    left join hints h using (entity, record_id)
+    order by r.place)
+    || array(select l from unnest(p_left) l where not (l.why = 'refused' and l.refusal ->> 'sqlstate' in ('23505', '23P01')))
 $$;
-comment on function rowferry._exchanging(jsonb, rowferry._need[]) is
+comment on function rowferry._exchanging(rowferry._not_taken[], rowferry._need[]) is
   'The list of records that were not taken, where each record that waits for a unique value of a circle of rows gets a line to type that lets these rows be '
   'written: it makes the constraint wait until all rows are written, or drops the index until then.';

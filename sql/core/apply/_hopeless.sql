@@ -3,9 +3,9 @@ create or replace function rowferry._hopeless(
   p_state text,
   p_sections rowferry._section[],
   p_needs rowferry._need[],
-  p_refused jsonb
+  p_refused rowferry._not_taken[]
 )
-returns jsonb
+returns rowferry._not_taken[]
 language plpgsql
 set search_path = pg_catalog, pg_temp
 set plan_cache_mode = force_generic_plan  -- the needs are hashed once, not scanned for each step
@@ -60,15 +60,15 @@ begin
     ), hopeless (entity, record_id, state, message, parent, how) as (
       select p_section.entity, d.record_id, p_state, d.message, p.parent, 'direct' from direct d left join parents p using (record_id, name)
       union all
-      select r ->> 'entity', r ->> 'record_id', r ->> 'sqlstate', null, null, 'refused' from jsonb_array_elements(p_refused) r
+      select r.entity, k, r.refusal ->> 'sqlstate', null, null, 'refused' from unnest(p_refused) r cross join lateral unnest(r.records) k where r.why = 'refused'
       union
       select n.entity, n.record_id, case when n.state = '23505' and h.state = '23P01' then h.state else n.state end,
         format('needs %s %s, which is refused', h.entity, h.record_id),
         case n.state when '23503' then jsonb_build_object('parent', jsonb_build_object('entity', h.entity, 'record_id', h.record_id)) end, 'needs'
       from hopeless h join unnest(p_needs) n on (n.needed_entity, n.needed_record_id) = (h.entity, h.record_id)
     )
-    select jsonb_agg(jsonb_build_object('entity', h.entity, 'record_id', h.record_id)
-      || rowferry._explain_refusal(h.state, h.message, null, null) || coalesce(h.parent, '{}'))
+    select array_agg(row(h.entity, array[h.record_id], 'refused', rowferry._explain_refusal(h.state, h.message, null, null) || coalesce(h.parent, '{}'))
+      ::rowferry._not_taken)
     from (
       select distinct on (h.record_id) *
       from hopeless h
@@ -77,7 +77,7 @@ begin
     ) h);
 end
 $$;
-comment on function rowferry._hopeless(rowferry._section, text, rowferry._section[], rowferry._need[], jsonb) is
-  'The records of a section that cannot be written whatever is tried, found by one look, as entries for the list of records that were not taken; null means '
-  'none. They lack a parent here (p_state 23503), need a unique value of a record that is not in the batch (p_sections; any other state), or need such a '
+comment on function rowferry._hopeless(rowferry._section, text, rowferry._section[], rowferry._need[], rowferry._not_taken[]) is
+  'The records of a section that cannot be written whatever is tried, found by one look, as a list of records that were not taken; null means none. They '
+  ' lack a parent here (p_state 23503), need a unique value of a record that is not in the batch (p_sections; any other state), or need such a '
   'record or one of p_refused; without a state only the last.';

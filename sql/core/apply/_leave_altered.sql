@@ -1,7 +1,7 @@
 create or replace function rowferry._leave_altered(
   p_section rowferry._section,
   out o_section rowferry._section,
-  out o_left jsonb
+  out o_left rowferry._not_taken[]
 )
 language plpgsql
 stable
@@ -27,12 +27,12 @@ declare
   v_detail text;
   v_place integer;
   v_back boolean;
-  v_altered jsonb;
+  v_altered rowferry._not_taken[];
   v_kept text[] := '{}';
   v_tried boolean := false;
 begin
   o_section := p_section;
-  o_left := '[]';
+  o_left := '{}';
   -- Most often all types are equal. Of an entity that only sends, only the key is written.
   for v_position in
     select c.ord::integer
@@ -45,7 +45,7 @@ begin
       v_keys := array(
         select p_section.keys[v.ord] from unnest(p_section.column_values[v_position]::text[]) with ordinality v (value, ord) where v.value is not null);
       v_places := array_fill(v_position, array[cardinality(v_keys)]);
-      o_left := o_left || rowferry._altered_entries(v_entity, o_section, v_types, v_keys, v_places);
+      o_left := o_left || rowferry._altered_rows(v_entity, o_section, v_types, v_keys, v_places);
       o_section := rowferry._section_part(o_section, v_keys, false);
       p_section.keys := o_section.keys;
       p_section.column_values := o_section.column_values;
@@ -103,12 +103,14 @@ begin
           raise;
         end if;
     end;
-    v_altered := rowferry._altered_entries(v_entity, o_section, v_types, v_piece.keys, v_positions[v_place:v_place]);
-    o_left := o_left || case when v_back then v_altered -> 0
-      else v_altered -> 0 || jsonb_build_object('sqlstate', v_state, 'message', concat_ws(' ', v_message, nullif(v_detail, ''))) end;
+    v_altered := rowferry._altered_rows(v_entity, o_section, v_types, v_piece.keys, v_positions[v_place:v_place]);
+    if not v_back then
+      v_altered[1].refusal := v_altered[1].refusal || jsonb_build_object('sqlstate', v_state, 'message', concat_ws(' ', v_message, nullif(v_detail, '')));
+    end if;
+    o_left := o_left || v_altered;
     v_kept := v_kept || v_piece.keys;
   end loop;
-  o_left := o_left || rowferry._altered_entries(v_entity, o_section, v_types, v_keys, v_places) || rowferry._untried(v_pieces);
+  o_left := o_left || rowferry._altered_rows(v_entity, o_section, v_types, v_keys, v_places) || rowferry._untried(v_pieces);
   v_keys := v_keys || v_kept || array(select unnest((v_pieces[i]).keys) from generate_subscripts(v_pieces, 1) i);
   if cardinality(v_keys) > 0 then
     o_section := rowferry._section_part(o_section, v_keys, false);

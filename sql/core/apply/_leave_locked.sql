@@ -1,7 +1,7 @@
 create or replace function rowferry._leave_locked(
   p_sections rowferry._section[],
   out o_sections rowferry._section[],
-  out o_left jsonb
+  out o_left rowferry._not_taken[]
 )
 language plpgsql
 set search_path = pg_catalog, pg_temp
@@ -13,7 +13,7 @@ declare
   v_context text;
 begin
   o_sections := '{}';
-  o_left := '[]';
+  o_left := '{}';
   foreach v_section in array p_sections loop
     begin
       execute format('select rowferry.%I($1)', rowferry._generated_name('lock_', v_section.entity)) into v_busy
@@ -32,7 +32,7 @@ begin
         v_busy := null;
     end;
     if v_busy is not null then
-      o_left := o_left || rowferry._as_not_taken(rowferry._section_part(v_section, v_busy, true));
+      o_left := o_left || rowferry._as_not_taken(rowferry._section_part(v_section, v_busy, true), 'locked');
       v_section := rowferry._section_part(v_section, v_busy, false);
     end if;
     if coalesce(v_section.keys, v_section.gone, v_section.asked) is not null then

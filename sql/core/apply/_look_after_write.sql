@@ -3,7 +3,7 @@ create or replace function rowferry._look_after_write(
   p_heard int8multirange,
   p_decided int8multirange,
   p_after bigint,
-  out o_moved jsonb,
+  out o_moved rowferry._not_taken[],
   out o_may_differ boolean,
   out o_lost jsonb
 )
@@ -13,18 +13,19 @@ as $$
 declare
   v_entity_id integer;
 begin
-  o_moved := '[]';
+  o_moved := '{}';
   o_lost := '[]';
   for i in 1 .. cardinality(p_sections) loop
     v_entity_id := (select e.id from rowferry.entities e where e.name = (p_sections[i]).entity);
     if rowferry._may_own_events(v_entity_id) then
-      o_moved := o_moved || (
-        select coalesce(jsonb_agg(jsonb_build_object('entity', (p_sections[i]).entity, 'record_id', k)), '[]')
-        from unnest(rowferry._unseen_changes(v_entity_id, (p_sections[i]).keys || (p_sections[i]).gone, p_heard, p_decided)) k);
+      o_moved := o_moved || array(
+        select row(p_sections[i].entity, c.keys, 'locked', null)::rowferry._not_taken
+        from (select rowferry._unseen_changes(v_entity_id, (p_sections[i]).keys || (p_sections[i]).gone, p_heard, p_decided)) c (keys)
+        where c.keys <> '{}');
     end if;
   end loop;
   o_may_differ := rowferry._may_differ(array(select (p_sections[i]).entity from generate_subscripts(p_sections, 1) i));
-  if o_may_differ and o_moved = '[]' then
+  if o_may_differ and o_moved = '{}' then
     o_lost := rowferry._lost_in_cascade(p_after, p_heard);
   end if;
 end

@@ -7,7 +7,7 @@ create or replace function rowferry._refuse_record(
   p_error jsonb,
   p_blamed jsonb,
   p_undecided boolean,
-  out o_left jsonb,
+  out o_left rowferry._not_taken[],
   out o_refused boolean,
   out o_conflicts jsonb,
   out o_tries integer
@@ -26,11 +26,11 @@ begin
   o_conflicts := '[]';
   o_tries := 0;
   if v_state = '55P03' then
-    o_left := rowferry._as_not_taken(p_section);
+    o_left := rowferry._as_not_taken(p_section, 'locked');
     return;
   elsif v_state in ('23503', '23505', '23P01') and p_undecided then
     -- The row that it lacks, or that has its unique value, may be among the conflicts that are left for the next call.
-    o_left := rowferry._as_not_taken(p_section, '{"untried": true}');
+    o_left := rowferry._as_not_taken(p_section, 'untried');
     return;
   elsif v_state = '23503' then
     v_refusal := v_refusal || rowferry._missing_parent(p_section, p_error);
@@ -52,7 +52,7 @@ begin
     end;
   end if;
   o_refused := not v_refusal ? 'give_up';
-  o_left := rowferry._as_not_taken(p_section, v_refusal);
+  o_left := rowferry._as_not_taken(p_section, 'refused', v_refusal);
   if v_refusal ->> 'give_up' = 'drop' and (
       select bool_and(e.hops = -1) from unnest(p_section.event_hops, p_section.event_stamps) e (hops, stamp) where e.stamp is not null) then
     -- Each node has deleted the other's parent: to ask again would have no end, so the answer is deleted on both nodes.
@@ -62,9 +62,9 @@ begin
     p_section.event_hops := null;  -- what the rule says is no answer to a skip
     v_attempt := rowferry._try_sections(p_peer, array[p_section], p_heard, p_known, p_waiting, null, false, null);
     o_tries := v_attempt.o_tries;
-    o_left := case when v_attempt.o_error is null then v_attempt.o_busy else rowferry._as_not_taken(p_section, v_refusal - 'give_up') end;
-    o_conflicts := case when o_left = '[]' then o_conflicts || v_attempt.o_conflicts else '[]' end;
-    if o_left = '[]' then
+    o_left := case when v_attempt.o_error is null then v_attempt.o_busy else rowferry._as_not_taken(p_section, 'refused', v_refusal - 'give_up') end;
+    o_conflicts := case when o_left = '{}' then o_conflicts || v_attempt.o_conflicts else '[]' end;
+    if o_left = '{}' then
       insert into rowferry.events (changed_at, entity_id, event_type, record_id)
       select rowferry._now(), e.id, 'a', p_section.gone[1] from rowferry.entities e where e.name = p_section.entity;
     end if;
@@ -72,6 +72,6 @@ begin
 end
 $$;
 comment on function rowferry._refuse_record(text, rowferry._section, int8multirange, int8multirange, text[], jsonb, jsonb, boolean) is
-  'Decides what happens to the one record of a section that failed with p_error. o_left is its entry for the list of records that were not taken. The record '
+  'Decides what happens to the one record of a section that failed with p_error. o_left is its entry in the list of records that were not taken. The record '
   'was locked, or waits for conflicts that are still undecided, or is refused (o_refused), with the cause in another record if there is one (p_blamed), or '
   'is given up because the orphan rule says so. An answer that is given up is deleted on both nodes, and o_left is empty then.';

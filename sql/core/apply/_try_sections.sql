@@ -7,7 +7,7 @@ create or replace function rowferry._try_sections(
   p_needs rowferry._need[],
   p_deletes_first boolean,
   p_good integer,
-  out o_busy jsonb,
+  out o_busy rowferry._not_taken[],
   out o_conflicts jsonb,
   out o_error jsonb,
   out o_failed text[],
@@ -30,7 +30,7 @@ declare
   v_after bigint;  -- the last event before the sections are written
   v_everything boolean;
   v_seen record;
-  v_left jsonb := '[]';
+  v_left rowferry._not_taken[] := '{}';
   v_kept jsonb := '[]';
   v_kept_rows jsonb := '[]';
   v_again boolean;
@@ -46,7 +46,7 @@ begin
   for v_try in 1 .. c_tries loop
     o_tries := coalesce(o_tries, 0) + case when v_try > 1 then cardinality(p_sections) else 0 end + 1;
     begin
-      o_busy := '[]';
+      o_busy := '{}';
       v_again := false;
       v_sections := p_sections;
       v_after := coalesce(pg_sequence_last_value(pg_get_serial_sequence('rowferry.events', 'id')::regclass), 0);
@@ -76,7 +76,7 @@ begin
       perform rowferry._refuse_cascade(v_sections, rowferry._still_waiting(p_waiting, '{}', o_busy), v_after, p_heard, null);
       v_seen := rowferry._look_after_write(v_sections, p_heard, v_decided.o_decided, v_after);
       -- Decide again if a cascade took rows that were not read before it, or if a trigger was just added to a table.
-      v_again := v_seen.o_moved <> '[]' or v_seen.o_may_differ and v_everything
+      v_again := v_seen.o_moved <> '{}' or v_seen.o_may_differ and v_everything
         or exists (select jsonb_array_elements(v_seen.o_lost) except select jsonb_array_elements(v_kept));
       if v_again then
         raise exception using errcode = 'RF100', message = 'what was applied has to be decided again';
@@ -103,12 +103,12 @@ begin
           return;
         end if;
     end;
-    if v_try > 1 and v_seen.o_moved <> '[]' then
+    if v_try > 1 and v_seen.o_moved <> '{}' then
       -- All rows were locked, so these are records that have no row. They are left for the next batch.
       v_left := v_left || v_seen.o_moved;
       p_sections := array(
         select rowferry._section_part(p_sections[i], array(
-          select m ->> 'record_id' from jsonb_array_elements(v_seen.o_moved) m where m ->> 'entity' = (p_sections[i]).entity), false)
+          select unnest(m.records) from unnest(v_seen.o_moved) m where m.entity = (p_sections[i]).entity), false)
         from generate_subscripts(p_sections, 1) i order by i);
     end if;
     v_kept := v_seen.o_lost;

@@ -2,7 +2,7 @@ create or replace function rowferry._understood_sections(
   p_peer text,
   p_sections rowferry._section[],
   out o_sections rowferry._section[],
-  out o_left jsonb,
+  out o_left rowferry._not_taken[],
   out o_refusals jsonb
 )
 language plpgsql
@@ -16,7 +16,7 @@ declare
   v_unaltered record;
 begin
   o_sections := '{}';
-  o_left := '[]';
+  o_left := '{}';
   o_refusals := '[]';
   -- Records of an entity that were sent because a child needs them are in a later section than its others.
   if cardinality(v_order) > 1 then
@@ -29,7 +29,7 @@ begin
     v_apart := rowferry._why_not_understood(p_peer, v_section);
     if v_apart is not null then
       o_refusals := o_refusals || v_apart;
-      o_left := o_left || rowferry._as_not_taken(v_section, '{"apart": true}');
+      o_left := o_left || rowferry._as_not_taken(v_section, 'entity');
     else
       -- Before anything is decided or written: a value that this node's types would alter is no news of the peer's.
       v_unaltered := rowferry._leave_altered(v_section);

@@ -17,7 +17,7 @@ create or replace function rowferry._decide(
   p_acked int8multirange,
   p_known int8multirange,
   out o_section rowferry._section,
-  out o_left jsonb,
+  out o_left rowferry._not_taken[],
   out o_weighed integer,
   out o_decided int8multirange,
   out o_conflicts jsonb
@@ -81,14 +81,14 @@ begin
 
   v_part.entity := v_entity.name;
   v_part.keys := v_busy;
-  o_left := rowferry._as_not_taken(v_part);
+  o_left := rowferry._as_not_taken(v_part, 'locked');
   v_part.keys := v_weighed.o_waiting;
-  o_left := o_left || rowferry._as_not_taken(v_part, '{"waiting": true}');
+  o_left := o_left || rowferry._as_not_taken(v_part, 'merging', '{"waiting": true}');
   v_part.keys := v_weighed.o_outside;
-  o_left := o_left || rowferry._as_not_taken(v_part,
+  o_left := o_left || rowferry._as_not_taken(v_part, 'refused',
     rowferry._explain_refusal('23514', 'the row is outside of the filter of the other node', null, rowferry._outside_hint(v_entity)));
   v_part.keys := v_later;
-  o_left := o_left || rowferry._as_not_taken(v_part, '{"untried": true, "undecided": true}');
+  o_left := o_left || rowferry._as_not_taken(v_part, 'undecided');
 
   if v_weighed.o_keys is not null then
     execute format('select * from rowferry.%I($1, null)', rowferry._generated_name('read_', v_entity.name)) into v_mine_read using v_weighed.o_keys;
