@@ -87,12 +87,7 @@ begin
         v_queue := rowferry._pieces_without(v_queue, v_along);
         o_left := rowferry._not_taken_without(o_left, v_along);
       end if;
-      p_needs := array(
-        select n from unnest(p_needs) n
-        where (n.needed_entity, n.needed_record_id) not in (
-          select (v_sections[i]).entity, k
-          from generate_subscripts(v_sections, 1) i
-          cross join lateral unnest((v_sections[i]).keys || (v_sections[i]).gone) k));
+      p_needs := rowferry._needs_without(p_needs, v_sections);
       o_conflicts := o_conflicts || v_attempt.o_conflicts;
       o_left := o_left || v_attempt.o_busy;
       o_applied := o_applied + rowferry._record_count(v_sections) - rowferry._not_taken_count(v_attempt.o_busy);

@@ -3,7 +3,6 @@ create or replace function rowferry._decide_sections(
   p_sections rowferry._section[],
   p_heard int8multirange,
   p_known int8multirange,
-  p_most integer,
   out o_sections rowferry._section[],
   out o_decided int8multirange,
   out o_conflicts jsonb,
@@ -16,6 +15,11 @@ declare
   v_entity_id integer;
   v_keys text[];
   v_decision record;
+  -- Deciding one conflict takes about 25 times as long as one record of the batch has taken so far in this call. All conflicts together may take the time of
+  -- one batch, a quarter of deadlock_timeout.
+  v_most integer := greatest(100,
+    rowferry._record_count(p_sections) * extract(epoch from current_setting('deadlock_timeout')::interval / 4 / 25)
+      / greatest(0.001, extract(epoch from clock_timestamp() - statement_timestamp())));
   v_skips constant boolean := rowferry._any_skip();
   v_unsettled constant boolean := v_skips or exists (select from rowferry.entities e where e.unsettled_since is not null);
 begin
@@ -28,12 +32,12 @@ begin
     continue when not rowferry._may_own_events(v_entity_id);
     v_keys := rowferry._unseen_changes(v_entity_id, (o_sections[i]).keys || (o_sections[i]).gone || (o_sections[i]).asked, p_heard, '{}');
     continue when v_keys is null;
-    select * into v_decision from rowferry._decide(p_peer, o_sections[i], v_keys, p_most, p_heard, p_known);
+    select * into v_decision from rowferry._decide(p_peer, o_sections[i], v_keys, v_most, p_heard, p_known);
     o_sections[i] := v_decision.o_section;
     o_decided := o_decided + v_decision.o_decided;
     o_conflicts := o_conflicts || v_decision.o_conflicts;
     o_left := o_left || v_decision.o_left;
-    p_most := p_most - v_decision.o_weighed;
+    v_most := v_most - v_decision.o_weighed;
   end loop;
   for i in 1 .. cardinality(o_sections) loop
     if v_skips and o_sections[i].gone is not null and o_sections[i].event_hops is not null then
@@ -49,6 +53,6 @@ begin
   end loop;
 end
 $$;
-comment on function rowferry._decide_sections(text, rowferry._section[], int8multirange, int8multirange, integer) is
-  'Before anything is written, this decides the records that both nodes changed, at most p_most. It returns the sections to be written, the events of this '
+comment on function rowferry._decide_sections(text, rowferry._section[], int8multirange, int8multirange) is
+  'Before anything is written, this decides the records that both nodes changed, as many as the time allows. It returns the sections to be written, the events of this '
   'node that were looked at, the conflicts, and the records left undecided.';

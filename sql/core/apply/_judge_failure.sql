@@ -29,7 +29,7 @@ declare
   v_needs_others boolean;
   v_blamed jsonb;
   v_waits boolean;
-  v_refused boolean;
+  v_verdict record;
   v_hopeless rowferry._not_taken[];
   v_keys text[];
 begin
@@ -58,10 +58,12 @@ begin
     v_blamed := (rowferry._hopeless(v_record, null, p_sections, p_needs, p_left))[1].refusal;
   end if;
   v_waits := v_lacks or v_needs_others and p_first_round;
-  select r.o_left, r.o_refused, r.o_conflicts, r.o_tries into o_left, v_refused, o_conflicts, o_tries
-  from rowferry._refuse_record(p_peer, v_record, p_heard, p_known, p_waiting, p_error, v_blamed, 'undecided' in (select l.why from unnest(p_left) l)) r;
+  v_verdict := rowferry._refuse_record(p_peer, v_record, p_heard, p_known, p_waiting, p_error, v_blamed, 'undecided' in (select l.why from unnest(p_left) l));
+  o_left := v_verdict.o_left;
+  o_conflicts := v_verdict.o_conflicts;
+  o_tries := v_verdict.o_tries;
   o_applied := 1 - rowferry._not_taken_count(o_left);
-  if not v_refused then
+  if not v_verdict.o_refused then
     return;
   end if;
   if v_waits then

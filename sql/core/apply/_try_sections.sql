@@ -19,11 +19,6 @@ as $$
 declare
   c_tries constant integer := 6;
   v_in_order constant boolean := coalesce(cardinality(p_needs) > 0, false);
-  -- Deciding one conflict takes about 25 times as long as one record of the batch has taken so far in this call. All conflicts together may take the time of
-  -- one batch, a quarter of deadlock_timeout.
-  v_most_conflicts constant integer := greatest(100,
-    rowferry._record_count(p_sections) * extract(epoch from current_setting('deadlock_timeout')::interval / 4 / 25)
-      / greatest(0.001, extract(epoch from clock_timestamp() - statement_timestamp())));
   v_sections rowferry._section[];
   v_piece rowferry._section;
   v_decided record;
@@ -52,9 +47,11 @@ begin
       v_after := coalesce(pg_sequence_last_value(pg_get_serial_sequence('rowferry.events', 'id')::regclass), 0);
       set constraints all deferred;
       if v_try > 1 then
-        select l.o_sections, l.o_left into v_sections, o_busy from rowferry._leave_locked(v_sections) l;
+        v_decided := rowferry._leave_locked(v_sections);
+        v_sections := v_decided.o_sections;
+        o_busy := v_decided.o_left;
       end if;
-      v_decided := rowferry._decide_sections(p_peer, v_sections, p_heard, p_known, v_most_conflicts);
+      v_decided := rowferry._decide_sections(p_peer, v_sections, p_heard, p_known);
       v_sections := v_decided.o_sections;
       o_conflicts := v_decided.o_conflicts;
       o_busy := o_busy || v_decided.o_left;

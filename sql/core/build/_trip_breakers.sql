@@ -101,19 +101,7 @@ begin
       set since = coalesce(v_breaker.since, excluded.since), rows = excluded.rows, all_counted = excluded.all_counted, deletes = excluded.deletes;
     end if;
   end loop;
-  -- Parents wait too if their deletes would cascade to rows of an entity that waits.
-  with recursive waiting (entity_id, name) as (
-    select e.id, e.name from rowferry.entities e where e.peer = p_peer and e.held_sqlstate = 'RF026'
-    union
-    select f.parent_id, w.name from waiting w join rowferry._foreign_keys f on f.child_id = w.entity_id and f.parent_id <> f.child_id
-      and f.child_peer = f.parent_peer and f.on_delete = 'c'
-  )
-  update rowferry.entities e
-  set held_attempts = 1, held_until = 'infinity', held_sqlstate = 'RF026', held_hint = format(c_hint, e.name),
-    held_error = format('its deletes would take rows of %s with them on %s, which wait', w.name, p_peer)
-  from waiting w
-  where e.id = w.entity_id and e.held_sqlstate is distinct from 'RF026' and p_deletes ? e.id::text;
-  v_tripped := v_tripped or found;
+  v_tripped := rowferry._hold_cascading_parents(p_peer, p_deletes, c_hint) or v_tripped;
   if not v_tripped then
     update rowferry.breakers b set deletes = b.deletes + (p_deletes ->> b.entity_id::text)::bigint where p_deletes ? b.entity_id::text;
   end if;
