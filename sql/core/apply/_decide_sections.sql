@@ -54,5 +54,5 @@ begin
 end
 $$;
 comment on function rowferry._decide_sections(text, rowferry._section[], int8multirange, int8multirange) is
-  'Before anything is written, this decides the records that both nodes changed, as many as the time allows. It returns the sections to be written, the events of this '
-  'node that were looked at, the conflicts, and the records left undecided.';
+  'Before anything is written, this decides the records that both nodes changed, as many as the time allows. It returns the sections to be written, the '
+  'events of this node that were looked at, the conflicts, and the records left undecided.';

@@ -60,7 +60,9 @@ begin
     ), hopeless (entity, record_id, state, message, parent, how) as (
       select p_section.entity, d.record_id, p_state, d.message, p.parent, 'direct' from direct d left join parents p using (record_id, name)
       union all
-      select r.entity, k, r.refusal ->> 'sqlstate', null, null, 'refused' from unnest(p_refused) r cross join lateral unnest(r.records) k where r.why = 'refused'
+      select r.entity, k, r.refusal ->> 'sqlstate', null, null, 'refused'
+      from unnest(p_refused) r cross join lateral unnest(r.records) k
+      where r.why = 'refused'
       union
       select n.entity, n.record_id, case when n.state = '23505' and h.state = '23P01' then h.state else n.state end,
         format('needs %s %s, which is refused', h.entity, h.record_id),

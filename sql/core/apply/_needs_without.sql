@@ -14,4 +14,5 @@ as $$
       from generate_subscripts(p_taken, 1) i
       cross join lateral unnest((p_taken[i]).keys || (p_taken[i]).gone) k))
 $$;
-comment on function rowferry._needs_without(rowferry._need[], rowferry._section[]) is 'Needs without those for a record of these sections, which have been taken.';
+comment on function rowferry._needs_without(rowferry._need[], rowferry._section[]) is
+  'Needs without those for a record of these sections, which have been taken.';

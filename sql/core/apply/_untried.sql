@@ -11,4 +11,5 @@ as $$
     from generate_subscripts(p_sections, 1) i
     cross join lateral unnest(rowferry._as_not_taken(p_sections[i], 'untried')) e)
 $$;
-comment on function rowferry._untried(rowferry._section[]) is 'All records of sections that there was no time to try, as a list of records that were not taken.';
+comment on function rowferry._untried(rowferry._section[]) is
+  'All records of sections that there was no time to try, as a list of records that were not taken.';

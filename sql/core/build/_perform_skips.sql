@@ -47,5 +47,5 @@ end
 $$;
 comment on function rowferry._perform_skips(text) is
   'Replaces the events of each skip by a question to the peer, at most 1,000 skips in a call. It waits until none of these events is in flight, because the '
-  'peer may be deciding by them (R14). An answer that a person gives up is deleted without a question. The peer asked for it because its own change had been '
-  'given up. If neither node can take the other''s row, asking back would never end. Returns how many skips were performed.';
+  'peer may be deciding by them (R14). An answer that a person gives up is deleted without a question. An answer exists only because the peer had given up '
+  'its own change and asked. If neither node can take the other''s row, asking back would have no end. Returns how many skips were performed.';

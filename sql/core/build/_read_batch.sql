@@ -1,21 +1,25 @@
--- What is sent. A batch is built only if the peer has been heard since the courier opened the exchange, fewer than two batches are in flight, and the peer
--- has not asked for silence (_build_envelope.sql); every envelope carries the acknowledgements. A batch has the records of the oldest events that may go, up
--- to the limit (_choose_records.sql). Of each of these records it has all pending events, also those that are held, in flight or given up (of each its key,
--- id, stamp and hops, not its type), and the row as it is now; if the row is gone, it has the key only. Events and rows are read in one snapshot, so what the
--- receiver gets satisfied the constraints here. A record that only asks the peer for its row (event type q) has no row. Rows of one entity form a section,
--- with their events in the order of the ids. Sections are in the order of the entities' ids. After them come sections of records that were refused before,
--- because most of them are refused again and must not delay the others. If something was left out, or the peer is known to lack parents, pending parents that
--- the chosen rows need are added, one generation a round (_parents_along.sql). The receiver puts the sections in an order in which parents come first. What
--- is left out, and stays pending:
+-- What is sent: of each record the row as it is now, with the columns that travel (only the key if the row is gone), and all its pending events, also those
+-- that are held, in flight or given up. The records are those of the oldest events that may go, up to a limit of events (_choose_records.sql), and beside them
+-- held records that are due again, with the rows whose unique values they need (_due_records.sql). Of an event the key, id, stamp and hops travel; its type
+-- shows only as far as it matters: an answer, a question, or a section in which all rows are new. A record that only asks the peer for its row (event type q)
+-- has no row. Events and rows are read in one snapshot, so what the receiver gets satisfied the constraints here.
+-- A batch is built only if the peer has been heard since the courier opened the exchange, fewer than two batches are in flight, and the peer has not asked that
+-- nothing be sent while it reads a large row (_build_envelope.sql); every envelope carries the acknowledgements. Superseded events are removed first.
+-- Rows of one entity form a section, with their events in the order of the ids. Sections are in the order of the entities' ids. Records that were refused
+-- before and are due come after them in sections of their own, because most of them are refused again and must not delay the others; a record whose parent has
+-- come, or that needs others of its table, stays with them. If the limit has cut something off, or the peer is known to lack parents, pending parents of the
+-- chosen rows that are not held themselves are added, one generation a round (_parents_along.sql). The receiver puts the sections in an order in which parents
+-- come first. What is left out, and stays pending:
 -- - events that are held and not due, given up and not yet replaced by a question, or in flight: such an event puts no record into a batch by itself;
 -- - records with a move (event type w) of which the followers have not been looked at, or with a delete whose place has not been weighed;
--- - entities that are paused, held as a whole, or in p_aside, and a whole batch whose deletes trip a breaker (_build_batch.sql);
+-- - entities that are paused, held as a whole, or wait for rows that moved to be looked at (p_aside), and a whole batch whose deletes trip a breaker
+--   (_build_batch.sql);
 -- - rows of more than 4 MB, of which each travels alone, and rows of more than 120 MB, which do not travel;
 -- - rows beyond 8 MB in one batch, which go with a later one (a plain table that has nothing in TOAST is not measured);
 -- - rows that cannot be read, and all rows of a table that was altered since attach(): they are held with the error;
 -- - rows, new or changed, whose parent the peer is known to lack, if that parent does not go with them.
--- If a row is outside of the filter, the peer is told that it is gone. If the rule is keep, or if the peer never had the row, the events of the row travel
--- without it and are acknowledged without effect.
+-- If a row is outside of the filter, the peer is told that it is gone. With p_filter_left => 'keep', and for a row that follows a parent and that the peer
+-- never had, only the events travel; they are acknowledged without effect.
 create or replace function rowferry._read_batch(
   p_peer text,
   p_limit integer,
@@ -49,7 +53,8 @@ as $$
 declare
   c_bytes constant bigint := 8388608;
   c_largest constant bigint := 125829120;
-  -- No more rows are read once they have this many bytes. An envelope must stay below 1 GB, and the last row may go beyond this limit.
+  -- No more rows are read of tables that are measured once the batch has this many bytes. An envelope must stay below 1 GB, and the last row may go beyond this
+  -- limit.
   c_most_bytes constant bigint := 268435456;
   v_lowest constant bigint := case when exists (select from rowferry.held_events) then 0 else p_first_id end;
   v_missing constant boolean := exists (select from rowferry.missing_parents);

@@ -5,11 +5,14 @@
 -- stand in _capture_part_sql.sql and _capture_statement_sql.sql (once a statement), and in _capture_row_sql.sql (once a row). The clock is read once a call, so
 -- all rows of one statement have one time; on a partitioned table each row has its own. The kinds are:
 -- - INSERT writes i, DELETE writes d, and UPDATE writes u for each row of which a column that travels has changed. If none has, it writes nothing.
--- - A changed key is two lines: d for the old key and i for the new one (two w if the entity has a filter and other rows follow its rows). If a statement
---   moves keys among its own rows, each key counts by the row that it has before and after.
--- - If the entity has a filter, changes of rows outside of it write nothing. A row that enters it is an i, and a row that leaves it is a d. If rows of other
---   tables follow such a row, it is a w both times, and they are looked at before anything is sent. A row that gets another parent to follow is a w too.
--- - If the row follows a parent, the d or the w of a user's change has a place: the key of the parent that the row had. All other lines have none.
+-- - A changed key is two lines: d for the old key and i for the new one. If one statement exchanges keys (update t set id = 3 - id), old and new rows are
+--   compared key by key, so that it writes u for each. On a partitioned table each row writes its d and its i, also a row that moves to another partition.
+-- - If the entity has a filter, changes of rows outside of it write nothing. A row that enters it is an i, and a row that leaves it is a d. If rows of another
+--   entity follow such a row (p_within), both are a w, and so are the two lines of a changed key, but not on a partitioned table. Before anything is sent,
+--   build/_look_at_moved.sql queues the rows that follow and turns the w into a u or a d.
+-- - If the rows of the entity follow a parent, an UPDATE that gives a row another parent writes w, with or without a filter. The d or the w of a user's change
+--   has a place: the key of the parent that the row had, or {} if it had none or was outside of the filter. All other lines have none.
+-- If a column was dropped, renamed or given another type since attach(), the heads of _capture_statement_sql.sql and _capture_row_sql.sql say what happens.
 -- Rows that the applier is writing get no line: their keys stand in rowferry.applying for the time of the transaction. What such a write changes besides, by a
 -- cascade or a trigger of the users, gets a line with hops of 1 or more.
 -- TRUNCATE is refused. Under the truncate rule propagate it writes a d for each row, and the entity waits for approve() unless its breaker is off
@@ -62,7 +65,7 @@ declare
   v_now constant pg_catalog.timestamptz := rowferry._now();  -- one for all rows of a statement
 begin
   -- Anyone can turn this setting on, but only the applier has rows in rowferry.applying for its transaction. The column keys lists the records that need
-  -- no event. If it is null, only the applier can write the table now, so no record needs one.
+  -- no event. If it is null, nothing but the applier can write this table now, so nothing is captured here (v_everything).
   if pg_catalog.current_setting('rowferry.applying', true) operator(pg_catalog.=) 'on' then
     select a.hops, coalesce(k.keys, '{}'), k.entity_id is not null and k.keys is null into v_hops, v_keys, v_everything
     from rowferry.applying a

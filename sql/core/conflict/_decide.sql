@@ -2,10 +2,11 @@
 -- - The row here is locked. If a user holds its lock, the record is not taken now; the peer sends it again.
 -- - If this node wins, its row and its events stay, and the peer's row is taken out of the section. It counts as taken.
 -- - If the peer wins, the events of this node are deleted, in the subtransaction that writes the peer's row. If that row is refused, the events are back.
--- - Under merge the arbiter deletes nothing: it puts the merged row into the section and makes an event of its own for it. The other node does not take the
---   record before that row arrives; until then the record waits with its sender.
+-- - Under merge the arbiter deletes nothing: it puts the merged row into the section and makes an event of its own for it. The other node refuses the
+--   arbiter's own row of this record until the merged one arrives; until then the event is held on the arbiter (RF023).
 -- - If the peer only asks, or this node has taken all these events of the peer before (p_known), there is no conflict: the row here stays.
--- - If the row here is outside of the filter and its changes are not sent, the peer's row is refused (23514).
+-- - If the entity's rows follow a parent, and the row here has no parent that is kept in sync and was never sent, the peer's row is refused (23514).
+--   Rows outside of a plain filter are refused by the function that writes them (rows/_row_checks.sql).
 -- - Both rows of each conflict are returned in o_conflicts, which both nodes log. Equal rows are no conflict. Two rows of together more than 120 MB of text
 --   raise 54000, because both could not be kept.
 -- - Records beyond p_most, or beyond about 2 MB of the peer's rows, are left undecided; the peer sends them again.

@@ -13,4 +13,5 @@ as $$
     from (select p_section.keys || p_section.gone || p_section.asked) k (keys)
     where k.keys <> '{}')
 $$;
-comment on function rowferry._as_not_taken(rowferry._section, text, jsonb) is 'The records of a section as an entry of the list of records that were not taken.';
+comment on function rowferry._as_not_taken(rowferry._section, text, jsonb) is
+  'The records of a section as an entry of the list of records that were not taken.';

@@ -1,18 +1,20 @@
--- Why nothing moves, or not all of it. It sees one node only: call it on both. The causes are looked for in this order, by the files in brackets; 1, 5 and 7
--- are here:
--- 1. An ACCESS EXCLUSIVE lock on one of rowferry's own tables (weaker ones are under 3). It is reported alone, because all other causes are in these tables
---    and reading them would wait for the lock.
--- 2. The link (_stuck_link.sql). If it is stopped or paused, nothing else of this point is looked at but altered tables and triggers
---    (capture/_uncaptured.sql) and the lock of a role without rights. Else: a table was altered, or its triggers are disabled, gone or altered, so that its
---    changes are not captured; the worker's last error; no worker is at work; commits wait for a synchronous standby; the worker's login switches to a role
---    without rights; the token has reached its highest number; a transaction holds the link's lock and does not end.
--- 3. Tables and entities (_stuck_tables.sql): a lock on a table of the users; an entity that is paused, held as a whole, or waits for a person.
--- 4. Records (_stuck_records.sql): rows that the peer refuses or that cannot leave this node; rows that refer to each other in a circle; parents that the
---    peer deleted or lacks; rows that are locked on the peer, or wait for a merge there, or for another reason that the peer gave.
+-- Why nothing moves, or not all of it. It knows of the other node only what that node last told: call it on both. The causes are looked for in this order, by
+-- the files in brackets; 1, 5 and 7 are here:
+-- 1. An ACCESS EXCLUSIVE lock on one of rowferry's own tables (weaker ones are under 3). It is reported alone, because all other causes are in these tables and
+--    reading them would wait for the lock.
+-- 2. The link (_stuck_link.sql). In any case: it is stopped or paused; a table, a filter or a trigger was altered, here or on the peer, so that changes are not
+--    captured (capture/_uncaptured.sql); a role without rights holds the link's lock or the worker's (info). Only if the link is neither stopped nor paused:
+--    the worker's last error; no worker is at work; commits wait for a synchronous standby; the worker's login switches to a role without rights; the token has
+--    reached its highest number; a transaction holds the link's lock and does not end.
+-- 3. Tables and entities (_stuck_tables.sql): a lock on a table of the users; an entity that is paused, held as a whole, or waits for a person, who has to
+--    approve() deletes.
+-- 4. Records (_stuck_records.sql): rows that the peer refuses or that cannot leave this node; rows that refer to each other in a circle; parents that the peer
+--    deleted or lacks; rows that are locked on the peer, or that this node is to merge once the peer's row has come. A row that waits for its parent has no
+--    line of its own, the parent has.
 -- 5. A comparison that the peer does not answer.
 -- 6. A transaction that has changed tables in sync, or rowferry.links, and has not committed (_stuck_transactions.sql).
--- 7. If work waits, nothing has moved and none of 2 to 5 applies, other than as info: a line that says so. It may stand beside one of 6, which explains why
---    changes of that transaction are not sent, but not why others are not.
+-- 7. If work waits, nothing has moved and none of 2 to 5 applies, other than as info: a line that says so. It may stand beside a line of point 6, because a
+--    transaction explains only why its own changes are not sent.
 -- 8. Dead rows of rowferry.events that an old transaction keeps, which make each exchange slower (_kept_by.sql).
 create or replace function rowferry.why_stuck(
   p_peer text default null

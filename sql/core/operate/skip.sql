@@ -1,15 +1,20 @@
 -- What skip() does: it gives up the changes of one record that wait here. It writes a line into rowferry.skips, with the row as it is here and the ids of all
--- its pending events, and changes nothing else at once. Then:
+-- its pending events. From then on these events put no record into a batch. Then:
 -- 1. Once no batch with one of these events is in flight, the next exchange deletes them and puts a question to the peer (event type q) in their place
---    (build/_perform_skips.sql). If the peer's row could not be written here, or if the events were only an answer, nothing is asked and both rows stay.
--- 2. The peer answers with its own row, which is written here over the row that was given up. skips.image has the latter.
--- 3. If the peer has no such row, the row here stays, different on purpose (conflict/_keep_given_up.sql), or is deleted if skip() was called with p_delete.
--- The skip ends, with an outcome, when the answer or a change of the peer has been taken (queue/_skips_answered.sql), when the peer has acknowledged a later
--- change of the record or a new sending (queue/_skips_overtaken.sql), or when the record is given up again (queue/_end_skips.sql). A row that stays on purpose
--- has kept = true, and its skip ends only when the record changes, is sent again or is repaired. A user's change that comes before the answer beats it. A later
--- consequence or sending only makes a skip that still waits kept (with p_delete it ends it). detach() ends it too; resync() ends it with p_delete, and else
--- keeps the row. If the peer gives its answer up, the skip waits until the row changes on either node, or until replay() is called on the peer.
--- An earlier open skip of the record ends at once. If all was given up already, only p_delete is noted.
+--    (build/_perform_skips.sql). If the entity only sends, if the row is outside of the filter here, or if the events were only an answer, nothing is asked and
+--    both rows stay. If the peer has taken all of the events meanwhile, the skip ends.
+-- 2. The peer answers with its own row, which is written here in place of the row here; a row that was deleted here comes back. skips.image keeps the row as it
+--    was. A user's change that is made before the answer comes wins against the answer.
+-- 3. If the peer has no such row, the row here stays, different on purpose (kept, conflict/_keep_given_up.sql), or is deleted if skip() was called with
+--    p_delete.
+-- How a skip ends, with an outcome:
+-- - While it waits for the answer: when the answer, or another change of the peer, has been taken (queue/_skips_answered.sql); when the peer has acknowledged a
+--   later change of the record by a user (queue/_skips_overtaken.sql); when the record is given up again (queue/_end_skips.sql); or when a repair chooses the
+--   peer's row. If the peer has acknowledged a consequence, a backfill or an answer instead, the skip is kept from then on, or ends if p_delete was given.
+-- - Once it is kept: when the record changes on either node, is sent again, is repaired, or is given up again.
+-- - In any case with detach(). resync() keeps a skip that waits, or ends it if p_delete was given. If the peer gives its answer up, the skip waits until the
+--   row changes on either node, or until replay() is called on the peer.
+-- If nothing is left to give up, skip() only sets p_delete, on or off, for the skip that waits.
 create or replace function rowferry.skip(
   p_id bigint,
   p_reason text default null,

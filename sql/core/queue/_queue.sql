@@ -27,9 +27,10 @@ select e.id, e.changed_at, e.entity_id, e.hops, e.event_type, e.record_id, e.pla
     select from rowferry.held_events h where h.event_id = e.id and h.patience is not null offset 0) as alone
 from rowferry.events e;
 comment on view rowferry._queue is
-  'Each pending event, with all that may keep it from going. An event is free to go, so that its record gets into a batch, if it is not held (or is due '
-  'again), not skipped, not in flight, not a move whose followers are still to be looked at, and _is_free() says so of its entity. Once a record is in a '
-  'batch, all its pending events travel, also those that are held or in flight. A query pays only for the columns that it names.';
+  'Each pending event, with what may keep this event from going; whether its entity may send is asked by _is_free(). An event is free to go, so that its '
+  'record gets into a batch, if it is not held (or is due again), not skipped, not in flight, not a move whose followers are still to be looked at, and '
+  '_is_free() says so of its entity. Once a record is in a batch, all its pending events travel, also those that are held or in flight. A query pays only for '
+  'the columns that it names.';
 comment on column rowferry._queue.id is 'Number of the event.';
 comment on column rowferry._queue.changed_at is 'Clock time of the change.';
 comment on column rowferry._queue.entity_id is 'The entity.';
@@ -41,8 +42,10 @@ comment on column rowferry._queue.stamp is 'What a conflict compares of the even
 comment on column rowferry._queue.held is 'Whether the event is set aside in held_events.';
 comment on column rowferry._queue.skipped is 'Whether a person or an orphan rule gave the event up, and it has not been replaced yet.';
 comment on column rowferry._queue.record_skipped is 'Whether a person or an orphan rule gave up any event of its record, and it has not been replaced yet.';
-comment on column rowferry._queue.moved is 'Whether the event is a move (type w), so that the rows that follow its row must be looked at before it can go.';
+comment on column rowferry._queue.moved is
+  'Whether the event is a move (type w): the rows that follow its row must be looked at first, and then it is a w no more, but a u or a d.';
 comment on column rowferry._queue.in_flight is 'Whether it was sent, and the present exchange waits for the acknowledgement.';
 comment on column rowferry._queue.due_at is
   'When a held event may be tried again: infinity while it waits for its parent, -infinity once the peer has the parent. Null: it is not held.';
-comment on column rowferry._queue.alone is 'Whether the record travels alone, in a call that may take longer than others.';
+comment on column rowferry._queue.alone is
+  'Whether the record travels alone, because it is large or ran out of time, in a call that may take longer than others.';

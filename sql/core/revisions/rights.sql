@@ -1,6 +1,6 @@
--- Who may do what in the schema: these rights and no others. Only note_release.sql and as_runner.sql come after it in a revision, because default privileges of whoever installs, or
--- of rowferry_owner, give rights on what was just made. It passes over names that a later revision makes. attach() gives the rights on the functions that it
--- makes.
+-- Who may do what in the schema: these rights and no others. Only note_release.sql and as_runner.sql come after it in a revision, because default privileges of
+-- whoever installs, or of rowferry_owner, give rights on what was just made. It passes over names that a later revision makes. attach() gives the rights on the
+-- functions that it makes.
 do $$
 declare
   v_generated oid[] := '{}';

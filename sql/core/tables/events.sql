@@ -23,11 +23,12 @@ comment on column rowferry.events.hops is
 comment on column rowferry.events.event_type is
   'i insert, u update, d delete, b backfill, a answer to a question, q question to the peer for its row, w move: the row, or rows that follow it, may have '
   'come into sync or left it. The event has no values: the row is read when it is sent, as it is then; if it is gone, only its key is sent. A question sends '
-  'only the key, and a w is sent once the rows that follow its row have been looked at.';
+  'only the key. A w is never sent: once the rows that follow its row have been queued, it becomes a u, or a d that stands behind them.';
 comment on column rowferry.events.record_id is 'Key of the record as text; compared byte by byte, whatever the collation of the database.';
 comment on column rowferry.events.place is
   'Only of the delete or the move of a row that follows a parent: the key of the parent that the row had, or {} if it had none that was kept in sync. If that '
-  'parent was not kept in sync, the peer never had the row and does not hear of this event. If place is null, the peer hears of it.';
+  'parent was not kept in sync, the peer never had the row. Then it does not hear of the delete, and of the move only if the row is kept in sync now. If '
+  'place is null, the peer hears of the event.';
 
 -- While the queue is empty, every index looks equally good to the planner, and the plan is still used when the queue is full. So each search must fit one
 -- index only; id + 0 sees to that. The record is the first column, because many records are looked for at once: before PostgreSQL 17 a planner may not use a
