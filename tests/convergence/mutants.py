@@ -136,7 +136,7 @@ MUTANTS = {
         ),
         budget=200,
     ),
-    "refused rows are acknowledged": Mutant((("_apply_batch", "if v_left <> '[]' then", "if false then"),)),
+    "refused rows are acknowledged": Mutant((("_apply_batch", "if cardinality(v_left) > 0 then", "if false then"),)),
     "applied rows are captured": Mutant(
         (("_mark_applying", "case when not v_everything then array_agg(k) end", "'{}'::text[]"),)
     ),
@@ -159,7 +159,7 @@ MUTANTS = {
         why="rare: test_what_commits_long_after_it_was_written_is_found_however_much_has_left_since",
     ),
     "no look after the write": Mutant(
-        (("_try_sections", "v_again := v_seen.o_moved <> '[]' or", "v_again :="),),
+        (("_try_sections", "v_again := v_seen.o_moved <> '{}' or", "v_again :="),),
         budget=None,
         why="histories are played one statement at a time:"
         " test_a_record_that_its_user_makes_again_while_the_applier_has_decided_is_decided_again",

@@ -187,8 +187,8 @@ class Taking(Hearing):
 
     def _refusal(self, link: Link, key: str, image: Image, heard: set[int], refuse: set[str]) -> str:
         """Why this row cannot be written here now; empty: it can."""
-        if image.value is None and not self.live(key):
-            return ""  # nothing to delete: no trigger fires, no lock is in the way
+        if image.value == self.rows.get(key, NOTHING).value:
+            return ""  # nothing to write or to delete: no trigger fires, no lock is in the way
         if key in refuse:
             return "refused"
         if key in self.locks:

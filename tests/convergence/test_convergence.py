@@ -105,6 +105,17 @@ def test_an_answer_that_is_an_orphan_too_is_gone_in_the_log_of_the_model_and_of_
         state.backfill(side=1, which=2)
 
 
+@pytest.mark.promise("R8")
+def test_a_row_that_is_there_already_is_not_refused(nodes: Nodes) -> None:
+    """Nothing is written, so no trigger of the users runs that would refuse it."""
+    with replayed(nodes, Lockstep) as state:
+        write(state, 0, "l")
+        state.carry(calls=8, limit=1)
+        state.refuse(side=0, which=1)
+        state.backfill(side=1, which=1)
+        state.carry(calls=6, limit=1)
+
+
 @pytest.mark.promise("R7")
 def test_a_row_that_won_and_was_deleted_at_the_same_time_is_in_two_conflicts(nodes: Nodes) -> None:
     """The first has the row as winner, the second as loser, and the other row of both is gone: nothing else tells them apart."""
