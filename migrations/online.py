@@ -21,6 +21,7 @@ from rowferry.migrations.targets import Target, peers
 
 CONFIGURE_EXISTS = "select to_regprocedure('rowferry.configure_node(text,text[])') is not null"
 CONFIGURE = "select rowferry.configure_node(%s::text, %s::text[])"
+RETRY_SECONDS = 1.0
 INVALID = """
     select format('index %s is invalid: drop index concurrently %1$s;', i.indexrelid::regclass)
     from pg_index i join pg_class c on c.oid = i.indexrelid
@@ -56,7 +57,8 @@ def migrate(target: Target, nodes: Sequence[Node]) -> None:
                 if not isinstance(error.orig, psycopg.errors.LockNotAvailable) or time.monotonic() > deadline:
                     raise
                 log.info("a table is locked by another session, trying again")
-                time.sleep(1)
+                # Nobody can wait for the lock itself: whoever stands in its queue keeps the users of the table waiting too.
+                time.sleep(RETRY_SECONDS)
 
 
 def _run(target: Target, nodes: Sequence[Node]) -> None:

@@ -147,6 +147,7 @@ def test_whatever_a_trigger_raises_holds_its_row_and_stops_no_other(notes: Nodes
     assert waiting(notes.crm) == [f"insert notes 7 {sqlstate}"]
 
 
+@pytest.mark.whole
 def test_a_trigger_that_cannot_connect_elsewhere_holds_its_rows_and_stops_no_other(notes: Nodes) -> None:
     if not notes.billing.sql("select 1 from pg_available_extensions where name = 'dblink'"):
         pytest.skip("this server has no dblink")

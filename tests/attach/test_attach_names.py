@@ -166,6 +166,7 @@ def test_attaching_as_a_role_with_unusual_settings_makes_the_same_functions(crm:
     assert re.sub("postgres", dba, dump(crm)) == usual
 
 
+@pytest.mark.whole
 def test_a_key_of_several_columns_is_found_whatever_order_the_database_sorts_their_names_in(
     servers: Servers, nodes: Nodes
 ) -> None:

@@ -145,6 +145,7 @@ def test_a_table_that_a_subscription_writes_is_refused(crm: Node) -> None:
     refused_fast(crm, "'items'", "a subscription writes")
 
 
+@pytest.mark.whole
 @pytest.mark.case(30)
 def test_a_key_of_a_nondeterministic_collation_or_citext_is_refused(crm: Node) -> None:
     crm.sql("create extension citext; create table words (id citext primary key)")

@@ -7,6 +7,8 @@ import pytest
 
 from harness import Node, Nodes
 
+pytestmark = pytest.mark.whole
+
 ATTACHED = """
     create schema app;
     create table simple (id integer primary key, name text not null, amount numeric(10, 2), at timestamptz default now());

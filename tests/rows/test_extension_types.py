@@ -9,6 +9,8 @@ from harness import Node, Nodes, values
 from harness.exchange import rows, sync, waiting
 from harness.values import arrive_in_parts
 
+pytestmark = pytest.mark.whole
+
 HOSTILE = {
     "crm": {**values.HOSTILE["crm"], "search_path": "'pg_temp'"},
     "billing": {**values.HOSTILE["billing"], "search_path": "'pg_catalog'"},

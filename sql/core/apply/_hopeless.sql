@@ -81,5 +81,5 @@ end
 $$;
 comment on function rowferry._hopeless(rowferry._section, text, rowferry._section[], rowferry._need[], rowferry._not_taken[]) is
   'The records of a section that cannot be written whatever is tried, found by one look, as a list of records that were not taken; null means none. They '
-  ' lack a parent here (p_state 23503), need a unique value of a record that is not in the batch (p_sections; any other state), or need such a '
+  'lack a parent here (p_state 23503), need a unique value of a record that is not in the batch (p_sections; any other state), or need such a '
   'record or one of p_refused; without a state only the last.';

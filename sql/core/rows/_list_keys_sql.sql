@@ -28,8 +28,9 @@ begin
     from pg_index i
     where i.indrelid = p_entity.relation and i.indisunique and i.indisvalid and i.indpred is null and i.indexprs is null
       and i.indnkeyatts = cardinality(p_entity.key_columns)
-      and array(select a.attname from pg_attribute a where a.attrelid = i.indrelid and a.attnum = any (i.indkey[0:i.indnkeyatts - 1]) order by a.attname)
-        = array(select k.local::name from rowferry._entity_columns(p_entity) k where k.key_position is not null order by k.local::name)
+      and array(
+          select a.attname from pg_attribute a where a.attrelid = i.indrelid and a.attnum = any (i.indkey[0:i.indnkeyatts - 1]) order by a.attname collate "C")
+        = array(select k.local::name from rowferry._entity_columns(p_entity) k where k.key_position is not null order by k.local collate "C")
     order by i.indisprimary desc, i.indexrelid
     limit 1
   ) i;
