@@ -9,6 +9,7 @@ import concurrent.futures
 import contextlib
 import json
 import logging
+import math
 import os
 import random
 import secrets
@@ -91,6 +92,7 @@ class Courier:
         self.pause = FIRST_PAUSE
         self.opened = False  # whether it has ever been
         self.progress_at = time.monotonic()
+        self.turns = self.held = 0  # rounds in which only held events were left; how many were held in the last round
         self.patience = 1  # how many times as long as usual the next calls may take, for a large row
         self.said = ""
         self.progress = Progress()
@@ -210,7 +212,7 @@ class Courier:
 
     def exchange(self, token: str) -> None:
         """Rounds, until there is a reason to open anew. Raises Trouble or SystemExit."""
-        rounds, moved_at = 1, time.monotonic()
+        self.turns, moved_at = 0, time.monotonic()
         while not self.stop.is_set():
             rows = [side.row for side in self.sides]
             if any(row.status in AT_REST for row in rows):
@@ -227,7 +229,7 @@ class Courier:
                 self.far, self.pause, self.progress_at = far, FIRST_PAUSE, now
                 self.say(logging.INFO, f"at work between {' and '.join(side.node.name for side in self.sides)}")
             if self.once:
-                self.end_if_done(not moved or rounds >= ONCE_ROUNDS)
+                self.end_if_done(moved)
             patience = max(row.patience for row in rows)
             if patience != self.patience:
                 self.limit(self.sides, patience)
@@ -240,15 +242,16 @@ class Courier:
                 self.stop.wait(min(max((now - moved_at) / POLLS, FIRST_POLL), self.interval))
             if not self.stop.is_set():
                 self.step(self.sides, token)
-                rounds += 1
 
-    def end_if_done(self, settled: bool) -> None:
+    def end_if_done(self, moved: bool) -> None:
         """Raises SystemExit when all that was pending at the start has arrived or is held, or when nothing has moved for long.
 
-        `settled`: held events that were due have had their turn.
+        Held events may be due once the others have arrived, so they have their turn then, and again while they become fewer.
         """
-        behind = any(side.row.next_id is not None and side.row.next_id <= side.target for side in self.sides)
-        if settled and not behind and not any(side.row.backfilling for side in self.sides):
+        behind = any(side.row.backfilling or (side.row.next_id or math.inf) <= side.target for side in self.sides)
+        before, self.held = self.held, sum(side.row.held for side in self.sides)
+        self.turns = 0 if behind or self.held < before else self.turns + 1
+        if not behind and (not moved or self.turns >= ONCE_ROUNDS):
             held = ", ".join(f"{side.row.held} on {side.node.name}" for side in self.sides if side.row.held)
             if held:
                 self.say(logging.WARNING, f"events are held: {held}. Hint: select * from rowferry.sync_events where attempts > 0")

@@ -143,3 +143,30 @@ def test_status_of_nodes_without_a_link_is_empty(rowferry: Command, nodes: Nodes
 
 def test_version() -> None:
     assert re.fullmatch(r"rowferry \d+\.\d+\.\d+\n", run(dict(os.environ), "--version", code=0))
+
+
+def test_once_tries_again_what_the_last_of_the_others_has_made_due(rowferry: Command, nodes: Nodes) -> None:
+    """A delete is held, because a child keeps its row there; in one of the last of many rounds the child goes."""
+    for node in nodes:
+        node.sql("create table parents (id integer primary key)")
+        child = "create table children (id integer primary key, parent_id integer"
+        node.sql(f"{child})" if node is nodes.crm else f"{child} references parents)")
+        node.sql("create table others (id integer primary key)")
+        node.sql("select rowferry.attach(t) from unnest(array['parents', 'children', 'others']) t")
+    nodes.crm.sql("insert into parents values (1)")
+    nodes.crm.sql("insert into children values (1, 1)")
+    rowferry.once()
+    nodes.crm.sql("delete from parents")
+    rowferry.once(code=1)
+    nodes.crm.sql(
+        "update rowferry.held_events set not_before = now() + interval '1 h'; update rowferry.links set batch_limit = 1"
+    )
+    nodes.billing.sql(  # so that batches do not grow
+        """create function slow() returns trigger language plpgsql as 'begin perform pg_sleep(0.3); return new; end';
+        create trigger slow before insert on others for each row execute function slow();
+        alter table others enable always trigger slow"""
+    )
+    nodes.crm.sql("insert into others select generate_series(1, 8)")
+    nodes.crm.sql("delete from children")
+    rowferry.once()
+    assert nodes.billing.sql("select id from parents") == []
