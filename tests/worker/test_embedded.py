@@ -169,3 +169,24 @@ def test_root_copies_programs_that_the_account_cannot_read(server: embedded.Serv
         with embedded.start("test", {"fsync": "off"}, Path(closed) / package.name / server.bin_dir.parent.name / "bin") as other:
             assert other.bin_dir.is_relative_to(cache)
             assert one(other, "select 1") == 1
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="only Linux ends children with their parent")
+def test_a_child_ends_although_its_parent_went_before_the_childs_program_began() -> None:
+    before = signal.signal(signal.SIGINT, lambda *_: None)
+    try:
+        end_with_parent = embedded.end_with_parent()
+        assert end_with_parent
+
+        def ask_and_lose_the_parent() -> None:
+            end_with_parent()
+            os.kill(os.getpid(), signal.SIGINT)
+
+        child = subprocess.Popen(["sleep", "60"], preexec_fn=ask_and_lose_the_parent)
+        try:
+            assert child.wait(10) == -signal.SIGINT
+        finally:
+            child.kill()
+            child.wait()
+    finally:
+        signal.signal(signal.SIGINT, before)

@@ -328,6 +328,9 @@ def end_with_parent() -> Callable[[], None] | None:
     parent = os.getpid()
 
     def wish() -> None:
+        signal.signal(
+            signal.SIGINT, signal.SIG_DFL
+        )  # the parent's handler would swallow one that comes before the program begins
         prctl(1, signal.SIGINT)  # PR_SET_PDEATHSIG
         if os.getppid() != parent:
             os._exit(1)
