@@ -326,6 +326,7 @@ def upgrade() -> None:
             "exchange/_prune_logs.sql",
             "exchange/_save_link.sql",
             "exchange/_take.sql",
+            "exchange/_at_rest.sql",
             "exchange/process_batch.sql",
             "observe/_kept_by.sql",
             "observe/_link_status.sql",

@@ -10,12 +10,25 @@ returns rowferry._answer
 language plpgsql
 volatile
 set search_path = pg_catalog, pg_temp
+set quote_all_identifiers = off
+set datestyle = 'ISO, YMD'
+set intervalstyle = 'postgres'
+set timezone = 'UTC'
+set extra_float_digits = 1
+set bytea_output = 'hex'
+set lc_monetary = 'C'
+set xmloption = 'content'
+set array_nulls = on
+set plpgsql.extra_errors = none
+set lock_timeout = '100ms'
+set jit = off
+set plan_cache_mode = force_generic_plan  -- planning for an array of 20,000 keys takes longer than finding them
 as $$
 declare
-  v_before constant rowferry.links := (select l from rowferry.links l where l.peer = p_peer);
-  v_last_id constant bigint := case when pg_current_xact_id_if_assigned() is null
-    then pg_sequence_last_value(pg_get_serial_sequence('rowferry.events', 'id')::regclass) end;
   v_answer rowferry._answer;
+  v_holder text;
+  v_before rowferry.links;
+  v_last_id bigint;
   v_link rowferry.links;
   v_admitted record;
   v_heard record;
@@ -26,6 +39,24 @@ declare
   v_reason text;
   v_left int8multirange := '{}';  -- what has left in this call: no search walks past it
 begin
+  -- Everything that this node sends or acknowledges survives a crash of it. A SET clause would end before the commit.
+  if current_setting('synchronous_commit') in ('off', 'local') then
+    perform set_config('synchronous_commit', 'on', true);
+  end if;
+  v_holder := rowferry._link_lock(p_peer, false);
+  select l.* into v_before from rowferry.links l where l.peer = p_peer;
+  if v_holder is not null then
+    v_answer := rowferry._answer_of(v_before, 'busy', 'another call for this link is at work, ' || v_holder);
+    v_answer.token := null;
+    return v_answer;
+  end if;
+  -- A user who holds a lock may be waiting for us, so a call that lasts waits for no lock itself.
+  if rowferry._patient() then
+    perform set_config('lock_timeout', case when (select min(l.users_timeout) from rowferry.links l) < interval '4 ms' then '1ms' else '2ms' end, true);
+  end if;
+  if pg_current_xact_id_if_assigned() is null then
+    v_last_id := pg_sequence_last_value('rowferry.events_id_seq');
+  end if;
   select null::bigint as o_from into v_aside;
   select 0 as o_applied, 0 as o_refused, 0 as o_conflicts, 0 as o_retired into v_heard;
   select 0 as o_sent into v_built;
@@ -82,5 +113,5 @@ begin
 end
 $$;
 comment on function rowferry._exchange(text, bigint, text, bytea, integer, jsonb) is
-  'The exchange proper, under the link''s lock: hears the peer, builds the next envelope, and says where things stand. Reads the link once, and writes it '
+  'The exchange proper. It takes the link''s lock, hears the peer, builds the next envelope, and says where things stand. Reads the link once, and writes it '
   'once if something changed: an idle call draws no transaction id.';

@@ -29,25 +29,10 @@ language plpgsql
 volatile
 security definer
 set search_path = pg_catalog, pg_temp
-set quote_all_identifiers = off
-set datestyle = 'ISO, YMD'
-set intervalstyle = 'postgres'
-set timezone = 'UTC'
-set extra_float_digits = 1
-set bytea_output = 'hex'
-set lc_monetary = 'C'
-set xmloption = 'content'
-set array_nulls = on
-set plpgsql.extra_errors = none
-set lock_timeout = '100ms'
-set jit = off
-set plan_cache_mode = force_generic_plan  -- planning for an array of 20,000 keys takes longer than finding them
 as $$
 declare
   v_link rowferry.links;
   v_token text[];
-  v_answer rowferry._answer;
-  v_holder text;
 begin
   if pg_trigger_depth() > 0 then
     raise exception using errcode = '42501', message = 'process_batch is not for triggers', hint = 'Only the worker may call it.';
@@ -59,6 +44,13 @@ begin
   end if;
   if p_envelope is not null then
     perform rowferry._begin_deferred();
+  elsif not p_dry_run then
+    last_id := rowferry._at_rest(p_peer, p_token);
+    if last_id is not null then
+      return query select 'idle', null::bytea, 0, 0, 0, 0, 0, 0::bigint, 0::bigint, null::bigint, last_id, 0::bigint, 1, p_token, rowferry.version(), null::text,
+        null::jsonb;
+      return;
+    end if;
   end if;
   if not exists (select from rowferry.node) then
     raise exception using errcode = 'RF006', message = 'this database has no name yet',
@@ -81,21 +73,6 @@ begin
         'Where that has 15 digits and is near its end: select * from rowferry.resync();';
   end if;
 
-  -- Everything that this node sends or acknowledges survives a crash of it. A SET clause would end before the commit.
-  if current_setting('synchronous_commit') in ('off', 'local') then
-    perform set_config('synchronous_commit', 'on', true);
-  end if;
-  v_holder := rowferry._link_lock(p_peer, false);
-  if v_holder is not null then
-    v_answer := rowferry._answer_of((select l from rowferry.links l where l.peer = p_peer), 'busy', 'another call for this link is at work, ' || v_holder);
-    v_answer.token := null;
-    return query select v_answer.*;
-    return;
-  end if;
-  -- A user who holds a lock may be waiting for us, so a call that lasts waits for no lock itself.
-  if rowferry._patient() then
-    perform set_config('lock_timeout', case when (select min(l.users_timeout) from rowferry.links l) < interval '4 ms' then '1ms' else '2ms' end, true);
-  end if;
   if p_dry_run then
     return query select * from rowferry._dry_run(p_peer, v_token[1]::bigint, v_token[2], p_envelope, p_limit, p_courier);
   else
