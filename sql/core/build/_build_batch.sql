@@ -7,11 +7,13 @@ create or replace function rowferry._build_batch(
   p_left int8multirange,
   p_aside integer[],
   p_compare jsonb,
+  p_rare rowferry._rare,
   out o_link rowferry.links,
   out o_envelope bytea,
   out o_sent integer,
   out o_removed integer,
-  out o_compare jsonb
+  out o_compare jsonb,
+  out o_holds boolean
 )
 language plpgsql
 set search_path = pg_catalog, pg_temp
@@ -33,11 +35,12 @@ begin
   o_link := p_link;
   o_sent := 0;
   o_removed := 0;
+  o_holds := false;
   -- _read_batch is one statement. Its snapshot, the same for events and rows, holds what was queued just now.
   begin
     loop
       select * into v_batch
-      from rowferry._read_batch(p_link.peer, v_looked, not p_applied, p_link.first_id, p_left, v_coalesced, v_most_events, p_aside);
+      from rowferry._read_batch(p_link.peer, v_looked, not p_applied, p_link.first_id, p_left, v_coalesced, v_most_events, p_aside, p_rare);
       if not v_batch.o_repeated and v_batch.o_hot_records is null then
         v_waiting := case when v_batch.o_waiting = '[]' then 0 else rowferry._hold_waiting(v_batch.o_waiting) end;
         if v_waiting > 0 then
@@ -47,7 +50,9 @@ begin
             v_coalesced := false;
             v_looked := greatest(p_limit, least(v_looked * 2, 2000));
             v_most_events := 1000 + 4 * v_looked;
-            perform rowferry._queue_backfill(p_link.peer, v_looked);
+            if p_rare.backfills then
+              perform rowferry._queue_backfill(p_link.peer, v_looked);
+            end if;
             continue;
           end if;
           v_batch.o_events := case when v_looked = p_limit then v_batch.o_events else 0 end;
@@ -74,7 +79,7 @@ begin
       -- If the time is over, or so many events were removed that a search would have to walk past them, the next call goes on.
       exit when v_hot or v_removed > 1000;
     end loop;
-    o_compare := rowferry._compare(p_link, p_compare);
+    o_compare := case when p_compare is null and not p_rare.comparisons then '{}' else rowferry._compare(p_link, p_compare) end;
     if v_batch.o_events > 0 then
       select t.* into v_told from rowferry._tell_facts(o_link, true, true, true) t;
       o_envelope := rowferry._encode(
@@ -86,14 +91,17 @@ begin
             or exists (select from rowferry.built_batches b where b.peer = p_link.peer and b.in_flight)) end)),
         v_batch.o_sections);
     end if;
-    perform rowferry._hold_entities(v_batch.o_unsendable);
-    o_removed := o_removed + (select count(*) from jsonb_array_elements(v_batch.o_unsendable) u where u ? 'patience');
+    o_holds := v_batch.o_unsendable <> '[]';
+    if o_holds then
+      perform rowferry._hold_entities(v_batch.o_unsendable);
+      o_removed := o_removed + (select count(*) from jsonb_array_elements(v_batch.o_unsendable) u where u ? 'patience');
+    end if;
   exception
     when query_canceled then
       if not rowferry._hold_slow(p_link.peer, v_looked, not p_applied, p_aside) then
         raise;
       end if;
-      select null::bytea, 0, jsonb '{}' into o_envelope, o_removed, o_compare;
+      select null::bytea, 0, jsonb '{}', true into o_envelope, o_removed, o_compare, o_holds;
       return;
   end;
   if v_batch.o_events > 0 then
@@ -111,10 +119,10 @@ begin
   end if;
 end
 $$;
-comment on function rowferry._build_batch(rowferry.links, jsonb, integer, boolean, boolean, int8multirange, integer[], jsonb) is
+comment on function rowferry._build_batch(rowferry.links, jsonb, integer, boolean, boolean, int8multirange, integer[], jsonb, rowferry._rare) is
   'Reads the next batch of at most p_limit events and makes the envelope with it. o_sent is the number of its events, 0 if nothing can be sent now. Events '
   'that a newer one replaces are removed first, and rows whose parent the peer lacks are held without being tried; then it reads again, for 0.1 s. After a '
   'timeout the record that took the time is held, if it is known. p_header is what every envelope says. p_applied says that this call has applied a batch, '
   'and p_alone that a record that travels alone is due. p_left has the events that were removed from the queue in this call. Entities in p_aside send '
   'nothing now. p_compare is what the peer said about comparisons, and o_compare what this node has to say. o_removed counts the events that were removed '
-  'from the queue or wait now.';
+  'from the queue or wait now. p_rare says which rare things there were, and o_holds whether an event or an entity is held since.';

@@ -29,6 +29,7 @@ create or replace function rowferry._read_batch(
   p_coalesced boolean default true,
   p_most_events integer default null,
   p_aside integer[] default '{}',
+  p_rare rowferry._rare default rowferry._rare_things(),
   out o_sections rowferry._section[],
   out o_ids int8multirange,
   out o_events integer,
@@ -56,8 +57,8 @@ declare
   -- No more rows are read of tables that are measured once the batch has this many bytes. An envelope must stay below 1 GB, and the last row may go beyond this
   -- limit.
   c_most_bytes constant bigint := 268435456;
-  v_lowest constant bigint := case when exists (select from rowferry.held_events) then 0 else p_first_id end;
-  v_missing constant boolean := exists (select from rowferry.missing_parents);
+  v_lowest constant bigint := case when p_rare.held then 0 else p_first_id end;
+  v_missing constant boolean := p_rare.missing;
   v_alone bigint;
   v_cut boolean := false;
   v_parents boolean;  -- whether rows may need parents that were cut off; null: nobody has looked yet
@@ -79,7 +80,7 @@ begin
   loop
     v_round_sections := cardinality(o_sections);
     for v_group in
-      select c.* from rowferry._choose_records(p_peer, p_limit, p_alone, p_first_id, p_left, p_aside) c where v_parent_ids is null
+      select c.* from rowferry._choose_records(p_peer, p_limit, p_alone, p_first_id, p_left, p_aside, p_rare.held) c where v_parent_ids is null
       union all
       select p.entity_id, false, array_agg(p.record_id), o_whole, v_cut, v_alone, false
       from unnest(v_parent_ids, v_parent_records) p (entity_id, record_id) group by p.entity_id
@@ -134,7 +135,7 @@ begin
   end loop;
 end
 $$;
-comment on function rowferry._read_batch(text, integer, boolean, bigint, int8multirange, boolean, integer, integer[]) is
+comment on function rowferry._read_batch(text, integer, boolean, bigint, int8multirange, boolean, integer, integer[], rowferry._rare) is
   'Reads the next batch for a peer. _choose_records() chooses the records. _read_section() reads all pending events of these, and their present rows. If the '
   'limit cut something off, _parents_along() adds the pending parents of each row, without which the peer could not take it. The function is STABLE, so that '
   'all of it sees the caller''s snapshot (R4). With p_alone the batch may be one large row. The search for new events begins at p_first_id and leaves out the '

@@ -4,6 +4,7 @@ create or replace function rowferry._admit(
   p_token_random text,
   p_envelope bytea,
   p_courier jsonb,
+  p_rare rowferry._rare,
   out o_link rowferry.links,
   out o_status text,
   out o_reason text,
@@ -53,11 +54,11 @@ begin
       end if;
     end if;
   end if;
-  if o_status is null then
+  if o_status is null and (greatest(o_link.opened_at, o_link.last_exchange_at) > rowferry._now() + interval '2 s' or p_rare.held or p_rare.entities) then
     o_link := rowferry._clock_went_back(o_link);
   end if;
 end
 $$;
-comment on function rowferry._admit(rowferry.links, bigint, text, bytea, jsonb) is
+comment on function rowferry._admit(rowferry.links, bigint, text, bytea, jsonb, rowferry._rare) is
   'Whether a call may go on: not on a link that is paused, not with an older token or an envelope of another courier (o_status says why). A greater token '
   'opens the exchange, and the header of an envelope that is admitted may begin a new generation.';

@@ -21,8 +21,6 @@ set xmloption = 'content'
 set array_nulls = on
 set plpgsql.extra_errors = none
 set lock_timeout = '100ms'
-set jit = off
-set plan_cache_mode = force_generic_plan  -- planning for an array of 20,000 keys takes longer than finding them
 as $$
 declare
   v_answer rowferry._answer;
@@ -32,9 +30,12 @@ declare
   v_link rowferry.links;
   v_admitted record;
   v_heard record;
-  v_aside record;
+  v_aside int8multirange := '{}';
+  v_aside_from bigint;
   v_built record;
   v_envelope bytea;
+  v_sent integer := 0;
+  v_rare rowferry._rare := rowferry._rare_things();
   v_status text;
   v_reason text;
   v_left int8multirange := '{}';  -- what has left in this call: no search walks past it
@@ -57,10 +58,7 @@ begin
   if pg_current_xact_id_if_assigned() is null then
     v_last_id := pg_sequence_last_value('rowferry.events_id_seq');
   end if;
-  select null::bigint as o_from into v_aside;
-  select 0 as o_applied, 0 as o_refused, 0 as o_conflicts, 0 as o_retired into v_heard;
-  select 0 as o_sent into v_built;
-  v_admitted := rowferry._admit(v_before, p_token_number, p_token_random, p_envelope, p_courier);
+  v_admitted := rowferry._admit(v_before, p_token_number, p_token_random, p_envelope, p_courier, v_rare);
   v_link := v_admitted.o_link;
   v_status := v_admitted.o_status;
   v_reason := v_admitted.o_reason;
@@ -73,19 +71,26 @@ begin
     v_status := 'stopped';
     v_reason := v_link.stopped_reason;
   elsif v_status is null then
+    if p_envelope is not null then
+      v_rare := rowferry._rare_things();
+    end if;
     if v_heard.o_retired > 0 or v_link.horizon_xid <= pg_snapshot_xmin(pg_current_snapshot()) then
       v_link := rowferry._advance_first_id(v_link, v_last_id, v_left, v_heard.o_retired > 0);
     end if;
-    v_aside := rowferry._skip_waiting_runs(p_peer, v_link.first_id);
+    if v_rare.entities then
+      select r.o_ids, r.o_from into v_aside, v_aside_from from rowferry._skip_waiting_runs(p_peer, v_link.first_id) r;
+    end if;
     v_built := rowferry._build_envelope(v_link, p_limit, v_link.received <> v_before.received, coalesce((v_admitted.o_header ->> 'hush')::boolean, false),
-      v_left + v_aside.o_ids, v_heard.o_compare);
+      v_left + v_aside, v_heard.o_compare, v_rare);
     v_link := v_built.o_link;
+    v_sent := v_built.o_sent;
+    v_rare := v_built.o_rare;
     if v_built.o_removed > 0 then
       v_link := rowferry._advance_first_id(v_link, v_last_id, v_left, true);
     end if;
     v_envelope := v_built.o_envelope;
     v_status := case when v_link is distinct from v_before or v_built.o_removed > 0 or v_built.o_compared or v_heard.o_compare is not null
-      or v_aside.o_from is not null then 'moved' else 'idle' end;
+      or v_aside_from is not null then 'moved' else 'idle' end;
   end if;
   if v_link is distinct from v_before then
     -- Progress is what the peer has applied or this node has, not what was built: a link that fails every time is stuck.
@@ -95,17 +100,19 @@ begin
     end if;
     perform rowferry._save_link(v_link, v_before);
   end if;
-  if v_aside.o_from is not null then
-    v_left := v_left + int8multirange(int8range(v_aside.o_from, null));
+  if v_aside_from is not null then
+    v_left := v_left + int8multirange(int8range(v_aside_from, null));
   end if;
-  v_answer := rowferry._answer_of(v_link, v_status, v_reason, v_left);
+  v_answer := rowferry._answer_of(v_link, v_status, v_reason, v_left, v_rare);
+  if v_admitted.o_status is null then
+    v_answer.applied := v_heard.o_applied;
+    v_answer.refused := v_heard.o_refused;
+    v_answer.conflicts := v_heard.o_conflicts;
+    v_answer.retired := v_heard.o_retired;
+  end if;
   v_answer.envelope := v_envelope;
-  v_answer.applied := v_heard.o_applied;
-  v_answer.refused := v_heard.o_refused;
-  v_answer.conflicts := v_heard.o_conflicts;
-  v_answer.retired := v_heard.o_retired;
-  v_answer.sent := v_built.o_sent;
-  v_answer.next_id := coalesce(v_answer.next_id, v_aside.o_from);
+  v_answer.sent := v_sent;
+  v_answer.next_id := coalesce(v_answer.next_id, v_aside_from);
   if v_answer.backfilling > 0 then
     v_answer.progress := rowferry._progress(p_peer);
   end if;

@@ -2,6 +2,7 @@ create or replace function rowferry._counts(
   p_peer text,
   p_most integer,
   p_left int8multirange default '{}',
+  p_rare rowferry._rare default null,
   out pending bigint,
   out held bigint,
   out next_id bigint,
@@ -19,20 +20,35 @@ declare
   v_ids integer[];
   v_held integer[];
   v_free integer[];
-  v_first_id bigint := (select l.first_id from rowferry.links l where l.peer = p_peer);
-  v_gaps int8multirange := int8multirange(int8range(v_first_id, 9223372036854775807)) - p_left;
-  v_any_held boolean := exists (select from rowferry.held_events);
+  v_first_id bigint;
+  v_moved_to bigint;
+  v_gaps int8multirange;
+  v_any_held boolean;
   v_aside int8multirange;
 begin
+  if p_rare is null then
+    p_rare := rowferry._rare_things();
+  end if;
+  select l.first_id, l.moved_to into v_first_id, v_moved_to from rowferry.links l where l.peer = p_peer;
+  v_gaps := int8multirange(int8range(v_first_id, 9223372036854775807)) - p_left;
   last_id := coalesce(pg_sequence_last_value('rowferry.events_id_seq'), 0);
   -- Each call tells the conflicts of large rows until the peer knows of them.
   select greatest(1, max(t.patience)) into patience from rowferry.taken_batches t where t.peer = p_peer;
-  if not rowferry._anything_waits(v_first_id, p_left) then
-    pending := 0;
-    held := 0;
-    backfilling := 0;
+  held := 0;
+  if not rowferry._anything_rare(p_rare) then
+    select least(p_most, count(*)), min(e.id), case when min(e.id) <= v_moved_to then 1 else 0 end
+    into pending, next_id, backfilling
+    from unnest(v_gaps) g
+    cross join lateral (
+      select e.id
+      from rowferry.events e
+      where e.id >= lower(g) and e.id < upper(g) and e.entity_id + 0 = any (array(select n.id from rowferry.entities n where n.peer = p_peer))
+      order by e.id
+      limit p_most
+    ) e;
     return;
   end if;
+  v_any_held := p_rare.held;
   select coalesce(array_agg(e.id), '{}'), coalesce(array_agg(e.id) filter (where e.held_attempts > 0), '{}'),
     coalesce(array_agg(e.id) filter (where e.held_attempts = 0), '{}')
   into v_ids, v_held, v_free
@@ -50,7 +66,6 @@ begin
     select from rowferry.held_events h where v_any_held and h.event_id < v_first_id and h.entity_id = any (v_ids)
     limit p_most) e);
   pending := least(p_most, pending + (select coalesce(sum(upper(i) - lower(i)), 0) from unnest(v_aside) i));
-  held := 0;
   if v_any_held then
     held := (select count(*) from (
       select from rowferry.held_events h
@@ -83,7 +98,7 @@ begin
       ) f
       where m.came));
   -- Nothing counts for which a person has to act first.
-  backfilling := (case when next_id <= (select l.moved_to from rowferry.links l where l.peer = p_peer) then 1 else 0 end)
+  backfilling := (case when next_id <= v_moved_to then 1 else 0 end)
     + (select count(*) from rowferry.moves m where m.entity_id = any (rowferry._movable(p_peer)))
     + (select count(*) from rowferry.backfills b join rowferry.entities e on e.id = b.entity_id
       where b.finished_at is null and e.peer = p_peer and e.held_until is distinct from 'infinity')
@@ -96,6 +111,6 @@ begin
   end if;
 end
 $$;
-comment on function rowferry._counts(text, integer, int8multirange) is
+comment on function rowferry._counts(text, integer, int8multirange, rowferry._rare) is
   'What waits on a link, as process_batch() returns it. It counts up to p_most, so that a long backlog costs an exchange nothing; null means that it counts '
-  'all. p_left has the events that were removed from the queue in this call, past which no search need walk.';
+  'all. p_left has the events that were removed from the queue in this call, past which no search need walk. p_rare says which rare things there are; null: nobody has looked yet.';

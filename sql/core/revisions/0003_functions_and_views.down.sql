@@ -32,4 +32,4 @@ begin
   end if;
 end
 $$;
-drop type rowferry._answer, rowferry._piece, rowferry._need, rowferry._not_taken, rowferry._section, rowferry._cause, rowferry._finding;
+drop type rowferry._answer, rowferry._piece, rowferry._need, rowferry._not_taken, rowferry._section, rowferry._rare, rowferry._cause, rowferry._finding;
