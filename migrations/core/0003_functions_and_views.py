@@ -49,6 +49,7 @@ def upgrade() -> None:
             "entity/_attach_call.sql",
             "entity/_base_type.sql",
             "entity/_captured_columns.sql",
+            "entity/_column_digest.sql",
             "entity/_column_types.sql",
             "entity/_columns_apart.sql",
             "entity/_cycle.sql",

@@ -136,7 +136,7 @@ MUTANTS = {
         ),
         budget=200,
     ),
-    "refused rows are acknowledged": Mutant((("_apply_batch", "if cardinality(v_left) > 0 then", "if false then"),)),
+    "refused rows are acknowledged": Mutant((("_apply_batch", "if cardinality(v_left) = 0 then", "if true then"),)),
     "applied rows are captured": Mutant(
         (("_mark_applying", "case when not v_everything then array_agg(k) end", "'{}'::text[]"),)
     ),

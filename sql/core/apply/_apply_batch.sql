@@ -86,6 +86,12 @@ begin
       hint = 'Nothing was applied. This is a defect of rowferry: please report it with the version that select rowferry.version() shows.';
   end if;
 
+  o_taken := p_ids;
+  o_refused := 0;
+  o_untried := 0;
+  if cardinality(v_left) = 0 then
+    return;
+  end if;
   o_refusals := o_refusals || (
     select coalesce(jsonb_agg(jsonb_build_object('entity', l.entity, 'record_id', r.record_id) || coalesce(l.refusal, '{}') order by l.place, r.place), '[]')
     from unnest(v_left) with ordinality l (entity, records, why, refusal, place)
@@ -94,16 +100,13 @@ begin
   if o_refusals @? '$[*] ? (@.sqlstate == "23505" || @.sqlstate == "23P01")' then
     o_refusals := rowferry._with_holders(o_refusals, p_sections);
   end if;
-  o_taken := p_ids;
-  if cardinality(v_left) > 0 then
-    for i in 1 .. cardinality(p_sections) loop
-      o_taken := o_taken - coalesce((
-        select range_agg(int8range(e.id, e.id, '[]'))
-        from unnest(p_sections[i].event_keys, p_sections[i].event_ids) e (record_id, id)
-        where (e.record_id in (select unnest(l.records) from unnest(v_left) l where l.entity = p_sections[i].entity)) is true), '{}');
-      -- "is true" makes it one hash of all records, not a join that compares each with each.
-    end loop;
-  end if;
+  for i in 1 .. cardinality(p_sections) loop
+    o_taken := o_taken - coalesce((
+      select range_agg(int8range(e.id, e.id, '[]'))
+      from unnest(p_sections[i].event_keys, p_sections[i].event_ids) e (record_id, id)
+      where (e.record_id in (select unnest(l.records) from unnest(v_left) l where l.entity = p_sections[i].entity)) is true), '{}');
+    -- "is true" makes it one hash of all records, not a join that compares each with each.
+  end loop;
   o_refused := rowferry._not_taken_count(array(select l from unnest(v_left) l where l.why in ('refused', 'entity')));
   o_untried := rowferry._not_taken_count(array(select l from unnest(v_left) l where l.why in ('untried', 'undecided')));
 end

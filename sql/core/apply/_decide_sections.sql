@@ -32,7 +32,7 @@ begin
     continue when not rowferry._may_own_events(v_entity_id);
     v_keys := rowferry._unseen_changes(v_entity_id, (o_sections[i]).keys || (o_sections[i]).gone || (o_sections[i]).asked, p_heard, '{}');
     continue when v_keys is null;
-    select * into v_decision from rowferry._decide(p_peer, o_sections[i], v_keys, v_most, p_heard, p_known);
+    v_decision := rowferry._decide(p_peer, o_sections[i], v_keys, v_most, p_heard, p_known);
     o_sections[i] := v_decision.o_section;
     o_decided := o_decided + v_decision.o_decided;
     o_conflicts := o_conflicts || v_decision.o_conflicts;

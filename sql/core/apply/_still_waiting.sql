@@ -4,14 +4,19 @@ create or replace function rowferry._still_waiting(
   p_left rowferry._not_taken[]
 )
 returns text[]
-language sql
+language plpgsql
 immutable
 set search_path = pg_catalog, pg_temp
 as $$
-  select array(
+begin
+  if cardinality(p_sections) = 0 and cardinality(p_left) = 0 then
+    return p_waiting;
+  end if;
+  return array(
     select unnest(p_waiting)
     union select (p_sections[i]).entity from generate_subscripts(p_sections, 1) i where (p_sections[i]).keys is not null
-    union select l.entity from unnest(p_left) l)
+    union select l.entity from unnest(p_left) l);
+end
 $$;
 comment on function rowferry._still_waiting(text[], rowferry._section[], rowferry._not_taken[]) is
   'Entities of which the peer has yet to send changes: those that the peer names (p_waiting), those of rows that have not been tried (p_sections), and those '

@@ -44,7 +44,7 @@ begin
       o_busy := '{}';
       v_again := false;
       v_sections := p_sections;
-      v_after := coalesce(pg_sequence_last_value(pg_get_serial_sequence('rowferry.events', 'id')::regclass), 0);
+      v_after := coalesce(pg_sequence_last_value('rowferry.events_id_seq'), 0);
       set constraints all deferred;
       if v_try > 1 then
         v_decided := rowferry._leave_locked(v_sections);

@@ -16,7 +16,7 @@ declare
   v_hint text;
 begin
   if v_entity.id is not null then
-    select * into v_apart from rowferry._table_apart(v_entity);
+    v_apart := rowferry._table_apart(v_entity);
   end if;
   if v_entity.id is null then
     v_message := 'the other node has no such entity';
@@ -63,7 +63,8 @@ begin
       from pg_class c
       join pg_roles r on r.oid = c.relowner
       where c.oid = v_entity.relation);
-    v_hint := rowferry._on_node('select * from rowferry.check();  -- it says what to type; delivery then goes on', v_node);
+    v_hint := case when v_message is not null
+      then rowferry._on_node('select * from rowferry.check();  -- it says what to type; delivery then goes on', v_node) end;
   end if;
   return case when v_message is not null
     then jsonb_build_object('entity', p_section.entity, 'sqlstate', v_state, 'message', v_message, 'hint', v_hint) end;

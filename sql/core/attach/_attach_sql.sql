@@ -9,7 +9,7 @@ set search_path = pg_catalog, pg_temp
 as $$
 declare
   c_registered constant text[] := '{id, name, peer, relation, relation_name, relation_oid, key_columns, key_types, columns, local_columns, column_types,
-    column_numbers, columns_given, conflict_rule, orphan_rule, truncate_rule, direction, filter, filter_columns, filter_types, filter_left,
+    column_numbers, column_digest, columns_given, conflict_rule, orphan_rule, truncate_rule, direction, filter, filter_columns, filter_types, filter_left,
     within, within_columns, within_parent_columns, outbound, inbound, on_apply, trigger_rule, version}';
   v_is_new constant boolean := p_old.id is null;
   v_owner constant oid := (select c.relowner from pg_class c where c.oid = p_new.relation);

@@ -54,6 +54,11 @@ begin
       order by c.ord);
   end if;
   p_entity.column_types := rowferry._column_types(p_entity);
+  p_entity.column_digest := case when p_entity.outbound is null and not exists (
+      select from pg_attribute a join pg_type t on t.oid = a.atttypid
+      where a.attrelid = p_entity.relation and a.attname = any (p_entity.local_columns)
+        and (t.typnamespace <> 'pg_catalog'::regnamespace or t.typtype = 'c'))
+    then rowferry._column_digest(p_entity.relation) end;
   if exists (
     select from rowferry._entity_columns(p_entity) c
     where strpos(concat_ws(' ', p_entity.relation::text, p_entity.outbound, p_entity.name, c.name, c.local, c.full_type), '$rowferry$') > 0

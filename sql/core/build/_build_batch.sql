@@ -39,8 +39,7 @@ begin
   -- _read_batch is one statement. Its snapshot, the same for events and rows, holds what was queued just now.
   begin
     loop
-      select * into v_batch
-      from rowferry._read_batch(p_link.peer, v_looked, not p_applied, p_link.first_id, p_left, v_coalesced, v_most_events, p_aside, p_rare);
+      v_batch := rowferry._read_batch(p_link.peer, v_looked, not p_applied, p_link.first_id, p_left, v_coalesced, v_most_events, p_aside, p_rare);
       if not v_batch.o_repeated and v_batch.o_hot_records is null then
         v_waiting := case when v_batch.o_waiting = '[]' then 0 else rowferry._hold_waiting(v_batch.o_waiting) end;
         if v_waiting > 0 then

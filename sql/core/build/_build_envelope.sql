@@ -19,6 +19,8 @@ as $$
 declare
   v_alone boolean := p_rare.held and exists (select from rowferry._alone(p_link.peer) a where a.o_allowed and not a.o_flying);
   v_half constant interval := nullif(current_setting('statement_timeout')::interval, '0') / 2;
+  v_name text;
+  v_acks jsonb;
   v_header jsonb;
   v_limit integer;
   v_looked boolean := false;  -- at rows that follow those that moved
@@ -39,19 +41,24 @@ begin
     o_link.told_settled := array(
       select n.name from rowferry.entities n where n.peer = p_link.peer and n.unsettled_since is null and n.name = any (p_link.peer_unsettled) order by n.id);
   end if;
-  v_header := jsonb_build_object(
-      'from', (select n.name from rowferry.node n), 'to', p_link.peer, 'token', p_link.token_number || '-' || p_link.token_random,
-      'generation', p_link.generation, 'identity', rowferry._database_identity(), 'retired', p_link.acked, 'received', p_link.received,
-      'received_tag', p_link.received_tag,
-      'acks', (select coalesce(jsonb_agg(jsonb_build_object('number', t.number, 'tag', t.tag, 'ids', t.ids::text, 'refusals', t.refusals,
-          'conflicts', t.conflicts, 'applied_ms', t.applied_ms, 'effect', t.effect) order by t.number), '[]')
-        from rowferry.taken_batches t where t.peer = p_link.peer),
-      'target_ms', (extract(epoch from current_setting('deadlock_timeout')::interval) * 250)::integer,
-      'hush', p_applied and v_alone)
-    || jsonb_strip_nulls(jsonb_build_object(
-      'paused', nullif(o_link.told_paused, '{}'),
-      'unsettled', (select array_agg(n.name) from rowferry.entities n where p_link.generation > 1 and n.peer = p_link.peer and n.unsettled_since is not null),
-      'settled', case when p_link.generation > 1 then nullif(o_link.told_settled, '{}') end));
+  select n.name, (
+      select coalesce(jsonb_agg(jsonb_build_object('number', t.number, 'tag', t.tag, 'ids', t.ids::text, 'refusals', t.refusals,
+        'conflicts', t.conflicts, 'applied_ms', t.applied_ms, 'effect', t.effect) order by t.number), '[]')
+      from rowferry.taken_batches t where t.peer = p_link.peer)
+  into v_name, v_acks
+  from rowferry.node n;
+  v_header := jsonb_build_object('from', v_name, 'to', p_link.peer, 'token', p_link.token_number || '-' || p_link.token_random,
+    'generation', p_link.generation, 'identity', p_link.identity, 'retired', p_link.acked, 'received', p_link.received,
+    'received_tag', p_link.received_tag, 'acks', v_acks, 'target_ms', (extract(epoch from current_setting('deadlock_timeout')::interval) * 250)::integer,
+    'hush', p_applied and v_alone);
+  if o_link.told_paused <> '{}' then
+    v_header := v_header || jsonb_build_object('paused', o_link.told_paused);
+  end if;
+  if p_link.generation > 1 then
+    v_header := v_header || jsonb_strip_nulls(jsonb_build_object(
+      'unsettled', (select array_agg(n.name) from rowferry.entities n where n.peer = p_link.peer and n.unsettled_since is not null),
+      'settled', nullif(o_link.told_settled, '{}')));
+  end if;
   -- If applying took half of the call's time, the next call builds.
   v_waits := p_link.ready and not p_hushed
     and (p_applied and clock_timestamp() > statement_timestamp() + v_half) is not true

@@ -53,7 +53,8 @@ begin
     end;
   end loop;
   -- This is checked after the read, which has locked the table, because a column that was dropped and added again reads as null.
-  if rowferry._column_types(p_entity) is distinct from p_entity.column_types then
+  if (p_entity.column_digest = rowferry._column_digest(p_entity.relation)) is not true
+    and rowferry._column_types(p_entity) is distinct from p_entity.column_types then
     o_failed := true;
     o_unsendable := jsonb_build_array(rowferry._unreadable_entity(p_entity, 'RF020', 'its columns are not those that were attached'));
     return;

@@ -60,8 +60,7 @@ begin
         union all
         select unnest(s.ids) from rowferry.skips s where s.done_at is null and s.entity_id = v_entity.id
       ) l (i)), '{}');
-    select * into v_waits
-    from rowferry._deletes_waiting(v_entity,
+    v_waits := rowferry._deletes_waiting(v_entity,
       int8multirange(int8range(v_first_id, v_last_id, '[]')) - coalesce((
         select range_agg(i) from rowferry.waiting_runs w cross join lateral unnest(w.ids) i where w.entity_id <> v_entity.id), '{}'),
       v_left_out, v_share * greatest(v_breaker.rows, v_entity.breaker_rows) - v_breaker.deletes);

@@ -25,8 +25,7 @@ begin
       rowferry._later_there(v_entity, p_question ->> 'column', v_keys, (p_question ->> 'values')::text[])::text);
   end if;
   -- One statement, one snapshot.
-  select * into v_seen
-  from rowferry._compared(v_entity, v_keys, p_question ->> 'after', (p_question ->> 'limit')::integer,
+  v_seen := rowferry._compared(v_entity, v_keys, p_question ->> 'after', (p_question ->> 'limit')::integer,
     case p_question ->> 'kind' when 'records' then c_bytes end, p_question ->> 'kind' = 'records');
   if v_seen.o_cut <> '{}' and cardinality(v_keys) > 1 then
     return v_answer || '{"slow": true}';

@@ -39,7 +39,7 @@ begin
     end if;
   elsif v_run.phase = 'here' then
     loop
-      select * into v_seen from rowferry._compared(v_entity, null, v_run.walked_to, v_run.chunk, c_bytes, true);
+      v_seen := rowferry._compared(v_entity, null, v_run.walked_to, v_run.chunk, c_bytes, true);
       exit when v_seen.o_cut = '{}' or v_run.chunk = 1;
       v_run.chunk := greatest(1, v_run.chunk / 4);
     end loop;
@@ -67,7 +67,7 @@ begin
       end if;
       return null;
     end if;
-    select * into v_seen from rowferry._compared(v_entity, v_keys, null, null, c_bytes, true);
+    v_seen := rowferry._compared(v_entity, v_keys, null, null, c_bytes, true);
     v_seen.o_left_out := v_seen.o_left_out || v_seen.o_cut;
     v_seen.o_last := v_keys[cardinality(v_keys)];
   end if;

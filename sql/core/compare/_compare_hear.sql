@@ -59,7 +59,7 @@ begin
     v_run.walked_to := v_told ->> 'last';
   else
     v_keys := (p_answer ->> 'keys')::text[];
-    select * into v_seen from rowferry._compared(v_entity, v_keys || v_left_out, null, null, null, false);
+    v_seen := rowferry._compared(v_entity, v_keys || v_left_out, null, null, null, false);
     v_on_purpose := v_seen.o_on_purpose;
     v_only_there := array(select k from unnest(v_keys) k where k not in (select unnest(v_seen.o_keys || v_seen.o_left_out)));
     v_left_out := array(select k from unnest(v_left_out) k where k not in (select unnest(v_seen.o_keys))

@@ -77,7 +77,7 @@ begin
   end if;
 
   -- _weigh_changes() sees what users committed while this function waited for their locks.
-  select * into v_weighed from rowferry._weigh_changes(v_entity, p_peer, o_section, v_keys, v_outside, p_acked, p_known);
+  v_weighed := rowferry._weigh_changes(v_entity, p_peer, o_section, v_keys, v_outside, p_acked, p_known);
   o_decided := v_weighed.o_weighed;
 
   v_part.entity := v_entity.name;
@@ -109,7 +109,7 @@ begin
   perform rowferry._remove_beaten(v_entity, v_weighed.o_beaten);
   o_section := rowferry._section_part(o_section, v_busy || v_weighed.o_stay, false);
   if v_merge_keys <> '{}' then
-    select * into v_merged from rowferry._merge_rows(v_entity, p_peer, v_part, v_merge_keys, o_conflicts);
+    v_merged := rowferry._merge_rows(v_entity, p_peer, v_part, v_merge_keys, o_conflicts);
     o_section := rowferry._section_with(o_section, v_merged.o_keys, v_merged.o_columns, v_merged.o_gone);
     o_decided := o_decided + v_merged.o_events;
     o_conflicts := v_merged.o_conflicts;

@@ -9,12 +9,16 @@ set search_path = pg_catalog, pg_temp
 set quote_all_identifiers = off
 as $$
 declare
-  v_types constant text[] := rowferry._column_types(p_entity);
+  v_types text[];
   v_shape regclass;
   v_kept jsonb;
   v_lost boolean;
   v_next text;
 begin
+  if p_entity.column_digest = rowferry._column_digest(p_entity.relation) then
+    return;
+  end if;
+  v_types := rowferry._column_types(p_entity);
   if v_types is not distinct from p_entity.column_types then
     return;
   end if;

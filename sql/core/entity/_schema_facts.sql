@@ -33,7 +33,7 @@ begin
       v_last := (select max(k collate "C") from jsonb_object_keys(v_entities) k);
       exit;
     end if;
-    select * into v_apart from rowferry._table_apart(v_entity);
+    v_apart := rowferry._table_apart(v_entity);
     if not exists (select from pg_class c where c.oid = v_entity.relation) then
       v_entities := v_entities || jsonb_build_object(v_entity.name,
         jsonb_build_object('relation', v_entity.relation_name, 'apart', jsonb_build_object('problem', v_apart.o_problem, 'fix', v_apart.o_fix)));

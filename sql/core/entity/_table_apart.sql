@@ -16,10 +16,14 @@ declare
   v_names text[];
   v_other regclass;  -- the table that people write now
   v_relatives text;
+  v_columns record;
 begin
   o_unusable := v_now is distinct from p_entity.relation_name or v_table.oid <> p_entity.relation_oid or v_table.relkind = 'v';
   if not o_unusable then
-    select c.o_problem, c.o_fix, c.o_problem is not null into o_problem, o_fix, o_unusable from rowferry._columns_apart(p_entity) c;
+    v_columns := rowferry._columns_apart(p_entity);
+    o_problem := v_columns.o_problem;
+    o_fix := v_columns.o_fix;
+    o_unusable := o_problem is not null;
     o_sqlstate := 'RF020';
   else
     o_sqlstate := 'RF039';
@@ -52,12 +56,14 @@ begin
     v_other := pg_partition_root(p_entity.relation);
     o_problem := format('it is a partition of %s now: what is written through that table is not captured', v_other);
   elsif v_table.relkind = 'r' then
-    select string_agg(i.inhrelid::regclass::text, ', '), string_agg(format('alter table %s no inherit %s;', i.inhrelid::regclass, v_now), ' ')
-    into v_relatives, o_fix
-    from pg_inherits i where i.inhparent = p_entity.relation;
-    if v_relatives is not null then
-      o_problem := format('%s inherits from it: what is written there does not travel', v_relatives);
-      return;
+    if v_table.relhassubclass then
+      select string_agg(i.inhrelid::regclass::text, ', '), string_agg(format('alter table %s no inherit %s;', i.inhrelid::regclass, v_now), ' ')
+      into v_relatives, o_fix
+      from pg_inherits i where i.inhparent = p_entity.relation;
+      if v_relatives is not null then
+        o_problem := format('%s inherits from it: what is written there does not travel', v_relatives);
+        return;
+      end if;
     end if;
     select string_agg(i.inhparent::regclass::text, ', '), string_agg(format('alter table %s no inherit %s;', v_now, i.inhparent::regclass), ' ')
       || format(' select * from rowferry.first_contact(%L);', p_entity.name)

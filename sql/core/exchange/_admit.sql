@@ -1,7 +1,6 @@
 create or replace function rowferry._admit(
   p_link rowferry.links,
-  p_token_number bigint,
-  p_token_random text,
+  p_token text,
   p_envelope bytea,
   p_courier jsonb,
   p_rare rowferry._rare,
@@ -16,18 +15,27 @@ set search_path = pg_catalog, pg_temp
 as $$
 declare
   v_decoded record;
+  v_token text[];
 begin
   o_link := p_link;
   if p_link.paused_at is not null then
     o_status := 'paused';
     o_reason := concat('paused by ', p_link.paused_by);
     return;
-  elsif (p_token_number, p_token_random collate "C") < (p_link.token_number, p_link.token_random collate "C") then
-    o_status := 'superseded';
-    o_reason := 'a newer courier has opened the exchange';
-    return;
-  elsif (p_token_number, p_token_random collate "C") > (p_link.token_number, p_link.token_random collate "C") then
-    o_link := rowferry._open(o_link, p_token_number, p_token_random, p_courier);
+  elsif p_token <> p_link.token_number || '-' || p_link.token_random then
+    v_token := regexp_match(p_token, E'^(\\d{1,15})-(\\w{1,64})$');
+    if v_token is null then
+      raise exception using errcode = 'RF003', message = 'a token is a number, a dash and a random word',
+        hint = 'The worker makes it: 1 + the highest number on both nodes, which process_batch() without a token returns. '
+          'Where that has 15 digits and is near its end: select * from rowferry.resync();';
+    elsif (v_token[1]::bigint, v_token[2] collate "C") < (p_link.token_number, p_link.token_random collate "C") then
+      o_status := 'superseded';
+      o_reason := 'a newer courier has opened the exchange';
+      return;
+    elsif (v_token[1]::bigint, v_token[2] collate "C") > (p_link.token_number, p_link.token_random collate "C") then
+      o_link := rowferry._open(o_link, v_token[1]::bigint, v_token[2], p_courier);
+    end if;
+    p_token := o_link.token_number || '-' || o_link.token_random;
   end if;
   if p_envelope is not null then
     v_decoded := rowferry._decode(p_envelope);
@@ -40,7 +48,7 @@ begin
       raise exception using errcode = 'RF004', message = 'the envelope is for another link',
         detail = format('It goes from %s to %s.', o_header ->> 'from', o_header ->> 'to'),
         hint = 'Check which connection string each node''s environment variable holds; nothing was applied.';
-    elsif o_header ->> 'token' is distinct from p_token_number || '-' || p_token_random then
+    elsif o_header ->> 'token' is distinct from p_token then
       o_status := 'superseded';
       o_reason := 'the envelope is of another courier';
     else
@@ -59,6 +67,6 @@ begin
   end if;
 end
 $$;
-comment on function rowferry._admit(rowferry.links, bigint, text, bytea, jsonb, rowferry._rare) is
+comment on function rowferry._admit(rowferry.links, text, bytea, jsonb, rowferry._rare) is
   'Whether a call may go on: not on a link that is paused, not with an older token or an envelope of another courier (o_status says why). A greater token '
   'opens the exchange, and the header of an envelope that is admitted may begin a new generation.';

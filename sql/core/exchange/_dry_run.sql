@@ -1,7 +1,6 @@
 create or replace function rowferry._dry_run(
   p_peer text,
-  p_token_number bigint,
-  p_token_random text,
+  p_token text,
   p_envelope bytea,
   p_limit integer,
   p_courier jsonb
@@ -15,7 +14,7 @@ declare
   v_answer rowferry._answer;
   v_refusal jsonb;
 begin
-  v_answer := rowferry._exchange(p_peer, p_token_number, p_token_random, p_envelope, p_limit, p_courier);
+  v_answer := rowferry._exchange(p_peer, p_token, p_envelope, p_limit, p_courier);
   for v_refusal in
     select r
     from rowferry.taken_batches t
@@ -35,5 +34,5 @@ exception
     return v_answer;
 end
 $$;
-comment on function rowferry._dry_run(text, bigint, text, bytea, integer, jsonb) is
+comment on function rowferry._dry_run(text, text, bytea, integer, jsonb) is
   'Does an exchange and takes all of it back: the answer that it would have had, and a notice for each record that this node would not take, up to 20.';

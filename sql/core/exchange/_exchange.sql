@@ -1,7 +1,6 @@
 create or replace function rowferry._exchange(
   p_peer text,
-  p_token_number bigint,
-  p_token_random text,
+  p_token text,
   p_envelope bytea,
   p_limit integer,
   p_courier jsonb
@@ -46,6 +45,9 @@ begin
   end if;
   v_holder := rowferry._link_lock(p_peer, false);
   select l.* into v_before from rowferry.links l where l.peer = p_peer;
+  if not found then
+    v_before := rowferry._find_link(p_peer);  -- it says what is wrong
+  end if;
   if v_holder is not null then
     v_answer := rowferry._answer_of(v_before, 'busy', 'another call for this link is at work, ' || v_holder);
     v_answer.token := null;
@@ -58,7 +60,7 @@ begin
   if pg_current_xact_id_if_assigned() is null then
     v_last_id := pg_sequence_last_value('rowferry.events_id_seq');
   end if;
-  v_admitted := rowferry._admit(v_before, p_token_number, p_token_random, p_envelope, p_courier, v_rare);
+  v_admitted := rowferry._admit(v_before, p_token, p_envelope, p_courier, v_rare);
   v_link := v_admitted.o_link;
   v_status := v_admitted.o_status;
   v_reason := v_admitted.o_reason;
@@ -119,6 +121,6 @@ begin
   return v_answer;
 end
 $$;
-comment on function rowferry._exchange(text, bigint, text, bytea, integer, jsonb) is
+comment on function rowferry._exchange(text, text, bytea, integer, jsonb) is
   'The exchange proper. It takes the link''s lock, hears the peer, builds the next envelope, and says where things stand. Reads the link once, and writes it '
   'once if something changed: an idle call draws no transaction id.';

@@ -40,7 +40,7 @@ begin
     if not p_large and not rowferry._patient(false) then
       perform set_config('plan_cache_mode', 'auto', true);
     end if;
-    select * into v_result from rowferry._take(o_link, p_header, p_sections);
+    v_result := rowferry._take(o_link, p_header, p_sections);
     perform set_config('plan_cache_mode', 'force_generic_plan', true);
     o_link := v_result.o_link;
     o_applied := v_result.o_applied;
@@ -48,7 +48,7 @@ begin
     o_conflicts := v_result.o_conflicts;
   end if;
   if (p_header ->> 'top')::bigint <= o_link.received then
-    select * into v_result from rowferry._honour_acks(o_link, p_header);
+    v_result := rowferry._honour_acks(o_link, p_header);
     o_link := v_result.o_link;
     o_retired := v_result.o_retired;
     o_left := v_result.o_left;

@@ -18,6 +18,7 @@ declare
   v_batch rowferry.built_batches;
   v_heard int8multirange := rowferry._acked_ids(p_header -> 'acks');
   v_lacking boolean;
+  v_conflicts integer;
   v_scale numeric;
 begin
   o_link := p_link;
@@ -34,9 +35,13 @@ begin
     continue when not found;
     v_lacking := rowferry._hold_refused(v_batch, v_ack -> 'refusals', v_batch.whole or o_link.growth >= 64);
     o_link.growth := case when v_lacking and not v_batch.whole then least(o_link.growth * 4, 256) else 1 end;
-    perform rowferry._record_conflicts(p_link.peer, p_header ->> 'from', v_ack -> 'conflicts');
+    v_conflicts := 0;
+    if v_ack -> 'conflicts' <> '[]' then
+      v_conflicts := rowferry._conflict_count(v_ack -> 'conflicts');
+      perform rowferry._record_conflicts(p_link.peer, p_header ->> 'from', v_ack -> 'conflicts');
+    end if;
     perform rowferry._log_batch(p_link.peer, 'sent', v_batch.number, v_batch.tag, rowferry._id_count((v_ack ->> 'ids')::int8multirange),
-      coalesce(v_ack -> 'effect', '{}'), rowferry._conflict_count(v_ack -> 'conflicts'), (v_ack ->> 'applied_ms')::integer);
+      coalesce(v_ack -> 'effect', '{}'), v_conflicts, (v_ack ->> 'applied_ms')::integer);
     v_scale := (p_header ->> 'target_ms')::numeric / greatest((v_ack ->> 'applied_ms')::numeric, 1);
     if v_scale < 1 and v_batch.keys > 1 then
       o_link.batch_limit := greatest(1, least(o_link.batch_limit, (v_batch.keys * v_scale)::integer));

@@ -36,6 +36,7 @@ begin
     end if;
   end if;
   update rowferry.built_batches b set in_flight = false where b.peer = p_link.peer and b.in_flight;
+  p_link.identity := v_identity;
   p_link.token_number := p_token_number;
   p_link.token_random := p_token_random;
   p_link.ready := false;

@@ -19,11 +19,13 @@ declare
   v_ms integer;
 begin
   perform rowferry._weigh_places(p_link.peer);
-  select * into v_result
-  from rowferry._apply_batch(p_link.peer, (p_header ->> 'ids')::int8multirange, p_sections, rowferry._acked_ids(p_header -> 'acks'),
+  v_result := rowferry._apply_batch(p_link.peer, (p_header ->> 'ids')::int8multirange, p_sections, rowferry._acked_ids(p_header -> 'acks'),
     array(select jsonb_array_elements_text(coalesce(p_header -> 'waiting', '[]'))));
-  o_conflicts := rowferry._conflict_count(v_result.o_conflicts);
-  perform rowferry._record_conflicts(p_link.peer, (select n.name from rowferry.node n), v_result.o_conflicts);
+  o_conflicts := 0;
+  if v_result.o_conflicts <> '[]' then
+    o_conflicts := rowferry._conflict_count(v_result.o_conflicts);
+    perform rowferry._record_conflicts(p_link.peer, (select n.name from rowferry.node n), v_result.o_conflicts);
+  end if;
   v_effect := rowferry._effect(p_sections, (p_header ->> 'ids')::int8multirange, v_result.o_taken, v_result.o_refusals);
   v_ms := extract(epoch from clock_timestamp() - v_began) * 1000 * least(16, v_result.o_records / greatest(1.0, v_result.o_records - v_result.o_untried));
   insert into rowferry.taken_batches (peer, number, tag, ids, refusals, conflicts, applied_ms, patience, taken_at, effect)

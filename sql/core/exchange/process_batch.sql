@@ -34,7 +34,6 @@ set plan_cache_mode = force_generic_plan  -- planning for an array of 20,000 key
 as $$
 declare
   v_link rowferry.links;
-  v_token text[];
 begin
   if pg_trigger_depth() > 0 then
     raise exception using errcode = '42501', message = 'process_batch is not for triggers', hint = 'Only the worker may call it.';
@@ -54,12 +53,10 @@ begin
       return;
     end if;
   end if;
-  if not exists (select from rowferry.node) then
-    raise exception using errcode = 'RF006', message = 'this database has no name yet',
-      hint = 'Run alembic upgrade head with alembic.ini; it names the node and its peers.';
+  if p_peer is null or p_token is null then
+    v_link := rowferry._find_link(p_peer);
+    p_peer := v_link.peer;
   end if;
-  v_link := rowferry._find_link(p_peer);
-  p_peer := v_link.peer;
   if p_token is null and not p_dry_run then
     return query select * from rowferry._answer_of(v_link,
       case when v_link.stopped_at is not null then 'stopped' when v_link.paused_at is not null then 'paused' else 'idle' end,
@@ -67,18 +64,11 @@ begin
     return;
   end if;
   -- A person's dry run is a call of the present courier.
-  v_token := coalesce(regexp_match(p_token, E'^(\\d{1,15})-(\\w{1,64})$'),
-    case when p_token is null then array[v_link.token_number::text, v_link.token_random] end);
-  if v_token is null then
-    raise exception using errcode = 'RF003', message = 'a token is a number, a dash and a random word',
-      hint = 'The worker makes it: 1 + the highest number on both nodes, which process_batch() without a token returns. '
-        'Where that has 15 digits and is near its end: select * from rowferry.resync();';
-  end if;
-
+  p_token := coalesce(p_token, v_link.token_number || '-' || v_link.token_random);
   if p_dry_run then
-    return query select * from rowferry._dry_run(p_peer, v_token[1]::bigint, v_token[2], p_envelope, p_limit, p_courier);
+    return query select * from rowferry._dry_run(p_peer, p_token, p_envelope, p_limit, p_courier);
   else
-    return query select * from rowferry._exchange(p_peer, v_token[1]::bigint, v_token[2], p_envelope, p_limit, p_courier);
+    return query select * from rowferry._exchange(p_peer, p_token, p_envelope, p_limit, p_courier);
   end if;
 end
 $$;

@@ -15,6 +15,7 @@ create table rowferry.entities (
   local_columns text[] not null,
   column_types text[] not null,
   column_numbers smallint[],
+  column_digest bigint,
   columns_given boolean not null default false,
   conflict_rule text not null default 'newest',
   orphan_rule text not null default 'hold',
@@ -66,6 +67,9 @@ comment on column rowferry.entities.column_types is
 comment on column rowferry.entities.column_numbers is
   'Number of each of columns in the table (pg_attribute.attnum), which tells a column from one that took its name after it was dropped; null: a view says '
   'what travels.';
+comment on column rowferry.entities.column_digest is
+  'Digest of all columns of the table (number, name, type) as of attach(): as long as it is the same, no column has changed. Null if a column that travels has '
+  'a type that is not PostgreSQL''s own, because such a type may change without its column, or if a view says what travels.';
 comment on column rowferry.entities.columns_given is
   'Whether p_columns named the columns. If so, they stay until p_columns names others. If not, attach() takes all columns that the table has when it is '
   'called again.';

@@ -16,6 +16,7 @@ create table rowferry.links (
   first_id bigint not null default 0,
   horizon_id bigint,
   horizon_xid xid8,
+  identity jsonb,
   peer_identity jsonb,
   paused_at timestamptz,
   paused_by text,
@@ -61,6 +62,7 @@ comment on column rowferry.links.first_id is
 comment on column rowferry.links.horizon_id is 'Last event id given out when horizon_xid was noted.';
 comment on column rowferry.links.horizon_xid is
   'Once every transaction before this one has ended, no event up to horizon_id can still appear, and first_id moves on.';
+comment on column rowferry.links.identity is 'System identifier, database oid and timeline of this node when the present courier opened its exchange.';
 comment on column rowferry.links.peer_identity is 'System identifier, database oid and timeline that the peer first showed.';
 comment on column rowferry.links.paused_at is 'Since when pause() holds the link; null: it is not paused.';
 comment on column rowferry.links.paused_by is 'Who paused it.';
