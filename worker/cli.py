@@ -52,7 +52,7 @@ def parser() -> Parser:
         return added
 
     run_ = add("run", run, "carry changes between the two nodes until SIGTERM or Ctrl-C")
-    run_.add_argument("--interval", type=seconds, default=2.0, metavar="SECONDS", help="between idle polls (default: 2)")
+    run_.add_argument("--interval", type=seconds, default=0.08, metavar="SECONDS", help="between idle polls (default: 0.08)")
     run_.add_argument("--once", action="store_true", help="end when all that was pending at the start has arrived or is held")
     run_.add_argument("--json", action="store_true", help="log one JSON object a line")
     status_ = add("status", status, "show where each link stands; exit code 1 if not well")

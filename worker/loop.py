@@ -23,6 +23,7 @@ from typing import Any
 from rowferry import sql
 from rowferry.config import ConfigError, Node
 from rowferry.connection import FAILURES, SILENCE_SECONDS, Connection, Error, connect, describe, hints, limit_calls
+from rowferry.poll import Answer, Lost, Poll
 from rowferry.progress import Progress
 from rowferry.supervisor import Supervisor
 
@@ -31,6 +32,7 @@ log = logging.getLogger("rowferry")
 SCHEMA_VERSION = 3  # the first whose process_batch() this module can call
 FIRST_PAUSE, LONGEST_PAUSE = 0.1, 10.0  # after errors
 FIRST_POLL, POLLS = 0.0005, 8  # when nothing moves: an eighth of the time since something did, up to the interval
+LONGEST_REST = 2.0  # until the next step while something waits that no look can tell from what was there before
 BUSY_PAUSE, BUSY_SECONDS = 0.02, 10.0  # another call for the link is at work: what an earlier worker left behind, or a person
 USUAL_LIMIT, MOST_EVENTS = 20000, 100000  # events in a batch: process_batch()'s own bound, and that while rows need each other
 LAST_TOKEN = 999_999_999_999_999  # what process_batch() takes; rowferry.resync() begins again
@@ -93,6 +95,8 @@ class Courier:
         self.opened = False  # whether it has ever been
         self.progress_at = time.monotonic()
         self.turns = self.held = 0  # rounds in which only held events were left; how many were held in the last round
+        self.seconds = 0.0  # that the next calls may take
+        self.looked: list[Answer] = []  # what the nodes said before the last step that moved nothing
         self.patience = 1  # how many times as long as usual the next calls may take, for a large row
         self.said = ""
         self.progress = Progress()
@@ -174,7 +178,10 @@ class Courier:
     def limit(self, sides: Sequence[Side], patience: int) -> None:
         """How long the next calls may take."""
         longest = max(self.together(lambda side: limit_calls(side.connection, patience), sides))
-        silence = longest + SILENCE_SECONDS + 2 * self.interval + BUSY_SECONDS  # while the peer's call takes as long as it may
+        self.seconds = longest
+        silence = (
+            longest + SILENCE_SECONDS + 2 * max(self.interval, LONGEST_REST) + BUSY_SECONDS
+        )  # while the peer's call takes as long as it may
         milliseconds = min(int(silence * 1000), 2**30)
         self.together(lambda side: side.connection.execute(sql.LIMIT_SILENCE, {"milliseconds": milliseconds}), sides)
         self.patience = patience
@@ -213,6 +220,7 @@ class Courier:
     def exchange(self, token: str) -> None:
         """Rounds, until there is a reason to open anew. Raises Trouble or SystemExit."""
         self.turns, moved_at = 0, time.monotonic()
+        poll = Poll([side.connection for side in self.sides], [side.peer.node.name for side in self.sides], token)
         while not self.stop.is_set():
             rows = [side.row for side in self.sides]
             if any(row.status in AT_REST for row in rows):
@@ -236,12 +244,37 @@ class Courier:
                 moved = True  # there is something to do with it
             if moved:
                 moved_at = now
+                self.looked = []
             elif due and now - moved_at > STALL_SECONDS:
                 raise Trouble({}, "work is due and nothing moves, opening anew")
             else:
-                self.stop.wait(min(max((now - moved_at) / POLLS, FIRST_POLL), self.interval))
+                self.rest(poll, moved_at)
             if not self.stop.is_set():
                 self.step(self.sides, token)
+
+    def rest(self, poll: Poll, moved_at: float) -> None:
+        """Look again and again, until a node has something to do that the last step has not met, or it is time to try again.
+
+        Raises Trouble.
+        """
+        began = time.monotonic()
+        longest = min(max((began - moved_at) / POLLS, FIRST_POLL), LONGEST_REST)
+        if self.once:
+            self.stop.wait(longest)
+            return
+        while not self.stop.wait(min(max((time.monotonic() - moved_at) / POLLS, FIRST_POLL), self.interval)):
+            try:
+                looked = poll.look(self.stop, self.seconds)
+            except Lost as lost:
+                raise Trouble(
+                    {self.sides[place]: describe(self.sides[place].node, e) for place, e in lost.errors.items()}
+                ) from None
+            self.supervisor.alive()
+            if any(answer[:1] != (b"idle",) for answer in looked) and (
+                looked != self.looked or time.monotonic() - began >= longest
+            ):
+                self.looked = looked
+                return
 
     def end_if_done(self, moved: bool) -> None:
         """Raises SystemExit when all that was pending at the start has arrived or is held, or when nothing has moved for long.

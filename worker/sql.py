@@ -65,6 +65,10 @@ LIMIT_SILENCE = "select set_config('idle_session_timeout', %(milliseconds)s::tex
 # Without a token: changes nothing, and says where things stand.
 READ = "select * from rowferry.process_batch(p_peer => %(peer)s)"
 
+# With one, and no events asked for: does nothing, and says at little cost whether there is anything to do.
+LOOK = b"""
+select status, next_id, last_id from rowferry.process_batch(p_peer => $1, p_token => $2, p_limit => 0)"""
+
 # With one: a step of the exchange. The envelope travels as bytes (%b), not as hexadecimal text.
 EXCHANGE = """
 select *

@@ -11,6 +11,7 @@ def upgrade() -> None:
         [
             "revisions/as_owner.sql",
             "base/_index_key.sql",
+            "base/_stir.sql",
             "tables/links.sql",
             "tables/entities.sql",
             "tables/events.sql",

@@ -9,7 +9,7 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-from bench import backlog, capture, document, drain, growth, idle, latency, peers, picture, report, snapshot, users
+from bench import backlog, call, capture, document, drain, growth, idle, latency, peers, picture, report, snapshot, users
 from bench.bed import bed
 from bench.noise import Noise
 from bench.report import Result
@@ -19,10 +19,11 @@ REPO = Path(__file__).resolve().parents[2]
 DOCS = REPO / "docs"
 RESULTS = Path(__file__).parent / "results.json"
 DRAIN = ("drain_inserts", "drain_updates", "drain_small", "drain_hot", "drain_deletes", "both_ways", "drain_conflicts")
+CALLS = ("call_idle", "call_build", "call_apply")
 TRANSACTIONS = ("capture_oltp", "capture_async")
 BULK = ("capture_bulk_insert", "capture_bulk_update", "capture_bulk_delete")
 
-EXTRAS = {"rest": latency.rest, "users": users.measure, "growth": growth.measure, "disk": growth.disk}
+EXTRAS = {"users": users.measure, "growth": growth.measure, "disk": growth.disk}
 DEBIAN = ("vs_bucardo", "vs_pglogical")
 
 
@@ -63,8 +64,16 @@ def main() -> int:
         noise = Noise(servers)
         version = noise.node.sql("show server_version")[0]["server_version"]
         run = Run(servers, noise, options.scale or (5 if options.quick else 1), options.runs, say)
+
+        def at_rest() -> list[Result]:
+            section, result = latency.rest(run)
+            sections.append(section)
+            return [result]
+
         attempt(DRAIN, lambda: drain.measure(run, wanted))
         attempt(("latency_p50", "latency_p99"), lambda: latency.measure(run))
+        attempt(("latency_rest",), at_rest)
+        attempt(CALLS, lambda: call.measure(run))
         attempt(TRANSACTIONS, lambda: capture.transactions(run, tuple(name for name in TRANSACTIONS if wanted(name))))
         attempt(BULK, lambda: capture.bulk(run))
         attempt(("held_xmin",), lambda: snapshot.measure(run))

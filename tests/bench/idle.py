@@ -12,8 +12,8 @@ from bench.run import Run
 
 MEASURED = 60.0  # seconds
 SESSIONS = "select pid from pg_stat_activity where application_name = 'rowferry' and datname = current_database()"
-# The pause between polls has grown to its full length, 2 s.
-AT_REST = f"{SESSIONS} and state = 'idle' and clock_timestamp() - state_change > interval '1.8 s'"
+# The pause between looks has grown to its full length.
+AT_REST = "select from rowferry.links where last_exchange_at < clock_timestamp() - interval '2 s'"
 
 
 def measure(run: Run) -> list[Result]:

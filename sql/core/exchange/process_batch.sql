@@ -47,9 +47,26 @@ begin
     perform rowferry._begin_deferred();
   elsif not p_dry_run then
     last_id := rowferry._at_rest(p_peer, p_token);
-    if last_id is not null then
-      return query select 'idle', null::bytea, 0, 0, 0, 0, 0, 0::bigint, 0::bigint, null::bigint, last_id, 0::bigint, 1, p_token, rowferry.version(), null::text,
-        null::jsonb;
+    if last_id is not null or p_limit = 0 then
+      applied := 0;
+      refused := 0;
+      conflicts := 0;
+      retired := 0;
+      sent := 0;
+      patience := 1;
+      token := p_token;
+      version := rowferry.version();
+      if last_id is not null then
+        status := 'idle';
+        pending := 0;
+        held := 0;
+        backfilling := 0;
+        last_id := case when p_limit is distinct from 0 then last_id end;
+      else
+        status := 'due';
+        select min(e.id), max(e.id) into next_id, last_id from rowferry.events e;
+      end if;
+      return next;
       return;
     end if;
   end if;

@@ -22,4 +22,6 @@ drop table rowferry.released_objects,
   rowferry.entities,
   rowferry.links;
 drop sequence rowferry.entity_ids;
+drop sequence rowferry.stirs;
+drop function rowferry._stir();
 drop function rowferry._index_key(text);

@@ -21,3 +21,6 @@ comment on column rowferry.backfills.requested_by is 'Who asked for it.';
 comment on column rowferry.backfills.finished_at is 'When no row was left to send; rows that are held may still wait.';
 comment on column rowferry.backfills.rows_per_second is 'At most this many rows are queued in a second; null: there is no limit.';
 comment on column rowferry.backfills.not_before is 'When the next chunk may be queued.';
+
+create trigger stir after insert or update on rowferry.backfills execute function rowferry._stir();
+comment on trigger stir on rowferry.backfills is 'Tells the courier to look again.';

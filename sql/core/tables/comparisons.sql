@@ -74,3 +74,6 @@ comment on column rowferry.comparisons.finished_at is 'When it ended.';
 comment on column rowferry.comparisons.error is 'Why it failed.';
 
 create index comparisons_open on rowferry.comparisons (peer, id) where state in ('queued', 'walking', 'resolving');
+
+create trigger stir after insert or update on rowferry.comparisons execute function rowferry._stir();
+comment on trigger stir on rowferry.comparisons is 'Tells the courier to look again.';

@@ -44,3 +44,6 @@ create index held_events_due on rowferry.held_events (not_before, (event_id + 0)
 create index held_events_alone on rowferry.held_events (not_before) where patience is not null;
 create index held_events_of_parent on rowferry.held_events (parent_entity_id, rowferry._index_key(parent_record_id), (event_id + 0))
   where parent_record_id is not null;
+
+create trigger stir after insert or update on rowferry.held_events execute function rowferry._stir();
+comment on trigger stir on rowferry.held_events is 'Tells the courier to look again.';

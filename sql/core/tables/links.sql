@@ -1,3 +1,6 @@
+create sequence rowferry.stirs;
+comment on sequence rowferry.stirs is 'Moves whenever something begins that may give the courier something to do, other than an event.';
+
 create table rowferry.links (
   peer text primary key,
   generation bigint not null default 1,
@@ -14,6 +17,8 @@ create table rowferry.links (
   batch_limit integer not null default 500,
   growth integer not null default 1,
   first_id bigint not null default 0,
+  rest_event_id bigint,
+  rest_stir bigint,
   horizon_id bigint,
   horizon_xid xid8,
   identity jsonb,
@@ -63,6 +68,9 @@ comment on column rowferry.links.horizon_id is 'Last event id given out when hor
 comment on column rowferry.links.horizon_xid is
   'Once every transaction before this one has ended, no event up to horizon_id can still appear, and first_id moves on.';
 comment on column rowferry.links.identity is 'System identifier, database oid and timeline of this node when the present courier opened its exchange.';
+comment on column rowferry.links.rest_event_id is
+  'Last event id given out when a call found nothing to do and no transaction at work. While neither it nor rest_stir has moved, a call is idle at once.';
+comment on column rowferry.links.rest_stir is 'Value of the sequence stirs at that time.';
 comment on column rowferry.links.peer_identity is 'System identifier, database oid and timeline that the peer first showed.';
 comment on column rowferry.links.paused_at is 'Since when pause() holds the link; null: it is not paused.';
 comment on column rowferry.links.paused_by is 'Who paused it.';

@@ -17,3 +17,6 @@ comment on column rowferry.missing_parents.came is
 comment on column rowferry.missing_parents.deleted is 'Whether the peer lacks the record because it was deleted there and its delete waits there.';
 
 create unique index missing_parents_of_record on rowferry.missing_parents (entity_id, rowferry._index_key(record_id));
+
+create trigger stir after insert or update on rowferry.missing_parents execute function rowferry._stir();
+comment on trigger stir on rowferry.missing_parents is 'Tells the courier to look again.';

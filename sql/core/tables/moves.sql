@@ -17,3 +17,6 @@ comment on column rowferry.moves.changed_at is 'Stamp of that event; the events 
 comment on column rowferry.moves.hops is 'Hops of that event.';
 comment on column rowferry.moves.last_key is 'Key of the last follower that got its event; null: none did.';
 comment on column rowferry.moves.portion is 'How many followers get their events in the next step.';
+
+create trigger stir after insert or update on rowferry.moves execute function rowferry._stir();
+comment on trigger stir on rowferry.moves is 'Tells the courier to look again.';
