@@ -10,6 +10,7 @@ def upgrade() -> None:
     sqlfile.run_all(
         [
             "revisions/as_owner.sql",
+            "base/_long_key.sql",
             "base/_index_key.sql",
             "base/_stir.sql",
             "tables/links.sql",

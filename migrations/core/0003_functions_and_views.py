@@ -99,6 +99,7 @@ def upgrade() -> None:
             "entity/_written.sql",
             "entity/_written_together.sql",
             "entity/is_applying.sql",
+            "capture/_capture_one_sql.sql",
             "capture/_capture_part_sql.sql",
             "capture/_capture_row_sql.sql",
             "capture/_capture_sql.sql",

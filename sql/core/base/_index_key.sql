@@ -7,9 +7,7 @@ language sql
 immutable
 parallel safe
 as $$
-  select case when pg_catalog.octet_length(p_record_id) operator(pg_catalog.<=) 1000 then p_record_id
-    else pg_catalog.rpad(pg_catalog.left(p_record_id, 200) operator(pg_catalog.||)
-      pg_catalog.encode(pg_catalog.sha256(pg_catalog.replace(p_record_id, E'\\', E'\\\\')::pg_catalog.bytea), 'hex'), 1001) end
+  select case when pg_catalog.octet_length(p_record_id) operator(pg_catalog.<=) 1000 then p_record_id else rowferry._long_key(p_record_id) end
 $$;
 comment on function rowferry._index_key(text) is
   'What an index holds of a record_id: the text itself up to 1,000 bytes, else its beginning and a digest, because an index takes no longer texts. No two '

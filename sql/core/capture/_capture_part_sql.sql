@@ -5,7 +5,6 @@ create or replace function rowferry._capture_part_sql(
   p_record_id text,
   p_from text,
   p_where text default null,
-  p_one text default null,
   p_place text default null
 )
 returns text
@@ -14,7 +13,7 @@ immutable
 set search_path = pg_catalog, pg_temp
 as $function$
   select format($f$    if v_keys is null then
-%9$s      insert %1$s
+      insert %1$s
       into rowferry.events (changed_at, entity_id, event_type, record_id%7$s)
       select v_now, %2$s, %3$s, %4$s%8$s
       from %5$s%6$s;
@@ -22,21 +21,11 @@ as $function$
       insert into rowferry.events (changed_at, entity_id, hops, event_type, record_id)
       select v_now, %2$s, v_hops, %3$s, %4$s
       from %5$s
-      where %10$snot %4$s operator(pg_catalog.=) any (select pg_catalog.unnest(v_keys));
+      where %9$snot %4$s operator(pg_catalog.=) any (select pg_catalog.unnest(v_keys));
     end if;
 $f$, p_way_out, p_entity_id, p_type, p_record_id, p_from, E'\n      where ' || p_where,
-    case when p_place is not null then ', place' end, ', ' || p_place,
-    case when p_one is not null then format($f$      -- One row that keeps its key, as in most updates, needs no hash table.
-      insert %s
-      into rowferry.events (changed_at, entity_id, event_type, record_id%s)
-      select v_now, %s, %s;
-      if found then
-        return null;
-      end if;
-$f$, p_way_out, case when p_place is not null then ', place' end, p_entity_id, p_one) end,
-    '(' || p_where || E')\n        and ')
+    case when p_place is not null then ', place' end, ', ' || p_place, '(' || p_where || E')\n        and ')
 $function$;
-comment on function rowferry._capture_part_sql(text, integer, text, text, text, text, text, text) is
+comment on function rowferry._capture_part_sql(text, integer, text, text, text, text, text) is
   'PL/pgSQL that writes the events for one kind of statement. It has a second INSERT for statements of the applier, so that the plan of the users'' own '
-  'statements does not contain the keys to leave out. p_one is what to select for an update of one row that keeps its key. p_place is the place that the row '
-  'had, for changes of users only; null means that its rows have none.';
+  'statements does not contain the keys to leave out. p_place is the place that the row had, for changes of users only; null means that its rows have none.';

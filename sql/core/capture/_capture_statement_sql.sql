@@ -36,11 +36,21 @@ begin
     select string_agg('row(r.*) as ' || quote_ident(c), ', '), string_agg(quote_ident(c), ', ') from unnest(rowferry._captured_columns(p_entity)) c
   ) c (missing, image);
   return format($f$
-  if tg_op operator(pg_catalog.=) 'INSERT' then
-%1$s  elsif tg_op operator(pg_catalog.=) 'DELETE' then
-%2$s  else
-%3$s  end if;
+  if tg_op operator(pg_catalog.=) 'UPDATE' then
+%1$s%2$s  elsif tg_op operator(pg_catalog.=) 'INSERT' then
+%3$s  else
+%4$s  end if;
 $f$,
+    rowferry._capture_one_sql(p_entity, p_way_out),
+    rowferry._capture_part_sql(p_way_out, p_entity.id,
+      -- A row that enters the filter is an insert for the peer, and one that leaves it a delete.
+      format($c$case when n.record_id is null then '%s'::pg_catalog."char" when o.record_id is null then '%s' else %s end$c$,
+        case when v_crosses then 'w' else 'd' end, case when v_crosses then 'w' else 'i' end, v_changed),
+      'coalesce(n.record_id, o.record_id)',
+      format(E'%s\n      full join %s\n        on n.record_id operator(pg_catalog.=) o.record_id', v_rows[1], v_rows[2]),
+      'n.record_id is null or o.record_id is null or n.image operator(pg_catalog.*<>) o.image',
+      case when v_parent is not null then format('case when n.record_id is null then o.parent %selse %s end',
+        case when v_crosses then 'when o.record_id is null then array[]::pg_catalog.text[] ' end, v_old_parent) end),
     rowferry._capture_part_sql(p_way_out, p_entity.id, $c$'i'$c$, 'c.record_id', format('(select %s from %s r) c (record_id)', v_record_id, v_new_rows)),
     rowferry._capture_part_sql(p_way_out, p_entity.id, $c$'d'$c$, 'c.record_id',
       case when v_parent is null then format('(select %s from %s r) c (record_id)', v_record_id, v_old_rows)
@@ -50,22 +60,7 @@ $f$,
         cross join lateral (select %s) missing
         cross join lateral (select %s from (select r.*) c) i (parent)) c (record_id, parent)$f$, v_record_id, v_old_rows,
         (select string_agg('row(r.*) as ' || quote_ident(w), ', ') from unnest(p_entity.within_columns) w), v_parent) end,
-      p_place => case when v_parent is not null then 'c.parent' end),
-    rowferry._capture_part_sql(p_way_out, p_entity.id,
-      -- A row that enters the filter is an insert for the peer, and one that leaves it a delete.
-      format($c$case when n.record_id is null then '%s'::pg_catalog."char" when o.record_id is null then '%s' else %s end$c$,
-        case when v_crosses then 'w' else 'd' end, case when v_crosses then 'w' else 'i' end, v_changed),
-      'coalesce(n.record_id, o.record_id)',
-      format(E'%s\n      full join %s\n        on n.record_id operator(pg_catalog.=) o.record_id', v_rows[1], v_rows[2]),
-      'n.record_id is null or o.record_id is null or n.image operator(pg_catalog.*<>) o.image',
-      format($f$%s, n.record_id%s
-      from %s
-      cross join %s
-      where not exists (select from new_rows offset 1)
-        and n.record_id operator(pg_catalog.=) o.record_id
-        and n.image operator(pg_catalog.*<>) o.image$f$, v_changed, ', ' || v_old_parent, v_rows[1], v_rows[2]),
-      case when v_parent is not null then format('case when n.record_id is null then o.parent %selse %s end',
-        case when v_crosses then 'when o.record_id is null then array[]::pg_catalog.text[] ' end, v_old_parent) end));
+      p_place => case when v_parent is not null then 'c.parent' end));
 end
 $function$;
 comment on function rowferry._capture_statement_sql(rowferry.entities, text) is

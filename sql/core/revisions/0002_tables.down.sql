@@ -24,4 +24,4 @@ drop table rowferry.released_objects,
 drop sequence rowferry.entity_ids;
 drop sequence rowferry.stirs;
 drop function rowferry._stir();
-drop function rowferry._index_key(text);
+drop function rowferry._index_key(text), rowferry._long_key(text);

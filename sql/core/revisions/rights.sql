@@ -34,7 +34,7 @@ begin
           ('rowferry_worker', 'EXECUTE', 'function', array['process_batch(text,text,bytea,integer,jsonb,boolean)']),
           ('rowferry_viewer', 'EXECUTE', 'function', array['version()', 'check(text)', 'drift()', 'why_stuck(text)', 'row_status(text,text)',
             -- The views call these.
-            '_link_status(text)', '_estimated_rows(regclass)', '_index_key(text)']),
+            '_link_status(text)', '_estimated_rows(regclass)', '_index_key(text)', '_long_key(text)']),
           ('rowferry_operator', 'EXECUTE', 'function', array['skip(bigint,text,boolean)', 'retry(bigint)', 'retry(text)', 'pause(text,text)',
             'resume(text,text)', 'backfill(text,integer)', 'resync(text)', 'let_loser_win(bigint)', 'replay(text,text[])', 'approve(text)',
             'skip_deletes(text,text)', 'set_breaker(text,real,integer)', 'set_retention(interval)', 'compare(text)',

@@ -1,0 +1,78 @@
+-- A row that has the key and not the image of every old row is the only row of its statement, because no two rows have one key. If it is not the only one, the
+-- search ends at the second old row, so this statement costs little for many rows. It needs no hash table and no look at how many rows there are. A deferrable
+-- key lets two rows have one key for a while, so a table with such a key does without this statement.
+create or replace function rowferry._capture_one_sql(
+  p_entity rowferry.entities,
+  p_way_out text
+)
+returns text
+language plpgsql
+stable
+set search_path = pg_catalog, pg_temp
+as $function$
+declare
+  v_captured constant text[] := rowferry._captured_columns(p_entity);
+  v_key constant text[] := array(select c.local from rowferry._entity_columns(p_entity) c where c.key_position is not null);
+  v_follows constant text := (select string_agg(quote_ident(w), ', ') from unnest(p_entity.within_columns) w);
+  v_next smallint;  -- number of the next column that the table gets; null if not all of its columns are compared
+  v_images text;  -- FROM item with the image of a row, for format()
+  v_same_key text;
+begin
+  if not exists (
+    select from pg_index i
+    where i.indrelid = p_entity.relation and i.indisunique and i.indimmediate and i.indisvalid and i.indpred is null and i.indexprs is null
+      and array(select a.attname::text from pg_attribute a where a.attrelid = i.indrelid and a.attnum = any (i.indkey[0:i.indnkeyatts - 1])) <@ v_key
+      and i.indnkeyatts <= cardinality(v_key)
+  ) then
+    return '';
+  end if;
+  if p_entity.filter is null and v_follows is null then
+    select max(a.attnum) + 1 into v_next
+    from pg_attribute a where a.attrelid = p_entity.relation and a.attnum > 0
+    having bool_and(a.attisdropped or a.attname = any (v_captured));
+  end if;
+  if v_next is null then
+    select format($f$
+          cross join lateral (select %s) missing
+          cross join lateral (select row(%s)::pg_catalog.record%s from (select %%1$s.*) c) %%1$s_seen (image%s)$f$,
+      string_agg('row(%1$s.*) as ' || replace(quote_ident(c), '%', '%%'), ', '), replace(string_agg(quote_ident(c), ', '), '%', '%%'),
+      replace(', row(' || v_follows || ')::pg_catalog.record', '%', '%%'), case when v_follows is not null then ', place' end) into v_images
+    from unnest(v_captured) c;
+  end if;
+  -- The record_id has made sure that these columns have their types, in which the same key is the same record_id. A null is never the same.
+  select string_agg(format(case when t.typcollation = 0 then 'n.%1$I operator(pg_catalog.=) o.%1$I'
+    else 'n.%1$I collate pg_catalog."C" operator(pg_catalog.=) o.%1$I collate pg_catalog."C"' end, c.local), ' and ' order by c.key_position) into v_same_key
+  from rowferry._entity_columns(p_entity) c join pg_type t on t.oid = c.type_oid
+  where c.key_position is not null;
+  return format($f$    if v_keys is null%1$s then
+      -- One row that keeps its key, as in most updates.
+      insert %2$s
+      into rowferry.events (changed_at, entity_id, event_type, record_id)
+      select v_now, %3$s, 'u', c.record_id
+      from (
+        select %4$s
+        from %5$s n%6$s
+        where not exists (
+          select
+          from old_rows o%7$s%8$s
+          where %9$s(%10$s) is not true%11$s
+            or %12$s)) c (record_id);
+      if found then
+        return null;
+      end if;
+    end if;
+$f$,
+    -- Whole rows are compared, which is faster, as long as the table has no further column.
+    format(' and pg_catalog.has_column_privilege(tg_relid, %s::smallint, ''select'') is null', v_next), p_way_out, p_entity.id,
+    rowferry._record_id_sql(p_entity, 'n', true) || ' collate pg_catalog."C"', rowferry._filtered_sql(p_entity, 'new_rows', true), format(v_images, 'n'),
+    format(v_images, 'o'),
+    case when p_entity.filter is not null
+      then format(E'\n          cross join lateral (select %s from (select %s) f) w (is_within)', p_entity.filter, rowferry._pinned_sql(p_entity, 'o', true)) end,
+    case when p_entity.filter is not null then 'w.is_within is not true or ' end, v_same_key,
+    case when v_follows is not null then ' or n_seen.place operator(pg_catalog.*<>) o_seen.place' end,
+    case when v_next is null then 'n_seen.image operator(pg_catalog.*=) o_seen.image' else 'n.* operator(pg_catalog.*=) o.*' end);
+end
+$function$;
+comment on function rowferry._capture_one_sql(rowferry.entities, text) is
+  'PL/pgSQL that writes the event for an update of one row that keeps its key, its parent and its place within the filter, and returns. For any other '
+  'statement it writes nothing and goes on. It is empty for a table of which two rows may have one key for a while, because its key is deferrable.';
