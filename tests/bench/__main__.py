@@ -24,13 +24,15 @@ TRANSACTIONS = ("capture_oltp", "capture_async")
 BULK = ("capture_bulk_insert", "capture_bulk_update", "capture_bulk_delete")
 
 EXTRAS = {"users": users.measure, "growth": growth.measure, "disk": growth.disk}
-DEBIAN = ("vs_bucardo", "vs_pglogical")
+DEBIAN = ("capture_vs_bucardo", "vs_bucardo", "vs_pglogical")
 
 
 def main() -> int:
     """The exit code: 1 if a scenario could not be measured."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--quick", action="store_true", help="a fifth of the sizes, without vs_*, memory, idle and the extras")
+    parser.add_argument(
+        "--quick", action="store_true", help="a fifth of the sizes, without capture_vs_*, vs_*, memory, idle and the extras"
+    )
     parser.add_argument("--scale", type=int, help="divide sizes by this")
     parser.add_argument("--runs", type=int, default=3, help="of each way")
     parser.add_argument("--only", nargs="*", help="names, or beginnings of names, of scenarios; writes no file")
@@ -75,6 +77,7 @@ def main() -> int:
         attempt(("latency_rest",), at_rest)
         attempt(CALLS, lambda: call.measure(run))
         attempt(TRANSACTIONS, lambda: capture.transactions(run, tuple(name for name in TRANSACTIONS if wanted(name))))
+        attempt(("capture_lean",), lambda: capture.lean(run))
         attempt(BULK, lambda: capture.bulk(run))
         attempt(("held_xmin",), lambda: snapshot.measure(run))
         attempt(("backlog", "memory"), lambda: backlog.measure(run))
@@ -87,6 +90,7 @@ def main() -> int:
             if absent and any(map(wanted, DEBIAN)):
                 failed.append(f"{', '.join(DEBIAN)}. Hint: apt-get install {' '.join(absent)}")
             else:
+                attempt(("capture_vs_bucardo",), lambda: capture.bucardo(run))
                 attempt(("vs_pglogical",), lambda: peers.pglogical(run))
                 attempt(("vs_bucardo",), lambda: peers.bucardo(run))
     figures = [report.table(results), noise.line(), report.machine(version)]

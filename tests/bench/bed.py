@@ -29,6 +29,7 @@ SETTINGS = {
     "wal_retrieve_retry_interval": "100ms",
     "track_commit_timestamp": "on",  # latency is counted from the commit
 }
+DEBIAN = Path("/usr/lib/postgresql/15")  # the version for which Debian has Bucardo and pglogical
 SECONDS = 180.0  # no single step of the benchmark takes longer, but for millions of rows
 TABLE = """
     create table {name} (

@@ -5,7 +5,8 @@ from __future__ import annotations
 import re
 import time
 
-from bench.bed import ROWS, TABLE, Ours, Pair, pgbench
+from bench.bed import DEBIAN, ROWS, TABLE, Ours, Pair, bed, pgbench
+from bench.peers_bucardo import Bucardo
 from bench.report import Result, compared
 from bench.run import Run
 from harness.nodes import Node
@@ -17,6 +18,25 @@ UPDATE = """
 update items set amount = amount + 1, changed_at = now() where id = :id;
 """
 OPTIONS = ["-c", "8", "-j", "2", "-M", "prepared"]
+ROUNDS = 10
+UPDATES = 2000
+# The loop runs in the server, so that a round trip does not stand beside microseconds.
+ONE_BY_ONE = """
+    create procedure update_{name}() language plpgsql as $$
+    begin
+      for i in 1..{count} loop update {name} set amount = amount + 1, changed_at = now() where id = i; end loop;
+    end $$"""
+# Nothing but the event: no look at what has changed or at who writes. It has the rights of the capture function.
+LEANEST = """
+    create function leanest() returns trigger language plpgsql security definer as $$
+    begin
+      insert into rowferry.events (changed_at, entity_id, event_type, record_id)
+      select clock_timestamp(), 0, 'u', id::text from new_rows;
+      return null;
+    end $$;
+    alter function leanest() owner to rowferry_owner;
+    create trigger leanest after update on lean
+    referencing new table as new_rows for each statement execute function leanest()"""
 
 
 class Plain(Pair):
@@ -95,3 +115,55 @@ def bulk(run: Run) -> list[Result]:
     return [
         compared(name, found[name, "with"], found[name, "without"], "s", goal, "less") for name, (_, goal) in statements.items()
     ]
+
+
+def prepare(node: Node, table: str) -> None:
+    """Rows for so many updates one by one, each with room beside it for what the update writes."""
+    node.sql(f"alter table {table} set (fillfactor = 40, autovacuum_enabled = off)")
+    node.sql(ROWS.format(name=table, first=1, last=UPDATES))
+    node.sql(ONE_BY_ONE.format(name=table, count=UPDATES))
+
+
+def one_by_one(run: Run, name: str, goal: float, ways: dict[str, tuple[Node, str]]) -> Result:
+    """Microseconds of an update of one row in one session. A run is the least of some rounds, which nothing else disturbed.
+
+    `ways`: the node and the table of `ours` and of `peer`.
+    """
+    found: dict[str, list[float]] = {way: [] for way in ways}
+    for number in range(run.runs):
+        run.noise.look()
+        least = dict.fromkeys(ways, float("inf"))
+        for turn in range(ROUNDS):
+            for way, (node, table) in list(ways.items())[:: 1 if turn % 2 == 0 else -1]:
+                clear(node)
+                with node.connect() as connection:
+                    connection.execute("set synchronous_commit = off; set jit = off")
+                    connection.execute(f"vacuum {table}")
+                    connection.execute(f"call update_{table}()")  # the first time, functions are planned
+                    began = time.perf_counter()
+                    connection.execute(f"call update_{table}()")
+                    least[way] = min(least[way], (time.perf_counter() - began) / UPDATES * 1e6)
+        for way, microseconds in least.items():
+            found[way].append(microseconds)
+        run.say(f"{name} {number + 1}: " + ", ".join(f"{way} {microseconds:.1f} us" for way, microseconds in least.items()))
+    return compared(name, found["ours"], found["peer"], "us", goal, "less")
+
+
+def lean(run: Run) -> list[Result]:
+    """Beside the leanest statement trigger that writes the event, in one database."""
+    with Ours(run.bed, "beside_leanest") as pair:
+        node = pair.source
+        node.sql(TABLE.format(name="lean"))
+        node.sql(LEANEST)
+        for table in ("items", "lean"):
+            prepare(node, table)
+        return [one_by_one(run, "capture_lean", 1.2, {"ours": (node, "items"), "peer": (node, "lean")})]
+
+
+def bucardo(run: Run) -> list[Result]:
+    """Beside Bucardo's own trigger, on servers of version 15, for which Debian has it. Its daemon is not started."""
+    with bed(DEBIAN / "bin") as servers, Ours(servers, "beside_bucardo") as ours, Bucardo(servers, "bucardos_own") as peer:
+        for way in (ours, peer):
+            prepare(way.source, "items")
+        ways = {"ours": (ours.source, "items"), "peer": (peer.source, "items")}
+        return [one_by_one(run, "capture_vs_bucardo", 1.0, ways)]

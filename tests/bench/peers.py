@@ -9,7 +9,7 @@ from pathlib import Path
 
 import psycopg
 
-from bench.bed import ROWS, Bed, Holdable, Ours, Way, await_true, bed, equal
+from bench.bed import DEBIAN, ROWS, Bed, Holdable, Ours, Way, await_true, bed, equal
 from bench.peers_article import Article
 from bench.peers_bucardo import Bucardo
 from bench.peers_pglogical import Pglogical
@@ -18,7 +18,6 @@ from bench.run import Run
 
 ROW_COUNT = 100_000
 FEW = 4_000  # for the naive loop, whose rate does not depend on how many wait
-DEBIAN = Path("/usr/lib/postgresql/15")
 NEEDED = {
     "bucardo": Path("/usr/bin/bucardo"),
     "postgresql-15-pglogical": DEBIAN / "lib" / "pglogical.so",
@@ -27,7 +26,7 @@ NEEDED = {
 
 
 def lacking() -> list[str]:
-    """Debian packages without which vs_bucardo and vs_pglogical cannot be measured."""
+    """Debian packages without which capture_vs_bucardo, vs_bucardo and vs_pglogical cannot be measured."""
     return [package for package, file in NEEDED.items() if not file.exists()]
 
 

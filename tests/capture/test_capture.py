@@ -125,6 +125,33 @@ def test_an_update_of_one_row_and_one_of_many_write_the_same_in_one_session(crm:
     assert sorted(tuple(row.values()) for row in crm.sql(written)) == [("d", 3, 3), ("i", 3, 3), ("u", 50008, 50000)]
 
 
+COLUMNS = ("n", "o", "c", "r", "w", "f", "missing", "record_id", "image", "is_within", "n_seen", "tg_relid", "50%s")
+
+
+@pytest.mark.case(30, 35)
+@pytest.mark.parametrize(
+    ("more", "rules"),
+    [
+        (("v_now", "v_keys"), ""),
+        (("v_now", "v_keys"), """, p_columns => '["id", "n", "v_now", "c", "50%s"]'"""),
+        ((), ", p_filter => 'n is not null'"),
+    ],
+    ids=["all", "some", "filter"],
+)
+def test_no_column_is_taken_for_what_has_its_name_in_the_capture_function(crm: Node, more: tuple[str, ...], rules: str) -> None:
+    columns = ", ".join(f'"{name}" text' for name in (*COLUMNS, *more))
+    crm.sql(f"create table items (id int primary key, {columns})")
+    crm.sql("insert into items (id, n) values (1, 'x'), (2, 'x')")
+    crm.sql(f"select rowferry.attach('items'{rules})")
+    for name in ("n", "c", "50%s", *more[:1]):
+        assert captured(crm, f"update items set \"{name}\" = 'y' where id = 1") == ["u 1"], name
+        assert sorted(captured(crm, f"update items set \"{name}\" = 'z'")) == ["u 1", "u 2"], name
+    assert captured(crm, "update items set n = n where id = 1") == []
+    assert sorted(captured(crm, "update items set id = 3 where id = 2")) == ["d 2", "i 3"]
+    crm.sql("alter table items drop c, drop is_within")
+    assert captured(crm, "update items set n = 'w' where id = 1") == ["u 1"]
+
+
 @pytest.mark.case(29)
 def test_children_changed_by_a_foreign_key_are_captured(crm: Node) -> None:
     crm.sql(

@@ -33,8 +33,8 @@ begin
   end if;
   if v_next is null then
     select format($f$
-          cross join lateral (select %s) missing
-          cross join lateral (select row(%s)::pg_catalog.record%s from (select %%1$s.*) c) %%1$s_seen (image%s)$f$,
+        cross join lateral (select %s) missing
+        cross join lateral (select row(%s)::pg_catalog.record%s from (select %%1$s.*) c) %%1$s_seen (image%s)$f$,
       string_agg('row(%1$s.*) as ' || replace(quote_ident(c), '%', '%%'), ', '), replace(string_agg(quote_ident(c), ', '), '%', '%%'),
       replace(', row(' || v_follows || ')::pg_catalog.record', '%', '%%'), case when v_follows is not null then ', place' end) into v_images
     from unnest(v_captured) c;
@@ -44,30 +44,31 @@ begin
     else 'n.%1$I collate pg_catalog."C" operator(pg_catalog.=) o.%1$I collate pg_catalog."C"' end, c.local), ' and ' order by c.key_position) into v_same_key
   from rowferry._entity_columns(p_entity) c join pg_type t on t.oid = c.type_oid
   where c.key_position is not null;
-  return format($f$    if v_keys is null%1$s then
-      -- One row that keeps its key, as in most updates.
-      insert %2$s
-      into rowferry.events (changed_at, entity_id, event_type, record_id)
-      select v_now, %3$s, 'u', c.record_id
-      from (
-        select %4$s
-        from %5$s n%6$s
-        where not exists (
-          select
-          from old_rows o%7$s%8$s
-          where %9$s(%10$s) is not true%11$s
-            or %12$s)) c (record_id);
-      if found then
-        return null;
-      end if;
+  return format($f$
+  if tg_op operator(pg_catalog.=) 'UPDATE'
+    and (pg_catalog.current_setting('rowferry.applying', true) operator(pg_catalog.=) 'on') is not true%1$s then
+    -- One row that keeps its key, as in most updates.
+    insert %2$s
+    into rowferry.events (changed_at, entity_id, event_type, record_id)
+    select v_now, %3$s, 'u', c.record_id
+    from (
+      select %4$s
+      from %5$s n%6$s
+      where not exists (
+        select
+        from old_rows o%7$s%8$s
+        where %9$s(%10$s) is not true%11$s
+          or %12$s)) c (record_id);
+    if found then
+      return null;
     end if;
-$f$,
+  end if;$f$,
     -- Whole rows are compared, which is faster, as long as the table has no further column.
-    format(' and pg_catalog.has_column_privilege(tg_relid, %s::smallint, ''select'') is null', v_next), p_way_out, p_entity.id,
+    E'\n    and pg_catalog.has_column_privilege(tg_relid, ' || v_next || '::smallint, ''select'') is null', p_way_out, p_entity.id,
     rowferry._record_id_sql(p_entity, 'n', true) || ' collate pg_catalog."C"', rowferry._filtered_sql(p_entity, 'new_rows', true), format(v_images, 'n'),
     format(v_images, 'o'),
     case when p_entity.filter is not null
-      then format(E'\n          cross join lateral (select %s from (select %s) f) w (is_within)', p_entity.filter, rowferry._pinned_sql(p_entity, 'o', true)) end,
+      then format(E'\n        cross join lateral (select %s from (select %s) f) w (is_within)', p_entity.filter, rowferry._pinned_sql(p_entity, 'o', true)) end,
     case when p_entity.filter is not null then 'w.is_within is not true or ' end, v_same_key,
     case when v_follows is not null then ' or n_seen.place operator(pg_catalog.*<>) o_seen.place' end,
     case when v_next is null then 'n_seen.image operator(pg_catalog.*=) o_seen.image' else 'n.* operator(pg_catalog.*=) o.*' end);

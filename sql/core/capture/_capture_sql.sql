@@ -34,6 +34,7 @@ declare
   -- If a write fails because the table was altered, the error's QUERY or CONTEXT shows this.
   v_way_out constant text := format('/* %s */', replace(replace(
     format('%s was altered? Change it back, or select rowferry.attach(%L, %1$L);', p_entity.name, p_entity.relation), '*/', '* /'), '/*', '/ *'));
+  v_partitioned constant boolean := (select c.relkind = 'p' from pg_class c where c.oid = p_entity.relation);
   v_settings text;
 begin
   select string_agg(distinct s.clause, '' order by s.clause) into v_settings
@@ -63,7 +64,7 @@ declare
   v_keys pg_catalog.text[];
   v_everything boolean;
   v_now constant pg_catalog.timestamptz := rowferry._now();  -- one for all rows of a statement
-begin
+begin%5$s
   -- Anyone can turn this setting on, but only the applier has rows in rowferry.applying for its transaction. The column keys lists the records that need
   -- no event. If it is null, nothing but the applier can write this table now, so nothing is captured here (v_everything).
   if pg_catalog.current_setting('rowferry.applying', true) operator(pg_catalog.=) 'on' then
@@ -81,8 +82,8 @@ begin
 end
 $rowferry$$f$,
     rowferry._generated_name('capture_', p_entity.name), coalesce(v_settings, ''), p_entity.id,
-    btrim(case (select c.relkind from pg_class c where c.oid = p_entity.relation)
-      when 'p' then rowferry._capture_row_sql(p_entity, v_way_out) else rowferry._capture_statement_sql(p_entity, v_way_out) end, E'\n'));
+    btrim(case when v_partitioned then rowferry._capture_row_sql(p_entity, v_way_out) else rowferry._capture_statement_sql(p_entity, v_way_out) end, E'\n'),
+    case when not v_partitioned then rowferry._capture_one_sql(p_entity, v_way_out) end);
 end
 $function$;
 comment on function rowferry._capture_sql(rowferry.entities) is

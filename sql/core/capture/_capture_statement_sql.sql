@@ -37,11 +37,10 @@ begin
   ) c (missing, image);
   return format($f$
   if tg_op operator(pg_catalog.=) 'UPDATE' then
-%1$s%2$s  elsif tg_op operator(pg_catalog.=) 'INSERT' then
-%3$s  else
-%4$s  end if;
+%1$s  elsif tg_op operator(pg_catalog.=) 'INSERT' then
+%2$s  else
+%3$s  end if;
 $f$,
-    rowferry._capture_one_sql(p_entity, p_way_out),
     rowferry._capture_part_sql(p_way_out, p_entity.id,
       -- A row that enters the filter is an insert for the peer, and one that leaves it a delete.
       format($c$case when n.record_id is null then '%s'::pg_catalog."char" when o.record_id is null then '%s' else %s end$c$,
