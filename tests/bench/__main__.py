@@ -95,7 +95,9 @@ def main() -> int:
                 attempt(("vs_bucardo",), lambda: peers.bucardo(run))
     figures = [report.table(results), noise.line(), report.machine(version)]
     if options.quick:
-        figures.insert(0, "From a QUICK run: a fifth of the sizes, without `vs_*`, `memory`, `idle` and the other sections.")
+        figures.insert(
+            0, "From a QUICK run: a fifth of the sizes, without `capture_vs_*`, `vs_*`, `memory`, `idle` and the other sections."
+        )
     figures += [f"Not measured: {line}" for line in failed]
     figures += [report.told(section) for section in sections]
     print("\n\n".join(figures))

@@ -2,8 +2,8 @@
 -- has none. They are ENABLE ALWAYS, so sessions in replica role are captured too. They fire once a statement, on a partitioned table once a row, and call the
 -- function that is generated here, SECURITY DEFINER, in the user's own transaction: if this transaction rolls back, the events go with it.
 -- The function writes one line into rowferry.events for each changed row: entity, key as text, kind of change, clock time and hops, and no values. The INSERTs
--- stand in _capture_part_sql.sql and _capture_statement_sql.sql (once a statement), and in _capture_row_sql.sql (once a row). The clock is read once a call, so
--- all rows of one statement have one time; on a partitioned table each row has its own. The kinds are:
+-- stand in _capture_one_sql.sql, _capture_part_sql.sql and _capture_statement_sql.sql (once a statement), and in _capture_row_sql.sql (once a row). The clock
+-- is read once a call, so all rows of one statement have one time; on a partitioned table each row has its own. The kinds are:
 -- - INSERT writes i, DELETE writes d, and UPDATE writes u for each row of which a column that travels has changed. If none has, it writes nothing.
 -- - A changed key is two lines: d for the old key and i for the new one. If one statement exchanges keys (update t set id = 3 - id), old and new rows are
 --   compared key by key, so that it writes u for each. On a partitioned table each row writes its d and its i, also a row that moves to another partition.
@@ -20,8 +20,8 @@
 --
 -- The generated function runs with more rights than the table's owner has, so it calls nothing that others made: it calls output functions and compares bytes
 -- and text, so that no cast, operator or function of others runs. It is part of every statement of the users, so it must cost little: it has a SET only where
--- it needs one (hence each name is qualified), and its SQL is static and needs no look at the catalog. The names in a filter are not qualified. So the function
--- of an entity with a filter has a search_path, and the filter sees its columns in the types in which it was proved.
+-- it needs one (hence each name is qualified), and its SQL is static; of the catalog it only asks whether the table got a column. The names in a filter are
+-- not qualified. So the function of an entity with a filter has a search_path, and the filter sees its columns in the types in which it was proved.
 create or replace function rowferry._capture_sql(
   p_entity rowferry.entities
 )
