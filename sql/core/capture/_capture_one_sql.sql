@@ -1,6 +1,7 @@
 -- A row that has the key and not the image of every old row is the only row of its statement, because no two rows have one key. If it is not the only one, the
--- search ends at the second old row, so this statement costs little for many rows. It needs no hash table and no look at how many rows there are. A deferrable
--- key lets two rows have one key for a while, so a table with such a key does without this statement.
+-- search ends at the second old row, so this statement costs little for many rows. It needs no hash table and no look at how many rows there are. OFFSET 0
+-- keeps the search from becoming a join, which would look so dear in a plan that was made for many rows that JIT compiled it for each row. A deferrable key
+-- lets two rows have one key for a while, so a table with such a key does without this statement.
 create or replace function rowferry._capture_one_sql(
   p_entity rowferry.entities,
   p_way_out text
@@ -58,7 +59,8 @@ begin
         select
         from old_rows o%7$s%8$s
         where %9$s(%10$s) is not true%11$s
-          or %12$s)) c (record_id);
+          or %12$s
+        offset 0)) c (record_id);
     if found then
       return null;
     end if;
