@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from convergence.hearing import Hearing
-from convergence.state import CHILDREN, LAST, NO_HOLD, NOTHING, TAGS, Batch, Built, Envelope, Held, Link, parent_of, union
+from convergence.state import CHILDREN, LAST, NO_HOLD, NOTHING, Batch, Built, Envelope, Held, Link, parent_of, union
 
 
 class Building(Hearing):
@@ -141,6 +141,6 @@ class Building(Hearing):
         }
         link.top += 1
         link.built = max(link.built, link.top)
-        batch = Batch(link.top, next(TAGS), rows)
+        batch = Batch(link.top, self.tag(), rows)
         link.batches[batch.tag] = Built(link.top, {e.id for _, events in rows.values() for e in events}, whole, self.now)
         return batch

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from convergence.state import LAST, NOTHING, Conflict, Event, Image, Link, Rules, Skip, join, union
+from convergence.state import LAST, NOTHING, TAGS, Conflict, Event, Image, Link, Rules, Skip, join, union
 
 
 class Transaction:
@@ -63,6 +63,10 @@ class Database:
     def draw(self) -> int:
         self.last_id += 1
         return self.last_id
+
+    def tag(self) -> int:
+        """A number that no other batch has, of whichever copy of this node."""
+        return next(TAGS)
 
     def live(self, key: str) -> bool:
         return self.rows.get(key, NOTHING).value is not None

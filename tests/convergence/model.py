@@ -48,6 +48,12 @@ class Node(Taking, Building):
                     link.taken = {n: a for n, a in link.taken.items() if n > envelope.retired}
         return None if link.stopped else self._build(peer, link, limit)
 
+    def skip(self, peer: str, key: str, ids: set[int] | None = None, delete: bool = False) -> bool:
+        done = super().skip(peer, key, ids, delete)
+        if self.rules.broken == "skip_in_flight":
+            self._perform_skips(self.links[peer], peer)
+        return done
+
     def _open(self, link: Link, token: Token) -> None:
         link.token, link.ready, link.top = token, False, link.acked
         for built in link.batches.values():

@@ -21,25 +21,12 @@ from __future__ import annotations
 import copy
 import random
 from collections.abc import Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 from convergence.database import Transaction
+from convergence.judge import CHILD, Judge, Outcome
 from convergence.model import Node
-from convergence.state import (
-    CHILDREN,
-    GIVEN_UP_BY,
-    LACKING,
-    NO_HOLD,
-    NOTHING,
-    PARENTS,
-    Envelope,
-    Link,
-    Rules,
-    Token,
-    join,
-    knew_of,
-    parent_of,
-)
+from convergence.state import NOTHING, PARENTS, Envelope, Link, Rules, Token, parent_of
 
 # Rules that can be left out, by scenario. Those of RARE need more histories than a test has time for; test_model.py plays
 # them step by step. HARMLESS ones stay to show that they are.
@@ -65,21 +52,7 @@ RARE = {
     "fk": ("no_companions",),
     "restore": ("no_tags",),
 }
-CHILD = CHILDREN[0]  # one is enough here
 HARMLESS = {"couriers": ("coalesce_oldest",), "star": ("forward_now",), "fixed": ("blind",), "orphans": ("never_looks",)}
-
-
-@dataclass
-class Outcome:
-    """What was wrong at rest: nothing, if all lists are empty."""
-
-    unequal: list[str] = field(default_factory=list)
-    undone: list[str] = field(default_factory=list)
-    stopped: bool = False
-    lost: list[str] = field(default_factory=list)  # without a trace
-
-    def __bool__(self) -> bool:
-        return bool(self.unequal or self.undone or self.lost)
 
 
 @dataclass
@@ -223,8 +196,6 @@ class History:
             if rng.random() < 0.3 and node.live(key):
                 node.backfill(peer, key)
             self.given_up |= node.skip(peer, key, delete=rng.random() < 0.3)
-            if self.rules.broken == "skip_in_flight":
-                node._perform_skips(node.links[peer], peer)
         elif self.scenario == "held":
             self.refused[node.name] ^= {key}
         elif self.scenario in ("fixed", "merge") and node.live(key) and key not in node.locks:
@@ -270,17 +241,16 @@ class History:
                 for key in [k for k in self.keys if node.live(k)]:
                     node.backfill(peer, key)
                 self.exchange()
-        if any(link.stopped for n in self.nodes.values() for link in n.links.values()):
-            why = [] if self.lost_memory and self.scenario != "resync" else ["stopped without a cause"]
-            return Outcome(why, [], True)
-        outcome = Outcome(self.unequal())
-        if not outcome.unequal and self.scenario != "resync":  # there old events may come once more
-            outcome.undone = self.undone()
-        outcome.lost = [f"{key} was deleted by a skip without the word" for n in self.nodes.values() for key in n.taken_away]
-        if not self.given_up and self.scenario != "star":  # in a tree a conflict is decided by others
-            traced = {(c.key, c.loser_value) for n in self.nodes.values() for c in n.conflicts}
-            outcome.lost += [f"{k}: {v}" for n in self.nodes.values() for k, v in n.overwritten if (k, v) not in traced]
-        return outcome
+        return Judge(
+            self.nodes,
+            self.keys,
+            self.rules,
+            self.log,
+            self.given_up,
+            bool(self.lost_memory),
+            may_stop=bool(self.lost_memory) and self.scenario != "resync",
+            again=self.scenario == "resync",
+        ).outcome()
 
     def exchange(self) -> None:
         """A courier that lives, until nothing moves."""
@@ -299,59 +269,6 @@ class History:
             quiet = not any(link.events for n in self.nodes.values() for link in n.links.values())
             if quiet and all(link.ready for n in self.nodes.values() for link in n.links.values()):
                 break
-
-    def unequal(self) -> list[str]:
-        """Records that differ or are not delivered."""
-        nodes = list(self.nodes.values())
-        wrong = [
-            f"{k} differs"
-            for k in self.keys
-            if len({n.rows.get(k, NOTHING).value for n in nodes}) > 1 and not any(self.on_purpose(n, k) for n in nodes)
-        ]
-        wrong += [f"{e.key} is pending on {n.name}" for n in nodes for link in n.links.values() for e in link.events]
-        if self.rules.foreign:
-            for node in nodes:
-                parent = parent_of(node.rows.get(CHILD))
-                if parent and not node.live(parent):
-                    wrong.append(f"{CHILD} is an orphan on {node.name}")
-        if self.rules.foreign == "hold" and wrong:
-            wrong = [w for w in wrong if not self.apart(w)]
-        return wrong
-
-    def on_purpose(self, node: Node, key: str) -> bool:
-        """Whether a skip keeps this row here, which no other node has, or gave the answer up that another one asked for."""
-        skips = [link.asked[key] for link in node.links.values() if key in link.asked]
-        alone = node.live(key) and not any(n.live(key) for n in self.nodes.values() if n is not node)
-        return any(skip.answer or (skip.kept and alone) for skip in skips)
-
-    def apart(self, wrong: str) -> bool:
-        """Whether this is what the rule hold leaves: children of a parent that the other node deleted, held with their kin."""
-        nodes = list(self.nodes.values())
-        parents = [parent_of(n.rows.get(CHILD)) for n in nodes]
-        if not any(parent and not other.live(parent) for parent, other in zip(parents, nodes[::-1], strict=True)):
-            return False
-        held = all(
-            link.held.get(e.id, NO_HOLD).reason in LACKING for n in nodes for link in n.links.values() for e in link.events
-        )
-        return held and wrong.split()[0] in (CHILD, *parents)
-
-    def undone(self) -> list[str]:
-        """Writes that knew of the final row and are not in it; under merge and join, all writes that it does not know of."""
-        first = next(iter(self.nodes.values()))
-        found = []
-        gone = {key for _, key, value, _ in self.log if value is None and key in PARENTS}
-        for writer, key, value, seen in self.log:
-            if self.given_up or (self.lost_memory and writer != "b"):  # people's choice; whoever forgets is not judged
-                continue
-            if self.rules.foreign in GIVEN_UP_BY.values() and gone and (key in gone or key == CHILD):
-                continue  # may have been given up by rule
-            if any(e.key == key for n in self.nodes.values() for link in n.links.values() for e in link.events):
-                continue  # stays apart, by the rule hold
-            final = first.rows.get(key, NOTHING)
-            missed = final.seen != join(final.seen, seen)
-            if missed and (self.rules.conflict in ("merge", "join") or knew_of(seen, final.seen)):
-                found.append(f"{key}: {value} of {writer}")
-        return found
 
 
 def run(

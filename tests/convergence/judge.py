@@ -1,0 +1,108 @@
+"""What must hold of the model's nodes at rest: equal rows, nothing pending, nothing undone, nothing lost without a trace."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+
+from convergence.database import Database
+from convergence.state import CHILDREN, GIVEN_UP_BY, LACKING, NO_HOLD, NOTHING, PARENTS, Rules, join, knew_of, parent_of
+
+CHILD = CHILDREN[0]  # one is enough here
+
+
+@dataclass
+class Outcome:
+    """What was wrong at rest: nothing, if all lists are empty."""
+
+    unequal: list[str] = field(default_factory=list)
+    undone: list[str] = field(default_factory=list)
+    stopped: bool = False
+    lost: list[str] = field(default_factory=list)  # without a trace
+
+    def __bool__(self) -> bool:
+        return bool(self.unequal or self.undone or self.lost)
+
+
+@dataclass
+class Judge:
+    """Two or more nodes at rest, and all writes of their users as (node, key, value, what the writer knew).
+
+    `given_up`: people have given changes up, and what is lost is their choice. `forgot`: node a went back to an older state
+    of itself, so its writes are not judged. `may_stop`: links may have stopped for that. `again`: old events may come again.
+    """
+
+    nodes: Mapping[str, Database]
+    keys: Sequence[str]
+    rules: Rules
+    log: Sequence[tuple[str, str, str | None, dict[str, int]]]
+    given_up: bool = False
+    forgot: bool = False
+    may_stop: bool = False
+    again: bool = False
+
+    def outcome(self) -> Outcome:
+        nodes = self.nodes.values()
+        if any(link.stopped for n in nodes for link in n.links.values()):
+            return Outcome([] if self.may_stop else ["stopped without a cause"], [], True)
+        outcome = Outcome(self.unequal())
+        if not outcome.unequal and not self.again:
+            outcome.undone = self.undone()
+        outcome.lost = [f"{key} was deleted by a skip without the word" for n in nodes for key in n.taken_away]
+        if not self.given_up and len(self.nodes) == 2:  # in a tree a conflict is decided by others
+            traced = {(c.key, c.loser_value) for n in nodes for c in n.conflicts}
+            outcome.lost += [f"{k}: {v}" for n in nodes for k, v in n.overwritten if (k, v) not in traced]
+        return outcome
+
+    def unequal(self) -> list[str]:
+        """Records that differ or are not delivered."""
+        nodes = list(self.nodes.values())
+        wrong = [
+            f"{k} differs"
+            for k in self.keys
+            if len({n.rows.get(k, NOTHING).value for n in nodes}) > 1 and not any(self.on_purpose(n, k) for n in nodes)
+        ]
+        wrong += [f"{e.key} is pending on {n.name}" for n in nodes for link in n.links.values() for e in link.events]
+        if self.rules.foreign:
+            for node in nodes:
+                parent = parent_of(node.rows.get(CHILD))
+                if parent and not node.live(parent):
+                    wrong.append(f"{CHILD} is an orphan on {node.name}")
+        if self.rules.foreign == "hold" and wrong:
+            wrong = [w for w in wrong if not self.apart(w)]
+        return wrong
+
+    def on_purpose(self, node: Database, key: str) -> bool:
+        """Whether a skip keeps this row here, which no other node has, or gave the answer up that another one asked for."""
+        skips = [link.asked[key] for link in node.links.values() if key in link.asked]
+        alone = node.live(key) and not any(n.live(key) for n in self.nodes.values() if n is not node)
+        return any(skip.answer or (skip.kept and alone) for skip in skips)
+
+    def apart(self, wrong: str) -> bool:
+        """Whether this is what the rule hold leaves: children of a parent that the other node deleted, held with their kin."""
+        nodes = list(self.nodes.values())
+        parents = [parent_of(n.rows.get(CHILD)) for n in nodes]
+        if not any(parent and not other.live(parent) for parent, other in zip(parents, nodes[::-1], strict=True)):
+            return False
+        held = all(
+            link.held.get(e.id, NO_HOLD).reason in LACKING for n in nodes for link in n.links.values() for e in link.events
+        )
+        return held and wrong.split()[0] in (CHILD, *parents)
+
+    def undone(self) -> list[str]:
+        """Writes that knew of the final row and are not in it; under merge and join, all writes that it does not know of."""
+        first = next(iter(self.nodes.values()))
+        found = []
+        gone = {key for _, key, value, _ in self.log if value is None and key in PARENTS}
+        for writer, key, value, seen in self.log:
+            if self.given_up or (self.forgot and writer != "b"):  # people's choice; whoever forgets is not judged
+                continue
+            if self.rules.foreign in GIVEN_UP_BY.values() and gone and (key in gone or key == CHILD):
+                continue  # may have been given up by rule
+            if any(e.key == key for n in self.nodes.values() for link in n.links.values() for e in link.events):
+                continue  # stays apart, by the rule hold
+            final = first.rows.get(key, NOTHING)
+            missed = final.seen != join(final.seen, seen)
+            if missed and (self.rules.conflict in ("merge", "join") or knew_of(seen, final.seen)):
+                found.append(f"{key}: {value} of {writer}")
+        return found
