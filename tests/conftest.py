@@ -67,6 +67,14 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
             item.add_marker(pytest.mark.security)
 
 
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """Print what tests have counted, of whichever process."""
+    for report in terminalreporter.getreports("passed"):
+        for name, text in report.user_properties:
+            if name == "counted":
+                terminalreporter.write_line(str(text))
+
+
 @pytest.fixture(scope="session")
 def servers() -> Iterator[Servers]:
     """Two servers shared by the tests of this process: do not stop them (see own_servers)."""

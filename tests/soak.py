@@ -1,4 +1,4 @@
-"""`make soak`: random histories and random faults in turn for so many minutes, then mutants that must be caught.
+"""`make soak`: the model explored, random histories and random faults in turn for so many minutes, then mutants to catch.
 
 The last line says what was counted. Exit code 1 if anything that should be 0 is not, if nothing was tried, or if a mutant lives.
 """
@@ -17,7 +17,7 @@ from dataclasses import dataclass, field
 
 import psycopg
 import pytest
-from convergence import machine, mutants
+from convergence import explore, machine, mutants
 from faults import runner
 
 from harness import Node, Nodes, alembic
@@ -26,6 +26,7 @@ from harness.pair import SETTINGS, copy, named_anew, started
 LONGEST_SLICE = 150.0  # seconds of faults before histories have their turn again
 SHARE_OF_MUTANTS, SHARE_OF_HISTORIES = 0.25, 0.25
 MOST_FOR_MUTANTS = 900.0
+SHARE_OF_EXPLORATION = 0.1
 # Caught within a few histories of this seed: those that have their turn first, the first one always.
 QUICK = (
     "own unseen changes are ignored",
@@ -42,6 +43,7 @@ class Soak:
 
     ends: float
     began: float = field(default_factory=time.monotonic)
+    states: int = 0
     histories: int = 0
     seconds_of_histories: float = 0.0
     faults: Counter[str] = field(default_factory=Counter)
@@ -66,8 +68,9 @@ class Soak:
 
     def last_line(self) -> str:
         return (
-            f"soak: {self.histories} histories, {sum(self.faults.values())} faults, {self.rows} rows compared, "
-            f"{self.diverged} diverged, {self.lost} lost, {self.doubled} doubled, {self.failed} user statements failed"
+            f"soak: {self.states} states, {self.histories} histories, {sum(self.faults.values())} faults, "
+            f"{self.rows} rows compared, {self.diverged} diverged, {self.lost} lost, {self.doubled} doubled, "
+            f"{self.failed} user statements failed"
         )
 
     def well(self) -> bool:
@@ -87,6 +90,16 @@ def fresh(template: Nodes) -> Iterator[Nodes]:
             node.close()
             with contextlib.suppress(psycopg.Error):
                 Node(node.name, node.server, "postgres").sql(f"drop database {node.database} with (force)")
+
+
+def explore_model(soak: Soak, seconds: float) -> None:
+    """The larger scopes, each in a share of the time that those before it have left; one that goes wrong breaks the soak."""
+    ends = time.monotonic() + seconds
+    for i, (name, scope) in enumerate(explore.LARGE.items()):
+        found = explore.Explorer(scope).explore((ends - time.monotonic()) / (len(explore.LARGE) - i))
+        soak.states += found.states
+        soak.broken = soak.broken or bool(found.wrong)
+        soak.say(f"{name}: {found}")
 
 
 def play_histories(soak: Soak, template: Nodes, seconds: float, seed: int) -> None:
@@ -152,6 +165,7 @@ def main() -> int:
     print(f"SEED={seed} MINUTES={options.minutes:g}", flush=True)
     soak = Soak(ends=time.monotonic() + options.minutes * 60 - 8)
     lines: list[str] = []
+    explore_model(soak, soak.left() * SHARE_OF_EXPLORATION)
     with started(SETTINGS) as servers:
         try:
             template = Nodes(*(Node(name, server, name) for name, server in zip(("crm", "billing"), servers, strict=True)))
