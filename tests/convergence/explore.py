@@ -40,8 +40,7 @@ class Left(NamedTuple):
 class State(NamedTuple):
     """Nodes and posts by their numbers."""
 
-    a: int
-    b: int
+    nodes: tuple[int, int]
     left: Left
     posts: tuple[int, ...]
 
@@ -122,20 +121,20 @@ class Explorer:
             nodes.append(self.known.node(node))
         scope = self.scope
         left = Left(tuple(range(scope.writes)), scope.couriers, scope.refusals, scope.skips, scope.ticks)
-        return State(nodes[0], nodes[1], left, self.hellos((1, 1)))
+        return State((nodes[0], nodes[1]), left, self.hellos((1, 1)))
 
     def hellos(self, token: Token) -> tuple[int, ...]:
         return tuple(self.known.post(side, token) for side in (0, 1))
 
-    def next_token(self, a: int, b: int, serial: int) -> Token:
-        return 1 + max(self.known.nodes[n].link.token[0] for n in (a, b)), serial
+    def next_token(self, nodes: tuple[int, int], serial: int) -> Token:
+        return 1 + max(self.known.nodes[n].link.token[0] for n in nodes), serial
 
     def next(self, state: State) -> Iterator[tuple[Step, State]]:
         """Every step from here, and where it leads."""
         yield from self.calls(state)
         known, left = self.known, state.left
         for side in (0, 1):
-            node = state[side]
+            node = state.nodes[side]
             if left.stamps and not (side and self.scope.mirrored and len(left.stamps) == self.scope.writes):
                 for writes in self.statements(known.nodes[node]):
                     for i, stamp in enumerate(left.stamps):
@@ -149,12 +148,12 @@ class Explorer:
                             less = left._replace(skips=left.skips - 1)
                             yield Step("skip", side, (key, delete)), self.moved(state, side, after, less)
         if left.couriers:
-            token = self.next_token(state.a, state.b, 2 + self.scope.couriers - left.couriers)
+            token = self.next_token(state.nodes, 2 + self.scope.couriers - left.couriers)
             posts = tuple(sorted((*state.posts, *self.hellos(token))))
-            yield Step("courier", 0, token), State(state.a, state.b, left._replace(couriers=left.couriers - 1), posts)
-        if left.ticks and any(known.nodes[n].waits() for n in (state.a, state.b)):
+            yield Step("courier", 0, token), State(state.nodes, left._replace(couriers=left.couriers - 1), posts)
+        if left.ticks and any(known.nodes[n].waits() for n in state.nodes):
             less = left._replace(ticks=left.ticks - 1)
-            yield Step("tick"), State(known.later(state.a), known.later(state.b), less, state.posts)
+            yield Step("tick"), State((known.later(state.nodes[0]), known.later(state.nodes[1])), less, state.posts)
 
     def calls(self, state: State) -> Iterator[tuple[Step, State]]:
         known, left = self.known, state.left
@@ -165,7 +164,7 @@ class Explorer:
             for refuse in ("", *refused):
                 less = left._replace(refusals=left.refusals - 1) if refuse else left
                 for limit in self.scope.limits:
-                    outcome = after, answer = known.call(state[side], post, limit, refuse)
+                    outcome = after, answer = known.call(state.nodes[side], post, limit, refuse)
                     if outcome not in outcomes:
                         outcomes.add(outcome)
                         yield Step("call", side, (post, limit, refuse)), self.moved(state, side, after, less, answer)
@@ -173,13 +172,13 @@ class Explorer:
     def moved(self, state: State, side: int, after: int, left: Left, answer: int | None = None) -> State:
         """The state in which this node is another one."""
         known, left = self.known, self.lefts.setdefault(left, left)
-        nodes = (state.a, after) if side else (after, state.b)
+        nodes = (state.nodes[0], after) if side else (after, state.nodes[1])
         posts = {*state.posts} if answer is None else {*state.posts, answer}
         hello = known.post(side, known.nodes[after].link.token)
-        if after != state[side] and hello in posts:
+        if after != state.nodes[side] and hello in posts:
             same, said = known.call(after, hello, self.scope.limits[0])
             posts |= {said} if same == after and said is not None else set()
-        return State(*nodes, left, tuple(sorted([p for p in posts if known.matters(nodes[known.posts[p].side], p)])))
+        return State(nodes, left, tuple(sorted([p for p in posts if known.matters(nodes[known.posts[p].side], p)])))
 
     def statements(self, node: Explored) -> Iterator[tuple[tuple[str, str | None], ...]]:
         """What a user of this node may write in one statement."""
@@ -197,14 +196,14 @@ class Explorer:
 
     def rest(self, state: State) -> Outcome:
         """What is wrong when a courier that lives drives both nodes to rest from here."""
-        key = state.a, state.b, state.left.skips < self.scope.skips
+        key = *state.nodes, state.left.skips < self.scope.skips
         if key not in self.rests:
             self.rests[key] = self._rest(*key)
         return self.rests[key]
 
     def _rest(self, a: int, b: int, given_up: bool) -> Outcome:
         known = self.known
-        back: int | None = self.hellos(self.next_token(a, b, 99))[0]
+        back: int | None = self.hellos(self.next_token((a, b), 99))[0]
         for _ in range(60):
             before = a, b
             there = None
@@ -278,7 +277,7 @@ class Explorer:
         if step.what == "write":
             return f"{name} writes {dict(step.how[1])} at {step.how[0]}"
         if step.what == "skip":
-            return f"{name} skips {step.how[0]}" + " and says that the row may go" * step.how[1]
+            return f"{name} skips {step.how[0]}" + (" and says that the row may go" if step.how[1] else "")
         post, limit, refuse = step.how
         _, token, envelope = self.known.posts[post]
         text = f"{name} is called under {token}, limit {limit}, "
@@ -293,26 +292,33 @@ class Explorer:
 FAMILY: dict[str, Any] = {"keys": ("p", CHILD), "rows": (("p", "p0"), (CHILD, f"{CHILD}0>p"))}
 PARENT: dict[str, Any] = {"keys": ("p", CHILD), "rows": (("p", "p0"),)}
 CASCADE = Rules(foreign="cascade")
+HOLD, DROP, REVIVE = (Rules(foreign=rule) for rule in ("hold", "drop", "revive"))
+FIXED, MERGE = Rules(conflict="fixed"), Rules(conflict="merge")
 # Of about a minute in all, and of many.
 SMALL = {
     "three writes": Scope(writes=3, couriers=0),
     "a courier and a refused row": Scope(refusals=1, ticks=1),
     "a skip and a refused row": Scope(couriers=0, skips=1, refusals=1, ticks=1),
-    "a parent and its child": Scope(couriers=0, refusals=1, ticks=1, rules=CASCADE, **FAMILY),
-    "a parent, its child and a skip": Scope(couriers=0, skips=1, rules=CASCADE, **FAMILY),
-    "a parent, its child and a courier, one record a batch": Scope(limits=(1,), rules=CASCADE, **PARENT),
-    **{
-        f"orphans, {rule}": Scope(couriers=0, ticks=1, rules=Rules(foreign=rule), **PARENT) for rule in ("hold", "drop", "revive")
-    },
-    **{f"conflicts, {rule}": Scope(rules=Rules(conflict=rule)) for rule in ("fixed", "merge")},
+    "a parent and a child, three writes": Scope(writes=3, couriers=0, rules=CASCADE, **PARENT),
+    "a parent with a child, a refused row": Scope(couriers=0, refusals=1, ticks=1, rules=CASCADE, **FAMILY),
+    "a parent with a child, a skip": Scope(couriers=0, skips=1, rules=CASCADE, **FAMILY),
+    "orphans are held": Scope(couriers=0, ticks=1, rules=HOLD, **PARENT),
+    "orphans are dropped": Scope(couriers=0, ticks=1, rules=DROP, **PARENT),
+    "parents are revived": Scope(couriers=0, ticks=1, rules=REVIVE, **PARENT),
+    "a named node wins": Scope(rules=FIXED),
+    "a function merges": Scope(rules=MERGE),
 }
 LARGE = {
     "a courier, a skip and a refused row": Scope(skips=1, refusals=1, ticks=1),
     "three writes and a courier": Scope(writes=3),
-    "a parent, its child and all that may happen": Scope(skips=1, refusals=1, ticks=1, limits=(1, 5), rules=CASCADE, **FAMILY),
-    **{
-        f"orphans, {rule}, a courier": Scope(refusals=1, ticks=1, rules=Rules(foreign=rule), **PARENT)
-        for rule in ("hold", "drop", "revive")
-    },
-    **{f"conflicts, {rule}, three writes": Scope(writes=3, rules=Rules(conflict=rule)) for rule in ("fixed", "merge")},
+    "a parent with a child, a courier, one record a batch": Scope(limits=(1,), rules=CASCADE, **FAMILY),
+    "a parent with a child, a courier and a refused row": Scope(refusals=1, ticks=1, rules=CASCADE, **FAMILY),
+    "a parent with a child, a courier and a skip": Scope(skips=1, rules=CASCADE, **FAMILY),
+    "a parent with a child, a skip and a refused row": Scope(couriers=0, skips=1, refusals=1, ticks=1, rules=CASCADE, **FAMILY),
+    "a parent with a child, three writes": Scope(writes=3, couriers=0, rules=CASCADE, **FAMILY),
+    "orphans are held, a courier and a refused row": Scope(refusals=1, ticks=1, rules=HOLD, **PARENT),
+    "orphans are dropped, a courier and a refused row": Scope(refusals=1, ticks=1, rules=DROP, **PARENT),
+    "parents are revived, a courier and a refused row": Scope(refusals=1, ticks=1, rules=REVIVE, **PARENT),
+    "a named node wins, three writes": Scope(writes=3, rules=FIXED),
+    "a function merges, three writes": Scope(writes=3, rules=MERGE),
 }

@@ -39,7 +39,7 @@ class Played(Lockstep):
                 self.user.__wrapped__(self, side, 0, kind, key, key, False, stamp - self.clocks[side])  # type: ignore[attr-defined]
         else:
             post, limit, refuse = step.how
-            _, answer = explorer.known.call(state[side], post, limit, refuse)
+            _, answer = explorer.known.call(state.nodes[side], post, limit, refuse)
             if refuse:
                 self.toggle(side, refuse)
             self.call_and_number(post, answer, limit)

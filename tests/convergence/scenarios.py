@@ -28,8 +28,8 @@ from convergence.judge import CHILD, Judge, Outcome
 from convergence.model import Node
 from convergence.state import NOTHING, PARENTS, Envelope, Link, Rules, Token, parent_of
 
-# Rules that can be left out, by scenario. Those of RARE need more histories than a test has time for; test_model.py plays
-# them step by step. HARMLESS ones stay to show that they are.
+# Rules that can be left out, by scenario. Those of RARE need more histories than a test has time for: test_model.py plays
+# some step by step, and test_explore.py finds early_retire and known_counts. HARMLESS ones stay to show that they are.
 MUTATIONS = {
     "couriers": ("no_guard", "partial_keys", "unseen_ignored", "any_token", "coalesce_sent", "beaten_stay"),
     "open": ("unseen_ignored", "coalesce_sent"),

@@ -10,10 +10,9 @@ import pytest
 
 from convergence import machine, mutants
 from convergence.exchange import Tally
-from convergence.explore import CASCADE, FAMILY, PARENT, SMALL, Explorer, Found, Left, Scope, State
+from convergence.explore import CASCADE, DROP, FAMILY, MERGE, PARENT, SMALL, Explorer, Found, Left, Scope, State
 from convergence.explored import frozen
 from convergence.played import Played
-from convergence.state import Rules
 from harness import Nodes
 
 THREE = Scope(writes=3, couriers=0)
@@ -32,9 +31,10 @@ FALLING = {
     "no_retry": REFUSED,
     "skip_forgets": SKIPPED,
     "skip_deletes": SKIPPED,
-    "both_merge": Scope(rules=Rules(conflict="merge")),
-    "other_takes": Scope(rules=Rules(conflict="merge")),
-    "never_gives_up": Scope(couriers=0, rules=Rules(foreign="drop"), **PARENT),
+    "both_merge": Scope(rules=MERGE),
+    "other_takes": Scope(rules=MERGE),
+    "never_gives_up": Scope(couriers=0, rules=DROP, **PARENT),
+    "no_capture": Scope(writes=3, couriers=0, rules=CASCADE, **PARENT),
 }
 # The same rules in the SQL, where what is in flight is not coalesced for another reason too (coalesce_sent).
 PLAYED = {
@@ -100,8 +100,8 @@ class Unfolded(Explorer):
     """Nothing is left out of a state that a node could be called with, and no node has said anything by itself."""
 
     def moved(self, state: State, side: int, after: int, left: Left, answer: int | None = None) -> State:
-        nodes = (state.a, after) if side else (after, state.b)
-        return State(*nodes, left, tuple(sorted({*state.posts} | {answer} - {None})))
+        nodes = (state.nodes[0], after) if side else (after, state.nodes[1])
+        return State(nodes, left, tuple(sorted({*state.posts, *([] if answer is None else [answer])})))
 
 
 @pytest.mark.parametrize(
@@ -119,6 +119,6 @@ def test_what_is_left_out_of_the_states_hides_no_pair_of_nodes(scope: Scope) -> 
     for explorer in (Explorer(scope), Unfolded(scope)):
         states.append(explorer.explore().states)
         nodes = explorer.known.nodes
-        pairs.append({(frozen(nodes[s.a]), frozen(nodes[s.b])) for s in explorer.came_from})
+        pairs.append({tuple(frozen(nodes[n]) for n in state.nodes) for state in explorer.came_from})
     assert pairs[0] == pairs[1]
     assert states[0] < states[1]
