@@ -92,14 +92,16 @@ def fresh(template: Nodes) -> Iterator[Nodes]:
                 Node(node.name, node.server, "postgres").sql(f"drop database {node.database} with (force)")
 
 
-def explore_model(soak: Soak, seconds: float) -> None:
-    """The larger scopes, each in a share of the time that those before it have left; one that goes wrong breaks the soak."""
+def explore_model(soak: Soak, seconds: float, seed: int) -> None:
+    """Larger scopes for so long, each whole if there is time, and each seed begins with another one."""
     ends = time.monotonic() + seconds
-    for i, (name, scope) in enumerate(explore.LARGE.items()):
-        found = explore.Explorer(scope).explore((ends - time.monotonic()) / (len(explore.LARGE) - i))
-        soak.states += found.states
-        soak.broken = soak.broken or bool(found.wrong)
-        soak.say(f"{name}: {found}")
+    names = list(explore.LARGE)
+    for name in names[seed % len(names) :] + names[: seed % len(names)]:
+        if (left := ends - time.monotonic()) > 0:
+            found = explore.Explorer(explore.LARGE[name]).explore(left)
+            soak.states += found.states
+            soak.broken = soak.broken or bool(found.wrong)
+            soak.say(f"{name}: {found}")
 
 
 def play_histories(soak: Soak, template: Nodes, seconds: float, seed: int) -> None:
@@ -165,7 +167,7 @@ def main() -> int:
     print(f"SEED={seed} MINUTES={options.minutes:g}", flush=True)
     soak = Soak(ends=time.monotonic() + options.minutes * 60 - 8)
     lines: list[str] = []
-    explore_model(soak, soak.left() * SHARE_OF_EXPLORATION)
+    explore_model(soak, soak.left() * SHARE_OF_EXPLORATION, seed)
     with started(SETTINGS) as servers:
         try:
             template = Nodes(*(Node(name, server, name) for name, server in zip(("crm", "billing"), servers, strict=True)))

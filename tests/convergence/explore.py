@@ -299,14 +299,14 @@ SMALL = {
     "three writes": Scope(writes=3, couriers=0),
     "a courier and a refused row": Scope(refusals=1, ticks=1),
     "a skip and a refused row": Scope(couriers=0, skips=1, refusals=1, ticks=1),
-    "a parent and a child, three writes": Scope(writes=3, couriers=0, rules=CASCADE, **PARENT),
+    "a parent that has no child yet, three writes": Scope(writes=3, couriers=0, rules=CASCADE, **PARENT),
     "a parent with a child, a refused row": Scope(couriers=0, refusals=1, ticks=1, rules=CASCADE, **FAMILY),
     "a parent with a child, a skip": Scope(couriers=0, skips=1, rules=CASCADE, **FAMILY),
     "orphans are held": Scope(couriers=0, ticks=1, rules=HOLD, **PARENT),
     "orphans are dropped": Scope(couriers=0, ticks=1, rules=DROP, **PARENT),
     "parents are revived": Scope(couriers=0, ticks=1, rules=REVIVE, **PARENT),
-    "a named node wins": Scope(rules=FIXED),
-    "a function merges": Scope(rules=MERGE),
+    "a named node wins, a courier": Scope(rules=FIXED),
+    "a function merges, a courier": Scope(rules=MERGE),
 }
 LARGE = {
     "a courier, a skip and a refused row": Scope(skips=1, refusals=1, ticks=1),
@@ -319,6 +319,6 @@ LARGE = {
     "orphans are held, a courier and a refused row": Scope(refusals=1, ticks=1, rules=HOLD, **PARENT),
     "orphans are dropped, a courier and a refused row": Scope(refusals=1, ticks=1, rules=DROP, **PARENT),
     "parents are revived, a courier and a refused row": Scope(refusals=1, ticks=1, rules=REVIVE, **PARENT),
-    "a named node wins, three writes": Scope(writes=3, rules=FIXED),
-    "a function merges, three writes": Scope(writes=3, rules=MERGE),
+    "a named node wins, three writes and a courier": Scope(writes=3, rules=FIXED),
+    "a function merges, three writes and a courier": Scope(writes=3, rules=MERGE),
 }
