@@ -58,6 +58,7 @@ def fall(broken: str) -> tuple[Explorer, Found]:
 
 @pytest.mark.case(8, 39, 41, 90, 91)
 @pytest.mark.slow
+@pytest.mark.timeout(1800)
 @pytest.mark.parametrize("name", SMALL)
 def test_every_state_of_a_small_scope_comes_to_rest_equal(name: str, record_property: Callable[[str, object], None]) -> None:
     found = Explorer(SMALL[name]).explore()
