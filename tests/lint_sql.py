@@ -27,6 +27,7 @@ WITHOUT_SEARCH_PATH = {
     "_events_of_record",
     "_held_of_record",
     "_is_free",
+    "_anything_rare",
     "_stamp",
     "_sendable_events",
     "_winner",

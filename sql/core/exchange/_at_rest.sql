@@ -23,7 +23,6 @@ begin
   if v_rests or v_event_id is null then
     return v_event_id;
   end if;
-  -- Not in the statement above: what a transaction has written that drew a number before it is either seen here, or the transaction is still at work.
   select pg_snapshot_xmin(pg_current_snapshot()) = pg_snapshot_xmax(pg_current_snapshot()) into v_rests
   from rowferry.links l
   cross join lateral (select concat(count(*), ' ', max(e.version)) as text from rowferry.entities e where e.peer = l.peer) e
@@ -33,7 +32,12 @@ begin
     and (l.horizon_xid is null or l.horizon_xid > pg_snapshot_xmin(pg_current_snapshot()))
     and not exists (select from rowferry.taken_batches t where t.peer = l.peer and t.patience > 1);
   if v_rests and pg_try_advisory_xact_lock(rowferry._link_key(p_peer)) then
-    update rowferry.links l set rest_event_id = v_event_id, rest_stir = v_stir where l.peer = p_peer and l.horizon_xid is null;
+    -- A transaction draws its id before it draws one of these numbers. If all transactions before this one have ended, what they wrote is seen here. Whatever
+    -- begins later draws a greater number.
+    perform pg_current_xact_id();
+    update rowferry.links l set rest_event_id = v_event_id, rest_stir = v_stir
+    where l.peer = p_peer and l.horizon_xid is null and pg_snapshot_xmin(pg_current_snapshot()) = pg_current_xact_id()
+      and not rowferry._anything_rare(rowferry._rare_things()) and not rowferry._any_event(l.first_id, '{}');
   end if;
   return case when v_rests is not null then v_event_id end;
 end
@@ -41,5 +45,4 @@ $$;
 comment on function rowferry._at_rest(text, text) is
   'If a link has nothing to do, the last event id given out; else null. Every call without an envelope begins with it. Usually it is one statement: the token '
   'is the present one, the link is neither paused nor stopped, and neither events nor anything else have begun since a call found nothing to do. Only a call '
-  'that finds nothing to do while no transaction at work could write notes that in the link; a number that is drawn is drawn by a transaction that has written '
-  'already, so it is not missed.';
+  'that finds nothing to do, and no transaction that has written and has not ended, notes that in the link.';

@@ -9,7 +9,6 @@ returns rowferry._answer
 language plpgsql
 volatile
 set search_path = pg_catalog, pg_temp
-set quote_all_identifiers = off
 set datestyle = 'ISO, YMD'
 set intervalstyle = 'postgres'
 set timezone = 'UTC'

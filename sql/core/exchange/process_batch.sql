@@ -29,6 +29,7 @@ language plpgsql
 volatile
 security definer
 set search_path = pg_catalog, pg_temp
+set quote_all_identifiers = off
 set jit = off
 set plan_cache_mode = force_generic_plan  -- planning for an array of 20,000 keys takes longer than finding them
 as $$

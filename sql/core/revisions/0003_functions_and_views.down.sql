@@ -15,7 +15,8 @@ begin
 end
 $$;
 
--- Only the functions that the release made are dropped; _index_key() and _long_key() stay, because indexes of the tables use them.
+-- Only the functions that the release made are dropped; _index_key(), _long_key() and _stir() stay, because indexes and triggers
+-- of the tables use them.
 drop trigger detached_with_events on rowferry.detached;
 drop view rowferry.status, rowferry.sync_events, rowferry._queue, rowferry._foreign_keys, rowferry.backfill_progress,
   rowferry.compare_report, rowferry.differences, rowferry.compare_runs;
@@ -26,7 +27,7 @@ begin
   select string_agg(p.oid::regprocedure::text, ', ') into v_functions
   from rowferry.released r
   join pg_proc p on p.oid = to_regprocedure(r.function)
-  where p.proowner = 'rowferry_owner'::regrole and r.function <> all ('{rowferry._index_key(text),rowferry._long_key(text)}');
+  where p.proowner = 'rowferry_owner'::regrole and r.function <> all ('{rowferry._index_key(text),rowferry._long_key(text),rowferry._stir()}');
   if v_functions is not null then
     execute 'drop function ' || v_functions;
   end if;
