@@ -129,3 +129,21 @@ def test_the_readme_lists_every_error() -> None:
     raised = {code for path in sources for code in re.findall(r"RF0\d\d", path.read_text())}
     listed = set(re.findall(r"^\| (RF0\d\d) \|", (CORE / "README.md").read_text(), re.MULTILINE))
     assert raised == listed
+
+
+def test_whoever_writes_events_beside_the_courier_has_a_transaction_id_first() -> None:
+    """Else a call could note a rest between the event's number and the id of the transaction, and never look again. The link's
+    lock keeps such a call away; in an AFTER trigger, or after another write, the transaction has its id.
+    """
+    under_the_lock = {"apply", "build", "conflict", "exchange"}
+    after_a_write = {"_capture_one_sql", "_capture_part_sql", "_capture_row_sql", "_capture_statement_sql", "_compare_queue"}
+    early = [
+        path.stem
+        for path in CORE.rglob("*.sql")
+        if "insert into rowferry.events" in (text := path.read_text())
+        and path.parent.name not in under_the_lock
+        and path.stem not in after_a_write
+        and not {"_link_lock", "pg_current_xact_id"}
+        & set(re.findall(r"_link_lock|pg_current_xact_id", text.partition("insert into rowferry.events")[0]))
+    ]
+    assert early == []

@@ -25,6 +25,7 @@ begin
       detail = format('The transaction is %s.', current_setting('transaction_isolation')),
       hint = 'Begin the transaction with: begin isolation level read committed;';
   end if;
+  perform pg_current_xact_id();  -- before an event's number is drawn: see _at_rest()
   execute format('insert into rowferry.events (changed_at, entity_id, hops, event_type, record_id) '
     'select rowferry._now(), $1, '
     'coalesce((select a.hops from rowferry.applying a where a.transaction_id = pg_current_xact_id() and a.entity_id = 0), 0), ''d'', k '

@@ -48,6 +48,7 @@ begin
   end if;
   execute format('select * from rowferry.%I($1, -1)', rowferry._generated_name('read_', v_entity.name)) into v_read using v_keys;
   perform rowferry._left_nothing();
+  perform pg_current_xact_id();  -- before an event's number is drawn: see _at_rest()
   return query
   with made as (
     insert into rowferry.events (changed_at, entity_id, event_type, record_id)
