@@ -83,7 +83,7 @@ $$;
 comment on function rowferry._choose_records(text, integer, boolean, bigint, int8multirange, integer[], boolean) is
   'The records of the next batch for a peer, by entity. They are those of the oldest events, each as often as it has events there, and those of '
   '_due_records() (o_again: in a section of their own). The search for new events begins at p_first_id and leaves out the ids in p_left: none of those waits '
-  'for its first batch. Entities in p_aside send nothing now. p_held says that there are held events. o_whole says that nothing else is free to go, and o_cut that other records are due too. o_alone '
-  'is the event of a record that travels alone, and then is the only one. o_repeated asks the caller to remove superseded events first: most of the first '
-  '4,000 events are of a few records, or there is a question, or a batch of an earlier courier that nobody has acknowledged. The function is STABLE, so that '
-  'it sees the snapshot of _read_batch().';
+  'for its first batch. Entities in p_aside send nothing now. p_held says that there are held events. o_whole says that nothing else is free to go, and o_cut '
+  'that other records are due too. o_alone is the event of a record that travels alone, and then is the only one. o_repeated asks the caller to remove '
+  'superseded events first: most of the first 4,000 events are of a few records, or there is a question, or a batch of an earlier courier that nobody has '
+  'acknowledged. The function is STABLE, so that it sees the snapshot of _read_batch().';

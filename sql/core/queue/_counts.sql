@@ -113,4 +113,5 @@ end
 $$;
 comment on function rowferry._counts(text, integer, int8multirange, rowferry._rare) is
   'What waits on a link, as process_batch() returns it. It counts up to p_most, so that a long backlog costs an exchange nothing; null means that it counts '
-  'all. p_left has the events that were removed from the queue in this call, past which no search need walk. p_rare says which rare things there are; null: nobody has looked yet.';
+  'all. p_left has the events that were removed from the queue in this call, past which no search need walk. p_rare says which rare things there are; null: '
+  'nobody has looked yet.';
