@@ -19,7 +19,8 @@ begin
     told_paused = p_link.told_paused, facts_sent_at = p_link.facts_sent_at, facts_to = p_link.facts_to,
     facts_entities = p_link.facts_entities, facts_schema = p_link.facts_schema, facts_looked_at = p_link.facts_looked_at,
     facts_apart = p_link.facts_apart, users_timeout = p_link.users_timeout,
-    peer_unsettled = p_link.peer_unsettled, told_settled = p_link.told_settled, moved_to = p_link.moved_to
+    peer_unsettled = p_link.peer_unsettled, told_settled = p_link.told_settled, moved_to = p_link.moved_to,
+    rest_event_id = null
   where l.peer = p_link.peer
     and (l.generation, l.peer_generation, l.token_number, l.token_random, l.ready, l.built, l.top, l.acked, l.acked_tag, l.received, l.received_tag, l.unlocked)
       is not distinct from (p_before.generation, p_before.peer_generation, p_before.token_number, p_before.token_random, p_before.ready, p_before.built,
@@ -31,5 +32,5 @@ begin
 end
 $$;
 comment on function rowferry._save_link(rowferry.links, rowferry.links) is
-  'Writes what an exchange changed in a link, if the link''s numbers are still what they were when the exchange began (p_before). Usually the link''s lock '
+  'Writes what an exchange changed in a link, which rests no more, if the link''s numbers are still what they were when the exchange began (p_before). Usually the link''s lock '
   'makes sure of that. If a stranger holds the lock, one of two calls at the same time fails here, and everything that it did is rolled back.';
