@@ -80,8 +80,8 @@ def run(options: argparse.Namespace) -> None:
     stop = threading.Event()
 
     def end(number: int, _: Any) -> None:
-        stop.set()
         signal.signal(number, signal.SIG_DFL)
+        stop.set()
 
     nodes = read_nodes(options.config)
     for node in nodes:

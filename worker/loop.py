@@ -20,6 +20,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
+import psycopg.sql
+
 from rowferry import sql
 from rowferry.config import ConfigError, Node
 from rowferry.connection import FAILURES, SILENCE_SECONDS, Connection, Error, connect, describe, hints, limit_calls
@@ -73,6 +75,11 @@ class Side:
             message = f"the schema has version {self.row.version}, this worker needs {SCHEMA_VERSION}"
             raise Error(self.node.name, "RF007", message, "alembic upgrade head")
 
+    def prepare(self, token: str) -> None:
+        """Make the look ready that Poll takes. Raises psycopg.Error."""
+        look = psycopg.sql.SQL(sql.LOOK).format(peer=psycopg.sql.Literal(self.peer.node.name), token=psycopg.sql.Literal(token))
+        self.connection.execute(psycopg.sql.SQL("prepare {} as {}").format(psycopg.sql.Identifier(sql.LOOK_NAME), look))
+
     def process_batch(self, query: str, **parameters: Any) -> None:
         """What one call returns, into row. Raises psycopg.Error."""
         self.row = self.connection.execute(query, {"peer": self.peer.node.name, **parameters}, binary=True).fetchone()
@@ -96,6 +103,7 @@ class Courier:
         self.progress_at = time.monotonic()
         self.turns = self.held = 0  # rounds in which only held events were left; how many were held in the last round
         self.seconds = 0.0  # that the next calls may take
+        self.took = 0.0  # seconds of the last step
         self.looked: list[Answer] = []  # what the nodes said before the last step that moved nothing
         self.patience = 1  # how many times as long as usual the next calls may take, for a large row
         self.said = ""
@@ -197,7 +205,7 @@ class Courier:
                 self.say(logging.ERROR, f"{message}. Hint: rowferry status shows where it runs")
                 raise SystemExit(5)
             self.say(logging.INFO, f"{message}, waiting for it to go")
-            self.stop.wait(self.interval)
+            self.stop.wait(max(self.interval, LONGEST_REST / 2))
         return False
 
     def try_lock(self, sides: Sequence[Side]) -> str | None:
@@ -220,7 +228,8 @@ class Courier:
     def exchange(self, token: str) -> None:
         """Rounds, until there is a reason to open anew. Raises Trouble or SystemExit."""
         self.turns, moved_at = 0, time.monotonic()
-        poll = Poll([side.connection for side in self.sides], [side.peer.node.name for side in self.sides], token)
+        self.together(lambda side: side.prepare(token), self.sides)
+        poll = Poll([side.connection for side in self.sides], sql.LOOK_NAME)
         while not self.stop.is_set():
             rows = [side.row for side in self.sides]
             if any(row.status in AT_REST for row in rows):
@@ -255,14 +264,17 @@ class Courier:
     def rest(self, poll: Poll, moved_at: float) -> None:
         """Look again and again, until a node has something to do that the last step has not met, or it is time to try again.
 
-        Raises Trouble.
+        The looks, and steps that move nothing, take a tenth of the time at most. Raises Trouble.
         """
         began = time.monotonic()
         longest = min(max((began - moved_at) / POLLS, FIRST_POLL), LONGEST_REST)
         if self.once:
             self.stop.wait(longest)
             return
-        while not self.stop.wait(min(max((time.monotonic() - moved_at) / POLLS, FIRST_POLL), self.interval)):
+        soonest = min(10 * self.took, LONGEST_REST)
+        pause = 0.0
+        while not self.stop.wait(max(pause, min(max((time.monotonic() - moved_at) / POLLS, FIRST_POLL), self.interval))):
+            looked_at = time.monotonic()
             try:
                 looked = poll.look(self.stop, self.seconds)
             except Lost as lost:
@@ -270,9 +282,10 @@ class Courier:
                     {self.sides[place]: describe(self.sides[place].node, e) for place, e in lost.errors.items()}
                 ) from None
             self.supervisor.alive()
-            if any(answer[:1] != (b"idle",) for answer in looked) and (
-                looked != self.looked or time.monotonic() - began >= longest
-            ):
+            now = time.monotonic()
+            pause = min(10 * (now - looked_at), LONGEST_REST)
+            waited, changed = now - began, looked != self.looked
+            if any(answer[:1] != (b"idle",) for answer in looked) and (waited >= longest or (changed and waited >= soonest)):
                 self.looked = looked
                 return
 
@@ -299,6 +312,7 @@ class Courier:
         began = time.monotonic()
         try:
             self.together(lambda side: self.call(side, token, opening), sides)
+            self.took = time.monotonic() - began
         finally:
             if self.patience > 1:  # time that was asked for is not time in which nothing moves
                 self.progress_at += time.monotonic() - began
@@ -335,7 +349,7 @@ class Courier:
             self.step(others, self.token(others), opening=True)
         for side in still:
             side.error = None
-        while not self.stop.wait(self.interval):
+        while not self.stop.wait(max(self.interval, LONGEST_REST / 2)):
             self.together(lambda side: self.call(side, token), still)
             self.together(lambda side: side.connection.execute(sql.BACKEND), others)  # their sessions are in use
             if any(side.row.status not in AT_REST for side in still):

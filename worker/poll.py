@@ -10,10 +10,8 @@ from collections.abc import Sequence
 import psycopg
 from psycopg.pq import ExecStatus
 
-from rowferry import sql
 from rowferry.connection import SILENCE_SECONDS, Connection
 
-NAME = b"rowferry_look"
 Answer = tuple[bytes | None, ...]  # status, first and last event; of an error nothing: a call will find out about it
 
 
@@ -26,53 +24,57 @@ class Lost(Exception):
 
 
 class Poll:
-    """Both nodes are asked at once, in the calling thread. `peers`: their peers' names."""
+    """Both nodes are asked at once, in the calling thread. `name`: of the statement that is prepared on each connection."""
 
-    def __init__(self, connections: Sequence[Connection], peers: Sequence[str], token: str) -> None:
+    def __init__(self, connections: Sequence[Connection], name: str) -> None:
         self.connections = connections
-        self.parameters = [[peer.encode(), token.encode()] for peer in peers]
+        self.name = name.encode()
         self.sockets = select.poll()
-        for connection in connections:
-            connection.pgconn.prepare(NAME, sql.LOOK)
-            self.sockets.register(connection.fileno(), select.POLLIN)
 
     def look(self, stop: threading.Event, seconds: float) -> list[Answer]:
         """What each node answers; raises Lost once a server has been silent for much longer than a call may take (`seconds`).
 
         Once told to stop it waits no longer, and the connections are of no more use.
         """
-        answers: dict[int, Answer] = {}
+        answers: dict[int, Answer] = dict.fromkeys(range(len(self.connections)), ())
+        waiting: dict[int, int] = {}  # socket and place
         errors: dict[int, psycopg.Error] = {}
         longest = seconds + SILENCE_SECONDS
         deadline = time.monotonic() + longest
         for place, connection in enumerate(self.connections):
             try:
-                connection.pgconn.send_query_prepared(NAME, self.parameters[place])
+                connection.pgconn.send_query_prepared(self.name, None)
+                waiting[connection.fileno()] = place
+                self.sockets.register(connection.fileno(), select.POLLIN)
             except psycopg.Error as error:
                 errors[place] = error
-        while not errors and len(answers) < len(self.connections) and not stop.is_set():
-            ready = {socket for socket, _ in self.sockets.poll(1000)}
-            for place, connection in enumerate(self.connections):
-                if place in answers:
-                    continue
+        while not errors and waiting and not stop.is_set():
+            ready = [socket for socket, _ in self.sockets.poll(1000)]
+            if not ready and time.monotonic() > deadline:
+                silence = psycopg.OperationalError(f"the server has been silent for {longest:.0f} s")
+                errors = dict.fromkeys(waiting.values(), silence)
+            for socket in ready:
+                place = waiting[socket]
                 try:
-                    if connection.fileno() in ready:
-                        connection.pgconn.consume_input()
-                    if not connection.pgconn.is_busy():
-                        answers[place] = read(connection)
-                    elif time.monotonic() > deadline:
-                        raise psycopg.OperationalError(f"the server has been silent for {longest:.0f} s")
+                    if self.read(place, answers):
+                        del waiting[socket]
+                        self.sockets.unregister(socket)
                 except psycopg.Error as error:
                     errors[place] = error
+        for socket in waiting:
+            self.sockets.unregister(socket)
         if errors:
             raise Lost(errors)
-        return [answers.get(place, ()) for place in range(len(self.connections))]
+        return [answers[place] for place in sorted(answers)]
 
-
-def read(connection: Connection) -> Answer:
-    """The row of a result that has come; the connection is free again."""
-    answer: Answer = ()
-    while result := connection.pgconn.get_result():
-        if result.status == ExecStatus.TUPLES_OK:
-            answer = tuple(result.get_value(0, column) for column in range(3))
-    return answer
+    def read(self, place: int, answers: dict[int, Answer]) -> bool:
+        """Takes what has come; True once that is all, and the connection is free again. Never waits."""
+        connection = self.connections[place].pgconn
+        connection.consume_input()
+        while not connection.is_busy():
+            result = connection.get_result()
+            if result is None:
+                return True
+            if result.status == ExecStatus.TUPLES_OK:
+                answers[place] = tuple(result.get_value(0, column) for column in range(3))
+        return False

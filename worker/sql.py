@@ -66,8 +66,10 @@ LIMIT_SILENCE = "select set_config('idle_session_timeout', %(milliseconds)s::tex
 READ = "select * from rowferry.process_batch(p_peer => %(peer)s)"
 
 # With one, and no events asked for: does nothing, and says at little cost whether there is anything to do.
-LOOK = b"""
-select status, next_id, last_id from rowferry.process_batch(p_peer => $1, p_token => $2, p_limit => 0)"""
+LOOK_NAME = "rowferry_look"
+LOOK = """
+select status, next_id, last_id
+from rowferry.process_batch(p_peer => {peer}, p_token => {token}, p_limit => 0)"""
 
 # With one: a step of the exchange. The envelope travels as bytes (%b), not as hexadecimal text.
 EXCHANGE = """

@@ -27,10 +27,11 @@ begin
   ) then
     return '';
   end if;
-  if p_entity.filter is null and v_follows is null then
-    select max(a.attnum) + 1 into v_next
-    from pg_attribute a where a.attrelid = p_entity.relation and a.attnum > 0
-    having bool_and(a.attisdropped or a.attname = any (v_captured));
+  -- All columns travel, and none was dropped. This looks at what attach() has registered, so that a column that is added later does not change the text.
+  if p_entity.filter is null and v_follows is null and p_entity.outbound is null
+    and (select max(n) from unnest(p_entity.column_numbers) n) = cardinality(p_entity.column_numbers)
+    and cardinality(v_captured) = cardinality(p_entity.column_numbers) then
+    v_next := cardinality(p_entity.column_numbers) + 1;
   end if;
   if v_next is null then
     select format($f$
@@ -65,8 +66,9 @@ begin
       return null;
     end if;
   end if;$f$,
-    -- Whole rows are compared, which is faster, as long as the table has no further column.
-    E'\n    and pg_catalog.has_column_privilege(tg_relid, ' || v_next || '::smallint, ''select'') is null', p_way_out, p_entity.id,
+    -- Whole rows are compared, which is faster, as long as the table has no further column; of several, two may have been dropped again.
+    E'\n    and coalesce(' || (select string_agg(format('pg_catalog.has_column_privilege(tg_relid, %s::smallint, ''select'')', v_next + i), ', ')
+      from generate_series(0, 2) i) || ') is null', p_way_out, p_entity.id,
     rowferry._record_id_sql(p_entity, 'n', true) || ' collate pg_catalog."C"', rowferry._filtered_sql(p_entity, 'new_rows', true), format(v_images, 'n'),
     format(v_images, 'o'),
     case when p_entity.filter is not null

@@ -1,14 +1,17 @@
 create or replace function rowferry._at_rest(
   p_peer text,
-  p_token text
+  p_token text,
+  out o_last_id bigint,
+  out o_first_due bigint,
+  out o_last_due bigint
 )
-returns bigint
 language plpgsql
 set search_path = pg_catalog, pg_temp
 set enable_seqscan = off
 set enable_bitmapscan = off
 as $$
 declare
+  v_written constant boolean := pg_current_xact_id_if_assigned() is not null;
   v_event_id bigint;
   v_stir bigint;
   v_rests boolean;
@@ -20,18 +23,29 @@ begin
     select coalesce(pg_sequence_last_value('rowferry.events_id_seq'), 0), coalesce(pg_sequence_last_value('rowferry.stirs'), 0)) s (event_id, stir)
   where l.peer = p_peer and l.token_number || '-' || l.token_random = p_token and l.ready and l.paused_at is null and l.stopped_at is null
     and coalesce(greatest(l.opened_at, l.last_exchange_at) <= rowferry._now() + interval '2 s', true);
-  if v_rests or v_event_id is null then
-    return v_event_id;
+  if v_rests then
+    o_last_id := v_event_id;
+    return;
   end if;
-  select pg_snapshot_xmin(pg_current_snapshot()) = pg_snapshot_xmax(pg_current_snapshot()) into v_rests
-  from rowferry.links l
-  cross join lateral (select concat(count(*), ' ', max(e.version)) as text from rowferry.entities e where e.peer = l.peer) e
-  where l.peer = p_peer and not rowferry._anything_rare(rowferry._rare_things()) and not rowferry._any_event(l.first_id, '{}')
-    and l.told_paused = '{}' and (l.generation = 1 or l.peer_unsettled = '{}' and l.told_settled = '{}')
-    and l.facts_entities = e.text and l.facts_to is null and not l.facts_apart
-    and (l.horizon_xid is null or l.horizon_xid > pg_snapshot_xmin(pg_current_snapshot()))
-    and not exists (select from rowferry.taken_batches t where t.peer = l.peer and t.patience > 1);
-  if v_rests and pg_try_advisory_xact_lock(rowferry._link_key(p_peer)) then
+  if v_event_id is not null then
+    select pg_snapshot_xmin(pg_current_snapshot()) = pg_snapshot_xmax(pg_current_snapshot()) into v_rests
+    from rowferry.links l
+    cross join lateral (select concat(count(*), ' ', max(e.version)) as text from rowferry.entities e where e.peer = l.peer) e
+    where l.peer = p_peer and not rowferry._anything_rare(rowferry._rare_things()) and not rowferry._any_event(l.first_id, '{}')
+      and l.told_paused = '{}' and (l.generation = 1 or l.peer_unsettled = '{}' and l.told_settled = '{}')
+      and l.facts_entities = e.text and l.facts_to is null and not l.facts_apart
+      and (l.horizon_xid is null or l.horizon_xid > pg_snapshot_xmin(pg_current_snapshot()))
+      and not exists (select from rowferry.taken_batches t where t.peer = l.peer and t.patience > 1);
+    if v_rests is not null then
+      o_last_id := v_event_id;
+    end if;
+  end if;
+  if v_rests is null then
+    select d.first_id, d.last_id into o_first_due, o_last_due
+    from rowferry.links l
+    cross join lateral (select min(e.id), max(e.id) from rowferry.events e where e.id >= l.first_id) d (first_id, last_id)
+    where l.peer = p_peer;
+  elsif v_rests and not v_written and pg_try_advisory_xact_lock(rowferry._link_key(p_peer)) then
     -- A transaction draws its id before it draws one of these numbers. If all transactions before this one have ended, what they wrote is seen here. Whatever
     -- begins later draws a greater number.
     perform pg_current_xact_id();
@@ -39,10 +53,10 @@ begin
     where l.peer = p_peer and l.horizon_xid is null and pg_snapshot_xmin(pg_current_snapshot()) = pg_current_xact_id()
       and not rowferry._anything_rare(rowferry._rare_things()) and not rowferry._any_event(l.first_id, '{}');
   end if;
-  return case when v_rests is not null then v_event_id end;
 end
 $$;
 comment on function rowferry._at_rest(text, text) is
-  'If a link has nothing to do, the last event id given out; else null. Every call without an envelope begins with it. Usually it is one statement: the token '
-  'is the present one, the link is neither paused nor stopped, and neither events nor anything else have begun since a call found nothing to do. Only a call '
-  'that finds nothing to do, and no transaction that has written and has not ended, notes that in the link.';
+  'If a link has nothing to do, o_last_id is the last event id given out; else it is null, and o_first_due and o_last_due are the first and the last event '
+  'that may be due. Every call without an envelope begins with it. Usually it is one statement: the token is the present one, the link is neither paused nor '
+  'stopped, and neither events nor anything else have begun since a call found nothing to do. Only a call that finds nothing to do, and no transaction that '
+  'has written and has not ended, notes that in the link.';

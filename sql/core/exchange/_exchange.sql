@@ -33,7 +33,7 @@ declare
   v_built record;
   v_envelope bytea;
   v_sent integer := 0;
-  v_rare rowferry._rare := rowferry._rare_things();
+  v_rare rowferry._rare;
   v_status text;
   v_reason text;
   v_left int8multirange := '{}';  -- what has left in this call: no search walks past it
@@ -59,6 +59,7 @@ begin
   if pg_current_xact_id_if_assigned() is null then
     v_last_id := pg_sequence_last_value('rowferry.events_id_seq');
   end if;
+  v_rare := rowferry._rare_things();
   v_admitted := rowferry._admit(v_before, p_token, p_envelope, p_courier, v_rare);
   v_link := v_admitted.o_link;
   v_status := v_admitted.o_status;
@@ -72,7 +73,7 @@ begin
     v_status := 'stopped';
     v_reason := v_link.stopped_reason;
   elsif v_status is null then
-    if p_envelope is not null then
+    if p_envelope is not null or v_link.token_random is distinct from v_before.token_random then
       v_rare := rowferry._rare_things();
     end if;
     if v_heard.o_retired > 0 or v_link.horizon_xid <= pg_snapshot_xmin(pg_current_snapshot()) then

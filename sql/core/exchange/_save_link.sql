@@ -32,5 +32,6 @@ begin
 end
 $$;
 comment on function rowferry._save_link(rowferry.links, rowferry.links) is
-  'Writes what an exchange changed in a link, which rests no more, if the link''s numbers are still what they were when the exchange began (p_before). Usually the link''s lock '
-  'makes sure of that. If a stranger holds the lock, one of two calls at the same time fails here, and everything that it did is rolled back.';
+  'Writes what an exchange changed in a link, which rests no more, if the link''s numbers are still what they were when the exchange began (p_before). '
+  'Usually the link''s lock makes sure of that. If a stranger holds the lock, one of two calls at the same time fails here, and everything that it did is '
+  'rolled back.';

@@ -34,6 +34,7 @@ set jit = off
 set plan_cache_mode = force_generic_plan  -- planning for an array of 20,000 keys takes longer than finding them
 as $$
 declare
+  v_rest record;
   v_link rowferry.links;
 begin
   if pg_trigger_depth() > 0 then
@@ -47,8 +48,8 @@ begin
   if p_envelope is not null then
     perform rowferry._begin_deferred();
   elsif not p_dry_run then
-    last_id := rowferry._at_rest(p_peer, p_token);
-    if last_id is not null or p_limit = 0 then
+    v_rest := rowferry._at_rest(p_peer, p_token);
+    if v_rest.o_last_id is not null or p_limit = 0 then
       applied := 0;
       refused := 0;
       conflicts := 0;
@@ -57,15 +58,16 @@ begin
       patience := 1;
       token := p_token;
       version := rowferry.version();
-      if last_id is not null then
+      if v_rest.o_last_id is not null then
         status := 'idle';
         pending := 0;
         held := 0;
         backfilling := 0;
-        last_id := case when p_limit is distinct from 0 then last_id end;
+        last_id := case when p_limit is distinct from 0 then v_rest.o_last_id end;
       else
         status := 'due';
-        select min(e.id), max(e.id) into next_id, last_id from rowferry.events e;
+        next_id := v_rest.o_first_due;
+        last_id := v_rest.o_last_due;
       end if;
       return next;
       return;

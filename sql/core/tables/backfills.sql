@@ -23,4 +23,5 @@ comment on column rowferry.backfills.rows_per_second is 'At most this many rows 
 comment on column rowferry.backfills.not_before is 'When the next chunk may be queued.';
 
 create trigger stir after insert or update on rowferry.backfills execute function rowferry._stir();
+alter table rowferry.backfills enable always trigger stir;
 comment on trigger stir on rowferry.backfills is 'Tells the courier to look again.';

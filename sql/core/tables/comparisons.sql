@@ -76,4 +76,5 @@ comment on column rowferry.comparisons.error is 'Why it failed.';
 create index comparisons_open on rowferry.comparisons (peer, id) where state in ('queued', 'walking', 'resolving');
 
 create trigger stir after insert or update on rowferry.comparisons execute function rowferry._stir();
+alter table rowferry.comparisons enable always trigger stir;
 comment on trigger stir on rowferry.comparisons is 'Tells the courier to look again.';

@@ -119,5 +119,6 @@ comment on column rowferry.entities.breaker_share is 'If more than this share of
 comment on column rowferry.entities.breaker_rows is 'The breaker is off while there are fewer rows than this.';
 comment on column rowferry.entities.approved_to is 'Deletes up to this event have been approved.';
 
-create trigger stir after insert or update on rowferry.entities execute function rowferry._stir();
+create trigger stir after insert or update or delete on rowferry.entities execute function rowferry._stir();
+alter table rowferry.entities enable always trigger stir;
 comment on trigger stir on rowferry.entities is 'Tells the courier to look again.';

@@ -46,4 +46,5 @@ create index held_events_of_parent on rowferry.held_events (parent_entity_id, ro
   where parent_record_id is not null;
 
 create trigger stir after insert or update on rowferry.held_events execute function rowferry._stir();
+alter table rowferry.held_events enable always trigger stir;
 comment on trigger stir on rowferry.held_events is 'Tells the courier to look again.';

@@ -19,4 +19,5 @@ comment on column rowferry.missing_parents.deleted is 'Whether the peer lacks th
 create unique index missing_parents_of_record on rowferry.missing_parents (entity_id, rowferry._index_key(record_id));
 
 create trigger stir after insert or update on rowferry.missing_parents execute function rowferry._stir();
+alter table rowferry.missing_parents enable always trigger stir;
 comment on trigger stir on rowferry.missing_parents is 'Tells the courier to look again.';

@@ -19,4 +19,5 @@ comment on column rowferry.moves.last_key is 'Key of the last follower that got 
 comment on column rowferry.moves.portion is 'How many followers get their events in the next step.';
 
 create trigger stir after insert or update on rowferry.moves execute function rowferry._stir();
+alter table rowferry.moves enable always trigger stir;
 comment on trigger stir on rowferry.moves is 'Tells the courier to look again.';

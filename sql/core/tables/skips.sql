@@ -44,4 +44,5 @@ create index skips_in_order on rowferry.skips (peer, id) where done_at is null;
 create index skips_ended on rowferry.skips (ended_at) where ended_at is not null;
 
 create trigger stir after insert or update on rowferry.skips execute function rowferry._stir();
+alter table rowferry.skips enable always trigger stir;
 comment on trigger stir on rowferry.skips is 'Tells the courier to look again.';
