@@ -78,13 +78,13 @@ MUTANTS = {
         (
             (
                 "_admit",
-                '(p_token_number, p_token_random collate "C") < (p_link.token_number, p_link.token_random collate "C")',
+                '(v_token[1]::bigint, v_token[2] collate "C") < (p_link.token_number, p_link.token_random collate "C")',
                 "false",
             ),
             (
                 "_admit",
-                '(p_token_number, p_token_random collate "C") > (p_link.token_number, p_link.token_random collate "C")',
-                "(p_token_number, p_token_random) <> (p_link.token_number, p_link.token_random)",
+                '(v_token[1]::bigint, v_token[2] collate "C") > (p_link.token_number, p_link.token_random collate "C")',
+                "(v_token[1]::bigint, v_token[2]) <> (p_link.token_number, p_link.token_random)",
             ),
         )
     ),

@@ -84,6 +84,8 @@ def test_an_error_at_any_step(nodes: Nodes, phase: str) -> None:
         crm.execute(f"select rowferry.skip(id, 'a test') from rowferry.sync_events where record_id = '{first + 2}'")
         for user in users:
             user.execute(f"update accounts set name = 'both' || pg_backend_pid() where id = {first}")
+        if step == "_queue_backfill":
+            crm.execute("select rowferry.backfill('accounts')")
         crm.execute("truncate failpoint.armed; select setval('failpoint.hits', 0)")
         crm.execute(f"insert into failpoint.armed values ('{step}', '{state}')")
         said = [exchange.attempt()]
