@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 import psycopg
+from psycopg import Connection
 from psycopg.conninfo import conninfo_to_dict, make_conninfo
 from psycopg.pq import Conninfo
 
@@ -84,15 +85,17 @@ class Node:
                 self._refuse_plain_tcp(address or host, str(known.get("sslmode") or ""))
         return make_conninfo(value, **{key: setting for key, setting in defaults.items() if key not in given})
 
-    def connect(self, defaults: Mapping[str, str] = CONNECTION_DEFAULTS, **kwargs: Any) -> psycopg.Connection[Any]:
-        """A connection to the node, without server-side prepared statements; kwargs as for psycopg.connect().
+    def connect(
+        self, defaults: Mapping[str, str] = CONNECTION_DEFAULTS, kind: Any = Connection, **kwargs: Any
+    ) -> Connection[Any]:
+        """A connection of a kind to the node, without server-side prepared statements; kwargs as for psycopg.connect().
 
         Raises ConfigError, or NodeUnreachable in libpq's words.
         """
         conninfo = self.conninfo(defaults)
         try:
             # No prepared statements: a trigger could put one of its own under a name that is known.
-            connection = psycopg.connect(conninfo, client_encoding="utf8", prepare_threshold=None, **kwargs)
+            connection: Connection[Any] = kind.connect(conninfo, client_encoding="utf8", prepare_threshold=None, **kwargs)
         except psycopg.Error as error:
             message = f"{self.name}: cannot connect ({self.masked(str(error))}). Hint: check {self.variable}"
             raise NodeUnreachable(message) from None

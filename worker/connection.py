@@ -2,17 +2,15 @@
 
 import contextlib
 import selectors
-from collections.abc import Generator, Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, cast
 
 import psycopg
 from psycopg.rows import namedtuple_row
 
 from rowferry import sql
 from rowferry.config import CONNECTION_DEFAULTS, Node, NodeUnreachable
-
-Connection = psycopg.Connection[Any]
 
 # How long a server may say nothing beyond the time that it gives a statement. One that is stopped (SIGSTOP, a suspended machine)
 # or waits for a lost synchronous standby still acknowledges at the level of TCP, so no setting of libpq or the kernel notices.
@@ -48,15 +46,57 @@ class Error(Exception):
 FAILURES = (Error, NodeUnreachable, psycopg.Error, OSError)
 
 
-def connect(node: Node) -> Connection:
-    """A connection in autocommit that no role's settings disturb; not yet limited (see limit_calls).
+class Connection(psycopg.Connection[Any]):
+    """Gives itself up when nothing has come or gone for `seconds`; a big envelope on a slow line may take its time."""
 
-    Raises ConfigError, NodeUnreachable, Error or psycopg.Error.
-    """
+    seconds = READ_SECONDS
+    begins = False  # whether a statement only begins, and finish() runs it to its end
+    statement: Any = None  # the generator by which psycopg drives it
+
+    def begin(self, query: str, parameters: Sequence[Any]) -> psycopg.Cursor[Any]:
+        """Begin a statement, whose rows are there after finish(). Raises psycopg.Error."""
+        self.begins = True
+        cursor = self.execute(query, parameters, binary=True)
+        self.begins = False
+        return cursor
+
+    def wait(self, gen: Any, *_: Any, **__: Any) -> Any:
+        """Takes the place of psycopg's own, which waits for as long as it takes."""
+        self.statement = gen
+        if not self.begins:
+            for error in finish([self]).values():
+                raise error
+
+
+def finish(connections: Sequence[Connection]) -> dict[Connection, Exception]:
+    """Run the statements that were begun to their end, all at once: the errors."""
+    errors: dict[Connection, Exception] = {}
+    ready: list[tuple[Connection, int | None]] = [(connection, None) for connection in connections]
+    with selectors.PollSelector() as selector:
+        while ready:
+            for connection, event in ready:
+                try:
+                    selector.register(connection.fileno(), connection.statement.send(event), connection)
+                except StopIteration:
+                    pass
+                except (psycopg.Error, OSError) as error:
+                    errors[connection] = error
+            waiting = [key.data for key in selector.get_map().values()]
+            seconds = max((connection.seconds for connection in waiting), default=0)
+            ready = [(key.data, event) for key, event in selector.select(seconds)]
+            for connection in [connection for connection, _ in ready] or waiting:
+                selector.unregister(connection.fileno())
+                if not ready:
+                    connection.close()
+                    errors[connection] = psycopg.OperationalError(f"the server has been silent for {seconds:.0f} s")
+    return errors
+
+
+def connect(node: Node) -> Connection:
+    """A connection in autocommit that no role's settings disturb. Raises ConfigError, NodeUnreachable, Error or psycopg.Error."""
     defaults = CONNECTION_DEFAULTS | {"target_session_attrs": "read-write"}
-    connection = node.connect(defaults, autocommit=True, row_factory=namedtuple_row)
+    connection = cast(Connection, node.connect(defaults, Connection, autocommit=True, row_factory=namedtuple_row))
     try:
-        wait_at_most(connection, READ_SECONDS)
         refuse_pooler(node, connection)  # before anything that a session keeps: the next client of a pooler would have it
         connection.execute(sql.NEUTRALISE)
         with contextlib.suppress(psycopg.errors.InvalidParameterValue):
@@ -78,39 +118,6 @@ def refuse_pooler(node: Node, connection: Connection) -> None:
     if row and row[0] != connection.info.backend_pid:
         message = "a connection pooler stands before the server, and the worker needs a session of its own"
         raise Error(node.name, "0A000", message, f"name the server itself in {node.variable}")
-
-
-def limit_calls(connection: Connection, patience: int) -> float:
-    """From here on each statement ends in time not to be in a user's way (R11), or the server is taken for frozen: the seconds.
-    `patience`: how many times as long as usual they are, as process_batch() asks for."""
-    row = connection.execute(sql.LIMIT_CALLS, {"patience": patience}).fetchone()
-    seconds = float(row[0]) / 1000  # type: ignore[index]
-    wait_at_most(connection, seconds + SILENCE_SECONDS)
-    return seconds
-
-
-def wait_at_most(connection: Connection, seconds: float) -> None:
-    """Give the connection up when nothing has come or gone for so long; a big envelope on a slow line may take its time.
-
-    Takes the place of psycopg.Connection.wait, which drives a statement's generator and waits for as long as it takes.
-    """
-
-    def wait(generator: Generator[int, int, Any], *_: Any, **__: Any) -> Any:
-        try:
-            event = next(generator)
-            with selectors.DefaultSelector() as selector:
-                while True:
-                    selector.register(connection.fileno(), event)
-                    ready = selector.select(seconds)
-                    selector.unregister(connection.fileno())
-                    if not ready:
-                        connection.close()
-                        raise psycopg.OperationalError(f"the server has been silent for {seconds:.0f} s")
-                    event = generator.send(ready[0][1])
-        except StopIteration as end:
-            return end.value
-
-    connection.wait = wait  # type: ignore[method-assign,assignment]
 
 
 @contextlib.contextmanager

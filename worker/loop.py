@@ -5,7 +5,6 @@ It may be killed at any moment, and two at once are slow but never wrong: the no
 
 from __future__ import annotations
 
-import concurrent.futures
 import contextlib
 import json
 import logging
@@ -20,12 +19,11 @@ from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
-import psycopg.sql
+import psycopg
 
 from rowferry import sql
 from rowferry.config import ConfigError, Node
-from rowferry.connection import FAILURES, SILENCE_SECONDS, Connection, Error, connect, describe, hints, limit_calls
-from rowferry.poll import Answer, Lost, Poll
+from rowferry.connection import FAILURES, SILENCE_SECONDS, Connection, Error, connect, describe, finish, hints
 from rowferry.progress import Progress
 from rowferry.supervisor import Supervisor
 
@@ -70,19 +68,10 @@ class Side:
     def read(self) -> None:
         """Where things stand, into row. Raises Error, or psycopg.Error with a note that says what to type."""
         with hints(self.node, self.connection, "rowferry_worker"):
-            self.process_batch(sql.READ)
+            self.row = self.connection.execute(sql.READ, {"peer": self.peer.node.name}).fetchone()
         if self.row.version < SCHEMA_VERSION:
             message = f"the schema has version {self.row.version}, this worker needs {SCHEMA_VERSION}"
             raise Error(self.node.name, "RF007", message, "alembic upgrade head")
-
-    def prepare(self, token: str) -> None:
-        """Make the look ready that Poll takes. Raises psycopg.Error."""
-        look = psycopg.sql.SQL(sql.LOOK).format(peer=psycopg.sql.Literal(self.peer.node.name), token=psycopg.sql.Literal(token))
-        self.connection.execute(psycopg.sql.SQL("prepare {} as {}").format(psycopg.sql.Identifier(sql.LOOK_NAME), look))
-
-    def process_batch(self, query: str, **parameters: Any) -> None:
-        """What one call returns, into row. Raises psycopg.Error."""
-        self.row = self.connection.execute(query, {"peer": self.peer.node.name, **parameters}, binary=True).fetchone()
 
 
 class Courier:
@@ -97,19 +86,15 @@ class Courier:
         first, second = self.sides = [Side(node) for node in sorted(nodes, key=lambda node: node.name)]
         first.peer, second.peer = second, first
         self.interval, self.once, self.stop = interval, once, stop
-        self.threads = concurrent.futures.ThreadPoolExecutor(2)
         self.pause = FIRST_PAUSE
         self.opened = False  # whether it has ever been
         self.progress_at = time.monotonic()
         self.turns = self.held = 0  # rounds in which only held events were left; how many were held in the last round
-        self.seconds = 0.0  # that the next calls may take
-        self.took = 0.0  # seconds of the last step
-        self.looked: list[Answer] = []  # what the nodes said before the last step that moved nothing
+        self.took = 0.0  # seconds of the last call on both
+        self.looked: list[Any] = []  # what the nodes said before the last step that moved nothing
         self.patience = 1  # how many times as long as usual the next calls may take, for a large row
         self.said = ""
-        self.progress = Progress()
-        self.supervisor = Supervisor()
-        self.strangers: set[str] = set()  # who was found to hold the lock without being a courier
+        self.progress, self.supervisor = Progress(), Supervisor()
         self.far: list[Any] = []  # what each node last said of its backfills and comparisons
 
     def run(self) -> None:
@@ -154,9 +139,9 @@ class Courier:
                 stack.callback(side.connection.close)
 
             try:
-                self.together(enter, self.sides)
+                self.each(enter, self.sides)
                 # Before the lock: both variables may hold one database, or it may be no node.
-                self.together(Side.read, self.sides)
+                self.each(Side.read, self.sides)
                 if not self.lock():
                     return
                 token = self.token(self.sides)
@@ -173,7 +158,7 @@ class Courier:
 
     def token(self, sides: Sequence[Side]) -> str:
         """A token greater than each node's own, and the connections made ready for calls with it."""
-        self.together(Side.read, sides)
+        self.each(Side.read, sides)
         number = 1
         for side in sides:
             number = max(number, 1 + int(side.row.token.partition("-")[0]))
@@ -184,21 +169,22 @@ class Courier:
         return f"{number}-{secrets.token_hex(8)}"
 
     def limit(self, sides: Sequence[Side], patience: int) -> None:
-        """How long the next calls may take."""
-        longest = max(self.together(lambda side: limit_calls(side.connection, patience), sides))
-        self.seconds = longest
-        silence = (
-            longest + SILENCE_SECONDS + 2 * max(self.interval, LONGEST_REST) + BUSY_SECONDS
-        )  # while the peer's call takes as long as it may
-        milliseconds = min(int(silence * 1000), 2**30)
-        self.together(lambda side: side.connection.execute(sql.LIMIT_SILENCE, {"milliseconds": milliseconds}), sides)
+        """From here on each call ends in time not to be in a user's way (R11), or the server is taken for frozen.
+
+        `patience`: how many times as long as usual a call may take, as process_batch() asks for.
+        """
+        rows = self.each(lambda side: side.connection.execute(sql.LIMIT_CALLS, [patience]).fetchone(), sides)
+        longest = max(float(row.milliseconds) / 1000 for row in rows)
+        for side in sides:
+            side.connection.seconds = longest + SILENCE_SECONDS
+        silence = longest + SILENCE_SECONDS + 2 * max(self.interval, LONGEST_REST) + BUSY_SECONDS  # while the peer's call lasts
+        self.each(lambda side: side.connection.execute(sql.LIMIT_SILENCE, [min(int(silence * 1000), 2**30)]), sides)
         self.patience = patience
 
     def lock(self) -> bool:
         """Become the courier; waits for the present one to go. False if told to stop meanwhile."""
         while not self.stop.is_set():
-            holder = self.try_lock(self.sides)
-            if holder is None:
+            if (holder := self.try_lock(self.sides)) is None:
                 return True
             message = f"another courier holds the lock on {holder}"
             if self.once:
@@ -210,26 +196,16 @@ class Courier:
 
     def try_lock(self, sides: Sequence[Side]) -> str | None:
         """Take the lock on each node, in the order of their names: None, or the node on which another has it; then keep none."""
-        names = [side.node.name for side in self.sides]
         for position, side in enumerate(sides):
-            [row] = self.together(lambda side: side.connection.execute(sql.TRY_LOCK, names).fetchone(), [side])
-            if row[0] is None:
-                continue
-            courier, strangers, _ = row[0]
-            if courier or not strangers:
-                self.together(lambda side: side.connection.execute(sql.UNLOCK), sides[:position])
+            [[(courier,)]] = self.each(lambda s: s.connection.execute(sql.BECOME_COURIER, [s.peer.node.name]).fetchall(), [side])
+            if courier:
+                self.each(lambda side: side.connection.execute(sql.UNLOCK), sides[:position])
                 return side.node.name
-            message = f"{side.node.name}: {strangers} holds the courier's lock without the right to be one, going on without it"
-            if message not in self.strangers:
-                self.strangers.add(message)
-                log.warning("%s. Hint: select * from rowferry.why_stuck(); there names who to end", message)
         return None
 
     def exchange(self, token: str) -> None:
         """Rounds, until there is a reason to open anew. Raises Trouble or SystemExit."""
         self.turns, moved_at = 0, time.monotonic()
-        self.together(lambda side: side.prepare(token), self.sides)
-        poll = Poll([side.connection for side in self.sides], sql.LOOK_NAME)
         while not self.stop.is_set():
             rows = [side.row for side in self.sides]
             if any(row.status in AT_REST for row in rows):
@@ -257,35 +233,24 @@ class Courier:
             elif due and now - moved_at > STALL_SECONDS:
                 raise Trouble({}, "work is due and nothing moves, opening anew")
             else:
-                self.rest(poll, moved_at)
+                self.rest(token, moved_at)
             if not self.stop.is_set():
                 self.step(self.sides, token)
 
-    def rest(self, poll: Poll, moved_at: float) -> None:
-        """Look again and again, until a node has something to do that the last step has not met, or it is time to try again.
+    def rest(self, token: str, moved_at: float) -> None:
+        """Look until a node has something to do that the last step has not met, or it is time to try again. Raises Trouble.
 
-        The looks, and steps that move nothing, take a tenth of the time at most. Raises Trouble.
+        Looks, and steps that move nothing, take a tenth of the time at most.
         """
         began = time.monotonic()
         longest = min(max((began - moved_at) / POLLS, FIRST_POLL), LONGEST_REST)
-        if self.once:
-            self.stop.wait(longest)
-            return
-        soonest = min(10 * self.took, LONGEST_REST)
-        pause = 0.0
-        while not self.stop.wait(max(pause, min(max((time.monotonic() - moved_at) / POLLS, FIRST_POLL), self.interval))):
-            looked_at = time.monotonic()
-            try:
-                looked = poll.look(self.stop, self.seconds)
-            except Lost as lost:
-                raise Trouble(
-                    {self.sides[place]: describe(self.sides[place].node, e) for place, e in lost.errors.items()}
-                ) from None
-            self.supervisor.alive()
-            now = time.monotonic()
-            pause = min(10 * (now - looked_at), LONGEST_REST)
-            waited, changed = now - began, looked != self.looked
-            if any(answer[:1] != (b"idle",) for answer in looked) and (waited >= longest or (changed and waited >= soonest)):
+        pause = 10 * self.took if self.looked else 0.0
+        while not self.stop.wait(min(max(pause, FIRST_POLL), LONGEST_REST)):
+            self.call(self.sides, token, look=True)
+            pause = max(10 * self.took, min((time.monotonic() - moved_at) / POLLS, self.interval))
+            looked = [(side.row.status, side.row.next_id, side.row.last_id) for side in self.sides]
+            idle = not self.once and all(side.row.status == "idle" for side in self.sides)
+            if not idle and (looked != self.looked or time.monotonic() - began >= longest):
                 self.looked = looked
                 return
 
@@ -311,29 +276,41 @@ class Courier:
         """One call on each node, at the same time; then each is handed what the other's call returned."""
         began = time.monotonic()
         try:
-            self.together(lambda side: self.call(side, token, opening), sides)
-            self.took = time.monotonic() - began
+            self.call(sides, token, opening)
         finally:
             if self.patience > 1:  # time that was asked for is not time in which nothing moves
                 self.progress_at += time.monotonic() - began
         for side in sides:
-            side.inbox = side.peer.row.envelope if side.peer in sides and side.peer.row.status != "idle" else None
-
-    def call(self, side: Side, token: str, opening: bool = False) -> None:
-        """process_batch() on one node, again and again while another call for the link is at work."""
-        error = side.peer.error and asdict(side.peer.error)
-        courier = json.dumps({"host": socket.gethostname(), "pid": os.getpid(), "error": error}) if opening else None
-        since = time.monotonic()
-        while True:
-            side.process_batch(sql.EXCHANGE, token=token, envelope=side.inbox, limit=side.limit, courier=courier)
             side.pending = side.row.pending
             if side.limit and side.row.sent:  # in time
                 side.limit = min(side.limit * 2, MOST_EVENTS)
-            if side.row.status != "busy" or self.stop.is_set():
+            side.inbox = side.peer.row.envelope if side.peer in sides and side.peer.row.status != "idle" else None
+
+    def call(self, sides: Sequence[Side], token: str, opening: bool = False, look: bool = False) -> None:
+        """process_batch() on each node at once; `look`: only to hear whether there is anything to do. Raises Trouble."""
+
+        def begin(side: Side) -> psycopg.Cursor[Any]:
+            error = side.peer.error and asdict(side.peer.error)
+            courier = json.dumps({"host": socket.gethostname(), "pid": os.getpid(), "error": error}) if opening else None
+            envelope, limit = (None, 0) if look else (side.inbox, side.limit)
+            return side.connection.begin(sql.EXCHANGE, [side.peer.node.name, token, envelope, limit, courier])
+
+        began, busy = time.monotonic(), sides
+        while busy:
+            cursors = self.each(begin, busy)
+            errors = finish([side.connection for side in busy])
+            if errors:
+                raise Trouble({side: describe(side.node, errors[side.connection]) for side in busy if side.connection in errors})
+            for side, cursor in zip(busy, cursors, strict=True):
+                side.row = cursor.fetchone()
+            self.took = time.monotonic() - began
+            busy = [side for side in busy if side.row.status == "busy"]
+            if busy and self.took > BUSY_SECONDS:
+                raise Trouble(
+                    {side: Error(side.node.name, "55P03", f"{side.row.reason} for {BUSY_SECONDS:.0f} s") for side in busy}
+                )
+            if busy and self.stop.wait(BUSY_PAUSE):
                 return
-            if time.monotonic() - since > BUSY_SECONDS:
-                raise Error(side.node.name, "55P03", f"{side.row.reason} for {BUSY_SECONDS:.0f} s")
-            self.stop.wait(BUSY_PAUSE)
 
     def wait_for_release(self, token: str) -> None:
         """Poll paused and stopped nodes, which then change nothing, until a person has released one of them."""
@@ -350,8 +327,8 @@ class Courier:
         for side in still:
             side.error = None
         while not self.stop.wait(max(self.interval, LONGEST_REST / 2)):
-            self.together(lambda side: self.call(side, token), still)
-            self.together(lambda side: side.connection.execute(sql.BACKEND), others)  # their sessions are in use
+            self.call(still, token)
+            self.each(lambda side: side.connection.execute(sql.BACKEND), others)  # their sessions are in use
             if any(side.row.status not in AT_REST for side in still):
                 return
 
@@ -367,20 +344,18 @@ class Courier:
                     self.step([side], self.token([side]), opening=True)
                     side.told = error
 
-    def together(self, action: Callable[[Side], Any], sides: Sequence[Side]) -> list[Any]:
-        """Do it on each node, all at once, each in a thread; raises Trouble when all have ended."""
-        futures = [self.threads.submit(action, side) for side in sides]
-        concurrent.futures.wait(futures)
-        self.supervisor.alive()
-        errors = {}
-        for side, future in zip(sides, futures, strict=True):
+    def each(self, action: Callable[[Side], Any], sides: Sequence[Side]) -> list[Any]:
+        """Do it on each node, one after the other; raises Trouble when all have had their turn."""
+        results, errors = [], {}
+        for side in sides:
             try:
-                future.result()
+                results.append(action(side))
             except FAILURES as error:
                 errors[side] = describe(side.node, error)
+            self.supervisor.alive()
         if errors:
             raise Trouble(errors)
-        return [future.result() for future in futures]
+        return results
 
     def say(self, level: int, message: str) -> None:
         """Log a change of state, once."""

@@ -8,14 +8,14 @@ import json
 import sys
 from collections.abc import Iterable
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 from alembic.config import Config
 from alembic.script import ScriptDirectory
 from alembic.util import CommandError
 
 from rowferry.config import Node, config_file
-from rowferry.connection import wait_at_most
+from rowferry.connection import Connection
 from rowferry.migrations import sqlfile
 from rowferry.observe.ask import Cursor, Rows, ask
 
@@ -52,7 +52,7 @@ class Site:
 
     def read(self, node: Node, cursor: Cursor) -> Rows:
         """A row (object, problem, fix) for each thing that was changed by hand. Raises psycopg.Error."""
-        wait_at_most(cursor.connection, DRIFT_SECONDS)
+        cast(Connection, cursor.connection).seconds = DRIFT_SECONDS
         in_database = cursor.execute(DRIFT).fetchall()
         return in_database + self.edited(node, cursor.execute(SITE_LOG))
 
