@@ -123,4 +123,4 @@ end
 $$;
 comment on function rowferry._exchange(text, text, bytea, integer, jsonb) is
   'The exchange proper. It takes the link''s lock, hears the peer, builds the next envelope, and says where things stand. Reads the link once, and writes it '
-  'once if something changed: an idle call draws no transaction id.';
+  'once if something changed.';

@@ -14,7 +14,7 @@ comment on column rowferry.status.held is
   'Events set aside because the peer refused their row or lacks its parent, or because this node cannot send it; without those that a person has given up.';
 comment on column rowferry.status.oldest is 'Age of the oldest event that waits.';
 comment on column rowferry.status.rate is 'Records per second, in both directions, over the last minute.';
-comment on column rowferry.status.last_exchange is 'Last exchange in which a batch was applied here or acknowledged by the peer; an idle poll writes nothing.';
+comment on column rowferry.status.last_exchange is 'Last exchange in which a batch was applied here or acknowledged by the peer.';
 comment on column rowferry.status.courier is 'Host and process id of the worker that holds the lock; null: none.';
 comment on column rowferry.status.since is 'When that worker opened its exchange; null: none is at work.';
 comment on column rowferry.status.clock_difference is 'The other node''s clock less this one''s; null: not known yet.';

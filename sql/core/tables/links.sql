@@ -77,7 +77,7 @@ comment on column rowferry.links.paused_by is 'Who paused it.';
 comment on column rowferry.links.stopped_at is 'Since when the memory check holds the link; resync() ends that.';
 comment on column rowferry.links.stopped_reason is 'What the memory check found.';
 comment on column rowferry.links.opened_at is 'When the present courier opened its exchange.';
-comment on column rowferry.links.last_exchange_at is 'When a batch was last applied here or acknowledged by the peer; an idle call writes nothing.';
+comment on column rowferry.links.last_exchange_at is 'When a batch was last applied here or acknowledged by the peer.';
 comment on column rowferry.links.courier is 'Host and process id of the courier that opened the exchange.';
 comment on column rowferry.links.courier_error is 'Last error that the courier reported about the peer; null once an exchange has moved.';
 comment on column rowferry.links.warning is 'A finding that does not stop the link, such as a failover of the peer.';
