@@ -1,4 +1,5 @@
 create or replace function rowferry._leave_altered(
+  p_entity rowferry.entities,
   p_section rowferry._section,
   out o_section rowferry._section,
   out o_left rowferry._not_taken[]
@@ -10,9 +11,8 @@ as $$
 declare
   c_cut constant integer := 8;
   v_deadline timestamptz := clock_timestamp() + coalesce(nullif(current_setting('statement_timeout')::interval, '0'), '1 s') * 0.3;
-  v_entity rowferry.entities := (select e from rowferry.entities e where e.name = p_section.entity);
-  v_types constant text[] := v_entity.column_types;
-  v_look constant text := format('select * from rowferry.%I($1, $2, $3, $4, $5)', rowferry._generated_name('altered_', p_section.entity));
+  v_types constant text[] := p_entity.column_types;
+  v_look text;
   v_positions integer[] := '{}';
   v_sent regtype[] := '{}';
   v_position integer;
@@ -33,19 +33,22 @@ declare
 begin
   o_section := p_section;
   o_left := '{}';
-  -- Most often all types are equal. Of an entity that only sends, only the key is written.
+  if p_section.keys is null or p_section.types = v_types then
+    return;
+  end if;
+  -- Of an entity that only sends, only the key is written.
   for v_position in
     select c.ord::integer
-    from unnest(v_entity.columns, p_section.types, v_types) with ordinality c (name, sent, here, ord)
-    where p_section.keys is not null and p_section.types <> v_types and c.sent is distinct from c.here
-      and (v_entity.outbound is null or v_entity.inbound is not null or v_entity.on_apply is not null or c.name = any (v_entity.key_columns))
+    from unnest(p_entity.columns, p_section.types, v_types) with ordinality c (name, sent, here, ord)
+    where c.sent is distinct from c.here
+      and (p_entity.outbound is null or p_entity.inbound is not null or p_entity.on_apply is not null or c.name = any (p_entity.key_columns))
     order by c.ord
   loop
     if p_section.types[v_position] is distinct from v_types[v_position] and concat(p_section.types[v_position], v_types[v_position]) like '%row(%' then
       v_keys := array(
         select p_section.keys[v.ord] from unnest(p_section.column_values[v_position]::text[]) with ordinality v (value, ord) where v.value is not null);
       v_places := array_fill(v_position, array[cardinality(v_keys)]);
-      o_left := o_left || rowferry._altered_rows(v_entity, o_section, v_types, v_keys, v_places);
+      o_left := o_left || rowferry._altered_rows(p_entity, o_section, v_types, v_keys, v_places);
       o_section := rowferry._section_part(o_section, v_keys, false);
       p_section.keys := o_section.keys;
       p_section.column_values := o_section.column_values;
@@ -59,6 +62,7 @@ begin
     return;
   end if;
 
+  v_look := format('select * from rowferry.%I($1, $2, $3, $4, $5)', rowferry._generated_name('altered_', p_section.entity));
   v_piece := rowferry._section_part(o_section, o_section.keys, true);
   v_pieces := array[v_piece];
   v_keys := '{}';
@@ -103,21 +107,21 @@ begin
           raise;
         end if;
     end;
-    v_altered := rowferry._altered_rows(v_entity, o_section, v_types, v_piece.keys, v_positions[v_place:v_place]);
+    v_altered := rowferry._altered_rows(p_entity, o_section, v_types, v_piece.keys, v_positions[v_place:v_place]);
     if not v_back then
       v_altered[1].refusal := v_altered[1].refusal || jsonb_build_object('sqlstate', v_state, 'message', concat_ws(' ', v_message, nullif(v_detail, '')));
     end if;
     o_left := o_left || v_altered;
     v_kept := v_kept || v_piece.keys;
   end loop;
-  o_left := o_left || rowferry._altered_rows(v_entity, o_section, v_types, v_keys, v_places) || rowferry._untried(v_pieces);
+  o_left := o_left || rowferry._altered_rows(p_entity, o_section, v_types, v_keys, v_places) || rowferry._untried(v_pieces);
   v_keys := v_keys || v_kept || array(select unnest((v_pieces[i]).keys) from generate_subscripts(v_pieces, 1) i);
   if cardinality(v_keys) > 0 then
     o_section := rowferry._section_part(o_section, v_keys, false);
   end if;
 end
 $$;
-comment on function rowferry._leave_altered(rowferry._section) is
+comment on function rowferry._leave_altered(rowferry.entities, rowferry._section) is
   'If the sender''s types are not those of the columns here, this takes rows out of a section of which a value would not be stored as it was sent; o_left '
   'has these rows, with the reason. Attributes of a composite type travel by their place: if the attributes differ, only null is stored alike. A value that '
   'cannot be converted makes the look at all rows fail; its row is then found when the section is taken apart.';

@@ -19,6 +19,8 @@ as $$
 declare
   c_tries constant integer := 6;
   v_in_order constant boolean := coalesce(cardinality(p_needs) > 0, false);
+  -- What users' tables and triggers need is planned as elsewhere, unless a plan for each value would copy a large value, again and again.
+  v_plans constant text := case when pg_column_size(p_sections) > 4194304 or rowferry._patient(false) then 'force_generic_plan' else 'auto' end;
   v_sections rowferry._section[];
   v_piece rowferry._section;
   v_decided record;
@@ -55,6 +57,7 @@ begin
       v_sections := v_decided.o_sections;
       o_conflicts := v_decided.o_conflicts;
       o_busy := o_busy || v_decided.o_left;
+      perform set_config('plan_cache_mode', v_plans, true);
       if v_in_order and p_deletes_first then
         perform rowferry._delete_wanted(v_sections, p_needs, rowferry._still_waiting(p_waiting, v_sections, o_busy), v_after, p_heard);
       end if;
@@ -70,6 +73,7 @@ begin
         o_failed := null;
       end if;
       perform rowferry._finish(v_sections);
+      perform set_config('plan_cache_mode', 'force_generic_plan', true);
       perform rowferry._refuse_cascade(v_sections, rowferry._still_waiting(p_waiting, '{}', o_busy), v_after, p_heard, null);
       v_seen := rowferry._look_after_write(v_sections, p_heard, v_decided.o_decided, v_after);
       -- Decide again if a cascade took rows that were not read before it, or if a trigger was just added to a table.

@@ -10,6 +10,7 @@ set search_path = pg_catalog, pg_temp
 as $$
 declare
   v_order text[] := array(select distinct (p_sections[i]).entity from generate_subscripts(p_sections, 1) i);
+  v_entity rowferry.entities;
   v_section rowferry._section;
   v_index integer;
   v_apart jsonb;
@@ -26,13 +27,14 @@ begin
     select i from generate_subscripts(p_sections, 1) i order by array_position(v_order, (p_sections[i]).entity), i desc
   loop
     v_section := p_sections[v_index];
-    v_apart := rowferry._why_not_understood(p_peer, v_section);
+    v_entity := (select e from rowferry.entities e where e.name = v_section.entity and e.peer = p_peer);
+    v_apart := rowferry._why_not_understood(v_entity, v_section);
     if v_apart is not null then
       o_refusals := o_refusals || v_apart;
       o_left := o_left || rowferry._as_not_taken(v_section, 'entity');
     else
       -- Before anything is decided or written: a value that this node's types would alter is no news of the peer's.
-      v_unaltered := rowferry._leave_altered(v_section);
+      v_unaltered := rowferry._leave_altered(v_entity, v_section);
       v_section := v_unaltered.o_section;
       o_left := o_left || v_unaltered.o_left;
       if coalesce(v_section.keys, v_section.gone, v_section.asked) is not null then

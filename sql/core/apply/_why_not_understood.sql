@@ -1,5 +1,5 @@
 create or replace function rowferry._why_not_understood(
-  p_peer text,
+  p_entity rowferry.entities,
   p_section rowferry._section
 )
 returns jsonb
@@ -8,47 +8,49 @@ stable
 set search_path = pg_catalog, pg_temp
 as $$
 declare
-  v_entity rowferry.entities := (select e from rowferry.entities e where e.name = p_section.entity and e.peer = p_peer);
-  v_node constant text := (select n.name from rowferry.node n);
+  v_here boolean := false;  -- whether the hint is for this node
   v_apart record;
   v_state text := 'RF020';
   v_message text;
   v_hint text;
 begin
-  if v_entity.id is not null then
-    v_apart := rowferry._table_apart(v_entity);
+  if p_entity.id is not null then
+    v_apart := rowferry._table_apart(p_entity);
   end if;
-  if v_entity.id is null then
+  if p_entity.id is null then
     v_message := 'the other node has no such entity';
-    v_hint := rowferry._on_node(format('select rowferry.attach(table, p_entity => %L);  -- delivery then goes on', p_section.entity), v_node);
-  elsif v_entity.direction = 'send' and (p_section.keys is not null or p_section.gone is not null) then
+    v_here := true;
+    v_hint := format('select rowferry.attach(table, p_entity => %L);  -- delivery then goes on', p_section.entity);
+  elsif p_entity.direction = 'send' and (p_section.keys is not null or p_section.gone is not null) then
     v_state := 'RF028';
     v_message := 'the other node only sends rows of this entity';
     v_hint := 'select rowferry.attach(table, p_direction => ''receive'');  -- lets the table only receive here, so change its rows on the other node; changes '
       'that wait here are sent once that node takes rows again (p_direction => ''both'' there), or give them up: select * from rowferry.skip(id, reason);';
-  elsif v_entity.paused_at is not null then
+  elsif p_entity.paused_at is not null then
     v_state := 'RF027';
-    v_message := format('paused on the other node by %s', v_entity.paused_by);
-    v_hint := rowferry._on_node(format('select * from rowferry.resume(p_entity => %L);', v_entity.name), v_node);
+    v_message := format('paused on the other node by %s', p_entity.paused_by);
+    v_here := true;
+    v_hint := format('select * from rowferry.resume(p_entity => %L);', p_entity.name);
   elsif v_apart.o_unusable then
     v_state := v_apart.o_sqlstate;
     v_message := 'on the other node ' || v_apart.o_problem;
-    v_hint := rowferry._on_node(v_apart.o_fix, v_node);
-  elsif v_entity.columns <> p_section.columns then
+    v_here := true;
+    v_hint := v_apart.o_fix;
+  elsif p_entity.columns <> p_section.columns then
     v_message := format('the columns differ: %s', (
       select string_agg(case when s.name is null then format('%s is not sent', e.name) else format('%s is not known there', s.name) end, ', ')
-      from unnest(v_entity.columns) e (name)
+      from unnest(p_entity.columns) e (name)
       full join unnest(p_section.columns) s (name) using (name)
       where e.name is null or s.name is null));
     v_hint := 'select rowferry.attach(table, p_columns => ..);  -- on both nodes, with the same entity columns, or without p_columns once both tables have the '
       'same; delivery then goes on';
-  elsif v_entity.key_columns || v_entity.key_types <> p_section.key then
+  elsif p_entity.key_columns || p_entity.key_types <> p_section.key then
     v_message := format('the keys differ: %s here, %s there', array_to_string(p_section.key, ' '),
-      array_to_string(v_entity.key_columns || v_entity.key_types, ' '));
+      array_to_string(p_entity.key_columns || p_entity.key_types, ' '));
     v_hint := 'select rowferry.attach(table, p_key => ..);  -- on both nodes, with the same key, whose columns have the same types; delivery then goes on';
-  elsif array[v_entity.conflict_rule, v_entity.orphan_rule] <> p_section.rules then
+  elsif array[p_entity.conflict_rule, p_entity.orphan_rule] <> p_section.rules then
     v_message := format('the rules differ: %s here, %s there', array_to_string(p_section.rules, ' and '),
-      concat_ws(' and ', v_entity.conflict_rule, v_entity.orphan_rule));
+      concat_ws(' and ', p_entity.conflict_rule, p_entity.orphan_rule));
     v_hint := 'select rowferry.set_rules(entity, conflict rule, orphan rule);  -- the same on both nodes; delivery then goes on';
   else
     -- No row of the section could pass this.
@@ -56,20 +58,24 @@ begin
       select case
         when not has_schema_privilege(c.relowner, c.relnamespace, 'usage')
           then format('its owner %I may not use schema %s', pg_get_userbyid(c.relowner), c.relnamespace::regnamespace)
-        when c.relforcerowsecurity and not r.rolbypassrls and not r.rolsuper then 'row-level security would hide rows from its owner'
-        when not has_any_column_privilege(c.relowner, c.oid, 'select') or v_entity.on_apply is null and v_entity.direction <> 'send'
+        when c.relforcerowsecurity and not (select r.rolbypassrls or r.rolsuper from pg_roles r where r.oid = c.relowner)
+          then 'row-level security would hide rows from its owner'
+        when not has_any_column_privilege(c.relowner, c.oid, 'select') or p_entity.on_apply is null and p_entity.direction <> 'send'
           and not (has_any_column_privilege(c.relowner, c.oid, 'insert') and has_any_column_privilege(c.relowner, c.oid, 'update'))
           then format('its owner %I has given up rights on it', pg_get_userbyid(c.relowner)) end
       from pg_class c
-      join pg_roles r on r.oid = c.relowner
-      where c.oid = v_entity.relation);
-    v_hint := case when v_message is not null
-      then rowferry._on_node('select * from rowferry.check();  -- it says what to type; delivery then goes on', v_node) end;
+      where c.oid = p_entity.relation);
+    v_here := true;
+    v_hint := 'select * from rowferry.check();  -- it says what to type; delivery then goes on';
   end if;
-  return case when v_message is not null
-    then jsonb_build_object('entity', p_section.entity, 'sqlstate', v_state, 'message', v_message, 'hint', v_hint) end;
+  if v_message is null then
+    return null;
+  elsif v_here then
+    v_hint := rowferry._on_node(v_hint, (select n.name from rowferry.node n));
+  end if;
+  return jsonb_build_object('entity', p_section.entity, 'sqlstate', v_state, 'message', v_message, 'hint', v_hint);
 end
 $$;
-comment on function rowferry._why_not_understood(text, rowferry._section) is
+comment on function rowferry._why_not_understood(rowferry.entities, rowferry._section) is
   'Why rows of a section cannot be understood here, as a refusal of the entity as a whole, or null. A value is never left out, nor is a null put in its '
   'place.';

@@ -68,7 +68,7 @@ begin
   end if;$f$,
     -- Whole rows are compared, which is faster, as long as the table has no further column; of several, two may have been dropped again.
     E'\n    and coalesce(' || (select string_agg(format('pg_catalog.has_column_privilege(tg_relid, %s::smallint, ''select'')', v_next + i), ', ')
-      from generate_series(0, 2) i) || ') is null', p_way_out, p_entity.id,
+      from generate_series(0, 2) i where v_next is not null) || ') is null', p_way_out, p_entity.id,
     rowferry._record_id_sql(p_entity, 'n', true) || ' collate pg_catalog."C"', rowferry._filtered_sql(p_entity, 'new_rows', true), format(v_images, 'n'),
     format(v_images, 'o'),
     case when p_entity.filter is not null

@@ -21,7 +21,7 @@ declare
   v_line text[];
   v_at integer;
   v_whole boolean;
-  v_description jsonb;
+  v_description record;
   v_bytes integer[];
   v_parts text[];
   v_part text;
@@ -54,8 +54,12 @@ begin
     v_at := v_at + v_line[3]::integer;
     perform rowferry._check_header(o_header);
     o_sections := '{}';
-    for v_description in select * from jsonb_array_elements(o_header -> 'sections') loop
-      select array_agg(b::integer order by ord) into v_bytes from jsonb_array_elements_text(v_description -> 'bytes') with ordinality b (b, ord);
+    for v_description in
+      select d.*
+      from jsonb_to_recordset(o_header -> 'sections')
+        d (entity text, columns text[], types text[], key text[], rules text[], created boolean, bytes integer[])
+    loop
+      v_bytes := v_description.bytes;
       v_parts := array_fill(null::text, array[7]);
       v_values := '{}';
       for i in 1 .. cardinality(v_bytes) loop
@@ -72,12 +76,10 @@ begin
         end if;
       end loop;
       v_part := null;
-      v_section := row(v_description ->> 'entity', array(select jsonb_array_elements_text(v_description -> 'columns')),
+      v_section := row(v_description.entity, v_description.columns,
         v_parts[1]::text[], v_parts[2]::text[], v_parts[3]::text[], coalesce(v_parts[4], v_parts[1])::text[], v_parts[5]::bigint[],
         array(select to_timestamp(s) from unnest(v_parts[6]::float8[]) s), v_parts[7]::smallint[], v_values, null,
-        array(select jsonb_array_elements_text(v_description -> 'key')),
-        array(select jsonb_array_elements_text(v_description -> 'rules')), (v_description ->> 'created')::boolean,
-        array(select jsonb_array_elements_text(v_description -> 'types')));
+        v_description.key, v_description.rules, v_description.created, v_description.types);
       -- One id stands for consecutive ids that begin with it, one stamp for all.
       if cardinality(v_section.event_ids) = 1 then
         v_section.event_ids := array(select v_section.event_ids[1] + n from generate_series(0, cardinality(v_section.event_keys) - 1) n);
@@ -85,7 +87,8 @@ begin
       if cardinality(v_section.event_stamps) = 1 then
         v_section.event_stamps := array_fill(v_section.event_stamps[1], array[cardinality(v_section.event_keys)]);
       end if;
-      if v_section.entity is null or cardinality(v_section.column_values) is distinct from cardinality(v_section.columns)
+      if v_section.entity is null or v_section.key is null or v_section.rules is null or array_ndims(v_section.types) > 1
+        or cardinality(v_section.column_values) is distinct from cardinality(v_section.columns)
         or cardinality(v_section.types) is distinct from cardinality(v_section.columns) or array_position(v_section.types, null) is not null
         or v_section.keys is not null and array_position(v_section.column_values, null) is not null
         or cardinality(v_section.event_ids) is distinct from cardinality(v_section.event_keys)

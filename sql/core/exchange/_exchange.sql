@@ -25,6 +25,8 @@ declare
   v_holder text;
   v_before rowferry.links;
   v_last_id bigint;
+  v_event_id bigint;
+  v_stir bigint;
   v_link rowferry.links;
   v_admitted record;
   v_heard record;
@@ -56,16 +58,17 @@ begin
   if rowferry._patient() then
     perform set_config('lock_timeout', case when (select min(l.users_timeout) from rowferry.links l) < interval '4 ms' then '1ms' else '2ms' end, true);
   end if;
-  if pg_current_xact_id_if_assigned() is null then
-    v_last_id := pg_sequence_last_value('rowferry.events_id_seq');
-  end if;
+  -- Whoever adds one of the rare things draws one of these numbers, so they need not be looked for again while neither moves.
+  v_stir := pg_sequence_last_value('rowferry.stirs');
+  v_event_id := pg_sequence_last_value('rowferry.events_id_seq');
+  v_last_id := case when pg_current_xact_id_if_assigned() is null then v_event_id end;
   v_rare := rowferry._rare_things();
   v_admitted := rowferry._admit(v_before, p_token, p_envelope, p_courier, v_rare);
   v_link := v_admitted.o_link;
   v_status := v_admitted.o_status;
   v_reason := v_admitted.o_reason;
   if v_status is null then
-    v_heard := rowferry._hear(v_link, v_admitted.o_header, v_admitted.o_sections, octet_length(p_envelope) > 4194304);
+    v_heard := rowferry._hear(v_link, v_admitted.o_header, v_admitted.o_sections);
     v_link := v_heard.o_link;
     v_left := v_heard.o_left;
   end if;
@@ -73,7 +76,7 @@ begin
     v_status := 'stopped';
     v_reason := v_link.stopped_reason;
   elsif v_status is null then
-    if p_envelope is not null or v_link.token_random is distinct from v_before.token_random then
+    if (v_stir, v_event_id) is distinct from (pg_sequence_last_value('rowferry.stirs'), pg_sequence_last_value('rowferry.events_id_seq')) then
       v_rare := rowferry._rare_things();
     end if;
     if v_heard.o_retired > 0 or v_link.horizon_xid <= pg_snapshot_xmin(pg_current_snapshot()) then

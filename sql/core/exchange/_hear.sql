@@ -2,7 +2,6 @@ create or replace function rowferry._hear(
   p_link rowferry.links,
   p_header jsonb,
   p_sections rowferry._section[],
-  p_large boolean,
   out o_link rowferry.links,
   out o_applied integer,
   out o_refused integer,
@@ -36,12 +35,7 @@ begin
   end if;
   o_link := rowferry._meet(o_link, p_header);
   if v_number = o_link.received + 1 then
-    -- What users' tables and triggers need is planned as elsewhere, unless a plan for each value would copy a large value, again and again.
-    if not p_large and not rowferry._patient(false) then
-      perform set_config('plan_cache_mode', 'auto', true);
-    end if;
     v_result := rowferry._take(o_link, p_header, p_sections);
-    perform set_config('plan_cache_mode', 'force_generic_plan', true);
     o_link := v_result.o_link;
     o_applied := v_result.o_applied;
     o_refused := v_result.o_refused;
@@ -58,7 +52,7 @@ begin
   end if;
 end
 $$;
-comment on function rowferry._hear(rowferry.links, jsonb, rowferry._section[], boolean) is
+comment on function rowferry._hear(rowferry.links, jsonb, rowferry._section[]) is
   'Takes what the peer''s envelope says. It checks both memories, which may stop the link, applies the peer''s batch if it is the next one (R2), and honours '
   'the peer''s acknowledgements if every batch that the peer had built when it wrote them has been applied (R5). o_left has the events of this node that '
   'were removed from the queue. o_compare is what the peer says about comparisons, if this is its newest envelope.';

@@ -27,7 +27,3 @@ comment on column rowferry.taken_batches.taken_at is 'When it was taken.';
 comment on column rowferry.taken_batches.effect is 'Numbers of records taken, of deletes among them, and of records refused, by entity.';
 
 alter table rowferry.taken_batches alter column conflicts set storage external;
-
-create trigger stir after insert on rowferry.taken_batches execute function rowferry._stir();
-alter table rowferry.taken_batches enable always trigger stir;
-comment on trigger stir on rowferry.taken_batches is 'Tells the courier to look again.';
