@@ -53,7 +53,7 @@ class Connection(psycopg.Connection[Any]):
     begins = False  # whether a statement only begins, and finish() runs it to its end
     statement: Any = None  # the generator by which psycopg drives it
 
-    def begin(self, query: str, parameters: Sequence[Any]) -> psycopg.Cursor[Any]:
+    def begin(self, query: str, **parameters: Any) -> psycopg.Cursor[Any]:
         """Begin a statement, whose rows are there after finish(). Raises psycopg.Error."""
         self.begins = True
         cursor = self.execute(query, parameters, binary=True)

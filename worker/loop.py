@@ -173,7 +173,7 @@ class Courier:
 
         `patience`: how many times as long as usual a call may take, as process_batch() asks for.
         """
-        rows = self.each(lambda side: side.connection.execute(sql.LIMIT_CALLS, [patience]).fetchone(), sides)
+        rows = self.each(lambda side: side.connection.execute(sql.LIMIT_CALLS, {"patience": patience}).fetchone(), sides)
         longest = max(float(row.milliseconds) / 1000 for row in rows)
         for side in sides:
             side.connection.seconds = longest + SILENCE_SECONDS
@@ -292,8 +292,8 @@ class Courier:
         def begin(side: Side) -> psycopg.Cursor[Any]:
             error = side.peer.error and asdict(side.peer.error)
             courier = json.dumps({"host": socket.gethostname(), "pid": os.getpid(), "error": error}) if opening else None
-            envelope, limit = (None, 0) if look else (side.inbox, side.limit)
-            return side.connection.begin(sql.EXCHANGE, [side.peer.node.name, token, envelope, limit, courier])
+            given: Any = {"envelope": None, "limit": 0} if look else {"envelope": side.inbox, "limit": side.limit}
+            return side.connection.begin(sql.EXCHANGE, peer=side.peer.node.name, token=token, courier=courier, **given)
 
         began, busy = time.monotonic(), sides
         while busy:

@@ -25,7 +25,7 @@ CHECK_CLIENT = "set client_connection_check_interval = '500ms'"
 LIMIT_CALLS = """
 select v.milliseconds, set_config('statement_timeout', v.milliseconds::text, false)
 from pg_settings s
-cross join lateral (select greatest(1, s.setting::bigint * 7 / 10) * %s::integer) v (milliseconds)
+cross join lateral (select greatest(1, s.setting::bigint * 7 / 10) * %(patience)s::integer) v (milliseconds)
 where s.name = 'deadlock_timeout'"""
 
 # A session in which nothing is said for longer than a working worker's would be is ended, lock and all: its worker is frozen
@@ -39,4 +39,5 @@ READ = "select * from rowferry.process_batch(p_peer => %(peer)s)"
 # envelope travels as bytes (%b), not as hexadecimal text.
 EXCHANGE = """
 select *
-from rowferry.process_batch(p_peer => %s, p_token => %s, p_envelope => %b, p_limit => %s::integer, p_courier => %s::jsonb)"""
+from rowferry.process_batch(p_peer => %(peer)s, p_token => %(token)s, p_envelope => %(envelope)b, p_limit => %(limit)s::integer,
+  p_courier => %(courier)s::jsonb)"""
