@@ -65,10 +65,10 @@ class Side:
     error: Error | None = None  # its last one, until the peer knows
     told: Error | None = None  # the peer's error that it knows of, while the peer is out of reach
 
-    def read(self) -> None:
+    def read(self, query: str = sql.READ) -> None:
         """Where things stand, into row. Raises Error, or psycopg.Error with a note that says what to type."""
         with hints(self.node, self.connection, "rowferry_worker"):
-            self.row = self.connection.execute(sql.READ, {"peer": self.peer.node.name}).fetchone()
+            self.row = self.connection.execute(query, {"peer": self.peer.node.name}).fetchone()
         if self.row.version < SCHEMA_VERSION:
             message = f"the schema has version {self.row.version}, this worker needs {SCHEMA_VERSION}"
             raise Error(self.node.name, "RF007", message, "alembic upgrade head")
@@ -197,8 +197,8 @@ class Courier:
     def try_lock(self, sides: Sequence[Side]) -> str | None:
         """Take the lock on each node, in the order of their names: None, or the node on which another has it; then keep none."""
         for position, side in enumerate(sides):
-            [[(courier,)]] = self.each(lambda s: s.connection.execute(sql.BECOME_COURIER, [s.peer.node.name]).fetchall(), [side])
-            if courier:
+            self.each(lambda side: side.read(sql.BECOME_COURIER), [side])
+            if side.row.status == "busy":
                 self.each(lambda side: side.connection.execute(sql.UNLOCK), sides[:position])
                 return side.node.name
         return None

@@ -1,6 +1,5 @@
 """All SQL that the worker runs."""
 
-BECOME_COURIER = "select rowferry.become_courier(%s)"  # null: it has; else who is the courier
 UNLOCK = "select pg_advisory_unlock_all()"
 
 # The process that answers; another than the one that greeted means that a pooler stands between.
@@ -32,8 +31,9 @@ where s.name = 'deadlock_timeout'"""
 # or cut off.
 LIMIT_SILENCE = "select set_config('idle_session_timeout', %s::text, false)"
 
-# Without a token: changes nothing, and says where things stand.
+# Without a token: changes nothing, and says how things stand. With p_courier this session becomes courier (busy: another is).
 READ = "select * from rowferry.process_batch(p_peer => %(peer)s)"
+BECOME_COURIER = "select * from rowferry.process_batch(p_peer => %(peer)s, p_courier => '{}')"
 
 # With one: a step of the exchange; with limit 0 it does nothing, and says at little cost whether there is anything to do. The
 # envelope travels as bytes (%b), not as hexadecimal text.

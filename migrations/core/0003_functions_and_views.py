@@ -332,7 +332,7 @@ def upgrade() -> None:
             "exchange/_save_link.sql",
             "exchange/_take.sql",
             "exchange/_at_rest.sql",
-            "exchange/become_courier.sql",
+            "exchange/_become_courier.sql",
             "exchange/process_batch.sql",
             "observe/_kept_by.sql",
             "observe/_link_status.sql",

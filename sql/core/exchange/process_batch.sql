@@ -36,6 +36,7 @@ as $$
 declare
   v_rest record;
   v_link rowferry.links;
+  v_courier text;
 begin
   if pg_trigger_depth() > 0 then
     raise exception using errcode = '42501', message = 'process_batch is not for triggers', hint = 'Only the worker may call it.';
@@ -78,9 +79,11 @@ begin
     p_peer := v_link.peer;
   end if;
   if p_token is null and not p_dry_run then
+    v_courier := case when p_courier is not null then rowferry._become_courier(p_peer) end;
     return query select * from rowferry._answer_of(v_link,
-      case when v_link.stopped_at is not null then 'stopped' when v_link.paused_at is not null then 'paused' else 'idle' end,
-      coalesce(v_link.stopped_reason, 'paused by ' || v_link.paused_by, 'without a token nothing is done'));
+      case when v_courier is not null then 'busy' when v_link.stopped_at is not null then 'stopped' when v_link.paused_at is not null then 'paused'
+        else 'idle' end,
+      coalesce('the courier is ' || v_courier, v_link.stopped_reason, 'paused by ' || v_link.paused_by, 'without a token nothing is done'));
     return;
   end if;
   -- A person's dry run is a call of the present courier.
@@ -94,5 +97,6 @@ end
 $$;
 comment on function rowferry.process_batch(text, text, bytea, integer, jsonb, boolean) is
   'One step of the exchange with a peer, in one local transaction: it applies the peer''s envelope, removes events of this node that the peer has taken, and '
-  'returns the envelope for the peer. Expected outcomes are statuses. Without a token it changes nothing and only returns the state of the link. '
+  'returns the envelope for the peer. Expected outcomes are statuses. Without a token it changes nothing and only returns the state of the link; '
+  'with p_courier it then also makes this session the courier, if there is no other one (busy: there is). '
   'docs/design.md lists the steps and the columns.';

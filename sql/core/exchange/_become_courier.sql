@@ -1,15 +1,13 @@
-create or replace function rowferry.become_courier(
+create or replace function rowferry._become_courier(
   p_peer text
 )
 returns text
 language plpgsql
 volatile
-security definer
 set search_path = pg_catalog, pg_temp
 as $$
 declare
-  v_link rowferry.links := rowferry._find_link(p_peer);
-  v_key bigint := rowferry._courier_lock((select n.name from rowferry.node n), v_link.peer);
+  v_key bigint := rowferry._courier_lock((select n.name from rowferry.node n), p_peer);
   v_courier text;
   v_strangers bigint := 0;
 begin
@@ -24,7 +22,7 @@ begin
   return null;
 end
 $$;
-comment on function rowferry.become_courier(text) is
+comment on function rowferry._become_courier(text) is
   'Makes this session the courier between this node and p_peer, until it ends: it takes the courier''s lock, and never waits for it. Null: the session is the '
   'courier; otherwise the session or prepared transaction that is. Anybody can take an advisory lock; where only strangers have this one, the session is the '
   'courier without it, and holds the lock beside it, shared, as the sign of that.';
