@@ -86,14 +86,12 @@ class Courier:
         first, second = self.sides = [Side(node) for node in sorted(nodes, key=lambda node: node.name)]
         first.peer, second.peer = second, first
         self.interval, self.once, self.stop = interval, once, stop
-        self.pause = FIRST_PAUSE
-        self.opened = False  # whether it has ever been
-        self.progress_at = time.monotonic()
+        self.pause, self.progress_at, self.opened = FIRST_PAUSE, time.monotonic(), False  # opened: whether it has ever been
         self.turns = self.held = 0  # rounds in which only held events were left; how many were held in the last round
         self.took = 0.0  # seconds of the last call on both
         self.looked: list[Any] = []  # what the nodes said before the last step that moved nothing
         self.patience = 1  # how many times as long as usual the next calls may take, for a large row
-        self.said = ""
+        self.said, self.warned = "", set[str]()  # the last change of state, and all warnings
         self.progress, self.supervisor = Progress(), Supervisor()
         self.far: list[Any] = []  # what each node last said of its backfills and comparisons
 
@@ -201,6 +199,10 @@ class Courier:
             if side.row.status == "busy":
                 self.each(lambda side: side.connection.execute(sql.UNLOCK), sides[:position])
                 return side.node.name
+            warning = f"{side.node.name}: {side.row.reason}"
+            if side.row.status == "idle" and side.row.reason and warning not in self.warned:
+                self.warned.add(warning)
+                log.warning(warning)
         return None
 
     def exchange(self, token: str) -> None:

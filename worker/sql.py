@@ -2,8 +2,7 @@
 
 UNLOCK = "select pg_advisory_unlock_all()"
 
-# The process that answers; another than the one that greeted means that a pooler stands between.
-BACKEND = "select pg_backend_pid()"
+BACKEND = "select pg_backend_pid()"  # another process than the one that greeted means that a pooler stands between
 
 # What a role or a database may have set that would end or refuse the worker's calls; and how soon the server notices that the
 # worker is out of reach: an answer that nobody reads keeps its transaction open and its rows locked, and no timeout of statements

@@ -52,6 +52,8 @@ CHANGES = {
     "a column's type": "alter table rowferry.skips alter reason type varchar(6)",
     "a column's default": "alter table rowferry.links alter batch_limit set default 1",
     "a column dropped": "alter table rowferry.skips drop column image",
+    "a trigger of the release dropped": "drop trigger stir on rowferry.moves",
+    "a trigger that fires in fewer sessions": "alter table rowferry.moves enable trigger stir",
     "the trigger of a view dropped": "drop trigger sync_events_delete on rowferry.sync_events",
     "a trigger made": """create trigger mine before insert on rowferry.events for each row
         execute function suppress_redundant_updates_trigger()""",

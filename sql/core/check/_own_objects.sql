@@ -31,7 +31,8 @@ as $$
       case when exists (select from pg_trigger t where t.tgrelid = o.oid and t.tgisinternal and t.tgenabled = 'D')
         then 'without the triggers of its foreign keys' end),
     'What it held is lost: detach all tables, install anew (alembic downgrade base, upgrade head), attach them, then first_contact().',
-    format('alter table %s set logged; alter table %1$s disable row level security, no force row level security, enable trigger all;', o.object)
+    format('alter table %s set logged; alter table %1$s disable row level security, no force row level security, enable trigger all%2$s;', o.object, (
+      select string_agg(format(', enable always trigger %I', t.tgname), '') from pg_trigger t where t.tgrelid = o.oid and t.tgenabled = 'A'))
   from own o
   where o.relkind not in ('v', 'm', 'S')
   union all
@@ -78,9 +79,12 @@ as $$
   union all
   select 'trigger', o.object, t.tgname::text,
     pg_get_triggerdef(t.oid) || case t.tgenabled when 'O' then '' when 'D' then ', disabled' else ', enabled for other sessions' end,
-    pg_get_triggerdef(t.oid) || ';', format('drop trigger %I on %s; %s;', t.tgname, o.object, pg_get_triggerdef(t.oid))
+    d.make, format('drop trigger %I on %s; ', t.tgname, o.object) || d.make
   from own o
   join pg_trigger t on t.tgrelid = o.oid and not t.tgisinternal
+  cross join lateral (
+    select concat(pg_get_triggerdef(t.oid), ';', case when t.tgenabled = 'A' then format(' alter table %s enable always trigger %I;', o.object, t.tgname) end)
+  ) d (make)
   union all
   select 'rule', o.object, w.rulename::text, pg_get_ruledef(w.oid), pg_get_ruledef(w.oid), null
   from own o

@@ -37,6 +37,7 @@ declare
   v_rest record;
   v_link rowferry.links;
   v_courier text;
+  v_strangers text;
 begin
   if pg_trigger_depth() > 0 then
     raise exception using errcode = '42501', message = 'process_batch is not for triggers', hint = 'Only the worker may call it.';
@@ -79,11 +80,15 @@ begin
     p_peer := v_link.peer;
   end if;
   if p_token is null and not p_dry_run then
-    v_courier := case when p_courier is not null then rowferry._become_courier(p_peer) end;
+    if p_courier is not null then
+      select b.* into v_courier, v_strangers from rowferry._become_courier(p_peer) b;
+    end if;
     return query select * from rowferry._answer_of(v_link,
       case when v_courier is not null then 'busy' when v_link.stopped_at is not null then 'stopped' when v_link.paused_at is not null then 'paused'
         else 'idle' end,
-      coalesce('the courier is ' || v_courier, v_link.stopped_reason, 'paused by ' || v_link.paused_by, 'without a token nothing is done'));
+      coalesce('the courier is ' || v_courier, v_link.stopped_reason, 'paused by ' || v_link.paused_by,
+        case when p_courier is null then 'without a token nothing is done' else v_strangers || ' holds the courier''s lock without the right to be one, '
+          'going on without it. Hint: select * from rowferry.why_stuck(); there names who to end' end));
     return;
   end if;
   -- A person's dry run is a call of the present courier.
