@@ -193,9 +193,8 @@ class Steps:
         return call.is_alive()
 
     def let_go(self) -> None:
-        """One pass: the next one finds the gate closed."""
-        self.keeper.execute("select pg_advisory_unlock(%s)", [GATE])
-        self.keeper.execute("select pg_advisory_lock(%s)", [GATE])
+        """One pass: the next one finds the gate closed, however soon it comes, since whoever waits has the lock before us."""
+        self.keeper.execute("select pg_advisory_unlock(%s), pg_advisory_lock(%s)", [GATE, GATE])
 
 
 def write(node: Node, query: str) -> Meanwhile[object]:
