@@ -8,7 +8,7 @@ import math
 import signal
 import sys
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from importlib import import_module, metadata
 from pathlib import Path
 from typing import Any, NoReturn
@@ -16,9 +16,6 @@ from typing import Any, NoReturn
 from rowferry import logs
 from rowferry.config import ConfigError, read_nodes
 from rowferry.loop import Courier
-from rowferry.migrations.project import init
-from rowferry.observe.drift import drift
-from rowferry.observe.status import status
 
 
 class Parser(argparse.ArgumentParser):
@@ -46,23 +43,25 @@ def parser() -> Parser:
     top.add_argument("--version", action="version", version=f"rowferry {metadata.version('rowferry')}")
     commands = top.add_subparsers(title="commands", metavar="COMMAND", required=True)
 
-    def add(name: str, command: Callable[[argparse.Namespace], int | None], purpose: str) -> argparse.ArgumentParser:
+    def add(name: str, module: str, purpose: str, function: str = "") -> argparse.ArgumentParser:
+        """The module, which may need packages that the worker does not, is imported when its function is called."""
         added = commands.add_parser(name, help=purpose)
-        added.set_defaults(command=command)
+        added.set_defaults(command=lambda options: getattr(import_module(module), function or name)(options))
         return added
 
-    run_ = add("run", run, "carry changes between the two nodes until SIGTERM or Ctrl-C")
+    run_ = add("run", __name__, "carry changes between the two nodes until SIGTERM or Ctrl-C")
     run_.add_argument("--interval", type=seconds, default=0.08, metavar="SECONDS", help="between idle polls (default: 0.08)")
     run_.add_argument("--once", action="store_true", help="end when all that was pending at the start has arrived or is held")
     run_.add_argument("--json", action="store_true", help="log one JSON object a line")
-    status_ = add("status", status, "show where each link stands; exit code 1 if not well")
-    drift_ = add("drift", drift, "show what was changed by hand, in files that ran too; exit code 1 if anything was")
+    status_ = add("status", "rowferry.observe.status", "show where each link stands; exit code 1 if not well")
+    drift_ = add(
+        "drift", "rowferry.observe.drift", "show what was changed by hand, in files that ran too; exit code 1 if anything was"
+    )
     for reader in (status_, drift_):
         reader.add_argument("--json", action="store_true", help="for programs")
-    init_ = add("init", init, "lay out a project: alembic.ini, and folders for your own revisions")
+    init_ = add("init", "rowferry.migrations.project", "lay out a project: alembic.ini, and folders for your own revisions")
     init_.add_argument("folder", type=Path, metavar="FOLDER", help="new, or empty")
-    # Needs packages that the worker does not.
-    add("demo", lambda _: import_module("rowferry.demo.run").main([]), "two throw-away databases and the worker between them")
+    add("demo", "rowferry.demo.run", "two throw-away databases and the worker between them, which you can try", "main")
     return top
 
 

@@ -8,6 +8,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+from harness import prefork
 from harness.nodes import REPO, Node, Nodes
 from rowferry.demo.embedded import environment
 
@@ -36,7 +37,7 @@ def finish(process: subprocess.Popen[str]) -> tuple[int, str, str]:
 
 
 def alembic(nodes: Nodes, *arguments: str, ini: Path = INI, **env: str) -> tuple[int, str, str]:
-    return finish(start(nodes, *arguments, ini=ini, **env))
+    return prefork.run(["-c", str(ini), *arguments], {**nodes.env, **env}, "/")
 
 
 def succeed(nodes: Nodes, *arguments: str, ini: Path = INI) -> str:

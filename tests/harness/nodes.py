@@ -3,7 +3,6 @@
 import os
 import shutil
 import subprocess
-import sys
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -12,6 +11,7 @@ import psycopg
 import pytest
 from psycopg.rows import dict_row
 
+from harness import prefork
 from rowferry.demo.embedded import Server, environment
 
 REPO = Path(__file__).resolve().parents[2]
@@ -101,8 +101,7 @@ class Nodes:
 
 def alembic(env: dict[str, str], *arguments: str) -> str:
     """Output of the real alembic with the repository's alembic.ini; fails the test with its errors."""
-    command = [sys.executable, "-m", "alembic", "-c", str(REPO / "alembic.ini"), *arguments]
-    done = subprocess.run(command, env=env, cwd=REPO, stdin=subprocess.DEVNULL, capture_output=True, text=True)
-    if done.returncode:
-        pytest.fail(f"alembic {' '.join(arguments)}: {done.stdout}{done.stderr}")
-    return done.stdout
+    code, out, err = prefork.run(["-c", str(REPO / "alembic.ini"), *arguments], env, REPO)
+    if code:
+        pytest.fail(f"alembic {' '.join(arguments)}: {out}{err}")
+    return out

@@ -3,6 +3,8 @@
 import json
 import os
 import re
+import subprocess
+import sys
 
 import psycopg
 import pytest
@@ -170,3 +172,9 @@ def test_once_tries_again_what_the_last_of_the_others_has_made_due(rowferry: Com
     nodes.crm.sql("delete from children")
     rowferry.once()
     assert nodes.billing.sql("select id from parents") == []
+
+
+def test_the_worker_imports_nothing_that_only_migrations_need() -> None:
+    """So cron can start it every few seconds."""
+    code = "import sys, rowferry.cli; print({'alembic', 'sqlalchemy', 'sqlglot', 'tabulate'} & {*sys.modules})"
+    assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True).stdout == "set()\n"

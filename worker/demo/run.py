@@ -3,7 +3,6 @@
 Exit codes: 0 all was as claimed, 1 something was not, 2 no PostgreSQL to run, 128 + n ended by signal n before the end.
 """
 
-import argparse
 import contextlib
 import os
 import secrets
@@ -41,13 +40,8 @@ select record_id, winner, rule, winner_row ->> 'name' as kept, loser_row ->> 'na
 from conflicts where entity = 'accounts';"""
 
 
-def main(argv: list[str]) -> int:
-    parser = argparse.ArgumentParser(
-        prog="rowferry demo",
-        description="Two throw-away servers, crm and billing, with tables of different names kept in sync both ways. "
-        "On a terminal they stay up until Ctrl-C, for you to try.",
-    )
-    parser.parse_args(argv)
+def main(_: object) -> int:
+    """On a terminal the servers stay up until Ctrl-C, for you to try."""
     with Signals() as signals:
         try:
             return demo(signals, stays=sys.stdin.isatty() and sys.stdout.isatty())
