@@ -9,6 +9,7 @@ import signal
 import sys
 import threading
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from importlib import import_module, metadata
 from pathlib import Path
 from typing import Any, NoReturn
@@ -87,4 +88,5 @@ def run(options: argparse.Namespace) -> None:
         node.conninfo()  # raises ConfigError
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, end)
-    Courier(nodes, options.interval, options.once, stop).run()
+    # Not in this thread: a signal that came while this one waits for the event would wait for itself.
+    ThreadPoolExecutor(1).submit(Courier(nodes, options.interval, options.once, stop).run).result()

@@ -87,11 +87,11 @@ class Courier:
         first.peer, second.peer = second, first
         self.interval, self.once, self.stop = interval, once, stop
         self.pause, self.progress_at, self.opened = FIRST_PAUSE, time.monotonic(), False  # opened: whether it has ever been
-        self.turns = self.held = 0  # rounds in which only held events were left; how many were held in the last round
+        self.turns, self.held = 0, math.inf  # rounds in which only held events were left; the least that were held in one of them
         self.took = 0.0  # seconds of the last call on both
         self.looked: list[Any] = []  # what the nodes said before the last step that moved nothing
         self.patience = 1  # how many times as long as usual the next calls may take, for a large row
-        self.said, self.warned = "", set[str]()  # the last change of state, and all warnings
+        self.said = ""
         self.progress, self.supervisor = Progress(), Supervisor()
         self.far: list[Any] = []  # what each node last said of its backfills and comparisons
 
@@ -199,10 +199,8 @@ class Courier:
             if side.row.status == "busy":
                 self.each(lambda side: side.connection.execute(sql.UNLOCK), sides[:position])
                 return side.node.name
-            warning = f"{side.node.name}: {side.row.reason}"
-            if side.row.status == "idle" and side.row.reason and warning not in self.warned:
-                self.warned.add(warning)
-                log.warning(warning)
+            if side.row.status == "idle" and side.row.reason:
+                self.say(logging.WARNING, f"{side.node.name}: {side.row.reason}")
         return None
 
     def exchange(self, token: str) -> None:
@@ -247,7 +245,7 @@ class Courier:
         began = time.monotonic()
         longest = min(max((began - moved_at) / POLLS, FIRST_POLL), LONGEST_REST)
         pause = 10 * self.took if self.looked else 0.0
-        while not self.stop.wait(min(max(pause, FIRST_POLL), LONGEST_REST)):
+        while not self.stop.wait(min(max(pause, FIRST_POLL), max(self.interval, LONGEST_REST))):
             self.call(self.sides, token, look=True)
             pause = max(10 * self.took, min((time.monotonic() - moved_at) / POLLS, self.interval))
             looked = [(side.row.status, side.row.next_id, side.row.last_id) for side in self.sides]
@@ -262,12 +260,13 @@ class Courier:
         Held events may be due once the others have arrived, so they have their turn then, and again while they become fewer.
         """
         behind = any(side.row.backfilling or (side.row.next_id or math.inf) <= side.target for side in self.sides)
-        before, self.held = self.held, sum(side.row.held for side in self.sides)
-        self.turns = 0 if behind or self.held < before else self.turns + 1
+        held = sum(side.row.held for side in self.sides)
+        self.turns = 0 if behind or held < self.held else self.turns + 1
+        self.held = math.inf if behind else min(held, self.held)
         if not behind and (not moved or self.turns >= ONCE_ROUNDS):
-            held = ", ".join(f"{side.row.held} on {side.node.name}" for side in self.sides if side.row.held)
+            told = ", ".join(f"{side.row.held} on {side.node.name}" for side in self.sides if side.row.held)
             if held:
-                self.say(logging.WARNING, f"events are held: {held}. Hint: select * from rowferry.sync_events where attempts > 0")
+                self.say(logging.WARNING, f"events are held: {told}. Hint: select * from rowferry.sync_events where attempts > 0")
             raise SystemExit(1 if held else 0)
         if time.monotonic() - self.progress_at > ONCE_SECONDS:
             waiting = ", ".join(f"{side.row.pending} pending on {side.node.name}" for side in self.sides)
@@ -297,8 +296,8 @@ class Courier:
             given: Any = {"envelope": None, "limit": 0} if look else {"envelope": side.inbox, "limit": side.limit}
             return side.connection.begin(sql.EXCHANGE, peer=side.peer.node.name, token=token, courier=courier, **given)
 
-        began, busy = time.monotonic(), sides
-        while busy:
+        tries, began, busy = 0, time.monotonic(), sides
+        while busy and not (tries and self.stop.wait(BUSY_PAUSE)):
             cursors = self.each(begin, busy)
             errors = finish([side.connection for side in busy])
             if errors:
@@ -307,12 +306,11 @@ class Courier:
                 side.row = cursor.fetchone()
             self.took = time.monotonic() - began
             busy = [side for side in busy if side.row.status == "busy"]
-            if busy and self.took > BUSY_SECONDS:
+            tries += 1
+            if busy and tries * BUSY_PAUSE > BUSY_SECONDS:
                 raise Trouble(
                     {side: Error(side.node.name, "55P03", f"{side.row.reason} for {BUSY_SECONDS:.0f} s") for side in busy}
                 )
-            if busy and self.stop.wait(BUSY_PAUSE):
-                return
 
     def wait_for_release(self, token: str) -> None:
         """Poll paused and stopped nodes, which then change nothing, until a person has released one of them."""

@@ -177,3 +177,13 @@ def test_a_transaction_that_a_stranger_has_prepared_keeps_nothing_still(own_serv
     [why] = own_servers.crm.sql("select object, type_next from rowferry.why_stuck() where cause ~ 'lock of the link'")
     assert why == {"object": f"prepared transaction forgotten of {name}", "type_next": "rollback prepared 'forgotten';"}
     own_servers.crm.sql(why["type_next"])
+
+
+def test_rows_arrive_while_a_role_without_rights_holds_the_courier_s_lock_and_the_one_beside(
+    notes: Nodes, tmp_path: Path, stranger: tuple[str, psycopg.Connection[Any]]
+) -> None:
+    _, connection = stranger
+    connection.execute(f"select pg_advisory_lock({COURIER}), pg_advisory_lock({COURIER} # 1)")  # type: ignore[call-overload]
+    with worker(notes, tmp_path / "log", "--interval", "0.1"):
+        notes.crm.sql("insert into notes values (1, 'a')")
+        wait_until(lambda: rows(notes.billing, "select from notes where id = 1"), 30, "it arrives")

@@ -9,7 +9,7 @@ import sys
 import psycopg
 import pytest
 
-from harness import Nodes, wait_until
+from harness import REPO, Nodes, wait_until
 from harness.accounts import count, insert
 from harness.command import Command, advisory_locks, courier, rows, run, status
 from rowferry import config
@@ -178,3 +178,14 @@ def test_the_worker_imports_nothing_that_only_migrations_need() -> None:
     """So cron can start it every few seconds."""
     code = "import sys, rowferry.cli; print({'alembic', 'sqlalchemy', 'sqlglot', 'tabulate'} & {*sys.modules})"
     assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True).stdout == "set()\n"
+
+
+def test_no_signal_comes_to_the_thread_that_waits_for_it(nodes: Nodes) -> None:
+    """One that came while this thread had the lock of its event would wait for itself."""
+    code = """if True:
+        import sys, threading
+        from rowferry import cli, loop
+        loop.Courier.run = lambda self: print(threading.current_thread() is threading.main_thread())
+        cli.main(["run"])"""
+    done = subprocess.run([sys.executable, "-c", code], env=nodes.env, capture_output=True, text=True, cwd=REPO)
+    assert (done.stdout, done.stderr) == ("False\n", "")

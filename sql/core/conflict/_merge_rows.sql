@@ -12,6 +12,7 @@ create or replace function rowferry._merge_rows(
 )
 language plpgsql
 set search_path = pg_catalog, pg_temp
+set plan_cache_mode = auto  -- as users' functions are planned elsewhere
 as $$
 declare
   v_merged record;

@@ -87,7 +87,8 @@ begin
       if cardinality(v_section.event_stamps) = 1 then
         v_section.event_stamps := array_fill(v_section.event_stamps[1], array[cardinality(v_section.event_keys)]);
       end if;
-      if v_section.entity is null or v_section.key is null or v_section.rules is null or array_ndims(v_section.types) > 1
+      if v_section.entity is null or v_section.key is null or v_section.rules is null
+        or array_ndims(v_section.types) > 1 or array_lower(v_section.types, 1) <> 1
         or cardinality(v_section.column_values) is distinct from cardinality(v_section.columns)
         or cardinality(v_section.types) is distinct from cardinality(v_section.columns) or array_position(v_section.types, null) is not null
         or v_section.keys is not null and array_position(v_section.column_values, null) is not null

@@ -9,6 +9,7 @@ language plpgsql
 set search_path = pg_catalog, pg_temp
 set enable_seqscan = off
 set enable_bitmapscan = off
+set lock_timeout = '100ms'
 as $$
 declare
   v_written constant boolean := pg_current_xact_id_if_assigned() is not null;

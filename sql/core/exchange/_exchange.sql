@@ -25,8 +25,6 @@ declare
   v_holder text;
   v_before rowferry.links;
   v_last_id bigint;
-  v_event_id bigint;
-  v_stir bigint;
   v_link rowferry.links;
   v_admitted record;
   v_heard record;
@@ -58,10 +56,9 @@ begin
   if rowferry._patient() then
     perform set_config('lock_timeout', case when (select min(l.users_timeout) from rowferry.links l) < interval '4 ms' then '1ms' else '2ms' end, true);
   end if;
-  -- Whoever adds one of the rare things draws one of these numbers, so they need not be looked for again while neither moves.
-  v_stir := pg_sequence_last_value('rowferry.stirs');
-  v_event_id := pg_sequence_last_value('rowferry.events_id_seq');
-  v_last_id := case when pg_current_xact_id_if_assigned() is null then v_event_id end;
+  if pg_current_xact_id_if_assigned() is null then
+    v_last_id := pg_sequence_last_value('rowferry.events_id_seq');
+  end if;
   v_rare := rowferry._rare_things();
   v_admitted := rowferry._admit(v_before, p_token, p_envelope, p_courier, v_rare);
   v_link := v_admitted.o_link;
@@ -76,7 +73,7 @@ begin
     v_status := 'stopped';
     v_reason := v_link.stopped_reason;
   elsif v_status is null then
-    if (v_stir, v_event_id) is distinct from (pg_sequence_last_value('rowferry.stirs'), pg_sequence_last_value('rowferry.events_id_seq')) then
+    if p_envelope is not null or v_link.token_random is distinct from v_before.token_random then
       v_rare := rowferry._rare_things();
     end if;
     if v_heard.o_retired > 0 or v_link.horizon_xid <= pg_snapshot_xmin(pg_current_snapshot()) then

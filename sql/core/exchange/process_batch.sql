@@ -103,5 +103,5 @@ $$;
 comment on function rowferry.process_batch(text, text, bytea, integer, jsonb, boolean) is
   'One step of the exchange with a peer, in one local transaction: it applies the peer''s envelope, removes events of this node that the peer has taken, and '
   'returns the envelope for the peer. Expected outcomes are statuses. Without a token it changes nothing and only returns the state of the link; '
-  'with p_courier it then also makes this session the courier, if there is no other one (busy: there is). '
+  'with p_courier it then also takes the courier''s lock for this session (busy: another session has it). '
   'docs/design.md lists the steps and the columns.';
