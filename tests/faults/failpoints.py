@@ -14,7 +14,8 @@ INSTALL = """
     create table failpoint.armed (step text, what text);
     create sequence failpoint.hits minvalue 0 start 0;
     select nextval('failpoint.hits');
-    create function rowferry._failpoint(p_step text) returns void language plpgsql security definer as $$
+    create function rowferry._failpoint(p_step text) returns void language plpgsql security definer
+    set lock_timeout = 0 as $$  -- the caller's would end the wait after a tenth of a second
     declare
       v_what text := (select a.what from failpoint.armed a where a.step = p_step);
     begin
