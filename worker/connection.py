@@ -2,6 +2,7 @@
 
 import contextlib
 import selectors
+import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, cast
@@ -52,9 +53,12 @@ class Connection(psycopg.Connection[Any]):
     seconds = READ_SECONDS
     begins = False  # whether a statement only begins, and finish() runs it to its end
     statement: Any = None  # the generator by which psycopg drives it
+    awaited: int | None = None  # what the socket has to be ready for, so that it goes on; None: it has ended
+    until = 0.0  # when it is given up
+    error: Exception | None = None
 
     def begin(self, query: str, **parameters: Any) -> psycopg.Cursor[Any]:
-        """Begin a statement, whose rows are there after finish(). Raises psycopg.Error."""
+        """Begin a statement, whose rows are there after finish()."""
         self.begins = True
         cursor = self.execute(query, parameters, binary=True)
         self.begins = False
@@ -62,34 +66,46 @@ class Connection(psycopg.Connection[Any]):
 
     def wait(self, gen: Any, *_: Any, **__: Any) -> Any:
         """Takes the place of psycopg's own, which waits for as long as it takes."""
-        self.statement = gen
+        self.statement, self.error = gen, None
+        self.go_on()
         if not self.begins:
             for error in finish([self]).values():
                 raise error
 
+    def go_on(self, event: int | None = None) -> None:
+        """Run the statement until it waits for the server again, or ends."""
+        self.awaited, self.until = None, time.monotonic() + self.seconds
+        with contextlib.suppress(StopIteration):
+            try:
+                self.awaited = self.statement.send(event)
+            except (psycopg.Error, OSError) as error:
+                self.error = error
 
-def finish(connections: Sequence[Connection]) -> dict[Connection, Exception]:
-    """Run the statements that were begun to their end, all at once: the errors."""
-    errors: dict[Connection, Exception] = {}
-    ready: list[tuple[Connection, int | None]] = [(connection, None) for connection in connections]
+
+def finish(connections: Sequence[Connection], wakes: Sequence[Any] | None = None) -> dict[Connection, Exception]:
+    """Run begun statements to their end, or with `wakes` until one has ended or one of these sockets has bytes: the errors."""
     with selectors.PollSelector() as selector:
-        while ready:
-            for connection, event in ready:
-                try:
-                    selector.register(connection.fileno(), connection.statement.send(event), connection)
-                except StopIteration:
-                    pass
-                except (psycopg.Error, OSError) as error:
-                    errors[connection] = error
-            waiting = [key.data for key in selector.get_map().values()]
-            seconds = max((connection.seconds for connection in waiting), default=0)
-            ready = [(key.data, event) for key, event in selector.select(seconds)]
-            for connection in [connection for connection, _ in ready] or waiting:
-                selector.unregister(connection.fileno())
-                if not ready:
+        for wake in wakes or ():
+            selector.register(wake, selectors.EVENT_READ)
+        while waiting := [connection for connection in connections if connection.awaited]:
+            if wakes is not None and len(waiting) < len(connections):
+                break
+            for connection in waiting:
+                selector.register(connection, connection.awaited or 0, connection)
+            ready = selector.select(max(0, min(connection.until for connection in waiting) - time.monotonic()))
+            now = time.monotonic()
+            for connection in waiting:
+                selector.unregister(connection)
+            for key, event in ready:
+                if key.data is None:
+                    return {}
+                key.data.go_on(event)
+            for connection in waiting:
+                if connection.until <= now:
                     connection.close()
-                    errors[connection] = psycopg.OperationalError(f"the server has been silent for {seconds:.0f} s")
-    return errors
+                    connection.awaited = None
+                    connection.error = psycopg.OperationalError(f"the server has been silent for {connection.seconds:.0f} s")
+    return {connection: connection.error for connection in connections if connection.error}
 
 
 def connect(node: Node) -> Connection:

@@ -24,7 +24,7 @@ import psycopg
 from rowferry import sql
 from rowferry.config import ConfigError, Node
 from rowferry.connection import FAILURES, SILENCE_SECONDS, Connection, Error, connect, describe, finish, hints
-from rowferry.progress import Progress
+from rowferry.observe.progress import Progress
 from rowferry.supervisor import Supervisor
 
 log = logging.getLogger("rowferry")
@@ -32,6 +32,7 @@ log = logging.getLogger("rowferry")
 SCHEMA_VERSION = 3  # the first whose process_batch() this module can call
 FIRST_PAUSE, LONGEST_PAUSE = 0.1, 10.0  # after errors
 FIRST_POLL, POLLS = 0.0005, 8  # when nothing moves: an eighth of the time since something did, up to the interval
+LONGEST_WAIT, WATCH_SECONDS = 0.25, 10.0  # between two looks in the server; until the session that calls is used again
 LONGEST_REST = 2.0  # until the next step while something waits that no look can tell from what was there before
 BUSY_PAUSE, BUSY_SECONDS = 0.02, 10.0  # another call for the link is at work: what an earlier worker left behind, or a person
 USUAL_LIMIT, MOST_EVENTS = 20000, 100000  # events in a batch: process_batch()'s own bound, and that while rows need each other
@@ -57,6 +58,8 @@ class Side:
     node: Node
     peer: Side = field(init=False)
     connection: Connection = field(init=False)
+    watcher: Connection | None = None  # a session that only looks, from the first long rest on
+    watching: Any = None  # the cursor of its look
     row: Any = None  # the last one of process_batch()
     inbox: bytes | None = None  # what the peer's last call handed out
     target: int = 0  # its last event when this worker first opened
@@ -77,15 +80,15 @@ class Side:
 class Courier:
     """Runs until `stop` is set, or with `once` until what was pending at its start has gone.
 
-    `interval`: seconds between polls when there is nothing to do. Raises ConfigError.
+    `interval`: seconds between polls when there is nothing to do; `wake` has bytes once `stop` is set. Raises ConfigError.
     """
 
-    def __init__(self, nodes: Sequence[Node], interval: float, once: bool, stop: threading.Event) -> None:
+    def __init__(self, nodes: Sequence[Node], interval: float, once: bool, stop: threading.Event, wake: socket.socket) -> None:
         if len(nodes) != 2:
             raise ConfigError(f"a worker serves two nodes, here are {len(nodes)}. Hint: --config, a file for each pair")
         first, second = self.sides = [Side(node) for node in sorted(nodes, key=lambda node: node.name)]
         first.peer, second.peer = second, first
-        self.interval, self.once, self.stop = interval, once, stop
+        self.interval, self.once, self.stop, self.wake = interval, once, stop, wake
         self.pause, self.progress_at, self.opened = FIRST_PAUSE, time.monotonic(), False  # opened: whether it has ever been
         self.turns, self.held = 0, math.inf  # rounds in which only held events were left; the least that were held in one of them
         self.took = 0.0  # seconds of the last call on both
@@ -130,9 +133,10 @@ class Courier:
     def attempt(self) -> None:
         """Connect, lock, open, and exchange until there is a reason to open anew. Raises Trouble or SystemExit."""
         with contextlib.ExitStack() as stack:
+            self.sessions = stack
 
             def enter(side: Side) -> None:
-                side.inbox = None
+                side.inbox = side.watcher = None
                 side.connection = connect(side.node)
                 stack.callback(side.connection.close)
 
@@ -247,12 +251,34 @@ class Courier:
         pause = 10 * self.took if self.looked else 0.0
         while not self.stop.wait(min(max(pause, FIRST_POLL), max(self.interval, LONGEST_REST))):
             self.call(self.sides, token, look=True)
-            pause = max(10 * self.took, min((time.monotonic() - moved_at) / POLLS, self.interval))
+            rested = (time.monotonic() - moved_at) / POLLS
+            pause = max(10 * self.took, min(rested, self.interval))
             looked = [(side.row.status, side.row.next_id, side.row.last_id) for side in self.sides]
             idle = not self.once and all(side.row.status == "idle" for side in self.sides)
             if not idle and (looked != self.looked or time.monotonic() - began >= longest):
                 self.looked = looked
                 return
+            if idle and self.interval <= min(rested, LONGEST_WAIT):
+                self.watch(token)
+                pause = 0.0
+
+    def watch(self, token: str) -> None:
+        """Wait for work on either node, in sessions of their own: so both are free for calls meanwhile. Raises Trouble."""
+
+        def look(side: Side) -> None:
+            if side.watcher is None:
+                side.watcher = self.sessions.enter_context(contextlib.closing(connect(side.node)))
+            if not side.watcher.awaited:
+                side.watching = side.watcher.begin(sql.WATCH, peer=side.peer.node.name, token=token, wait=self.interval)
+
+        until, idle = time.monotonic() + WATCH_SECONDS, True
+        while idle and not self.stop.is_set() and time.monotonic() < until:
+            self.each(look, self.sides)
+            watchers = {side.watcher: side for side in self.sides if side.watcher}
+            if errors := finish(list(watchers), [self.wake, *(side.connection for side in self.sides)]):
+                raise Trouble({watchers[watcher]: describe(watchers[watcher].node, error) for watcher, error in errors.items()})
+            ended = [side for watcher, side in watchers.items() if not watcher.awaited]
+            idle = bool(ended) and all(side.watching.fetchone().status == "idle" for side in ended)
 
     def end_if_done(self, moved: bool) -> None:
         """Raises SystemExit when all that was pending at the start has arrived or is held, or when nothing has moved for long.
@@ -299,8 +325,7 @@ class Courier:
         tries, began, busy = 0, time.monotonic(), sides
         while busy and not (tries and self.stop.wait(BUSY_PAUSE)):
             cursors = self.each(begin, busy)
-            errors = finish([side.connection for side in busy])
-            if errors:
+            if errors := finish([side.connection for side in busy]):
                 raise Trouble({side: describe(side.node, errors[side.connection]) for side in busy if side.connection in errors})
             for side, cursor in zip(busy, cursors, strict=True):
                 side.row = cursor.fetchone()

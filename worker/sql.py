@@ -40,3 +40,8 @@ EXCHANGE = """
 select *
 from rowferry.process_batch(p_peer => %(peer)s, p_token => %(token)s, p_envelope => %(envelope)b, p_limit => %(limit)s::integer,
   p_courier => %(courier)s::jsonb)"""
+
+# The same look, but while there is nothing to do it waits in the server, and looks again after each `wait` seconds for a second.
+WATCH = """
+select status
+from rowferry.process_batch(p_peer => %(peer)s, p_token => %(token)s, p_limit => 0, p_wait => make_interval(secs => %(wait)s))"""

@@ -332,6 +332,7 @@ def upgrade() -> None:
             "exchange/_save_link.sql",
             "exchange/_take.sql",
             "exchange/_at_rest.sql",
+            "exchange/_watch.sql",
             "exchange/_become_courier.sql",
             "exchange/process_batch.sql",
             "observe/_kept_by.sql",

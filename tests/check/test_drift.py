@@ -23,7 +23,7 @@ CHANGES = {
         revoke execute on function rowferry.mine() from public""",
     "a function open to all": "grant execute on function rowferry.backfill(text, integer) to public",
     "the call taken from the worker": """revoke execute on function
-        rowferry.process_batch(text, text, bytea, integer, jsonb, boolean) from rowferry_worker""",
+        rowferry.process_batch(text, text, bytea, integer, jsonb, boolean, interval) from rowferry_worker""",
     "the schema taken from a role": "revoke usage on schema rowferry from rowferry_viewer",
     "a trigger disabled": "alter table notes disable trigger rowferry_capture_insert",
     "a trigger dropped": "drop trigger rowferry_capture_delete on notes",

@@ -54,7 +54,7 @@ create table t.fresh_links as table rowferry.links;
 # Nothing may depend on how busy this machine is: no batch shrinks, and who waits for a row gives up at once.
 STEADY = """
 alter database {database} set deadlock_timeout = '60s';
-alter function rowferry.process_batch(text, text, bytea, integer, jsonb, boolean) set lock_timeout = '5ms';
+alter function rowferry.process_batch(text, text, bytea, integer, jsonb, boolean, interval) set lock_timeout = '5ms';
 """
 RESET = """
 delete from t.records;

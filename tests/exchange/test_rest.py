@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import Any
 
 import psycopg
 import pytest
 
-from harness import Nodes
+from harness import Nodes, wait_until
 from harness.exchange import sync
 from harness.notes import keep_notes
+from harness.steps import Meanwhile
 
 LOOK = """
     select p.status
@@ -102,3 +105,68 @@ def test_a_link_that_has_changed_rests_no_more(notes: Nodes) -> None:
     notes.billing.sql("insert into notes values (5, 'e')")
     sync(*notes)
     assert notes.crm.sql(RESTS) == [{"rests": False}]
+
+
+# a look that waits
+
+
+WATCH = LOOK.replace("p_limit => 0", "p_limit => 0, p_wait => %s")
+WAITS = "select backend_xid from pg_stat_activity where pid = %s and wait_event = 'PgSleep'"
+
+
+@contextmanager
+def watched(notes: Nodes, wait: str = "0.02 s") -> Iterator[Meanwhile[tuple[str, float]]]:
+    """A look of crm's that waits now; its result is the status, and the seconds that it took."""
+    with notes.crm.connect() as connection:
+
+        def watch() -> tuple[str, float]:
+            began = time.monotonic()
+            row: Any = connection.execute(WATCH, [wait]).fetchone()  # type: ignore[call-overload]
+            return row[0], time.monotonic() - began
+
+        call = Meanwhile(watch)
+        wait_until(lambda: notes.crm.sql(WAITS, [connection.info.backend_pid]), 5, "the look waits")
+        yield call
+
+
+def test_a_look_that_waits_answers_as_soon_as_something_begins(notes: Nodes) -> None:
+    with watched(notes, "0.5 s") as call:
+        with notes.crm.connect() as user:  # also where the look that waits has been told that the link rests
+            user.execute("insert into notes values (2, 'b')")
+        assert call.result()[0] == "due"
+
+
+@pytest.mark.parametrize("end", ["commit", "rollback"])
+def test_a_look_that_waits_sees_what_a_transaction_wrote_before(notes: Nodes, end: str) -> None:
+    """Its event drew its number before the look began, so that no number moves when it ends."""
+    with written(notes) as connection:
+        look(notes.crm)  # it draws an id itself, which tells the next ones that another one is at work
+        with watched(notes) as call:
+            connection.execute(end)  # type: ignore[call-overload]
+            assert call.result()[0] == ("due" if end == "commit" else "idle")
+
+
+@pytest.mark.promise("R12")
+def test_a_look_waits_for_a_second_and_writes_nothing(notes: Nodes) -> None:
+    before = notes.crm.sql("select xmin::text as writer from rowferry.links")
+    with watched(notes) as call:
+        assert {row["backend_xid"] for row in notes.crm.sql("select backend_xid from pg_stat_activity")} == {None}
+        status, seconds = call.result()
+    assert status == "idle" and 0.9 < seconds < 5
+    assert notes.crm.sql("select xmin::text as writer from rowferry.links") == before
+
+
+@pytest.mark.parametrize("wait", ["0", "-1 s"])
+def test_a_look_that_would_not_wait_between_two_looks_does(notes: Nodes, wait: str) -> None:
+    with watched(notes, wait) as call:
+        assert call.result()[0] == "idle"
+
+
+def test_a_look_that_has_written_waits_no_longer(notes: Nodes) -> None:
+    """It notes that the link rests; nobody is to wait for that row."""
+    notes.crm.sql("update rowferry.links set rest_event_id = null")
+    with notes.crm.connect() as connection:
+        began = time.monotonic()
+        connection.execute(WATCH, ["0.02 s"])  # type: ignore[call-overload]
+        assert time.monotonic() - began < 0.9
+    assert notes.crm.sql(RESTS) == [{"rests": True}]

@@ -94,7 +94,7 @@ def test_a_plain_user_and_the_worker_may_do_next_to_nothing() -> None:
     assert sections["public"] == sections["matrix_user"] == ["function is_applying(): execute"]
     assert sections["rowferry_worker"] == [
         "function is_applying(): execute",
-        "function process_batch(text, text, bytea, integer, jsonb, boolean): execute",
+        "function process_batch(text, text, bytea, integer, jsonb, boolean, interval): execute",
         "schema rowferry: usage",
     ]
     readers = sections["rowferry_viewer"] + sections["rowferry_operator"]

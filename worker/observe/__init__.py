@@ -1,1 +1,1 @@
-"""What people look at: the commands `rowferry status` and `rowferry drift`, which ask both nodes and print what they say."""
+"""What people look at: what `rowferry status` and `rowferry drift` print, the line of progress, and the form of the log."""

@@ -15,7 +15,7 @@ as $$
       select
       from pg_roles r
       cross join unnest(array[
-        'rowferry.process_batch(text, text, bytea, integer, jsonb, boolean)', 'rowferry.resync(text)', 'rowferry.skip_deletes(text, text)']) f
+        'rowferry.process_batch(text, text, bytea, integer, jsonb, boolean, interval)', 'rowferry.resync(text)', 'rowferry.skip_deletes(text, text)']) f
       where pg_has_role(w.role, r.oid, 'member') and has_function_privilege(r.oid, to_regprocedure(f), 'execute')),
     coalesce('prepared transaction ' || p.gid || ' of ' || p.owner,
       format('pid %s', k.pid) || coalesce(' of ' || a.usename, '') || coalesce(', ' || nullif(a.application_name, ''), '')),

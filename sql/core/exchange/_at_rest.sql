@@ -3,7 +3,8 @@ create or replace function rowferry._at_rest(
   p_token text,
   out o_last_id bigint,
   out o_first_due bigint,
-  out o_last_due bigint
+  out o_last_due bigint,
+  out o_noted boolean
 )
 language plpgsql
 set search_path = pg_catalog, pg_temp
@@ -24,7 +25,8 @@ begin
     select coalesce(pg_sequence_last_value('rowferry.events_id_seq'), 0), coalesce(pg_sequence_last_value('rowferry.stirs'), 0)) s (event_id, stir)
   where l.peer = p_peer and l.token_number || '-' || l.token_random = p_token and l.ready and l.paused_at is null and l.stopped_at is null
     and coalesce(greatest(l.opened_at, l.last_exchange_at) <= rowferry._now() + interval '2 s', true);
-  if v_rests then
+  o_noted := coalesce(v_rests, false);
+  if o_noted then
     o_last_id := v_event_id;
     return;
   end if;
@@ -60,4 +62,4 @@ comment on function rowferry._at_rest(text, text) is
   'If a link has nothing to do, o_last_id is the last event id given out; else it is null, and o_first_due and o_last_due are the first and the last event '
   'that may be due. Every call without an envelope begins with it. Usually it is one statement: the token is the present one, the link is neither paused nor '
   'stopped, and neither events nor anything else have begun since a call found nothing to do. Only a call that finds nothing to do, and no transaction that '
-  'has written and has not ended, notes that in the link.';
+  'has written and has not ended, notes that in the link. o_noted: it has been noted.';

@@ -4,7 +4,8 @@ create or replace function rowferry.process_batch(
   p_envelope bytea default null,
   p_limit integer default null,
   p_courier jsonb default null,
-  p_dry_run boolean default false
+  p_dry_run boolean default false,
+  p_wait interval default null
 )
 returns table (
   status text,
@@ -50,7 +51,11 @@ begin
   if p_envelope is not null then
     perform rowferry._begin_deferred();
   elsif not p_dry_run then
-    v_rest := rowferry._at_rest(p_peer, p_token);
+    if p_wait is null then
+      v_rest := rowferry._at_rest(p_peer, p_token);
+    else
+      v_rest := rowferry._watch(p_peer, p_token, p_wait);
+    end if;
     if v_rest.o_last_id is not null or p_limit = 0 then
       applied := 0;
       refused := 0;
@@ -100,8 +105,9 @@ begin
   end if;
 end
 $$;
-comment on function rowferry.process_batch(text, text, bytea, integer, jsonb, boolean) is
+comment on function rowferry.process_batch(text, text, bytea, integer, jsonb, boolean, interval) is
   'One step of the exchange with a peer, in one local transaction: it applies the peer''s envelope, removes events of this node that the peer has taken, and '
   'returns the envelope for the peer. Expected outcomes are statuses. Without a token it changes nothing and only returns the state of the link; '
-  'with p_courier it then also takes the courier''s lock for this session (busy: another session has it). '
+  'with p_courier it then also takes the courier''s lock for this session (busy: another session has it). While there is nothing to do, a call with p_wait '
+  'looks again after each p_wait for a second, and answers as soon as there is something. '
   'docs/design.md lists the steps and the columns.';

@@ -70,7 +70,7 @@ begin
   left join pg_roles l on l.oid = d.setrole
   where v_worker is null and d.setdatabase in (0, (select b.oid from pg_database b where b.datname = current_database()))
     and (d.setrole = 0 or l.rolcanlogin and not l.rolsuper and pg_has_role(l.oid, 'rowferry_worker', 'member'))
-    and not has_function_privilege(r.oid, 'rowferry.process_batch(text, text, bytea, integer, jsonb, boolean)', 'execute')
+    and not has_function_privilege(r.oid, 'rowferry.process_batch(text, text, bytea, integer, jsonb, boolean, interval)', 'execute')
   union all
   select 'error', 'the link''s token has reached its highest number, so no worker can open an exchange any more', p_link.opened_at, v_link,
     'select * from rowferry.resync();  -- and find out who else has the role rowferry_worker: no worker gets that far by itself'

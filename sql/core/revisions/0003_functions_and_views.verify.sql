@@ -1,5 +1,5 @@
 -- Each group has what people and the worker call, each for those who may; nothing is open to everybody.
-select has_function_privilege('rowferry_worker', 'rowferry.process_batch(text, text, bytea, integer, jsonb, boolean)', 'execute'),
+select has_function_privilege('rowferry_worker', 'rowferry.process_batch(text, text, bytea, integer, jsonb, boolean, interval)', 'execute'),
   'process_batch(), for the worker'
 union all
 select exists (select from pg_proc p where p.pronamespace = 'rowferry'::regnamespace and p.proname = f.name), f.name || '()'

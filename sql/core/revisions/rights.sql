@@ -31,7 +31,7 @@ begin
           ('rowferry_viewer', 'SELECT', 'table', array['migration_log', 'entities', 'backfills', 'skips', 'conflicts', 'batches', 'traffic', 'breakers',
             'peer_facts', 'sync_events', 'compare_runs', 'compare_report', 'differences', 'backfill_progress', 'status']),
           ('rowferry_operator', 'DELETE', 'table', array['sync_events']),
-          ('rowferry_worker', 'EXECUTE', 'function', array['process_batch(text,text,bytea,integer,jsonb,boolean)']),
+          ('rowferry_worker', 'EXECUTE', 'function', array['process_batch(text,text,bytea,integer,jsonb,boolean,interval)']),
           ('rowferry_viewer', 'EXECUTE', 'function', array['version()', 'check(text)', 'drift()', 'why_stuck(text)', 'row_status(text,text)',
             -- The views call these.
             '_link_status(text)', '_estimated_rows(regclass)', '_index_key(text)', '_long_key(text)']),
