@@ -33,7 +33,7 @@ def test_thousands_of_rows_without_their_parent_keep_no_other_back(nodes: Nodes,
     ) != ["(900)"]:
         crm, billing = courier.call(nodes.crm, billing)["envelope"], courier.call(nodes.billing, crm)["envelope"]
         calls += 1
-        assert calls < 60, waiting(nodes.crm)[:5]
+        assert calls < 240, waiting(nodes.crm)[:5]
     nodes.billing.sql("alter table parents drop constraint parents_name_check")
     nodes.crm.sql("select rowferry.retry(id) from rowferry.sync_events where entity = 'parents'")
     wait_until(lambda: sync(*nodes) and not waiting(nodes.crm), 30, "nothing is left to deliver")
@@ -41,7 +41,7 @@ def test_thousands_of_rows_without_their_parent_keep_no_other_back(nodes: Nodes,
 
 
 def exchanged(nodes: Nodes, done: Callable[[], bool], most: int) -> None:
-    """Calls in both directions until it is done, which may take so many at most."""
+    """Calls in both directions until it is done, which may take so many at most: a busy machine makes small batches."""
     courier = Courier(nodes)
     crm, billing = courier.meet(nodes)
     for _ in range(most):
@@ -73,7 +73,7 @@ def test_refused_deletes_are_found_among_thousands(nodes: Nodes) -> None:
         " for each row when (mod(old.id, 19) = 0) execute function refuse(); alter table notes enable always trigger refuse"
     )
     nodes.crm.sql("delete from notes")
-    exchanged(nodes, lambda: rows(nodes.billing, "select count(*) from notes") == ["(157)"], 30)
+    exchanged(nodes, lambda: rows(nodes.billing, "select count(*) from notes") == ["(157)"], 120)
     nodes.billing.sql("drop trigger refuse on notes")
     wait_until(lambda: retried(nodes), 30, "nothing is left to deliver")
     assert rows(nodes.billing, "select * from notes") == []
@@ -90,7 +90,7 @@ def test_rows_that_a_deferred_trigger_refuses_are_found_among_thousands(nodes: N
         " for each row when (mod(new.id, 300) = 0) execute function refuse(); alter table notes enable always trigger refuse"
     )
     nodes.crm.sql("insert into notes select n from generate_series(1, 3000) n")
-    exchanged(nodes, lambda: rows(nodes.billing, "select count(*) from notes") == ["(2990)"], 30)
+    exchanged(nodes, lambda: rows(nodes.billing, "select count(*) from notes") == ["(2990)"], 120)
     assert waiting(nodes.billing) == []
 
 
@@ -107,7 +107,7 @@ def test_conflicts_are_decided_among_rows_that_are_refused(nodes: Nodes) -> None
     nodes.crm.sql("update notes set body = case when mod(id, 19) = 0 then 'bad' else 'crm' end")
     nodes.billing.sql("update notes set body = 'late' where mod(id, 7) = 0")
     expected = nodes.crm.sql("select count(*) as n from notes where body = 'crm' and mod(id, 7) <> 0")[0]["n"]
-    exchanged(nodes, lambda: rows(nodes.billing, "select count(*) from notes where body = 'crm'") == [f"({expected})"], 40)
+    exchanged(nodes, lambda: rows(nodes.billing, "select count(*) from notes where body = 'crm'") == [f"({expected})"], 160)
     nodes.billing.sql("alter table notes drop constraint no_bad")
     wait_until(lambda: retried(nodes), 30, "nothing is left to deliver")
     decided = "select id, case when mod(id, 7) = 0 then 'late' when mod(id, 19) = 0 then 'bad' else 'crm' end from notes"
@@ -133,7 +133,7 @@ def test_a_tree_of_rows_arrives_without_those_that_are_refused(nodes: Nodes) -> 
         "insert into tree select n, nullif(n / 2, 0), case when n > 100 and mod(n, 40) = 0 then 'bad' else 'good' end"
         " from generate_series(1, 200) n order by mod(n * 77, 211)"
     )
-    exchanged(nodes, lambda: rows(nodes.billing, "select count(*) from tree") == ["(197)"], 60)
+    exchanged(nodes, lambda: rows(nodes.billing, "select count(*) from tree") == ["(197)"], 240)
     nodes.billing.sql("alter table tree drop constraint no_bad")
     wait_until(lambda: retried(nodes), 30, "nothing is left to deliver")
     assert rows(nodes.billing, "select * from tree") == rows(nodes.crm, "select * from tree")

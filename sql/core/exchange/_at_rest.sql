@@ -16,10 +16,11 @@ declare
   v_written constant boolean := pg_current_xact_id_if_assigned() is not null;
   v_event_id bigint;
   v_stir bigint;
+  v_first_id bigint;
   v_rests boolean;
 begin
-  select s.event_id, s.stir, (l.rest_event_id, l.rest_stir) = (s.event_id, s.stir)
-  into v_event_id, v_stir, v_rests
+  select s.event_id, s.stir, l.first_id, (l.rest_event_id, l.rest_stir) = (s.event_id, s.stir)
+  into v_event_id, v_stir, v_first_id, v_rests
   from rowferry.links l
   cross join (
     select coalesce(pg_sequence_last_value('rowferry.events_id_seq'), 0), coalesce(pg_sequence_last_value('rowferry.stirs'), 0)) s (event_id, stir)
@@ -30,25 +31,20 @@ begin
     o_last_id := v_event_id;
     return;
   end if;
-  if v_event_id is not null then
+  v_rests := null;
+  select min(e.id), max(e.id) into o_first_due, o_last_due from rowferry.events e where e.id >= v_first_id;
+  if v_event_id is not null and o_first_due is null then
     select pg_snapshot_xmin(pg_current_snapshot()) = pg_snapshot_xmax(pg_current_snapshot()) into v_rests
     from rowferry.links l
     cross join lateral (select concat(count(*), ' ', max(e.version)) as text from rowferry.entities e where e.peer = l.peer) e
-    where l.peer = p_peer and not rowferry._anything_rare(rowferry._rare_things()) and not rowferry._any_event(l.first_id, '{}')
+    where l.peer = p_peer and not rowferry._anything_rare(rowferry._rare_things())
       and l.told_paused = '{}' and (l.generation = 1 or l.peer_unsettled = '{}' and l.told_settled = '{}')
       and l.facts_entities = e.text and l.facts_to is null and not l.facts_apart
       and (l.horizon_xid is null or l.horizon_xid > pg_snapshot_xmin(pg_current_snapshot()))
       and not exists (select from rowferry.taken_batches t where t.peer = l.peer and t.patience > 1);
-    if v_rests is not null then
-      o_last_id := v_event_id;
-    end if;
+    o_last_id := case when v_rests is not null then v_event_id end;
   end if;
-  if v_rests is null then
-    select d.first_id, d.last_id into o_first_due, o_last_due
-    from rowferry.links l
-    cross join lateral (select min(e.id), max(e.id) from rowferry.events e where e.id >= l.first_id) d (first_id, last_id)
-    where l.peer = p_peer;
-  elsif v_rests and not v_written and pg_try_advisory_xact_lock(rowferry._link_key(p_peer)) then
+  if v_rests and not v_written and pg_try_advisory_xact_lock(rowferry._link_key(p_peer)) then
     -- A transaction draws its id before it draws one of these numbers. If all transactions before this one have ended, what they wrote is seen here. Whatever
     -- begins later draws a greater number.
     perform pg_current_xact_id();
