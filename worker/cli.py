@@ -6,7 +6,6 @@ import argparse
 import logging
 import math
 import signal
-import socket
 import sys
 import threading
 from collections.abc import Sequence
@@ -89,8 +88,5 @@ def run(options: argparse.Namespace) -> None:
         node.conninfo()  # raises ConfigError
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, end)
-    wake, signalled = socket.socketpair()
-    signalled.setblocking(False)
-    signal.set_wakeup_fd(signalled.fileno())
     # Not in this thread: a signal that came while this one waits for the event would wait for itself.
-    ThreadPoolExecutor(1).submit(Courier(nodes, options.interval, options.once, stop, wake).run).result()
+    ThreadPoolExecutor(1).submit(Courier(nodes, options.interval, options.once, stop).run).result()

@@ -16,9 +16,7 @@ from rowferry.config import CONNECTION_DEFAULTS, Node, NodeUnreachable
 # How long a server may say nothing beyond the time that it gives a statement. One that is stopped (SIGSTOP, a suspended machine)
 # or waits for a lost synchronous standby still acknowledges at the level of TCP, so no setting of libpq or the kernel notices.
 SILENCE_SECONDS = 10.0
-# As long as no statement is limited yet: reading where things stand takes far less, and whoever waits for an answer that was
-# lost keeps the other node's lock meanwhile.
-READ_SECONDS = 15.0
+READ_SECONDS = 15.0  # as long as no statement is limited yet: whoever waits for a lost answer keeps the other node's lock
 
 
 @dataclass
@@ -82,24 +80,20 @@ class Connection(psycopg.Connection[Any]):
                 self.error = error
 
 
-def finish(connections: Sequence[Connection], wakes: Sequence[Any] | None = None) -> dict[Connection, Exception]:
-    """Run begun statements to their end, or with `wakes` until one has ended or one of these sockets has bytes: the errors."""
+def finish(connections: Sequence[Connection], first: bool = False) -> dict[Connection, Exception]:
+    """Run the statements that were begun to their end, all at once, or with `first` until one of them has ended: the errors."""
     with selectors.PollSelector() as selector:
-        for wake in wakes or ():
-            selector.register(wake, selectors.EVENT_READ)
         while waiting := [connection for connection in connections if connection.awaited]:
-            if wakes is not None and len(waiting) < len(connections):
+            if first and len(waiting) < len(connections):
                 break
             for connection in waiting:
-                selector.register(connection, connection.awaited or 0, connection)
+                selector.register(connection, connection.awaited or 0)
             ready = selector.select(max(0, min(connection.until for connection in waiting) - time.monotonic()))
             now = time.monotonic()
             for connection in waiting:
                 selector.unregister(connection)
             for key, event in ready:
-                if key.data is None:
-                    return {}
-                key.data.go_on(event)
+                cast(Connection, key.fileobj).go_on(event)
             for connection in waiting:
                 if connection.until <= now:
                     connection.close()
@@ -124,11 +118,9 @@ def connect(node: Node) -> Connection:
 
 
 def refuse_pooler(node: Node, connection: Connection) -> None:
-    """Raises Error if the connection ends at a pooler: the worker's lock and settings live as long as a session.
+    """Raises Error if the connection ends at a pooler, which makes up the process id: a lock left in a pool stops later workers.
 
-    A server tells its process id when a session begins, for cancelling; a pooler makes one up (tried: pgbouncer, in every mode).
-    In session mode the worker would work, but that mode cannot be told from the others, and a lock that is left behind in a pool
-    stops every later worker. What only passes bytes (HAProxy, an ssh tunnel) passes the process id too.
+    Session mode cannot be told from the others. What only passes bytes (HAProxy, an ssh tunnel) passes the process id too.
     """
     row = connection.execute(sql.BACKEND).fetchone()
     if row and row[0] != connection.info.backend_pid:

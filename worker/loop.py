@@ -32,7 +32,8 @@ log = logging.getLogger("rowferry")
 SCHEMA_VERSION = 3  # the first whose process_batch() this module can call
 FIRST_PAUSE, LONGEST_PAUSE = 0.1, 10.0  # after errors
 FIRST_POLL, POLLS = 0.0005, 8  # when nothing moves: an eighth of the time since something did, up to the interval
-LONGEST_WAIT, WATCH_SECONDS = 0.25, 10.0  # between two looks in the server; until the session that calls is used again
+LONGEST_WAIT = 0.25  # between two looks in the server; what follows: till the first session looks, of silence, after a failure
+WATCH_SECONDS, WATCHER_SECONDS, WATCH_AGAIN = 5.0, 3.0, 60.0
 LONGEST_REST = 2.0  # until the next step while something waits that no look can tell from what was there before
 BUSY_PAUSE, BUSY_SECONDS = 0.02, 10.0  # another call for the link is at work: what an earlier worker left behind, or a person
 USUAL_LIMIT, MOST_EVENTS = 20000, 100000  # events in a batch: process_batch()'s own bound, and that while rows need each other
@@ -58,7 +59,7 @@ class Side:
     node: Node
     peer: Side = field(init=False)
     connection: Connection = field(init=False)
-    watcher: Connection | None = None  # a session that only looks, from the first long rest on
+    watcher: Any = None  # a session that only looks, from the first long rest on
     watching: Any = None  # the cursor of its look
     row: Any = None  # the last one of process_batch()
     inbox: bytes | None = None  # what the peer's last call handed out
@@ -80,18 +81,19 @@ class Side:
 class Courier:
     """Runs until `stop` is set, or with `once` until what was pending at its start has gone.
 
-    `interval`: seconds between polls when there is nothing to do; `wake` has bytes once `stop` is set. Raises ConfigError.
+    `interval`: seconds between polls when there is nothing to do. Raises ConfigError.
     """
 
-    def __init__(self, nodes: Sequence[Node], interval: float, once: bool, stop: threading.Event, wake: socket.socket) -> None:
+    def __init__(self, nodes: Sequence[Node], interval: float, once: bool, stop: threading.Event) -> None:
         if len(nodes) != 2:
             raise ConfigError(f"a worker serves two nodes, here are {len(nodes)}. Hint: --config, a file for each pair")
         first, second = self.sides = [Side(node) for node in sorted(nodes, key=lambda node: node.name)]
         first.peer, second.peer = second, first
-        self.interval, self.once, self.stop, self.wake = interval, once, stop, wake
+        self.interval, self.once, self.stop = interval, once, stop
         self.pause, self.progress_at, self.opened = FIRST_PAUSE, time.monotonic(), False  # opened: whether it has ever been
         self.turns, self.held = 0, math.inf  # rounds in which only held events were left; the least that were held in one of them
         self.took = 0.0  # seconds of the last call on both
+        self.watchers, self.watch_at = contextlib.ExitStack(), 0.0  # second sessions; when they may be opened again
         self.looked: list[Any] = []  # what the nodes said before the last step that moved nothing
         self.patience = 1  # how many times as long as usual the next calls may take, for a large row
         self.said = ""
@@ -133,10 +135,10 @@ class Courier:
     def attempt(self) -> None:
         """Connect, lock, open, and exchange until there is a reason to open anew. Raises Trouble or SystemExit."""
         with contextlib.ExitStack() as stack:
-            self.sessions = stack
+            stack.callback(self.watchers.close)
 
             def enter(side: Side) -> None:
-                side.inbox = side.watcher = None
+                side.inbox = None
                 side.connection = connect(side.node)
                 stack.callback(side.connection.close)
 
@@ -258,27 +260,33 @@ class Courier:
             if not idle and (looked != self.looked or time.monotonic() - began >= longest):
                 self.looked = looked
                 return
-            if idle and self.interval <= min(rested, LONGEST_WAIT):
-                self.watch(token)
-                pause = 0.0
+            if idle and self.interval <= min(rested, LONGEST_WAIT) and time.monotonic() > self.watch_at and self.watch(token):
+                self.looked = []
+                return
 
-    def watch(self, token: str) -> None:
-        """Wait for work on either node, in sessions of their own: so both are free for calls meanwhile. Raises Trouble."""
+    def watch(self, token: str) -> bool:
+        """Wait in second sessions for work on either node: whether there is any. If one fails, the first look for a while."""
 
         def look(side: Side) -> None:
-            if side.watcher is None:
-                side.watcher = self.sessions.enter_context(contextlib.closing(connect(side.node)))
+            if side.watcher is None or side.watcher.closed:
+                side.watcher = self.watchers.enter_context(contextlib.closing(connect(side.node)))
+                side.watcher.seconds = WATCHER_SECONDS
             if not side.watcher.awaited:
                 side.watching = side.watcher.begin(sql.WATCH, peer=side.peer.node.name, token=token, wait=self.interval)
 
-        until, idle = time.monotonic() + WATCH_SECONDS, True
-        while idle and not self.stop.is_set() and time.monotonic() < until:
-            self.each(look, self.sides)
-            watchers = {side.watcher: side for side in self.sides if side.watcher}
-            if errors := finish(list(watchers), [self.wake, *(side.connection for side in self.sides)]):
-                raise Trouble({watchers[watcher]: describe(watchers[watcher].node, error) for watcher, error in errors.items()})
-            ended = [side for watcher, side in watchers.items() if not watcher.awaited]
-            idle = bool(ended) and all(side.watching.fetchone().status == "idle" for side in ended)
+        until = time.monotonic() + WATCH_SECONDS
+        try:
+            while not self.stop.is_set() and time.monotonic() < until:
+                self.each(look, self.sides)
+                if finish([side.watcher for side in self.sides], first=True):
+                    raise Trouble({})
+                ended = [side for side in self.sides if not side.watcher.awaited]
+                if any([side.watching.fetchone().status != "idle" for side in ended]):
+                    return True
+        except Trouble:
+            self.watchers.close()
+            self.watch_at = time.monotonic() + WATCH_AGAIN
+        return False
 
     def end_if_done(self, moved: bool) -> None:
         """Raises SystemExit when all that was pending at the start has arrived or is held, or when nothing has moved for long.

@@ -4,9 +4,8 @@ UNLOCK = "select pg_advisory_unlock_all()"
 
 BACKEND = "select pg_backend_pid()"  # another process than the one that greeted means that a pooler stands between
 
-# What a role or a database may have set that would end or refuse the worker's calls; and how soon the server notices that the
-# worker is out of reach: an answer that nobody reads keeps its transaction open and its rows locked, and no timeout of statements
-# ends that. Not every server knows every name.
+# What a role or a database may have set that would end or refuse the worker's calls; and how soon the server notices that nobody
+# reads an answer, which keeps its transaction open: no timeout of statements ends that. Not every server knows every name.
 NEUTRALISE = """
 select set_config(s.name, v.value, false)
 from (values ('statement_timeout', '0'), ('transaction_timeout', '0'), ('idle_session_timeout', '0'),
@@ -26,22 +25,20 @@ from pg_settings s
 cross join lateral (select greatest(1, s.setting::bigint * 7 / 10) * %(patience)s::integer) v (milliseconds)
 where s.name = 'deadlock_timeout'"""
 
-# A session in which nothing is said for longer than a working worker's would be is ended, lock and all: its worker is frozen
-# or cut off.
+# A session in which nothing is said for too long is ended, lock and all: its worker is frozen or cut off.
 LIMIT_SILENCE = "select set_config('idle_session_timeout', %s::text, false)"
 
 # Without a token: changes nothing, and says how things stand. With p_courier this session becomes courier (busy: another is).
 READ = "select * from rowferry.process_batch(p_peer => %(peer)s)"
 BECOME_COURIER = "select * from rowferry.process_batch(p_peer => %(peer)s, p_courier => '{}')"
 
-# With one: a step of the exchange; with limit 0 it does nothing, and says at little cost whether there is anything to do. The
-# envelope travels as bytes (%b), not as hexadecimal text.
+# With one: a step of the exchange; with limit 0 it only says whether there is anything to do. The envelope travels as bytes (%b).
 EXCHANGE = """
 select *
 from rowferry.process_batch(p_peer => %(peer)s, p_token => %(token)s, p_envelope => %(envelope)b, p_limit => %(limit)s::integer,
   p_courier => %(courier)s::jsonb)"""
 
-# The same look, but while there is nothing to do it waits in the server, and looks again after each `wait` seconds for a second.
+# This look waits in the server while there is nothing to do, and looks again after each `wait` seconds, for 0.9 s.
 WATCH = """
 select status
 from rowferry.process_batch(p_peer => %(peer)s, p_token => %(token)s, p_limit => 0, p_wait => make_interval(secs => %(wait)s))"""

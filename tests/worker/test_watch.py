@@ -1,32 +1,19 @@
 """In a long rest the worker looks in second sessions, which wait in the server; the first ones are free for calls meanwhile."""
 
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from harness import Node, Nodes, wait_until
 from harness.accounts import ACCOUNTS, count, insert
-from harness.worker import OF_WORKERS, lines, start_worker, worker
+from harness.worker import OF_WORKERS, lines, worker
 
 ASLEEP = f"select pid from pg_stat_activity where {OF_WORKERS} and wait_event = 'PgSleep'"
-# A look that is still at work long after each of these tests has ended.
-SLEEPS = """
+WATCH = """
     create or replace function rowferry._watch(
-      p_peer text, p_token text, p_pause interval, out o_last_id bigint, out o_first_due bigint, out o_last_due bigint,
-      out o_noted boolean)
-    language plpgsql as 'begin perform pg_sleep(60); end'"""
-
-
-@pytest.fixture
-def asleep(nodes: Nodes) -> Iterator[Nodes]:
-    """The nodes, with a table, where a look that waits does so for a minute."""
-    for node in nodes:
-        node.sql(ACCOUNTS)
-        node.sql(SLEEPS)
-    yield nodes
-    for node in nodes:
-        end(node, "true")
+      p_peer text, p_token text, p_pause interval, out o_last_id bigint, out o_first_due bigint, out o_last_due bigint)
+    language plpgsql as $$ begin perform nextval('public.watched'); {body}; end $$"""
+FAULTS = {"ended": "perform pg_sleep(60)", "silent": "perform pg_sleep(60)", "refused": "raise exception 'no'"}
 
 
 def await_sleep(nodes: Nodes) -> None:
@@ -49,31 +36,51 @@ def test_a_change_after_a_long_rest_arrives(nodes: Nodes, tmp_path: Path) -> Non
     assert all("at work" in line for line in lines(tmp_path / "log"))
 
 
-def test_a_look_that_waits_keeps_no_other_node_waiting(asleep: Nodes, tmp_path: Path) -> None:
-    """crm's look answers at once, billing's goes on for a minute."""
-    asleep.crm.sql(SLEEPS.replace("60", "0.05"))
-    with worker(asleep, tmp_path / "log"):
-        wait_until(lambda: asleep.billing.sql(ASLEEP), 20, "a look waits")
-        insert(asleep.crm, 1, 1)
-        wait_until(lambda: count(asleep.billing) == 1, 10, "it has arrived")
-        assert asleep.billing.sql(ASLEEP)
+def test_a_look_that_waits_keeps_no_other_node_waiting(nodes: Nodes, tmp_path: Path) -> None:
+    """crm's look answers at once; billing's goes on for so long that it is given up once the row has arrived."""
+    for node in nodes:
+        node.sql(ACCOUNTS)
+    replace_watch(nodes.billing, "perform pg_sleep(60)")
+    with worker(nodes, tmp_path / "log"):
+        await_sleep(nodes)
+        insert(nodes.crm, 1, 1)
+        wait_until(lambda: count(nodes.billing) == 1, 10, "it has arrived")
+        assert nodes.billing.sql(ASLEEP)
+    end(nodes.billing, "true")
 
 
-def test_a_worker_that_watches_ends_at_once(asleep: Nodes, tmp_path: Path) -> None:
-    process = start_worker(asleep, tmp_path / "log")
-    await_sleep(asleep)
-    process.terminate()
-    assert process.wait(10) == 0  # sooner than it takes the look for lost
+def replace_watch(node: Node, body: str) -> None:
+    """What a look does that is to wait; the sequence `watched` tells that it began."""
+    node.sql("create sequence watched; grant usage on sequence watched to public")
+    node.sql(WATCH.format(body=body))
 
 
-@pytest.mark.parametrize("which", ["wait_event = 'PgSleep'", "wait_event <> 'PgSleep'"], ids=["its look", "its lock"])
-def test_a_session_that_ends_meanwhile_is_noticed_at_once(asleep: Nodes, tmp_path: Path, which: str) -> None:
-    with worker(asleep, tmp_path / "log"):
-        await_sleep(asleep)
-        end(asleep.billing, which)
+@pytest.mark.parametrize("fault", FAULTS)
+def test_a_second_session_that_fails_disturbs_nothing(nodes: Nodes, tmp_path: Path, fault: str) -> None:
+    """The first sessions look in its place, and nobody is told."""
+    for node in nodes:
+        node.sql(ACCOUNTS)
+        replace_watch(node, FAULTS[fault])
+    with worker(nodes, tmp_path / "log"):
+        wait_until(lambda: nodes.billing.sql("select from watched where is_called"), 20, "a look has begun that is to wait")
+        if fault == "ended":
+            end(nodes.billing, "wait_event = 'PgSleep'")
+        insert(nodes.crm, 1, 1)
+        wait_until(lambda: count(nodes.billing) == 1, 20, "it has arrived")
+    assert all("at work" in line for line in lines(tmp_path / "log"))
+    for node in nodes:
+        end(node, "true")
+
+
+def test_a_first_session_that_ends_meanwhile_is_noticed(nodes: Nodes, tmp_path: Path) -> None:
+    for node in nodes:
+        node.sql(ACCOUNTS)
+    with worker(nodes, tmp_path / "log"):
+        await_sleep(nodes)
+        end(nodes.billing, "wait_event <> 'PgSleep'")
         wait_until(lambda: "terminating connection" in (tmp_path / "log").read_text(), 20, "the worker says so")
-        insert(asleep.crm, 1, 1)
-        wait_until(lambda: count(asleep.billing) == 1, 20, "it has arrived")
+        insert(nodes.crm, 1, 1)
+        wait_until(lambda: count(nodes.billing) == 1, 20, "it has arrived")
 
 
 def test_a_long_interval_needs_no_second_session(nodes: Nodes, tmp_path: Path) -> None:

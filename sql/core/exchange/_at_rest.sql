@@ -4,7 +4,7 @@ create or replace function rowferry._at_rest(
   out o_last_id bigint,
   out o_first_due bigint,
   out o_last_due bigint,
-  out o_noted boolean
+  out o_stir bigint
 )
 language plpgsql
 set search_path = pg_catalog, pg_temp
@@ -17,23 +17,26 @@ declare
   v_event_id bigint;
   v_stir bigint;
   v_first_id bigint;
+  v_version xid;
   v_rests boolean;
 begin
-  select s.event_id, s.stir, l.first_id, (l.rest_event_id, l.rest_stir) = (s.event_id, s.stir)
-  into v_event_id, v_stir, v_first_id, v_rests
+  select s.event_id, s.stir, l.first_id, l.xmin, (l.rest_event_id, l.rest_stir) = (s.event_id, s.stir)
+  into v_event_id, v_stir, v_first_id, v_version, v_rests
   from rowferry.links l
   cross join (
     select coalesce(pg_sequence_last_value('rowferry.events_id_seq'), 0), coalesce(pg_sequence_last_value('rowferry.stirs'), 0)) s (event_id, stir)
   where l.peer = p_peer and l.token_number || '-' || l.token_random = p_token and l.ready and l.paused_at is null and l.stopped_at is null
     and coalesce(greatest(l.opened_at, l.last_exchange_at) <= rowferry._now() + interval '2 s', true);
-  o_noted := coalesce(v_rests, false);
-  if o_noted then
+  if v_rests then
     o_last_id := v_event_id;
+    o_stir := v_stir;
     return;
   end if;
   v_rests := null;
-  select min(e.id), max(e.id) into o_first_due, o_last_due from rowferry.events e where e.id >= v_first_id;
-  if v_event_id is not null and o_first_due is null then
+  o_first_due := (select e.id from rowferry.events e where e.id >= v_first_id order by e.id limit 1);
+  if o_first_due is not null then
+    o_last_due := (select max(e.id) from rowferry.events e);
+  elsif v_event_id is not null then
     select pg_snapshot_xmin(pg_current_snapshot()) = pg_snapshot_xmax(pg_current_snapshot()) into v_rests
     from rowferry.links l
     cross join lateral (select concat(count(*), ' ', max(e.version)) as text from rowferry.entities e where e.peer = l.peer) e
@@ -49,13 +52,13 @@ begin
     -- begins later draws a greater number.
     perform pg_current_xact_id();
     update rowferry.links l set rest_event_id = v_event_id, rest_stir = v_stir
-    where l.peer = p_peer and l.horizon_xid is null and pg_snapshot_xmin(pg_current_snapshot()) = pg_current_xact_id()
+    where l.peer = p_peer and l.xmin = v_version and l.horizon_xid is null and pg_snapshot_xmin(pg_current_snapshot()) = pg_current_xact_id()
       and not rowferry._anything_rare(rowferry._rare_things()) and not rowferry._any_event(l.first_id, '{}');
   end if;
 end
 $$;
 comment on function rowferry._at_rest(text, text) is
   'If a link has nothing to do, o_last_id is the last event id given out; else it is null, and o_first_due and o_last_due are the first and the last event '
-  'that may be due. Every call without an envelope begins with it. Usually it is one statement: the token is the present one, the link is neither paused nor '
+  'that may be due (null if it is not for the events that the link has work, or the call is not the present courier''s). Every call without an envelope begins with it. Usually it is one statement: the token is the present one, the link is neither paused nor '
   'stopped, and neither events nor anything else have begun since a call found nothing to do. Only a call that finds nothing to do, and no transaction that '
-  'has written and has not ended, notes that in the link. o_noted: it has been noted.';
+  'has written and has not ended, notes that in the link. Once it was noted, o_stir is the other number that has to stay.';

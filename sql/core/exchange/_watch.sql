@@ -4,29 +4,36 @@ create or replace function rowferry._watch(
   p_pause interval,
   out o_last_id bigint,
   out o_first_due bigint,
-  out o_last_due bigint,
-  out o_noted boolean
+  out o_last_due bigint
 )
 language plpgsql
 set search_path = pg_catalog, pg_temp
+set lock_timeout = '100ms'
 as $$
 declare
-  v_until constant timestamptz := clock_timestamp() + interval '1 s' - p_pause;
+  c_longest constant interval := '0.9 s';  -- so that a server that logs statements of a second does not log these
+  v_until constant timestamptz := clock_timestamp() + c_longest;
+  v_began timestamptz;
   v_stir bigint;
+  v_pause interval;
 begin
   loop
-    v_stir := pg_sequence_last_value('rowferry.stirs');
-    select r.* into o_last_id, o_first_due, o_last_due, o_noted from rowferry._at_rest(p_peer, p_token) r;
-    -- A call that has written ends, so that nobody waits for what it has locked.
-    exit when o_last_id is null or clock_timestamp() > v_until or pg_current_xact_id_if_assigned() is not null;
+    v_began := clock_timestamp();
+    select r.o_last_id, r.o_first_due, r.o_last_due, r.o_stir into o_last_id, o_first_due, o_last_due, v_stir from rowferry._at_rest(p_peer, p_token) r;
+    -- Looks take a tenth of the time at most.
+    v_pause := greatest(p_pause, '1 ms', 10 * (clock_timestamp() - v_began));
     loop
-      perform pg_sleep_for(greatest(p_pause, interval '1 ms'));
-      exit when not o_noted or clock_timestamp() > v_until
-        or coalesce(pg_sequence_last_value('rowferry.events_id_seq'), 0) <> o_last_id or pg_sequence_last_value('rowferry.stirs') is distinct from v_stir;
+      -- A call that has written ends, so that nobody waits for what it has locked.
+      if o_last_id is null or clock_timestamp() + v_pause > v_until or pg_current_xact_id_if_assigned() is not null then
+        return;
+      end if;
+      perform pg_sleep_for(v_pause);
+      exit when v_stir is null or (coalesce(pg_sequence_last_value('rowferry.events_id_seq'), 0), coalesce(pg_sequence_last_value('rowferry.stirs'), 0))
+        <> (o_last_id, v_stir);
     end loop;
   end loop;
 end
 $$;
 comment on function rowferry._watch(text, text, interval) is
-  'What _at_rest() says, as soon as it says that there is something to do, or after a second. It looks again after each p_pause. Where _at_rest() has noted '
-  'that the link rests, comparing two sequences is enough.';
+  'What _at_rest() says, as soon as it says that there is something to do, or after 0.9 s. It looks again after each p_pause. Where _at_rest() has noted that '
+  'the link rests, comparing two sequences is enough.';

@@ -109,5 +109,5 @@ comment on function rowferry.process_batch(text, text, bytea, integer, jsonb, bo
   'One step of the exchange with a peer, in one local transaction: it applies the peer''s envelope, removes events of this node that the peer has taken, and '
   'returns the envelope for the peer. Expected outcomes are statuses. Without a token it changes nothing and only returns the state of the link; '
   'with p_courier it then also takes the courier''s lock for this session (busy: another session has it). While there is nothing to do, a call with p_wait '
-  'looks again after each p_wait for a second, and answers as soon as there is something. '
+  'looks again after each p_wait for 0.9 s, and answers as soon as there is something. '
   'docs/design.md lists the steps and the columns.';
