@@ -1,11 +1,14 @@
 """In a long rest the worker looks in second sessions, which wait in the server; the first ones are free for calls meanwhile."""
 
+import sys
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
 
 from harness import Node, Nodes, wait_until
 from harness.accounts import ACCOUNTS, count, insert
+from harness.command import Command
 from harness.worker import OF_WORKERS, lines, worker
 
 ASLEEP = f"select pid from pg_stat_activity where {OF_WORKERS} and wait_event = 'PgSleep'"
@@ -13,6 +16,7 @@ WATCH = """
     create or replace function rowferry._watch(
       p_peer text, p_token text, p_pause interval, out o_last_id bigint, out o_first_due bigint, out o_last_due bigint)
     language plpgsql as $$ begin perform nextval('public.watched'); {body}; end $$"""
+PATIENT = "import sys; from rowferry import cli, loop; loop.WATCHER_SECONDS = 60; sys.exit(cli.main(sys.argv[1:]))"
 FAULTS = {"ended": "perform pg_sleep(60)", "silent": "perform pg_sleep(60)", "refused": "raise exception 'no'"}
 
 
@@ -36,16 +40,14 @@ def test_a_change_after_a_long_rest_arrives(nodes: Nodes, tmp_path: Path) -> Non
     assert all("at work" in line for line in lines(tmp_path / "log"))
 
 
-def test_a_look_that_waits_keeps_no_other_node_waiting(nodes: Nodes, tmp_path: Path) -> None:
-    """crm's look answers at once; billing's goes on for so long that it is given up once the row has arrived."""
-    for node in nodes:
-        node.sql(ACCOUNTS)
+def test_a_look_that_waits_keeps_no_other_node_waiting(rowferry: Command, nodes: Nodes) -> None:
+    """crm's look answers at once, billing's goes on for a minute."""
     replace_watch(nodes.billing, "perform pg_sleep(60)")
-    with worker(nodes, tmp_path / "log"):
-        await_sleep(nodes)
-        insert(nodes.crm, 1, 1)
-        wait_until(lambda: count(nodes.billing) == 1, 10, "it has arrived")
-        assert nodes.billing.sql(ASLEEP)
+    rowferry.start(program=(sys.executable, "-c", PATIENT))
+    await_sleep(nodes)
+    insert(nodes.crm, 1, 1)
+    wait_until(lambda: count(nodes.billing) == 1, 10, "it has arrived")
+    assert nodes.billing.sql(ASLEEP)
     end(nodes.billing, "true")
 
 
@@ -86,9 +88,10 @@ def test_a_first_session_that_ends_meanwhile_is_noticed(nodes: Nodes, tmp_path: 
 def test_a_long_interval_needs_no_second_session(nodes: Nodes, tmp_path: Path) -> None:
     for node in nodes:
         node.sql(ACCOUNTS)
-    # The pause between two looks has grown to the interval.
-    paused = f"select state_change from pg_stat_activity where {OF_WORKERS} and clock_timestamp() - state_change > '0.29 s'"
-    with worker(nodes, tmp_path / "log", "--interval", "0.3"):
-        [first] = wait_until(lambda: nodes.crm.sql(paused), 30, "a long pause")
-        wait_until(lambda: nodes.crm.sql(paused) not in ([], [first]), 10, "another one")
+    # The pause between two looks has grown to the interval, and that some seconds ago.
+    paused = f"""select state_change from pg_stat_activity
+      where {OF_WORKERS} and clock_timestamp() - state_change > '0.5 s' and state_change > %s"""
+    with worker(nodes, tmp_path / "log", "--interval", "0.6"):
+        [first] = wait_until(lambda: nodes.crm.sql(paused, ["-infinity"]), 30, "a long pause")
+        wait_until(lambda: nodes.crm.sql(paused, [first["state_change"] + timedelta(seconds=2)]), 30, "one some seconds later")
         assert [len(node.sql(f"select from pg_stat_activity where {OF_WORKERS}")) for node in nodes] == [1, 1]
