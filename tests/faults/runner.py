@@ -21,8 +21,12 @@ RECOVERY_SECONDS = 60  # at most, after one fault
 INTERVAL = "0.5"  # of the workers' idle polls: a frozen one is given up the sooner
 
 
-def run(nodes: Nodes, seconds: float, seed: int | str, say: Callable[[str], None] = lambda _: None) -> Tally:
+def run(
+    nodes: Nodes, seconds: float, seed: int | str, say: Callable[[str], None] = lambda _: None, each_kind: bool = False
+) -> Tally:
     """Inject faults for about so many seconds, the rest at the end included; nodes with rowferry's core, on servers of their own.
+
+    `each_kind`: for longer if need be, until each kind has happened.
 
     Raises (AssertionError, or pytest's Failed) if the nodes do not come to rest or an exchange does not recover.
     """
@@ -42,7 +46,7 @@ def run(nodes: Nodes, seconds: float, seed: int | str, say: Callable[[str], None
                     scene = Scene(nodes, proxies, [first, second], dice, ends)
                     wait_for_exchange(nodes, RECOVERY_SECONDS)
                     for kind in order(dice):
-                        if scene.time_left() <= 0:
+                        if scene.time_left() <= 0 and not (each_kind and len(tally.faults) < len(KINDS)):
                             break
                         with explained(nodes):
                             KINDS[kind](scene)
