@@ -8,7 +8,7 @@ from typing import Any
 import psycopg
 
 from harness import REPO, Node, Nodes
-from harness.worker import PROGRAM
+from harness.worker import PROGRAM, beside_time
 
 
 def run(env: dict[str, str], *arguments: str, code: int) -> str:
@@ -61,7 +61,8 @@ class Command:
         return output
 
     def once(self, code: int = 0) -> str:
-        return self("run", "--once", code=code)
+        """What one run says, but for calls that it had to repeat."""
+        return beside_time(self("run", "--once", code=code))
 
     def start(self, *arguments: str, program: tuple[str, ...] = (str(PROGRAM),)) -> Worker:
         """`rowferry run` in the background."""
