@@ -205,7 +205,7 @@ def test_a_worker_that_ends_by_itself_makes_it_fail(start: Callable[..., Demo]) 
 
 @pytest.mark.slow
 def test_rows_other_than_claimed_make_it_fail(start: Callable[..., Demo]) -> None:
-    demo = start(*program("run.CUSTOMERS = run.CUSTOMERS.replace('title', 'upper(title)')", "run.WAIT_SECONDS = 3"))
+    demo = start(*program("run.CUSTOMERS = run.CUSTOMERS.replace('title', 'upper(title)')", "run.WAIT_SECONDS = 10"))
     code, _, err = demo.finish()
     assert code == 1
     assert "wanted [('1', 'Acme', 'free')" in err

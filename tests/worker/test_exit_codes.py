@@ -164,7 +164,7 @@ def test_once_tries_again_what_the_last_of_the_others_has_made_due(rowferry: Com
         "update rowferry.held_events set not_before = now() + interval '1 h'; update rowferry.links set batch_limit = 1"
     )
     nodes.billing.sql(  # so that batches do not grow
-        """create function slow() returns trigger language plpgsql as 'begin perform pg_sleep(0.3); return new; end';
+        """create function slow() returns trigger language plpgsql as 'begin perform pg_sleep(0.15); return new; end';
         create trigger slow before insert on others for each row execute function slow();
         alter table others enable always trigger slow"""
     )

@@ -22,6 +22,11 @@ HELD = f"""
     from pg_stat_activity a left join pg_locks k on k.pid = a.pid and k.locktype <> 'advisory'
     where {OF_WORKERS} and (a.state <> 'idle' or k.pid is not null or a.backend_xmin is not null)"""
 
+# A look that waits for work sleeps too, and locks no table.
+IN_THE_TRIGGER = f"""
+    select 1 from pg_stat_activity a join pg_locks l using (pid)
+    where {OF_WORKERS} and a.wait_event = 'PgSleep' and l.relation = 'accounts'::regclass and l.mode = 'RowExclusiveLock'"""
+
 
 @pytest.fixture
 def through(nodes: Nodes) -> Iterator[Proxies]:
@@ -162,7 +167,7 @@ def test_a_black_hole_is_left_in_time_and_holds_nobody_up(through: Proxies, tmp_
         through.billing.heal()
         wait_until(lambda: not left(nodes), 40, "all has arrived")
         assert time.monotonic() - began < 60
-    assert worst < 1, f"a user waited {worst:.1f} s"
+    assert worst < 5, f"a user waited {worst:.1f} s"  # one who waits for what the worker has begun waits for 10 s
     assert nodes.crm.sql("select * from accounts order by id") == nodes.billing.sql("select * from accounts order by id")
     assert count(nodes.crm) == 1 + 200 + 2 * number
 
@@ -278,8 +283,9 @@ def phase(through: Proxies, name: str, log: Path) -> Iterator[subprocess.Popen[A
         if name == "paused":
             nodes.billing.sql("select rowferry.pause()")
         if name == "applying":
+            nodes.billing.sql(f"alter database {nodes.billing.database} set deadlock_timeout = '10s'")  # so that no call is cut
             nodes.billing.sql("""
-                create function slow() returns trigger language plpgsql as 'begin perform pg_sleep(0.4); return new; end';
+                create function slow() returns trigger language plpgsql as 'begin perform pg_sleep(2); return new; end';
                 create trigger slow before insert on accounts for each row execute function slow();
                 alter table accounts enable always trigger slow""")
             insert(nodes.crm, 1, 1)
@@ -291,9 +297,7 @@ def phase(through: Proxies, name: str, log: Path) -> Iterator[subprocess.Popen[A
             "out of reach": lambda: "cannot connect" in log.read_text(),
             "waiting for the lock": lambda: "another courier" in log.read_text(),
             "paused": lambda: "paused" in log.read_text(),
-            "applying": lambda: nodes.billing.sql(
-                f"select 1 from pg_stat_activity where {OF_WORKERS} and wait_event = 'PgSleep'"
-            ),
+            "applying": lambda: nodes.billing.sql(IN_THE_TRIGGER),
             "idle": lambda: "at work" in log.read_text(),
         }
         wait_until(ready[name], 20, f"the worker is {name}")
@@ -320,7 +324,7 @@ def test_a_signal_ends_the_worker_cleanly_in_every_phase(through: Proxies, tmp_p
         process.send_signal(number)
         assert process.wait(25) == 0, log.read_text()
         seconds = time.monotonic() - began
-    assert seconds < (12 if name == "connecting" else 3), seconds
+    assert seconds < (20 if name == "connecting" else 10), seconds
     assert "Traceback" not in log.read_text()
     for node in through.nodes:
         mine = f"select state from pg_stat_activity where {OF_WORKERS}"
