@@ -18,6 +18,7 @@ from harness.steps import Meanwhile, closed, held_while_building, install_gate, 
 NEXT_ID = "select txid_snapshot_xmax(txid_current_snapshot()) as id"
 # A user's transaction may hold at most so many before every snapshot of the server costs more: our calls stay below.
 CACHED_SUBTRANSACTIONS = 64
+LOCK_TIMEOUT = "alter function rowferry._exchange(text, text, bytea, integer, jsonb) set lock_timeout = '{}'"
 
 
 @pytest.fixture
@@ -116,8 +117,10 @@ def test_an_applier_that_loses_a_deadlock_tries_again_and_blames_no_row(nodes: N
     courier = Courier(nodes)
     batch, _ = courier.meet(nodes)
     applier = courier.connections["billing"]
-    applier.execute("set deadlock_timeout = '20ms'")  # the one that looks first is the one that gives way
-    user = nodes.billing.connect(autocommit=False)
+    # The one that looks first is the one that gives way, and nothing else ends its wait before.
+    applier.execute("set deadlock_timeout = '20ms'")
+    nodes.billing.sql(LOCK_TIMEOUT.format("20s"))
+    user = nodes.billing.connect(autocommit=False, options="-c deadlock_timeout=20s")
     user.execute("update b set body = 'user'")
     with closed(nodes.billing) as open_gate:
         call = Meanwhile(lambda: courier.call(nodes.billing, batch))
@@ -138,13 +141,13 @@ def test_an_applier_that_loses_a_deadlock_tries_again_and_blames_no_row(nodes: N
 @pytest.mark.promise("R11")
 @pytest.mark.case(20)
 def test_a_user_who_takes_rows_in_the_other_order_gets_no_error_again_and_again(nodes: Nodes) -> None:
-    """The user has b and wants a, the applier has a and wants b; in turn one or the other waits first."""
+    """The user has b and wants a, the applier has a and wants b; in three turns the user waits first, in three the applier."""
     keep_two_tables(nodes)
     install_gate(nodes.billing, "apply_b")
     for turn in range(6):
         nodes.crm.sql("update rowferry.links set batch_limit = 500")  # it follows the time that the gate was closed
         nodes.crm.sql(f"update a set body = 'crm {turn}'; update b set body = 'crm {turn}'")
-        opposite_orders(nodes, f"user {turn}", user_waits_first=turn % 2 == 0)
+        opposite_orders(nodes, f"user {turn}", user_waits_first=turn < 3)
         released(nodes.crm)
         sync(*nodes)
         assert (len(assert_equal(nodes, "a")), len(assert_equal(nodes, "b"))) == (1, 1)
@@ -152,9 +155,17 @@ def test_a_user_who_takes_rows_in_the_other_order_gets_no_error_again_and_again(
 
 
 def opposite_orders(nodes: Nodes, mark: str, user_waits_first: bool) -> None:
+    """Where the user waits first, an applier that waited for more than a second would lose the deadlock. So it must not.
+
+    Where the applier waits first, all waits are twenty times as long as usual, so that its wait can be seen.
+    """
     courier = Courier(nodes)
     batch, _ = courier.meet(nodes)
-    applier, user = courier.connections["billing"], nodes.billing.connect(autocommit=False)
+    applier = courier.connections["billing"]
+    user = nodes.billing.connect(autocommit=False, options="-c deadlock_timeout=20s")
+    if not user_waits_first:
+        nodes.billing.sql(LOCK_TIMEOUT.format("2s"))
+        applier.execute("set deadlock_timeout = '20s'")
     user.execute("update b set body = %s", [mark])
     with closed(nodes.billing) as open_gate:
         call = Meanwhile(lambda: courier.call(nodes.billing, batch))
