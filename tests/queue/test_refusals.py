@@ -170,7 +170,7 @@ def test_a_tree_that_was_held_whole_arrives_once_its_root_may_come(nodes: Nodes,
         join staff s on s.id::text = e.record_id
         join rowferry.events w on w.record_id = s.boss::text
         where not exists (select from rowferry.built_batches o where o.number <= b.number and w.id <@ o.ids)"""
-    for _ in range(60):
+    for _ in range(600):
         crm = courier.call(nodes.crm, billing)["envelope"]
         assert nodes.crm.sql(left_behind) == []
         billing = courier.call(nodes.billing, crm)["envelope"]
