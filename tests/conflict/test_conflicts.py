@@ -124,6 +124,7 @@ def test_a_record_that_goes_with_another_one_which_wants_its_unique_value_is_mer
 
 def test_a_merge_function_that_fails_holds_the_event_and_stops_no_other(nodes: Nodes) -> None:
     install(nodes, "merge:app.merge_note")
+    stop_clocks(nodes)
     nodes.crm.sql("update notes set text = 'broken' where id = 1")
     nodes.billing.sql("update notes set text = 'of billing'")
     sync(*nodes)

@@ -5,9 +5,10 @@ Each is decided or left for later, and no call fails for it.
 
 from __future__ import annotations
 
+import itertools
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 import psycopg
@@ -82,6 +83,16 @@ def test_conflicts_beyond_a_calls_time_are_left_uncounted_and_each_node_begins_a
     assert_both_rows_kept(notes, count)
 
 
+def assert_in_proportion(few: Callable[[], float], many: Callable[[], float]) -> None:
+    """Ten times as many take less than forty times as long. Of up to three measurements the shortest says what work it is."""
+    short = long = float("inf")
+    for _ in range(3):
+        short, long = min(short, few()), min(long, many())
+        if long < 40 * short:
+            return
+    raise AssertionError(f"{short:.2f} s for few, {long:.2f} s for ten times as many")
+
+
 def test_ten_times_as_many_conflicts_take_about_ten_times_as_long(notes: Nodes) -> None:
     """Once that was a hundred times: each was compared with each."""
 
@@ -105,7 +116,7 @@ def test_ten_times_as_many_conflicts_take_about_ten_times_as_long(notes: Nodes) 
         return took
 
     decided(800)
-    assert decided(8000) < 40 * decided(800)
+    assert_in_proportion(lambda: decided(800), lambda: decided(8000))
 
 
 @pytest.mark.parametrize("filtered", [None, "id > 0"])
@@ -135,7 +146,8 @@ def test_ten_times_as_many_merges_take_about_ten_times_as_long(nodes: Nodes, fil
         return took
 
     merged(1, 800)
-    assert merged(10000, 8000) < 40 * merged(1000, 800)
+    first = itertools.count(10000, 10000)
+    assert_in_proportion(lambda: merged(next(first), 800), lambda: merged(next(first), 8000))
 
 
 def test_a_row_whose_parent_is_left_for_the_next_call_is_no_orphan_yet(nodes: Nodes) -> None:
