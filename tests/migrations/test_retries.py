@@ -85,16 +85,16 @@ LIMITS = ("idle_session_timeout", "idle_in_transaction_session_timeout", "statem
 @pytest.mark.case(140)
 def test_timeouts_of_users_end_neither_a_migration_nor_its_lock(installed: Nodes, tmp_path: Path) -> None:
     node = installed.crm
-    for name in LIMITS:
-        if node.sql("select 1 from pg_settings where name = %s", [name]):
-            node.sql(f"alter database {node.database} set {name} = '300ms'")
-    pause = "do $$ begin perform pg_sleep(1); end $$;\n"
-    ini = plant(tmp_path, "site", pause, pause, "alter table locked add column b int;\n")
-    process = start(installed, "-n", "site", "-x", "node=crm", "upgrade", "head", ini=patient(ini))
+    pause = "do $$ begin perform pg_sleep(2); end $$;\n"
+    ini = patient(plant(tmp_path, "site", pause, pause, "alter table locked add column b int;\n"))
+    known = "select name from pg_settings where name = any (%s)"
     sleeping = "select 1 from pg_stat_activity where wait_event = 'PgSleep' and datname = current_database()"
-    with node.connect() as watcher:
-        watcher.execute("set idle_session_timeout = 0; set statement_timeout = 0")
+    with node.connect() as watcher:  # this session began before the limits, so they do not end it
+        for (name,) in watcher.execute(known, [list(LIMITS)]).fetchall():
+            watcher.execute(f"alter database {node.database} set {name} = '1.5s'")  # type: ignore[call-overload]
+        assert node.sql("show statement_timeout") == [{"statement_timeout": "1500ms"}]
+        process = start(installed, "-n", "site", "-x", "node=crm", "upgrade", "head", ini=ini)
         wait_until(lambda: bool(watcher.execute(sleeping).fetchall()), 30, "the migration runs")  # type: ignore[call-overload]
-    code, _, err = finish(process)
-    assert code == 0, err
-    assert node.sql(VERSION) == [{"at": "site_0003"}]
+        code, _, err = finish(process)
+        assert code == 0, err
+        assert watcher.execute(VERSION).fetchall() == [("site_0003",)]  # type: ignore[call-overload]

@@ -64,6 +64,7 @@ def test_an_index_is_built_concurrently_while_other_runners_wait(blank: Nodes, t
         "create index concurrently letters_l on public.letters (l);\n",
         body="    with op.get_context().autocommit_block():\n        sqlfile.run('revisions/0001_step.up.sql')\n",
     )
+    ini.write_text(ini.read_text().replace("lock_wait = 3", "lock_wait = 60"))
     succeed(blank, "upgrade", FIRST)
     for node in blank:
         node.sql("create table public.letters (l text); insert into public.letters select 'a' from generate_series(1, 10000)")
