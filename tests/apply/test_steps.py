@@ -286,7 +286,8 @@ def test_many_refused_rows_in_a_large_batch_cost_few_subtransactions_each_call(
 ) -> None:
     """Every 19th of 20,000 rows. A subtransaction that writes draws a transaction id, so that ids count them: nobody else may.
 
-    How many calls it takes depends on what a call has time for, 160 and 65 without load; row by row it would be one for each refused row.
+    How many calls it takes depends on what a call has time for: without load 160 and 65 of them.
+    Row by row it would be one for each refused row.
     """
     nodes = own_servers
     for node in nodes:
