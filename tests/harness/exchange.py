@@ -67,17 +67,14 @@ def waiting(node: Node) -> list[str]:
 
 @contextmanager
 def _courier(node: Node, peer: str) -> Iterator[psycopg.Connection[dict[str, Any]]]:
-    """A session as rowferry_worker; at its end batches for the peer are at least as large as at its beginning."""
-    with psycopg.connect(node.conninfo, autocommit=True, row_factory=dict_row) as connection:
-        limit = connection.execute("select batch_limit from rowferry.links where peer = %s", [peer]).fetchone()
-        connection.execute("set role rowferry_worker")
-        yield connection
-        if limit:
-            connection.execute("reset role")
-            lowered = (
-                "update rowferry.links set batch_limit = %(batch_limit)s where peer = %(peer)s and batch_limit < %(batch_limit)s"
-            )
-            connection.execute(lowered, {**limit, "peer": peer})
+    """The node's session as rowferry_worker; at the end batches for the peer are at least as large as at the beginning."""
+    limits = node.sql("select peer, batch_limit from rowferry.links where peer = %s", [peer])
+    yield node.courier()
+    for limit in limits:
+        node.sql(
+            "update rowferry.links set batch_limit = %(batch_limit)s where peer = %(peer)s and batch_limit < %(batch_limit)s",
+            limit,
+        )
 
 
 def _call(

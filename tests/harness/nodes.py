@@ -1,5 +1,6 @@
 """A node of a test: one database on one server, seen through psycopg and psql."""
 
+import contextlib
 import os
 import shutil
 import subprocess
@@ -25,6 +26,8 @@ class Node:
     server: Server
     database: str
     _connections: list[psycopg.Connection[Any]] = field(default_factory=list)
+    _courier: psycopg.Connection[dict[str, Any]] | None = None
+    _settings: str = ""
 
     @property
     def conninfo(self) -> str:
@@ -47,6 +50,17 @@ class Node:
         connection = psycopg.connect(self.conninfo, **{"autocommit": True, **kw})
         self._connections.append(connection)
         return connection
+
+    def courier(self) -> psycopg.Connection[dict[str, Any]]:
+        """A session of rowferry_worker's, the same until it ends or its settings would be others: a worker keeps its own too."""
+        settings = repr(self.sql("select s::text from pg_db_role_setting s order by 1"))
+        if self._courier is not None and self._settings == settings:
+            with contextlib.suppress(psycopg.OperationalError):
+                self._courier.execute("select 1")
+                return self._courier
+        self._courier, self._settings = self.connect(row_factory=dict_row), settings
+        self._courier.execute("set role rowferry_worker")
+        return self._courier
 
     def sql(self, query: str, params: Any = None) -> list[dict[str, Any]]:
         """Rows of the last statement, on a connection of its own: no session state is left, and a restart does not matter.

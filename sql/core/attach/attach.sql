@@ -26,6 +26,7 @@ set transform_null_equals = off
 set array_nulls = on
 set plpgsql.extra_errors = none
 set jit = off
+set plan_cache_mode = force_generic_plan  -- the generators ask the same again and again, and planning takes longer than the answer
 set lock_timeout = '5s'
 as $$
 declare
