@@ -27,6 +27,7 @@ def test_a_node_set_back_to_an_older_state_stops_the_link(nodes: Nodes) -> None:
     nodes.crm.sql("insert into notes values (1, 'a')")
     sync(nodes.crm, nodes.billing)
     maintenance = Node("crm", nodes.crm.server, "postgres")
+    nodes.crm.close()  # a database that somebody uses cannot be copied
     maintenance.sql(f"create database {nodes.crm.database}_backup template {nodes.crm.database}")
     nodes.crm.sql("insert into notes values (2, 'b')")
     sync(nodes.crm, nodes.billing)
@@ -54,6 +55,7 @@ def test_a_copy_of_a_node_stops_the_link(notes: Nodes) -> None:
     notes.crm.sql("insert into notes values (1, 'a')")
     sync(notes.crm, notes.billing)
     name = f"{notes.crm.database}_copy"
+    notes.crm.close()  # a database that somebody uses cannot be copied
     Node("crm", notes.crm.server, "postgres").sql(f"create database {name} template {notes.crm.database}")
     copy = Node("crm", notes.crm.server, name)
     try:
