@@ -6,6 +6,7 @@ import argparse
 import logging
 import math
 import signal
+import socket
 import sys
 import threading
 from collections.abc import Sequence
@@ -83,10 +84,17 @@ def run(options: argparse.Namespace) -> None:
         signal.signal(number, signal.SIG_DFL)
         stop.set()
 
-    nodes = read_nodes(options.config)
-    for node in nodes:
+    for node in (nodes := read_nodes(options.config)):
         node.conninfo()  # raises ConfigError
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, end)
-    # Not in this thread: a signal that came while this one waits for the event would wait for itself.
-    ThreadPoolExecutor(1).submit(Courier(nodes, options.interval, options.once, stop).run).result()
+    # Not in this thread: a signal that came while this one waits for the event would wait for itself. Only this one runs end(),
+    # but the kernel may hand a signal to the other. So this one waits for a byte, which each signal sends, and the courier's end.
+    wake, sender = socket.socketpair()
+    sender.setblocking(False)
+    signal.set_wakeup_fd(sender.fileno())
+    courier = ThreadPoolExecutor(1).submit(Courier(nodes, options.interval, options.once, stop).run)
+    courier.add_done_callback(lambda _: sender.send(b"."))
+    while not courier.done():
+        wake.recv(1)
+    courier.result()

@@ -1,6 +1,7 @@
 """The worker as a service: what it tells systemd, the shipped unit, and its log for programs."""
 
 import configparser
+import ctypes
 import json
 import shutil
 import signal
@@ -100,6 +101,18 @@ def test_its_watchdog_is_silent_while_a_process_of_it_does_not_go_on(nodes: Node
         process.send_signal(signal.SIGCONT)
         process.terminate()
         process.wait(30)
+
+
+def test_a_signal_that_the_kernel_hands_to_another_thread_ends_it(nodes: Nodes, systemd: Listener, tmp_path: Path) -> None:
+    """As it does where a service is told to end while it is frozen."""
+    process = start(nodes, systemd, tmp_path / "log")
+    try:
+        wait_until(lambda: "at work" in (tmp_path / "log").read_text(), 30, "it is at work")
+        [other] = {int(task.name) for task in Path(f"/proc/{process.pid}/task").iterdir()} - {process.pid}
+        ctypes.CDLL(None).tgkill(process.pid, other, signal.SIGTERM)
+        assert process.wait(30) == 0
+    finally:
+        process.kill()
 
 
 def test_a_supervisor_that_is_gone_stops_nothing(nodes: Nodes, tmp_path: Path) -> None:
