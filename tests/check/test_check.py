@@ -133,7 +133,7 @@ BADLY: dict[str, Bad] = {
     ),
     "a worker's role that may not call": Bad(
         "error",
-        "rowferry.process_batch(text,text,bytea,integer,jsonb,boolean)",
+        "rowferry.process_batch(text,text,bytea,integer,jsonb,boolean,interval)",
         "rowferry_worker may not execute it",
         "revoke execute on function rowferry.process_batch from rowferry_worker",
         fix=True,
