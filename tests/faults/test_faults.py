@@ -37,6 +37,7 @@ def settled_writes(nodes: Nodes) -> list[int]:
     others = "select count(*) from pg_stat_activity where datname = current_database() and pid <> pg_backend_pid()"
     found = []
     for node in nodes:
+        node.close()
         wait_until(lambda: node.sql(others)[0]["count"] == 0, 20, "other sessions have ended")  # noqa: B023
         found.append(int(node.sql(WRITES)[0]["writes"]))
     return found
