@@ -84,7 +84,8 @@ def run(options: argparse.Namespace) -> None:
         signal.signal(number, signal.SIG_DFL)
         stop.set()
 
-    for node in (nodes := read_nodes(options.config)):
+    nodes = read_nodes(options.config)
+    for node in nodes:
         node.conninfo()  # raises ConfigError
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, end)

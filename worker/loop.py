@@ -32,8 +32,8 @@ log = logging.getLogger("rowferry")
 SCHEMA_VERSION = 3  # the first whose process_batch() this module can call
 FIRST_PAUSE, LONGEST_PAUSE = 0.1, 10.0  # after errors
 FIRST_POLL, POLLS = 0.0005, 8  # when nothing moves: an eighth of the time since something did, up to the interval
-LONGEST_WAIT = 0.25  # between two looks in the server; what follows: till the first session looks, of silence, after a failure
-WATCH_SECONDS, WATCHER_SECONDS, WATCH_AGAIN = 5.0, 3.0, 60.0
+LONGEST_WAIT = 0.25  # the longest interval at which looks wait in the server
+WATCH_SECONDS, WATCHER_SECONDS, WATCH_AGAIN = 5.0, 3.0, 60.0  # until the first session looks; of silence; after a failure
 LONGEST_REST = 2.0  # until the next step while something waits that no look can tell from what was there before
 BUSY_PAUSE, BUSY_SECONDS = 0.02, 10.0  # another call for the link is at work: what an earlier worker left behind, or a person
 USUAL_LIMIT, MOST_EVENTS = 20000, 100000  # events in a batch: process_batch()'s own bound, and that while rows need each other
@@ -280,8 +280,7 @@ class Courier:
                 self.each(look, self.sides)
                 if finish([side.watcher for side in self.sides], first=True):
                     raise Trouble({})
-                ended = [side for side in self.sides if not side.watcher.awaited]
-                if any([side.watching.fetchone().status != "idle" for side in ended]):
+                if any(side.watching.fetchone().status != "idle" for side in self.sides if not side.watcher.awaited):
                     return True
         except Trouble:
             self.watchers.close()

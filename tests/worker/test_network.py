@@ -167,7 +167,7 @@ def test_a_black_hole_is_left_in_time_and_holds_nobody_up(through: Proxies, tmp_
         through.billing.heal()
         wait_until(lambda: not left(nodes), 40, "all has arrived")
         assert time.monotonic() - began < 60
-    assert worst < 5, f"a user waited {worst:.1f} s"  # one who waits for what the worker has begun waits for 10 s
+    assert worst < 1, f"a user waited {worst:.1f} s"
     assert nodes.crm.sql("select * from accounts order by id") == nodes.billing.sql("select * from accounts order by id")
     assert count(nodes.crm) == 1 + 200 + 2 * number
 
@@ -324,7 +324,7 @@ def test_a_signal_ends_the_worker_cleanly_in_every_phase(through: Proxies, tmp_p
         process.send_signal(number)
         assert process.wait(25) == 0, log.read_text()
         seconds = time.monotonic() - began
-    assert seconds < (20 if name == "connecting" else 10), seconds
+    assert seconds < {"connecting": 20, "applying": 10}.get(name, 3), seconds
     assert "Traceback" not in log.read_text()
     for node in through.nodes:
         mine = f"select state from pg_stat_activity where {OF_WORKERS}"

@@ -113,6 +113,7 @@ def test_a_signal_that_the_kernel_hands_to_another_thread_ends_it(nodes: Nodes, 
         assert process.wait(30) == 0
     finally:
         process.kill()
+        process.wait()
 
 
 def test_a_supervisor_that_is_gone_stops_nothing(nodes: Nodes, tmp_path: Path) -> None:

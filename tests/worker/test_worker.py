@@ -322,7 +322,7 @@ def test_a_frozen_server_holds_nothing_on_the_other(own_servers: Nodes, make_com
     try:
         insert(own_servers.crm, 101, 200)
         wait_until(write, 60, "the worker gives the silent server up and crm's status says so")
-        assert worst < 5, "users of the other node are not held up"  # one who waits for the frozen server waits for 10 s
+        assert worst < 1, "users of the other node are not held up"
         assert "silent" in worker.log()
         assert count(own_servers.crm) == 200
     finally:

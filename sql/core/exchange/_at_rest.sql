@@ -59,6 +59,7 @@ end
 $$;
 comment on function rowferry._at_rest(text, text) is
   'If a link has nothing to do, o_last_id is the last event id given out; else it is null, and o_first_due and o_last_due are the first and the last event '
-  'that may be due (null if it is not for the events that the link has work, or the call is not the present courier''s). Every call without an envelope begins with it. Usually it is one statement: the token is the present one, the link is neither paused nor '
-  'stopped, and neither events nor anything else have begun since a call found nothing to do. Only a call that finds nothing to do, and no transaction that '
-  'has written and has not ended, notes that in the link. Once it was noted, o_stir is the other number that has to stay.';
+  'that may be due. Both are null if something else is to be done, or if the token is not the present one. Every call without an envelope begins with this. '
+  'Usually it is one statement: the token is the present one, the link is neither paused nor stopped, and neither events nor anything else have begun since a '
+  'call found nothing to do. Only a call that finds nothing to do, and no transaction that has written and has not ended, notes that in the link. o_stir is '
+  'null until then. Afterwards the link rests as long as both sequences stay at o_last_id and o_stir.';

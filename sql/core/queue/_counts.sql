@@ -29,32 +29,26 @@ begin
   if p_rare is null then
     p_rare := rowferry._rare_things();
   end if;
+  -- Each call tells the conflicts of large rows until the peer knows of them. That takes patience.
+  select l.first_id, l.moved_to, coalesce(pg_sequence_last_value('rowferry.events_id_seq'), 0),
+    greatest(1, (select max(t.patience) from rowferry.taken_batches t where t.peer = p_peer))
+  into v_first_id, v_moved_to, last_id, patience
+  from rowferry.links l where l.peer = p_peer;
+  v_gaps := int8multirange(int8range(v_first_id, 9223372036854775807)) - p_left;
   held := 0;
-  -- Each call tells the conflicts of large rows until the peer knows of them: that takes patience.
   if not rowferry._anything_rare(p_rare) then
-    select least(p_most, count(e.id)), min(e.id), case when min(e.id) <= min(l.moved_to) then 1 else 0 end,
-      coalesce(pg_sequence_last_value('rowferry.events_id_seq'), 0),
-      greatest(1, (select max(t.patience) from rowferry.taken_batches t where t.peer = p_peer))
-    into pending, next_id, backfilling, last_id, patience
-    from rowferry.links l
-    left join lateral (
-      select w.id
-      from unnest(int8multirange(int8range(l.first_id, 9223372036854775807)) - p_left) g
-      cross join lateral (
-        select e.id
-        from rowferry.events e
-        where e.id >= lower(g) and e.id < upper(g) and e.entity_id + 0 = any (array(select n.id from rowferry.entities n where n.peer = p_peer))
-        order by e.id
-        limit p_most
-      ) w
-    ) e on true
-    where l.peer = p_peer;
+    select least(p_most, count(*)), min(e.id), case when min(e.id) <= v_moved_to then 1 else 0 end
+    into pending, next_id, backfilling
+    from unnest(v_gaps) g
+    cross join lateral (
+      select e.id
+      from rowferry.events e
+      where e.id >= lower(g) and e.id < upper(g) and e.entity_id + 0 = any (array(select n.id from rowferry.entities n where n.peer = p_peer))
+      order by e.id
+      limit p_most
+    ) e;
     return;
   end if;
-  last_id := coalesce(pg_sequence_last_value('rowferry.events_id_seq'), 0);
-  select greatest(1, max(t.patience)) into patience from rowferry.taken_batches t where t.peer = p_peer;
-  select l.first_id, l.moved_to into v_first_id, v_moved_to from rowferry.links l where l.peer = p_peer;
-  v_gaps := int8multirange(int8range(v_first_id, 9223372036854775807)) - p_left;
   v_any_held := p_rare.held;
   select coalesce(array_agg(e.id), '{}'), coalesce(array_agg(e.id) filter (where e.held_attempts > 0), '{}'),
     coalesce(array_agg(e.id) filter (where e.held_attempts = 0), '{}')
