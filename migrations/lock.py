@@ -47,6 +47,6 @@ def held(node: Node, deadline: float) -> Iterator[psycopg.Connection[Any]]:
             if not waiting:
                 log.info("waiting for another migration to end")
                 waiting = True
-            # A session that waited in pg_advisory_lock() would keep a snapshot, and CREATE INDEX CONCURRENTLY would wait for that.
+            # A session that waited in pg_advisory_lock() would keep a snapshot, which CREATE INDEX CONCURRENTLY waits for.
             time.sleep(POLL_SECONDS)
         yield connection
