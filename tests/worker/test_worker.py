@@ -5,7 +5,7 @@ import re
 import signal
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Any
 
 import psycopg
@@ -15,7 +15,7 @@ from faults.processes import signal_server
 from harness import Nodes, wait_until
 from harness.accounts import count, insert
 from harness.command import Command, advisory_locks, at_rest, courier, rows, status, transactions
-from harness.worker import OF_WORKERS, beside_time
+from harness.worker import beside_time
 
 WITHOUT_LOCK = """
 import sys
@@ -177,45 +177,6 @@ def test_a_login_with_nothing_but_rowferry_worker_is_enough(rowferry: Command, n
     finally:
         for node in nodes:
             node.sql(f"drop role if exists {login}")
-
-
-@pytest.fixture
-def login(rowferry: Command, nodes: Nodes) -> Iterator[str]:
-    """A login for the worker alone: what is set for it does not bind the sessions of the test."""
-    name = f"worker_{nodes.crm.database}"
-    for node in nodes:
-        node.sql(f"create role {name} login password 'only-this'; grant rowferry_worker to {name}")
-        rowferry.env[f"ROWFERRY_NODE_{node.name.upper()}"] = node.server.conninfo(node.database, name, "only-this")
-    yield name
-    for node in nodes:
-        node.sql(f"drop role {name}")
-
-
-@pytest.mark.case(68)
-def test_hostile_settings_of_the_role_do_not_disturb(rowferry: Command, nodes: Nodes, login: str) -> None:
-    """A call that applies, a look that waits for 0.9 s and a session at rest all take longer than the settings allow."""
-    for node in nodes:
-        for setting in (
-            "statement_timeout = '800ms'",  # binds the first statement of a session, which a busy machine delays
-            "idle_session_timeout = '1s'",
-            "idle_in_transaction_session_timeout = '10ms'",
-            "default_transaction_isolation = 'serializable'",
-        ):
-            node.sql(f"alter role {login} in database {node.database} set {setting}")
-        node.sql(f"alter database {node.database} set deadlock_timeout = '10s'")  # the worker's own limit is 7 s then
-    nodes.billing.sql("""
-      create function slow() returns trigger language plpgsql as 'begin perform pg_sleep(1.2); return new; end';
-      create trigger slow before insert on accounts for each row execute function slow();
-      alter table accounts enable always trigger slow""")
-    worker = rowferry.start("--interval", "0.1")
-    insert(nodes.crm, 1, 1)
-    wait_until(lambda: count(nodes.billing) == 1, 30, "the slow row has arrived")
-    wait_until(lambda: at_rest(nodes), 30, "all is quiet")
-    rests = f"select 1 from pg_stat_activity where {OF_WORKERS} and state = 'idle' and now() - state_change > interval '2 s'"
-    for node in nodes:
-        wait_until(lambda: node.sql(rests), 90, "a session rests while second ones look")  # noqa: B023
-    assert worker.end(signal.SIGTERM) == 0
-    assert [line for line in worker.log().splitlines() if "at work" not in line] == []
 
 
 @pytest.mark.promise("R11")
