@@ -18,12 +18,21 @@ from bench.run import Run, Section
 REPO = Path(__file__).resolve().parents[2]
 DOCS = REPO / "docs"
 RESULTS = Path(__file__).parent / "results.json"
-DRAIN = ("drain_inserts", "drain_updates", "drain_small", "drain_hot", "drain_deletes", "both_ways", "drain_conflicts")
+DRAIN = (
+    "drain_inserts",
+    "drain_updates",
+    "drain_small",
+    "drain_hot",
+    "drain_deletes",
+    "drain_short",
+    "both_ways",
+    "drain_conflicts",
+)
 CALLS = ("call_idle", "call_build", "call_apply")
 TRANSACTIONS = ("capture_oltp", "capture_async")
 BULK = ("capture_bulk_insert", "capture_bulk_update", "capture_bulk_delete")
 
-EXTRAS = {"users": users.measure, "growth": growth.measure, "disk": growth.disk}
+EXTRAS = {("users_p50", "users_p99"): users.measure, ("entities_100",): growth.measure, ("disk",): growth.disk}
 DEBIAN = ("capture_vs_bucardo", "vs_bucardo", "vs_pglogical")
 
 
@@ -67,14 +76,14 @@ def main() -> int:
         version = noise.node.sql("show server_version")[0]["server_version"]
         run = Run(servers, noise, options.scale or (5 if options.quick else 1), options.runs, say)
 
-        def at_rest() -> list[Result]:
-            section, result = latency.rest(run)
+        def with_section(measure: Callable[[Run], tuple[Section, list[Result]]]) -> list[Result]:
+            section, found = measure(run)
             sections.append(section)
-            return [result]
+            return found
 
         attempt(DRAIN, lambda: drain.measure(run, wanted))
         attempt(("latency_p50", "latency_p99"), lambda: latency.measure(run))
-        attempt(("latency_rest",), at_rest)
+        attempt(("latency_rest",), lambda: with_section(latency.rest))
         attempt(CALLS, lambda: call.measure(run))
         attempt(TRANSACTIONS, lambda: capture.transactions(run, tuple(name for name in TRANSACTIONS if wanted(name))))
         attempt(("capture_lean",), lambda: capture.lean(run))
@@ -84,8 +93,8 @@ def main() -> int:
         if not options.quick:
             attempt(("idle",), lambda: idle.measure(run))
             attempt(("vs_article",), lambda: peers.article(run))
-            for name, section in EXTRAS.items():
-                attempt((name,), lambda section=section: sections.append(section(run)) or [])
+            for names, extra in EXTRAS.items():
+                attempt(names, lambda extra=extra: with_section(extra))
             absent = peers.lacking()
             if absent and any(map(wanted, DEBIAN)):
                 failed.append(f"{', '.join(DEBIAN)}. Hint: apt-get install {' '.join(absent)}")

@@ -32,6 +32,7 @@ SMALL = """
     end $$"""
 
 CONFLICTS = 20_000  # whatever the scale: its goal is an absolute figure
+SHORT, REST = 20_000, 3.0  # rows after a rest of so many seconds, whatever the scale
 
 
 class Drain:
@@ -101,19 +102,19 @@ class Drain:
         def write(way: Holdable, run: int) -> None:
             way.source.sql(f"update items set amount = amount + 1, changed_at = now() where id between 1 and {self.rows}")
 
-        return self.compare("drain_updates", self.rows, write, 1.6)
+        return self.compare("drain_updates", self.rows, write, 1.2)
 
     def small(self) -> Result:
         def write(way: Holdable, run: int) -> None:
             self.small_transactions(way, self.rows)
 
-        return self.compare("drain_small", self.some, write, 3.0)
+        return self.compare("drain_small", self.some, write, 1.5)
 
     def few(self) -> Result:
         def write(way: Holdable, run: int) -> None:
             self.small_transactions(way, self.hot)
 
-        return self.compare("drain_hot", self.some, write, 6.0)
+        return self.compare("drain_hot", self.some, write, 4.0)
 
     def deletes(self) -> Result:
         def write(way: Holdable, run: int) -> None:
@@ -135,6 +136,31 @@ class Drain:
             rates[key].append(self.rows / self.flow(self.ours, source, *([target] if key == "both" else [])))
             self.run.say(f"both_ways {number + 1}: {key} {rates[key][-1]:,.0f} rows/s")
         return compared("both_ways", rates["both"], rates["one"], "rows/s", 1.2, "more")
+
+    def short(self) -> Result:
+        """Rows of one transaction after a rest, in which the exchange was open: from the commit until the last row is seen."""
+        rates: dict[str, list[float]] = {"ours": [], "native": []}
+        for number, key in self.run.alternated(list(self.ways)):
+            self.run.noise.look()
+            way = self.ways[key]
+            if way is self.native:
+                self.native.pass_by()
+            way.release()
+            way.settle()
+            self.run.bed.checkpoint()
+            time.sleep(REST)
+            first = 1_000_000_000 + number * SHORT
+            with psycopg.connect(way.target.conninfo, autocommit=True) as connection:
+                way.source.sql(ROWS.format(name="items", first=first, last=first + SHORT - 1))
+                began = time.monotonic()
+                last = f"select 1 from items where id = {first + SHORT - 1}"
+                await_true("the last row arrives", lambda c=connection, last=last: c.execute(last).fetchone())
+                rates[key].append(SHORT / (time.monotonic() - began))
+            way.settle()
+            way.hold()
+            equal(way)
+            self.run.say(f"drain_short {number + 1}: {key} {rates[key][-1]:,.0f} rows/s")
+        return compared("drain_short", rates["ours"], rates["native"], "rows/s", 0.8, "more")
 
     def conflicts(self) -> Result:
         """Both sides have changed the same rows, neither knowing of the other's change: until both are at rest and equal."""
@@ -169,7 +195,7 @@ class Drain:
 
 
 def measure(run: Run, wanted: Callable[[str], bool]) -> list[Result]:
-    """Those of the six that are wanted."""
+    """Those that are wanted."""
     with Drain(run) as drain:
         scenarios: dict[str, Callable[[], Result]] = {
             "drain_inserts": drain.inserts,
@@ -177,10 +203,11 @@ def measure(run: Run, wanted: Callable[[str], bool]) -> list[Result]:
             "drain_small": drain.small,
             "drain_hot": drain.few,
             "drain_deletes": drain.deletes,
+            "drain_short": drain.short,
             "both_ways": drain.both_ways,
             "drain_conflicts": drain.conflicts,
         }
-        upon_inserts = scenarios.keys() - {"both_ways", "drain_conflicts"}
+        upon_inserts = scenarios.keys() - {"drain_short", "both_ways", "drain_conflicts"}
         if any(wanted(name) for name in upon_inserts) and not wanted("drain_inserts"):
             drain.inserts()  # the others change the rows that it wrote
         return [scenario() for name, scenario in scenarios.items() if wanted(name)]

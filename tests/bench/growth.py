@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import psycopg
 
 from bench.bed import Bed, Ours, await_true
-from bench.report import shown
+from bench.report import Result, shown
 from bench.run import Run, Section
 from harness.nodes import Node
 
@@ -81,7 +81,9 @@ def arrived(ours: Cases, count: int) -> float:
     return ended
 
 
-def measure(run: Run) -> Section:
+def measure(run: Run) -> tuple[Section, list[Result]]:
+    """The figures of each case, and the rate of 100 entities beside that of one."""
+    rates = {}
     section = Section(
         "growth",
         "More entities, larger rows, other keys",
@@ -105,12 +107,13 @@ def measure(run: Run) -> Section:
             size = sum(int(ours.source.sql(f"select sum(length(t::text)) as n from {n} t")[0]["n"] or 0) for n in ours.names())
             size = size * rows / (warm + rows)
             ours.settle()
+        rates[case.title] = rows / seconds
         section.lines.append([case.title, f"{rows:,}", shown(rows / seconds), shown(size / 1e6 / seconds)])
         run.say(f"growth, {case.title}: {' '.join(section.lines[-1][1:])}")
-    return section
+    return section, [Result("entities_100", rates["100 entities"], rates["1 entity"], "rows/s", 0.85, "more")]
 
 
-def disk(run: Run) -> Section:
+def disk(run: Run) -> tuple[Section, list[Result]]:
     """Bytes of the event table and its indexes for each waiting event, of one transaction."""
     section = Section("disk", "Disk", "What waiting events take on disk, with their indexes.", ["key", "bytes per event"])
     rows = ROW_COUNT // run.scale
@@ -119,4 +122,4 @@ def disk(run: Run) -> Section:
             ours.write(1, rows)
             size = ours.source.sql("select pg_total_relation_size('rowferry.events') as n")[0]["n"]
             section.lines.append([case.title, f"{size / rows:.0f}"])
-    return section
+    return section, []

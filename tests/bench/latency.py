@@ -106,11 +106,11 @@ def measure(run: Run) -> list[Result]:
             run.say(f"latency: {name} p50 {p50:.2f}, p99 {p99:.2f} ms of {len(taken)} rows, looked every {width:.2f} ms")
     return [
         compared(name, *([percentile(taken, share) for taken in found[way]] for way in ways), "ms", goal, "less")
-        for name, share, goal in (("latency_p50", 0.5, 5.0), ("latency_p99", 0.99, 3.0))
+        for name, share, goal in (("latency_p50", 0.5, 5.0), ("latency_p99", 0.99, 4.0))
     ]
 
 
-def rest(run: Run) -> tuple[Section, Result]:
+def rest(run: Run) -> tuple[Section, list[Result]]:
     """The first row after a rest, which waits for the worker's next look."""
     section = Section(
         "rest",
@@ -143,4 +143,4 @@ def rest(run: Run) -> tuple[Section, Result]:
             section.lines.append([title, *(f"{figure:.1f}" for figure in (min(taken), median(taken), max(taken)))])
             run.say(f"rest: {' '.join(section.lines[-1])} ms")
             way.hold()
-    return section, result
+    return section, [result]

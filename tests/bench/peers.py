@@ -74,7 +74,7 @@ def compare(run: Run, bed: Bed, name: str, peer: Callable[[Bed], Way], count: in
 
 
 def article(run: Run) -> list[Result]:
-    return [compare(run, run.bed, "vs_article", Article, FEW, 50)]
+    return [compare(run, run.bed, "vs_article", Article, FEW, 150)]
 
 
 def pglogical(run: Run) -> list[Result]:
@@ -86,4 +86,4 @@ def pglogical(run: Run) -> list[Result]:
 def bucardo(run: Run) -> list[Result]:
     """On servers of version 15, for which Debian has it."""
     with bed(DEBIAN / "bin") as servers:
-        return [compare(run, servers, "vs_bucardo", Bucardo, ROW_COUNT, 10.0)]
+        return [compare(run, servers, "vs_bucardo", Bucardo, ROW_COUNT, 6.0)]

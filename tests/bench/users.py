@@ -11,6 +11,7 @@ import psycopg
 
 from bench.bed import ROWS, TABLE, Holdable, Native, Ours, Pair, await_true, pgbench_started
 from bench.capture import Plain
+from bench.report import Result
 from bench.run import Run, Section, percentile
 
 ROW_COUNT = 500_000
@@ -66,7 +67,8 @@ def run_users(run: Run, way: Pair) -> tuple[float | None, dict[str, list[float]]
     return (ended - began if drains else None), found
 
 
-def measure(run: Run) -> Section:
+def measure(run: Run) -> tuple[Section, list[Result]]:
+    """The figures of each node, and those of the users of both nodes together beside native's."""
     section = Section(
         "users",
         "Users while a queue drains",
@@ -86,12 +88,18 @@ def measure(run: Run) -> Section:
             ours.settle()
             ours.hold()
             native.pass_by()
+            all_users: dict[str, list[float]] = {}
             for title, way in (("no sync", plain), ("rowferry", ours), ("native", native)):
                 run.noise.look()
                 seconds, found = run_users(run, way)
+                all_users[title] = [latency for name in found for latency in found[name]]
                 cells = [f"{percentile(found[name], share):.2f}" for name in ("crm", "billing") for share in (0.5, 0.99)]
                 section.lines.append([title, "–" if seconds is None else f"{seconds:.1f} s", *cells])
                 run.say(f"users, {title}: {' '.join(section.lines[-1][1:])}")
                 if isinstance(way, Holdable):
                     way.hold()
-    return section
+    results = []
+    for name, share, goal in (("users_p50", 0.5, 1.5), ("users_p99", 0.99, 1.0)):
+        mine, natives = (percentile(all_users[title], share) for title in ("rowferry", "native"))
+        results.append(Result(name, mine, natives, "ms", goal, "less"))
+    return section, results
