@@ -262,6 +262,7 @@ def test_thousands_of_rows_that_want_a_value_of_a_row_that_stays_keep_no_other_b
         insert into items select n + 30000, 1, n + 5000 from generate_series(201, 2000) n;
         select rowferry.attach('items')""")
     courier = Courier(nodes)
+    courier.limit = 20000
     crm, billing = courier.meet(nodes)
     arrived = "select count(*) filter (where list = 2), count(*) filter (where id <= 200 and place > 5000) from items"
     for _ in range(120):  # it takes about ten, and row by row it would take two thousand

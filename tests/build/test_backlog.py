@@ -36,6 +36,22 @@ def test_a_backlog_many_times_a_batch_costs_each_call_no_more_than_a_batch(nodes
     assert rows(nodes.billing, "select count(*), sum(id) from items") == ["(60000,1800030000)"]
 
 
+def test_a_short_queue_goes_in_parts_and_a_limit_of_the_caller_holds(nodes: Nodes) -> None:
+    """So the peer writes one part while this node reads the next."""
+    for node in nodes:
+        node.sql("create table items (id int primary key); select rowferry.attach('items')")
+    nodes.crm.sql("update rowferry.links set batch_limit = 20000; insert into items select generate_series(1, 16000)")
+    courier = Courier(nodes)
+    crm, billing = courier.meet(nodes)  # a first part of 4,000
+    second = courier.call(nodes.crm, billing)
+    assert (second["pending"], second["sent"]) == (10000, 4000)  # counted up to 10,000
+    billing = courier.call(nodes.billing, crm)["envelope"]
+    third = courier.call(nodes.crm, billing, limit=7000)
+    assert (third["retired"], third["sent"]) == (4000, 7000)
+    sync(*nodes)
+    assert rows(nodes.billing, "select count(*) from items") == ["(16000)"]
+
+
 STATES = {
     "new": "",
     "emptied": "vacuum rowferry.events",

@@ -103,6 +103,7 @@ def test_ten_times_as_many_conflicts_take_about_ten_times_as_long(notes: Nodes) 
         courier = Courier(notes)
         for connection in courier.connections.values():
             connection.execute("set deadlock_timeout = '1000s'")  # all in one call
+        courier.limit = count
         _, billing = courier.meet(notes)
         began = time.monotonic()
         answer = courier.call(notes.crm, billing)
@@ -136,6 +137,7 @@ def test_ten_times_as_many_merges_take_about_ten_times_as_long(nodes: Nodes, fil
         courier = Courier(nodes)
         for connection in courier.connections.values():
             connection.execute("set deadlock_timeout = '1000s'")  # all in one call
+        courier.limit = 20000
         crm, _ = courier.meet(nodes)
         began = time.monotonic()
         answer = courier.call(nodes.billing, crm)

@@ -12,7 +12,12 @@ from harness.nodes import Node, Nodes
 
 
 class Courier:
-    """An exchange of its own token. `call` is one process_batch(); nothing is passed on unless the test does it."""
+    """An exchange of its own token. `call` is one process_batch(); nothing is passed on unless the test does it.
+
+    `limit`: events of each batch; without one a short queue goes in parts.
+    """
+
+    limit: int | None = None
 
     def __init__(self, nodes: Nodes, number: int | None = None) -> None:
         self.connections: dict[str, psycopg.Connection[dict[str, Any]]] = {n.name: n.connect(row_factory=dict_row) for n in nodes}
@@ -23,7 +28,7 @@ class Courier:
     def call(self, node: Node, envelope: bytes | None = None, limit: int | None = None, dry_run: bool = False) -> dict[str, Any]:
         """The row that process_batch returns."""
         query = "select * from rowferry.process_batch(null, %s, %s, %s, p_dry_run => %s)"
-        row = self.connections[node.name].execute(query, (self.token, envelope, limit, dry_run)).fetchone()
+        row = self.connections[node.name].execute(query, (self.token, envelope, limit or self.limit, dry_run)).fetchone()
         assert row is not None
         return row
 

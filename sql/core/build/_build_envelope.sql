@@ -17,6 +17,7 @@ language plpgsql
 set search_path = pg_catalog, pg_temp
 as $$
 declare
+  c_least constant integer := 2000;
   v_alone boolean := p_rare.held and exists (select from rowferry._alone(p_link.peer) a where a.o_allowed and not a.o_flying);
   v_half constant interval := nullif(current_setting('statement_timeout')::interval, '0') / 2;
   v_name text;
@@ -66,6 +67,10 @@ begin
     and (select count(*) from rowferry.built_batches b where b.peer = p_link.peer and b.in_flight) < 2;
   if v_waits then
     v_limit := greatest(1, least(least(p_limit, p_link.batch_limit)::bigint * p_link.growth, 100000));
+    if p_limit is null and p_link.growth = 1 then
+      -- A short queue goes in parts, so that the peer writes one while this node reads the next.
+      v_limit := least(v_limit, greatest(c_least, (pg_sequence_last_value('rowferry.events_id_seq') - p_link.first_id) / 4));
+    end if;
     if p_rare.skips then
       perform rowferry._perform_skips(p_link.peer);
     end if;
