@@ -26,7 +26,7 @@ from collections.abc import Sequence
 
 from alembic import command, context
 
-from rowferry.config import ConfigError, Node, read_nodes
+from rowferry.config import ConfigError, Link, Node, read_links, read_nodes
 from rowferry.migrations import files, new_revision, online, report, targets
 from rowferry.migrations.printed import Printer
 
@@ -36,7 +36,7 @@ config = context.config
 def main() -> None:
     verb = getattr(config.cmd_opts, "cmd", (None,))[0]
     asked = targets.given()
-    nodes = read_nodes(config.config_file_name)
+    nodes, links = read_nodes(config.config_file_name), read_links(config.config_file_name)
     context.script.version_locations = [
         location if ":" in location else str(files.beside_the_ini(location)) for location in context.script.version_locations
     ]
@@ -55,9 +55,9 @@ def main() -> None:
     if context.is_offline_mode() and found:
         if len(selected) > 1:
             raise ConfigError(f"--sql prints the script of one node. Hint: -x node={nodes[0].name}, then the others")
-        Printer(found, selected[0], nodes).run()
+        Printer(found, selected[0], links).run()
     elif found:
-        migrate(targets.resolve(found, selected), nodes)
+        migrate(targets.resolve(found, selected), links)
     else:
         for node in selected:
             try:
@@ -83,12 +83,12 @@ def asks_for_a_node() -> bool:
     return bool(getattr(options, "indicate_current", False) or "current" in (getattr(options, "rev_range", None) or ""))
 
 
-def migrate(found: Sequence[targets.Target], nodes: Sequence[Node]) -> None:
+def migrate(found: Sequence[targets.Target], links: Sequence[Link]) -> None:
     """Take each node to its target; where one fails, say which are done and how to go on."""
     for place, target in enumerate(found):
         try:
             with report.about(target.node):
-                online.migrate(target, nodes)
+                online.migrate(target, links)
         except report.ERRORS as error:
             done = [f"{before.node.name} is done." for before in found[:place]]
             left = [f"Not done: {after.node.name}. To go on: {after.typed()}" for after in found[place:]]

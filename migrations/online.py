@@ -13,14 +13,14 @@ from sqlalchemy import Connection, create_engine
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.pool import NullPool
 
-from rowferry.config import Node
+from rowferry.config import Link, Node
 from rowferry.migrations import lock, schema, settings, step
 from rowferry.migrations.report import log
 from rowferry.migrations.settings import option
 from rowferry.migrations.targets import Target, peers
 
-CONFIGURE_EXISTS = "select to_regprocedure('rowferry.configure_node(text,text[])') is not null"
-CONFIGURE = "select rowferry.configure_node(%s::text, %s::text[])"
+CONFIGURE_EXISTS = "select to_regproc('rowferry.configure_node') is not null"
+CONFIGURE = "select rowferry.configure_node(%s::text, %s::text[], %s::text[])"
 RETRY_SECONDS = 1.0
 INVALID = """
     select format('index %s is invalid: drop index concurrently %1$s;', i.indexrelid::regclass)
@@ -38,7 +38,7 @@ def look(node: Node) -> None:
             context.run_migrations()
 
 
-def migrate(target: Target, nodes: Sequence[Node]) -> None:
+def migrate(target: Target, links: Sequence[Link]) -> None:
     """Take a node to its target. A revision that finds a table locked is tried again until lock_wait has passed, and only
     that one: those before it are installed by then."""
     wait = settings.seconds("lock_wait")
@@ -47,7 +47,7 @@ def migrate(target: Target, nodes: Sequence[Node]) -> None:
         schema.check(holder, schema.CREATE)
         while True:
             try:
-                return _run(target, nodes)
+                return _run(target, links)
             except DBAPIError as error:
                 if step.committed(holder):
                     error.add_note(_left(holder))
@@ -61,7 +61,7 @@ def migrate(target: Target, nodes: Sequence[Node]) -> None:
                 time.sleep(RETRY_SECONDS)
 
 
-def _run(target: Target, nodes: Sequence[Node]) -> None:
+def _run(target: Target, links: Sequence[Link]) -> None:
     with _connection(target.node) as connection:
         step.configure(target.node, target.steps, connection=connection, on_version_apply=step.log)
         with context.begin_transaction():
@@ -71,7 +71,7 @@ def _run(target: Target, nodes: Sequence[Node]) -> None:
         if not (target.command.name == "upgrade" and option("lineage") == "core"):
             return
         if connection.exec_driver_sql(CONFIGURE_EXISTS).scalar():
-            connection.exec_driver_sql(CONFIGURE, (target.node.name, peers(target.node, nodes)))
+            connection.exec_driver_sql(CONFIGURE, (target.node.name, *peers(target.node, links)))
             connection.commit()
 
 

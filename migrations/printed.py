@@ -13,7 +13,7 @@ from collections.abc import Iterator, Sequence
 
 from alembic import context
 
-from rowferry.config import ConfigError, Node
+from rowferry.config import ConfigError, Link, Node
 from rowferry.migrations import lock, schema, settings, step
 from rowferry.migrations.settings import option
 from rowferry.migrations.targets import Command, given, peers
@@ -25,8 +25,8 @@ GOING_ON = "hashtextextended('rowferry script', 0)"
 class Printer:
     """The script of one node. `heads`: the revisions that are installed at the place that is being printed."""
 
-    def __init__(self, command: Command, node: Node, nodes: Sequence[Node]) -> None:
-        self.command, self.node, self.nodes, self.output = command, node, nodes, io.StringIO()
+    def __init__(self, command: Command, node: Node, links: Sequence[Link]) -> None:
+        self.command, self.node, self.links, self.output = command, node, links, io.StringIO()
         self.heads: list[str] = []
 
     def run(self) -> None:
@@ -155,11 +155,14 @@ $rowferry$;"""
   end if;"""
 
     def _configure_node(self) -> None:
-        names = ", ".join(f"'{name}'" for name in peers(self.node, self.nodes))
+        lists = ", ".join(
+            f"array[{', '.join('null' if name is None else repr(name) for name in names)}]::text[]"
+            for names in peers(self.node, self.links)
+        )
         context.static_output(
             f"begin read write;\n\n{self._guard()}\n\n"
             "do $rowferry$\nbegin\n"
-            "  if to_regprocedure('rowferry.configure_node(text,text[])') is not null then\n"
-            f"    perform rowferry.configure_node('{self.node.name}', array[{names}]::text[]);\n"
+            "  if to_regproc('rowferry.configure_node') is not null then\n"
+            f"    perform rowferry.configure_node('{self.node.name}', {lists});\n"
             "  end if;\nend\n$rowferry$;\n\ncommit;"
         )

@@ -10,7 +10,7 @@ import psycopg
 from alembic import context
 from alembic.util import CommandError
 
-from rowferry.config import ConfigError, Node, NodeUnreachable
+from rowferry.config import ConfigError, Link, Node, NodeUnreachable
 from rowferry.migrations import files, schema, settings
 from rowferry.migrations.report import finish
 from rowferry.migrations.settings import option
@@ -152,9 +152,10 @@ def given() -> dict[str, Any]:
     return dict(context._proxy.context_opts)  # type: ignore[attr-defined]
 
 
-def peers(node: Node, nodes: Sequence[Node]) -> list[str]:
-    """The names of the others."""
-    return [other.name for other in nodes if other != node]
+def peers(node: Node, links: Sequence[Link]) -> tuple[list[str], list[str | None]]:
+    """The names of the nodes that it is linked with, and the spoke of each of these links."""
+    mine = [link for link in links if node in link.nodes]
+    return [other.name for link in mine for other in link.nodes if other != node], [link.spoke for link in mine]
 
 
 def pick(nodes: Sequence[Node], names: Iterable[str]) -> list[Node]:

@@ -10,12 +10,12 @@ import socket
 import sys
 import threading
 from collections.abc import Sequence
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from importlib import import_module, metadata
 from pathlib import Path
 from typing import Any, NoReturn
 
-from rowferry.config import ConfigError, read_nodes
+from rowferry.config import ConfigError, read_links
 from rowferry.loop import Courier
 from rowferry.observe import logs
 
@@ -51,7 +51,7 @@ def parser() -> Parser:
         added.set_defaults(command=lambda options: getattr(import_module(module), function or name)(options))
         return added
 
-    run_ = add("run", __name__, "carry changes between the two nodes until SIGTERM or Ctrl-C")
+    run_ = add("run", __name__, "carry changes between the nodes until SIGTERM or Ctrl-C")
     run_.add_argument("--interval", type=seconds, default=0.08, metavar="SECONDS", help="between idle polls (default: 0.08)")
     run_.add_argument("--once", action="store_true", help="end when all that was pending at the start has arrived or is held")
     run_.add_argument("--json", action="store_true", help="log one JSON object a line")
@@ -75,7 +75,7 @@ def seconds(text: str) -> float:
 
 
 def run(options: argparse.Namespace) -> None:
-    """The worker. It finishes the calls in hand on the first SIGTERM or SIGINT, and ends at once on the second."""
+    """The worker, a courier for each link. The first SIGTERM or SIGINT lets the calls in hand end, the second ends it at once."""
     # With --once only what went wrong is said; otherwise when it happened matters too.
     logs.start(logging.WARNING if options.once else logging.INFO, as_json=options.json, with_time=not options.once)
     stop = threading.Event()
@@ -84,8 +84,8 @@ def run(options: argparse.Namespace) -> None:
         signal.signal(number, signal.SIG_DFL)
         stop.set()
 
-    nodes = read_nodes(options.config)
-    for node in nodes:
+    links = read_links(options.config)
+    for node in {node for link in links for node in link.nodes}:
         node.conninfo()  # raises ConfigError
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, end)
@@ -94,8 +94,21 @@ def run(options: argparse.Namespace) -> None:
     wake, sender = socket.socketpair()
     sender.setblocking(False)
     signal.set_wakeup_fd(sender.fileno())
-    courier = ThreadPoolExecutor(1).submit(Courier(nodes, options.interval, options.once, stop).run)
-    courier.add_done_callback(lambda _: sender.send(b"."))
-    while not courier.done():
+    pool, codes = ThreadPoolExecutor(len(links)), [0]
+    couriers = [pool.submit(Courier(link.nodes, options.interval, options.once, stop, len(links) == 1).run) for link in links]
+
+    def ended(courier: Future[None]) -> None:
+        if not isinstance(courier.exception(), SystemExit | None):
+            stop.set()  # a defect: the other links end, and then it is raised
+        sender.send(b".")
+
+    for courier in couriers:
+        courier.add_done_callback(ended)
+    while not all(courier.done() for courier in couriers):
         wake.recv(1)
-    courier.result()
+    for courier in couriers:
+        try:
+            courier.result()
+        except SystemExit as exit:
+            codes.append(int(exit.code or 0))
+    raise SystemExit(max(codes))

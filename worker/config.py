@@ -146,18 +146,33 @@ def config_file(path: str | Path | None = None) -> Path:
     raise ConfigError(f"no configuration file {candidates[0]}. Hint: name it with ROWFERRY_CONFIG, or run where alembic.ini is")
 
 
-def read_nodes(path: str | Path | None = None) -> list[Node]:
-    """The nodes of section [nodes], in the file's order; at least two. Reads no environment variable of a node."""
-    file = config_file(path)
+@dataclass(frozen=True)
+class Link:
+    """Two nodes that exchange changes. `spoke`: the one that it leads to from the hub; None where there are only two nodes."""
+
+    nodes: tuple[Node, Node]
+    spoke: str | None = None
+
+
+def read_section(file: Path, name: str) -> dict[str, str] | None:
+    """The lines of a section, without the defaults; None if the file has no such section."""
     parser = configparser.ConfigParser(interpolation=None)
     parser.optionxform = str  # type: ignore[assignment,method-assign]
     try:
         parser.read(file, encoding="utf-8")
-        section = {name: value for name, value in parser["nodes"].items() if name not in parser.defaults()}
-    except KeyError:
-        raise ConfigError(f"{file} has no section [nodes]. Hint: one line for each node, name = VARIABLE") from None
     except (configparser.Error, UnicodeDecodeError):
         raise ConfigError(f"{file} is not an ini file. Hint: start again from the alembic.ini that came with rowferry") from None
+    if not parser.has_section(name):
+        return None
+    return {key: value for key, value in parser[name].items() if key not in parser.defaults()}
+
+
+def read_nodes(path: str | Path | None = None) -> list[Node]:
+    """The nodes of section [nodes], in the file's order; at least two. Reads no environment variable of a node."""
+    file = config_file(path)
+    section = read_section(file, "nodes")
+    if section is None:
+        raise ConfigError(f"{file} has no section [nodes]. Hint: one line for each node, name = VARIABLE")
     for name, variable in section.items():
         if not NODE_NAME.fullmatch(name):
             raise ConfigError(f"{file}: {name} cannot name a node. Hint: a lower-case letter, then letters, digits, _")
@@ -166,3 +181,34 @@ def read_nodes(path: str | Path | None = None) -> list[Node]:
     if len(section) < 2:
         raise ConfigError(f"{file}: section [nodes] names {len(section)} of two nodes. Hint: one line for each, name = VARIABLE")
     return [Node(name, variable) for name, variable in section.items()]
+
+
+def read_links(path: str | Path | None = None) -> list[Link]:
+    """The links between the nodes: those of section [links] (hub = north, south), or the only one there can be of two nodes.
+
+    Raises ConfigError where a node has no link, or where changes could come back to their node another way.
+    """
+    file, nodes = config_file(path), {node.name: node for node in read_nodes(path)}
+    section = read_section(file, "links")
+    if section is None and len(nodes) == 2:
+        return [Link((*nodes.values(),))]  # type: ignore[arg-type]
+    if section is None:
+        raise ConfigError(f"{file} names {len(nodes)} nodes and no links. Hint: [links], and below it HUB = NODE, NODE, ..")
+    links, part = [], {name: {name} for name in nodes}  # part: the nodes that each one reaches so far
+    for hub, spokes in section.items():
+        for spoke in map(str.strip, spokes.split(",")):
+            for name in (hub, spoke):
+                if name not in nodes:
+                    raise ConfigError(f"{file}: section [links] names {name!r}. Hint: the nodes are {', '.join(nodes)}")
+            if spoke in part[hub]:
+                raise ConfigError(
+                    f"{file}: {hub} and {spoke} are linked already, maybe through others. Hint: a star or a tree has one way"
+                )
+            part[hub] |= part[spoke]
+            for name in part[hub]:
+                part[name] = part[hub]
+            links.append(Link((nodes[hub], nodes[spoke]), spoke))
+    alone = [name for name in nodes if len(part[name]) == 1]
+    if alone:
+        raise ConfigError(f"{file}: {alone[0]} has no link. Hint: name it in section [links], or take it out of section [nodes]")
+    return links

@@ -22,7 +22,7 @@ from typing import Any
 import psycopg
 
 from rowferry import sql
-from rowferry.config import ConfigError, Node
+from rowferry.config import Node
 from rowferry.connection import FAILURES, SILENCE_SECONDS, Connection, Error, connect, describe, finish, hints
 from rowferry.observe.progress import Progress
 from rowferry.supervisor import Supervisor
@@ -81,15 +81,14 @@ class Side:
 class Courier:
     """Runs until `stop` is set, or with `once` until what was pending at its start has gone.
 
-    `interval`: seconds between polls when there is nothing to do. Raises ConfigError.
+    `interval`: seconds between polls when there is nothing to do. `alone`: the process serves no other link, so it ends where no
+    attempt can be of use.
     """
 
-    def __init__(self, nodes: Sequence[Node], interval: float, once: bool, stop: threading.Event) -> None:
-        if len(nodes) != 2:
-            raise ConfigError(f"a worker serves two nodes, here are {len(nodes)}. Hint: --config, a file for each pair")
+    def __init__(self, nodes: Sequence[Node], interval: float, once: bool, stop: threading.Event, alone: bool = True) -> None:
         first, second = self.sides = [Side(node) for node in sorted(nodes, key=lambda node: node.name)]
         first.peer, second.peer = second, first
-        self.interval, self.once, self.stop = interval, once, stop
+        self.interval, self.once, self.stop, self.alone = interval, once, stop, alone
         self.pause, self.progress_at, self.opened = FIRST_PAUSE, time.monotonic(), False  # opened: whether it has ever been
         self.turns, self.held = 0, math.inf  # rounds in which only held events were left; the least that were held in one of them
         self.took = 0.0  # seconds of the last call on both
@@ -119,7 +118,7 @@ class Courier:
             code = 3 if code == 3 else 1
             ends = self.once and time.monotonic() - self.progress_at > ONCE_SECONDS
         else:
-            ends = self.once or code in (2, 4)
+            ends = self.once or (self.alone and code in (2, 4))
         self.say(logging.ERROR if ends else logging.WARNING, str(trouble))
         if ends:
             raise SystemExit(code)

@@ -117,9 +117,9 @@ def test_a_statement_in_a_revision_itself_keeps_its_percent_sign_in_a_script(bla
     assert "'5%')" in succeed(blank, "-n", "site", "-x", "node=crm", "upgrade", "head", "--sql", ini=ini)
 
 
-RECORD_NAMES = """create table public.named (name text, peers text[]);
-create function rowferry.configure_node(p_name text, p_peers text[]) returns void
-language sql as $$ insert into public.named values (p_name, p_peers) $$;
+RECORD_NAMES = """create table public.named (name text, peers text[], spokes text[]);
+create function rowferry.configure_node(p_name text, p_peers text[], p_spokes text[]) returns void
+language sql as $$ insert into public.named values (p_name, p_peers, p_spokes) $$;
 do $$ begin create role rowferry_owner; exception when duplicate_object or unique_violation then null; end $$;
 alter function rowferry.configure_node owner to rowferry_owner;
 alter schema rowferry owner to rowferry_owner;
@@ -133,8 +133,8 @@ def test_an_upgrade_of_core_tells_each_node_its_name_and_its_peers(blank: Nodes,
     assert psql(blank.billing, succeed(blank, "-x", "node=billing", "upgrade", "head", "--sql", ini=ini)) == (0, "")
     succeed(blank, "-n", "site", "upgrade", "head", ini=ini)
     succeed(blank, "downgrade", "base", ini=ini)
-    assert blank.crm.sql("select * from public.named") == [{"name": "crm", "peers": ["billing"]}]
-    assert blank.billing.sql("select * from public.named") == [{"name": "billing", "peers": ["crm"]}]
+    assert blank.crm.sql("select * from public.named") == [{"name": "crm", "peers": ["billing"], "spokes": [None]}]
+    assert blank.billing.sql("select * from public.named") == [{"name": "billing", "peers": ["crm"], "spokes": [None]}]
 
 
 @pytest.mark.smoke

@@ -26,7 +26,7 @@ begin
   end loop;
   o_may_differ := rowferry._may_differ(array(select (p_sections[i]).entity from generate_subscripts(p_sections, 1) i));
   if o_may_differ and o_moved = '{}' then
-    o_lost := rowferry._lost_in_cascade(p_after, p_heard);
+    o_lost := rowferry._lost_in_cascade((select e.peer from rowferry.entities e where e.name = (p_sections[1]).entity), p_after, p_heard);
   end if;
 end
 $$;

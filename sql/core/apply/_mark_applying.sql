@@ -12,7 +12,7 @@ declare
     and not rowferry._may_differ(array(select (p_sections[i]).entity from generate_subscripts(p_sections, 1) i));
 begin
   insert into rowferry.applying (transaction_id, entity_id, hops, keys)
-  select pg_current_xact_id(), 0, 1, '{}'
+  select pg_current_xact_id(), 0, 1, array(select e.peer from rowferry.entities e where e.name = (p_sections[1]).entity)
   union all
   select pg_current_xact_id(), e.id, 1, case when not v_everything then array_agg(k) end
   from generate_subscripts(p_sections, 1) i

@@ -39,7 +39,7 @@ begin
     select e.id, e.entity_id, e.record_id, 1, 'infinity', 'RF021', 'the triggers of the two nodes change this row back and forth',
       'Make the triggers agree, then: select rowferry.retry(id);', rowferry._now(), rowferry._now(), true
     from rowferry.events e
-    where e.hops > 3
+    where e.hops > 3 and e.entity_id = v_entity.id
     on conflict do nothing;
   end if;
 end

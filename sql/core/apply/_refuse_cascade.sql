@@ -25,7 +25,7 @@ begin
   perform rowferry._delete_events(range_agg(int8range(c.id, c.id, '[]')))
   from rowferry.events c
   join rowferry.entities n on n.id = c.entity_id
-  where c.id > p_after and c.hops > 0 and case c.event_type
+  where c.id > p_after and c.hops > 0 and rowferry._written_here(c.xmin) and case c.event_type
     when 'd' then (n.name, c.record_id) in (
       select (p_sections[i]).entity, k from generate_subscripts(p_sections, 1) i cross join lateral unnest((p_sections[i]).gone) k)
     else (n.name, c.record_id) in (
@@ -44,7 +44,7 @@ begin
   select n.name, c.record_id into v_taken
   from rowferry.events c
   join rowferry.entities n on n.id = c.entity_id
-  where c.id > p_after and c.hops > 0 and c.event_type in ('d', 'u') and n.name = any (p_waiting)
+  where c.id > p_after and c.hops > 0 and c.event_type in ('d', 'u') and n.name = any (p_waiting) and rowferry._written_here(c.xmin)
     and exists (
       select from reached r
       join pg_constraint f on f.confrelid = r.relation and f.conrelid = n.relation and f.contype = 'f' and f.confdeltype in ('c', 'n', 'd')

@@ -73,6 +73,7 @@ begin
         o_failed := null;
       end if;
       perform rowferry._finish(v_sections);
+      perform rowferry._pass_on(p_peer, v_sections, v_after);
       perform set_config('plan_cache_mode', 'force_generic_plan', true);
       perform rowferry._refuse_cascade(v_sections, rowferry._still_waiting(p_waiting, '{}', o_busy), v_after, p_heard, null);
       v_seen := rowferry._look_after_write(v_sections, p_heard, v_decided.o_decided, v_after);

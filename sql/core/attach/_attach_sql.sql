@@ -8,7 +8,8 @@ stable
 set search_path = pg_catalog, pg_temp
 as $$
 declare
-  c_registered constant text[] := '{id, name, peer, relation, relation_name, relation_oid, key_columns, key_types, columns, local_columns, column_types,
+  c_registered constant text[] := '{id, name, peer, relation, relation_name, relation_oid, trigger_suffix,
+    key_columns, key_types, columns, local_columns, column_types,
     column_numbers, column_digest, columns_given, conflict_rule, orphan_rule, truncate_rule, direction, filter, filter_columns, filter_types, filter_left,
     within, within_columns, within_parent_columns, outbound, inbound, on_apply, trigger_rule, version}';
   v_is_new constant boolean := p_old.id is null;
@@ -33,6 +34,10 @@ begin
     return next format('select setval(''rowferry.entity_ids'', %s)', p_new.version);
     return next case when v_is_new then format(E'insert into rowferry.entities (%s)\nvalues (%s)', v_names, v_values)
       else format('update rowferry.entities set %s, version = %s where id = %s', v_changes, p_new.version, p_new.id) end;
+  end if;
+  if exists (select from rowferry.entities e where e.relation = p_new.relation and e.id <> p_new.id and e.trigger_rule <> p_new.trigger_rule) then
+    return next format('update rowferry.entities set trigger_rule = %L where relation = %L::regclass and id <> %s',
+      p_new.trigger_rule, p_new.relation, p_new.id);
   end if;
   if not v_is_new and (p_old.within, p_old.within_columns) is distinct from (p_new.within, p_new.within_columns) then
     -- The places of events name records of the old parent.

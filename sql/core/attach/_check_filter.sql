@@ -98,9 +98,10 @@ begin
         hint = case when v_named and array_to_string(o_types, ',') like '%enum{%'
           then 'A filter sees an enum as text. Leave casts to the enum out: p_filter => ''mood = ''''good''''''.' else v_hint end;
   end;
-  if exists (select from pg_attribute a where a.attrelid = p_table and not a.attisdropped and a.attname in ('v_hops', 'v_keys', 'v_everything', 'v_now')) then
+  if exists (select from pg_attribute a where a.attrelid = p_table and not a.attisdropped
+    and a.attname in ('v_hops', 'v_keys', 'v_everything', 'v_passes', 'v_now')) then
     raise exception using errcode = 'RF010', message = 'a table with a column of this name cannot have a filter',
-      detail = format('%s: v_hops, v_keys, v_everything or v_now.', p_table), hint = 'Rename the column, or attach the table without a filter.';
+      detail = format('%s: v_hops, v_keys, v_everything, v_passes or v_now.', p_table), hint = 'Rename the column, or attach the table without a filter.';
   elsif strpos(o_filter, '$rowferry$') > 0 then
     raise exception using errcode = 'RF010', message = 'no filter may hold $rowferry$, which quotes the generated functions', detail = format('%s.', p_filter),
       hint = v_hint;

@@ -12,7 +12,7 @@ begin
   select t.tgname as name, t.tgrelid::regclass as relation into v_trigger
   from pg_trigger t
   where t.tgrelid in (select p_entity.relation union all select p.relid from pg_partition_tree(p_entity.relation) p)
-    and t.tgname in ('rowferry_capture', 'rowferry_capture_insert', 'rowferry_capture_update', 'rowferry_capture_delete', 'rowferry_truncate')
+    and t.tgname ~ '^rowferry_(truncate|capture(_(insert|update|delete))?(@.*)?)$'
     and not exists (select from pg_proc p where p.oid = t.tgfoid and p.pronamespace = 'rowferry'::regnamespace)
   limit 1;
   if found and p_entity.direction <> 'receive' then

@@ -24,7 +24,7 @@ begin
   -- Once these constraints are deferrable, each table of the cycle can be written after those that it still refers to.
   select string_agg(format('alter table %s alter constraint %I deferrable;', f.relation, f.name), ' ' order by c.id, f.name) into o_fix
   from unnest(v_cycle) c
-  join rowferry._foreign_keys f on f.relation = c.relation and not f.deferrable and not f.is_copy
+  join rowferry._foreign_keys f on f.child_id = c.id and not f.deferrable and not f.is_copy
   join unnest(v_cycle) p on p.relation = f.parent_relation and p.id > c.id;
   o_fix := o_fix || format(' select rowferry.attach(%L);', p_entity.relation);
 end

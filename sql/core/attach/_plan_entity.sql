@@ -15,27 +15,31 @@ as $$
 declare
   v_entity rowferry.entities;
   v_other rowferry.entities;
+  v_link rowferry.links;
   v_was jsonb;  -- of p_old: entity column to column, as the table calls it now
 begin
   perform rowferry._refuse_table(p_table);
-  v_entity.peer := (rowferry._find_link(coalesce(p_peer, p_old.peer))).peer;
+  v_link := rowferry._find_link(coalesce(p_peer, p_old.peer));
+  v_entity.peer := v_link.peer;
   v_entity.relation := p_table;
   v_entity.relation_name := p_table::text;
   v_entity.relation_oid := p_table;
-  v_entity.name := coalesce(p_entity, p_old.name, (select c.relname from pg_class c where c.oid = p_table));
+  v_entity.name := coalesce(p_entity, p_old.name, (select c.relname from pg_class c where c.oid = p_table) || coalesce('@' || v_link.spoke, ''));
   if v_entity.name = '' or octet_length(v_entity.name) > 63 then
     raise exception using errcode = 'RF010', message = 'an entity''s name has 1 to 63 bytes',
       detail = format('%s has %s.', v_entity.name, octet_length(v_entity.name)), hint = 'Give it such a name with p_entity.';
   end if;
-  select e.* into v_other from rowferry.entities e where e.id is distinct from p_old.id and (e.relation = p_table or e.name = v_entity.name) limit 1;
+  select e.* into v_other from rowferry.entities e where e.id is distinct from p_old.id
+    and (e.relation = p_table and e.peer = v_entity.peer or e.name = v_entity.name) limit 1;
   if found then
     raise exception using errcode = 'RF011', message = 'already attached', detail = format('Entity %s is table %s.', v_other.name, v_other.relation),
       hint = format('Give another name with p_entity =>, or detach it first: select rowferry.detach(%L);', v_other.name);
-  elsif v_entity.peer <> p_old.peer then
-    raise exception using errcode = 'RF011', message = 'already attached, for another peer',
-      detail = format('Entity %s is kept in sync with %s.', p_old.name, p_old.peer),
-      hint = format('begin; select rowferry.detach(%L); select rowferry.attach(%L, p_peer => %L); commit;', p_old.name, p_table, p_peer);
   end if;
+  -- All entities of a table have one rule for its triggers.
+  select min(e.trigger_rule), case when bool_or(e.trigger_suffix = '') then '@' || v_entity.peer else '' end
+  into v_entity.trigger_rule, v_entity.trigger_suffix
+  from rowferry.entities e where e.relation = p_table and e.id is distinct from p_old.id;
+  v_entity.trigger_suffix := coalesce(p_old.trigger_suffix, v_entity.trigger_suffix, '');
   v_entity.outbound := p_outbound;
   if p_outbound is not null then
     perform rowferry._check_outbound(v_entity);

@@ -23,26 +23,28 @@ begin
   if coalesce(v_within, '') = '' then
     return p_entity;
   end if;
-  select count(*) as keys, (array_agg(f.id))[1] as id, string_agg(f.name, ', ' order by f.name) as names into v_found
-  from rowferry._foreign_keys f
-  where f.relation = p_entity.relation and f.parent_id <> p_entity.id and v_within in (f.parent, f.name)
+  select count(*) as keys, (array_agg(f.id))[1] as id, min(p.id) as parent_id, string_agg(f.name, ', ' order by f.name) as names into v_found
+  from (select distinct k.id, k.name, k.relation, k.columns, k.parent_relation from rowferry._foreign_keys k where k.relation = p_entity.relation) f
+  join rowferry.entities p on p.relation = f.parent_relation and p.peer = p_entity.peer and p.id <> p_entity.id
+  where v_within in (p.name, f.name, split_part(p.name, '@', 1))
     and (p_within is not null or f.columns = p_old.within_columns or not exists (
       select from rowferry._foreign_keys o where o.relation = f.relation and o.parent_relation = f.parent_relation and o.id <> f.id));
   if v_found.keys = 0 then
     raise exception using errcode = 'RF013', message = 'the table has no foreign key to a table of this name that is kept in sync',
       detail = format('%L; its foreign keys: %s.', v_within, coalesce((
-        select string_agg(format('%s to %s%s', f.name, f.parent_relation, coalesce(', which is entity ' || f.parent, ', which is not attached')),
+        select string_agg(format('%s to %s%s', f.name, f.parent_relation, coalesce(', which is entity ' || p.name, ', which is not attached')),
           '; ' order by f.name)
-        from rowferry._foreign_keys f where f.relation = p_entity.relation), 'none')),
+        from (select distinct k.name, k.parent_relation from rowferry._foreign_keys k where k.relation = p_entity.relation) f
+        left join rowferry.entities p on p.relation = f.parent_relation and p.peer = p_entity.peer), 'none')),
       hint = format('Attach the parent first, with its filter; then: select rowferry.attach(%L, p_within => name of its entity);'
         '  -- or p_within => '''' for a table whose rows follow no others', p_entity.relation::text);
   elsif v_found.keys > 1 then
     raise exception using errcode = 'RF013', message = 'several foreign keys refer to this parent', detail = format('%L: %s.', v_within, v_found.names),
       hint = format('Name one of them: select rowferry.attach(%L, p_within => %L);', p_entity.relation::text, split_part(v_found.names, ', ', 1));
   end if;
-  select p.* into v_parent from rowferry._foreign_keys f join rowferry.entities p on p.id = f.parent_id where f.id = v_found.id;
+  select p.* into v_parent from rowferry.entities p where p.id = v_found.parent_id;
   select c.* into v_parent_table from pg_class c where c.oid = v_parent.relation;
-  select f.columns, f.parent_columns into p_entity.within_columns, p_entity.within_parent_columns from rowferry._foreign_keys f where f.id = v_found.id;
+  select f.columns, f.parent_columns into p_entity.within_columns, p_entity.within_parent_columns from rowferry._foreign_keys f where f.id = v_found.id limit 1;
   p_entity.within := v_parent.name;
   v_names := (
     with recursive up (name, path) as (
@@ -56,10 +58,6 @@ begin
     raise exception using errcode = 'RF013', message = 'rows cannot follow rows that follow them',
       detail = format('%s follows %s.', v_parent.name, p_entity.name),
       hint = format('select rowferry.attach(%L, p_within => '''');', v_parent.relation::text);
-  elsif v_parent.peer <> p_entity.peer then
-    raise exception using errcode = 'RF013', message = 'the parent is kept in sync with another node',
-      detail = format('%s with %s, %s with %s.', v_parent.name, v_parent.peer, p_entity.name, p_entity.peer),
-      hint = format('Attach both for one peer: p_peer => %L.', v_parent.peer);
   elsif v_parent.filter is null and v_parent.within is null and p_within is not null then
     raise exception using errcode = 'RF013', message = 'all rows of the parent are kept in sync, so there is nothing to follow',
       detail = format('%s has no filter.', v_parent.name),

@@ -38,20 +38,21 @@ declare
   v_statement text;
   v_statements text[];
 begin
-  select e.* into v_old from rowferry.entities e where e.relation = p_table and e.name = coalesce(p_entity, e.name);
+  v_old := rowferry._attached(p_table, p_entity, p_peer);
   if not p_dry_run then
     -- No exchange may see the old functions at its start and the new ones at its end.
     perform rowferry._link_lock(l.peer, true) from rowferry.links l
-    where l.peer = v_old.peer or v_old.id is null and p_within is not null and l.peer = coalesce(p_peer, l.peer) order by l.peer;
+    where l.peer in (select e.peer from rowferry.entities e where e.relation = p_table)
+      or v_old.id is null and p_within is not null and l.peer = coalesce(p_peer, l.peer) order by l.peer;
     lock table rowferry.entities in share row exclusive mode;
-    select e.* into v_old from rowferry.entities e where e.relation = p_table and e.name = coalesce(p_entity, e.name);
+    v_old := rowferry._attached(p_table, p_entity, p_peer);
   end if;
   v_outbound := coalesce(nullif(p_outbound, ''), case when p_outbound is null then v_old.outbound end);
   v_new := rowferry._plan_entity(p_table, p_entity, p_columns, p_key, p_peer, v_outbound, v_old);
   if not p_dry_run then
     -- Planned again under the lock: the table may have changed before it was granted. To drop triggers takes a stronger lock.
     perform rowferry._lock_table(p_table, v_old.direction <> 'receive' and p_direction = 'receive'
-      or coalesce(p_triggers, v_old.trigger_rule, 'guard') = 'guard' and exists (
+      or coalesce(p_triggers, v_old.trigger_rule, v_new.trigger_rule, 'guard') = 'guard' and exists (
       select from rowferry._users_triggers(p_table) u where not u.guarded and (u.constraint_name is not null or u.extensions <> '{}')));
     v_new := rowferry._plan_entity(p_table, p_entity, p_columns, p_key, p_peer, v_outbound, v_old);
     -- The table was detached in this transaction, so its events that wait are kept under the number of its entity.
@@ -67,7 +68,7 @@ begin
   v_new.inbound := coalesce(nullif(p_inbound, ''), case when p_inbound is null then v_old.inbound end);
   v_new.on_apply := coalesce(nullif(p_on_apply, ''), case when p_on_apply is null then v_old.on_apply end);
   v_new.cycle := v_old.cycle;
-  v_new.trigger_rule := coalesce(p_triggers, v_old.trigger_rule, 'guard');
+  v_new.trigger_rule := coalesce(p_triggers, v_old.trigger_rule, v_new.trigger_rule, 'guard');
   -- A filter that stays is proved again, with the types that its columns have now.
   select f.o_filter, f.o_columns, f.o_types into v_new.filter, v_new.filter_columns, v_new.filter_types
   from rowferry._check_filter(p_table, coalesce(nullif(p_filter, ''), case when p_filter is null then v_old.filter end), p_kept => p_filter is null) f;

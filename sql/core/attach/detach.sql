@@ -47,9 +47,16 @@ begin
     and p.proowner not in (select o.proowner from pg_proc o where o.pronamespace = 'rowferry'::regnamespace
       and o.proname in (select rowferry._generated_name('apply_', e.name) from rowferry.entities e where e.id <> v_entity.id)
       union all select 'rowferry_owner'::regrole);
-  v_entity.trigger_rule := 'fire';
-  perform rowferry._set_guards(v_entity);
+  select e.* into v_left from rowferry.entities e where e.relation = v_entity.relation and e.id <> v_entity.id order by e.direction = 'send' limit 1;
+  if found then
+    -- The guards are those of the entities that stay.
+    perform rowferry._set_guards(v_left) where v_left.direction = 'send' and v_entity.direction <> 'send';
+  else
+    v_entity.trigger_rule := 'fire';
+    perform rowferry._set_guards(v_entity);
+  end if;
   v_left := v_entity;
+  v_left.trigger_rule := 'fire';
   for v_left.relation in
     select distinct t.tgrelid
     from pg_depend d

@@ -18,7 +18,8 @@ declare
   v_statement text;
 begin
   -- No exchange may see the old rule at its start and the new one at its end.
-  perform rowferry._link_lock(e.peer, true) from rowferry.entities e where e.name = p_entity;
+  perform rowferry._link_lock(o.peer, true) from (
+    select distinct o.peer from rowferry.entities e join rowferry.entities o on o.relation = e.relation where e.name = p_entity order by 1) o;
   lock table rowferry.entities in share row exclusive mode;
   select e.* into v_entity from rowferry.entities e where e.name = p_entity;
   if not found then
@@ -34,6 +35,7 @@ begin
   update rowferry.entities e set conflict_rule = v_entity.conflict_rule, orphan_rule = v_entity.orphan_rule, truncate_rule = v_entity.truncate_rule,
     trigger_rule = v_entity.trigger_rule, version = nextval('rowferry.entity_ids')
   where e.id = v_entity.id;
+  update rowferry.entities e set trigger_rule = v_entity.trigger_rule where e.relation = v_entity.relation and e.trigger_rule <> v_entity.trigger_rule;
   perform rowferry._set_guards(v_entity);
   v_merge := rowferry._generated_name('merge_', v_entity.name);
   if not exists (select from rowferry._entity_functions(v_entity) f where f.name = v_merge) then

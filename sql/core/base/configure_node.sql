@@ -1,6 +1,7 @@
 create or replace function rowferry.configure_node(
   p_name text,
-  p_peers text[]
+  p_peers text[],
+  p_spokes text[] default null
 )
 returns void
 language plpgsql
@@ -17,11 +18,13 @@ begin
   select p_name, i ->> 'system', (i ->> 'database')::oid, rowferry._now()
   from rowferry._database_identity() i
   where not exists (select from rowferry.node);
-  insert into rowferry.links (peer)
-  select p from unnest(p_peers) p
+  insert into rowferry.links (peer, spoke)
+  select p.peer, p.spoke from unnest(p_peers, p_spokes) p (peer, spoke)
   on conflict do nothing;
+  update rowferry.links l set spoke = p.spoke
+  from unnest(p_peers, p_spokes) p (peer, spoke) where l.peer = p.peer and l.spoke is distinct from p.spoke and p.spoke is not null;
 end
 $$;
-comment on function rowferry.configure_node(text, text[]) is
+comment on function rowferry.configure_node(text, text[], text[]) is
   'Names this node and its peers. alembic upgrade head calls it with the names in alembic.ini; to call it again changes nothing. A peer that is no longer '
-  'named keeps its link, so that nothing pending is lost.';
+  'named keeps its link, so that nothing pending is lost. p_spokes has for each link the node that it leads to from the hub; null: there are only two nodes.';

@@ -63,7 +63,7 @@ begin
   -- If applying took half of the call's time, the next call builds.
   v_waits := p_link.ready and not p_hushed
     and (p_applied and clock_timestamp() > statement_timestamp() + v_half) is not true
-    and (rowferry._anything_rare(p_rare) or rowferry._any_event(p_link.first_id, p_left))
+    and (rowferry._anything_rare(p_rare) or rowferry._any_event(p_link.peer, p_link.first_id, p_left))
     and (select count(*) from rowferry.built_batches b where b.peer = p_link.peer and b.in_flight) < 2;
   if v_waits then
     v_limit := greatest(1, least(least(p_limit, p_link.batch_limit)::bigint * p_link.growth, 100000));

@@ -18,14 +18,15 @@ as $function$
       select v_now, %2$s, %3$s, %4$s%8$s
       from %5$s%6$s;
     else
-      insert into rowferry.events (changed_at, entity_id, hops, event_type, record_id)
-      select v_now, %2$s, v_hops, %3$s, %4$s
+      insert into rowferry.events (changed_at, entity_id, hops, event_type, record_id%7$s)
+      select v_now, %2$s, v_hops, %3$s, %4$s%10$s
       from %5$s
       where %9$snot %4$s operator(pg_catalog.=) any (select pg_catalog.unnest(v_keys));
     end if;
 $f$, p_way_out, p_entity_id, p_type, p_record_id, p_from, E'\n      where ' || p_where,
-    case when p_place is not null then ', place' end, ', ' || p_place, '(' || p_where || E')\n        and ')
+    case when p_place is not null then ', place' end, ', ' || p_place, '(' || p_where || E')\n        and ', ', case when v_passes then ' || p_place || ' end')
 $function$;
 comment on function rowferry._capture_part_sql(text, integer, text, text, text, text, text) is
   'PL/pgSQL that writes the events for one kind of statement. It has a second INSERT for statements of the applier, so that the plan of the users'' own '
-  'statements does not contain the keys to leave out. p_place is the place that the row had, for changes of users only; null means that its rows have none.';
+  'statements does not contain the keys to leave out. p_place is the place that the row had, for changes of users, also those of another peer that are '
+  'passed on; null means that its rows have none.';

@@ -66,9 +66,9 @@ $f$, v_new, v_old, p_entity.id, c.new_image, c.old_image, p_way_out, v_new_withi
       translate((
         select string_agg(format('%I %s', a.attname, format_type(a.atttypid, a.atttypmod)), ', ' order by a.attnum) from pg_attribute a
         where a.attrelid = p_entity.relation and a.attname = any (v_captured)), E'\r\n$', '  '),
-      v_place, ', case when v_hops operator(pg_catalog.=) 0 then ' || v_old_parent || ' end',
+      v_place, ', case when v_hops operator(pg_catalog.=) 0 or v_passes then ' || v_old_parent || ' end',
       -- Only the event of a row that left or moved has a place.
-      E',\n      case when v_hops operator(pg_catalog.=) 0 and c.record_id operator(pg_catalog.=) c.old_id then '
+      E',\n      case when (v_hops operator(pg_catalog.=) 0 or v_passes) and c.record_id operator(pg_catalog.=) c.old_id then '
         || case when v_filtered then 'case when not c.was_within then array[]::pg_catalog.text[] else ' || v_old_parent || ' end'
           else v_old_parent end || ' end')
     from (select string_agg(format('new.%I', c), ', '), string_agg(format('old.%I', c), ', ') from unnest(v_captured) c) c (new_image, old_image));

@@ -63,12 +63,14 @@ declare
   v_hops smallint := 0;
   v_keys pg_catalog.text[];
   v_everything boolean;
+  v_passes boolean := false;  -- whether a change of another peer is applied, which is passed on
   v_now constant pg_catalog.timestamptz := rowferry._now();  -- one for all rows of a statement
 begin%5$s
   -- Anyone can turn this setting on, but only the applier has rows in rowferry.applying for its transaction. The column keys lists the records that need
   -- no event. If it is null, nothing but the applier can write this table now, so nothing is captured here (v_everything).
   if pg_catalog.current_setting('rowferry.applying', true) operator(pg_catalog.=) 'on' then
-    select a.hops, coalesce(k.keys, '{}'), k.entity_id is not null and k.keys is null into v_hops, v_keys, v_everything
+    select a.hops, coalesce(k.keys, '{}'), k.entity_id is not null and k.keys is null, a.keys operator(pg_catalog.<>) array[%6$L]
+    into v_hops, v_keys, v_everything, v_passes
     from rowferry.applying a
     left join rowferry.applying k on k.transaction_id operator(pg_catalog.=) a.transaction_id and k.entity_id operator(pg_catalog.=) %3$s
     where a.transaction_id operator(pg_catalog.=) pg_catalog.pg_current_xact_id() and a.entity_id operator(pg_catalog.=) 0;
@@ -76,6 +78,7 @@ begin%5$s
       return null;
     end if;
     v_hops := coalesce(v_hops, 0);
+    v_passes := coalesce(v_passes, false);
   end if;
 %4$s
   return null;
@@ -83,7 +86,7 @@ end
 $rowferry$$f$,
     rowferry._generated_name('capture_', p_entity.name), coalesce(v_settings, ''), p_entity.id,
     btrim(case when v_partitioned then rowferry._capture_row_sql(p_entity, v_way_out) else rowferry._capture_statement_sql(p_entity, v_way_out) end, E'\n'),
-    case when not v_partitioned then rowferry._capture_one_sql(p_entity, v_way_out) end);
+    case when not v_partitioned then rowferry._capture_one_sql(p_entity, v_way_out) end, p_entity.peer);
 end
 $function$;
 comment on function rowferry._capture_sql(rowferry.entities) is

@@ -8,7 +8,8 @@ stable
 set search_path = pg_catalog, pg_temp
 as $$
 declare
-  v_guard constant boolean := p_entity.trigger_rule = 'guard' and p_entity.direction <> 'send';
+  v_guard constant boolean := p_entity.trigger_rule = 'guard' and (p_entity.direction <> 'send' or exists (
+    select from rowferry.entities e where e.relation = p_entity.relation and e.id <> p_entity.id and e.direction <> 'send'));
   v_trigger record;
   v_copy record;
   v_function regprocedure;

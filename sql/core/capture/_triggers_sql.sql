@@ -16,7 +16,7 @@ begin
     return;
   end if;
   for v_trigger in
-    select c.name, c.event, c.referencing
+    select c.name || p_entity.trigger_suffix as name, c.event, c.referencing
     from (values
       (true, 'rowferry_capture', 'insert or delete or update', null),
       (false, 'rowferry_capture_insert', 'insert', 'new table as new_rows'),
@@ -25,10 +25,10 @@ begin
     ) c (partitioned, name, event, referencing)
     where c.partitioned = v_partitioned and not p_truncate_only
   loop
-    return next format(E'create trigger %s\nafter %s on %s\n%s execute function %s', v_trigger.name, v_trigger.event, p_entity.relation,
+    return next format(E'create trigger %I\nafter %s on %s\n%s execute function %s', v_trigger.name, v_trigger.event, p_entity.relation,
       coalesce('referencing ' || v_trigger.referencing || E'\nfor each statement', 'for each row'), v_capture);
-    return next format('alter table %s enable always trigger %s', p_entity.relation, v_trigger.name);
-    return next format('comment on trigger %s on %s is %L', v_trigger.name, p_entity.relation, 'rowferry: writes an event for each row that changes.');
+    return next format('alter table %s enable always trigger %I', p_entity.relation, v_trigger.name);
+    return next format('comment on trigger %I on %s is %L', v_trigger.name, p_entity.relation, 'rowferry: writes an event for each row that changes.');
   end loop;
   for v_trigger in
     select r.relid::regclass as relation

@@ -40,7 +40,7 @@ begin
       case when t.oid is null then 'is gone' when t.tgenabled <> 'A' then 'is disabled' else 'was altered' end),
     case when t.oid is null or t.tgenabled = 'A'
       then 'select * from rowferry.check();  -- it says how to make the trigger again, and how to send what was missed'
-      else format('alter table %s enable always trigger %s; select rowferry.backfill(%L);', t.relation, w.name, e.name) end
+      else format('alter table %s enable always trigger %I; select rowferry.backfill(%L);', t.relation, w.name, e.name) end
   from rowferry.entities e
   join pg_class c on c.oid = e.relation
   join (values
@@ -48,7 +48,10 @@ begin
     ('r', 'rowferry_capture_insert', 4, null, 'new_rows'),
     ('r', 'rowferry_capture_update', 16, 'old_rows', 'new_rows'),
     ('r', 'rowferry_capture_delete', 8, 'old_rows', null),
-    (null, 'rowferry_truncate', 34, null, null)) w (kind, name, type, old_rows, new_rows) on c.relkind = coalesce(w.kind::"char", c.relkind)
+    (null, 'rowferry_truncate', 34, null, null)) k (kind, name, type, old_rows, new_rows) on c.relkind = coalesce(k.kind::"char", c.relkind)
+  cross join lateral (
+    select k.kind, k.name || case when k.kind is not null then e.trigger_suffix else '' end, k.type, k.old_rows, k.new_rows
+  ) w (kind, name, type, old_rows, new_rows)
   cross join lateral (
     select e.relation, g.oid, g.tgenabled, g.tgfoid, g.tgtype, g.tgqual, g.tgattr, g.tgoldtable, g.tgnewtable
     from (values (1)) v

@@ -23,21 +23,21 @@ as $$
     from entities e
     cross join lateral (select p.relid from pg_partition_tree(e.relation) p union select e.relation) r
   ), wanted as (
-    select e.name, e.relation, d.ddl, substring(d.ddl from E'^create trigger (\\w+)') as trigger
+    select e.name, e.relation, d.ddl, (parse_ident(substring(d.ddl from '^create trigger ("(?:[^"]|"")+"|[a-z_]+)')))[1] as trigger
     from entities e
     cross join lateral rowferry._triggers_sql(e.entity) t (ddl)
     cross join lateral (select regexp_replace(t.ddl, E'\\s+', ' ', 'g')) d (ddl)
-    where t.ddl like E'create trigger rowferry\\_capture%'
+    where t.ddl ~ '^create trigger "?rowferry_capture'
   )
   select 'error', w.relation::text, format(f.problem, w.trigger),
-    concat_ws(' ', f.first, format('alter table %s enable always trigger %s; select rowferry.backfill(%L);', w.relation, w.trigger, w.name))
+    concat_ws(' ', f.first, format('alter table %s enable always trigger %I; select rowferry.backfill(%L);', w.relation, w.trigger, w.name))
   from wanted w
   left join pg_trigger t on t.tgrelid = w.relation and t.tgname = w.trigger
   cross join lateral (
     select 'its trigger %s is gone: changes are not captured' as problem, w.ddl || ';' as first
     where t.oid is null
     union all
-    select 'its trigger %s was altered', format('drop trigger %s on %s; %s;', w.trigger, w.relation, w.ddl)
+    select 'its trigger %s was altered', format('drop trigger %I on %s; %s;', w.trigger, w.relation, w.ddl)
     where lower(regexp_replace(pg_get_triggerdef(t.oid), E'\\s+', ' ', 'g')) <> lower(w.ddl)
     union all
     select case t.tgenabled when 'D' then 'its trigger %s is disabled: changes are not captured'
@@ -46,7 +46,7 @@ as $$
   ) f
   union all
   select 'error', p.part::text, format('in this partition the trigger %s is not enabled always: changes are not captured', c.tgname),
-    format('alter table %s enable always trigger %s; select rowferry.backfill(%L);', p.part, c.tgname, w.name)
+    format('alter table %s enable always trigger %I; select rowferry.backfill(%L);', p.part, c.tgname, w.name)
   from wanted w
   join pg_trigger t on t.tgrelid = w.relation and t.tgname = w.trigger and t.tgenabled = 'A'
   join tables p on p.name = w.name and p.part <> w.relation

@@ -43,7 +43,7 @@ as $$
   select 'error', 'rowferry.events_id_seq',
     format('it stands at %s, and ids up to %s were given out: new changes would be taken for old ones', s.at, l.horizon_id),
     format('select setval(''rowferry.events_id_seq'', %s);', l.horizon_id + 1000000)
-  from (select max(l.horizon_id) from rowferry.links l) l (horizon_id)
+  from (select max(greatest(l.horizon_id, l.first_id - 1)) from rowferry.links l) l (horizon_id)
   cross join lateral (
     -- Before PostgreSQL 17 it is an error to read a sequence without the right to. That it belongs to somebody else is a line of its own.
     select case when has_sequence_privilege(to_regclass('rowferry.events_id_seq'), 'usage, select')

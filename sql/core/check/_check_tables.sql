@@ -64,7 +64,8 @@ as $$
       || case when not u.guarded then format(' or, if it is to run: alter table %s enable always trigger %I;', u.relation, u.name) else '' end
   from rowferry.entities e
   cross join lateral rowferry._users_triggers(e.relation) u
-  where e.peer = p_peer and u.id = u.root and u.enabled <> 'D' and u.guarded <> (e.trigger_rule = 'guard' and e.direction <> 'send' and u.enabled = 'O')
+  where e.peer = p_peer and u.id = u.root and u.enabled <> 'D' and u.guarded <> (e.trigger_rule = 'guard' and u.enabled = 'O' and exists (
+    select from rowferry.entities o where o.relation = e.relation and o.direction <> 'send'))
 $$;
 comment on function rowferry._check_tables(text) is
   'For check(): what became of attached tables and of their triggers since attach() looked at them.';

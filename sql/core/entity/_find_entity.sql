@@ -8,21 +8,30 @@ stable
 set search_path = pg_catalog, pg_temp
 as $$
 declare
-  v_entity rowferry.entities;
+  v_found record;
 begin
-  select e.* into v_entity
-  from rowferry.entities e
-  left join pg_class c on c.oid = e.relation
-  left join pg_namespace n on n.oid = c.relnamespace
-  where p_name in (e.name, c.relname, n.nspname || '.' || c.relname, e.relation::text) and e.peer = coalesce(p_peer, e.peer)
-  order by e.name = p_name desc, c.relname = p_name desc nulls last, e.id
+  select f.entity, f.several into v_found
+  from (
+    -- Of several peers' entities of one table none is the one that is meant.
+    select e as entity, e.name = p_name as named, c.relname = p_name as called, e.id,
+      case when e.name <> p_name then string_agg(e.peer, ', ') over (partition by e.relation) end as several
+    from rowferry.entities e
+    left join pg_class c on c.oid = e.relation
+    left join pg_namespace n on n.oid = c.relnamespace
+    where p_name in (e.name, c.relname, n.nspname || '.' || c.relname, e.relation::text) and e.peer = coalesce(p_peer, e.peer)
+  ) f
+  order by f.named desc, f.called desc nulls last, f.id
   limit 1;
   if not found then
     raise exception using errcode = 'RF011', message = 'no such entity is attached',
       detail = format('%s is the name of no entity and of no attached table.', p_name),
       hint = 'select name, relation from rowferry.entities;';
+  elsif v_found.several like '%,%' then
+    raise exception using errcode = 'RF011', message = 'the table is attached for several peers',
+      detail = format('%s, for %s.', (v_found.entity).relation, v_found.several),
+      hint = format('Name the entity of one of them, such as %s: select name, peer, relation from rowferry.entities;', (v_found.entity).name);
   end if;
-  return v_entity;
+  return v_found.entity;
 end
 $$;
 comment on function rowferry._find_entity(text, text) is

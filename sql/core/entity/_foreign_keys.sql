@@ -10,10 +10,11 @@ select f.oid as id, f.conname::text as name, f.conrelid::regclass as relation, f
   f.confdeltype as on_delete, f.confupdtype as on_update, f.condeferrable as deferrable, f.conparentid <> 0 as is_copy
 from pg_constraint f
 left join rowferry.entities c on c.relation = f.conrelid
-left join rowferry.entities p on p.relation = f.confrelid
+left join rowferry.entities p on p.relation = f.confrelid and (c.id is null or p.peer = c.peer)
 where f.contype = 'f';
 comment on view rowferry._foreign_keys is
-  'Every foreign key of this database, with the entity that refers and the entity that is referred to: the one place that says what depends on what.';
+  'Every foreign key of this database, with the entity that refers and the entity that is referred to: the one place that says what depends on what. Both are '
+  'of one link; of a table that is attached for several peers there is a row for each.';
 comment on column rowferry._foreign_keys.id is 'Its oid in pg_constraint.';
 comment on column rowferry._foreign_keys.name is 'Name of the constraint.';
 comment on column rowferry._foreign_keys.relation is 'Table that refers.';

@@ -76,7 +76,7 @@ begin
           select array_agg(coalesce(c.name, l.name) order by coalesce(c.name, l.name) collate "C")
           from unnest(f.columns) l (name)
           left join unnest(v_entity.columns, v_entity.local_columns) c (name, local) on c.local = l.name) k (columns)
-        where f.relation = v_entity.relation),
+        where f.child_id = v_entity.id),
       'triggers', (
         select jsonb_object_agg(t.tgname, concat_ws(' ', case when t.tgtype & 2 > 0 then 'before' else 'after' end,
           concat_ws(' or ', case when t.tgtype & 4 > 0 then 'insert' end, case when t.tgtype & 16 > 0 then 'update' end,
@@ -87,7 +87,7 @@ begin
   end loop;
   return jsonb_strip_nulls(jsonb_build_object('after', p_after, 'last', v_last, 'clock', extract(epoch from rowferry._now()),
     'server', current_setting('server_version_num')::integer, 'merging', rowferry._merging_function(),
-    'encoding', getdatabaseencoding(), 'entities', v_entities,
+    'encoding', getdatabaseencoding(), 'entities', v_entities, 'behind', rowferry._behind(p_peer),
     -- Versions of PostgreSQL differ in the columns of pg_database.
     'collation', (
       select jsonb_build_object('name', coalesce(j ->> 'datlocale', j ->> 'daticulocale', j ->> 'datcollate'),

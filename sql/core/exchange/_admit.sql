@@ -59,6 +59,12 @@ begin
       -- This is noted of a node that was set back too, because people then need to know how far its sequences are.
       if o_header ? 'facts' then
         perform rowferry._note_facts(p_link.peer, o_header -> 'facts');
+        if o_header -> 'facts' -> 'behind' ? (o_header ->> 'to') and o_link.stopped_at is null then
+          o_link.stopped_at := rowferry._now();
+          o_link.stopped_reason := format('the links form a ring: changes of this node would come back to it through %s. '
+            'Next, on both nodes of one link of the ring: select rowferry.detach(name) from rowferry.entities where peer = ..; then here: '
+            'select * from rowferry.resync(%1$L);', p_link.peer);
+        end if;
       end if;
     end if;
   end if;

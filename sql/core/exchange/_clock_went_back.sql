@@ -10,8 +10,9 @@ declare
   v_longest timestamptz := v_now + interval '20 min';  -- no wait is longer where the clock is right
 begin
   if coalesce(greatest(p_link.opened_at, p_link.last_exchange_at) <= v_now + interval '2 s', true)
-    and not exists (select from rowferry.held_events h where h.not_before > v_longest and h.not_before < 'infinity')
-    and not exists (select from rowferry.entities e where e.held_until > v_longest and e.held_until < 'infinity') then
+    and not exists (select from rowferry.held_events h join rowferry.entities e on e.id = h.entity_id and e.peer = p_link.peer
+      where h.not_before > v_longest and h.not_before < 'infinity')
+    and not exists (select from rowferry.entities e where e.peer = p_link.peer and e.held_until > v_longest and e.held_until < 'infinity') then
     return p_link;
   end if;
   update rowferry.held_events h

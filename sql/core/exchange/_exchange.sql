@@ -25,6 +25,7 @@ declare
   v_holder text;
   v_before rowferry.links;
   v_last_id bigint;
+  v_passed boolean;  -- whether the search for events has anything to walk past
   v_link rowferry.links;
   v_admitted record;
   v_heard record;
@@ -76,8 +77,10 @@ begin
     if p_envelope is not null or v_link.token_random is distinct from v_before.token_random then
       v_rare := rowferry._rare_things();
     end if;
-    if v_heard.o_retired > 0 or v_link.horizon_xid <= pg_snapshot_xmin(pg_current_snapshot()) then
-      v_link := rowferry._advance_first_id(v_link, v_last_id, v_left, v_heard.o_retired > 0);
+    v_passed := v_heard.o_retired > 0 or v_last_id - v_link.first_id >= 10000
+      and exists (select from rowferry.links o where o.peer <> p_peer) and not rowferry._any_event(p_peer, v_link.first_id, v_left);
+    if v_passed or v_link.horizon_xid <= pg_snapshot_xmin(pg_current_snapshot()) then
+      v_link := rowferry._advance_first_id(v_link, v_last_id, v_left, v_passed);
     end if;
     if v_rare.entities then
       select r.o_ids, r.o_from into v_aside, v_aside_from from rowferry._skip_waiting_runs(p_peer, v_link.first_id) r;

@@ -17,7 +17,7 @@ begin
         from (
           select f.id, f.decided_at,
             coalesce(pg_column_size(f.winner_row), 0) + coalesce(pg_column_size(f.loser_row), 0) + coalesce(pg_column_size(f.merged_row), 0) as size
-          from rowferry.conflicts f order by f.id limit 100) r) o
+          from rowferry.conflicts f order by f.id limit 100 for update skip locked) r) o
       where o.decided_at < v_before and o.before < 1000000);
   end if;
   if (select s.ended_at from rowferry.skips s where s.ended_at is not null order by s.ended_at limit 1) < v_before then
@@ -28,7 +28,7 @@ begin
         select r.id, r.ended_at, sum(r.size) over (order by r.ended_at, r.id) - r.size as before
         from (
           select f.id, f.ended_at, coalesce(pg_column_size(f.image), 0) as size
-          from rowferry.skips f where f.ended_at is not null order by f.ended_at limit 100) r) o
+          from rowferry.skips f where f.ended_at is not null order by f.ended_at limit 100 for update skip locked) r) o
       where o.ended_at < v_before and o.before < 1000000);
   end if;
 end

@@ -61,7 +61,8 @@ begin
     if rowferry._courier_at_work((select n.name from rowferry.node n), p_entity.peer) is null then
       v_waits := v_waits || 'a worker, none is at work: rowferry run'::text;
     end if;
-    v_before := (select count(*) from (select from rowferry.events e where e.id >= v_link.first_id and e.id < p_event_id limit 10000) e);
+    v_before := (select count(*) from (select from rowferry.events e where e.id >= v_link.first_id and e.id < p_event_id
+      and e.entity_id in (select n.id from rowferry.entities n where n.peer = p_entity.peer) limit 10000) e);
     v_waits := v_waits || format('its turn, with %s events before it', v_before::text || case when v_before = 10000 then ' or more' else '' end);
   end if;
   return array_to_string(v_waits, E'\n');

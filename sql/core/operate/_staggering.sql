@@ -1,6 +1,7 @@
 create or replace function rowferry._staggering(
   p_sequence regclass,
   out o_node_number integer,
+  out o_nodes integer,
   out o_block bigint,
   out o_peer_next numeric,
   out o_used numeric,
@@ -23,7 +24,13 @@ declare
   v_used numeric;
 begin
   o_block := coalesce(v_sequence ->> 'block', v_sequence ->> 'increment')::bigint;
-  select (select 1 + count(*) from rowferry.links l where l.peer < n.name collate "C")::integer into o_node_number from rowferry.node n;
+  -- Also nodes that lie behind a peer draw from sequences of this name.
+  select 1 + count(*) filter (where o.name < n.name collate "C"), 1 + count(*) into o_node_number, o_nodes
+  from rowferry.node n
+  cross join (
+    select l.peer as name from rowferry.links l
+    union
+    select b from rowferry.peer_facts f cross join lateral jsonb_array_elements_text(f.facts -> 'behind') b) o;
   select max(greatest((t.value #>> '{sequence,next}')::numeric, (t.value ->> 'used')::numeric + o_block)),
     coalesce(rowferry._stagger_problem(v_sequence, null), min(rowferry._stagger_problem(v_sequence, t.value -> 'sequence')))
   into o_peer_next, o_problem
@@ -53,7 +60,7 @@ begin
 end
 $$;
 comment on function rowferry._staggering(regclass) is
-  'For stagger_sequence(), whose caller may not read these tables. It returns which of the two nodes this is, by the order of their names; for how many ids '
-  'one value stands (what the sequence counted by before it was staggered); the first value beyond those of the peer''s sequences and rows for the same '
-  'columns; the largest value in these columns here (null: not known); and why the sequence cannot be staggered. o_unheard is the peer that has not told of '
-  'this column yet.';
+  'For stagger_sequence(), whose caller may not read these tables. It returns how many nodes there are, and which of them this is, by the order of their '
+  'names; for how many ids one value stands (what the sequence counted by before it was staggered); the first value beyond those of the peer''s sequences '
+  'and rows for the same columns; the largest value in these columns here (null: not known); and why the sequence cannot be staggered. o_unheard is the peer '
+  'that has not told of this column yet.';

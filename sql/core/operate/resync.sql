@@ -31,6 +31,11 @@ begin
   v_link.token_number := case when v_link.token_number < 900000000000000 then v_link.token_number + 1 else 0 end;
   v_link.token_random := '';
   perform rowferry._save_link(v_link, v_before);
+  -- The other links of this node stop too: whoever serves them would not find out any more.
+  update rowferry.links l set stopped_at = coalesce(l.stopped_at, rowferry._now()), stopped_reason = coalesce(l.stopped_reason,
+    'this database is not the one that was configured: restored, copied or upgraded by dump. Next: ' || format('select * from rowferry.resync(%L);', l.peer))
+  where l.peer <> v_link.peer and exists (
+    select from rowferry.node n where n.system_identifier <> v_identity ->> 'system' or n.database_oid::text <> v_identity ->> 'database');
   update rowferry.node n set system_identifier = v_identity ->> 'system', database_oid = (v_identity ->> 'database')::oid;
   peer := v_link.peer;
   generation := v_link.generation;

@@ -1,7 +1,7 @@
 create or replace function rowferry.stagger_sequence(
   p_sequence regclass,
   p_node_number integer default null,
-  p_nodes integer default 2
+  p_nodes integer default null
 )
 returns table (
   sequence regclass,
@@ -26,6 +26,7 @@ declare
 begin
   select * into v_known from rowferry._staggering(p_sequence);
   p_node_number := coalesce(p_node_number, v_known.o_node_number);
+  p_nodes := coalesce(p_nodes, v_known.o_nodes);
   if v_sequence.seqrelid is null then
     raise exception using errcode = 'RF017', message = 'this is no sequence',
       detail = format('%s is none.', coalesce(p_sequence::text, 'null')),

@@ -1,4 +1,5 @@
 create or replace function rowferry._any_event(
+  p_peer text,
   p_first_id bigint,
   p_left int8multirange
 )
@@ -13,10 +14,11 @@ begin
   return exists (
       select
       from unnest(int8multirange(int8range(p_first_id, 9223372036854775807)) - p_left) g
-      cross join lateral (select from rowferry.events e where e.id >= lower(g) and e.id < upper(g) order by e.id limit 1) e
+      cross join lateral (select from rowferry.events e where e.id >= lower(g) and e.id < upper(g)
+        and e.entity_id + 0 = any (array(select n.id from rowferry.entities n where n.peer = p_peer)) order by e.id limit 1) e
     );
 end
 $$;
-comment on function rowferry._any_event(bigint, int8multirange) is
-  'Whether there is any event from an id on, of whatever entity. p_left has the events that were removed from the queue in this call, past which the search '
+comment on function rowferry._any_event(text, bigint, int8multirange) is
+  'Whether there is any event for a peer from an id on. p_left has the events that were removed from the queue in this call, past which the search '
   'need not walk.';

@@ -75,7 +75,8 @@ begin
   if v_held <> '{}' then
     -- Of the oldest events.
     held := held + (select count(*) from (
-      select e.entity_id from rowferry.events e where e.id >= v_first_id order by e.id limit p_most) e where e.entity_id = any (v_held))
+      select e.entity_id from rowferry.events e where e.id >= v_first_id and e.entity_id + 0 = any (v_ids) order by e.id limit p_most) e
+      where e.entity_id = any (v_held))
       + (select count(*) from (select from rowferry.held_events h where h.event_id < v_first_id and h.entity_id = any (v_held) limit p_most) h);
   end if;
   -- While a table is held, so are the rows that moved whose followers are in it.

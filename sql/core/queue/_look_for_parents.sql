@@ -11,12 +11,13 @@ declare
   v_now timestamptz := rowferry._now();
   v_due record;
   v_event_id bigint;
+  v_mine constant integer[] := array(select n.id from rowferry.entities n where n.peer = p_peer);
 begin
-  if not exists (select from rowferry.missing_parents m where m.came or m.not_before <= v_now) then
+  if not exists (select from rowferry.missing_parents m where (m.came or m.not_before <= v_now) and m.entity_id = any (v_mine)) then
     return;
   end if;
   delete from rowferry.missing_parents m
-  where (m.came or m.not_before <= v_now) and not exists (
+  where (m.came or m.not_before <= v_now) and m.entity_id = any (v_mine) and not exists (
     select from rowferry.held_events h
     where h.parent_entity_id = m.entity_id and rowferry._index_key(h.parent_record_id) = rowferry._index_key(m.record_id) and h.parent_record_id is not null
     offset 0);
@@ -24,7 +25,7 @@ begin
   for v_due in
     select m.entity_id, m.record_id
     from rowferry.missing_parents m
-    where not m.came and m.not_before <= v_now and m.entity_id = any (array(select n.id from rowferry.entities n where n.peer = p_peer))
+    where not m.came and m.not_before <= v_now and m.entity_id = any (v_mine)
     order by m.not_before
     limit 500
   loop

@@ -11,4 +11,5 @@ comment on column rowferry.applying.transaction_id is 'Transaction of the applie
 comment on column rowferry.applying.entity_id is
   'Entity whose rows are written; 0: the transaction as a whole; -1: the row by whose command numbers _finish() tells whether anything was written.';
 comment on column rowferry.applying.hops is 'Hop count of the events that are made as consequences of applying.';
-comment on column rowferry.applying.keys is 'Records that get no event; null: only the applier can write the table now, so no record gets one.';
+comment on column rowferry.applying.keys is
+  'Records that get no event; of the transaction as a whole, the peer that sent them; null: only the applier can write the table now, so no record gets one.';

@@ -6,9 +6,10 @@ create table rowferry.entities (
   id integer primary key,
   name text not null unique,
   peer text not null references rowferry.links,
-  relation regclass not null unique,
+  relation regclass not null,
   relation_name text not null,
   relation_oid oid not null,
+  trigger_suffix text not null default '',
   key_columns text[] not null,
   key_types text[] not null,
   columns text[] not null,
@@ -46,17 +47,21 @@ create table rowferry.entities (
   truncate_rule text not null default 'refuse',
   breaker_share real default 0.5,
   breaker_rows integer not null default 100,
-  approved_to bigint not null default 0
+  approved_to bigint not null default 0,
+  unique (relation, peer),
+  unique (relation, trigger_suffix)
 );
 comment on table rowferry.entities is 'Tables kept in sync: one row per attach().';
 comment on column rowferry.entities.id is 'Number of the entity, by which its events name it.';
 comment on column rowferry.entities.name is 'Name that both nodes use for this kind of record.';
 comment on column rowferry.entities.peer is 'The node with which it is kept in sync.';
-comment on column rowferry.entities.relation is 'The table on this node.';
+comment on column rowferry.entities.relation is 'The table on this node. A table that is kept in sync with several peers has an entity for each.';
 comment on column rowferry.entities.relation_name is
   'Name of the table, with its schema, when attach() last found it; its functions use this name. If the name means another table now, or none, the entity '
   'is held.';
 comment on column rowferry.entities.relation_oid is 'Oid by which its functions know the table; in a restored dump the table has another one.';
+comment on column rowferry.entities.trigger_suffix is
+  'What the names of its capture triggers end with: nothing for the first entity of a table, @ and the peer for each further one.';
 comment on column rowferry.entities.key_columns is 'Columns that make the key, by their entity names, sorted; record_id holds them in this order.';
 comment on column rowferry.entities.key_types is
   'How the text of each key column is spelled: a type, or number or text for types that are spelled alike. Both nodes must agree.';

@@ -18,8 +18,8 @@ comment on column rowferry.events.id is
 comment on column rowferry.events.changed_at is 'Clock time of the change; compared only in a conflict.';
 comment on column rowferry.events.entity_id is 'The entity.';
 comment on column rowferry.events.hops is
-  '0: made on this node (a user''s change, a backfill, an answer, a question or a merged row); more: a consequence of applying the peer''s changes, and '
-  'how many times it went from node to node.';
+  '0: made on this node (a user''s change, a backfill, an answer, a question or a merged row), or a user''s change that is passed on; more: a consequence of '
+  'applying the peer''s changes, and how many times it went from node to node.';
 comment on column rowferry.events.event_type is
   'i insert, u update, d delete, b backfill, a answer to a question, q question to the peer for its row, w move: the row, or rows that follow it, may have '
   'come into sync or left it. The event has no values: the row is read when it is sent, as it is then; if it is gone, only its key is sent. A question sends '

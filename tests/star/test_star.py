@@ -1,0 +1,153 @@
+"""More than two nodes: what one spoke changes reaches all others through the hub, once."""
+
+import random
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from harness.exchange import rows, sync
+from harness.star import SPOKES, Star, star
+
+ACCOUNTS = "create table accounts (id int primary key, region text, amount int)"
+
+
+@pytest.fixture
+def hub(servers, tmp_path: Path) -> Iterator[Star]:  # type: ignore[no-untyped-def]
+    with star(servers, tmp_path, {"hub": SPOKES}) as made:
+        made.sql(ACCOUNTS)
+        yield made
+
+
+def test_a_change_of_a_spoke_reaches_all_others_and_never_comes_back(hub: Star) -> None:
+    hub.attach("accounts")
+    hub["north"].sql("insert into accounts values (1, 'N', 10), (2, 'N', 20)")
+    sync(hub["hub"], hub["north"])
+    waiting = "select entity from rowferry.sync_events order by entity"
+    assert rows(hub["hub"], waiting) == ["(accounts@east)"] * 2 + ["(accounts@south)"] * 2, "for the others, and not for north"
+    hub.sync()
+    assert hub.assert_equal("accounts") == ["(1,N,10)", "(2,N,20)"]
+    hub["east"].sql("update accounts set amount = 11 where id = 1; delete from accounts where id = 2")
+    hub.sync()
+    assert hub.assert_equal("accounts") == ["(1,N,11)"]
+    hub["hub"].sql("insert into accounts values (3, 'H', 1)")
+    hub.sync()
+    assert hub.assert_equal("accounts") == ["(1,N,11)", "(3,H,1)"]
+
+
+@pytest.mark.parametrize("order", [("north", "south"), ("south", "north")])
+def test_the_newest_of_two_spokes_changes_wins_on_all_nodes(hub: Star, order: tuple[str, str]) -> None:
+    """What is passed on counts in a conflict with the time of the change itself, whichever arrives at the hub first."""
+    hub.attach("accounts")
+    hub["hub"].sql("insert into accounts values (1, 'H', 0)")
+    hub.sync()
+    hub["north"].sql("update accounts set amount = 1")
+    hub["south"].sql("update accounts set amount = 2")
+    for name in order:
+        sync(hub["hub"], hub[name])
+    hub.sync()
+    assert hub.assert_equal("accounts") == ["(1,H,2)"]
+
+
+def test_each_spoke_has_the_rows_of_its_own_filter(hub: Star) -> None:
+    filters = {name: {"p_filter": f"region = '{name[0].upper()}'"} for name in SPOKES}
+    hub.attach("accounts", **filters)
+    hub["hub"].sql("insert into accounts values (1, 'N', 1), (2, 'S', 2), (3, 'E', 3), (4, 'X', 4)")
+    hub.sync()
+    assert {name: rows(hub[name], "select id from accounts") for name in SPOKES} == {
+        "north": ["(1)"],
+        "south": ["(2)"],
+        "east": ["(3)"],
+    }
+    hub["north"].sql("update accounts set amount = 100")
+    hub.sync()
+    assert rows(hub["hub"], "select amount from accounts where id = 1") == ["(100)"]
+    hub["hub"].sql("update accounts set region = 'S' where id = 1")
+    hub.sync()
+    assert {name: rows(hub[name], "select id from accounts") for name in SPOKES} == {
+        "north": [],
+        "south": ["(1)", "(2)"],
+        "east": ["(3)"],
+    }
+
+
+def test_detach_for_one_peer_leaves_the_others(hub: Star) -> None:
+    hub.attach("accounts")
+    hub["hub"].sql("select rowferry.detach('accounts@north')")
+    hub["hub"].sql("insert into accounts values (1, 'H', 1)")
+    for name in ("south", "east"):
+        sync(hub["hub"], hub[name])
+        assert rows(hub[name], "select id from accounts") == ["(1)"]
+    for name in ("south", "east"):
+        hub["hub"].sql(f"select rowferry.detach('accounts@{name}')")
+    left = "select tgname from pg_trigger where tgrelid = 'accounts'::regclass and not tgisinternal"
+    assert rows(hub["hub"], left) == []
+    hub["hub"].sql("truncate accounts")
+
+
+def test_truncate_is_refused_while_any_peer_has_the_table(hub: Star) -> None:
+    hub.attach("accounts")
+    hub["hub"].sql("select rowferry.detach('accounts@north')")
+    with pytest.raises(Exception, match="cannot be truncated"):
+        hub["hub"].sql("truncate accounts")
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_random_changes_of_parents_and_children_end_equal_on_all_nodes(hub: Star, seed: int) -> None:
+    dice = random.Random(seed)
+    hub.sql("create table notes (id int primary key, account int not null references accounts on delete cascade, v text)")
+    for table in ("accounts", "notes"):
+        hub.attach(table)
+    names = list(hub.nodes)
+    for step in range(60):
+        key, other = dice.randint(1, 4), dice.randint(1, 4)
+        change = dice.choice(
+            [
+                f"insert into accounts values ({key}, 'A', {step}) on conflict (id) do update set amount = excluded.amount",
+                f"delete from accounts where id = {key}",
+                f"insert into notes select {other}, {key}, 'v{step}' where exists (select from accounts where id = {key})"
+                " on conflict (id) do update set v = excluded.v",
+                f"delete from notes where id = {other}",
+            ]
+        )
+        hub[dice.choice(names)].sql(change)
+        if dice.random() < 0.3:
+            sync(*dice.choice(hub.pairs))
+    hub.sync()
+    hub.assert_equal("accounts")
+    hub.assert_equal("notes")
+
+
+@pytest.mark.parametrize(
+    ("links", "message"),
+    [
+        ({"hub": ("north", "south"), "south": ("north",), "east": ("hub",)}, "south and north are linked already"),
+        ({"hub": ("north", "south")}, "east has no link"),
+        ({"hub": ("north", "south", "west")}, "names 'west'"),
+    ],
+)
+def test_links_that_form_no_tree_are_refused(hub: Star, links: dict[str, tuple[str, ...]], message: str) -> None:
+    hub.write_ini(links)
+    code, _, err = hub.alembic("upgrade", "head")
+    assert code == 2
+    assert message in err
+    assert "Hint: " in err
+
+
+def test_a_node_that_hears_its_own_name_stops_the_link(hub: Star) -> None:
+    """Each link may stand in an ini file of its own, so that no file shows the ring."""
+    hub["north"].sql("insert into rowferry.links (peer, spoke) values ('south', 'ring')")
+    hub["south"].sql("insert into rowferry.links (peer, spoke) values ('north', 'ring')")
+    hub.attach("accounts")
+    hub["north"].sql("select rowferry.attach('accounts', p_peer => 'south')")
+    hub["south"].sql("select rowferry.attach('accounts', p_peer => 'north')")
+    stopped = "select peer, stopped_reason from rowferry.links where stopped_at is not null"
+    ring = [*hub.pairs, (hub["north"], hub["south"])]
+    for _ in range(3):
+        for first, second in ring:
+            if not any(node.sql(stopped) for node in hub):
+                try:
+                    sync(first, second)
+                except AssertionError as error:
+                    assert "form a ring" in str(error)
+    assert any("form a ring" in row["stopped_reason"] for node in hub for row in node.sql(stopped))
