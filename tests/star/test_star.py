@@ -2,6 +2,7 @@
 
 import random
 from collections.abc import Iterator
+from itertools import permutations
 from pathlib import Path
 
 import pytest
@@ -35,18 +36,18 @@ def test_a_change_of_a_spoke_reaches_all_others_and_never_comes_back(hub: Star) 
     assert hub.assert_equal("accounts") == ["(1,N,11)", "(3,H,1)"]
 
 
-@pytest.mark.parametrize("order", [("north", "south"), ("south", "north")])
-def test_the_newest_of_two_spokes_changes_wins_on_all_nodes(hub: Star, order: tuple[str, str]) -> None:
+@pytest.mark.parametrize("order", list(permutations(SPOKES)))
+def test_the_newest_of_four_nodes_changes_wins_on_all_nodes(hub: Star, order: tuple[str, ...]) -> None:
     """What is passed on counts in a conflict with the time of the change itself, whichever arrives at the hub first."""
     hub.attach("accounts")
     hub["hub"].sql("insert into accounts values (1, 'H', 0)")
     hub.sync()
-    hub["north"].sql("update accounts set amount = 1")
-    hub["south"].sql("update accounts set amount = 2")
+    for amount, name in enumerate(("hub", "north", "south", "east"), 1):
+        hub[name].sql(f"update accounts set amount = {amount}")
     for name in order:
         sync(hub["hub"], hub[name])
     hub.sync()
-    assert hub.assert_equal("accounts") == ["(1,H,2)"]
+    assert hub.assert_equal("accounts") == ["(1,H,4)"]
 
 
 def test_each_spoke_has_the_rows_of_its_own_filter(hub: Star) -> None:
@@ -83,6 +84,33 @@ def test_detach_for_one_peer_leaves_the_others(hub: Star) -> None:
     left = "select tgname from pg_trigger where tgrelid = 'accounts'::regclass and not tgisinternal"
     assert rows(hub["hub"], left) == []
     hub["hub"].sql("truncate accounts")
+
+
+def test_check_names_each_entity_of_a_table_that_was_altered(hub: Star) -> None:
+    hub.attach("accounts")
+    hub.sync()
+    for node in hub:
+        assert node.sql("select * from rowferry.check() where severity = 'error'") == []
+        assert node.sql("select * from rowferry.drift()") == []
+    hub["hub"].sql("alter table accounts rename amount to total")
+    fixes = [row["fix"] for row in hub["hub"].sql("select fix from rowferry.check() where severity = 'error'")]
+    assert all(any(f"accounts@{name}" in fix for fix in fixes) for name in SPOKES), fixes
+
+
+def test_a_row_that_the_last_node_of_a_chain_stores_in_another_way_comes_back_to_all(servers, tmp_path: Path) -> None:  # type: ignore[no-untyped-def]
+    """How far a backfill has come is no sign of triggers that change a row back and forth."""
+    with star(servers, tmp_path, {"a": ("b",), "b": ("c",), "c": ("d",), "d": ("e",)}) as chain:
+        chain.sql(ACCOUNTS)
+        chain["a"].sql("insert into accounts values (1, 'N', 10)")
+        chain["e"].sql("""
+            create function lower_region() returns trigger language plpgsql as $$
+            begin new.region := lower(new.region); return new; end $$;
+            create trigger lower_region before insert or update on accounts for each row execute function lower_region();
+            alter table accounts enable always trigger lower_region""")
+        chain.attach("accounts")
+        chain["a"].sql("select * from rowferry.backfill('accounts')")
+        chain.sync()
+        assert chain.assert_equal("accounts") == ["(1,n,10)"]
 
 
 def test_truncate_is_refused_while_any_peer_has_the_table(hub: Star) -> None:

@@ -18,7 +18,8 @@ as $$
   with peers as materialized (
     select l.peer from rowferry.links l where p_peer is null or l.peer = (rowferry._find_link(p_peer)).peer
   )
-  select distinct on (array_position(array['error', 'warning', 'info'], c.severity), c.object, c.problem) c.severity, c.object, c.problem, c.fix
+  select distinct on (array_position(array['error', 'warning', 'info'], c.severity), c.object, c.problem, c.fix)
+    c.severity, c.object, c.problem, c.fix
   from (
     select s.* from rowferry._check_server() s
     union all
@@ -40,7 +41,7 @@ as $$
     union all
     select d.* from peers p cross join lateral rowferry._check_differing(p.peer) d
   ) c
-  order by array_position(array['error', 'warning', 'info'], c.severity), c.object, c.problem
+  order by array_position(array['error', 'warning', 'info'], c.severity), c.object, c.problem, c.fix
 $$;
 comment on function rowferry.check(text) is
   'What would go wrong on this node or between it and its peers, each with what to type. It reads the catalog and what each peer last said of itself, and '

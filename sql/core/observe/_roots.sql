@@ -34,7 +34,7 @@ as $$
       order by h.event_id
       limit 1
     ) a on true
-    where not m.came
+    where not m.came and c.events > 0
   ), down (root_entity_id, root_record_id, deleted, entity_id, record_id, events) as (
     select w.entity_id, w.record_id, w.deleted, w.entity_id, w.record_id, w.events from waits w where w.above_record_id is null
     union all
