@@ -3,6 +3,7 @@
 """
 
 import argparse
+import contextlib
 import logging
 import math
 import signal
@@ -100,7 +101,8 @@ def run(options: argparse.Namespace) -> None:
     def ended(courier: Future[None]) -> None:
         if not isinstance(courier.exception(), SystemExit | None):
             stop.set()  # a defect: the other links end, and then it is raised
-        sender.send(b".")
+        with contextlib.suppress(OSError):  # whoever waits may have seen the end before, and be gone
+            sender.send(b".")
 
     for courier in couriers:
         courier.add_done_callback(ended)
