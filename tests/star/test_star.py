@@ -113,6 +113,19 @@ def test_a_row_that_the_last_node_of_a_chain_stores_in_another_way_comes_back_to
         assert chain.assert_equal("accounts") == ["(1,n,10)"]
 
 
+def test_guards_of_triggers_are_those_of_the_peers_that_stay(hub: Star) -> None:
+    hub["hub"].sql("""
+        create function stamp() returns trigger language plpgsql as $$ begin new.amount := 1; return new; end $$;
+        create trigger stamp before insert on accounts for each row execute function stamp()""")
+    hub.attach("accounts", south={"p_direction": "send"})
+    guarded = "select tgqual is not null as guarded from pg_trigger where tgname = 'stamp'"
+    assert rows(hub["hub"], guarded) == ["(t)"], "rows of north arrive"
+    for name in ("north", "east"):
+        hub["hub"].sql(f"select rowferry.detach('accounts@{name}')")
+    assert rows(hub["hub"], guarded) == ["(f)"], "no rows of a peer arrive any more"
+    assert hub["hub"].sql("select * from rowferry.check('south') where problem like '%guard%'") == []
+
+
 def test_truncate_is_refused_while_any_peer_has_the_table(hub: Star) -> None:
     hub.attach("accounts")
     hub["hub"].sql("select rowferry.detach('accounts@north')")

@@ -21,10 +21,8 @@ def hub(servers: Any, tmp_path: Path) -> Iterator[Star]:
         yield made
 
 
-def run_once(hub: Star, **env: str) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        [str(PROGRAM), "run", "--once"], env={**hub.env, **env}, cwd=REPO, capture_output=True, text=True, timeout=90
-    )
+def run_once(hub: Star) -> subprocess.CompletedProcess[str]:
+    return subprocess.run([str(PROGRAM), "run", "--once"], env=hub.env, cwd=REPO, capture_output=True, text=True, timeout=90)
 
 
 def test_run_once_carries_what_waits_on_all_links(hub: Star) -> None:

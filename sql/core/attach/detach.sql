@@ -47,11 +47,7 @@ begin
     and p.proowner not in (select o.proowner from pg_proc o where o.pronamespace = 'rowferry'::regnamespace
       and o.proname in (select rowferry._generated_name('apply_', e.name) from rowferry.entities e where e.id <> v_entity.id)
       union all select 'rowferry_owner'::regrole);
-  select e.* into v_left from rowferry.entities e where e.relation = v_entity.relation and e.id <> v_entity.id order by e.direction = 'send' limit 1;
-  if found then
-    -- The guards are those of the entities that stay.
-    perform rowferry._set_guards(v_left) where v_left.direction = 'send' and v_entity.direction <> 'send';
-  else
+  if not exists (select from rowferry.entities e where e.relation = v_entity.relation and e.id <> v_entity.id) then
     v_entity.trigger_rule := 'fire';
     perform rowferry._set_guards(v_entity);
   end if;
@@ -90,6 +86,8 @@ begin
     where s.entity_id = v_entity.id and s.ended_at is null;
   end if;
   delete from rowferry.entities e where e.id = v_entity.id;
+  -- From here on the guards are those of the entities that stay.
+  perform rowferry._set_guards(e) from rowferry.entities e where e.relation = v_entity.relation;
   perform rowferry._change_kin(v_entity, null);
   return next format('%s: %s is no longer kept in sync with %s%s', p_entity, v_entity.relation, v_entity.peer,
     case when v_waits then '; changes of it wait: this transaction commits only if it attaches it again' end);
