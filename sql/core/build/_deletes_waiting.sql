@@ -39,9 +39,10 @@ begin
   o_deletes := (
     select count(*)
     from (
-      select from rowferry.events e
-      where e.entity_id = p_entity.id and e.event_type = 'd' and e.hops = 0 and e.id >= lower(p_ids) and e.id < upper(p_ids)
-        and e.id <@ p_ids and not e.id <@ p_left_out
+      select from rowferry._queue q
+      -- No place is left to weigh: _weigh_places() comes first.
+      where q.entity_id = p_entity.id and q.event_type = 'd' and not q.placed and q.hops = 0 and q.id + 0 >= lower(p_ids) and q.id + 0 < upper(p_ids)
+        and q.id <@ p_ids and not q.id <@ p_left_out
       limit c_counted) d);
   if o_deletes > p_enough then
     v_every := ceil((upper(p_ids) - lower(p_ids))::numeric / c_exact);

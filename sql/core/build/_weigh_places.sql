@@ -9,7 +9,7 @@ set enable_bitmapscan = off
 set enable_hashjoin = off
 set enable_mergejoin = off
 set enable_material = off
-set enable_sort = off  -- so that the index events_placed is used, which has this order
+set enable_sort = off  -- so that the index events_of_kind is used, which has this order
 set plan_cache_mode = force_generic_plan
 as $$
 declare
@@ -24,9 +24,8 @@ declare
   v_state text;
   v_context text;
 begin
-  v_ids := array(
-    select e.id from rowferry.events e where e.place is not null and (e.event_type = 'd' or e.place <> '{}') order by e.entity_id, e.id + 0 limit 1);
-  if v_ids = '{}' then
+  if not exists (select from rowferry._queue q where q.event_type = 'd' and q.placed)
+    and not exists (select from rowferry._queue q where q.event_type = 'w' and q.placed) then
     return false;
   end if;
   for v_entity in
@@ -41,8 +40,9 @@ begin
     loop
       select array_agg(e.id), array_agg(distinct e.place[1]) filter (where e.place <> '{}') into v_ids, v_places
       from (
-        select e.id, e.place from rowferry.events e
-        where e.entity_id = v_entity.id and e.place is not null and (e.event_type = 'd' or e.place <> '{}') order by e.id + 0 limit c_most
+        (select q.id, q.place from rowferry._queue q where q.event_type = 'd' and q.placed and q.entity_id = v_entity.id order by q.id + 0 limit c_most)
+        union all
+        (select q.id, q.place from rowferry._queue q where q.event_type = 'w' and q.placed and q.entity_id = v_entity.id order by q.id + 0 limit c_most)
       ) e;
       exit when v_ids is null;
       if clock_timestamp() - v_began > c_time then

@@ -84,7 +84,7 @@ begin
     select from rowferry.events e where e.event_type = 'w' and e.entity_id = any (v_free) and e.entity_id <> all (rowferry._movable(p_peer)) limit p_most) e);
   next_id := least(
     (select e.id from rowferry._sendable_events(v_free, v_gaps, 1) e),
-    (select e.id from rowferry.events e where e.event_type = 'w' and e.entity_id = any (rowferry._movable(p_peer)) order by e.id limit 1),
+    (select m.id from rowferry._moved(rowferry._movable(p_peer), 1) m),
     -- Events whose row was locked on the peer, which do not count as held, and events that may be sent because their parent was.
     case when v_any_held then (select min(h.event_id) from rowferry.held_events h where h.attempts = 0 and h.parent_record_id is null
       and h.entity_id = any (v_free)) end,

@@ -11,10 +11,16 @@ language sql
 stable
 set search_path = pg_catalog, pg_temp
 as $$
-  select q.id, q.entity_id, q.record_id
-  from rowferry._queue q
-  where q.moved and q.entity_id = any (p_entity_ids) and not q.skipped and not exists (select from rowferry.moves m where m.event_id = q.id)
-  order by q.id
+  select m.*
+  from unnest(p_entity_ids) n
+  cross join lateral (
+    select q.id, q.entity_id, q.record_id
+    from rowferry._queue q
+    where q.moved and not q.placed and q.entity_id = n and not q.skipped and not exists (select from rowferry.moves m where m.event_id = q.id)
+    order by q.id + 0
+    limit p_limit
+  ) m
+  order by m.id
   limit p_limit
 $$;
 comment on function rowferry._moved(integer[], integer) is

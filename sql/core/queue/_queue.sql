@@ -13,6 +13,7 @@ select e.id, e.changed_at, e.entity_id, e.hops, e.event_type, e.record_id, e.pla
     where s.done_at is null and s.entity_id = e.entity_id and rowferry._index_key(s.record_id) = rowferry._index_key(e.record_id)
     offset 0) as record_skipped,
   e.event_type = 'w' as moved,
+  e.place is not null and (e.event_type = 'd' or e.place <> '{}') as placed,
   exists (select from rowferry.built_batches b where b.in_flight and e.id <@ b.ids) as in_flight,
   case when exists (select from rowferry.held_events) then (
     select case
@@ -44,6 +45,8 @@ comment on column rowferry._queue.skipped is 'Whether a person or an orphan rule
 comment on column rowferry._queue.record_skipped is 'Whether a person or an orphan rule gave up any event of its record, and it has not been replaced yet.';
 comment on column rowferry._queue.moved is
   'Whether the event is a move (type w): the rows that follow its row must be looked at first, and then it is a w no more, but a u or a d.';
+comment on column rowferry._queue.placed is
+  'Whether the event has a place that _weigh_places() has not judged yet. The index events_of_kind has this very expression.';
 comment on column rowferry._queue.in_flight is 'Whether it was sent, and the present exchange waits for the acknowledgement.';
 comment on column rowferry._queue.due_at is
   'When a held event may be tried again: infinity while it waits for its parent, -infinity once the peer has the parent. Null: it is not held.';

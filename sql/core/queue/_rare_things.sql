@@ -11,8 +11,8 @@ begin
     exists (select from rowferry.held_events),
     exists (select from rowferry.entities e where e.held_attempts > 0 or e.paused_at is not null or e.held_until is not null),
     exists (select from rowferry.missing_parents),
-    exists (select from rowferry.moves) or exists (select from rowferry.events e where e.event_type = 'w')
-      or exists (select from rowferry.events e where e.place is not null and (e.event_type = 'd' or e.place <> '{}')),
+    exists (select from rowferry.moves) or exists (select from rowferry._queue q where q.event_type = 'w')
+      or exists (select from rowferry._queue q where q.event_type = 'd' and q.placed),
     exists (select from rowferry.skips s where s.done_at is null),
     exists (select from rowferry.backfills b where b.finished_at is null),
     exists (select from rowferry.comparisons c where c.state in ('queued', 'walking', 'resolving')))::rowferry._rare;

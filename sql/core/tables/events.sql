@@ -34,8 +34,9 @@ comment on column rowferry.events.place is
 -- index only; id + 0 sees to that. The record is the first column, because many records are looked for at once: before PostgreSQL 17 a planner may not use a
 -- list of values for a column that is not the first.
 create index events_of_record on rowferry.events (rowferry._index_key(record_id), entity_id, (id + 0));
-create index events_moved on rowferry.events (id) where event_type = 'w';
-create index events_placed on rowferry.events (entity_id, (id + 0)) where place is not null and (event_type = 'd' or place <> '{}');
-create index events_deleted on rowferry.events (entity_id, id) where event_type = 'd' and hops = 0;
+-- One index for all that is looked for by kind (moves, deletes, places to weigh), because whoever writes pays for each index that there is, also for one that
+-- has none of the rows. _queue.placed is the second column.
+create index events_of_kind on rowferry.events (event_type, (place is not null and (event_type = 'd' or place <> '{}')), entity_id, (id + 0))
+  where event_type in ('d', 'w');
 alter table rowferry.events set (autovacuum_vacuum_scale_factor = 0, autovacuum_vacuum_threshold = 10000,
   autovacuum_analyze_scale_factor = 0, autovacuum_analyze_threshold = 100000);
