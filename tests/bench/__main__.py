@@ -87,6 +87,7 @@ def main() -> int:
         attempt(CALLS, lambda: call.measure(run))
         attempt(TRANSACTIONS, lambda: capture.transactions(run, tuple(name for name in TRANSACTIONS if wanted(name))))
         attempt(("capture_lean",), lambda: capture.lean(run))
+        attempt(("capture_3_peers",), lambda: capture.three_peers(run))
         attempt(BULK, lambda: capture.bulk(run))
         attempt(("held_xmin",), lambda: snapshot.measure(run))
         attempt(("backlog", "memory"), lambda: backlog.measure(run))

@@ -160,6 +160,18 @@ def lean(run: Run) -> list[Result]:
         return [one_by_one(run, "capture_lean", 1.2, {"ours": (node, "items"), "peer": (node, "lean")})]
 
 
+def three_peers(run: Run) -> list[Result]:
+    """A table that is attached for three peers, which need not be there, beside a table that is attached for one."""
+    names = ["billing", "north", "south"]
+    with Ours(run.bed, "for_one") as one, Ours(run.bed, "for_three") as three:
+        three.source.sql(f"select rowferry.configure_node('crm', array{names}, array{names})")
+        for name in names[1:]:
+            three.source.sql(f"select rowferry.attach('items', p_peer => '{name}')")
+        for pair in (one, three):
+            prepare(pair.source, "items")
+        return [one_by_one(run, "capture_3_peers", 2.0, {"ours": (three.source, "items"), "peer": (one.source, "items")})]
+
+
 def bucardo(run: Run) -> list[Result]:
     """Beside Bucardo's own trigger, on servers of version 15, for which Debian has it. Its daemon is not started."""
     with bed(DEBIAN / "bin") as servers, Ours(servers, "beside_bucardo") as ours, Bucardo(servers, "bucardos_own") as peer:
