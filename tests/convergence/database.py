@@ -50,7 +50,6 @@ class Database:
         self.rows: dict[str, Image] = {}
         self.links: dict[str, Link] = {}
         self.locks: dict[str, Transaction] = {}
-        self.conflicts: set[Conflict] = set()
         self.last_id = self.version = 0
         self.waiting = False  # while a batch is taken: a change of a child is still to come
         self.now = 0.0
@@ -58,7 +57,11 @@ class Database:
         # For the judge: rows that were overwritten by one that did not know of them, and rows that a skip took without the word.
         self.overwritten: list[tuple[str, str]] = []
         self.taken_away: list[str] = []
-        self.said: dict[str, bool] = {}  # of the last skip of a record: whether its row may go
+
+    @property
+    def conflicts(self) -> set[Conflict]:
+        """Those of all links."""
+        return {conflict for link in self.links.values() for conflict in link.conflicts}
 
     def draw(self) -> int:
         self.last_id += 1
@@ -70,6 +73,15 @@ class Database:
 
     def live(self, key: str) -> bool:
         return self.rows.get(key, NOTHING).value is not None
+
+    def on_purpose(self, key: str, peer: Database) -> bool:
+        """Whether a skip lets this record differ on these two: it keeps a row that the other one has not, or gave the answer up
+        for which the other one had asked."""
+        for mine, other in ((self, peer), (peer, self)):
+            skip = mine.links[other.name].asked.get(key)
+            if skip and (skip.answer or (skip.kept and mine.live(key) and not other.live(key))):
+                return True
+        return False
 
     def write(self, key: str, value: str | None, stamp: float, knew: dict[str, int] | None = None) -> None:
         transaction = Transaction(self)
@@ -98,7 +110,7 @@ class Database:
         if self._give_up(link, key, ids, delete):
             return True
         if key in link.asked and not link.asked[key].kept and any(e.key == key and not e.question for e in link.events):
-            link.asked[key].delete = self.said[key] = delete  # given up already: the word counts
+            link.asked[key].delete = link.said[key] = delete  # given up already: the word counts
         return False
 
     def _give_up(self, link: Link, key: str, ids: set[int] | None, delete: bool) -> bool:
@@ -110,5 +122,5 @@ class Database:
         if ids:
             link.skips.append((key, ids))
             link.asked[key] = Skip(ids, delete)
-            self.said[key] = delete
+            link.said[key] = delete
         return bool(ids)

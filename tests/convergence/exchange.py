@@ -1,4 +1,7 @@
-"""What histories on two real databases have in common: couriers, clocks, refusals, and what must be so at rest."""
+"""What histories on real databases have in common: couriers, clocks, refusals, and what must be so at rest.
+
+A node is a side, by its number; a link is its two sides. Two nodes are a star with one spoke.
+"""
 
 from __future__ import annotations
 
@@ -16,10 +19,37 @@ from convergence.stage import KEYS, Side, Stage
 from convergence.state import Envelope, Token, join, knew_of
 
 F = TypeVar("F", bound=Callable[..., Any])
-LOGGED = "select number, tag, records, events, refused, conflicts from rowferry.batches where direction = %s"
-CALL = "select * from rowferry.process_batch(null, %s, %s, %s)"
+LOGGED = "select number, tag, records, events, refused, conflicts from rowferry.batches where peer = %s and direction = %s"
+CALL = "select * from rowferry.process_batch(%s, %s, %s, %s)"
 SEEN = "select by, array_agg(pid order by pid) as pids from t.seen where by = 'users' or pid <> pg_backend_pid() group by by"
 JUMPS = st.sampled_from([0, 0, 1, -7, 9])
+
+
+@st.composite
+def a_side(draw: st.DrawFn) -> int:
+    return draw(st.integers(0, len(draw(st.runner()).sides) - 1))
+
+
+@st.composite
+def two_sides(draw: st.DrawFn) -> tuple[int, int]:
+    count = len(draw(st.runner()).sides)
+    first, second, *_ = draw(st.permutations(range(count))) if count > 2 else (0, 1)
+    return first, second
+
+
+@st.composite
+def a_link(draw: st.DrawFn) -> tuple[int, int]:
+    """From either end."""
+    links: list[tuple[int, int]] = sorted(draw(st.runner()).tokens)
+    return draw(st.sampled_from(links))
+
+
+@st.composite
+def a_pair(draw: st.DrawFn) -> tuple[int, int]:
+    pairs: list[tuple[int, int]] = draw(st.runner()).stage.pairs
+    return draw(st.sampled_from(pairs))
+
+
 KINDS = st.sampled_from(["write", "write", "write", "delete"])
 
 
@@ -38,9 +68,10 @@ class Tally:
 
 @dataclass
 class Post:
-    """A call of process_batch that waits to be made."""
+    """A call of process_batch that waits to be made, on this side for this peer."""
 
     side: int
+    peer: int
     token: Token
     real: bytes | None
     model: Envelope | None
@@ -77,14 +108,15 @@ class Exchange(RuleBasedStateMachine):
         self.failed = False
         self.may_skip = self.may_resync = False
         self.serial = 0
-        self.clocks = [0.0, 0.0]
-        self.refused: list[set[str]] = [set(), set()]
+        self.clocks = [0.0 for _ in self.sides]
+        self.refused: list[set[str]] = [set() for _ in self.sides]
         self.posts: list[Post] = []
-        self.tokens: list[Token] = [(0, ""), (0, "")]
+        self.tokens: dict[tuple[int, int], Token] = {link: (0, "") for pair in self.stage.pairs for link in (pair, pair[::-1])}
         self.log: list[tuple[str, str, str | None, dict[str, int]]] = []
         for side in self.stage.sides:
             side.set_clock(0)
-        self.courier()
+        for pair in self.stage.pairs:
+            self.come(*pair)
 
     @initialize(skips=st.booleans(), resyncs=st.sampled_from([False, False, False, True]))
     @step
@@ -96,13 +128,20 @@ class Exchange(RuleBasedStateMachine):
     def sides(self) -> list[Side]:
         return self.stage.sides
 
-    @rule()
+    def peers(self, side: int) -> list[int]:
+        return sorted(peer for mine, peer in self.tokens if mine == side)
+
+    @rule(pair=a_pair())
     @step
-    def courier(self) -> None:
-        """A new courier opens both nodes; the old one's calls may still come."""
+    def courier(self, pair: tuple[int, int]) -> None:
+        self.come(*pair)
+
+    def come(self, one: int, other: int) -> None:
+        """A new courier opens both nodes of a link; the old one's calls may still come."""
         self.serial += 1
-        token: Token = (1 + max(int(t[0]) for t in self.tokens), f"{self.serial:06d}")
-        self.posts += [Post(0, token, None, None), Post(1, token, None, None)]
+        known = self.tokens[one, other], self.tokens[other, one]
+        token: Token = (1 + max(int(t[0]) for t in known), f"{self.serial:06d}")
+        self.posts += [Post(one, other, token, None, None), Post(other, one, token, None, None)]
 
     @rule(
         which=st.sampled_from([0, 0, 0, 0, 1, 2, 5]),
@@ -123,24 +162,25 @@ class Exchange(RuleBasedStateMachine):
     @step
     def carry(self, calls: int, limit: int) -> None:
         """Some calls without a fault."""
-        for _ in range(calls):
+        for _ in range(calls * len(self.stage.pairs)):
             self.call.__wrapped__(self, 0, False, False, limit)  # type: ignore[attr-defined]
 
-    @rule(side=st.integers(0, 1), limit=st.sampled_from([1, 2, 5]))
+    @rule(side=a_side(), limit=st.sampled_from([1, 2, 5]))
     @step
     def overtake(self, side: int, limit: int) -> None:
-        """The other node makes its calls, and what it says last comes first to this one."""
-        self.posts.sort(key=lambda post: post.side == side)
+        """Its peers make their calls, and what they say last comes first to this node."""
+        elsewhere = [post for post in self.posts if side not in (post.side, post.peer)]
+        self.posts = sorted((post for post in self.posts if side in (post.side, post.peer)), key=lambda post: post.side == side)
         while self.posts and self.posts[0].side != side:
             self.call.__wrapped__(self, 0, False, False, limit)  # type: ignore[attr-defined]
-        self.posts.reverse()
+        self.posts = self.posts[::-1] + elsewhere
 
-    @rule(side=st.integers(0, 1), seconds=st.sampled_from([1, 1, 1, 5, 60, -7, -60]))
+    @rule(side=a_side(), seconds=st.sampled_from([1, 1, 1, 5, 60, -7, -60]))
     @step
     def tick(self, side: int, seconds: int) -> None:
         self.set_clock(side, self.clocks[side] + seconds)
 
-    @rule(side=st.integers(0, 1), which=st.integers(0, 3))
+    @rule(side=a_side(), which=st.integers(0, 3))
     @step
     def refuse(self, side: int, which: int) -> None:
         """The node refuses this row until this is said again."""
@@ -165,21 +205,24 @@ class Exchange(RuleBasedStateMachine):
 
     def real_call(self, post: Post, limit: int) -> dict[str, Any]:
         self.tally.calls += 1
+        peer = None if len(self.peers(post.side)) == 1 else self.sides[post.peer].name
         token = f"{post.token[0]}-{post.token[1]}"
         row = None
         # A lock of the server's own work, such as autovacuum's, may hold it: the courier tries again too.
         while row is None:
             with contextlib.suppress(psycopg.errors.LockNotAvailable):
-                row = self.sides[post.side].courier.execute(CALL, (token, post.real, limit)).fetchone()
+                row = (
+                    self.sides[post.side].courier.execute(CALL, (peer, token, post.real, limit)).fetchone()
+                )
         assert row["status"] in ("moved", "idle", "superseded"), f"{row['status']}: {row['reason']}"
         if row["status"] != "superseded":
-            self.tokens[post.side] = max(self.tokens[post.side], post.token)
+            self.tokens[post.side, post.peer] = max(self.tokens[post.side, post.peer], post.token)
         return row
 
     def exchange(self, post: Post, limit: int) -> Post | None:
         """Makes the call; the answer on its way to the other node."""
         row = self.real_call(post, limit)
-        return Post(1 - post.side, post.token, row["envelope"], None) if row["envelope"] is not None else None
+        return Post(post.peer, post.side, post.token, row["envelope"], None) if row["envelope"] is not None else None
 
     def quiet(self) -> bool:
         return all(not side.courier.execute("select from rowferry.events limit 1").fetchall() for side in self.sides)
@@ -190,12 +233,13 @@ class Exchange(RuleBasedStateMachine):
         for side, keys in enumerate(self.refused):
             for key in sorted(keys):
                 self.toggle(side, key)
-        self.courier.__wrapped__(self)  # type: ignore[attr-defined]
+        for pair in self.stage.pairs:
+            self.come(*pair)
         quiet = 0
         for turn in range(200):
-            for side in (0, 1):
+            for side in range(len(self.sides)):
                 self.set_clock(side, max(self.clocks) + 600)
-            for _ in range(min(2, len(self.posts))):
+            for _ in range(min(2 * len(self.stage.pairs), len(self.posts))):
                 answer = self.exchange(self.posts.pop(0), 5)
                 assert answer is not None, "a call at rest has no answer"
                 self.posts.append(answer)
@@ -208,12 +252,12 @@ class Exchange(RuleBasedStateMachine):
 
     def compare_logs(self) -> None:
         """What a node has noted as sent, the other one has noted as applied, with the same numbers."""
-        logs = [
-            {how: {tuple(row.values()) for row in side.courier.execute(LOGGED, (how,)).fetchall()} for how in ("sent", "applied")}
-            for side in self.sides
-        ]
-        assert logs[0]["sent"] <= logs[1]["applied"]
-        assert logs[1]["sent"] <= logs[0]["applied"]
+        for side, peer in self.tokens:
+            sent, applied = (
+                {tuple(row.values()) for row in self.sides[at].courier.execute(LOGGED, (self.sides[of].name, how)).fetchall()}
+                for at, of, how in ((side, peer, "sent"), (peer, side, "applied"))
+            )
+            assert sent <= applied
 
     def teardown(self) -> None:
         if not self.failed:

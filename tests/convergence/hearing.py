@@ -33,7 +33,7 @@ class Hearing(Database):
                 continue
             lacking = self._note_left(peer, link, built, ack)
             link.growth = min(link.growth * 4, 256) if lacking and not built.whole else 1
-            self.conflicts.update(ack.conflicts)
+            link.conflicts.update(ack.conflicts)
         heard = union(a.ids for a in envelope.acks.values()) & union(b.ids for b in link.batches.values())
         taken = [e for e in link.events if e.id in heard]
         # A row that waited and went as it was shows that its parent is there.

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence, Set
 from dataclasses import dataclass, field
 
 from convergence.database import Database
@@ -30,6 +30,7 @@ class Judge:
 
     `given_up`: people have given changes up, and what is lost is their choice. `forgot`: node a went back to an older state
     of itself, so its writes are not judged. `may_stop`: links may have stopped for that. `again`: old events may come again.
+    `newest`: of records whose writers' clocks were right, the values of which one must stay.
     """
 
     nodes: Mapping[str, Database]
@@ -40,6 +41,7 @@ class Judge:
     forgot: bool = False
     may_stop: bool = False
     again: bool = False
+    newest: Mapping[str, Set[str | None]] = field(default_factory=dict)
 
     def outcome(self) -> Outcome:
         nodes = self.nodes.values()
@@ -48,6 +50,9 @@ class Judge:
         outcome = Outcome(self.unequal())
         if not outcome.unequal and not self.again:
             outcome.undone = self.undone()
+        if not outcome.unequal and not self.given_up:
+            first = next(iter(nodes))
+            outcome.undone += [f"{k}: a newer write" for k, v in self.newest.items() if first.rows[k].value not in v]
         outcome.lost = [f"{key} was deleted by a skip without the word" for n in nodes for key in n.taken_away]
         if not self.given_up and len(self.nodes) == 2:  # in a tree a conflict is decided by others
             traced = {(c.key, c.loser_value) for n in nodes for c in n.conflicts}
@@ -60,7 +65,8 @@ class Judge:
         wrong = [
             f"{k} differs"
             for k in self.keys
-            if len({n.rows.get(k, NOTHING).value for n in nodes}) > 1 and not any(self.on_purpose(n, k) for n in nodes)
+            for node, peer in self.linked()
+            if node.rows.get(k, NOTHING).value != peer.rows.get(k, NOTHING).value and not node.on_purpose(k, peer)
         ]
         wrong += [f"{e.key} is pending on {n.name}" for n in nodes for link in n.links.values() for e in link.events]
         if self.rules.foreign:
@@ -72,11 +78,12 @@ class Judge:
             wrong = [w for w in wrong if not self.apart(w)]
         return wrong
 
-    def on_purpose(self, node: Database, key: str) -> bool:
-        """Whether a skip keeps this row here, which no other node has, or gave the answer up that another one asked for."""
-        skips = [link.asked[key] for link in node.links.values() if key in link.asked]
-        alone = node.live(key) and not any(n.live(key) for n in self.nodes.values() if n is not node)
-        return any(skip.answer or (skip.kept and alone) for skip in skips)
+    def linked(self) -> Iterator[tuple[Database, Database]]:
+        """The two nodes of each link. Where those are equal, all are."""
+        for node in self.nodes.values():
+            for peer in node.links:
+                if node.name < peer:
+                    yield node, self.nodes[peer]
 
     def apart(self, wrong: str) -> bool:
         """Whether this is what the rule hold leaves: children of a parent that the other node deleted, held with their kin."""

@@ -1,7 +1,7 @@
-"""Histories step by step beside the model, which says what must be in both databases after each call.
+"""Histories step by step beside the model, which says what must be in the databases after each call.
 
-Compared: rows, pending events in order with their stamps and holds, the parents that they wait for, the link's numbers,
-decided conflicts.
+Compared, for each link of the node that was called: rows, pending events in order with their stamps and holds, the parents
+that they wait for, the link's numbers, decided conflicts.
 Users have sessions of their own, whose transactions stay open, so that event ids commit out of order and rows are locked;
 no statement is run that would wait.
 """
@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import precondition, rule
 
 from convergence.database import Transaction
-from convergence.exchange import JUMPS, KINDS, Exchange, Post, step
+from convergence.exchange import JUMPS, KINDS, Exchange, Post, a_link, a_side, step, two_sides
 from convergence.model import Node
 from convergence.stage import KEYS
 from convergence.state import LAST, NOTHING, Image, Link, Rules, join
@@ -23,45 +23,53 @@ select
   (select coalesce(json_agg(json_build_array(e.record_id, e.stamp, e.event_type = 'q', h.attempts,
     extract(epoch from h.not_before) - 1767225600, h.parent_record_id)
       order by e.id), '[]')
-    from (select e.*, (extract(epoch from rowferry._stamp(e)) - 1767225600)::text as stamp from rowferry.events e) e
+    from (select e.*, (extract(epoch from rowferry._stamp(e)) - 1767225600)::text as stamp from rowferry.events e
+      where e.entity_id = any (n.ids)) e
     left join rowferry.held_events h on h.event_id = e.id) as events,
   (select coalesce(json_agg(json_build_array(m.record_id, m.attempts, extract(epoch from m.not_before) - 1767225600,
-    m.came)), '[]') from rowferry.missing_parents m) as missing,
-  (select json_build_array(l.acked, l.received, l.top, l.built, l.ready, l.growth, l.generation) from rowferry.links l) as link,
+    m.came)), '[]') from rowferry.missing_parents m where m.entity_id = any (n.ids)) as missing,
+  json_build_array(l.acked, l.received, l.top, l.built, l.ready, l.growth, l.generation) as link,
   (select coalesce(json_object_agg(s.record_id, json_build_array(s.may_delete, s.kept)), '{}')
-    from rowferry.skips s where s.ended_at is null) as asked,
+    from rowferry.skips s where s.peer = l.peer and s.ended_at is null) as asked,
   (select coalesce(json_agg(json_build_array(c.record_id, c.winner, (extract(epoch from c.winner_changed_at) - 1767225600)::text,
       (extract(epoch from c.loser_changed_at) - 1767225600)::text, c.winner_row ->> 'value', c.loser_row ->> 'value')), '[]')
-    from rowferry.conflicts c) as conflicts
+    from rowferry.conflicts c where c.peer = l.peer) as conflicts
+from rowferry.links l cross join lateral (select array_agg(n.id) as ids from rowferry.entities n where n.peer = l.peer) n
+where l.peer = %s
+"""
+OLDEST = """
+select e.id from rowferry.events e join rowferry.entities n on n.id = e.entity_id
+where n.peer = %s and e.record_id = %s and e.event_type <> 'q' order by e.id limit 1
 """
 EVENTS_SINCE = "select record_id from rowferry.events where id > %s order by id"
 LAST_BATCH = """
 select coalesce(array_agg(e.record_id), '{}') as keys
 from rowferry.events e
-where e.id <@ (select b.ids from rowferry.built_batches b join rowferry.links l on l.top = b.number where b.in_flight)
+where e.id <@ (select b.ids from rowferry.built_batches b join rowferry.links l on l.peer = b.peer and l.top = b.number
+  where b.in_flight and b.peer = %s)
 """
 
 
 class Beside(Exchange):
-    """The model does what the databases do, and both are compared after each call."""
+    """The model does what the databases do, and they are compared after each call."""
 
     agreed = Rules()
     rows_of = "t.records"
 
     @staticmethod
-    def entity_of(key: str) -> str:
+    def table_of(key: str) -> str:
         return "records"
 
     def __init__(self) -> None:
         self.nodes = [Node(side.name, self.agreed, []) for side in self.stage.sides]
-        for node, peer in zip(self.nodes, self.nodes[::-1], strict=True):
-            node.links[peer.name] = Link(token=(0, ""))
+        for one, other in self.stage.pairs:
+            for node, peer in ((self.nodes[one], self.nodes[other]), (self.nodes[other], self.nodes[one])):
+                node.links[peer.name] = Link(token=(0, ""))
         self.open: dict[tuple[int, int], Transaction] = {}
         self.given_up = False
         super().__init__()
         for node in self.nodes:
             node.log = self.log
-        self.last_ids = [self.last_id(side) for side in (0, 1)]
 
     def last_id(self, side: int) -> int:
         row = (
@@ -80,62 +88,79 @@ class Beside(Exchange):
         self.nodes[side].now = seconds
 
     @precondition(lambda self: self.may_skip)
-    @rule(side=st.integers(0, 1), which=st.integers(0, 3), delete=st.booleans())
+    @rule(side=a_side(), which=st.integers(0, 3), delete=st.booleans())
     @step
     def skip(self, side: int, which: int, delete: bool) -> None:
         """A person gives the pending change of a record up, and may say that the row may go."""
-        pending = sorted({e.key for link in self.nodes[side].links.values() for e in link.events if not e.question})
-        self.give_up(side, (pending or self.keys)[which % len(pending or self.keys)], delete)
+        links = {peer: self.nodes[side].links[self.nodes[peer].name] for peer in self.peers(side)}
+        pending = sorted({(e.key, peer) for peer, link in links.items() for e in link.events if not e.question})
+        pending = pending or [(key, peer) for key in self.keys for peer in links]
+        key, peer = pending[which % len(pending)]
+        self.give_up(side, key, delete, peer)
 
-    def give_up(self, side: int, key: str, delete: bool) -> None:
-        query = "select id from rowferry.events where record_id = %s and event_type <> 'q' order by id limit 1"
-        event = self.sides[side].courier.execute(query, (key,)).fetchone()
+    def give_up(self, side: int, key: str, delete: bool, peer: int | None = None) -> None:
+        name = self.sides[self.peers(side)[0] if peer is None else peer].name
+        event = self.sides[side].courier.execute(OLDEST, (name, key)).fetchone()
         if event:
             self.sides[side].courier.execute("select * from rowferry.skip(%s, 'by chance', %s)", (event["id"], delete))
-        done = self.nodes[side].skip(self.nodes[1 - side].name, key, delete=delete)
+        done = self.nodes[side].skip(name, key, delete=delete)
         assert event or not done
         self.given_up |= done
 
-    @rule(side=st.integers(0, 1), which=st.integers(0, 3))
+    @rule(side=a_side(), which=st.integers(0, 3))
     @step
     def backfill(self, side: int, which: int) -> None:
         """A row is sent as it is."""
-        node, key = self.nodes[side], self.keys[which % len(self.keys)]
+        peers = self.peers(side)
+        self.send_again(side, peers[which % len(peers)], self.keys[which % len(self.keys)])
+
+    def send_again(self, side: int, peer: int, key: str) -> None:
+        node, name = self.nodes[side], self.nodes[peer].name
         if node.live(key) and key not in node.locks:
-            self.sides[side].courier.execute("select * from rowferry.replay(%s, %s)", (self.entity_of(key), key))
-            node.backfill(self.nodes[1 - side].name, key)
+            entity = self.sides[side].entities[f"t.{self.table_of(key)}", name]
+            self.sides[side].courier.execute("select * from rowferry.replay(%s, %s)", (entity, key))
+            node.backfill(name, key)
 
     @precondition(lambda self: self.may_resync)
-    @rule(side=st.integers(0, 1))
+    @rule(link=a_link())
     @step
-    def resync(self, side: int) -> None:
+    def resync(self, link: tuple[int, int]) -> None:
+        self.begin_anew(*link)
+        self.come(*sorted(link))
+
+    def begin_anew(self, side: int, peer: int) -> None:
         """A person starts a new generation; the courier's exchange is over, and the other node follows when it hears of it."""
-        self.sides[side].courier.execute("select * from rowferry.resync()")
-        self.nodes[side].resync(self.nodes[1 - side].name)
-        number, random = self.nodes[side].links[self.nodes[1 - side].name].token
-        self.tokens[side] = (number, random)
-        self.courier.__wrapped__(self)  # type: ignore[attr-defined]
+        name = self.sides[peer].name
+        self.sides[side].courier.execute("select * from rowferry.resync(%s)", (name,))
+        self.nodes[side].resync(name)
+        self.tokens[side, peer] = self.nodes[side].links[name].token
 
     def exchange(self, post: Post, limit: int) -> Post | None:
-        courier, node, peer = self.sides[post.side].courier, self.nodes[post.side], self.nodes[1 - post.side]
+        courier, node, peer = self.sides[post.side].courier, self.nodes[post.side], self.nodes[post.peer]
         before = self.last_id(post.side)
         row = self.real_call(post, limit)
         order = [r["record_id"] for r in courier.execute(EVENTS_SINCE, (before,)).fetchall()]
-        batch = courier.execute(LAST_BATCH).fetchone() if row["sent"] else None
+        batch = courier.execute(LAST_BATCH, (peer.name,)).fetchone() if row["sent"] else None
         keys = batch["keys"] if batch else ()
         envelope = node.call(peer.name, post.token, post.model, limit, self.refused[post.side], order)
         self.compare(post.side)
         sent = [e.key for _, events in envelope.batch.rows.values() for e in events] if envelope and envelope.batch else []
         assert sorted(keys) == sorted(sent), f"{node.name} sends events of {sorted(keys)}, the model of {sorted(sent)}"
+        if row["status"] == "idle" and row["envelope"] is None and envelope is not None and envelope.batch is None:
+            return Post(post.peer, post.side, post.token, None, None)  # there is nothing to say: the peer is called without it
         assert (envelope is None) == (row["envelope"] is None), (
             f"{node.name} is {row['status']}, the model's answer is {envelope}"
         )
-        return None if envelope is None else Post(1 - post.side, post.token, row["envelope"], envelope)
+        return None if envelope is None else Post(post.peer, post.side, post.token, row["envelope"], envelope)
 
     def compare(self, side: int) -> None:
         """The node is where the model is."""
-        node, link = self.nodes[side], self.nodes[side].links[self.nodes[1 - side].name]
-        row = self.sides[side].courier.execute(STATE.replace("{rows}", self.rows_of)).fetchone()
+        for peer in self.nodes[side].links:
+            self.compare_link(side, peer)
+
+    def compare_link(self, side: int, peer: str) -> None:
+        node, link = self.nodes[side], self.nodes[side].links[peer]
+        row = self.sides[side].courier.execute(STATE.replace("{rows}", self.rows_of), (peer,)).fetchone()
         assert row is not None
         held = {e.id: link.held.get(e.id) for e in link.events}
         model = {
@@ -152,7 +177,7 @@ class Beside(Exchange):
             "missing": {(key, m.attempts, m.until, m.came) for key, m in link.missing.items()},
             "link": [link.acked, link.received, link.top, link.built, link.ready, link.growth, link.generation],
             "asked": {key: [skip.delete, skip.kept] for key, skip in link.asked.items()},
-            "conflicts": {tuple(c) for c in node.conflicts},
+            "conflicts": {tuple(c) for c in link.conflicts},
         }
         real = {
             "rows": row["rows"],
@@ -167,7 +192,9 @@ class Beside(Exchange):
         self.tally.comparisons += 1
         self.tally.rows += len(real["rows"])
         apart = [
-            f"{what} on {node.name}: {real[what]}, the model says {model[what]}" for what in model if real[what] != model[what]
+            f"{what} on {node.name} for {peer}: {real[what]}, the model says {model[what]}"
+            for what in model
+            if real[what] != model[what]
         ]
         assert not apart, "; ".join(apart)
 
@@ -178,26 +205,18 @@ class Beside(Exchange):
         for side, who in sorted(self.open):
             self.end(side, who, True)
         self.rest()
-        for side in (0, 1):
+        for side in range(len(self.sides)):
             self.compare(side)
-        for key in self.keys:
-            self.judge(key, *(node.rows.get(key, NOTHING) for node in self.nodes))
-        if not self.may_resync:  # which forgets what was not told yet
-            assert self.nodes[0].conflicts == self.nodes[1].conflicts, "each node knows of every conflict"
-        self.tally.conflicts += len(self.nodes[0].conflicts)
-
-    def on_purpose(self, key: str, final: Image, other: Image) -> bool:
-        """Whether a skip keeps this row on the one node that has it, or gave the answer up that the other node has asked for."""
-        skips = [link.asked.get(key) for node in self.nodes for link in node.links.values()]
-        kept = [skip is not None and skip.kept for skip in skips]
-        if any(skip and skip.answer for skip in skips):
-            return True
-        return any(kept) and kept == [final.value is not None, other.value is not None]
+        for node, peer in ((self.nodes[one], self.nodes[other]) for one, other in self.stage.pairs):
+            for key in self.keys:
+                if not node.on_purpose(key, peer):
+                    self.judge(key, node.rows.get(key, NOTHING), peer.rows.get(key, NOTHING))
+            if not self.may_resync:  # which forgets what was not told yet
+                assert node.links[peer.name].conflicts == peer.links[node.name].conflicts, "each node knows of every conflict"
+            self.tally.conflicts += len(node.links[peer.name].conflicts)
 
     def judge(self, key: str, final: Image, other: Image) -> None:
-        """What must be true of a record at rest."""
-        if self.on_purpose(key, final, other):
-            return
+        """What must be true of a record on the two nodes of a link at rest."""
         assert final.value == other.value, f"{key} is {final.value} on one node and {other.value} on the other"
         if not self.given_up and not self.may_resync:
             assert not (lost := list(self.undone(key, final.seen))), f"{lost} knew of {key} = {final.value}"
@@ -207,7 +226,7 @@ class Lockstep(Beside):
     """One table, several sessions on each node."""
 
     @rule(
-        side=st.integers(0, 1),
+        side=a_side(),
         who=st.integers(0, 1),
         kind=st.sampled_from(["write", "write", "write", "delete", "move", "touch", "undo"]),
         key=st.sampled_from(KEYS),
@@ -254,7 +273,7 @@ class Lockstep(Beside):
             transaction.write(key, None, stamp)
         elif kind == "move":
             connection.execute("update t.records set id = %s, value = %s where id = %s", (other, value, key))
-            query = "select record_id from rowferry.events order by id desc limit 2"
+            query = "select record_id from rowferry.events order by id desc limit 2"  # each link has them in this order
             order = [r["record_id"] for r in connection.execute(query).fetchall()][::-1]
             assert sorted(order) == sorted((key, other)), f"a moved key made events of {order}"
             for k in order:
@@ -268,22 +287,21 @@ class Lockstep(Beside):
             self.end(side, who, True)
 
     @rule(
+        sides=two_sides(),
         key=st.sampled_from(KEYS),
         moves=st.lists(st.tuples(st.sampled_from(["first", "second", "call"]), KINDS, JUMPS), min_size=3, max_size=9),
     )
     @step
-    def clash(self, key: str, moves: list[tuple[str, str, int]]) -> None:
-        """Both nodes change one record while envelopes are on their way."""
+    def clash(self, sides: tuple[int, int], key: str, moves: list[tuple[str, str, int]]) -> None:
+        """Two nodes change one record while envelopes are on their way."""
         for who, kind, jump in moves:
             if who == "call":
                 self.call.__wrapped__(self, 0, False, False, 2)  # type: ignore[attr-defined]
             else:
-                self.user.__wrapped__(self, int(who == "second"), 0, kind, key, KEYS[0], False, jump)  # type: ignore[attr-defined]
+                self.user.__wrapped__(self, sides[who == "second"], 0, kind, key, KEYS[0], False, jump)  # type: ignore[attr-defined]
 
     @precondition(lambda self: self.may_skip)
-    @rule(
-        side=st.integers(0, 1), key=st.sampled_from(KEYS), delete=st.booleans(), before=st.integers(0, 6), calls=st.integers(0, 9)
-    )
+    @rule(side=a_side(), key=st.sampled_from(KEYS), delete=st.booleans(), before=st.integers(0, 6), calls=st.integers(0, 9))
     @step
     def regret(self, side: int, key: str, delete: bool, before: int, calls: int) -> None:
         """A record is made anew, perhaps where the other node has none, and given up."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import itertools
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Sequence
 
 from hypothesis import HealthCheck, Phase, seed, settings
 from hypothesis.stateful import run_state_machine_as_test
@@ -15,7 +15,7 @@ from convergence.family import Family
 from convergence.lockstep import Favouring, Lockstep, Merging
 from convergence.orphans import Dropping, Orphans, Reviving
 from convergence.stage import Stage
-from harness import Nodes
+from harness import Node, Nodes
 
 NO_FAULT = settings(
     deadline=None,
@@ -40,8 +40,8 @@ def play(
 
 
 @contextlib.contextmanager
-def staged(nodes: Nodes) -> Iterator[Stage]:
-    stage = Stage(nodes)
+def staged(nodes: Iterable[Node], pairs: Sequence[tuple[int, int]] = ((0, 1),)) -> Iterator[Stage]:
+    stage = Stage(nodes, pairs)
     try:
         yield stage
     finally:

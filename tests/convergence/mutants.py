@@ -6,10 +6,11 @@ machine it must be caught; None: histories cannot, a test of its own must, which
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 from convergence.stage import definition, replace_in
-from harness import Nodes
+from harness import Node
 
 
 @dataclass(frozen=True)
@@ -306,15 +307,15 @@ MUTANTS = {
 ORIGINALS: dict[tuple[str, str], str] = {}
 
 
-def plant(nodes: Nodes, name: str) -> None:
-    """Takes the rule out on both nodes."""
+def plant(nodes: Iterable[Node], name: str) -> None:
+    """Takes the rule out on all nodes."""
     for node in nodes:
         for function, old, new in MUTANTS[name].changes:
             ORIGINALS.setdefault((node.database, function), definition(node, function))
             replace_in(node, function, old, new)
 
 
-def heal(nodes: Nodes) -> None:
+def heal(nodes: Iterable[Node]) -> None:
     """Brings back all that was taken out."""
     for node in nodes:
         for key in [k for k in ORIGINALS if k[0] == node.database]:

@@ -10,7 +10,8 @@ orphans   a foreign key without cascade, under one of the rules hold, drop and r
 restore   node a goes back to an older state of itself
 resync    the same, and people start a new generation and backfill
 clone     an old copy of node a is used beside it
-star      three or four nodes in a tree, what is applied goes on to the others
+star      three to five nodes in a star or a tree, what is applied goes on to the others; skips, backfills and refusals as above,
+          and clocks that are right in some histories: then the newest change of all must stay
 fixed     rule: node a wins; backfills
 merge     rule: the arbiter merges both rows; backfills
 join      rule: both sides unite both rows; writes only add
@@ -40,7 +41,7 @@ MUTATIONS = {
     "restore": ("no_memory_check",),
     "resync": ("settled_at_once",),
     "clone": ("no_memory_check", "no_tags"),
-    "star": ("no_forward", "ring"),
+    "star": ("no_forward", "forward_now", "echoes", "ring"),
     "fixed": ("last_is_real",),
     "merge": ("both_merge", "other_takes"),
     "join": ("join_drops_events", "join_overwrites"),
@@ -52,7 +53,7 @@ RARE = {
     "fk": ("no_companions",),
     "restore": ("no_tags",),
 }
-HARMLESS = {"couriers": ("coalesce_oldest",), "star": ("forward_now",), "fixed": ("blind",), "orphans": ("never_looks",)}
+HARMLESS = {"couriers": ("coalesce_oldest",), "fixed": ("blind",), "orphans": ("never_looks",)}
 
 
 @dataclass
@@ -76,17 +77,21 @@ class History:
             window=rng.choice([1, 2, 2, 3]),
             broken=broken,
         )
-        count = rng.choice([3, 4]) if scenario == "star" else 2
-        names = "abcd"[:count]
+        star = scenario == "star"
+        names = "abcde"[: rng.choice([3, 4, 5]) if star else 2]
         self.log: list[tuple[str, str, str | None, dict[str, int]]] = []
         self.nodes = {n: Node(n, self.rules, self.log) for n in names}
-        self.pairs = [(names[rng.randrange(i)] if scenario == "star" else "a", names[i]) for i in range(1, count)]
+        tree = star and rng.random() < 0.5
+        self.pairs = [(names[rng.randrange(i)] if tree else "a", names[i]) for i in range(1, len(names))]
         if broken == "ring":
-            self.pairs = [(names[i], names[(i + 1) % count]) for i in range(count)]
+            self.pairs = list(zip(names, names[1:] + names[0], strict=True))
         for x, y in self.pairs:
             self.nodes[x].links[y], self.nodes[y].links[x] = Link(), Link()
         self.keys = [*PARENTS, CHILD] if foreign else ["k", "l"][: rng.choice([1, 2])]
-        self.skew = {n: rng.choice([0, 0, 5, -5, 50]) for n in names}
+        self.right_clocks = star and rng.random() < 0.4
+        self.people = rng.choice(["", "skip", "held"]) if star else scenario
+        self.skew = {n: 0 if self.right_clocks else rng.choice([0, 0, 5, -5, 50]) for n in names}
+        self.written: dict[str, list[tuple[float, str | None]]] = {}
         self.clock = self.serial = 0
         self.calls: list[Call] = []
         self.open: list[Transaction] = []
@@ -114,6 +119,8 @@ class History:
             if luck < busy:
                 node = self.nodes[rng.choice(list(self.nodes))]
                 time = rng.randrange(10) if wild else node.now + rng.choice([0, 0, 0, -7])
+                if self.right_clocks:
+                    time = node.now
                 self.user(node, time, f"{node.name}{step}")
             elif luck < busy + 0.1:
                 self.mischief()
@@ -152,15 +159,19 @@ class History:
             node.write(key, "|".join(sorted({*old.split("|"), name} - {""})), time)
         elif len(self.keys) == 2 and rng.random() < 0.1 and not node.locks:
             old_key, new_key = rng.sample(self.keys, 2)  # the key changes: an event for the old and one for the new
-            node.write(old_key, None, time)
-            node.write(new_key, value, time)
+            self.write(node, old_key, None, time)
+            self.write(node, new_key, value, time)
         elif self.scenario == "open" and rng.random() < 0.6:
             transaction = rng.choice([*(t for t in self.open if t.node is node), Transaction(node)])
             transaction.write(key, value, time)
             if transaction not in self.open:
                 self.open.append(transaction)
         else:
-            node.write(key, value, time)
+            self.write(node, key, value, time)
+
+    def write(self, node: Node, key: str, value: str | None, time: float) -> None:
+        node.write(key, value, time)
+        self.written.setdefault(key, []).append((time, value))
 
     def family(self, node: Node, key: str, time: float, name: str) -> None:
         """A parent or its child, as the foreign key allows it on this node."""
@@ -192,11 +203,11 @@ class History:
         if self.open:
             transaction = self.open.pop(rng.randrange(len(self.open)))
             transaction.roll_back() if rng.random() < 0.2 else transaction.commit()
-        elif self.scenario == "skip":
+        elif self.people == "skip":
             if rng.random() < 0.3 and node.live(key):
                 node.backfill(peer, key)
             self.given_up |= node.skip(peer, key, delete=rng.random() < 0.3)
-        elif self.scenario == "held":
+        elif self.people == "held":
             self.refused[node.name] ^= {key}
         elif self.scenario in ("fixed", "merge") and node.live(key) and key not in node.locks:
             node.backfill(peer, key)
@@ -250,7 +261,13 @@ class History:
             bool(self.lost_memory),
             may_stop=bool(self.lost_memory) and self.scenario != "resync",
             again=self.scenario == "resync",
+            newest=self.newest() if self.right_clocks else {},
         ).outcome()
+
+    def newest(self) -> dict[str, set[str | None]]:
+        """What the last users wrote, by key: several if they wrote at the same time."""
+        last = {key: max(time for time, _ in writes) for key, writes in self.written.items()}
+        return {key: {value for time, value in writes if time == last[key]} for key, writes in self.written.items()}
 
     def exchange(self) -> None:
         """A courier that lives, until nothing moves."""

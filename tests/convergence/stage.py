@@ -1,13 +1,14 @@
-"""Two real databases made ready for histories: tables, a clock that the test moves, a trigger that refuses, a fresh start."""
+"""Real databases made ready for histories: tables, a clock that the test moves, a trigger that refuses, a fresh start."""
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 import psycopg
 from psycopg.rows import dict_row
 
-from harness import Node, Nodes
+from harness import Node
 from harness.clock import SET_CLOCK, stop_clocks
 
 KEYS = ("k", "l")
@@ -44,7 +45,8 @@ create trigger users after insert or update or delete on t.records for each row 
 create trigger every after insert or update or delete on t.records for each row execute function t.see();
 alter table t.records enable always trigger every;
 grant usage on schema t to public;
-select rowferry.attach(table_name) from unnest(array['t.records', 't.parents', 't.children', 't.orders', 't.lines']) table_name;
+select rowferry.attach(table_name, p_peer => l.peer)
+  from rowferry.links l, unnest(array['t.records', 't.parents', 't.children', 't.orders', 't.lines']) table_name;
 create function t.merge(mine t.records, theirs t.records) returns t.records language sql immutable as $$
   select row(coalesce((mine).id, (theirs).id),
     format('(%s+%s)', coalesce((mine).value, 'None'), coalesce((theirs).value, 'None')))::t.records
@@ -90,6 +92,8 @@ class Side:
         for connection in self.users:
             connection.execute("set lock_timeout = '5s'")  # a user that waits is an error of the test
         self.users[-1].execute("set rowferry.applying = 'on'")  # anyone can; it may change nothing
+        entities = self.courier.execute("select relation::text, peer, name from rowferry.entities").fetchall()
+        self.entities: dict[tuple[str, str], str] = {(e["relation"], e["peer"]): e["name"] for e in entities}
         columns = self.courier.execute(
             "select attname from pg_attribute where attrelid = 't.fresh_links'::regclass and attnum > 0"
         )
@@ -105,9 +109,11 @@ class Side:
 
 
 class Stage:
-    """Both sides, prepared once and reset for each history."""
+    """All sides, prepared once and reset for each history. `pairs`: those of them that have a link."""
 
-    def __init__(self, nodes: Nodes, sessions: int = 2) -> None:
+    def __init__(self, nodes: Iterable[Node], pairs: Sequence[tuple[int, int]] = ((0, 1),), sessions: int = 2) -> None:
+        self.pairs = pairs
+        nodes = list(nodes)
         for node in nodes:
             if not node.sql("select from pg_namespace where nspname = 't'"):
                 node.sql(STEADY.format(database=node.database))
@@ -120,8 +126,11 @@ class Stage:
     def set_rules(self, conflict_rule: str, orphan_rule: str) -> None:
         """What decides conflicts of t.records, and orphans in t.lines, from now on."""
         for side in self.sides:
-            side.courier.execute("select rowferry.set_rules('records', %s)", (conflict_rule,))
-            side.courier.execute("select rowferry.set_rules('lines', null, %s)", (orphan_rule,))
+            for (table, _), entity in side.entities.items():
+                if table == "t.records":
+                    side.courier.execute("select rowferry.set_rules(%s, %s)", (entity, conflict_rule))
+                if table == "t.lines":
+                    side.courier.execute("select rowferry.set_rules(%s, null, %s)", (entity, orphan_rule))
 
     def reset(self) -> None:
         for side in self.sides:

@@ -143,6 +143,8 @@ class Link:
     ready: bool = False
     stopped: str = ""
     growth: int = 1
+    conflicts: set[Conflict] = field(default_factory=set)
+    said: dict[str, bool] = field(default_factory=dict)  # for the judge, of the last skip of a record: whether its row may go
 
     def drop(self, ids: Iterable[int]) -> int:
         """Removes these events; how many there were."""

@@ -51,7 +51,7 @@ class Taking(Hearing):
         if len(ack.left) < len(batch.rows):
             self._parents_came(link, {key for key in batch.rows if key not in ack.left})
             self._retry_related(link, batch.rows)
-        self.conflicts.update(ack.conflicts)
+        link.conflicts.update(ack.conflicts)
 
     def _turn(self, key: str, image: Image, events: list[Event], order: Sequence[str]) -> tuple[int, int]:
         """Parents first, but deleted last."""
@@ -132,7 +132,7 @@ class Taking(Hearing):
         ack.conflicts.extend(conflict)
         if broken != "beaten_stay":
             link.drop(e.id for e in unseen)
-        if answers and image.value is None and mine is not None and self.said.get(key) is False:
+        if answers and image.value is None and mine is not None and link.said.get(key) is False:
             self.taken_away.append(key)
         self._store(key, image, max(e.stamp for e in real), peer)
         self._answered(link, key, heard)
@@ -223,7 +223,8 @@ class Taking(Hearing):
             self.overwritten.append((key, str(mine.value)))
         self.rows[key] = image
         if broken != "no_forward":
-            self.emit(key, self.now if broken == "forward_now" else stamp, [p for p in self.links if p != peer])
+            others = [p for p in self.links if p != peer or broken == "echoes"]
+            self.emit(key, self.now if broken == "forward_now" else stamp, others)
         for child in self.children(key) if self.rules.foreign == "cascade" and image.value is None else []:
             self.rows[child] = Image(None, self.rows[child].seen)
             if broken != "no_capture":

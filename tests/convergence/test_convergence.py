@@ -143,7 +143,7 @@ def test_a_skip_ends_once_neither_node_has_the_record(nodes: Nodes) -> None:
         write(state, 0, "k", "delete")
         state.give_up(0, "k", False)
         state.carry(calls=6, limit=5)
-        state.resync(side=0)
+        state.resync(link=(0, 1))
     assert nodes_with_open_skips(nodes) == []
 
 
@@ -155,7 +155,7 @@ def test_a_skip_ends_once_the_peers_delete_was_taken_while_the_question_was_on_i
         write(state, 0, "k")
         state.give_up(0, "k", False)
         state.carry(calls=2, limit=5)
-        state.resync(side=0)
+        state.resync(link=(0, 1))
         write(state, 1, "k", "delete")
     assert nodes_with_open_skips(nodes) == []
 
@@ -166,7 +166,7 @@ def test_a_skip_ends_once_its_record_changed_again_and_the_change_won_against_th
         write(state, 0, "k")
         state.give_up(0, "k", False)
         state.carry(calls=5, limit=5)
-        state.resync(side=0)
+        state.resync(link=(0, 1))
         state.carry(calls=11, limit=5)
         write(state, 0, "k")
     assert nodes_with_open_skips(nodes) == []
