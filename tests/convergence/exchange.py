@@ -277,8 +277,8 @@ class Exchange(RuleBasedStateMachine):
             seen = {row["by"]: row["pids"] for row in side.courier.execute(SEEN).fetchall()}
             assert seen.get("users") == seen.get("every"), f"on {side.name} the users' trigger ran for {seen}"
 
-    def undone(self, key: str, final: dict[str, int]) -> Iterator[str]:
-        """Writes of this record that knew of the final row and are not in it."""
+    def undone(self, key: str, *finals: dict[str, int]) -> Iterator[str]:
+        """Writes of this record that knew of the final row and are not in it. Equal rows may know of different writes."""
         for writer, written, value, seen in self.log:
-            if written == key and final != join(final, seen) and knew_of(seen, final):
+            if written == key and all(final != join(final, seen) and knew_of(seen, final) for final in finals):
                 yield f"{value or 'a delete'} of {writer}"

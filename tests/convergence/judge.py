@@ -98,7 +98,6 @@ class Judge:
 
     def undone(self) -> list[str]:
         """Writes that knew of the final row and are not in it; under merge and join, all writes that it does not know of."""
-        first = next(iter(self.nodes.values()))
         found = []
         gone = {key for _, key, value, _ in self.log if value is None and key in PARENTS}
         for writer, key, value, seen in self.log:
@@ -108,8 +107,9 @@ class Judge:
                 continue  # may have been given up by rule
             if any(e.key == key for n in self.nodes.values() for link in n.links.values() for e in link.events):
                 continue  # stays apart, by the rule hold
-            final = first.rows.get(key, NOTHING)
-            missed = final.seen != join(final.seen, seen)
-            if missed and (self.rules.conflict in ("merge", "join") or knew_of(seen, final.seen)):
+            # Equal rows may know of different writes: a hub passes on no row that it had already.
+            finals = [node.rows.get(key, NOTHING).seen for node in self.nodes.values()]
+            missed = all(final != join(final, seen) for final in finals)
+            if missed and (self.rules.conflict in ("merge", "join") or all(knew_of(seen, final) for final in finals)):
                 found.append(f"{key}: {value} of {writer}")
         return found

@@ -219,7 +219,7 @@ class Beside(Exchange):
         """What must be true of a record on the two nodes of a link at rest."""
         assert final.value == other.value, f"{key} is {final.value} on one node and {other.value} on the other"
         if not self.given_up and not self.may_resync:
-            assert not (lost := list(self.undone(key, final.seen))), f"{lost} knew of {key} = {final.value}"
+            assert not (lost := list(self.undone(key, final.seen, other.seen))), f"{lost} knew of {key} = {final.value}"
 
 
 class Lockstep(Beside):

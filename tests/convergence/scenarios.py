@@ -11,7 +11,7 @@ restore   node a goes back to an older state of itself
 resync    the same, and people start a new generation and backfill
 clone     an old copy of node a is used beside it
 star      three to five nodes in a star or a tree, what is applied goes on to the others; skips, backfills and refusals as above,
-          and clocks that are right in some histories: then the newest change of all must stay
+          and in some histories clocks that are right: then the newest row must stay
 fixed     rule: node a wins; backfills
 merge     rule: the arbiter merges both rows; backfills
 join      rule: both sides unite both rows; writes only add
@@ -151,13 +151,13 @@ class History:
         key = rng.choice(self.keys)
         if key in node.locks:
             return  # waits for the other user
-        value = None if rng.random() < 0.2 else name
+        value = None if rng.random() < 0.2 and not self.right_clocks else name
         if self.rules.foreign:
             self.family(node, key, time, name)
         elif self.scenario == "join" and self.rules.broken != "join_overwrites":
             old = node.rows.get(key, NOTHING).value or ""
             node.write(key, "|".join(sorted({*old.split("|"), name} - {""})), time)
-        elif len(self.keys) == 2 and rng.random() < 0.1 and not node.locks:
+        elif len(self.keys) == 2 and rng.random() < 0.1 and not (node.locks or self.right_clocks):
             old_key, new_key = rng.sample(self.keys, 2)  # the key changes: an event for the old and one for the new
             self.write(node, old_key, None, time)
             self.write(node, new_key, value, time)

@@ -222,7 +222,7 @@ class Taking(Hearing):
         if mine.value not in (None, image.value) and image.seen != join(image.seen, mine.seen):
             self.overwritten.append((key, str(mine.value)))
         self.rows[key] = image
-        if broken != "no_forward":
+        if mine.value != image.value and broken != "no_forward":  # a row that stays as it is sets off no trigger
             others = [p for p in self.links if p != peer or broken == "echoes"]
             self.emit(key, self.now if broken == "forward_now" else stamp, others)
         for child in self.children(key) if self.rules.foreign == "cascade" and image.value is None else []:
