@@ -10,8 +10,8 @@ orphans   a foreign key without cascade, under one of the rules hold, drop and r
 restore   node a goes back to an older state of itself
 resync    the same, and people start a new generation and backfill
 clone     an old copy of node a is used beside it
-star      three to five nodes in a star or a tree, what is applied goes on to the others; skips, backfills and refusals as above,
-          and in some histories clocks that are right: then the newest row must stay
+star      three to five nodes in a star or a tree, what is applied goes on to the others; some histories have
+          skips, some refusals, some a leaf that goes back and resync(), some clocks that are right: then the newest row must stay
 fixed     rule: node a wins; backfills
 merge     rule: the arbiter merges both rows; backfills
 join      rule: both sides unite both rows; writes only add
@@ -89,7 +89,8 @@ class History:
             self.nodes[x].links[y], self.nodes[y].links[x] = Link(), Link()
         self.keys = [*PARENTS, CHILD] if foreign else ["k", "l"][: rng.choice([1, 2])]
         self.right_clocks = star and rng.random() < 0.4
-        self.people = rng.choice(["", "skip", "held"]) if star else scenario
+        self.people = rng.choice(["", "skip", "held", "resync"]) if star else scenario
+        self.fragile = names[-1] if star else "a"  # the node that may go back; of a tree a leaf
         self.skew = {n: 0 if self.right_clocks else rng.choice([0, 0, 5, -5, 50]) for n in names}
         self.written: dict[str, list[tuple[float, str | None]]] = {}
         self.clock = self.serial = 0
@@ -98,7 +99,7 @@ class History:
         self.refused: dict[str, set[str]] = {n: set() for n in names}  # for longer than one call
         self.backup: Node | None = None
         self.spare: Node | None = None
-        self.lost_memory = ""
+        self.lost_memory = False
         self.given_up = False
 
     # what happens
@@ -211,25 +212,26 @@ class History:
             self.refused[node.name] ^= {key}
         elif self.scenario in ("fixed", "merge") and node.live(key) and key not in node.locks:
             node.backfill(peer, key)
-        elif self.scenario in ("restore", "clone", "resync") and not self.lost_memory:
+        elif self.people in ("restore", "clone", "resync") and not self.lost_memory:
             self.forget()
-        elif self.scenario == "resync" and node.links[peer].stopped:
+        elif self.people == "resync" and node.links[peer].stopped:
             node.resync(peer)
         if self.spare is not None and rng.random() < 0.5:  # the courier finds the other copy
             nodes["a"], self.spare, self.calls = self.spare, nodes["a"], []
             self.courier("a", "b")
 
     def forget(self) -> None:
+        node = self.nodes[self.fragile]
         if self.backup is None:
-            log, self.nodes["a"].log = self.nodes["a"].log, []  # the log is not the node's own
-            self.backup = copy.deepcopy(self.nodes["a"])
-            self.backup.log = self.nodes["a"].log = log
+            log, node.log = node.log, []  # the log is not the node's own
+            self.backup = copy.deepcopy(node)
+            self.backup.log = node.log = log
             self.backup.writer += "'"
         elif self.rng.random() < 0.3:
-            self.lost_memory = "a"
+            self.lost_memory = True
             if self.scenario != "clone":  # its connections broke: nothing under way reaches it
-                self.nodes["a"] = self.backup
-                self.calls = [c for c in self.calls if c.node != "a" and c.envelope is None]
+                self.nodes[node.name] = self.backup
+                self.calls = [c for c in self.calls if c.node != node.name and (c.peer != node.name or c.envelope is None)]
             else:
                 self.spare, self.calls = self.backup, []
 
@@ -240,17 +242,17 @@ class History:
         while self.open:
             self.open.pop().commit()
         self.exchange()
-        if self.scenario == "resync" and self.lost_memory:
+        if self.people == "resync" and self.lost_memory:
             for _ in range(3):  # who follows may have stopped itself, for what it heard before
                 for node in self.nodes.values():
                     for peer in node.links:
                         if node.links[peer].stopped:
                             node.resync(peer)
                 self.exchange()
-            for name in "ba":
-                node, peer = self.nodes[name], "a" if name == "b" else "b"
-                for key in [k for k in self.keys if node.live(k)]:
-                    node.backfill(peer, key)
+            peer = next(iter(self.nodes[self.fragile].links))
+            for name, other in ((peer, self.fragile), (self.fragile, peer)):
+                for key in [k for k in self.keys if self.nodes[name].live(k)]:
+                    self.nodes[name].backfill(other, key)
                 self.exchange()
         return Judge(
             self.nodes,
@@ -258,10 +260,10 @@ class History:
             self.rules,
             self.log,
             self.given_up,
-            bool(self.lost_memory),
-            may_stop=bool(self.lost_memory) and self.scenario != "resync",
-            again=self.scenario == "resync",
-            newest=self.newest() if self.right_clocks else {},
+            self.lost_memory,
+            may_stop=self.lost_memory and self.people != "resync",
+            again=self.people == "resync",
+            newest=self.newest() if self.right_clocks and not self.lost_memory else {},
         ).outcome()
 
     def newest(self) -> dict[str, set[str | None]]:
