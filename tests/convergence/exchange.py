@@ -203,18 +203,19 @@ class Exchange(RuleBasedStateMachine):
         self.clocks[side] = seconds
         self.sides[side].set_clock(seconds)
 
-    def real_call(self, post: Post, limit: int) -> dict[str, Any]:
-        self.tally.calls += 1
+    def ask(self, post: Post, limit: int) -> dict[str, Any] | None:
         peer = None if len(self.peers(post.side)) == 1 else self.sides[post.peer].name
         token = f"{post.token[0]}-{post.token[1]}"
+        return self.sides[post.side].courier.execute(CALL, (peer, token, post.real, limit)).fetchone()
+
+    def real_call(self, post: Post, limit: int) -> dict[str, Any]:
+        self.tally.calls += 1
         row = None
         # A lock of the server's own work, such as autovacuum's, may hold it: the courier tries again too.
         while row is None:
             with contextlib.suppress(psycopg.errors.LockNotAvailable):
-                row = (
-                    self.sides[post.side].courier.execute(CALL, (peer, token, post.real, limit)).fetchone()
-                )
-        assert row["status"] in ("moved", "idle", "superseded"), f"{row['status']}: {row['reason']}"
+                row = self.ask(post, limit)
+        assert row["status"] in ("moved", "idle", "superseded", "stopped"), f"{row['status']}: {row['reason']}"
         if row["status"] != "superseded":
             self.tokens[post.side, post.peer] = max(self.tokens[post.side, post.peer], post.token)
         return row

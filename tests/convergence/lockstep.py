@@ -28,7 +28,8 @@ select
     left join rowferry.held_events h on h.event_id = e.id) as events,
   (select coalesce(json_agg(json_build_array(m.record_id, m.attempts, extract(epoch from m.not_before) - 1767225600,
     m.came)), '[]') from rowferry.missing_parents m where m.entity_id = any (n.ids)) as missing,
-  json_build_array(l.acked, l.received, l.top, l.built, l.ready, l.growth, l.generation) as link,
+  json_build_array(l.acked, l.received, l.top, l.built, l.ready, l.growth, l.generation,
+    l.stopped_at is not null) as link,
   (select coalesce(json_object_agg(s.record_id, json_build_array(s.may_delete, s.kept)), '{}')
     from rowferry.skips s where s.peer = l.peer and s.ended_at is null) as asked,
   (select coalesce(json_agg(json_build_array(c.record_id, c.winner, (extract(epoch from c.winner_changed_at) - 1767225600)::text,
@@ -41,6 +42,7 @@ OLDEST = """
 select e.id from rowferry.events e join rowferry.entities n on n.id = e.entity_id
 where n.peer = %s and e.record_id = %s and e.event_type <> 'q' order by e.id limit 1
 """
+NUMBERS = ("acked", "received", "top", "built", "ready", "growth", "generation")
 EVENTS_SINCE = "select record_id from rowferry.events where id > %s order by id"
 LAST_BATCH = """
 select coalesce(array_agg(e.record_id), '{}') as keys
@@ -175,7 +177,7 @@ class Beside(Exchange):
                 for e in sorted(link.events)
             ],
             "missing": {(key, m.attempts, m.until, m.came) for key, m in link.missing.items()},
-            "link": [link.acked, link.received, link.top, link.built, link.ready, link.growth, link.generation],
+            "link": [*map(vars(link).get, NUMBERS), bool(link.stopped)],
             "asked": {key: [skip.delete, skip.kept] for key, skip in link.asked.items()},
             "conflicts": {tuple(c) for c in link.conflicts},
         }

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from convergence import machine
-from convergence.lockstep import Lockstep
+from convergence.spokes import Spokes
 from harness.star import SPOKES, Star, star
 
 HISTORIES = int(os.environ.get("HISTORIES", "20"))
@@ -27,7 +27,7 @@ def hub(request: pytest.FixtureRequest, servers: Any, tmp_path: Path) -> Iterato
 def test_random_histories_of_a_star_converge(hub: Star) -> None:
     with machine.staged(hub, [(0, spoke) for spoke in range(1, len(hub.nodes))]) as stage:
         try:
-            tally = machine.play(Lockstep, stage, SEED, HISTORIES)
+            tally = machine.play(Spokes, stage, SEED, HISTORIES)
         except BaseException as error:
             error.add_note(f"SEED={SEED} HISTORIES={HISTORIES}")
             raise
