@@ -1,11 +1,11 @@
-"""Plays histories of all machines on two real databases. Hypothesis chooses the steps, and shrinks one that fails."""
+"""Plays histories of all machines on real databases. Hypothesis chooses the steps, and shrinks one that fails."""
 
 from __future__ import annotations
 
 import contextlib
 import itertools
 import time
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator
 
 from hypothesis import HealthCheck, Phase, seed, settings
 from hypothesis.stateful import run_state_machine_as_test
@@ -14,8 +14,9 @@ from convergence.exchange import Exchange, Tally
 from convergence.family import Family
 from convergence.lockstep import Favouring, Lockstep, Merging
 from convergence.orphans import Dropping, Orphans, Reviving
+from convergence.spokes import Spokes
 from convergence.stage import Stage
-from harness import Node, Nodes
+from harness import Node
 
 NO_FAULT = settings(
     deadline=None,
@@ -40,20 +41,21 @@ def play(
 
 
 @contextlib.contextmanager
-def staged(nodes: Iterable[Node], pairs: Sequence[tuple[int, int]] = ((0, 1),)) -> Iterator[Stage]:
-    stage = Stage(nodes, pairs)
+def staged(nodes: Iterable[Node]) -> Iterator[Stage]:
+    """The first node is linked to each of the others."""
+    stage = Stage(nodes)
     try:
         yield stage
     finally:
         stage.close()
 
 
-def run(nodes: Nodes, seconds: float, first: int) -> Tally:
+def run(nodes: Iterable[Node], seconds: float, first: int) -> Tally:
     """Plays histories of all machines for so long; the same seed on the same machine plays the same ones."""
     total = Tally()
     end = time.monotonic() + seconds
     with staged(nodes) as stage:
-        for chunk, machine in enumerate(itertools.cycle(MACHINES)):
+        for chunk, machine in enumerate(itertools.cycle(MACHINES if len(stage.sides) == 2 else [Spokes])):
             if time.monotonic() > end:
                 return total
             add(total, play(machine, stage, first + chunk, 10))

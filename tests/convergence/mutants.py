@@ -303,6 +303,27 @@ MUTANTS = {
         budget=None,
         why="no node forgets in the histories: test_a_node_set_back_by_one_event_stops_before_an_old_acknowledgement_is_honoured",
     ),
+    "nothing is passed on": Mutant(
+        (
+            (
+                "_mark_applying",
+                "join rowferry.entities e on e.name = (p_sections[i]).entity\n  cross",
+                "join rowferry.entities n on n.name = (p_sections[i]).entity\n"
+                "  join rowferry.entities e on e.relation = n.relation\n  cross",
+            ),
+        ),
+        "Spokes",
+    ),
+    "what is passed on counts as a consequence": Mutant(
+        (("_pass_on", "if (select count(*) from rowferry.links) = 1 then", "if true then"),), "Spokes"
+    ),
+    "what is passed on has the time at which it was passed on": Mutant(
+        (("_pass_on", "case when c.stamp > '-infinity' then c.stamp else e.changed_at end", "e.changed_at"),), "Spokes"
+    ),
+    "a call takes the events of another link for its own": Mutant(
+        (("_unseen_changes", "e.entity_id = p_entity_id", "e.entity_id = any (array(select n.id from rowferry.entities n))"),),
+        "Spokes",
+    ),
 }
 ORIGINALS: dict[tuple[str, str], str] = {}
 

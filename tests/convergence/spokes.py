@@ -63,7 +63,7 @@ class Spokes(Lockstep):
     def fragile(self) -> int:
         return len(self.sides) - 1
 
-    @initialize(goes_back=st.sampled_from([False, False, True]))
+    @initialize(goes_back=st.booleans())
     @step
     def begin_to_fail(self, goes_back: bool) -> None:
         self.may_go_back = goes_back

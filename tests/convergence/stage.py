@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from typing import Any
 
 import psycopg
@@ -109,11 +109,11 @@ class Side:
 
 
 class Stage:
-    """All sides, prepared once and reset for each history. `pairs`: those of them that have a link."""
+    """All sides, prepared once and reset for each history. `pairs`: the links. The first side has one to each of the others."""
 
-    def __init__(self, nodes: Iterable[Node], pairs: Sequence[tuple[int, int]] = ((0, 1),), sessions: int = 2) -> None:
-        self.pairs = pairs
+    def __init__(self, nodes: Iterable[Node], sessions: int = 2) -> None:
         nodes = list(nodes)
+        self.pairs = [(0, side) for side in range(1, len(nodes))]
         for node in nodes:
             if not node.sql("select from pg_namespace where nspname = 't'"):
                 node.sql(STEADY.format(database=node.database))

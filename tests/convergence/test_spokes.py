@@ -1,4 +1,7 @@
-"""Random histories of a hub and its spokes on real databases, beside the model: equal at each step and at rest."""
+"""Random histories of a hub and its spokes on real databases, beside the model; and mutants of what stars need are caught.
+
+HISTORIES (default 20, half as many of each star) and SEED (default: drawn and printed) choose how many and which.
+"""
 
 import os
 import random
@@ -8,28 +11,40 @@ from typing import Any
 
 import pytest
 
-from convergence import machine
+from convergence import machine, mutants
 from convergence.spokes import Spokes
 from harness.star import SPOKES, Star, star
 
-HISTORIES = int(os.environ.get("HISTORIES", "20"))
+HISTORIES = -(-int(os.environ.get("HISTORIES", "20")) // 2)
 SEED = int(os.environ.get("SEED", str(random.SystemRandom().randrange(10**6))))
 
 
-@pytest.fixture(params=[2, 3], ids=lambda count: f"{count} spokes")
+@pytest.fixture
 def hub(request: pytest.FixtureRequest, servers: Any, tmp_path: Path) -> Iterator[Star]:
-    with star(servers, tmp_path, {"hub": SPOKES[: request.param]}) as made:
+    with star(servers, tmp_path, {"hub": SPOKES[: getattr(request, "param", 2)]}) as made:
         yield made
 
 
+@pytest.mark.promise("R1", "R2", "R3", "R5", "R6", "R7", "R9", "R13", "R14")
 @pytest.mark.slow
 @pytest.mark.timeout(3600)
+@pytest.mark.parametrize("hub", [2, 3], indirect=True, ids=lambda count: f"{count} spokes")
 def test_random_histories_of_a_star_converge(hub: Star) -> None:
-    with machine.staged(hub, [(0, spoke) for spoke in range(1, len(hub.nodes))]) as stage:
+    with machine.staged(hub) as stage:
         try:
             tally = machine.play(Spokes, stage, SEED, HISTORIES)
         except BaseException as error:
-            error.add_note(f"SEED={SEED} HISTORIES={HISTORIES}")
+            error.add_note(f"SEED={SEED} HISTORIES={2 * HISTORIES}")
             raise
     print(f"SEED={SEED}: {tally}")
-    assert tally.histories >= HISTORIES and tally.rows > 0 and tally.conflicts > 0
+    assert tally.histories >= HISTORIES and tally.calls > HISTORIES and tally.rows > 0 and tally.conflicts > 0
+
+
+@pytest.mark.promise("R7", "R9")
+@pytest.mark.slow
+@pytest.mark.parametrize("name", [name for name, mutant in mutants.MUTANTS.items() if mutant.machine == Spokes.__name__])
+def test_mutants_of_what_stars_need_are_caught(hub: Star, name: str) -> None:
+    mutants.plant(hub, name)
+    with machine.staged(hub) as stage, pytest.raises(BaseException) as caught:
+        machine.play(Spokes, stage, 1, mutants.MUTANTS[name].budget or 0, shrink=False)
+    assert isinstance(caught.value, AssertionError), repr(caught.value)
