@@ -9,24 +9,29 @@ import argparse
 import contextlib
 import random
 import sys
+import tempfile
 import time
 import traceback
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from pathlib import Path
 
 import psycopg
 import pytest
 from convergence import explore, machine, mutants
+from convergence.spokes import Spokes
 from faults import runner
 
 from harness import Node, Nodes, alembic
 from harness.pair import SETTINGS, copy, named_anew, started
+from harness.star import SPOKES, Star, star
 
 LONGEST_SLICE = 150.0  # seconds of faults before histories have their turn again
 SHARE_OF_MUTANTS, SHARE_OF_HISTORIES = 0.25, 0.25
 MOST_FOR_MUTANTS = 900.0
 SHARE_OF_EXPLORATION = 0.1
+SHARE_OF_STARS = 0.3  # of the histories' time
 # Caught within a few histories of this seed: those that have their turn first, the first one always.
 QUICK = (
     "own unseen changes are ignored",
@@ -92,6 +97,14 @@ def fresh(template: Nodes) -> Iterator[Nodes]:
                 Node(node.name, node.server, "postgres").sql(f"drop database {node.database} with (force)")
 
 
+@contextlib.contextmanager
+def fresh_star(template: Nodes) -> Iterator[Star]:
+    """A hub and three spokes, new databases on the servers of the template."""
+    with tempfile.TemporaryDirectory(prefix="soak") as folder:
+        with star(tuple(node.server for node in template), Path(folder), {"hub": SPOKES}) as made:
+            yield made
+
+
 def explore_model(soak: Soak, seconds: float, seed: int) -> None:
     """Larger scopes for so long, each whole if there is time, and each seed begins with another one."""
     ends = time.monotonic() + seconds
@@ -107,7 +120,9 @@ def explore_model(soak: Soak, seconds: float, seed: int) -> None:
 def play_histories(soak: Soak, template: Nodes, seconds: float, seed: int) -> None:
     began = time.monotonic()
     with fresh(template) as nodes:
-        tally = machine.run(nodes, seconds, seed)
+        tally = machine.run(nodes, seconds * (1 - SHARE_OF_STARS), seed)
+    with fresh_star(template) as hub:
+        machine.add(tally, machine.run(hub, began + seconds - time.monotonic(), seed))
     soak.seconds_of_histories += time.monotonic() - began
     soak.histories += tally.histories
     soak.rows += tally.rows
@@ -143,8 +158,8 @@ def plant_mutants(soak: Soak, template: Nodes) -> list[str]:
             lines.append(f"mutant {name}: not planted, no time left")
             continue
         tally, outcome = machine.Tally(), "STILL ALIVE"
-        kind = next(kind for kind in machine.MACHINES if kind.__name__ == mutant.machine)
-        with fresh(template) as nodes, machine.staged(nodes) as stage:
+        kind = next(kind for kind in (*machine.MACHINES, Spokes) if kind.__name__ == mutant.machine)
+        with fresh_star(template) if kind is Spokes else fresh(template) as nodes, machine.staged(nodes) as stage:
             mutants.plant(nodes, name)
             try:
                 machine.play(kind, stage, SEED_OF_MUTANTS, mutant.budget, shrink=False, tally=tally)

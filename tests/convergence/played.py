@@ -1,10 +1,31 @@
-"""Steps that an exploration has found, played on two real databases beside the model with all its rules."""
+"""Steps that chance or an exploration has found, played on real databases beside the model with all its rules."""
 
 from __future__ import annotations
 
-from convergence.exchange import Post
+import contextlib
+from collections.abc import Iterable, Iterator
+from typing import Any
+
+from convergence import machine
+from convergence.exchange import Post, Tally
 from convergence.explore import Explorer, Found, State, Step
-from convergence.lockstep import Lockstep
+from convergence.lockstep import Beside, Lockstep
+from harness import Node
+
+
+@contextlib.contextmanager
+def replayed(nodes: Iterable[Node], kind: type[Beside], skips: bool = False, resyncs: bool = False) -> Iterator[Any]:
+    """A history that is played step by step; then all must come to rest."""
+    with machine.staged(nodes) as stage:
+        stage.set_rules(kind.conflict_rule, kind.orphan_rule)
+        state = type("Replayed", (kind,), {"stage": stage, "tally": Tally()})()
+        state.begin(skips=skips, resyncs=resyncs)
+        yield state
+        state.teardown()
+
+
+def write(state: Any, side: int, key: str, kind: str = "write") -> None:
+    state.user(side=side, who=0, kind=kind, key=key, other=key, stays_open=False, jump=0)
 
 
 class Played(Lockstep):

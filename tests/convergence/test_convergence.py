@@ -3,19 +3,16 @@
 HISTORIES (default 20, of each machine) and SEED (default: drawn and printed) choose how many and which.
 """
 
-import contextlib
 import os
 import random
-from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import pytest
 
 from convergence import machine, mutants
-from convergence.exchange import Tally
-from convergence.lockstep import Beside, Lockstep
+from convergence.lockstep import Lockstep
 from convergence.orphans import Dropping
+from convergence.played import replayed, write
 from harness import Nodes
 
 HISTORIES = int(os.environ.get("HISTORIES", "20"))
@@ -74,21 +71,6 @@ def test_a_mutant_that_histories_cannot_catch_names_a_test_that_can() -> None:
     tests = "".join(path.read_text() for path in Path(__file__).parents[1].rglob("test_*.py"))
     missing = [m.why for m in mutants.MUTANTS.values() if m.budget is None and f"def {m.why.split()[-1]}(" not in tests]
     assert missing == []
-
-
-@contextlib.contextmanager
-def replayed(nodes: Nodes, kind: type[Beside], skips: bool = False, resyncs: bool = False) -> Iterator[Any]:
-    """A history that was found by chance, and is played step by step; then all must come to rest."""
-    with machine.staged(nodes) as stage:
-        stage.set_rules(kind.conflict_rule, kind.orphan_rule)
-        state = type("Replayed", (kind,), {"stage": stage, "tally": Tally()})()
-        state.begin(skips=skips, resyncs=resyncs)
-        yield state
-        state.teardown()
-
-
-def write(state: Any, side: int, key: str, kind: str = "write") -> None:
-    state.user(side=side, who=0, kind=kind, key=key, other=key, stays_open=False, jump=0)
 
 
 def test_an_answer_that_is_an_orphan_too_is_gone_in_the_log_of_the_model_and_of_the_nodes(nodes: Nodes) -> None:

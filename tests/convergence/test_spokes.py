@@ -12,7 +12,9 @@ from typing import Any
 import pytest
 
 from convergence import machine, mutants
+from convergence.played import replayed, write
 from convergence.spokes import Spokes
+from harness.exchange import rows
 from harness.star import SPOKES, Star, star
 
 HISTORIES = -(-int(os.environ.get("HISTORIES", "20")) // 2)
@@ -38,6 +40,27 @@ def test_random_histories_of_a_star_converge(hub: Star) -> None:
             raise
     print(f"SEED={SEED}: {tally}")
     assert tally.histories >= HISTORIES and tally.calls > HISTORIES and tally.rows > 0 and tally.conflicts > 0
+
+
+@pytest.mark.promise("R7", "R13")
+def test_a_spoke_that_goes_back_stops_its_link_and_all_nodes_end_equal(hub: Star) -> None:
+    """What it has forgotten has gone on to the other spoke, and it draws the same numbers again."""
+    with replayed(hub, Spokes) as state:
+        write(state, 2, "k")
+        state.carry(calls=8, limit=5)
+        state.begin_to_fail(goes_back=True)
+        state.back_up()
+        write(state, 2, "k")
+        write(state, 2, "l")
+        state.carry(calls=8, limit=5)
+        assert state.nodes[1].rows == state.nodes[2].rows
+        state.go_back()
+        write(state, 1, "k")
+        write(state, 2, "l")
+        state.carry(calls=8, limit=5)
+        assert state.stopped()
+    assert rows(hub["south"], "select id from t.records order by id") == ["(k)", "(l)"]
+    hub.assert_equal("t.records")
 
 
 @pytest.mark.promise("R7", "R9")
