@@ -100,9 +100,9 @@ def fresh(template: Nodes) -> Iterator[Nodes]:
 @contextlib.contextmanager
 def fresh_star(template: Nodes) -> Iterator[Star]:
     """A hub and three spokes, new databases on the servers of the template."""
-    with tempfile.TemporaryDirectory(prefix="soak") as folder:
-        with star(tuple(node.server for node in template), Path(folder), {"hub": SPOKES}) as made:
-            yield made
+    servers = tuple(node.server for node in template)
+    with tempfile.TemporaryDirectory() as folder, star(servers, Path(folder), {"hub": SPOKES}) as made:
+        yield made
 
 
 def explore_model(soak: Soak, seconds: float, seed: int) -> None:

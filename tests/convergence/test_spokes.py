@@ -29,6 +29,7 @@ def hub(request: pytest.FixtureRequest, servers: Any, tmp_path: Path) -> Iterato
 
 @pytest.mark.promise("R1", "R2", "R3", "R5", "R6", "R7", "R9", "R13", "R14")
 @pytest.mark.slow
+@pytest.mark.case(8, 39, 52, 69)
 @pytest.mark.timeout(3600)
 @pytest.mark.parametrize("hub", [2, 3], indirect=True, ids=lambda count: f"{count} spokes")
 def test_random_histories_of_a_star_converge(hub: Star) -> None:
