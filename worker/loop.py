@@ -114,12 +114,19 @@ class Courier:
     def back_off(self, trouble: Trouble) -> None:
         """Say what is wrong and wait a while before the next attempt; raises SystemExit where another attempt is no use."""
         code = max((error.code for error in trouble.errors.values()), default=1)
-        if self.opened:
+        message = str(trouble)
+        if removed := self.opened and next((side for side, error in trouble.errors.items() if error.sqlstate == "RF002"), None):
+            code, ends = 2, True
+            message = (
+                f"{removed.node.name} has no link to {removed.peer.node.name} any more, which this worker no longer serves. "
+                "Hint: take it out of alembic.ini"
+            )
+        elif self.opened:
             code = 3 if code == 3 else 1
             ends = self.once and time.monotonic() - self.progress_at > ONCE_SECONDS
         else:
             ends = self.once or (self.alone and code in (2, 4))
-        self.say(logging.ERROR if ends else logging.WARNING, str(trouble))
+        self.say(logging.ERROR if ends else logging.WARNING, message)
         if ends:
             raise SystemExit(code)
         for side, error in trouble.errors.items():

@@ -171,6 +171,7 @@ def upgrade() -> None:
             "attach/_stale_functions.sql",
             "attach/attach.sql",
             "attach/detach.sql",
+            "attach/remove_peer.sql",
             "attach/set_rules.sql",
             "envelope/_acked_ids.sql",
             "envelope/_as_not_taken.sql",

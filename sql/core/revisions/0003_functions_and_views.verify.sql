@@ -3,7 +3,7 @@ select has_function_privilege('rowferry_worker', 'rowferry.process_batch(text, t
   'process_batch(), for the worker'
 union all
 select exists (select from pg_proc p where p.pronamespace = 'rowferry'::regnamespace and p.proname = f.name), f.name || '()'
-from unnest(array['attach', 'detach', 'set_rules', 'skip', 'skip_deletes', 'retry', 'approve', 'pause', 'resume', 'backfill', 'replay', 'resync',
+from unnest(array['attach', 'detach', 'remove_peer', 'set_rules', 'skip', 'skip_deletes', 'retry', 'approve', 'pause', 'resume', 'backfill', 'replay', 'resync',
   'let_loser_win', 'set_breaker', 'compare', 'repair', 'first_contact', 'stagger_sequence', 'why_stuck', 'row_status', 'check', 'drift']) f (name)
 union all
 select has_table_privilege('rowferry_viewer', to_regclass('rowferry.' || v.name), 'select'), 'view ' || v.name || ', for viewers'

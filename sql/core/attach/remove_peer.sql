@@ -1,0 +1,48 @@
+create or replace function rowferry.remove_peer(
+  p_peer text,
+  p_force boolean default false
+)
+returns setof text
+language plpgsql
+set search_path = pg_catalog, pg_temp
+set lock_timeout = '5s'
+as $$
+declare
+  v_peer text := (rowferry._find_link(coalesce(p_peer, ''))).peer;
+  v_node text := (select n.name from rowferry.node n);
+  v_waiting bigint;
+  v_entity text;
+begin
+  perform rowferry._link_lock(v_peer, true);
+  -- Nobody writes from here on, so that nothing is given up that was not counted.
+  perform rowferry._lock_table(e.relation, true) from rowferry.entities e join pg_class c on c.oid = e.relation where e.peer = v_peer order by e.id;
+  v_waiting := (select count(*) from rowferry.events v join rowferry.entities e on e.id = v.entity_id where e.peer = v_peer)
+    + (select count(*) from rowferry.moves m join rowferry.entities e on e.id = m.entity_id where e.peer = v_peer);
+  if v_waiting > 0 and not p_force and coalesce(current_setting('rowferry.force', true), '') <> 'on' then
+    raise exception using errcode = 'RF012', message = 'changes still wait for this peer', detail = format('%s: %s.', v_peer, v_waiting),
+      hint = format('Let the worker deliver them: rowferry run --once; or give them up: select rowferry.remove_peer(%L, p_force => true);', v_peer);
+  end if;
+  loop
+    -- What follows another entity goes first.
+    v_entity := (select e.name from rowferry.entities e where e.peer = v_peer and not rowferry._is_followed(e) order by e.id desc limit 1);
+    exit when v_entity is null;
+    return query select d from rowferry.detach(v_entity, true) d;
+  end loop;
+  delete from rowferry.skips s where s.peer = v_peer;
+  delete from rowferry.comparisons c where c.peer = v_peer;
+  delete from rowferry.batches b where b.peer = v_peer;
+  delete from rowferry.built_batches b where b.peer = v_peer;
+  delete from rowferry.taken_batches t where t.peer = v_peer;
+  delete from rowferry.traffic t where t.peer = v_peer;
+  delete from rowferry.peer_facts f where f.peer = v_peer;
+  delete from rowferry.links l where l.peer = v_peer;
+  -- The other peers hear at once that this one lies no longer behind this node: it may come back by another way.
+  update rowferry.links l set facts_entities = null, rest_event_id = null;
+  return next format('%s and %s are no longer linked. Next: take %2$s out of alembic.ini, or the link, and start the worker again; '
+    'on %2$s, if it is to stay: select rowferry.remove_peer(%1$L, p_force => true);', v_node, v_peer);
+end
+$$;
+comment on function rowferry.remove_peer(text, boolean) is
+  'Takes a peer out for good: it detaches all that is kept in sync with this peer, and removes its link with everything that waits for it or was noted of it, '
+  'but for the conflicts, which keep rows that were given up. Other links go on. While changes wait for the peer, the call is refused, unless p_force gives '
+  'them up. Call it on the other node too, if that one stays. Whoever calls it needs the rights of detach().';

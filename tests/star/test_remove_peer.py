@@ -1,0 +1,116 @@
+"""A spoke is taken out for good by one call, and the other links go on."""
+
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import psycopg
+import pytest
+
+from harness import REPO, wait_until
+from harness.exchange import refused_with, rows, sync
+from harness.star import SPOKES, Star, star
+from harness.worker import PROGRAM
+
+ABOUT_PEERS = """
+    select c.oid::regclass::text as name from pg_class c join pg_attribute a on a.attrelid = c.oid
+    where c.relnamespace = 'rowferry'::regnamespace and c.relkind = 'r' and a.attname = 'peer' and c.relname <> 'conflicts'"""
+ABOUT_ENTITIES = """
+    select c.oid::regclass::text as name from pg_class c join pg_attribute a on a.attrelid = c.oid
+    where c.relnamespace = 'rowferry'::regnamespace and c.relkind = 'r' and a.attname = 'entity_id'"""
+
+
+@pytest.fixture
+def hub(servers: Any, tmp_path: Path) -> Iterator[Star]:
+    with star(servers, tmp_path, {"hub": SPOKES}) as made:
+        made.sql("""
+            create table orders (id int primary key, region text);
+            create table lines (id int primary key, orders int not null references orders on delete cascade);
+            create index on lines (orders)""")
+        made.attach("orders", **{name: {"p_filter": "region is not null"} for name in SPOKES})
+        for parent, spoke in made.pairs:
+            parent.sql(f"select rowferry.attach('lines', p_peer => '{spoke.name}', p_within => 'orders@{spoke.name}')")
+            spoke.sql("select rowferry.attach('lines')")
+        made["hub"].sql("insert into orders values (1, 'N'); insert into lines values (1, 1)")
+        made.sync()
+        yield made
+
+
+def test_a_peer_is_removed_with_all_that_was_noted_of_it(hub: Star) -> None:
+    node = hub["hub"]
+    node.sql("select * from rowferry.compare('orders@north'); select rowferry.skip(id, 'x') from rowferry.sync_events")
+    sync(node, hub["north"])
+    gone = [row["id"] for row in node.sql("select id from rowferry.entities where peer = 'north'")]
+    *detached, told = (row["remove_peer"] for row in node.sql("select rowferry.remove_peer('north')"))
+    assert len(detached) == 2 and all("no longer kept in sync with north" in line for line in detached)
+    assert "take north out of alembic.ini" in told and "on north" in told and "rowferry.remove_peer('hub'" in told
+    for row in node.sql(ABOUT_PEERS):
+        assert node.sql(f"select * from {row['name']} where peer = 'north'") == [], row["name"]
+    for row in node.sql(ABOUT_ENTITIES):
+        assert node.sql(f"select * from {row['name']} where entity_id = any (%s)", [gone]) == [], row["name"]
+    assert node.sql("select * from rowferry.check() where severity = 'error'") == []
+    node.sql("insert into orders values (2, 'S'); insert into lines values (2, 2)")
+    for name in ("south", "east"):
+        sync(node, hub[name])
+        assert rows(hub[name], "select id from lines") == ["(1)", "(2)"]
+    hub["north"].sql("select rowferry.remove_peer('hub')")
+    assert hub["north"].sql("select * from rowferry.status") == []
+    hub["north"].sql("truncate orders cascade")
+
+
+def test_while_changes_wait_it_is_refused_unless_they_are_given_up(hub: Star) -> None:
+    node = hub["hub"]
+    node.sql("insert into orders values (2, 'S')")
+    error = refused_with("RF012", node, "select rowferry.remove_peer('north')")
+    assert "changes still wait for this peer" in error and "north: 1." in error
+    assert len(node.sql("select * from rowferry.entities where peer = 'north'")) == 2, "nothing was changed"
+    node.sql("select rowferry.remove_peer('north', p_force => true)")
+    assert rows(node, "select peer from rowferry.status") == ["(east)", "(south)"]
+
+
+@pytest.mark.parametrize("peer", ["'west'", "null"])
+def test_a_name_that_is_no_peer_is_refused(hub: Star, peer: str) -> None:
+    assert "This node knows: east, north, south." in refused_with("RF002", hub["hub"], f"select rowferry.remove_peer({peer})")
+
+
+def test_a_table_that_somebody_uses_is_named(hub: Star) -> None:
+    with psycopg.connect(hub["hub"].conninfo) as user:
+        user.execute("insert into orders values (2, 'S')")
+        error = refused_with("55P03", hub["hub"], "select rowferry.remove_peer('north')")
+        assert "the table is in use by a transaction that stays open" in error and str(user.info.backend_pid) in error
+    assert len(rows(hub["hub"], "select peer from rowferry.status")) == 3
+
+
+def test_a_spoke_may_be_moved_to_another_node(hub: Star) -> None:
+    """What the hub told before is no longer true: north lies behind south now, and no ring is seen."""
+    hub["south"].sql("insert into rowferry.links (peer, spoke) values ('north', 'south_north')")
+    hub["hub"].sql("select rowferry.remove_peer('north')")
+    hub["north"].sql("select rowferry.remove_peer('hub')")
+    hub["north"].sql("insert into rowferry.links (peer, spoke) values ('south', 'south_north')")
+    hub["south"].sql("select rowferry.attach('orders', p_peer => 'north', p_filter => 'region is not null')")
+    hub["north"].sql("select rowferry.attach('orders', p_filter => 'region is not null')")
+    sync(hub["hub"], hub["south"])
+    sync(hub["south"], hub["north"])
+    hub["north"].sql("insert into orders values (5, 'N')")
+    sync(hub["south"], hub["north"])
+    sync(hub["hub"], hub["south"])
+    assert rows(hub["hub"], "select id from orders") == ["(1)", "(5)"]
+
+
+@pytest.mark.slow
+def test_the_worker_serves_it_no_more_and_goes_on_with_the_others(hub: Star, tmp_path: Path) -> None:
+    log = tmp_path / "log"
+    with log.open("wb") as output:
+        process = subprocess.Popen([str(PROGRAM), "run"], env=hub.env, cwd=REPO, stderr=output)
+    try:
+        wait_until(lambda: log.read_text().count("at work between") == 3, 30, "all links are served")
+        hub["hub"].sql("select rowferry.remove_peer('north')")
+        wait_until(lambda: "hub has no link to north any more" in log.read_text(), 30, "the worker says so")
+        hub["hub"].sql("insert into orders values (7, 'S')")
+        wait_until(lambda: rows(hub["south"], "select id from orders where id = 7") == ["(7)"], 30, "the others go on")
+        assert process.poll() is None
+    finally:
+        process.terminate()
+        assert process.wait(30) == 2, "alembic.ini still names it"
+    assert log.read_text().count("north") == 2, log.read_text()
