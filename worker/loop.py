@@ -40,6 +40,7 @@ USUAL_LIMIT, MOST_EVENTS = 20000, 100000  # events in a batch: process_batch()'s
 LAST_TOKEN = 999_999_999_999_999  # what process_batch() takes; rowferry.resync() begins again
 AT_REST = ("paused", "stopped")
 STALL_SECONDS = 2.0  # without a number moving although work is due: then open anew
+TELL_AGAIN = 60.0  # that the peer is out of reach
 ONCE_SECONDS = 10.0  # how long `run --once` bears that nothing arrives
 ONCE_ROUNDS = 5  # open, build, apply, acknowledge, retire: held events that were due have had their turn, however busy users are
 
@@ -68,6 +69,7 @@ class Side:
     limit: int | None = None  # events for its next batch, since it ran out of time itself
     error: Error | None = None  # its last one, until the peer knows
     told: Error | None = None  # the peer's error that it knows of, while the peer is out of reach
+    told_at: float = 0.0
 
     def read(self, query: str = sql.READ) -> None:
         """Where things stand, into row. Raises Error, or psycopg.Error with a note that says what to type."""
@@ -371,16 +373,16 @@ class Courier:
                 return
 
     def tell_reachable(self, trouble: Trouble) -> None:
-        """Open on the node that did answer, once for each error of the other's, so that its status says why nothing moves."""
+        """Open on the node that did answer, at once and then each minute, so that its status says why nothing moves."""
         for silent, error in trouble.errors.items():
             side = silent.peer
-            if side in trouble.errors or side.told == error:
+            if side in trouble.errors or (side.told == error and time.monotonic() < side.told_at + TELL_AGAIN):
                 continue
             silent.error = error
             with contextlib.suppress(Trouble):  # of its own: the next attempt meets it
                 if self.try_lock([side]) is None:
                     self.step([side], self.token([side]), opening=True)
-                    side.told = error
+                    side.told, side.told_at = error, time.monotonic()
 
     def each(self, action: Callable[[Side], Any], sides: Sequence[Side]) -> list[Any]:
         """Do it on each node, one after the other; raises Trouble when all have had their turn."""

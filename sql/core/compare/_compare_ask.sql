@@ -64,6 +64,9 @@ begin
         where c.id = v_run.id;
         update rowferry.entities e set unsettled_since = null
         where e.id = v_entity.id and e.unsettled_since <= v_run.requested_at and v_run.different = 0 and v_run.pending = 0;
+        if v_run.different_choice is not null then
+          perform rowferry._compare_choose(v_run.id, v_run.only_here_choice, v_run.only_there_choice, v_run.different_choice);
+        end if;
       end if;
       return null;
     end if;
@@ -94,4 +97,4 @@ $$;
 comment on function rowferry._compare_ask(rowferry.links) is
   'The next question of the oldest open comparison of a link; null means that it waits for an answer, or has finished. A question that gets no answer, or '
   'whose worker has gone, is asked again as a new step. The comparison walks over the rows here, then over those of the peer, then up to ten times over the '
-  'records that had an event in a queue.';
+  'records that had an event in a queue. If the choices were made beforehand, it goes on to resolve.';

@@ -39,6 +39,11 @@ begin
   ) d;
   if v_keys is null then
     update rowferry.comparisons c set state = 'resolved', finished_at = rowferry._now() where c.id = p_run.id;
+    -- Nothing that either node had is unknown to the other one any more.
+    update rowferry.entities e set unsettled_since = null
+    where e.id = p_entity.id and e.unsettled_since <= p_run.requested_at and p_run.pending = 0
+      and num_nulls(p_run.only_here_choice, p_run.only_there_choice, p_run.different_choice) = 0
+      and not exists (select from rowferry.held_events h where h.entity_id = e.id and (h.attempts > 0 or h.parent_record_id is not null));
     return null;
   elsif v_newest is null then
     perform rowferry._compare_queue(p_run.id, p_entity.id, v_keys, coalesce(v_there, '{}'));

@@ -32,6 +32,7 @@ begin
   on conflict (peer, entity, direction, hour) do update
   set batches = t.batches + 1, records = t.records + excluded.records, deletes = t.deletes + excluded.deletes, refused = t.refused + excluded.refused;
   perform rowferry._prune_logs();
+  perform rowferry._cut_others(p_peer);
   if v_id % 1000 = 0 then
     delete from rowferry.batches b where b.id <= v_id - c_most_batches;
     delete from rowferry.traffic t where t.hour < v_now - c_longest;
@@ -40,4 +41,4 @@ end
 $$;
 comment on function rowferry._log_batch(text, text, bigint, uuid, bigint, jsonb, integer, integer) is
   'Notes a batch in batches and in traffic, by one statement for each, however many rows it held. Now and then it removes the oldest of both, and with '
-  'each batch a few of the oldest conflicts and skips.';
+  'each batch a few of the oldest conflicts and skips. It also sees to other links that are to be cut.';

@@ -30,11 +30,14 @@ begin
   p_link.horizon_id := null;
   p_link.horizon_xid := null;
   p_link.peer_identity := null;
-  p_link.stopped_at := null;
-  p_link.stopped_reason := null;
+  if p_link.cut_at is null then
+    p_link.stopped_at := null;
+    p_link.stopped_reason := null;
+  end if;
   p_link.warning := null;
   return p_link;
 end
 $$;
 comment on function rowferry._new_generation(rowferry.links, bigint) is
-  'A link as it is at the start of a generation: all numbers are zero and the memory of batches is gone, but the events are kept.';
+  'A link as it is at the start of a generation: all numbers are zero and the memory of batches is gone, but the events are kept. A link that was cut stays '
+  'stopped: only resync() here takes its peer in again.';

@@ -10,7 +10,9 @@ set search_path = pg_catalog, pg_temp
 as $$
 declare
   v_last rowferry.built_batches;
+  v_began constant timestamptz := clock_timestamp();
   v_identity jsonb := rowferry._database_identity();
+  v_first_id bigint;
 begin
   if p_courier #>> '{error,sqlstate}' = '57014' and p_courier #>> '{error,node}' = p_link.peer then
     select b.* into v_last
@@ -49,6 +51,13 @@ begin
   p_link.courier_error := case when jsonb_typeof(p_courier -> 'error') = 'object' then jsonb_build_object('node', left(p_courier #>> '{error,node}', 255),
     'sqlstate', left(p_courier #>> '{error,sqlstate}', 5), 'message', left(p_courier #>> '{error,message}', 2000)) end;
   p_link.users_timeout := rowferry._users_timeout();
+  if p_link.courier_error ->> 'node' = p_link.peer then
+    p_link := rowferry._cut(p_link);
+    while p_link.cut_at is not null and v_first_id is distinct from p_link.first_id and clock_timestamp() < v_began + interval '0.2 s' loop
+      v_first_id := p_link.first_id;
+      p_link.first_id := rowferry._remove_backlog(p_link.peer, v_first_id);
+    end loop;
+  end if;
   if exists (select from rowferry.node n where n.system_identifier <> v_identity ->> 'system' or n.database_oid::text <> v_identity ->> 'database') then
     p_link.stopped_at := coalesce(p_link.stopped_at, rowferry._now());
     p_link.stopped_reason := 'this database is not the one that was configured: restored, copied or upgraded by dump. If it is to take that one''s '
@@ -61,4 +70,4 @@ $$;
 comment on function rowferry._open(rowferry.links, bigint, text, jsonb) is
   'Opens an exchange for a new courier: batches in flight are forgotten, and nothing is built before the peer has been heard (R3). What the courier says '
   'of the peer''s last error is noted. A batch that ran out of time is built smaller; a record that ran out of time alone gets more, three times, and is '
-  'then held (R8).';
+  'then held (R8). If the courier says that the peer is away, the link may be cut.';

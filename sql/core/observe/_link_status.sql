@@ -3,6 +3,7 @@ create or replace function rowferry._link_status(
   out state text,
   out pending bigint,
   out held bigint,
+  out bytes bigint,
   out oldest interval,
   out rate double precision,
   out last_exchange timestamptz,
@@ -50,6 +51,7 @@ begin
     select max(h.patience) from rowferry.held_events h join rowferry.entities e on e.id = h.entity_id where e.peer = p_peer and h.not_before <= v_now), 0);
   pending := v_waiting.o_pending;
   held := v_waiting.o_held;
+  bytes := v_waiting.o_bytes;
   oldest := date_trunc('second', v_now - v_waiting.o_oldest_at);
   rate := (select coalesce(round(sum(b.records) / 60.0, 1), 0) from rowferry.batches b where b.peer = p_peer and b.at > rowferry._now() - interval '1 min');
   last_exchange := date_trunc('second', v_link.last_exchange_at);

@@ -17,7 +17,9 @@ declare
 begin
   return query
   select 'error', split_part(p_link.stopped_reason, '. Next, ', 1), p_link.stopped_at, v_link,
-    'select * from rowferry.resync();  -- on each node that is stopped, once you know which one is right'
+    case when p_link.cut_at is null then 'select * from rowferry.resync();  -- on each node that is stopped, once you know which one is right'
+      else format('select * from rowferry.resync(%L);  -- once %1$s is back; or, if it is gone for good: select rowferry.remove_peer(%1$L, p_force => true);',
+        p_link.peer) end
   where p_link.stopped_at is not null
   union all
   select 'error', 'paused by ' || p_link.paused_by, p_link.paused_at, v_link, format('select * from rowferry.resume(%L);', p_link.peer)

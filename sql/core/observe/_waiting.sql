@@ -5,7 +5,8 @@ create or replace function rowferry._waiting(
   out o_held_here bigint,
   out o_held_for_parents bigint,
   out o_free boolean,
-  out o_oldest_at timestamptz
+  out o_oldest_at timestamptz,
+  out o_bytes bigint
 )
 language sql
 stable
@@ -20,7 +21,7 @@ as $$
     coalesce(bool_or(e.held_attempts = 0 and (w.event_id is null or w.not_before <= clock_timestamp())), false)
       or exists (select from rowferry.backfills b join rowferry.entities n on n.id = b.entity_id where n.peer = p_peer and b.finished_at is null
         and n.held_attempts = 0),
-    min(v.changed_at)
+    min(v.changed_at), coalesce(sum(rowferry._event_bytes(v.record_id)), 0)::bigint
   from rowferry._queue v
   join rowferry.entities e on e.id = v.entity_id and e.peer = p_peer
   left join rowferry.held_events w on w.event_id = v.id
@@ -28,4 +29,5 @@ as $$
 $$;
 comment on function rowferry._waiting(text) is
   'For the view status: how many events of a link wait; how many of them, without those that a person has given up, are held, are held by this node, and are '
-  'held because the peer lacks their parent; whether any event may be sent now; and since when the oldest event has waited.';
+  'held because the peer lacks their parent; whether any event may be sent now; since when the oldest event has waited, and about how '
+  'many bytes they take.';

@@ -1,5 +1,5 @@
 create or replace view rowferry.status as
-select l.peer, s.state, s.pending, s.held, s.oldest, s.rate, s.last_exchange, s.courier, s.since, s.clock_difference, s.reason
+select l.peer, s.state, s.pending, s.held, s.bytes, s.oldest, s.rate, s.last_exchange, s.courier, s.since, s.clock_difference, s.reason
 from rowferry.links l
 cross join lateral rowferry._link_status(l.peer) s;
 comment on view rowferry.status is 'Where each link stands, one row per peer. Start here.';
@@ -12,6 +12,7 @@ comment on column rowferry.status.state is
 comment on column rowferry.status.pending is 'Events that wait, the held ones included.';
 comment on column rowferry.status.held is
   'Events set aside because the peer refused their row or lacks its parent, or because this node cannot send it; without those that a person has given up.';
+comment on column rowferry.status.bytes is 'About how much disk the events that wait take, with their indexes; set_backlog_limit() can limit it.';
 comment on column rowferry.status.oldest is 'Age of the oldest event that waits.';
 comment on column rowferry.status.rate is 'Records per second, in both directions, over the last minute.';
 comment on column rowferry.status.last_exchange is 'Last exchange in which a batch was applied here or acknowledged by the peer.';

@@ -18,11 +18,14 @@ declare
   v_link rowferry.links := rowferry._find_link(p_peer);
   v_before rowferry.links;
   v_identity jsonb := rowferry._database_identity();
+  v_was_cut boolean;
 begin
   perform rowferry._link_lock(v_link.peer, true);
   v_link := rowferry._find_link(p_peer);
   v_before := v_link;
   was_stopped_for := v_link.stopped_reason;
+  v_was_cut := v_link.cut_at is not null;
+  v_link.cut_at := null;
   v_link := rowferry._new_generation(v_link, greatest(v_link.generation, v_link.peer_generation) + 1);
   -- This ends the exchange of a worker that is at work: it opens a new one, and the peer hears of the new generation. The number of a token has 15 digits. Near
   -- its end, to which whoever may call process_batch() can take it, it begins again: tokens order the workers of one generation only (R3). An envelope counts
@@ -37,6 +40,9 @@ begin
   where l.peer <> v_link.peer and exists (
     select from rowferry.node n where n.system_identifier <> v_identity ->> 'system' or n.database_oid::text <> v_identity ->> 'database');
   update rowferry.node n set system_identifier = v_identity ->> 'system', database_oid = (v_identity ->> 'database')::oid;
+  if v_was_cut then
+    perform rowferry._readmit(v_link.peer);
+  end if;
   peer := v_link.peer;
   generation := v_link.generation;
   pending := (rowferry._counts(v_link.peer, null)).pending;
@@ -53,4 +59,5 @@ comment on function rowferry.resync(text) is
   'Starts a new generation of a link that stopped: events are kept, numbers begin again, and the peer follows when it hears of it. It does not find what was '
   'lost before: a backfill on the node that lost nothing sends it. Until that has been taken, each row that overwrites another one is noted as a conflict on '
   'both nodes. sequences names those that will draw values which rows have already, each with what to type before users write again, as far as the peer has '
-  'told of itself since one of the nodes was set back.';
+  'told of itself since one of the nodes was set back. After a link was cut, it also begins a comparison of each entity, which makes the peer''s rows equal to '
+  'those here once its own changes have come.';

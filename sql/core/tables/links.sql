@@ -45,7 +45,10 @@ create table rowferry.links (
   facts_entities text,
   facts_schema bigint,
   facts_looked_at timestamptz,
-  facts_apart boolean not null default false
+  facts_apart boolean not null default false,
+  backlog_limit bigint,
+  backlog_looked_at timestamptz,
+  cut_at timestamptz
 );
 comment on table rowferry.links is 'What this node keeps about each peer: the numbers of the exchange, its token, whether it is paused or stopped.';
 comment on column rowferry.links.peer is 'Name of the other node.';
@@ -107,6 +110,11 @@ comment on column rowferry.links.facts_sent_at is
 comment on column rowferry.links.facts_to is 'Last entity whose facts were told, if there was no time for all; the next envelope goes on.';
 comment on column rowferry.links.facts_entities is 'Number of entities when facts were last told, and the highest version among them.';
 comment on column rowferry.links.facts_schema is 'Digest of the schema of their tables at that time.';
+comment on column rowferry.links.backlog_limit is
+  'How many bytes of events may wait while the peer is away, as set_backlog_limit() has said; beyond that the link is cut. Null: any amount.';
+comment on column rowferry.links.backlog_looked_at is 'When a call last looked whether the limit is passed.';
+comment on column rowferry.links.cut_at is
+  'Since when the link is cut: it is stopped, and its events are removed as they come. resync() ends that. Null: it is not cut.';
 comment on column rowferry.links.facts_looked_at is 'When the schema was last looked at for changes.';
 comment on column rowferry.links.facts_apart is
   'Whether the facts said that a table was not the one that was attached: until the peer knows better, each call looks.';

@@ -1,0 +1,185 @@
+"""A spoke that is away: what waits for it stays and is counted in bytes, and beyond a limit of one's choice its link is cut."""
+
+import subprocess
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from harness import REPO, clock, wait_until
+from harness.exchange import refused_with, rows, sync
+from harness.star import Star, star
+from harness.worker import PROGRAM
+
+AWAY, HERE = "north", "south"
+TABLES = """
+    create table accounts (id int primary key, amount int);
+    create table notes (id int primary key, account int not null references accounts on delete cascade, v text)"""
+NORTH = "select * from rowferry.status where peer = 'north'"
+OF_NORTH = "select e.id from rowferry.events e join rowferry.entities n on n.id = e.entity_id where n.peer = 'north'"
+
+
+@pytest.fixture
+def hub(servers: Any, tmp_path: Path) -> Iterator[Star]:
+    with star(servers, tmp_path, {"hub": (AWAY, HERE)}) as made:
+        made.sql(TABLES)
+        for table in ("accounts", "notes"):
+            made.attach(table)
+        made["hub"].sql("insert into accounts select n, n from generate_series(1, 300) n; insert into notes select n, n, 'v' from generate_series(1, 300) n")
+        made.sync()
+        yield made
+
+
+def write_much(hub: Star) -> None:
+    """While north is away: some 3,600 events for it, about 500 kB; parents and children come, change and go."""
+    hub["hub"].sql("""
+        insert into accounts select n, n from generate_series(301, 2000) n;
+        update notes set v = 'w' where id <= 200;
+        delete from accounts where id between 101 and 150;
+        insert into notes select n, n, 'v' from generate_series(301, 2000) n""")
+
+
+def cut(hub: Star) -> None:
+    """North is away, more waits for it than may, and others' batches go on."""
+    clock.stop_clocks([hub["hub"]], str(datetime.now(UTC)))
+    hub["hub"].sql("select * from rowferry.set_backlog_limit('north', '300 kB')")
+    write_much(hub)
+    clock.advance([hub["hub"]], 120)
+    sync(hub["hub"], hub[HERE])
+
+
+def test_status_says_how_many_bytes_wait_for_each_link(hub: Star) -> None:
+    write_much(hub)
+    sync(hub["hub"], hub[HERE])
+    node = hub["hub"]
+    [away] = node.sql(NORTH)
+    node.sql("vacuum full rowferry.events")
+    [disk] = node.sql("select pg_total_relation_size('rowferry.events') as bytes")
+    assert away["bytes"] == pytest.approx(disk["bytes"], rel=0.3)
+    assert node.sql("select bytes from rowferry.status where peer = 'south'") == [{"bytes": 0}]
+
+
+def test_without_a_limit_what_waits_stays(hub: Star) -> None:
+    clock.stop_clocks([hub["hub"]], str(datetime.now(UTC)))
+    write_much(hub)
+    clock.advance([hub["hub"]], 7 * 24 * 3600)
+    sync(hub["hub"], hub[HERE])
+    [away] = hub["hub"].sql(NORTH)
+    assert away["state"] != "stopped" and away["pending"] > 3000
+    hub.sync()
+    assert len(hub.assert_equal("notes")) == 1950
+
+
+def test_beyond_the_limit_the_link_is_cut_and_its_events_go(hub: Star) -> None:
+    cut(hub)
+    node = hub["hub"]
+    [away] = node.sql(NORTH)
+    assert away["state"] == "stopped"
+    assert "changes waited for north, and set_backlog_limit() allows 300 kB" in away["reason"]
+    assert "select * from rowferry.resync('north');" in away["reason"]
+    assert node.sql("select type_next from rowferry.why_stuck('north')")[0]["type_next"].startswith("select * from rowferry.resync('north');")
+    for number in range(3):
+        node.sql(f"update accounts set amount = {number} where id = 1")
+        sync(node, hub[HERE])
+    assert node.sql(OF_NORTH) == [], "also what came since"
+    assert rows(node, "select state from rowferry.status where peer = 'south'") == ["(idle)"]
+    assert rows(node, "select * from accounts") == rows(hub[HERE], "select * from accounts")
+
+
+def test_a_link_that_moves_is_not_cut(hub: Star) -> None:
+    """A large change on the hub is no sign that the spoke is away."""
+    node = hub["hub"]
+    node.sql("select * from rowferry.set_backlog_limit('north', '300 kB')")
+    node.sql("update accounts set amount = 0 where id = 1")
+    sync(node, hub[AWAY])
+    write_much(hub)
+    sync(node, hub[HERE])
+    assert rows(node, "select stopped_at from rowferry.links where peer = 'north'") == ["()"]
+
+
+def test_a_spoke_that_was_cut_comes_back_by_resync(hub: Star) -> None:
+    """It keeps what it changed meanwhile; deletes reach it too; the hub's rows stay elsewhere."""
+    cut(hub)
+    node, north = hub["hub"], hub[AWAY]
+    north.sql("insert into accounts values (9001, 1); insert into notes values (9001, 9001, 'mine'); update notes set v = 'x' where id = 7")
+    node.sql("update accounts set amount = -1 where id = 1")
+    sync(node, hub[HERE])
+    [told] = node.sql("select * from rowferry.resync('north')")
+    assert told["was_stopped_for"].startswith("the link was cut")
+    hub.sync()
+    wait_until(lambda: not compare_on(hub), 30, "the comparisons have ended")
+    for table in ("accounts", "notes"):
+        assert hub.assert_equal(table)
+    assert rows(north, "select * from notes where id in (7, 9001)") == ["(7,7,x)", "(9001,9001,mine)"]
+    given_up = rows(node, "select record_id from rowferry.conflicts where entity = 'notes@north' and loser_row ->> 'v' = 'w'")
+    assert given_up == ["(7)"], "the hub's change of this row, which lost"
+    assert rows(north, "select * from accounts where id in (1, 120)") == ["(1,-1)"]
+    assert [row["unsettled_since"] for each in (node, north) for row in each.sql("select unsettled_since from rowferry.entities")] == [None] * 6
+    assert rows(node, "select state from rowferry.status") == ["(idle)"] * 2
+    node.sql("update accounts set amount = 5 where id = 1")
+    hub.sync()
+    hub.assert_equal("accounts")
+
+
+def compare_on(hub: Star) -> bool:
+    """Carry on while a comparison is open; whether one still is."""
+    hub.sync()
+    return bool(hub["hub"].sql("select from rowferry.comparisons where state in ('queued', 'walking', 'resolving')"))
+
+
+def test_resync_on_the_spoke_alone_ends_no_cut(hub: Star) -> None:
+    cut(hub)
+    hub[AWAY].sql("select * from rowferry.resync()")
+    with pytest.raises(AssertionError, match="the link was cut"):
+        sync(hub["hub"], hub[AWAY])
+    assert "the link was cut" in hub["hub"].sql(NORTH)[0]["reason"]
+
+
+def test_a_node_with_one_link_cuts_it_when_its_worker_says_that_the_peer_is_away(hub: Star) -> None:
+    """No other link's batch does it then."""
+    south = hub[HERE]
+    clock.stop_clocks([south], str(datetime.now(UTC)))
+    south.sql("select * from rowferry.set_backlog_limit('hub', '300 kB'); insert into accounts select n, n from generate_series(5001, 8000) n")
+    clock.advance([south], 120)
+    opening = "select status, reason from rowferry.process_batch('hub', %s, p_courier => %s)"
+    assert south.sql(opening, ["900-a", '{"host": "h"}'])[0]["status"] != "stopped", "the peer is there"
+    away = '{"host": "h", "error": {"node": "hub", "sqlstate": "08006", "message": "no answer"}}'
+    [answer] = south.sql(opening, ["901-a", away])
+    assert answer["status"] == "stopped" and "the link was cut" in answer["reason"]
+    assert south.sql("select from rowferry.events") == []
+
+
+def test_a_limit_that_is_no_size_is_refused(hub: Star) -> None:
+    assert "a size above 0" in refused_with("RF013", hub["hub"], "select * from rowferry.set_backlog_limit('north', '0')")
+    assert "This node knows" in refused_with("RF002", hub["hub"], "select * from rowferry.set_backlog_limit('west', '1 GB')")
+    assert hub["hub"].sql("select state from rowferry.set_backlog_limit('north', null)")[0]["state"].startswith("off")
+
+
+@pytest.mark.slow
+def test_a_real_worker_cuts_a_node_that_is_away_and_takes_it_in_again(hub: Star, tmp_path: Path) -> None:
+    node = hub["hub"]
+    node.sql("select * from rowferry.set_backlog_limit('north', '300 kB')")
+    node.sql("update rowferry.links set last_exchange_at = last_exchange_at - interval '1 hour', backlog_looked_at = null")
+    write_much(hub)
+    away = {**hub.env, "NODE_NORTH": "host=127.0.0.1 port=1 dbname=north connect_timeout=2"}
+    with (tmp_path / "log").open("wb") as log:
+        process = subprocess.Popen([str(PROGRAM), "run"], env=away, cwd=REPO, stderr=log)
+        try:
+            wait_until(lambda: "the link was cut" in (node.sql(NORTH)[0]["reason"] or ""), 30, "the link is cut")
+            wait_until(lambda: hub.pending() == 0, 30, "south has all, and nothing waits for north")
+        finally:
+            process.terminate()
+            assert process.wait(30) == 0
+    with (tmp_path / "log").open("ab") as log:
+        process = subprocess.Popen([str(PROGRAM), "run"], env=hub.env, cwd=REPO, stderr=log)
+        try:
+            node.sql("select * from rowferry.resync('north')")
+            resolved = "select from rowferry.compare_runs where state = 'resolved'"
+            wait_until(lambda: len(node.sql(resolved)) == 2 and hub.pending() == 0, 60, "north is taken in again")
+        finally:
+            process.terminate()
+            assert process.wait(30) == 0
+    for table in ("accounts", "notes"):
+        hub.assert_equal(table)
