@@ -62,6 +62,7 @@ def upgrade() -> None:
             "entity/_filter_sql.sql",
             "entity/_filtered_sql.sql",
             "entity/_find_entity.sql",
+            "entity/_which_entity.sql",
             "entity/_find_user_function.sql",
             "entity/_find_user_owner.sql",
             "entity/_foreign_keys.sql",

@@ -5,9 +5,10 @@ from collections.abc import Iterator
 from itertools import permutations
 from pathlib import Path
 
+import psycopg
 import pytest
 
-from harness.exchange import rows, sync
+from harness.exchange import refused_with, rows, sync
 from harness.star import SPOKES, Star, star
 
 ACCOUNTS = "create table accounts (id int primary key, region text, amount int)"
@@ -192,3 +193,39 @@ def test_a_node_that_hears_its_own_name_stops_the_link(hub: Star) -> None:
                 except AssertionError as error:
                     assert "form a ring" in str(error)
     assert any("form a ring" in row["stopped_reason"] for node in hub for row in node.sql(stopped))
+
+
+def test_the_name_of_a_table_that_has_one_peer_is_enough(hub: Star) -> None:
+    hub.attach("accounts")
+    north = hub["north"]
+    assert north.sql("select rowferry.set_rules('accounts', 'node:hub') as said")[0]["said"].startswith("accounts@north: ")
+    assert "no longer kept in sync with hub" in north.sql("select rowferry.detach('accounts') as said")[0]["said"]
+    for call in ("detach('accounts')", "set_rules('accounts', 'node:hub')"):
+        assert "attached for several peers" in refused_with("RF011", hub["hub"], f"select rowferry.{call}")
+    hub["hub"].sql("select rowferry.detach('accounts@north'); select rowferry.detach('accounts@south'); select rowferry.detach('accounts')")
+    assert rows(hub["hub"], "select name from rowferry.entities") == []
+
+
+def test_a_table_name_that_two_schemas_have_says_nothing(hub: Star) -> None:
+    hub["north"].sql("create schema other; create table other.accounts (id int primary key)")
+    hub["north"].sql("select rowferry.attach('accounts'); select rowferry.attach('other.accounts', p_entity => 'those')")
+    error = refused_with("RF011", hub["north"], "select rowferry.detach('accounts')")
+    assert "several tables of this name" in error and "other.accounts" in error
+    hub["north"].sql("select rowferry.detach('other.accounts')")
+    assert rows(hub["north"], "select name from rowferry.entities") == ["(accounts@north)"]
+
+
+def test_hints_of_a_node_with_several_peers_name_the_one_that_is_meant(hub: Star) -> None:
+    hub.sql("create table notes (id int primary key, account int references accounts)")
+    hub.attach("accounts", north={"p_filter": "amount > 0"})
+    hub.attach("notes")
+    said = "select problem, fix from rowferry.check('north') where fix like '%attach(%'"
+    [fix] = [row["fix"] for row in hub["hub"].sql(said) if "p_within" in row["fix"]]
+    assert "'public.notes', p_peer => 'north', p_within => 'accounts@north'" in fix
+    hub["hub"].sql(fix)
+    hub["hub"].sql("alter table notes add extra int")
+    fixes = [row["fix"] for row in hub["hub"].sql("select fix from rowferry.check('north') where problem like '%extra%'")]
+    assert fixes and all("attach('notes', 'notes@north')" in fix or "attach('public.notes', 'notes@north')" in fix for fix in fixes)
+    with hub["hub"].connect() as typed, pytest.raises(psycopg.Error) as caught:
+        typed.execute("select rowferry.attach('accounts', p_peer => 'south', p_within => 'notes')")
+    assert "p_peer => 'south'" in str(caught.value.diag.message_hint)

@@ -38,12 +38,12 @@ as $$
             'on %3$s, has had a third value here, and that has arrived; then give it its own again',
           e.name, i.relname, n.name)
         when c.oid is not null and not c.condeferrable then format('alter table %1$s drop constraint %2$I, add constraint %2$I %3$s deferrable; '
-            'select rowferry.attach(%1$L);  -- on %4$s, where it then waits for all rows that exchange its values; then here: '
+            'select rowferry.attach(%1$L%6$s);  -- on %4$s, where it then waits for all rows that exchange its values; then here: '
             'select * from rowferry.retry(%5$L);',
-          c.conrelid::regclass, c.conname, pg_get_constraintdef(c.oid), n.name, e.name)
-        else format('drop index %1$s; select rowferry.attach(%2$L);  -- on %3$s, where rows that exchange its values cannot come one by one; then here: '
-            'select * from rowferry.retry(%4$L); and once nothing of it waits, there again: %5$s; select rowferry.attach(%2$L);',
-          x.indexrelid::regclass, e.relation, n.name, e.name, pg_get_indexdef(x.indexrelid)) end
+          c.conrelid::regclass, c.conname, pg_get_constraintdef(c.oid), n.name, e.name, rowferry._which_entity(e.peer))
+        else format('drop index %1$s; select rowferry.attach(%2$L%6$s);  -- on %3$s, where rows that exchange its values cannot come one by one; then here: '
+            'select * from rowferry.retry(%4$L); and once nothing of it waits, there again: %5$s; select rowferry.attach(%2$L%6$s);',
+          x.indexrelid::regclass, e.relation, n.name, e.name, pg_get_indexdef(x.indexrelid), rowferry._which_entity(e.peer)) end
     from (select distinct r.entity, r.name from reached r where r.needed_id = r.record_id) r
     cross join rowferry.node n
     join rowferry.entities e on e.name = r.entity

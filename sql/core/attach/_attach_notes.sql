@@ -97,8 +97,8 @@ begin
   from rowferry._not_following(p_new.peer) s
   where p_new.relation in (s.o_child, s.o_parent);
   return query
-  select format('%s: trigger %s will not run for rows of %s; if it is to: alter table %s enable always trigger %I; select rowferry.attach(%L);',
-    p_new.name, u.name, p_new.peer, u.relation, u.name, p_new.relation)
+  select format('%s: trigger %s will not run for rows of %s; if it is to: alter table %s enable always trigger %I; select rowferry.attach(%L%s);',
+    p_new.name, u.name, p_new.peer, u.relation, u.name, p_new.relation, rowferry._which_entity(p_new.peer))
   from rowferry._users_triggers(p_new.relation) u
   where u.id = u.root and u.guarded and u.enabled = 'O';
 end

@@ -22,9 +22,10 @@ begin
       when sqlstate 'RF013' then
         get stacked diagnostics v_detail = pg_exception_detail;
         raise exception using errcode = 'RF013', message = sqlerrm, detail = v_detail,
-          hint = format('In one transaction: select rowferry.attach(%1$L, p_within => ''''); then what you have just typed; '
-            'then select rowferry.attach(%1$L, p_within => %2$L, p_filter_left => %3$L%4$s);',
-            v_other.relation::text, p_new.name, p_new.filter_left, case when p_new.direction = 'receive' then ', p_direction => ''receive''' end);
+          hint = format('In one transaction: select rowferry.attach(%1$L%5$s, p_within => ''''); then what you have just typed; '
+            'then select rowferry.attach(%1$L%5$s, p_within => %2$L, p_filter_left => %3$L%4$s);',
+            v_other.relation::text, p_new.name, p_new.filter_left, case when p_new.direction = 'receive' then ', p_direction => ''receive''' end,
+            rowferry._which_entity(v_other.peer));
     end;
   end loop;
   for v_other in select * from rowferry._kin(p_old, p_new) loop

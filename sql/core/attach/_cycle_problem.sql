@@ -26,7 +26,7 @@ begin
   from unnest(v_cycle) c
   join rowferry._foreign_keys f on f.child_id = c.id and not f.deferrable and not f.is_copy
   join unnest(v_cycle) p on p.relation = f.parent_relation and p.id > c.id;
-  o_fix := o_fix || format(' select rowferry.attach(%L);', p_entity.relation);
+  o_fix := o_fix || format(' select rowferry.attach(%L%s);', p_entity.relation, rowferry._which_entity(p_entity.peer));
 end
 $$;
 comment on function rowferry._cycle_problem(rowferry.entities) is

@@ -14,7 +14,7 @@ set search_path = pg_catalog, pg_temp
 as $$
   select distinct on (c.id, p.id) case when coalesce(c.filter, c.within) is null then 'warning' else 'info' end, c.relation, p.relation,
     format('%2$s refuses a row of this table if the row of %1$s that it refers to is not kept in sync', p.relation, c.peer),
-    format('select rowferry.attach(%L, p_within => %L);', c.relation::text,
+    format('select rowferry.attach(%L%s, p_within => %L);', c.relation::text, rowferry._which_entity(c.peer),
       case when count(*) over (partition by c.id, p.id) > 1 then f.name else p.name end)
   from rowferry._foreign_keys f
   join rowferry.entities c on c.id = f.child_id

@@ -37,7 +37,7 @@ begin
       detail = case when v_names is null then 'A column is named twice, or none is named.'
         else format('%s has no column of this name, or the column is generated: %s.', v_shape, v_names) end,
       hint = case when v_map = p_was and p_columns is null
-        then format('To go on without them: select rowferry.attach(%L, p_columns => %L);', p_entity.relation, (
+        then format('To go on without them: select rowferry.attach(%L%s, p_columns => %L);', p_entity.relation, rowferry._which_entity(p_entity.peer), (
           select jsonb_object_agg(m.key, m.value)
           from jsonb_each_text(v_map) m
           join pg_attribute a on a.attrelid = v_shape and a.attname = m.value and a.attnum > 0 and not a.attisdropped and a.attgenerated = ''))

@@ -37,7 +37,7 @@ begin
         and (not n.attnotnull or n.attname <> all (p_entity.local_columns)))
   ) k
   where k.indexrelid = k.best;
-  v_fix := format('select rowferry.attach(%L, p_key => array[%s]);', p_entity.relation, v_names);
+  v_fix := format('select rowferry.attach(%L%s, p_key => array[%s]);', p_entity.relation, rowferry._which_entity(p_entity.peer), v_names);
   if p_key is null and not exists (select from pg_index i where i.indrelid = p_entity.relation and i.indisprimary) then
     raise exception using errcode = 'RF010', message = 'a table without a primary key cannot be kept in sync',
       detail = format('%s has no primary key.', p_entity.relation),

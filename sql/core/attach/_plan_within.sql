@@ -36,11 +36,12 @@ begin
           '; ' order by f.name)
         from (select distinct k.name, k.parent_relation from rowferry._foreign_keys k where k.relation = p_entity.relation) f
         left join rowferry.entities p on p.relation = f.parent_relation and p.peer = p_entity.peer), 'none')),
-      hint = format('Attach the parent first, with its filter; then: select rowferry.attach(%L, p_within => name of its entity);'
-        '  -- or p_within => '''' for a table whose rows follow no others', p_entity.relation::text);
+      hint = format('Attach the parent first, with its filter; then: select rowferry.attach(%L%s, p_within => name of its entity);'
+        '  -- or p_within => '''' for a table whose rows follow no others', p_entity.relation::text, rowferry._which_entity(p_entity.peer));
   elsif v_found.keys > 1 then
     raise exception using errcode = 'RF013', message = 'several foreign keys refer to this parent', detail = format('%L: %s.', v_within, v_found.names),
-      hint = format('Name one of them: select rowferry.attach(%L, p_within => %L);', p_entity.relation::text, split_part(v_found.names, ', ', 1));
+      hint = format('Name one of them: select rowferry.attach(%L%s, p_within => %L);', p_entity.relation::text, rowferry._which_entity(p_entity.peer),
+        split_part(v_found.names, ', ', 1));
   end if;
   select p.* into v_parent from rowferry.entities p where p.id = v_found.parent_id;
   select c.* into v_parent_table from pg_class c where c.oid = v_parent.relation;
@@ -57,11 +58,12 @@ begin
   if p_entity.name = any (v_names) then
     raise exception using errcode = 'RF013', message = 'rows cannot follow rows that follow them',
       detail = format('%s follows %s.', v_parent.name, p_entity.name),
-      hint = format('select rowferry.attach(%L, p_within => '''');', v_parent.relation::text);
+      hint = format('select rowferry.attach(%L%s, p_within => '''');', v_parent.relation::text, rowferry._which_entity(p_entity.peer));
   elsif v_parent.filter is null and v_parent.within is null and p_within is not null then
     raise exception using errcode = 'RF013', message = 'all rows of the parent are kept in sync, so there is nothing to follow',
       detail = format('%s has no filter.', v_parent.name),
-      hint = format('Give it one first: select rowferry.attach(%L, p_filter => ..); or leave p_within out.', v_parent.relation::text);
+      hint = format('Give it one first: select rowferry.attach(%L%s, p_filter => ..); or leave p_within out.', v_parent.relation::text,
+        rowferry._which_entity(p_entity.peer));
   elsif p_entity.outbound is not null or p_entity.inbound is not null then
     raise exception using errcode = 'RF013', message = 'a table with a view or an inbound function cannot follow another one',
       detail = format('%s.', coalesce(p_entity.outbound, p_entity.inbound)),
@@ -73,11 +75,13 @@ begin
   elsif v_stays <> '{}' then
     raise exception using errcode = 'RF013', message = 'the columns of the foreign key do not travel',
       detail = format('%s: %s.', p_entity.relation, array_to_string(v_stays, ', ')),
-      hint = format('select rowferry.attach(%L, p_columns => ..);  -- with them, on both nodes', p_entity.relation::text);
+      hint = format('select rowferry.attach(%L%s, p_columns => ..);  -- with them, on both nodes', p_entity.relation::text,
+        rowferry._which_entity(p_entity.peer));
   elsif p_entity.filter_left <> v_parent.filter_left then
     raise exception using errcode = 'RF013', message = 'rows that leave the filter stay on the peer for one of the two tables only',
       detail = format('p_filter_left is %s for %s and %s for %s.', v_parent.filter_left, v_parent.name, p_entity.filter_left, p_entity.name),
-      hint = format('select rowferry.attach(%L, p_within => %L, p_filter_left => %L);', p_entity.relation::text, v_parent.name, v_parent.filter_left);
+      hint = format('select rowferry.attach(%L%s, p_within => %L, p_filter_left => %L);', p_entity.relation::text, rowferry._which_entity(p_entity.peer),
+        v_parent.name, v_parent.filter_left);
   elsif exists (select from pg_constraint f where f.oid = v_found.id and not f.convalidated) then
     raise exception using errcode = 'RF013', message = 'the foreign key is not validated',
       detail = format('%s.', v_found.names),

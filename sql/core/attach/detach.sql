@@ -17,19 +17,16 @@ declare
   v_statement text;
   v_function record;
 begin
+  p_entity := (rowferry._find_entity(p_entity)).name;
   -- The entity may be attached again in this transaction: no exchange may begin with the old entity and read by the functions of the new one.
   perform rowferry._link_lock(e.peer, true) from rowferry.entities e where e.name = p_entity;
-  select e.* into v_entity from rowferry.entities e where e.name = p_entity;
-  if not found then
-    raise exception using errcode = 'RF011', message = 'no such entity',
-      detail = format('Attached: %s.', coalesce((select string_agg(name, ', ' order by name) from rowferry.entities), 'none')),
-      hint = 'select name, relation from rowferry.entities;';
-  end if;
+  v_entity := rowferry._find_entity(p_entity);
   if rowferry._is_followed(v_entity) then
     raise exception using errcode = 'RF011', message = 'rows of other tables follow those of this one',
       detail = (select format('%s %s.', string_agg(c.name, ', ' order by c.name), case count(*) when 1 then 'follows' else 'follow' end || ' ' || p_entity)
         from rowferry.entities c where c.within = p_entity),
-      hint = (select string_agg(format('select rowferry.attach(%L, p_within => '''');', c.relation::text), ' ' order by c.name) || '  -- or detach them first'
+      hint = (select string_agg(format('select rowferry.attach(%L%s, p_within => '''');', c.relation::text, rowferry._which_entity(c.peer)), ' '
+          order by c.name) || '  -- or detach them first'
         from rowferry.entities c where c.within = p_entity);
   end if;
   if exists (select from pg_class c where c.oid = v_entity.relation) then
@@ -94,6 +91,6 @@ begin
 end
 $$;
 comment on function rowferry.detach(text, boolean) is
-  'Takes an entity out of the sync and removes all that attach() made, also from partitions that have left the table. While events are pending, which would '
-  'be lost, the transaction is refused, unless p_force is given (in a revision: alembic -x force=true), or attach() of the same name takes the events over '
-  'in the same transaction.';
+  'Takes an entity out of the sync and removes all that attach() made, also from partitions that have left the table. It is named by its name, or by that of '
+  'its table if the table has one entity here. While events are pending, which would be lost, the transaction is refused, unless p_force is given '
+  '(in a revision: alembic -x force=true), or attach() of the same name takes the events over in the same transaction.';

@@ -17,16 +17,12 @@ declare
   v_merge text;
   v_statement text;
 begin
+  p_entity := (rowferry._find_entity(p_entity)).name;
   -- No exchange may see the old rule at its start and the new one at its end.
   perform rowferry._link_lock(o.peer, true) from (
     select distinct o.peer from rowferry.entities e join rowferry.entities o on o.relation = e.relation where e.name = p_entity order by 1) o;
   lock table rowferry.entities in share row exclusive mode;
-  select e.* into v_entity from rowferry.entities e where e.name = p_entity;
-  if not found then
-    raise exception using errcode = 'RF011', message = 'no such entity',
-      detail = format('Attached: %s.', coalesce((select string_agg(name, ', ' order by name) from rowferry.entities), 'none')),
-      hint = 'select name, conflict_rule, orphan_rule from rowferry.entities;';
-  end if;
+  v_entity := rowferry._find_entity(p_entity);
   v_entity.conflict_rule := coalesce(p_conflict_rule, v_entity.conflict_rule);
   v_entity.orphan_rule := coalesce(p_orphan_rule, v_entity.orphan_rule);
   v_entity.truncate_rule := coalesce(p_truncate, v_entity.truncate_rule);

@@ -32,7 +32,8 @@ as $$
   where e.mine is not null and e.theirs ? 'apart'
   union all
   select 'warning', e.relation, format('entity %s goes %s here and %s on %s', e.name, w.mine, w.theirs, p_peer),
-    format('select rowferry.attach(%L, p_direction => ..);  -- both on both nodes, or send on one and receive on the other', e.relation)
+    format('select rowferry.attach(%L%s, p_direction => ..);  -- both on both nodes, or send on one and receive on the other', e.relation,
+      rowferry._which_entity(p_peer, e.name))
   from entities e
   cross join lateral (select e.mine ->> 'direction', e.theirs ->> 'direction') w (mine, theirs)
   where (w.mine, w.theirs) not in (('both', 'both'), ('send', 'receive'), ('receive', 'send'))
@@ -40,7 +41,7 @@ as $$
   -- Which rows of an entity are kept in sync.
   select case when e.mine ->> w.option is null then 'warning' else 'info' end, e.relation,
     format('of entity %s, %s keeps only rows in sync that %s, and refuses all others that this node sends', e.name, p_peer, w.which),
-    format('select rowferry.attach(%L, p_%s => %s', e.relation, w.option, w.value)
+    format('select rowferry.attach(%L%s, p_%s => %s', e.relation, rowferry._which_entity(p_peer), w.option, w.value)
   from entities e
   cross join lateral (values
     ('filter', format('have %s', e.theirs ->> 'filter'), '..);  -- one that says the same here'),

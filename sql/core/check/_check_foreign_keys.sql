@@ -17,9 +17,9 @@ as $$
   select 'error', e.relation::text,
     format('its rows follow those of %s, and the foreign key (%s), which says whose row each one follows, is gone', e.within,
       array_to_string(e.within_columns, ', ')),
-    format('alter table %s add foreign key (%s) references %s (%s); or, to keep all rows in sync: select rowferry.attach(%L, p_within => '''');', e.relation,
+    format('alter table %s add foreign key (%s) references %s (%s); or, to keep all rows in sync: select rowferry.attach(%L%s, p_within => '''');', e.relation,
       (select string_agg(quote_ident(c), ', ') from unnest(e.within_columns) c), p.relation,
-      (select string_agg(quote_ident(c), ', ') from unnest(e.within_parent_columns) c), e.relation::text)
+      (select string_agg(quote_ident(c), ', ') from unnest(e.within_parent_columns) c), e.relation::text, rowferry._which_entity(p_peer))
   from rowferry.entities e
   join rowferry.entities p on p.name = e.within
   where e.peer = p_peer and not exists (
@@ -40,7 +40,7 @@ as $$
   union all
   select 'info', e.relation::text,
     format('its foreign key %s refers to %s, which is not kept in sync: rows without a parent here are refused', f.conname, f.confrelid::regclass),
-    format('select rowferry.attach(%L); on both nodes, or keep it equal by other means.', f.confrelid::regclass)
+    format('select rowferry.attach(%L%s); on both nodes, or keep it equal by other means.', f.confrelid::regclass, rowferry._which_entity(p_peer))
   from rowferry.entities e
   join pg_constraint f on f.conrelid = e.relation and f.contype = 'f' and f.conparentid = 0
   where e.peer = p_peer and not exists (select from rowferry.entities p where p.relation = f.confrelid and p.peer = p_peer)

@@ -48,8 +48,9 @@ as $$
           where a.attrelid = e.relation and a.attnum = any (i.indkey[0:i.indnkeyatts - 1]) and a.attnotnull) = k.columns)
   union all
   select 'info', e.relation::text, format('column %s does not travel', a.attname),
-    format(case when e.columns_given or e.outbound is not null then 'select rowferry.attach(%L, p_columns => ..);  -- with it, on both nodes, where it is to'
-      else 'select rowferry.attach(%L);  -- on both nodes, where it is to; where it is not: p_columns => the others' end, e.relation)
+    format(case when e.columns_given or e.outbound is not null then 'select rowferry.attach(%L%s, p_columns => ..);  -- with it, on both nodes, where it is to'
+      else 'select rowferry.attach(%L%s);  -- on both nodes, where it is to; where it is not: p_columns => the others' end, e.relation,
+      rowferry._which_entity(p_peer, e.name))
   from rowferry.entities e
   join pg_attribute a on a.attrelid = e.relation and a.attnum > 0 and not a.attisdropped and a.attgenerated = ''
   where e.peer = p_peer and a.attname <> all (rowferry._captured_columns(e))

@@ -10,11 +10,14 @@ as $$
 declare
   v_found record;
 begin
-  select f.entity, f.several into v_found
+  select f.entity, f.several, f.tables into v_found
   from (
     -- Of several peers' entities of one table none is the one that is meant.
     select e as entity, e.name = p_name as named, c.relname = p_name as called, e.id,
-      case when e.name <> p_name then string_agg(e.peer, ', ') over (partition by e.relation) end as several
+      case when e.name <> p_name then string_agg(e.peer, ', ') over (partition by e.relation) end as several,
+      -- Nor of tables that have one name in different schemas.
+      case when e.name <> p_name and min(e.relation::oid::bigint) over () <> max(e.relation::oid::bigint) over ()
+        then string_agg(e.relation::text, ', ') over () end as tables
     from rowferry.entities e
     left join pg_class c on c.oid = e.relation
     left join pg_namespace n on n.oid = c.relnamespace
@@ -26,6 +29,9 @@ begin
     raise exception using errcode = 'RF011', message = 'no such entity is attached',
       detail = format('%s is the name of no entity and of no attached table.', p_name),
       hint = 'select name, relation from rowferry.entities;';
+  elsif v_found.tables is not null then
+    raise exception using errcode = 'RF011', message = 'several tables of this name are attached', detail = format('%s.', v_found.tables),
+      hint = 'Name one with its schema, or its entity: select name, relation from rowferry.entities;';
   elsif v_found.several like '%,%' then
     raise exception using errcode = 'RF011', message = 'the table is attached for several peers',
       detail = format('%s, for %s.', (v_found.entity).relation, v_found.several),

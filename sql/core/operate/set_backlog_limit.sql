@@ -28,5 +28,5 @@ begin
 end
 $$;
 comment on function rowferry.set_backlog_limit(text, text) is
-  'Sets how much may wait for a peer that is away, such as ''10 GB''; null, the default: any amount. Beyond that the link is cut: it stops, and the events that '
-  'wait for this peer are removed little by little, with the batches of the other links. resync() takes the peer in again.';
+  'Sets how much may wait for a peer that is away, such as ''10 GB''; null, the default: any amount. Beyond that the link is cut: it stops, and the events '
+  'that wait for this peer are removed little by little, with the batches of the other links. resync() takes the peer in again.';
