@@ -1,7 +1,7 @@
 .DEFAULT_GOAL := help
 PYTHON ?= python3
 PIP := .venv/bin/python -m pip --quiet --quiet --disable-pip-version-check --no-input
-.PHONY: help install demo test test-all soak bench lint map new-function
+.PHONY: help install demo demo-star test test-all soak bench lint map new-function
 
 help: ## list the targets
 	@sed -n 's/^\([a-z-]*\):[^#]*## /\1\t/p' Makefile | expand -t 14
@@ -11,6 +11,9 @@ install: .venv/installed ## make .venv with exactly what requirements.lock names
 
 demo: .venv/installed ## two databases and the worker between them, on throw-away servers
 	@.venv/bin/rowferry demo
+
+demo-star: .venv/installed ## a hub and three other databases, on throw-away servers
+	@.venv/bin/rowferry demo --star
 
 test: .venv/installed ## run the tests on throw-away servers (ARGS="-k name" selects, PG=14 takes servers of that version)
 	@$(if $(PG),ROWFERRY_PG_BIN=$$(.venv/bin/python tests/majors.py $(PG)) && export ROWFERRY_PG_BIN && )\

@@ -64,7 +64,14 @@ def parser() -> Parser:
         reader.add_argument("--json", action="store_true", help="for programs")
     init_ = add("init", "rowferry.migrations.project", "lay out a project: alembic.ini, and folders for your own revisions")
     init_.add_argument("folder", type=Path, metavar="FOLDER", help="new, or empty")
-    add("demo", "rowferry.demo.run", "two throw-away databases and the worker between them, which you can try", "main")
+    demo_ = add("demo", "rowferry.demo.run", "two throw-away databases and the worker between them, which you can try", "main")
+    demo_.add_argument(
+        "--star",
+        action="store_const",
+        dest="command",
+        const=lambda options: import_module("rowferry.demo.star").main(options),
+        help="four databases: a hub and three others",
+    )
     return top
 
 

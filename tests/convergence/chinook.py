@@ -3,7 +3,7 @@
 import os
 import random
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
@@ -41,11 +41,25 @@ def tables(node: Node) -> list[str]:
 
 def load(nodes: Nodes, dice: random.Random, fraction: int = 1) -> list[str]:
     """Chinook with its rows on crm and without on billing, all of it attached on both; 10: a tenth of the long tables."""
+    names = make(nodes, fraction)
+    for node in nodes:
+        for name in dice.sample(names, len(names)):
+            node.sql("select rowferry.attach(%s)", [name])
+            node.sql("select rowferry.set_breaker(%s, null)", [name])  # its users may delete most of a table
+    for name in dice.sample(names, len(names)):
+        nodes.crm.sql("select * from rowferry.backfill(%s)", [name])
+    return names
+
+
+def make(nodes: Iterable[Node], fraction: int = 1) -> list[str]:
+    """The tables, with their rows on the first node; each node draws keys of its own."""
+    first, *others = nodes
     script = CHINOOK.read_text(encoding="utf-8")
-    nodes.crm.sql(script)
-    nodes.billing.sql(script[: script.index("INSERT INTO")])
+    first.sql(script)
+    for node in others:
+        node.sql(script[: script.index("INSERT INTO")])
     if fraction > 1:
-        nodes.crm.sql(
+        first.sql(
             f"delete from playlist_track where track_id % {fraction} <> 1;"
             f"delete from invoice_line where invoice_id % {fraction} <> 1;"
             f"delete from invoice where invoice_id % {fraction} <> 1;"
@@ -53,17 +67,13 @@ def load(nodes: Nodes, dice: random.Random, fraction: int = 1) -> list[str]:
             "delete from album where album_id not in (select album_id from track);"
             "delete from artist where artist_id not in (select artist_id from album)"
         )
-    names = tables(nodes.crm)
-    assert len(names) == 11 and names == tables(nodes.billing)
-    for number, node in enumerate(nodes):
+    names = tables(first)
+    assert len(names) == 11 and all(names == tables(node) for node in others)
+    for number, node in enumerate((first, *others)):
         for row in node.sql("select attrelid::regclass::text as name, attname from pg_attribute where attidentity = 'a'"):
             if row["name"] in names:
-                node.sql(f"alter table {row['name']} alter {row['attname']} set increment 2 restart {1_000_001 + number}")
-        for name in dice.sample(names, len(names)):
-            node.sql("select rowferry.attach(%s)", [name])
-            node.sql("select rowferry.set_breaker(%s, null)", [name])  # its users may delete most of a table
-    for name in dice.sample(names, len(names)):
-        nodes.crm.sql("select * from rowferry.backfill(%s)", [name])
+                step = f"set increment {1 + len(others)} restart {1_000_001 + number}"
+                node.sql(f"alter table {row['name']} alter {row['attname']} {step}")
     return names
 
 
@@ -304,9 +314,11 @@ WEIGHTS = [6, 1, 8, 3, 4, 6, 1, 5, 4, 4, 2, 2, 2, 2]
 
 
 @contextmanager
-def users(nodes: Nodes, seed: str, transactions: int) -> Iterator[list[Client]]:
-    """Clients at work on both sides; at the end they have finished, and not one statement of theirs has failed."""
-    clients = [Client(node, side * CLIENTS + n, seed, transactions) for side, node in enumerate(nodes) for n in range(CLIENTS)]
+def users(nodes: Iterable[Node], seed: str, transactions: int) -> Iterator[list[Client]]:
+    """Four clients at work on two nodes or four; at the end they have finished, and not one statement of theirs has failed."""
+    at = list(nodes)
+    each = 2 * CLIENTS // len(at)
+    clients = [Client(node, side * each + n, seed, transactions) for side, node in enumerate(at) for n in range(each)]
     for client in clients:
         client.start()
     try:
@@ -321,16 +333,18 @@ def users(nodes: Nodes, seed: str, transactions: int) -> Iterator[list[Client]]:
     assert counts["rolled_back"] > 0
 
 
-def assert_equal(nodes: Nodes, names: list[str]) -> None:
-    """Row by row as text, on both nodes; foreign keys hold on both; nothing was refused."""
+def assert_equal(nodes: Iterable[Node], names: list[str]) -> None:
+    """Row by row as text, on all nodes; foreign keys hold on all; nothing was refused."""
+    nodes = list(nodes)
     assert not [row for node in nodes for row in node.sql("select * from rowferry.held_events")]
     total = 0
     for name in names:
         digest = f"""select count(*) as rows, md5(string_agg(t::text, ' ' order by t::text collate "C")) as md5 from {name} t"""
-        here, there = (node.sql(digest)[0] for node in nodes)
+        here, *others = (node.sql(digest)[0] for node in nodes)
         rows = [{row["t"] for row in node.sql(f"select t::text as t from {name} t")} for node in nodes]
-        assert rows[0] == rows[1], f"{name}: {sorted(rows[0] ^ rows[1])[:10]}"
-        assert here == there, name
+        for node, there in zip(nodes[1:], rows[1:], strict=True):
+            assert rows[0] == there, f"{name} on {node.name}: {sorted(rows[0] ^ there)[:10]}"
+        assert all(here == there for there in others), name
         total += here["rows"]
     print(f"{total} rows equal")
     for node in nodes:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import subprocess
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -10,16 +12,20 @@ from pathlib import Path
 from harness import prefork
 from harness.exchange import rows, sync
 from harness.nodes import REPO, Node
+from harness.waiting import wait_until
 from rowferry.demo.embedded import Server
 
 SPOKES = ("north", "south", "east")
+UNFINISHED = """
+    select from rowferry.backfills where finished_at is null
+    union all select from rowferry.comparisons where state in ('queued', 'walking', 'resolving')"""
 
 
 class Star:
     """The nodes by their names, and what alembic and rowferry need to work on them. `links`: the lines of section [links]."""
 
     def __init__(self, nodes: dict[str, Node], links: dict[str, tuple[str, ...]], folder: Path) -> None:
-        self.nodes, self.ini = nodes, folder / "alembic.ini"
+        self.nodes, self.links, self.ini = nodes, links, folder / "alembic.ini"
         self.pairs = [(nodes[hub], nodes[spoke]) for hub, spokes in links.items() for spoke in spokes]
         self.write_ini(links)
 
@@ -45,6 +51,34 @@ class Star:
         nodes = "".join(f"{name} = NODE_{name.upper()}\n" for name in self.nodes)
         lines = "".join(f"{hub} = {', '.join(spokes)}\n" for hub, spokes in links.items())
         self.ini.write_text(f"{before}[nodes]\n{nodes}\n[links]\n{lines}\n{after}")
+
+    def add(self, hub: str, name: str) -> None:
+        """One more spoke, in a new database on the server of the hub; all nodes know of it."""
+        server, number = self[hub].server, self[hub].database.removeprefix(hub)
+        self.nodes[name] = node = Node(name, server, f"{name}{number}")
+        Node(name, server, "postgres").sql(f'create database "{node.database}"')
+        self.links = {**self.links, hub: (*self.links[hub], name)}
+        self.pairs.append((self[hub], node))
+        self.write_ini(self.links)
+        code, _, err = self.alembic("upgrade", "head")
+        assert code == 0, err
+
+    @contextmanager
+    def worker(self, log: Path) -> Iterator[None]:
+        """`rowferry run` with the present alembic.ini, for as long as the block lasts."""
+        with log.open("wb") as output:
+            process = subprocess.Popen([str(Path(sys.executable).parent / "rowferry"), "run"], env=self.env, cwd=REPO, stderr=output)
+        try:
+            wait_until(lambda: log.stat().st_size, 30, "the worker has read its configuration and says something")
+            yield
+            assert process.poll() is None, log.read_text()
+        finally:
+            process.terminate()
+            assert process.wait(30) == 0, log.read_text()
+
+    def wait_for_rest(self, seconds: float = 60) -> None:
+        """Until a worker has carried everything: neither events nor backfills nor comparisons are left."""
+        wait_until(lambda: not self.pending() and not any(node.sql(UNFINISHED) for node in self), seconds, "nothing is left to carry")
 
     def alembic(self, *arguments: str) -> tuple[int, str, str]:
         """Exit code, stdout, stderr."""

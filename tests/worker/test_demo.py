@@ -215,7 +215,7 @@ def test_rows_other_than_claimed_make_it_fail(start: Callable[..., Demo]) -> Non
 
 def test_what_psql_shows_is_checked_too(servers: Servers, monkeypatch: pytest.MonkeyPatch) -> None:
     node = screen.Node("postgres", servers.crm, children.Signals())
-    story = run.Story(node, node, run.Worker(children.Signals(), {}, None))  # type: ignore[arg-type]
+    story = run.Story([node, node], run.Worker(children.Signals(), {}, None))  # type: ignore[arg-type]
     story.see(node, "select 1 as a, 'x' as b;", [("1", "x")])
     monkeypatch.setattr(screen.Node, "type", lambda *_: " a | b\n---+---\n 1 | y\n(1 row)")
     with pytest.raises(children.DemoError, match="but shows"):
@@ -339,3 +339,37 @@ def test_on_a_terminal_it_stays_up_until_ctrl_c(start: Callable[..., Demo], no_c
     assert terminal.demo.process.wait(SECONDS) == 0
     assert terminal.demo.left() == []
     os.close(terminal.master)
+
+
+STAR_HEADINGS = [
+    "Four PostgreSQL servers",
+    "Install rowferry",
+    "Products are kept in sync",
+    "A product that north makes",
+    "Each spoke has the orders",
+    "Two spokes change one product",
+    "A spoke that is away",
+    "Are all nodes equal?",
+]
+
+
+@pytest.mark.slow
+def test_the_star_shows_every_step_and_ends_with_0(start: Callable[..., Demo]) -> None:
+    demo = start(ROWFERRY, "demo", "--star")
+    code, out, err = demo.finish()
+    assert (code, err) == (0, ""), out
+    assert [line for line in out.splitlines() if line.startswith("===")] == [
+        next(line for line in out.splitlines() if line.startswith(f"=== {heading}")) for heading in STAR_HEADINGS
+    ]
+    for shown in ("hub = north, south, east\n", "  1 | Tea  |  5.50\n", " east  | waiting |     999 |", " products@south | finished | 1000 |"):
+        assert shown in out
+    assert [line for line in out.splitlines() if len(line) > 105 and "Running upgrade" not in line] == []
+    assert demo.left() == []
+
+
+def test_the_stars_configuration_is_the_shipped_one_but_for_nodes_links_and_the_site() -> None:
+    shipped, own = (configparser.RawConfigParser() for _ in range(2))
+    shipped.read(REPO / "alembic.ini")
+    own.read(FOLDER / "four_nodes" / "alembic.ini")
+    assert own.sections() == ["nodes", "links", "alembic"]
+    assert dict(own["alembic"]) == dict(shipped["alembic"])

@@ -1,4 +1,4 @@
-"""`rowferry demo`: the product's main job on two real servers, every step typed, awaited and checked.
+"""`rowferry demo`: the product's main job on two real servers, every step typed, awaited and checked (star.py: on four).
 
 Exit codes: 0 all was as claimed, 1 something was not, 2 no PostgreSQL to run, 128 + n ended by signal n before the end.
 """
@@ -14,6 +14,8 @@ import sys
 import sysconfig
 import tempfile
 import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Any
 
@@ -40,11 +42,22 @@ select record_id, winner, rule, winner_row ->> 'name' as kept, loser_row ->> 'na
 from conflicts where entity = 'accounts';"""
 
 
-def main(_: object) -> int:
+@dataclass
+class Play:
+    """A demo: the nodes, the folder in which its commands are typed, and what is told of them."""
+
+    title: str
+    names: Sequence[str]
+    folder: Path
+    story: Callable[[Sequence[Node], "Worker"], "Telling"]
+
+
+def main(_: object, play: Play | None = None) -> int:
     """On a terminal the servers stay up until Ctrl-C, for you to try."""
+    play = play or Play("Two PostgreSQL servers, crm and billing", ("crm", "billing"), HERE, Story)
     with Signals() as signals:
         try:
-            return demo(signals, stays=sys.stdin.isatty() and sys.stdout.isatty())
+            return demo(signals, play, stays=sys.stdin.isatty() and sys.stdout.isatty())
         except Stopped as stopped:
             return 128 + stopped.number
         except BrokenPipeError:
@@ -52,7 +65,7 @@ def main(_: object) -> int:
             return 128 + signal.SIGPIPE
 
 
-def demo(signals: Signals, stays: bool) -> int:
+def demo(signals: Signals, play: Play, stays: bool) -> int:
     started = time.monotonic()
     try:
         bin_dir = embedded.find_binaries()
@@ -63,15 +76,15 @@ def demo(signals: Signals, stays: bool) -> int:
         del os.environ[name]  # they are about other servers
     with contextlib.ExitStack() as stack:
         try:
-            heading("Two PostgreSQL servers, crm and billing")
-            crm, billing = start_servers(signals, stack, bin_dir)
-            worker = Worker(signals, environment(crm, billing), stack.enter_context(tempfile.TemporaryFile()))
+            heading(play.title)
+            nodes = start_servers(signals, stack, bin_dir, play.names)
+            worker = Worker(signals, environment(nodes), stack.enter_context(tempfile.TemporaryFile()), play.folder)
             stack.callback(worker.end)
-            Story(crm, billing, worker).tell()
+            play.story(nodes, worker).tell()
             say(bold(f"All of it happened and was checked, in {time.monotonic() - started:.0f} seconds."))
             signals.check()
             if stays:
-                stay(crm, billing, worker)
+                stay(nodes, worker)
         except (DemoError, embedded.EmbeddedError, psycopg.Error) as error:
             print(f"\nrowferry demo: {error}", file=sys.stderr)
             return 1
@@ -80,8 +93,8 @@ def demo(signals: Signals, stays: bool) -> int:
     return 0
 
 
-def start_servers(signals: Signals, stack: contextlib.ExitStack, bin_dir: Path) -> list[Node]:
-    """crm and billing, each with an empty database of that name; gone when the stack ends, or this process however it ends."""
+def start_servers(signals: Signals, stack: contextlib.ExitStack, bin_dir: Path, names: Sequence[str]) -> list[Node]:
+    """Servers, each with an empty database of its name; gone when the stack ends, or this process however it ends."""
     mark = f"demo-{os.getpid()}-{secrets.token_hex(2)}"
     with signals.held():
         # In a session of its own, so that it outlives us when we are killed with our whole group.
@@ -94,7 +107,7 @@ def start_servers(signals: Signals, stack: contextlib.ExitStack, bin_dir: Path) 
         )
         stack.callback(cleaner.communicate)
     nodes = []
-    for name in ("crm", "billing"):
+    for name in names:
         with signals.held():
             server = stack.enter_context(embedded.start(f"{mark}-{name}", SETTINGS, bin_dir))
         with psycopg.connect(server.conninfo(), autocommit=True) as connection:
@@ -108,23 +121,23 @@ def start_servers(signals: Signals, stack: contextlib.ExitStack, bin_dir: Path) 
     return nodes
 
 
-def environment(crm: Node, billing: Node) -> dict[str, str]:
+def environment(nodes: Sequence[Node]) -> dict[str, str]:
     """For the commands: where the nodes are, and this installation's alembic and rowferry first on PATH."""
     ours = {"PATH", "ROWFERRY_CONFIG", "ALEMBIC_CONFIG"}
     path = os.pathsep.join([sysconfig.get_path("scripts"), str(Path(sys.executable).parent), os.environ.get("PATH", os.defpath)])
     return {
         **{name: value for name, value in os.environ.items() if name not in ours},
         "PATH": path,
-        "ROWFERRY_NODE_CRM": crm.uri,
-        "ROWFERRY_NODE_BILLING": billing.uri,
+        **{f"ROWFERRY_NODE_{node.name.upper()}": node.uri for node in nodes},
     }
 
 
 class Worker:
     """`rowferry run` as a process that ends with this one."""
 
-    def __init__(self, signals: Signals, env: dict[str, str], log: IO[bytes]) -> None:
+    def __init__(self, signals: Signals, env: dict[str, str], log: IO[bytes], folder: Path = HERE) -> None:
         self.signals = signals
+        self.folder = folder
         self.env = env
         self.log = log
         self.process: subprocess.Popen[Any] | None = None
@@ -178,19 +191,91 @@ class Worker:
             raise DemoError(f"{shlex.join(arguments)} ended with {code}")
 
     def _how(self) -> dict[str, Any]:
-        return {"cwd": HERE, "env": self.env, "preexec_fn": embedded.end_with_parent()}
+        return {"cwd": self.folder, "env": self.env, "preexec_fn": embedded.end_with_parent()}
 
 
 def prompt(command: str) -> None:
     say(bold("$ ", "32") + command)
 
 
-class Story:
+class Telling:
     """What is typed, awaited and checked, in order."""
 
-    def __init__(self, crm: Node, billing: Node, worker: Worker) -> None:
-        self.crm, self.billing, self.worker = crm, billing, worker
+    def __init__(self, nodes: Sequence[Node], worker: Worker) -> None:
+        self.nodes, self.worker = nodes, worker
         self.changed_at = time.monotonic()
+
+    def tell(self) -> None:
+        raise NotImplementedError
+
+    def go_to(self, *variables: str) -> None:
+        """Show where the commands are typed and what they find in the environment."""
+        folder = self.worker.folder
+        if Path.cwd() != folder:
+            prompt(f"cd {shlex.quote(min(str(folder), os.path.relpath(folder), key=len))}")
+        prompt("export " + " \\\n    ".join(" ".join(f"{name}=postgresql://..." for name in pair) for pair in pairs(variables)))
+
+    def change(self, node: Node, statement: str, tag: str) -> None:
+        """Show a statement that changes something, and check what psql says of it."""
+        answer = node.type(statement)
+        self.changed_at = time.monotonic()
+        if answer.splitlines()[-1:] != [tag]:
+            raise DemoError(f"{node.name}: {statement}\nshould answer {tag}, not {answer}")
+        say()
+
+    def search_rowferry(self, node: Node) -> None:
+        """Show and remember that from here on names are looked up in rowferry's schema first."""
+        self.change(node, "set search_path = rowferry, public;", "SET")
+        node.search_path = "rowferry, public"
+
+    def until(self, node: Node, query: str, wanted: list[Row]) -> None:
+        """Wait until the query gives the rows that are wanted; DemoError, with the rows there were, after WAIT_SECONDS."""
+        begun = time.monotonic()
+        while True:
+            late = time.monotonic() - begun > WAIT_SECONDS
+            found = node.rows(query)
+            if found == wanted:
+                return
+            self.worker.signals.check()
+            self.worker.check()
+            if late:
+                raise DemoError(
+                    f"waited {WAIT_SECONDS:g} s in vain on {node.name}: {query}\nwanted {wanted}\nfound  {found}\n"
+                    f"the worker said: {self.worker.words() or 'nothing'}"
+                )
+            time.sleep(0.02)
+
+    def see(self, node: Node, query: str, wanted: list[Row]) -> None:
+        """Wait until the query gives the rows that are wanted, show it, and check that this is what was shown."""
+        self.until(node, query, wanted)
+        answer = node.type(query)
+        shown = [tuple(value.strip() for value in line.split("|")) for line in answer.splitlines()[2:-1]]
+        if shown != wanted:
+            raise DemoError(f"{node.name}: {query}\nshould show {wanted}\nbut shows   {shown}")
+        say()
+
+    def arrive(self, node: Node, query: str, wanted: list[Row]) -> None:
+        """As see(), saying how long after the last change it was so."""
+        self.until(node, query, wanted)
+        say(dim(f"-- {time.monotonic() - self.changed_at:.1f} s later"))
+        self.see(node, query, wanted)
+
+    def settle(self) -> None:
+        """Wait until nothing is on its way."""
+        for node in self.nodes:
+            self.until(node, WAITING, [])
+
+
+def pairs(names: Sequence[str]) -> list[Sequence[str]]:
+    return [names[place : place + 2] for place in range(0, len(names), 2)]
+
+
+class Story(Telling):
+    """Two nodes."""
+
+    def __init__(self, nodes: Sequence[Node], worker: Worker) -> None:
+        super().__init__(nodes, worker)
+        self.crm, self.billing = nodes
 
     def tell(self) -> None:
         self.install()
@@ -203,9 +288,7 @@ class Story:
 
     def install(self) -> None:
         heading("Install rowferry on both, then the demo's own tables; start the worker")
-        if Path.cwd() != HERE:
-            prompt(f"cd {shlex.quote(min(str(HERE), os.path.relpath(HERE), key=len))}")
-        prompt("export ROWFERRY_NODE_CRM=postgresql://... ROWFERRY_NODE_BILLING=postgresql://...")
+        self.go_to("ROWFERRY_NODE_CRM", "ROWFERRY_NODE_BILLING")
         self.worker.command("alembic", "upgrade", "head")
         self.worker.command("alembic", "-n", "site", "upgrade", "head")
         say("crm's accounts and users are billing's customers and contacts, with other names for the columns:")
@@ -303,63 +386,13 @@ class Story:
             raise DemoError("crm's status does not say that the link to billing is idle")
         say()
 
-    def change(self, node: Node, statement: str, tag: str) -> None:
-        """Show a statement that changes something, and check what psql says of it."""
-        answer = node.type(statement)
-        self.changed_at = time.monotonic()
-        if answer.splitlines()[-1:] != [tag]:
-            raise DemoError(f"{node.name}: {statement}\nshould answer {tag}, not {answer}")
-        say()
 
-    def search_rowferry(self, node: Node) -> None:
-        """Show and remember that from here on names are looked up in rowferry's schema first."""
-        self.change(node, "set search_path = rowferry, public;", "SET")
-        node.search_path = "rowferry, public"
-
-    def until(self, node: Node, query: str, wanted: list[Row]) -> None:
-        """Wait until the query gives the rows that are wanted; DemoError, with the rows there were, after WAIT_SECONDS."""
-        begun = time.monotonic()
-        while True:
-            late = time.monotonic() - begun > WAIT_SECONDS
-            found = node.rows(query)
-            if found == wanted:
-                return
-            self.worker.signals.check()
-            self.worker.check()
-            if late:
-                raise DemoError(
-                    f"waited {WAIT_SECONDS:g} s in vain on {node.name}: {query}\nwanted {wanted}\nfound  {found}\n"
-                    f"the worker said: {self.worker.words() or 'nothing'}"
-                )
-            time.sleep(0.02)
-
-    def see(self, node: Node, query: str, wanted: list[Row]) -> None:
-        """Wait until the query gives the rows that are wanted, show it, and check that this is what was shown."""
-        self.until(node, query, wanted)
-        answer = node.type(query)
-        shown = [tuple(value.strip() for value in line.split("|")) for line in answer.splitlines()[2:-1]]
-        if shown != wanted:
-            raise DemoError(f"{node.name}: {query}\nshould show {wanted}\nbut shows   {shown}")
-        say()
-
-    def arrive(self, node: Node, query: str, wanted: list[Row]) -> None:
-        """As see(), saying how long after the last change it was so."""
-        self.until(node, query, wanted)
-        say(dim(f"-- {time.monotonic() - self.changed_at:.1f} s later"))
-        self.see(node, query, wanted)
-
-    def settle(self) -> None:
-        """Wait until nothing is on its way."""
-        for node in (self.crm, self.billing):
-            self.until(node, WAITING, [])
-
-
-def stay(crm: Node, billing: Node, worker: Worker) -> None:
+def stay(nodes: Sequence[Node], worker: Worker) -> None:
     """Keep everything up for the visitor until a signal comes, which is then a good end."""
     try:
-        heading("Your turn: both servers and the worker stay up until Ctrl-C")
+        heading("Your turn: the servers and the worker stay up until Ctrl-C")
         found = shutil.which("psql")
-        for node in (crm, billing):
+        for node in nodes:
             own = node.server.bin_dir / "psql"
             program = "psql" if found or not own.exists() else shlex.quote(str(own))
             say(f"{program} '{node.uri}'")
@@ -372,4 +405,4 @@ def stay(crm: Node, billing: Node, worker: Worker) -> None:
                 worker.process.wait(1)
     except Stopped:
         with contextlib.suppress(OSError):  # the terminal may be gone
-            say("\nStopping the worker and both servers; nothing is kept.")
+            say("\nStopping the worker and the servers; nothing is kept.")

@@ -49,6 +49,7 @@ class Node:
     def close(self) -> None:
         if self._connection is not None:
             self._connection.close()
+            self._connection = None
 
     def _psql(self, program: Path, statement: str) -> str:
         settings = [f"--pset={setting}" for setting in ("pager=off", "expanded=auto", f"columns={width()}")]

@@ -12,11 +12,11 @@ security definer
 set search_path = pg_catalog, pg_temp
 as $$
   select c.id, c.entity, c.peer, format('%s; once the worker has carried it: select * from rowferry.compare_report where run_id = %s;', c.state, c.id)
-  from rowferry.links l
-  cross join lateral (select e.* from rowferry.entities e where e.peer = l.peer order by e.id) e
+  from (
+    select e.name from rowferry.entities e
+    where e.peer = case when p_peer is null then e.peer else (rowferry._find_link(p_peer)).peer end
+    order by e.peer, e.id) e
   cross join lateral rowferry._compare_start(e.name, 'compare') c
-  where l.peer = case when p_peer is null then l.peer else (rowferry._find_link(p_peer)).peer end
-  order by c.peer, c.id
 $$;
 comment on function rowferry.compare_all(text) is
   'Compares everything that is kept in sync with p_peer, or with all peers: select * from rowferry.compare_all(); A comparison is queued for each entity, as '

@@ -24,7 +24,7 @@ begin
   update rowferry.links l set backlog_limit = v_limit, backlog_looked_at = null where l.peer = v_peer
   returning l.peer, pg_size_pretty(l.backlog_limit),
     case when v_limit is null then format('off: what waits for %s stays until it is back', l.peer)
-      else format('once more waits for %s and nothing moves, the link is cut, and what waits is given up', l.peer) end;
+      else format('the link is cut once more waits for %s and nothing moves', l.peer) end;
 end
 $$;
 comment on function rowferry.set_backlog_limit(text, text) is
