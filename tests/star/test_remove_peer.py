@@ -37,6 +37,7 @@ def hub(servers: Any, tmp_path: Path) -> Iterator[Star]:
         yield made
 
 
+@pytest.mark.case(151)
 def test_a_peer_is_removed_with_all_that_was_noted_of_it(hub: Star) -> None:
     node = hub["hub"]
     node.sql("select * from rowferry.compare('orders@north'); select rowferry.skip(id, 'x') from rowferry.sync_events")
@@ -59,6 +60,8 @@ def test_a_peer_is_removed_with_all_that_was_noted_of_it(hub: Star) -> None:
     hub["north"].sql("truncate orders cascade")
 
 
+@pytest.mark.promise("R1")
+@pytest.mark.case(151)
 def test_while_changes_wait_it_is_refused_unless_they_are_given_up(hub: Star) -> None:
     node = hub["hub"]
     node.sql("insert into orders values (2, 'S')")
@@ -82,6 +85,7 @@ def test_a_table_that_somebody_uses_is_named(hub: Star) -> None:
     assert len(rows(hub["hub"], "select peer from rowferry.status")) == 3
 
 
+@pytest.mark.case(151)
 @pytest.mark.slow
 def test_the_worker_serves_it_no_more_and_goes_on_with_the_others(hub: Star, tmp_path: Path) -> None:
     log = tmp_path / "log"

@@ -69,6 +69,7 @@ def users(hub: Star, *names: str) -> Iterator[None]:
     assert failures == []
 
 
+@pytest.mark.case(151)
 @pytest.mark.slow
 @pytest.mark.parametrize("how", ["backfill", "first_contact"])
 def test_a_spoke_is_added_under_load(hub: Star, tmp_path: Path, how: str) -> None:

@@ -61,6 +61,8 @@ def test_status_says_how_many_bytes_wait_for_each_link(hub: Star) -> None:
     assert node.sql("select bytes from rowferry.status where peer = 'south'") == [{"bytes": 0}]
 
 
+@pytest.mark.promise("R1")
+@pytest.mark.case(149)
 def test_without_a_limit_what_waits_stays(hub: Star) -> None:
     clock.stop_clocks([hub["hub"]], str(datetime.now(UTC)))
     write_much(hub)
@@ -72,6 +74,7 @@ def test_without_a_limit_what_waits_stays(hub: Star) -> None:
     assert len(hub.assert_equal("notes")) == 1950
 
 
+@pytest.mark.case(150)
 def test_beyond_the_limit_the_link_is_cut_and_its_events_go(hub: Star) -> None:
     cut(hub)
     node = hub["hub"]
@@ -99,6 +102,7 @@ def test_a_link_that_moves_is_not_cut(hub: Star) -> None:
     assert rows(node, "select stopped_at from rowferry.links where peer = 'north'") == ["()"]
 
 
+@pytest.mark.case(150)
 def test_a_spoke_that_was_cut_comes_back_by_resync(hub: Star) -> None:
     """It keeps what it changed meanwhile; deletes reach it too; the hub's rows stay elsewhere."""
     cut(hub)
@@ -129,6 +133,8 @@ def compare_on(hub: Star) -> bool:
     return bool(hub["hub"].sql("select from rowferry.comparisons where state in ('queued', 'walking', 'resolving')"))
 
 
+@pytest.mark.promise("R1")
+@pytest.mark.case(150)
 def test_resync_on_the_spoke_alone_ends_no_cut(hub: Star) -> None:
     cut(hub)
     hub[AWAY].sql("select * from rowferry.resync()")
@@ -157,6 +163,7 @@ def test_a_limit_that_is_no_size_is_refused(hub: Star) -> None:
     assert hub["hub"].sql("select state from rowferry.set_backlog_limit('north', null)")[0]["state"].startswith("off")
 
 
+@pytest.mark.case(150)
 @pytest.mark.slow
 def test_a_real_worker_cuts_a_node_that_is_away_and_takes_it_in_again(hub: Star, tmp_path: Path) -> None:
     node = hub["hub"]

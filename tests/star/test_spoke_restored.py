@@ -24,6 +24,7 @@ def hub(own_servers: Nodes, tmp_path: Path) -> Iterator[Star]:
         yield made
 
 
+@pytest.mark.case(149)
 @pytest.mark.slow
 def test_a_restored_spoke_stops_its_own_link_and_is_made_whole_again(hub: Star, tmp_path: Path) -> None:
     node, north, south = hub["hub"], hub["north"], hub["south"]

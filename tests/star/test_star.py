@@ -21,6 +21,7 @@ def hub(servers, tmp_path: Path) -> Iterator[Star]:  # type: ignore[no-untyped-d
         yield made
 
 
+@pytest.mark.case(147)
 def test_a_change_of_a_spoke_reaches_all_others_and_never_comes_back(hub: Star) -> None:
     hub.attach("accounts")
     hub["north"].sql("insert into accounts values (1, 'N', 10), (2, 'N', 20)")
@@ -37,6 +38,7 @@ def test_a_change_of_a_spoke_reaches_all_others_and_never_comes_back(hub: Star) 
     assert hub.assert_equal("accounts") == ["(1,N,11)", "(3,H,1)"]
 
 
+@pytest.mark.case(147)
 @pytest.mark.parametrize("order", list(permutations(SPOKES)))
 def test_the_newest_of_four_nodes_changes_wins_on_all_nodes(hub: Star, order: tuple[str, ...]) -> None:
     """What is passed on counts in a conflict with the time of the change itself, whichever arrives at the hub first."""
@@ -134,6 +136,7 @@ def test_truncate_is_refused_while_any_peer_has_the_table(hub: Star) -> None:
         hub["hub"].sql("truncate accounts")
 
 
+@pytest.mark.case(147)
 @pytest.mark.parametrize("seed", range(3))
 def test_random_changes_of_parents_and_children_end_equal_on_all_nodes(hub: Star, seed: int) -> None:
     dice = random.Random(seed)
@@ -160,6 +163,7 @@ def test_random_changes_of_parents_and_children_end_equal_on_all_nodes(hub: Star
     hub.assert_equal("notes")
 
 
+@pytest.mark.case(148)
 @pytest.mark.parametrize(
     ("links", "message"),
     [
@@ -176,6 +180,7 @@ def test_links_that_form_no_tree_are_refused(hub: Star, links: dict[str, tuple[s
     assert "Hint: " in err
 
 
+@pytest.mark.case(148)
 def test_a_node_that_hears_its_own_name_stops_the_link(hub: Star) -> None:
     """Each link may stand in an ini file of its own, so that no file shows the ring."""
     hub["north"].sql("insert into rowferry.links (peer, spoke) values ('south', 'ring')")

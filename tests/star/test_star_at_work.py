@@ -51,6 +51,7 @@ def use(hub: Star, name: str, until: float) -> None:
                 continue
 
 
+@pytest.mark.case(147)
 @pytest.mark.slow
 def test_users_on_all_nodes_and_one_worker_end_equal(hub: Star, tmp_path: Path) -> None:
     log = tmp_path / "log"

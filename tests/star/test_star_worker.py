@@ -34,6 +34,7 @@ def test_run_once_carries_what_waits_on_all_links(hub: Star) -> None:
     assert hub.assert_equal("accounts") == ["(1,1)", "(2,2)"]
 
 
+@pytest.mark.case(149)
 @pytest.mark.slow
 def test_a_node_that_is_away_keeps_no_other_waiting(hub: Star, tmp_path: Path) -> None:
     away = {**hub.env, "NODE_EAST": "host=127.0.0.1 port=1 dbname=east connect_timeout=2"}

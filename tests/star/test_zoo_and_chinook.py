@@ -31,6 +31,7 @@ def attach(hub: Star, names: list[str], role: str, rules: dict[str, str]) -> Non
     hub["crm"].sql("select rowferry.backfill(e.name) from rowferry.entities e")
 
 
+@pytest.mark.case(152)
 @pytest.mark.slow
 @pytest.mark.timeout(600)
 def test_chinook_on_four_nodes(hub: Star, tmp_path: Path) -> None:
@@ -46,6 +47,7 @@ def test_chinook_on_four_nodes(hub: Star, tmp_path: Path) -> None:
     chinook.assert_equal(hub, names)
 
 
+@pytest.mark.case(152)
 @pytest.mark.slow
 @pytest.mark.timeout(900)
 def test_the_zoo_on_four_nodes(hub: Star, tmp_path: Path) -> None:
