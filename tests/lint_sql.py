@@ -29,6 +29,7 @@ WITHOUT_SEARCH_PATH = {
     "_is_free",
     "_anything_rare",
     "_stamp",
+    "_event_bytes",
     "_sendable_events",
     "_winner",
     "_index_key",

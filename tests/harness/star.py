@@ -67,7 +67,9 @@ class Star:
     def worker(self, log: Path) -> Iterator[None]:
         """`rowferry run` with the present alembic.ini, for as long as the block lasts."""
         with log.open("wb") as output:
-            process = subprocess.Popen([str(Path(sys.executable).parent / "rowferry"), "run"], env=self.env, cwd=REPO, stderr=output)
+            process = subprocess.Popen(
+                [str(Path(sys.executable).parent / "rowferry"), "run"], env=self.env, cwd=REPO, stderr=output
+            )
         try:
             wait_until(lambda: log.stat().st_size, 30, "the worker has read its configuration and says something")
             yield
@@ -76,9 +78,17 @@ class Star:
             process.terminate()
             assert process.wait(30) == 0, log.read_text()
 
+    def status(self) -> list[object]:
+        """For the report of a failed test."""
+        return [
+            row for node in self for row in node.sql("select peer, state, pending, held, oldest, reason from rowferry.status")
+        ]
+
     def wait_for_rest(self, seconds: float = 60) -> None:
         """Until a worker has carried everything: neither events nor backfills nor comparisons are left."""
-        wait_until(lambda: not self.pending() and not any(node.sql(UNFINISHED) for node in self), seconds, "nothing is left to carry")
+        wait_until(
+            lambda: not self.pending() and not any(node.sql(UNFINISHED) for node in self), seconds, "nothing is left to carry"
+        )
 
     def alembic(self, *arguments: str) -> tuple[int, str, str]:
         """Exit code, stdout, stderr."""

@@ -28,7 +28,9 @@ def test_all_nodes_are_compared_with_the_hub_by_one_call(hub: Star) -> None:
     unseen(hub["north"], "update accounts set v = 'other' where id = 2", table="accounts")
     unseen(hub["east"], "delete from notes", table="notes")
     asked = hub["hub"].sql("select * from rowferry.compare_all()")
-    assert [(row["entity"], row["peer"]) for row in asked] == [(f"{t}@{n}", n) for n in sorted(SPOKES) for t in ("accounts", "notes")]
+    assert [(row["entity"], row["peer"]) for row in asked] == [
+        (f"{t}@{n}", n) for n in sorted(SPOKES) for t in ("accounts", "notes")
+    ]
     assert all("compare_report where run_id" in row["state"] for row in asked)
     hub.sync()
     assert rows(hub["hub"], FOUND) == [

@@ -96,7 +96,11 @@ def test_the_worker_serves_it_no_more_and_goes_on_with_the_others(hub: Star, tmp
         hub["hub"].sql("select rowferry.remove_peer('north')")
         wait_until(lambda: "hub has no link to north any more" in log.read_text(), 30, "the worker says so")
         behind = "select f.facts ->> 'behind' as names from rowferry.peer_facts f"
-        wait_until(lambda: "north" not in hub["south"].sql(behind)[0]["names"], 30, "south hears that north lies no longer behind the hub")
+        wait_until(
+            lambda: "north" not in hub["south"].sql(behind)[0]["names"],
+            30,
+            "south hears that north lies no longer behind the hub",
+        )
         hub["hub"].sql("insert into orders values (7, 'S')")
         wait_until(lambda: rows(hub["south"], "select id from orders where id = 7") == ["(7)"], 30, "the others go on")
         assert process.poll() is None

@@ -27,7 +27,9 @@ def hub(servers: Any, tmp_path: Path) -> Iterator[Star]:
         made.sql(TABLES)
         for table in ("accounts", "notes"):
             made.attach(table)
-        made["hub"].sql("insert into accounts select n, n from generate_series(1, 300) n; insert into notes select n, n, 'v' from generate_series(1, 300) n")
+        made["hub"].sql("""
+            insert into accounts select n, n from generate_series(1, 300) n;
+            insert into notes select n, n, 'v' from generate_series(1, 300) n""")
         made.sync()
         yield made
 
@@ -82,7 +84,9 @@ def test_beyond_the_limit_the_link_is_cut_and_its_events_go(hub: Star) -> None:
     assert away["state"] == "stopped"
     assert "changes waited for north, and set_backlog_limit() allows 300 kB" in away["reason"]
     assert "select * from rowferry.resync('north');" in away["reason"]
-    assert node.sql("select type_next from rowferry.why_stuck('north')")[0]["type_next"].startswith("select * from rowferry.resync('north');")
+    assert node.sql("select type_next from rowferry.why_stuck('north')")[0]["type_next"].startswith(
+        "select * from rowferry.resync('north');"
+    )
     for number in range(3):
         node.sql(f"update accounts set amount = {number} where id = 1")
         sync(node, hub[HERE])
@@ -107,7 +111,8 @@ def test_a_spoke_that_was_cut_comes_back_by_resync(hub: Star) -> None:
     """It keeps what it changed meanwhile; deletes reach it too; the hub's rows stay elsewhere."""
     cut(hub)
     node, north = hub["hub"], hub[AWAY]
-    north.sql("insert into accounts values (9001, 1); insert into notes values (9001, 9001, 'mine'); update notes set v = 'x' where id = 7")
+    north.sql("insert into accounts values (9001, 1); insert into notes values (9001, 9001, 'mine')")
+    north.sql("update notes set v = 'x' where id = 7")
     node.sql("update accounts set amount = -1 where id = 1")
     sync(node, hub[HERE])
     [told] = node.sql("select * from rowferry.resync('north')")
@@ -120,7 +125,9 @@ def test_a_spoke_that_was_cut_comes_back_by_resync(hub: Star) -> None:
     given_up = rows(node, "select record_id from rowferry.conflicts where entity = 'notes@north' and loser_row ->> 'v' = 'w'")
     assert given_up == ["(7)"], "the hub's change of this row, which lost"
     assert rows(north, "select * from accounts where id in (1, 120)") == ["(1,-1)"]
-    assert [row["unsettled_since"] for each in (node, north) for row in each.sql("select unsettled_since from rowferry.entities")] == [None] * 6
+    assert [
+        row["unsettled_since"] for each in (node, north) for row in each.sql("select unsettled_since from rowferry.entities")
+    ] == [None] * 6
     assert rows(node, "select state from rowferry.status") == ["(idle)"] * 2
     node.sql("update accounts set amount = 5 where id = 1")
     hub.sync()
@@ -147,7 +154,8 @@ def test_a_node_with_one_link_cuts_it_when_its_worker_says_that_the_peer_is_away
     """No other link's batch does it then."""
     south = hub[HERE]
     clock.stop_clocks([south], str(datetime.now(UTC)))
-    south.sql("select * from rowferry.set_backlog_limit('hub', '300 kB'); insert into accounts select n, n from generate_series(5001, 8000) n")
+    south.sql("select * from rowferry.set_backlog_limit('hub', '300 kB')")
+    south.sql("insert into accounts select n, n from generate_series(5001, 8000) n")
     clock.advance([south], 120)
     opening = "select status, reason from rowferry.process_batch('hub', %s, p_courier => %s)"
     assert south.sql(opening, ["900-a", '{"host": "h"}'])[0]["status"] != "stopped", "the peer is there"

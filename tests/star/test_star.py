@@ -207,7 +207,9 @@ def test_the_name_of_a_table_that_has_one_peer_is_enough(hub: Star) -> None:
     assert "no longer kept in sync with hub" in north.sql("select rowferry.detach('accounts') as said")[0]["said"]
     for call in ("detach('accounts')", "set_rules('accounts', 'node:hub')"):
         assert "attached for several peers" in refused_with("RF011", hub["hub"], f"select rowferry.{call}")
-    hub["hub"].sql("select rowferry.detach('accounts@north'); select rowferry.detach('accounts@south'); select rowferry.detach('accounts')")
+    hub["hub"].sql(
+        "select rowferry.detach('accounts@north'); select rowferry.detach('accounts@south'); select rowferry.detach('accounts')"
+    )
     assert rows(hub["hub"], "select name from rowferry.entities") == []
 
 
@@ -230,7 +232,9 @@ def test_hints_of_a_node_with_several_peers_name_the_one_that_is_meant(hub: Star
     hub["hub"].sql(fix)
     hub["hub"].sql("alter table notes add extra int")
     fixes = [row["fix"] for row in hub["hub"].sql("select fix from rowferry.check('north') where problem like '%extra%'")]
-    assert fixes and all("attach('notes', 'notes@north')" in fix or "attach('public.notes', 'notes@north')" in fix for fix in fixes)
+    assert fixes and all(
+        "attach('notes', 'notes@north')" in fix or "attach('public.notes', 'notes@north')" in fix for fix in fixes
+    )
     with hub["hub"].connect() as typed, pytest.raises(psycopg.Error) as caught:
         typed.execute("select rowferry.attach('accounts', p_peer => 'south', p_within => 'notes')")
     assert "p_peer => 'south'" in str(caught.value.diag.message_hint)

@@ -7,9 +7,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-
 from convergence import chinook
 from convergence.test_zoo import IN_SYNC, OWNERS, PRODUCT, RULES, SCHEMA, TABLES, ZOO, Client
+
 from harness.exchange import rows
 from harness.star import SPOKES, Star, star
 
@@ -74,7 +74,9 @@ def test_the_zoo_on_four_nodes(hub: Star, tmp_path: Path) -> None:
         hub.wait_for_rest(240)
     assert [node.sql("select * from rowferry.held_events") for node in hub] == [[]] * 4
     for name in names:
-        columns = {"shop.customer": "id, party, country, email, updated_at", "shop.product": ", ".join([*PRODUCT, "gross"])}.get(name, "*")
+        columns = {"shop.customer": "id, party, country, email, updated_at", "shop.product": ", ".join([*PRODUCT, "gross"])}.get(
+            name, "*"
+        )
         found = [rows(node, f"select {columns} from {name}{IN_SYNC.get(name, '')}") for node in hub]
         assert all(there == found[0] for there in found), name
     for node in hub:

@@ -361,7 +361,12 @@ def test_the_star_shows_every_step_and_ends_with_0(start: Callable[..., Demo]) -
     assert [line for line in out.splitlines() if line.startswith("===")] == [
         next(line for line in out.splitlines() if line.startswith(f"=== {heading}")) for heading in STAR_HEADINGS
     ]
-    for shown in ("hub = north, south, east\n", "  1 | Tea  |  5.50\n", " east  | waiting |     999 |", " products@south | finished | 1000 |"):
+    for shown in (
+        "hub = north, south, east\n",
+        "  1 | Tea  |  5.50\n",
+        " east  | waiting |     999 |",
+        " products@south | finished | 1000 |",
+    ):
         assert shown in out
     assert [line for line in out.splitlines() if len(line) > 105 and "Running upgrade" not in line] == []
     assert demo.left() == []

@@ -25,7 +25,9 @@ from rowferry.conflicts;"""
 
 def main(options: object) -> int:
     """As run.main()."""
-    return run.main(options, Play("Four PostgreSQL servers: a hub and three spokes", ("hub", "north", "south", "east"), FOLDER, Story))
+    return run.main(
+        options, Play("Four PostgreSQL servers: a hub and three spokes", ("hub", "north", "south", "east"), FOLDER, Story)
+    )
 
 
 class Story(Telling):

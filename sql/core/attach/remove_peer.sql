@@ -37,7 +37,7 @@ begin
   delete from rowferry.peer_facts f where f.peer = v_peer;
   delete from rowferry.links l where l.peer = v_peer;
   -- The other peers hear at once that this one lies no longer behind this node: it may come back by another way.
-  update rowferry.links l set facts_entities = null, rest_event_id = null;
+  update rowferry.links l set facts_entities = null, rest_event_id = null where l.facts_entities is not null;
   return next format('%s and %s are no longer linked. Next: take %2$s out of alembic.ini, or the link, and start the worker again; '
     'on %2$s, if it is to stay: select rowferry.remove_peer(%1$L, p_force => true);', v_node, v_peer);
 end
