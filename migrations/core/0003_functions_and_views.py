@@ -38,6 +38,7 @@ def upgrade() -> None:
             "base/_now.sql",
             "base/_on_node.sql",
             "base/_patient.sql",
+            "base/_server_not_tried.sql",
             "base/_server_warning.sql",
             "base/_split_name.sql",
             "base/_stops_every_table.sql",

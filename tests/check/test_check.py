@@ -34,6 +34,17 @@ def test_two_good_nodes_have_nothing_to_mend(good: Nodes) -> None:
         assert {row["severity"] for row in found(node, "info")} == set()
 
 
+def test_a_major_version_of_postgresql_that_was_not_tried_is_a_notice_and_no_error(good: Nodes) -> None:
+    versions = "array[130023, 140023, 180006, 190000]"
+    rows = good.crm.sql(f"select v from unnest({versions}) v where rowferry._server_not_tried(v) is not null")
+    assert [row["v"] for row in rows] == [130023, 190000]
+    [row] = good.crm.sql("select pg_get_functiondef('rowferry._server_not_tried'::regproc) as text")
+    good.crm.sql(row["text"].replace("between 14 and 18", "between 1 and 2"))
+    [notice] = [row for row in found(good.crm, "info") if row["object"] == "server"]
+    assert notice["problem"].startswith(f"this server is PostgreSQL {good.crm.major}: ") and "CHANGELOG" in notice["fix"]
+    assert [line for line in said(good.crm) if "server" in line.split(":")[0].split()] == []
+
+
 CAPTURE = "rowferry_capture_update"
 AGAIN = "select rowferry.attach('accounts')"
 BADLY: dict[str, Bad] = {

@@ -17,6 +17,10 @@ begin
   from (values (rowferry._server_warning(current_setting('server_version_num')::integer), rowferry._merging_function())) w (problem, used)
   where w.problem is not null
   union all
+  select 'info', 'server', rowferry._server_not_tried(current_setting('server_version_num')::integer),
+    'Try your tables on it first. The CHANGELOG of a newer rowferry says whether its tests have run on this version.'
+  where rowferry._server_not_tried(current_setting('server_version_num')::integer) is not null
+  union all
   select 'warning', 'rowferry.events', 'autovacuum is off: what has left the queue is not cleaned up, and each call gets slower',
     case when o.off then 'alter table rowferry.events reset (autovacuum_enabled);'
       else 'alter system set autovacuum = on; alter system set track_counts = on; select pg_reload_conf();' end
