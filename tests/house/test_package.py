@@ -2,11 +2,15 @@
 
 import configparser
 import os
+import re
+import shutil
 import subprocess
 import sys
 import tarfile
+import tomllib
 import venv
 import zipfile
+from email.parser import HeaderParser
 from pathlib import Path
 
 import pytest
@@ -15,6 +19,9 @@ from harness import REPO, Nodes
 from harness.exchange import rows
 
 pytestmark = pytest.mark.slow
+
+PROJECT = tomllib.loads((REPO / "pyproject.toml").read_text())["project"]
+PYTHONS = [name.rpartition(" ")[2] for name in PROJECT["classifiers"] if re.search(r"Python :: 3\.\d+$", name)]
 
 
 def run(command: list[str], cwd: Path, env: dict[str, str] | None = None) -> str:
@@ -68,6 +75,42 @@ def test_the_wheel_holds_every_file_that_a_project_needs_and_no_other(built: tup
     wanted.add("rowferry/template/alembic.ini")
     assert names == {name for name in wanted if "__pycache__" not in name}
     assert len(licenses) == 1
+
+
+def test_the_version_and_the_license_are_those_of_the_project(built: tuple[Path, Path]) -> None:
+    version = PROJECT["version"]
+    assert [path.name for path in built] == [f"rowferry-{version}.tar.gz", f"rowferry-{version}-py3-none-any.whl"]
+    with zipfile.ZipFile(built[1]) as archive:
+        said = HeaderParser().parsestr(archive.read(f"rowferry-{version}.dist-info/METADATA").decode())
+    assert (said["Version"], said["License-Expression"], said["License-File"]) == (version, "PostgreSQL", "LICENSE")
+    headings = re.findall(r"(?m)^## (\S+) \((.+)\)$", (REPO / "CHANGELOG.md").read_text())
+    assert headings[0][0] == version, "the newest section of CHANGELOG.md is of another version"
+    assert all(re.fullmatch(r"unreleased|\d{4}-\d\d-\d\d", day) for _, day in headings)
+    tags = [tag for path in (REPO / "docs" / "deploy").iterdir() for tag in re.findall(r"rowferry:(\d\S+)", path.read_text())]
+    assert set(tags) == {version}
+
+
+def python(version: str) -> str:
+    """A Python of this version on this machine, with venv and pip; skips the test where there is none."""
+    places = [shutil.which(f"python{version}"), f"/usr/bin/python{version}"]
+    places += sorted(map(str, Path.home().glob(f".pyenv/versions/{version}.*/bin/python3")), reverse=True)
+    probe = f"import ensurepip, ssl, sys, venv; sys.exit(sys.version_info[:2] != {tuple(map(int, version.split('.')))})"
+    for place in filter(None, places):
+        if Path(place).exists() and subprocess.run([place, "-c", probe], capture_output=True).returncode == 0:
+            return place
+    pytest.skip(f"no Python {version} with venv on this machine")
+
+
+@pytest.mark.parametrize("version", PYTHONS)
+def test_the_demo_runs_from_the_wheel_in_an_empty_environment(built: tuple[Path, Path], tmp_path: Path, version: str) -> None:
+    program, folder = python(version), tmp_path / "empty"
+    env = {"PATH": "/usr/bin:/bin", "HOME": str(tmp_path), **{k: v for k, v in os.environ.items() if k.startswith("PIP_")}}
+    run([program, "-m", "venv", str(folder)], tmp_path, env)
+    run([str(folder / "bin" / "pip"), "install", "--quiet", "--disable-pip-version-check", f"{built[1]}[demo]"], tmp_path)
+    assert run([str(folder / "bin" / "rowferry"), "--version"], tmp_path, env) == f"rowferry {PROJECT['version']}\n"
+    shown = run([str(folder / "bin" / "rowferry"), "demo"], tmp_path, env)
+    assert "          5 |           3 | hank@globex.test | Hank\n" in shown
+    assert shown.count(" 1         | billing | newest | Acme AG | Acme Inc\n") == 2
 
 
 def test_a_project_around_the_installed_wheel_syncs_a_table(installed: Path, tmp_path: Path, blank: Nodes) -> None:
