@@ -1,7 +1,7 @@
 .DEFAULT_GOAL := help
 PYTHON ?= python3
 PIP := .venv/bin/python -m pip --quiet --quiet --disable-pip-version-check --no-input
-.PHONY: help install demo demo-star test test-all soak bench lint map new-function
+.PHONY: help install demo demo-star test test-all soak bench lint map new-function dist release
 
 help: ## list the targets
 	@sed -n 's/^\([a-z-]*\):[^#]*## /\1\t/p' Makefile | expand -t 14
@@ -42,6 +42,14 @@ map: .venv/installed ## draw the folders of sql/core and the calls between them 
 
 new-function: .venv/installed ## begin a new version of the function NAME, with a revision that runs it
 	@.venv/bin/python -m rowferry.migrations.new_function $(NAME)
+
+dist: .venv/installed ## build the wheel and the sdist into dist/, and print their hashes (SHA256SUMS)
+	@rm -rf dist build && SOURCE_DATE_EPOCH=$$(git log -1 --format=%ct) \
+	  .venv/bin/python -c "from setuptools import build_meta as b; b.build_sdist('dist'); b.build_wheel('dist')" >/dev/null
+	@cd dist && sha256sum rowferry-* > SHA256SUMS && cat SHA256SUMS
+
+release: .venv/installed ## the last step before the tag: fix the texts of this version, and date it in CHANGELOG.md
+	@PYTHONPATH=tests .venv/bin/python tests/release.py
 
 .venv/lint-installed: .venv/installed tests/lint.lock
 	@$(PIP) install --require-hashes --only-binary :all: -r tests/lint.lock

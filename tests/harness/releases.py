@@ -3,31 +3,65 @@
 from __future__ import annotations
 
 import configparser
-import io
 import shutil
 import subprocess
 import sys
-import tarfile
+from collections.abc import Iterable
 from pathlib import Path
 
-from rowferry.migrations.sqlfile import as_of, newest_revision
+from rowferry.migrations.sqlfile import as_of, digest, newest_revision
 
 from .migrations import INI
 from .nodes import REPO
 
-
-def release() -> str | None:
-    """The last release, by its tag; None where there is none yet, or no history, as in an archive of the source."""
-    command = ["git", "describe", "--tags", "--match", "v[0-9]*", "--abbrev=0"]
-    done = subprocess.run(command, cwd=REPO, capture_output=True, text=True)
-    return done.stdout.strip() or None
+NOTE = Path("tests", "data", "released.sha256")
 
 
-def unpack(tag: str, folder: Path) -> Path:
-    """The tree of a release, in a new folder."""
-    packed = subprocess.run(["git", "archive", tag, "migrations", "sql"], cwd=REPO, capture_output=True, check=True).stdout
-    with tarfile.open(fileobj=io.BytesIO(packed)) as archive:
-        archive.extractall(folder, filter="data")
+def texts(tree: Path) -> dict[str, str]:
+    """SHA-256 of each text that a release fixes, by its path in the tree: core's revisions and the SQL files that they run."""
+    found = [*(tree / "migrations" / "core").glob("[0-9]*.py"), *(tree / "sql" / "core").rglob("*.sql")]
+    return {path.relative_to(tree).as_posix(): digest(path) for path in sorted(found)}
+
+
+def fixed(tree: Path = REPO) -> dict[str, str]:
+    """The same as of the last release, as `make release` has noted it; empty before the first one."""
+    note = tree / NOTE
+    lines = note.read_text().splitlines() if note.exists() else []
+    return {name: sha256 for sha256, name in (line.split("  ") for line in lines if not line.startswith("#"))}
+
+
+def place(tree: Path, name: str, number: int) -> Path:
+    """The file of the tree that holds what `name` was when `number` was the newest revision."""
+    core = tree / "sql" / "core"
+    path = tree / name
+    if not path.is_relative_to(core) or path.is_relative_to(core / "history"):
+        return path
+    return as_of(core, path.relative_to(core).as_posix(), number)
+
+
+def newest_of(names: Iterable[str]) -> int:
+    """Number of the newest revision of core among paths in a tree."""
+    return max(int(Path(name).name[:4]) for name in names if name.endswith(".py"))
+
+
+def altered(then: dict[str, str], tree: Path) -> list[str]:
+    """Texts of a release that its revisions would find otherwise, or not at all, in the tree."""
+    number = newest_of(then)
+    found = {name: place(tree, name, number) for name in then}
+    return [name for name, path in found.items() if not path.is_file() or digest(path) != then[name]]
+
+
+def last_release(folder: Path, tree: Path = REPO) -> Path | None:
+    """The last release's revisions and SQL files in a new folder, taken from the present tree; None before the first one."""
+    then = fixed(tree)
+    if not then:
+        return None
+    copy_of(tree, folder)
+    for name in texts(folder):
+        (folder / name).unlink()
+    for name in then:
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        shutil.copyfile(place(tree, name, newest_of(then)), folder / name)
     return folder
 
 
@@ -62,11 +96,3 @@ def ini_of(tree: Path) -> Path:
 def newest(tree: Path) -> int:
     """Number of the tree's newest revision of core."""
     return newest_revision(tree / "migrations" / "core")
-
-
-def altered(released: Path, present: Path) -> list[str]:
-    """Files of a release that its revisions would find with another text, or none, in the present tree."""
-    then, now = released / "sql" / "core", present / "sql" / "core"
-    names = [path.relative_to(then).as_posix() for path in sorted(then.rglob("*.sql"))]
-    found = {name: as_of(now, name, newest(released)) if not name.startswith("history/") else now / name for name in names}
-    return [name for name, path in found.items() if not path.is_file() or path.read_bytes() != (then / name).read_bytes()]

@@ -3,13 +3,15 @@
 import re
 import subprocess
 import sys
+from datetime import date
 from pathlib import Path
 
 import pytest
+import release
 
 from harness import REPO, Nodes
 from harness.migrations import dump, succeed
-from harness.releases import altered, copy_of, ini_of, new_version, newest, release, unpack
+from harness.releases import NOTE, altered, copy_of, fixed, ini_of, last_release, new_version, newest, texts
 
 CREATED = "create table rowferry.links (\n"
 
@@ -93,15 +95,46 @@ def test_a_new_version_of_what_is_not_there_is_one_line(released: Path, name: st
 
 
 def test_a_released_file_that_was_edited_in_place_is_found(released: Path, changed: Path) -> None:
-    assert altered(released, changed) == []
+    assert altered(texts(released), released) == altered(texts(released), changed) == []
     edited = changed / "sql" / "core" / "operate" / "resume.sql"
     edited.write_text(edited.read_text() + "-- edited\n")
     (changed / "sql" / "core" / "history" / f"{newest(changed):04}" / "tables" / "links.sql").unlink()
-    assert altered(released, changed) == ["operate/resume.sql", "tables/links.sql"]
+    revision = next((changed / "migrations" / "core").glob("0002_*.py"))
+    revision.write_text(revision.read_text() + "# edited\n")
+    assert altered(texts(released), changed) == [
+        f"migrations/core/{revision.name}",
+        "sql/core/operate/resume.sql",
+        "sql/core/tables/links.sql",
+    ]
 
 
-def test_no_file_of_the_last_release_was_edited_in_place(tmp_path: Path) -> None:
-    tag = release()
-    if tag is None:
-        pytest.skip("there is no release yet, or no history")
-    assert altered(unpack(tag, tmp_path), REPO) == []
+def test_make_release_fixes_the_texts_and_dates_the_changelog(released: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    day = date(2026, 12, 24)
+    (released / NOTE).parent.mkdir(parents=True)
+    (released / "pyproject.toml").write_text('[project]\nversion = "7.8.9"\n')
+    (released / "CHANGELOG.md").write_text("# Changelog\n\n## 7.8.8 (2026-11-01)\n")
+    [refused] = release.release(released, day)
+    assert "## 7.8.9 (unreleased)" in refused and not (released / NOTE).exists()
+    (released / "CHANGELOG.md").write_text("# Changelog\n\n## 7.8.9 (unreleased)\n\n## 7.8.8 (2026-11-01)\n")
+    assert release.release(released, day) == []
+    assert (released / "CHANGELOG.md").read_text() == "# Changelog\n\n## 7.8.9 (2026-12-24)\n\n## 7.8.8 (2026-11-01)\n"
+    assert "git tag -a v7.8.9" in capsys.readouterr().out
+    assert fixed(released) == texts(released) != {}
+    edited = released / "sql" / "core" / "operate" / "resume.sql"
+    edited.write_text(edited.read_text() + "-- edited\n")
+    [refused] = release.release(released, day)
+    assert refused.startswith("sql/core/operate/resume.sql was released") and 'make new-function NAME="resume"' in refused
+
+
+def test_the_last_release_is_made_again_from_a_later_tree(changed: Path, released: Path, tmp_path: Path) -> None:
+    assert last_release(tmp_path / "none", changed) is None
+    (changed / NOTE).parent.mkdir(parents=True)
+    (changed / NOTE).write_text("# 0.1.0\n" + "".join(f"{sha256}  {name}\n" for name, sha256 in texts(released).items()))
+    again = last_release(tmp_path / "again", changed)
+    assert again and texts(again) == texts(released)
+
+
+def test_no_text_of_the_last_release_was_edited_in_place() -> None:
+    if not fixed():
+        pytest.skip("nothing is released yet: make release fixes the texts")
+    assert release.edited(REPO) == []

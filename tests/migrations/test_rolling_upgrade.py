@@ -11,16 +11,10 @@ from faults.processes import wait_for_exchange
 
 from harness import REPO, Nodes
 from harness.migrations import INI, succeed
-from harness.releases import copy_of, ini_of, new_version, newest, release, unpack
+from harness.releases import copy_of, ini_of, last_release, new_version, newest
 from harness.worker import wait_for_rest, worker
 
 CHANGED = "process_batch"  # what the artificial next version has a new version of
-
-
-def last_release(folder: Path) -> Path:
-    """The tree of the last release; without one, the present one."""
-    tag = release()
-    return unpack(tag, folder) if tag else REPO
 
 
 def next_version(folder: Path, before: Path) -> Path:
@@ -37,7 +31,7 @@ def next_version(folder: Path, before: Path) -> Path:
 def test_one_node_after_the_other_is_upgraded_under_load_and_nothing_is_lost_or_refused(
     blank: Nodes, tmp_path: Path, order: tuple[str, str]
 ) -> None:
-    released = last_release(tmp_path / "before")
+    released = last_release(tmp_path / "before") or REPO
     before, after = ini_of(released) if released != REPO else INI, ini_of(next_version(tmp_path / "after", released))
     succeed(blank, "upgrade", "head", ini=before)
     install(blank)
