@@ -54,7 +54,9 @@ def parser() -> Parser:
 
     run_ = add("run", __name__, "carry changes between the nodes until SIGTERM or Ctrl-C")
     run_.add_argument("--interval", type=seconds, default=0.08, metavar="SECONDS", help="between idle polls (default: 0.08)")
-    run_.add_argument("--once", action="store_true", help="end when all that was pending at the start has arrived or is held")
+    ways = run_.add_mutually_exclusive_group()
+    ways.add_argument("--once", action="store_true", help="end when all that was pending at the start has arrived or is held")
+    ways.add_argument("--metrics", metavar="ADDRESS", help="serve /metrics and /healthz over HTTP there, such as 127.0.0.1:9187")
     run_.add_argument("--json", action="store_true", help="log one JSON object a line")
     status_ = add("status", "rowferry.observe.status", "show where each link stands; exit code 1 if not well")
     drift_ = add(
@@ -93,8 +95,11 @@ def run(options: argparse.Namespace) -> None:
         stop.set()
 
     links = read_links(options.config)
-    for node in {node for link in links for node in link.nodes}:
+    nodes = {node for link in links for node in link.nodes}
+    for node in nodes:
         node.conninfo()  # raises ConfigError
+    if options.metrics:
+        import_module("rowferry.observe.metrics").serve(options.metrics, nodes)
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, end)
     # Not in this thread: a signal that came while this one waits for the event would wait for itself. Only this one runs end(),

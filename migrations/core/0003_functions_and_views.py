@@ -367,6 +367,7 @@ def upgrade() -> None:
             "observe/status.sql",
             "observe/sync_events.sql",
             "observe/why_stuck.sql",
+            "observe/metrics.sql",
             "check/_check_capture.sql",
             "check/_check_differing.sql",
             "check/_check_entities.sql",

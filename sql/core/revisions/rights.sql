@@ -29,7 +29,7 @@ begin
           ('rowferry_viewer', 'USAGE', 'schema', array['rowferry']),
           ('rowferry_operator', 'USAGE', 'schema', array['rowferry']),
           ('rowferry_viewer', 'SELECT', 'table', array['migration_log', 'entities', 'backfills', 'skips', 'conflicts', 'batches', 'traffic', 'breakers',
-            'peer_facts', 'sync_events', 'compare_runs', 'compare_report', 'differences', 'backfill_progress', 'status']),
+            'peer_facts', 'sync_events', 'compare_runs', 'compare_report', 'differences', 'backfill_progress', 'status', 'metrics']),
           ('rowferry_operator', 'DELETE', 'table', array['sync_events']),
           ('rowferry_worker', 'EXECUTE', 'function', array['process_batch(text,text,bytea,integer,jsonb,boolean,interval)']),
           ('rowferry_viewer', 'EXECUTE', 'function', array['version()', 'check(text)', 'drift()', 'why_stuck(text)', 'row_status(text,text)',
