@@ -28,7 +28,7 @@ soak: .venv/installed ## random histories and faults for MINUTES=10, then mutant
 bench: .venv/installed ## measure beside native logical replication, on the same servers (QUICK=1: smaller)
 	@PYTHONPATH=tests .venv/bin/python -m bench $(if $(QUICK),--quick) $(ARGS)
 
-lint: .venv/lint-installed ## ruff, mypy; squawk, pgspot and own rules over the SQL; what is in docs/deploy
+lint: .venv/lint-installed ## ruff, mypy; squawk, pgspot and own rules over the SQL; files of docs for containers
 	@.venv/bin/ruff check --quiet
 	@rm -rf .venv/types && mkdir -p .venv/types/rowferry && ln -s $(abspath worker)/* $(abspath migrations) .venv/types/rowferry
 	@.venv/bin/mypy
@@ -36,6 +36,7 @@ lint: .venv/lint-installed ## ruff, mypy; squawk, pgspot and own rules over the 
 	@.venv/bin/alembic -x node=crm upgrade head --sql | .venv/bin/python tests/lint_sql.py
 	@.venv/bin/hadolint docs/deploy/Containerfile
 	@.venv/bin/kubernetes-validate --quiet --strict docs/deploy/kubernetes.yaml
+	@.venv/bin/check-jsonschema --quiet --builtin-schema vendor.compose-spec $$(git ls-files '*compose*.yaml')
 
 map: .venv/installed ## draw the folders of sql/core and the calls between them into docs/map.svg
 	@PYTHONPATH=tests .venv/bin/python tests/house/draw_map.py > docs/map.svg.new && mv docs/map.svg.new docs/map.svg

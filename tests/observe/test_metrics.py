@@ -1,7 +1,5 @@
 """`rowferry run --metrics`: what it serves, to whom, and when /healthz says that the worker is not well."""
 
-import re
-import secrets
 import subprocess
 import sys
 import urllib.error
@@ -10,44 +8,20 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import psutil
-import psycopg
 import pytest
 
-from harness import Node, Nodes, wait_until
-from harness.command import Command, Worker, run
+from harness import Nodes, wait_until
+from harness.command import Command, run
 from harness.exchange import sync
+from harness.measured import NOTES, address, login, measured
 from rowferry.config import ConfigError
 from rowferry.observe import metrics
-
-NOTES = "create table notes (id integer primary key, body text); select rowferry.attach('notes')"
-
-
-def login(node: Node, *roles: str) -> str:
-    """A libpq URI of a new login that is granted these roles and nothing else."""
-    name, password = f"ferry_{secrets.token_hex(4)}", secrets.token_hex(8)
-    node.sql(f"create role {name} login password '{password}' in role {', '.join(roles)}")
-    return psycopg.conninfo.make_conninfo(node.conninfo, user=name, password=password)
 
 
 @pytest.fixture
 def command(nodes: Nodes, tmp_path: Path) -> Iterator[Command]:
-    """The worker with a plain login that may see what viewers see."""
-    for node in nodes:
-        node.sql(NOTES)
-    found = Command(nodes, tmp_path)
-    for node in nodes:
-        found.env[f"ROWFERRY_NODE_{node.name.upper()}"] = login(node, "rowferry_worker", "rowferry_viewer")
-    yield found
-    for worker in found.workers:
-        worker.process.kill()
-        worker.process.wait()
-        assert "Traceback" not in worker.log()
-
-
-def address(worker: Worker) -> str:
-    """Where it serves, which it has logged."""
-    found = wait_until(lambda: re.search(r"metrics at (http://\S+)/metrics", worker.log()), 20, "the worker serves metrics")
-    return found[1]
+    with measured(nodes, tmp_path) as found:
+        yield found
 
 
 def get(url: str) -> tuple[int, str]:
