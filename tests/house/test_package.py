@@ -23,6 +23,8 @@ pytestmark = pytest.mark.slow
 PROJECT = tomllib.loads((REPO / "pyproject.toml").read_text())["project"]
 PYTHONS = [name.rpartition(" ")[2] for name in PROJECT["classifiers"] if re.search(r"Python :: 3\.\d+$", name)]
 
+TAG = re.compile(r"\browferry(?:\[\w+\])?(?::|==)(\d[\w.]*)")
+
 
 def run(command: list[str], cwd: Path, env: dict[str, str] | None = None) -> str:
     done = subprocess.run(command, cwd=cwd, env=env, stdin=subprocess.DEVNULL, capture_output=True, text=True)
@@ -86,7 +88,7 @@ def test_the_version_and_the_license_are_those_of_the_project(built: tuple[Path,
     headings = re.findall(r"(?m)^## (\S+) \((.+)\)$", (REPO / "CHANGELOG.md").read_text())
     assert headings[0][0] == version, "the newest section of CHANGELOG.md is of another version"
     assert all(re.fullmatch(r"unreleased|\d{4}-\d\d-\d\d", day) for _, day in headings)
-    tags = [tag for path in (REPO / "docs" / "deploy").iterdir() for tag in re.findall(r"rowferry:(\d\S+)", path.read_text())]
+    tags = [tag for path in (REPO / "docs" / "deploy").iterdir() for tag in TAG.findall(path.read_text())]
     assert set(tags) == {version}
 
 
