@@ -39,10 +39,10 @@ def release(tree: Path, day: date) -> list[str]:
     version = tomllib.loads((tree / "pyproject.toml").read_text())["project"]["version"]
     changelog = tree / "CHANGELOG.md"
     text = changelog.read_text()
-    heading = f"\n## {version} (unreleased)\n"
-    if heading not in text:
-        return [f"CHANGELOG.md has no section{heading.rstrip()}. Hint: make it, or raise the version in pyproject.toml"]
-    changelog.write_text(text.replace(heading, f"\n## {version} ({day})\n", 1))
+    heading = f"## {version} (unreleased)"
+    if heading not in text.splitlines():
+        return [f"CHANGELOG.md has no section {heading}. Hint: begin it; a new version also has another number in pyproject.toml"]
+    changelog.write_text(text.replace(heading, f"## {version} ({day})", 1))
     lines = "".join(f"{sha256}  {name}\n" for name, sha256 in texts(tree).items())
     (tree / NOTE).write_text(HEAD.format(version=version) + lines)
     print(f"rowferry {version} is fixed in {NOTE} and dated {day} in CHANGELOG.md. Next:")

@@ -18,11 +18,11 @@ CHANGED = "process_batch"  # what the artificial next version has a new version 
 
 
 def next_version(folder: Path, before: Path) -> Path:
-    """The present tree; if it is no newer than what came before, a copy of it with one revision more."""
-    if newest(REPO) > newest(before):
-        return REPO
-    function, *_ = new_version(copy_of(REPO, folder), CHANGED)
-    function.write_text(re.sub(r"(\bis\s+')", r"\1New: ", function.read_text(), count=1))
+    """A copy of the present tree; if it is no newer than what came before, with one revision more."""
+    copy_of(REPO, folder)
+    if newest(REPO) == newest(before):
+        function, *_ = new_version(folder, CHANGED)
+        function.write_text(re.sub(r"(\bis\s+')", r"\1New: ", function.read_text(), count=1))
     return folder
 
 
