@@ -1,6 +1,7 @@
 """A change after a release: each revision runs what it ran when it was released, up, down, printed and on a new node."""
 
 import re
+import shutil
 import subprocess
 import sys
 from datetime import date
@@ -66,10 +67,11 @@ def test_a_new_node_gets_what_an_old_one_was_upgraded_to(blank: Nodes, released:
 def test_all_revisions_together_make_what_the_present_files_make(blank: Nodes, changed: Path, tmp_path: Path) -> None:
     succeed(blank, "-x", "node=crm", "upgrade", "head", ini=ini_of(changed))
     present = copy_of(changed, tmp_path / "present")
-    for path in (present / "sql" / "core" / "history").rglob("*.sql"):
-        path.unlink()
-    last = max((present / "migrations" / "core").glob("0*.py"))
-    last.unlink()
+    core = present / "sql" / "core"
+    for folder in (core / "history").iterdir():  # the files have it from the beginning, and there is nothing to alter
+        for path in (core / "revisions").glob(f"{folder.name}_*.up.sql"):
+            path.write_text("select;\n")
+    shutil.rmtree(core / "history")
     succeed(blank, "-x", "node=billing", "upgrade", "head", ini=ini_of(present))
     assert dump(blank.crm) == dump(blank.billing)
 
