@@ -6,6 +6,8 @@ language plpgsql
 stable
 set search_path = pg_catalog, pg_temp
 as $$
+declare
+  v_written oid[];  -- the tables that writing these may change: partitions, and tables that a foreign key's action reaches
 begin
   if exists (select from rowferry.entities e where e.name = any (p_entities) and (e.on_apply is not null or e.inbound is not null)) then
     return true;
@@ -26,7 +28,8 @@ begin
       or exists (select from pg_index x where x.indrelid = c.oid and (x.indexprs is not null or x.indpred is not null)))) then
     return false;
   end if;
-  return (
+  -- Apart from the rest: the planner expects so many rows of both together that PostgreSQL 19 (RC 1) asks for 32 GiB at once.
+  v_written := array(
     with recursive written (relation) as (
       select e.relation::oid from rowferry.entities e where e.name = any (p_entities)
       union
@@ -39,6 +42,11 @@ begin
         from pg_constraint f
         where f.confrelid = w.relation and f.contype = 'f' and (f.confdeltype in ('c', 'n', 'd') or f.confupdtype in ('c', 'n', 'd'))
       ) r (relation)
+    )
+    select w.relation from written w);
+  return (
+    with recursive written (relation) as (
+      select unnest(v_written)
     ), domains (relation, oid) as (
       -- A domain's check belongs to the owner of the domain, and the domain may be anywhere in a composite type, a range or an array.
       select w.relation, a.atttypid from written w join pg_attribute a on a.attrelid = w.relation and a.attnum > 0 and not a.attisdropped
