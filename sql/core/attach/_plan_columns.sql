@@ -69,8 +69,7 @@ begin
   end if;
   select string_agg(format('%s %s', c.local, c.type), ', ') into v_names
   from rowferry._entity_columns(p_entity) c
-  where rtrim(c.type, '[]') in ('oid', 'oidvector', 'xid', 'cid', 'tid', 'regproc', 'regprocedure', 'regoper', 'regoperator', 'regclass', 'regcollation',
-    'regtype', 'regrole', 'regnamespace', 'regconfig', 'regdictionary', 'pg_snapshot', 'txid_snapshot', 'xid8');
+  where rowferry._local_type(c.type);
   if v_names is not null then
     raise exception using errcode = 'RF010', message = 'a column holds what has a meaning in this database only',
       detail = format('%s: %s.', p_entity.relation, v_names), hint = 'Leave it out with p_columns =>; large objects cannot be kept in sync.';

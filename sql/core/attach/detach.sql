@@ -1,6 +1,7 @@
 create or replace function rowferry.detach(
   p_entity text,
-  p_force boolean default false
+  p_force boolean default false,
+  p_if_attached boolean default false
 )
 returns setof text
 language plpgsql
@@ -17,7 +18,12 @@ declare
   v_statement text;
   v_function record;
 begin
-  p_entity := (rowferry._find_entity(p_entity)).name;
+  v_entity := rowferry._find_entity(p_entity, null, p_if_attached);
+  if v_entity.id is null then
+    return next format('%s: is not attached', p_entity);
+    return;
+  end if;
+  p_entity := v_entity.name;
   -- The entity may be attached again in this transaction: no exchange may begin with the old entity and read by the functions of the new one.
   perform rowferry._link_lock(e.peer, true) from rowferry.entities e where e.name = p_entity;
   v_entity := rowferry._find_entity(p_entity);
@@ -90,7 +96,8 @@ begin
     case when v_waits then '; changes of it wait: this transaction commits only if it attaches it again' end);
 end
 $$;
-comment on function rowferry.detach(text, boolean) is
+comment on function rowferry.detach(text, boolean, boolean) is
   'Takes an entity out of the sync and removes all that attach() made, also from partitions that have left the table. It is named by its name, or by that of '
   'its table if the table has one entity here. While events are pending, which would be lost, the transaction is refused, unless p_force is given '
-  '(in a revision: alembic -x force=true), or attach() of the same name takes the events over in the same transaction.';
+  '(in a revision: alembic -x force=true), or attach() of the same name takes the events over in the same transaction. With p_if_attached it does nothing '
+  'where there is no such entity, as a down file may find it.';

@@ -33,8 +33,7 @@ begin
     v_run := rowferry._compare_start(p_entity, 'first_contact');
     return query select v_run.id, null::text, null::bigint, null::text,
       format('%1$s; once the worker has carried it: select * from rowferry.compare_report where run_id = %2$s; then choose: '
-        'select * from rowferry.first_contact(%3$L, p_only_here => ''here'', p_only_there => ''there'', p_different => ''here'');',
-        v_run.state, v_run.id, p_entity);
+        '%3$s', v_run.state, v_run.id, rowferry._choosing_call(rowferry._find_entity(p_entity)));
     return;
   end if;
   if p_only_here not in ('here', 'there') or p_only_there not in ('here', 'there') or p_different not in ('here', 'there') and v_column is null
@@ -43,8 +42,7 @@ begin
       where e.name = v_name and c.name = v_column and t.typnamespace = 'pg_catalog'::regnamespace) then
     raise exception using errcode = 'RF051', message = 'a choice is here or there, for p_different also newest by a column of the entity',
       detail = format('%s.', concat_ws(', ', p_only_here, p_only_there, p_different)),
-      hint = format('select * from rowferry.first_contact(%L, p_only_here => ''here'', p_only_there => ''there'', p_different => ''newest by updated_at'');',
-        p_entity);
+      hint = rowferry._choosing_call(rowferry._find_entity(p_entity));
   end if;
   select c.* into v_run
   from rowferry.comparisons c

@@ -1,6 +1,7 @@
 create or replace function rowferry._find_entity(
   p_name text,
-  p_peer text default null
+  p_peer text default null,
+  p_if_attached boolean default false
 )
 returns rowferry.entities
 language plpgsql
@@ -25,7 +26,9 @@ begin
   ) f
   order by f.named desc, f.called desc nulls last, f.id
   limit 1;
-  if not found then
+  if not found and p_if_attached then
+    return null;
+  elsif not found then
     raise exception using errcode = 'RF011', message = 'no such entity is attached',
       detail = format('%s is the name of no entity and of no attached table.', p_name),
       hint = 'select name, relation from rowferry.entities;';
@@ -40,5 +43,6 @@ begin
   return v_found.entity;
 end
 $$;
-comment on function rowferry._find_entity(text, text) is
-  'The entity that a person means by its name or by that of its table, with the schema or without; on the link to p_peer, if that is given.';
+comment on function rowferry._find_entity(text, text, boolean) is
+  'The entity that a person means by its name or by that of its table, with the schema or without; on the link to p_peer, if that is given. With '
+  'p_if_attached it is null if there is none.';

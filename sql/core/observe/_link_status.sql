@@ -33,6 +33,8 @@ declare
   v_asked_at timestamptz;
   v_error text := format(case when v_link.courier_error ->> 'sqlstate' ~ '^(08|57P)' then '%s is out of reach: %s' else '%s answered: %s' end,
     v_link.courier_error ->> 'node', v_link.courier_error ->> 'message');
+  -- Time alone does not mend these: the other node is another one, has no rowferry or an older one, or lets the worker do nothing.
+  c_lasting constant text[] := '{RF002,RF003,RF006,RF007,42883,3F000,42P01,42501,0A000}';
   v_quiet interval;
   v_patience interval;
   v_works boolean;  -- whether anything waits that is not held
@@ -69,6 +71,11 @@ begin
   elsif v_uncaptured is not null or v_link.token_number >= 999999999999999 then
     state := 'stuck';
     reason := coalesce(v_uncaptured, c_no_token);
+  elsif v_link.courier_error ->> 'sqlstate' = any (c_lasting) then
+    state := 'stuck';
+    reason := v_error || case when v_link.courier_error ->> 'sqlstate' = 'RF002'
+      then format('; give alembic.ini and the variable of %s the right node, then: alembic upgrade head, rowferry run', v_link.courier_error ->> 'node')
+      else '' end;
   elsif v_works and v_quiet > v_patience then
     state := 'stuck';
     reason := coalesce(

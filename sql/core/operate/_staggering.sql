@@ -38,7 +38,7 @@ begin
   cross join lateral jsonb_each(rowferry._schema_facts(f.peer) -> 'entities') m
   cross join lateral jsonb_each(m.value -> 'columns') c
   cross join lateral (select f.facts #> array['entities', m.key, 'columns', c.key]) t (value)
-  where to_regclass(c.value #>> '{sequence,name}') = p_sequence;
+  where c.value #>> '{sequence,name}' = p_sequence::text;
   for v_entity in
     select e.* from rowferry.entities e
     where e.relation::oid in (
@@ -48,9 +48,9 @@ begin
       select f.adrelid from pg_attrdef f join pg_depend d on d.classid = 'pg_attrdef'::regclass and d.objid = f.oid
       where d.refclassid = 'pg_class'::regclass and d.refobjid = p_sequence)
   loop
-    execute format('select max((s.value ->> ''used'')::numeric) from jsonb_each(rowferry.%I(''{}'')) s where to_regclass(s.value ->> ''name'') = $1',
+    execute format('select max((s.value ->> ''used'')::numeric) from jsonb_each(rowferry.%I(''{}'')) s where s.value ->> ''name'' = $1',
       rowferry._generated_name('sequences_', v_entity.name))
-    into v_used using p_sequence;
+    into v_used using p_sequence::text;
     perform rowferry._left_nothing();
     o_used := greatest(o_used, v_used);
     if not exists (select from rowferry.peer_facts f where f.peer = v_entity.peer and f.facts #> array['entities', v_entity.name] is not null) then

@@ -32,14 +32,16 @@ begin
             'peer_facts', 'sync_events', 'compare_runs', 'compare_report', 'differences', 'backfill_progress', 'status', 'metrics']),
           ('rowferry_operator', 'DELETE', 'table', array['sync_events']),
           ('rowferry_worker', 'EXECUTE', 'function', array['process_batch(text,text,bytea,integer,jsonb,boolean,interval)']),
-          ('rowferry_viewer', 'EXECUTE', 'function', array['version()', 'check(text)', 'drift()', 'why_stuck(text)', 'row_status(text,text)',
+          ('rowferry_viewer', 'EXECUTE', 'function', array['version()', 'node_name()', 'help(text)', 'check(text)', 'drift()',
+            'why_stuck(text)', 'row_status(text,text)',
             -- The views call these.
             '_link_status(text)', '_estimated_rows(regclass)', '_index_key(text)', '_long_key(text)']),
           ('rowferry_operator', 'EXECUTE', 'function', array['skip(bigint,text,boolean)', 'retry(bigint)', 'retry(text)', 'pause(text,text)',
             'resume(text,text)', 'backfill(text,integer)', 'resync(text)', 'let_loser_win(bigint)', 'replay(text,text[])', 'approve(text)',
-            'skip_deletes(text,text)', 'set_breaker(text,real,integer)', 'set_retention(interval)', 'compare(text)', 'compare_all(text)',
-            'set_backlog_limit(text,text)', 'repair(text,text,boolean,bigint)', 'first_contact(text,text,text,text,text)',
-            'stagger_sequence(regclass,integer,integer)', '_staggering(regclass)', '_note_staggered(regclass,bigint)'])
+             'skip_deletes(text,text)', 'set_breaker(text,real,integer)', 'set_retention(interval)', 'compare(text)', 'compare_all(text)',
+             'set_backlog_limit(text,text)', 'repair(text,text,boolean,bigint)', 'first_contact(text,text,text,text,text)',
+             'stagger_sequence(regclass,integer,integer)', 'stagger_sequences(text)', '_sequences_to_stagger(text)', '_staggering(regclass)',
+             '_note_staggered(regclass,bigint)'])
         union all
         -- The WHEN of users' triggers calls it.
         select 'public', 'EXECUTE', 'function', array['is_applying()']
