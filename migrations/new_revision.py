@@ -15,7 +15,7 @@ from typing import Any
 from alembic import context
 from alembic.script import write_hooks
 
-from rowferry.config import ConfigError
+from rowferry.config import ConfigError, read_nodes
 from rowferry.migrations import files, targets
 from rowferry.migrations.settings import option
 from rowferry.migrations.sqlfile import newest_revision
@@ -26,7 +26,7 @@ BEGIN = "Hint: alembic -n site revision -m 'words'"
 LINE = "revisions are a line here, each after the newest"
 
 UP = """\
--- {title}: runs on every node. Where the nodes differ, make a file for each: {stem}.crm.up.sql.
+-- {title}: runs on every node. Where the nodes differ, make a file for each: {stem}.{node}.up.sql.
 -- The name below is no table, so that nothing happens before you have written yours.
 select rowferry.require_core({version});
 
@@ -35,13 +35,14 @@ select rowferry.require_core({version});
 -- p_key      array['code']: columns of a unique index that name a record on both nodes, if the primary key does not
 -- p_filter   'country = ''CH''': only these rows; p_direction 'send' or 'receive': one way only
 -- p_outbound a view whose columns travel in place of the table's; p_inbound a function that makes rows of the table of them
--- p_conflict_rule  newest, node:crm, or merge:schema.function; the same on both nodes
+-- p_conflict_rule  newest, node:{node}, or merge:schema.function; the same on both nodes
+-- rowferry plan prints such a file for all tables that both nodes have.
 -- Rows that are there already are sent later, in psql, by the node that has them: select * from rowferry.backfill('table');
 select rowferry.attach('schema.table');
 """
 DOWN = """\
 -- Refused while changes wait to be sent.
-select rowferry.detach('table');
+select rowferry.detach('table', p_if_attached => true);
 """
 VERIFY = """\
 -- What this revision is to have made, a row for each thing (is_there, name). It runs after it, in the same transaction, and
@@ -65,7 +66,7 @@ def begin() -> None:
             raise ConfigError(f"--{name.replace('_', '-')} has no place: {LINE}. {BEGIN}")
     if getattr(options, "autogenerate", False):
         raise ConfigError(f"--autogenerate finds nothing: there are no models. {BEGIN}, then fill in its SQL files")
-    write_hooks.register("rowferry")(functools.partial(write_sql_files, files.sql_location()))
+    write_hooks.register("rowferry")(functools.partial(write_sql_files, files.sql_location(), read_nodes(context.config.config_file_name)[0].name))
     # As for a script, Alembic then asks for no connection.
     context.configure(dialect_name="postgresql", as_sql=True, process_revision_directives=_name)
     context.run_migrations()
@@ -94,15 +95,15 @@ def _name(_: Any, __: Any, directives: list[Any]) -> None:
     context.config.attributes["stem"] = stem  # for script.py.mako
 
 
-def write_sql_files(folder: Path, file: str, _: Any) -> None:
-    """Write the SQL files that a new revision names and that are missing, and print their names."""
+def write_sql_files(folder: Path, node: str, file: str, _: Any) -> None:
+    """Write the SQL files that a new revision names and that are missing, and print their names. `node`: one, for comments."""
     for stem, kind in sorted(files.Revision.read(Path(file)).sql, reverse=True):
         target = folder / "revisions" / f"{stem}.{kind}.sql"
         title = re.sub(r"^\d+_", "", stem).replace("_", " ")
         if kind == "down":
             _write(target, DOWN)
         else:
-            _write(target, UP.format(title=title, stem=stem, version=newest_revision()))
+            _write(target, UP.format(title=title, stem=stem, node=node, version=newest_revision()))
             _write(target.with_name(f"{stem}.verify.sql"), VERIFY)
 
 

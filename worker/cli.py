@@ -5,83 +5,35 @@
 import argparse
 import contextlib
 import logging
-import math
 import signal
 import socket
 import sys
 import threading
 from collections.abc import Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from importlib import import_module, metadata
-from pathlib import Path
-from typing import Any, NoReturn
+from importlib import metadata
+from typing import Any
 
+from rowferry.arguments import parser
 from rowferry.config import ConfigError, read_links
+from rowferry.connection import Error
 from rowferry.loop import Courier
 from rowferry.observe import logs
-
-
-class Parser(argparse.ArgumentParser):
-    """Says what is wrong in one line."""
-
-    def error(self, message: str) -> NoReturn:
-        raise ConfigError(f"{message}. Hint: {self.prog} --help")
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command and return its exit code, or raise it as SystemExit."""
     try:
-        options = parser().parse_args(arguments)
+        options = parser(metadata.version("rowferry")).parse_args(arguments)
         return int(options.command(options) or 0)
     except ConfigError as error:
         print(f"rowferry: {error}", file=sys.stderr)
         return 2
+    except Error as error:
+        print(f"rowferry: {error}", file=sys.stderr)
+        return error.code
     except KeyboardInterrupt:
         return 130
-
-
-def parser() -> Parser:
-    top = Parser(prog="rowferry", description="Keeps records of two PostgreSQL databases equal, in both directions.")
-    top.add_argument("--config", metavar="FILE", help="the ini file that names the nodes (default: alembic.ini)")
-    top.add_argument("--version", action="version", version=f"rowferry {metadata.version('rowferry')}")
-    commands = top.add_subparsers(title="commands", metavar="COMMAND", required=True)
-
-    def add(name: str, module: str, purpose: str, function: str = "") -> argparse.ArgumentParser:
-        """The module, which may need packages that the worker does not, is imported when its function is called."""
-        added = commands.add_parser(name, help=purpose)
-        added.set_defaults(command=lambda options: getattr(import_module(module), function or name)(options))
-        return added
-
-    run_ = add("run", __name__, "carry changes between the nodes until SIGTERM or Ctrl-C")
-    run_.add_argument("--interval", type=seconds, default=0.08, metavar="SECONDS", help="between idle polls (default: 0.08)")
-    ways = run_.add_mutually_exclusive_group()
-    ways.add_argument("--once", action="store_true", help="end when all that was pending at the start has arrived or is held")
-    ways.add_argument("--metrics", metavar="ADDRESS", help="serve /metrics and /healthz over HTTP there, such as 127.0.0.1:9187")
-    run_.add_argument("--json", action="store_true", help="log one JSON object a line")
-    status_ = add("status", "rowferry.observe.status", "show where each link stands; exit code 1 if not well")
-    drift_ = add(
-        "drift", "rowferry.observe.drift", "show what was changed by hand, in files that ran too; exit code 1 if anything was"
-    )
-    for reader in (status_, drift_):
-        reader.add_argument("--json", action="store_true", help="for programs")
-    init_ = add("init", "rowferry.migrations.project", "lay out a project: alembic.ini, and folders for your own revisions")
-    init_.add_argument("folder", type=Path, metavar="FOLDER", help="new, or empty")
-    demo_ = add("demo", "rowferry.demo.run", "two throw-away databases and the worker between them, which you can try", "main")
-    demo_.add_argument(
-        "--star",
-        action="store_const",
-        dest="command",
-        const=lambda options: import_module("rowferry.demo.star").main(options),
-        help="four databases: a hub and three others",
-    )
-    return top
-
-
-def seconds(text: str) -> float:
-    value = float(text)
-    if not 0 < value < math.inf:
-        raise argparse.ArgumentTypeError("must be more than 0")
-    return value
 
 
 def run(options: argparse.Namespace) -> None:
@@ -108,7 +60,8 @@ def run(options: argparse.Namespace) -> None:
     sender.setblocking(False)
     signal.set_wakeup_fd(sender.fileno())
     pool, codes = ThreadPoolExecutor(len(links)), [0]
-    couriers = [pool.submit(Courier(link.nodes, options.interval, options.once, stop, len(links) == 1).run) for link in links]
+    works = [Courier(link.nodes, options.interval, options.once, stop, len(links) == 1) for link in links]
+    couriers = [pool.submit(work.run) for work in works]
 
     def ended(courier: Future[None]) -> None:
         if not isinstance(courier.exception(), SystemExit | None):
@@ -125,4 +78,7 @@ def run(options: argparse.Namespace) -> None:
             courier.result()
         except SystemExit as exit:
             codes.append(int(exit.code or 0))
+    if options.once and sys.stdout.isatty():
+        for work in works:
+            print("\n".join(work.account()))
     raise SystemExit(max(codes))

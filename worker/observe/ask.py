@@ -10,6 +10,8 @@ from psycopg.rows import dict_row
 from rowferry.config import Node, read_nodes
 from rowferry.connection import FAILURES, Error, connect, describe, hints
 
+NAME = "select rowferry.node_name() as name"
+
 Cursor = psycopg.Cursor[dict[str, Any]]
 Rows = list[dict[str, Any]]
 
@@ -27,6 +29,7 @@ def ask(
                 connection.cursor(row_factory=dict_row) as cursor,
                 hints(node, connection, "rowferry_viewer"),
             ):
+                refuse_another(node, cursor)
                 found = read(node, cursor)
         except FAILURES as error:
             said = describe(node, error)
@@ -34,3 +37,11 @@ def ask(
             found, code = instead(said), max(code, said.code)
         rows += [{"node": node.name, **row} for row in found]
     return rows, code
+
+
+def refuse_another(node: Node, cursor: Cursor) -> None:
+    """Raises Error if this is the database of another node: both variables may hold one connection string, or each the other's."""
+    [row] = cursor.execute(NAME).fetchall()
+    if row["name"] not in (node.name, None):
+        hint = f"{node.variable} holds the connection string of another database than that of {node.name}"
+        raise Error(node.name, "RF002", f"this is the database of {row['name']}", hint)

@@ -1,0 +1,38 @@
+"""`rowferry backfill`: the rows that a node has already are sent to its peer."""
+
+import argparse
+import sys
+
+from rowferry.observe.screen import console, number, text
+from rowferry.operate.session import acting, find_node
+from rowferry.operate.waiting import wait
+
+CALL = "select * from rowferry.backfill(%s, %s)"
+
+# Backfills on their way, for waiting.wait(): finished is one whose last row has gone.
+GOING = """
+select b.entity as label, b.queued as done, b.estimated_rows as total,
+  case when b.state = 'finished' and exists (select from rowferry.sync_events e where e.entity = b.entity and e.attempts = 0)
+    then 'delivering' else b.state end as state
+from rowferry.backfill_progress b
+where b.entity = any(%s)
+order by b.entity"""
+
+
+def backfill(options: argparse.Namespace) -> int:
+    """rowferry.backfill() of each entity; with --wait 1 where one is held as a whole."""
+    node = find_node(options.config, options.node)
+    with acting(node) as cursor:
+        started = [cursor.execute(CALL, [name, options.rows_per_second]).fetchall()[0] for name in options.entities]
+        for row in started:
+            about = f"about {number(row['estimated_rows'])} rows, " if row["estimated_rows"] else ""
+            console().print(text(f"{node.name}: {row['entity']}: {about}{row['state']}"), soft_wrap=True)
+        if not options.wait:
+            return 0
+        rows = wait(cursor, GOING, [row["entity"] for row in started])
+        for row in rows:
+            if row["state"] == "held":
+                print(f"rowferry: {node.name}: {row['label']} is held. Hint: rowferry status says why", file=sys.stderr)
+            else:
+                console().print(text(f"{node.name}: {row['label']}: {number(row['done']) or '0'} rows sent"), soft_wrap=True)
+        return int(any(row["state"] == "held" for row in rows))

@@ -1,0 +1,49 @@
+"""A session on one node, in which a person acts; errors come with the server's detail and hint."""
+
+import contextlib
+from collections.abc import Iterator
+from typing import cast
+
+import psycopg
+from psycopg.rows import dict_row
+
+from rowferry.config import ConfigError, Node, read_nodes
+from rowferry.connection import FAILURES, Connection, Error, connect, describe, hints
+from rowferry.observe.ask import Cursor, refuse_another
+
+SECONDS = 600.0  # of silence
+
+
+def find_node(config: str | None, name: str | None) -> Node:
+    """The node of this name, or the first one. Raises ConfigError."""
+    nodes = read_nodes(config)
+    found = [node for node in nodes if name in (None, node.name)]
+    if not found:
+        raise ConfigError(f"no node is named {name!r}. Hint: the nodes are {', '.join(node.name for node in nodes)}")
+    return found[0]
+
+
+@contextlib.contextmanager
+def acting(node: Node, role: str = "rowferry_operator") -> Iterator[Cursor]:
+    """A cursor whose rows are dicts, in autocommit. Raises Error. `role`: whoever acts needs it."""
+    try:
+        with (
+            connect(node) as connection,
+            connection.cursor(row_factory=dict_row) as cursor,
+            hints(node, connection, role),
+        ):
+            cast(Connection, connection).seconds = SECONDS
+            refuse_another(node, cursor)
+            yield cursor
+    except FAILURES as error:
+        raise told(node, error) from None
+
+
+def told(node: Node, error: Exception) -> Error:
+    """In words, with the detail and the hint of the server's, which a person who acts may read."""
+    said = describe(node, error)
+    if isinstance(error, psycopg.Error) and not isinstance(error, Error):
+        detail, hint = error.diag.message_detail, error.diag.message_hint
+        said.message = said.message + (f": {node.masked(detail).rstrip('.')}" if detail else "")
+        said.hint = said.hint or (node.masked(hint) if hint else "")
+    return said
