@@ -19,6 +19,7 @@ from rowferry.migrations.report import log
 from rowferry.migrations.settings import option
 from rowferry.migrations.targets import Target, peers
 
+INSTALLED = "select to_regclass('rowferry.alembic_version_core') is not null"
 CONFIGURE_EXISTS = "select to_regproc('rowferry.configure_node') is not null"
 CONFIGURE = "select rowferry.configure_node(%s::text, %s::text[], %s::text[])"
 RETRY_SECONDS = 1.0
@@ -33,6 +34,9 @@ INVALID = """
 def look(node: Node) -> None:
     """Run a command that changes nothing."""
     with _connection(node) as connection:
+        if option("lineage") != "core" and not connection.exec_driver_sql(INSTALLED).scalar():
+            log.warning("rowferry itself is not installed here yet, and your revisions need it. Hint: %s upgrade head", settings.alembic())
+        connection.rollback()
         step.configure(node, connection=connection, dont_mutate=True)
         with context.begin_transaction():
             context.run_migrations()

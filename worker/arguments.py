@@ -185,7 +185,7 @@ def acting(commands: Commands) -> None:
         "rowferry.operate.backfill",
         "send the rows that a node has already; a running worker carries them",
         examples=("backfill accounts --node crm --wait", "backfill accounts users --node crm --rows-per-second 500"),
-        codes=of_nodes("with --wait: an entity is held as a whole"),
+        codes=of_nodes("with --wait: rows are held"),
     )
     backfill.add_argument("entities", nargs="+", metavar="ENTITY", help="an entity or its table")
     node(backfill, "the node whose rows are sent", required=True)

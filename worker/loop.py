@@ -331,7 +331,6 @@ class Courier:
                 self.progress_at += time.monotonic() - began
         for side in sides:
             side.pending = side.row.pending
-            side.sent, side.taken = side.sent + (side.row.retired or 0), side.taken + (side.row.applied or 0)
             if side.limit and side.row.sent:  # in time
                 side.limit = min(side.limit * 2, MOST_EVENTS)
             side.inbox = side.peer.row.envelope if side.peer in sides and side.peer.row.status != "idle" else None
@@ -348,10 +347,13 @@ class Courier:
         tries, began, busy = 0, time.monotonic(), sides
         while busy and not (tries and self.stop.wait(BUSY_PAUSE)):
             cursors = self.each(begin, busy)
-            if errors := finish([side.connection for side in busy]):
-                raise Trouble({side: describe(side.node, errors[side.connection]) for side in busy if side.connection in errors})
+            errors = finish([side.connection for side in busy])
             for side, cursor in zip(busy, cursors, strict=True):
-                side.row = cursor.fetchone()
+                if side.connection not in errors:
+                    side.row = cursor.fetchone()
+                    side.sent, side.taken = side.sent + (side.row.retired or 0), side.taken + (side.row.applied or 0)
+            if errors:
+                raise Trouble({side: describe(side.node, errors[side.connection]) for side in busy if side.connection in errors})
             self.took = time.monotonic() - began
             busy = [side for side in busy if side.row.status == "busy"]
             tries += 1

@@ -9,18 +9,20 @@ from rowferry.operate.waiting import wait
 
 CALL = "select * from rowferry.backfill(%s, %s)"
 
-# Backfills on their way, for waiting.wait(): finished is one whose last row has gone.
+# Backfills on their way, for waiting.wait(): finished is one whose last row has gone, held one of which some rows could not go.
 GOING = """
 select b.entity as label, b.queued as done, b.estimated_rows as total,
-  case when b.state = 'finished' and exists (select from rowferry.sync_events e where e.entity = b.entity and e.attempts = 0)
-    then 'delivering' else b.state end as state
+  case when b.state <> 'finished' then b.state
+    when exists (select from rowferry.sync_events e where e.entity = b.entity and e.attempts = 0) then 'delivering'
+    when exists (select from rowferry.sync_events e where e.entity = b.entity) then 'held'
+    else b.state end as state
 from rowferry.backfill_progress b
 where b.entity = any(%s)
 order by b.entity"""
 
 
 def backfill(options: argparse.Namespace) -> int:
-    """rowferry.backfill() of each entity; with --wait 1 where one is held as a whole."""
+    """rowferry.backfill() of each entity; with --wait 1 where rows are held."""
     node = find_node(options.config, options.node)
     with acting(node) as cursor:
         started = [cursor.execute(CALL, [name, options.rows_per_second]).fetchall()[0] for name in options.entities]
@@ -32,7 +34,7 @@ def backfill(options: argparse.Namespace) -> int:
         rows = wait(cursor, GOING, [row["entity"] for row in started])
         for row in rows:
             if row["state"] == "held":
-                print(f"rowferry: {node.name}: {row['label']} is held. Hint: rowferry status says why", file=sys.stderr)
+                print(f"rowferry: {node.name}: rows of {row['label']} are held. Hint: rowferry status says why", file=sys.stderr)
             else:
                 console().print(text(f"{node.name}: {row['label']}: {number(row['done']) or '0'} rows sent"), soft_wrap=True)
         return int(any(row["state"] == "held" for row in rows))

@@ -25,4 +25,4 @@ def compare(options: argparse.Namespace) -> int:
         lost = failures(wait(cursor, RUNS, runs))
         for line in lost:
             print(f"rowferry: {node.name}: {line}", file=sys.stderr)
-        return int(not report(cursor, runs) or bool(lost))
+        return int(not report(cursor, node.name, runs) or bool(lost))

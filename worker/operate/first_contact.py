@@ -32,6 +32,6 @@ def first_contact(options: argparse.Namespace) -> int:
         for line in lost:
             print(f"rowferry: {node.name}: {line}", file=sys.stderr)
         if not any(chosen):
-            report(cursor, runs)
+            report(cursor, node.name, runs)
             console().print(text(rows[0]["state"].partition("then choose: ")[2]), soft_wrap=True)
         return int(bool(lost))

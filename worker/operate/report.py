@@ -2,36 +2,46 @@
 
 from rich.table import Table
 
-from rowferry.observe.ask import Cursor
-from rowferry.observe.screen import console, number, text
+from rowferry.observe.ask import Cursor, Rows
+from rowferry.observe.screen import console, text
 
 # Comparisons on their way, for waiting.wait().
 RUNS = """
-select r.run_id, r.entity as label, r.state, r.rows_here as done, rowferry._estimated_rows(e.relation) as total, r.error
+select r.run_id, r.entity as label, r.state, coalesce(r.rows_here, 0) as done, rowferry._estimated_rows(e.relation) as total, r.error
 from rowferry.compare_runs r
 join rowferry.entities e on e.name = r.entity
 where r.run_id = any(%s)
 order by r.run_id"""
 
-REPORT = "select * from rowferry.compare_report where run_id = any(%s)"
+FOUND = "select * from rowferry.compare_runs where run_id = any(%s) order by run_id"
+SAMPLES = """
+select entity, kind, sample from rowferry.compare_report
+where run_id = any(%s) and kind in ('different', 'only_here', 'only_there', 'pending') and records > 0
+order by run_id"""
+
+KINDS = ("same", "different", "only_here", "only_there", "pending")
 
 
-def report(cursor: Cursor, runs: list[int]) -> bool:
-    """Print what these runs found, a line for each kind of record; whether the two nodes hold the same."""
-    rows = cursor.execute(REPORT, [runs]).fetchall()
+def report(cursor: Cursor, node: str, runs: list[int]) -> bool:
+    """Print what these runs found, a line for each, and keys of records that are not the same; whether there are none of these."""
+    rows = cursor.execute(FOUND, [runs]).fetchall()
+    samples = cursor.execute(SAMPLES, [runs]).fetchall()
+    peers = {row["entity"]: row["peer"] for row in rows}
+    screen = console()
     lines = Table(box=None, pad_edge=False, header_style="dim")
-    for name in ("entity", "kind", "records", "some of their keys"):
-        lines.add_column(name, justify="right" if name == "records" else "left", overflow="fold")
+    for name in ("entity", "with", *(kind.replace("_", " ") for kind in KINDS)):
+        lines.add_column(name, justify="left" if name in ("entity", "with") else "right", overflow="fold")
     for row in rows:
-        bad = row["kind"] in ("different", "only_here", "only_there", "pending") and row["records"]
-        keys = text(", ".join(row["sample"] or ()) if bad else "")
-        lines.add_row(
-            text(row["entity"]), text(row["kind"], "yellow" if bad else ""), text(number(row["records"]) or "0"), keys
-        )
-    console().print(lines)
-    return not any(row["records"] for row in rows if row["kind"] in ("different", "only_here", "only_there", "pending"))
+        counts = [text(f"{row[kind] or 0:,}", "yellow" if row[kind] and kind != "same" else "") for kind in KINDS]
+        lines.add_row(text(row["entity"]), text(row["peer"]), *counts)
+    screen.print(lines)
+    for row in samples:
+        places = {"only_here": f"only on {node}", "only_there": f"only on {peers[row['entity']]}"}
+        keys = ", ".join(row["sample"] or ())
+        screen.print(text(f"{row['entity']}: {places.get(row['kind'], row['kind'])}: {keys}"), soft_wrap=True)
+    return not samples
 
 
-def failures(rows: list[dict[str, object]]) -> list[str]:
+def failures(rows: Rows) -> list[str]:
     """A line for each run that failed."""
     return [f"{row['label']}: {row['error']}" for row in rows if row["state"] == "failed"]
