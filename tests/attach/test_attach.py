@@ -6,7 +6,7 @@ import pytest
 
 from harness import Node, Nodes
 from harness.attaching import PLAIN, dump, refusal
-from harness.exchange import rows, sync, waiting
+from harness.exchange import refused_with, rows, sync, waiting
 from harness.roles import as_role, role
 
 SPLIT = """create table split (id int, part int, primary key (id, part)) partition by list (part);
@@ -197,3 +197,10 @@ def test_a_server_whose_merge_is_broken_is_warned_of(nodes: Nodes) -> None:
     connection.execute("create table more (id integer primary key)")
     connection.execute("select rowferry.attach('more')")
     assert len(notices) == 1  # once is enough
+
+
+def test_a_down_file_may_find_a_table_detached_by_hand(nodes: Nodes) -> None:
+    nodes.crm.sql("create table spare (id integer primary key); select rowferry.attach('spare')")
+    calls = [nodes.crm.sql("select rowferry.detach('spare', p_if_attached => true) as said") for _ in range(2)]
+    assert calls == [[{"said": "spare: public.spare is no longer kept in sync with billing"}], [{"said": "spare: is not attached"}]]
+    refused_with("RF011", nodes.crm, "select rowferry.detach('spare')")

@@ -82,3 +82,23 @@ def test_first_contact_refuses_what_it_cannot_do_with_a_hint(filled: Nodes) -> N
     refused_with("RF051", filled.crm, "select * from rowferry.first_contact('notes', p_different => 'newest by nothing')")
     refused_with("RF051", filled.crm, "select * from rowferry.first_contact('notes', p_only_here => 'newest by changed')")
     refused_with("RF011", filled.crm, "select * from rowferry.first_contact('nothing')")
+
+
+@pytest.mark.parametrize(
+    ("table", "direction", "choice"),
+    [
+        ("id int primary key, updated_at timestamptz", "both", "'here', p_only_there => 'there', p_different => 'newest by updated_at'"),
+        ("id int primary key, seen_at timestamptz", "both", "'here', p_only_there => 'there', p_different => 'here'"),
+        ("id int primary key, updated_at timestamptz", "send", "'here', p_only_there => 'here', p_different => 'here'"),
+        ("id int primary key, updated_at timestamptz", "receive", "'there', p_only_there => 'there', p_different => 'there'"),
+    ],
+)
+def test_what_it_proposes_fits_the_entity(nodes: Nodes, table: str, direction: str, choice: str) -> None:
+    other = {"both": "both", "send": "receive", "receive": "send"}[direction]
+    for node, way in zip(nodes, (direction, other), strict=True):
+        node.sql(f"create table notes ({table}); select rowferry.attach('notes', p_direction => '{way}')")
+    [row] = nodes.crm.sql("select state from rowferry.first_contact('notes')")
+    proposed = row["state"].partition("then choose: ")[2]
+    assert proposed == f"select * from rowferry.first_contact('notes', p_only_here => {choice});"
+    Carrier(nodes).until_done()
+    nodes.crm.sql(proposed)

@@ -72,7 +72,7 @@ def test_the_wheel_holds_every_file_that_a_project_needs_and_no_other(built: tup
         wanted |= {
             f"{inside}/{path.relative_to(REPO / top)}"
             for path in (REPO / top).rglob("*")
-            if path.is_file() and path.suffix != ".md" and not path.name.startswith(".")
+            if path.is_file() and (path.suffix != ".md" or path.parent.name == "site") and not path.name.startswith(".")
         }
     wanted.add("rowferry/template/alembic.ini")
     assert names == {name for name in wanted if "__pycache__" not in name}
@@ -149,10 +149,34 @@ def test_init_writes_nothing_into_a_folder_that_is_not_empty(tmp_path: Path) -> 
     assert [path.name for path in tmp_path.iterdir()] == ["mine"]
 
 
+LAID_OUT = [
+    "alembic.ini",
+    "migrations/site/.gitkeep",
+    "migrations/site/README.md",
+    "sql/psql/rowferry.psqlrc",
+    "sql/site/README.md",
+    "sql/site/revisions/.gitkeep",
+]
+
+
 def test_init_in_a_checkout_lays_out_the_same_project(tmp_path: Path) -> None:
     run([str(Path(sys.executable).parent / "rowferry"), "init", "project"], tmp_path)
     parser = configparser.RawConfigParser()
     parser.read(tmp_path / "project" / "alembic.ini")
     assert list(parser["nodes"]) == ["crm", "billing"]
     found = sorted(str(path.relative_to(tmp_path / "project")) for path in (tmp_path / "project").rglob("*") if path.is_file())
-    assert found == ["alembic.ini", "migrations/site/.gitkeep", "sql/site/revisions/.gitkeep"]
+    assert found == LAID_OUT
+
+
+def test_init_with_names_names_no_other_node_anywhere(tmp_path: Path) -> None:
+    rowferry = str(Path(sys.executable).parent / "rowferry")
+    said = run([rowferry, "init", "project", "--nodes", "shop,books"], tmp_path)
+    assert "ROWFERRY_NODE_SHOP" in said and "Give the nodes" not in said
+    project = tmp_path / "project"
+    run([str(Path(sys.executable).parent / "alembic"), "-n", "site", "revision", "-m", "sync accounts"], project)
+    texts = [path.read_text() for path in project.rglob("*") if path.is_file()]
+    assert not any(re.search(r"\b(crm|billing)\b|_CRM|_BILLING", text) for text in texts)
+    assert any("0001_sync_accounts.shop.up.sql" in text for text in texts)
+    for names in ("shop", "shop,shop", "Shop,books", "a,b,c"):
+        done = subprocess.run([rowferry, "init", "another", "--nodes", names], cwd=tmp_path, capture_output=True, text=True)
+        assert done.returncode == 2 and "Hint: --nodes crm,billing" in done.stderr

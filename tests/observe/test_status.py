@@ -6,7 +6,7 @@ import pytest
 
 from harness import Nodes, wait_until
 from harness.exchange import rows, sync
-from harness.worker import worker
+from harness.worker import start_worker, worker
 
 
 @pytest.mark.promise("R12")
@@ -57,3 +57,14 @@ def test_a_link_that_is_paused_on_the_other_node_says_so_here(nodes: Nodes, tmp_
         nodes.billing.sql("select rowferry.resume()")
         wait_until(lambda: rows(nodes.billing, "select * from notes") == ["(1,waits)"], 20, "it goes on")
         wait_until(lambda: nodes.crm.sql("select reason from rowferry.status")[0]["reason"] is None, 20, "the reason has gone")
+
+
+def test_a_link_whose_other_node_knows_no_such_peer_is_stuck_and_not_idle(nodes: Nodes, tmp_path: Path) -> None:
+    nodes.billing.sql("update rowferry.links set peer = 'shop'")
+    start_worker(nodes, tmp_path / "log", "--once").wait(60)
+    [row] = nodes.crm.sql("select state, reason from rowferry.status")
+    assert row["state"] == "stuck"
+    assert row["reason"].startswith("billing answered: no such peer; give alembic.ini and the variable of billing the right node")
+    nodes.billing.sql("update rowferry.links set peer = 'crm'")
+    assert start_worker(nodes, tmp_path / "log", "--once").wait(60) == 0
+    assert nodes.crm.sql("select state, reason from rowferry.status") == [{"state": "idle", "reason": None}]

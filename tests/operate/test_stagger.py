@@ -210,3 +210,35 @@ def test_before_the_peer_has_told_of_its_values_it_warns_and_again_it_goes_beyon
     sync(*nodes)
     assert waiting(nodes.crm) == waiting(nodes.billing) == []
     assert len(assert_equal(nodes, "public.accounts")) == 56
+
+
+def test_all_sequences_of_a_link_are_staggered_in_one_call(nodes: Nodes) -> None:
+    """Those that feed keys of tables that go both ways; one that cannot be staggered keeps no other one back."""
+    for node in nodes:
+        node.sql(
+            """create table a (id serial primary key, free serial); create table b (id bigint generated always as identity primary key);
+            create sequence down increment -1; create table c (id integer primary key default nextval('down'));
+            create table d (id serial primary key); create table e (id serial primary key);
+            select rowferry.attach(t) from unnest(array['a', 'b', 'c']) t; select rowferry.attach('d', p_direction => 'send')"""
+        )
+    notices: list[str] = []
+    with nodes.crm.connect() as connection:
+        connection.add_notice_handler(lambda notice: notices.append(str(notice.message_primary)))
+        found = connection.execute("select sequence::text, increment from rowferry.stagger_sequences()").fetchall()
+    assert found == [("a_id_seq", 2), ("b_id_seq", 2)]
+    assert any(notice.startswith("left as it is: public.down: ") for notice in notices)
+    sync(*nodes)
+    nodes.billing.sql("select * from rowferry.stagger_sequences('crm')")
+    assert [nodes.crm.sql("select nextval('a_id_seq') n"), nodes.billing.sql("select nextval('a_id_seq') n")] == [[{"n": 2}], [{"n": 3}]]
+
+
+def test_an_operator_who_owns_the_sequences_staggers_them(nodes: Nodes) -> None:
+    """Also where the schema of the sequence is closed to rowferry_owner."""
+    node, keeper = nodes.crm, role(nodes.crm)
+    node.sql(
+        f"""grant rowferry_operator, rowferry_owner to {keeper};
+        create schema closed authorization {keeper}; create table closed.a (id serial primary key); alter table closed.a owner to {keeper};
+        set role {keeper}; select rowferry.attach('closed.a'); reset role; revoke rowferry_owner from {keeper}"""
+    )
+    found = as_role(node, keeper).execute("select sequence::text, increment from rowferry.stagger_sequences()").fetchall()
+    assert found == [("closed.a_id_seq", 2)]
