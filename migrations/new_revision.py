@@ -66,7 +66,9 @@ def begin() -> None:
             raise ConfigError(f"--{name.replace('_', '-')} has no place: {LINE}. {BEGIN}")
     if getattr(options, "autogenerate", False):
         raise ConfigError(f"--autogenerate finds nothing: there are no models. {BEGIN}, then fill in its SQL files")
-    write_hooks.register("rowferry")(functools.partial(write_sql_files, files.sql_location(), read_nodes(context.config.config_file_name)[0].name))
+    write_hooks.register("rowferry")(
+        functools.partial(write_sql_files, files.sql_location(), read_nodes(context.config.config_file_name)[0].name)
+    )
     # As for a script, Alembic then asks for no connection.
     context.configure(dialect_name="postgresql", as_sql=True, process_revision_directives=_name)
     context.run_migrations()

@@ -35,7 +35,9 @@ def look(node: Node) -> None:
     """Run a command that changes nothing."""
     with _connection(node) as connection:
         if option("lineage") != "core" and not connection.exec_driver_sql(INSTALLED).scalar():
-            log.warning("rowferry itself is not installed here yet, and your revisions need it. Hint: %s upgrade head", settings.alembic())
+            log.warning(
+                "rowferry itself is not installed here yet, and your revisions need it. Hint: %s upgrade head", settings.alembic()
+            )
         connection.rollback()
         step.configure(node, connection=connection, dont_mutate=True)
         with context.begin_transaction():

@@ -9,7 +9,7 @@ import argparse
 import math
 from importlib import import_module
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import NoReturn
 
 from rowferry.config import ConfigError
 
@@ -149,7 +149,9 @@ def looking(commands: Commands) -> None:
         metavar="TABLE=CONDITION",
         help="keep only these rows of a table in sync; rows of tables that refer to it follow",
     )
-    plan.add_argument("--into", type=Path, metavar="STEM", help="write STEM.NODE.up.sql, .down.sql and .verify.sql, and print nothing")
+    plan.add_argument(
+        "--into", type=Path, metavar="STEM", help="write STEM.NODE.up.sql, .down.sql and .verify.sql, and print nothing"
+    )
 
 
 def acting(commands: Commands) -> None:
@@ -177,9 +179,7 @@ def acting(commands: Commands) -> None:
     node(contact, "which node is here; the other one is there", required=True)
     contact.add_argument("--only-here", choices=("here", "there"), help="rows that only this node has: here keeps them")
     contact.add_argument("--only-there", choices=("here", "there"), help="rows that only the other node has: there keeps them")
-    contact.add_argument(
-        "--different", metavar="here|there|'newest by COLUMN'", help="rows that differ: whose is to stay"
-    )
+    contact.add_argument("--different", metavar="here|there|'newest by COLUMN'", help="rows that differ: whose is to stay")
     backfill = commands.add(
         "backfill",
         "rowferry.operate.backfill",
@@ -191,7 +191,9 @@ def acting(commands: Commands) -> None:
     node(backfill, "the node whose rows are sent", required=True)
     backfill.add_argument("--rows-per-second", type=int, metavar="N", help="no more than these (default: no limit)")
     for waits in (compare, contact, backfill):
-        waits.add_argument("--wait", action="store_true", help="until it is done, with a bar on a terminal; Ctrl-C ends only the wait")
+        waits.add_argument(
+            "--wait", action="store_true", help="until it is done, with a bar on a terminal; Ctrl-C ends only the wait"
+        )
 
 
 def beginning(commands: Commands) -> None:
@@ -237,7 +239,7 @@ def seconds(text: str) -> float:
 
 
 def condition(text: str) -> tuple[str, str]:
-    table, found, rest = text.partition("=")
+    table, _, rest = text.partition("=")
     if not (table.strip() and rest.strip()):
         raise argparse.ArgumentTypeError(f"{text}: a filter is TABLE=CONDITION, such as accounts=\"country = 'CH'\"")
     return table.strip(), rest.strip()

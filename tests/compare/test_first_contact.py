@@ -87,7 +87,11 @@ def test_first_contact_refuses_what_it_cannot_do_with_a_hint(filled: Nodes) -> N
 @pytest.mark.parametrize(
     ("table", "direction", "choice"),
     [
-        ("id int primary key, updated_at timestamptz", "both", "'here', p_only_there => 'there', p_different => 'newest by updated_at'"),
+        (
+            "id int primary key, updated_at timestamptz",
+            "both",
+            "'here', p_only_there => 'there', p_different => 'newest by updated_at'",
+        ),
         ("id int primary key, seen_at timestamptz", "both", "'here', p_only_there => 'there', p_different => 'here'"),
         ("id int primary key, updated_at timestamptz", "send", "'here', p_only_there => 'here', p_different => 'here'"),
         ("id int primary key, updated_at timestamptz", "receive", "'there', p_only_there => 'there', p_different => 'there'"),

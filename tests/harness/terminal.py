@@ -25,9 +25,7 @@ def on_terminal(
     reader, terminal = pty.openpty()
     fcntl.ioctl(terminal, termios.TIOCSWINSZ, struct.pack("HHHH", 40, width, 0, 0))
     env = {name: value for name, value in env.items() if name not in ("COLUMNS", "LINES")} | {"TERM": "xterm-256color"}
-    process = subprocess.Popen(
-        [PROGRAM, *arguments], env=env, cwd=REPO, stdin=terminal, stdout=terminal, stderr=terminal
-    )
+    process = subprocess.Popen([PROGRAM, *arguments], env=env, cwd=REPO, stdin=terminal, stdout=terminal, stderr=terminal)
     os.close(terminal)
     os.set_blocking(reader, False)
     seen, pressed = b"", False

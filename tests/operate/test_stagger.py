@@ -216,7 +216,8 @@ def test_all_sequences_of_a_link_are_staggered_in_one_call(nodes: Nodes) -> None
     """Those that feed keys of tables that go both ways; one that cannot be staggered keeps no other one back."""
     for node in nodes:
         node.sql(
-            """create table a (id serial primary key, free serial); create table b (id bigint generated always as identity primary key);
+            """create table a (id serial primary key, free serial);
+            create table b (id bigint generated always as identity primary key);
             create sequence down increment -1; create table c (id integer primary key default nextval('down'));
             create table d (id serial primary key); create table e (id serial primary key);
             select rowferry.attach(t) from unnest(array['a', 'b', 'c']) t; select rowferry.attach('d', p_direction => 'send')"""
@@ -229,7 +230,7 @@ def test_all_sequences_of_a_link_are_staggered_in_one_call(nodes: Nodes) -> None
     assert any(notice.startswith("left as it is: public.down: ") for notice in notices)
     sync(*nodes)
     nodes.billing.sql("select * from rowferry.stagger_sequences('crm')")
-    assert [nodes.crm.sql("select nextval('a_id_seq') n"), nodes.billing.sql("select nextval('a_id_seq') n")] == [[{"n": 2}], [{"n": 3}]]
+    assert [node.sql("select nextval('a_id_seq') n")[0]["n"] for node in nodes] == [2, 3]
 
 
 def test_an_operator_who_owns_the_sequences_staggers_them(nodes: Nodes) -> None:
@@ -237,7 +238,8 @@ def test_an_operator_who_owns_the_sequences_staggers_them(nodes: Nodes) -> None:
     node, keeper = nodes.crm, role(nodes.crm)
     node.sql(
         f"""grant rowferry_operator, rowferry_owner to {keeper};
-        create schema closed authorization {keeper}; create table closed.a (id serial primary key); alter table closed.a owner to {keeper};
+        create schema closed authorization {keeper};
+        create table closed.a (id serial primary key); alter table closed.a owner to {keeper};
         set role {keeper}; select rowferry.attach('closed.a'); reset role; revoke rowferry_owner from {keeper}"""
     )
     found = as_role(node, keeper).execute("select sequence::text, increment from rowferry.stagger_sequences()").fetchall()

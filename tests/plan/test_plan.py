@@ -33,8 +33,13 @@ def test_parents_come_before_children_and_a_circle_is_no_hindrance(nodes: Nodes)
 
 
 def test_nothing_is_changed_and_what_it_prints_runs(nodes: Nodes) -> None:
-    both(nodes, "create table a (id serial primary key, country text); create table b (id integer primary key, a integer references a)")
-    seen = "select (select count(*) from pg_class) as c, (select count(*) from pg_trigger) as t, (select count(*) from pg_proc) as p"
+    both(
+        nodes,
+        "create table a (id serial primary key, country text); create table b (id integer primary key, a integer references a)",
+    )
+    seen = (
+        "select (select count(*) from pg_class) as c, (select count(*) from pg_trigger) as t, (select count(*) from pg_proc) as p"
+    )
     before = [node.sql(seen) for node in nodes]
     plans = planned(nodes, {"a": "country = 'CH'"})
     assert [node.sql(seen) for node in nodes] == before
@@ -54,7 +59,8 @@ def test_rows_follow_a_filter_level_by_level(nodes: Nodes) -> None:
     both(
         nodes,
         """create table letters (id integer primary key, country text, other integer);
-        create table pages (id integer primary key, letter integer references letters, copy integer constraint of_copy references letters);
+        create table pages (
+          id integer primary key, letter integer references letters, copy integer constraint of_copy references letters);
         create table lines (id integer primary key, page integer references pages)""",
     )
     crm = planned(nodes, {"public.letters": "country = 'CH'"})["crm"]

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import pytest
-
 from convergence.test_zoo import OF_BILLING, OWNERS, SCHEMA, TABLES
+
 from harness import Nodes
 from harness.planned import calls, planned, reasons, run
 

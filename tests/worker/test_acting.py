@@ -43,7 +43,8 @@ def test_first_contact_reports_and_then_does_as_it_is_told(rowferry: Command, no
 
 def test_backfill_waits_until_the_rows_are_there(rowferry: Command, nodes: Nodes) -> None:
     nodes.crm.sql(
-        """alter table accounts disable trigger all; insert into accounts select n, 'n' from generate_series(1, 5000) n;
+        """alter table accounts disable trigger all;
+        insert into accounts select n, 'n' from generate_series(1, 5000) n;
         alter table accounts enable trigger all; analyze accounts"""
     )
     rowferry.start()
@@ -62,11 +63,17 @@ def test_a_held_backfill_ends_the_wait_with_1(rowferry: Command, nodes: Nodes) -
     nodes.billing.sql("select rowferry.pause(p_entity => 'accounts')")
     insert(nodes.crm, 1, 1)
     rowferry.start()
-    assert "rows of accounts are held. Hint: rowferry status" in rowferry("backfill", "accounts", "--node", "crm", "--wait", code=1)
+    assert "rows of accounts are held. Hint: rowferry status" in rowferry(
+        "backfill", "accounts", "--node", "crm", "--wait", code=1
+    )
 
 
 def test_what_is_no_entity_and_no_node_is_said_in_one_line(rowferry: Command) -> None:
-    for command in (["compare", "nothing"], ["backfill", "nothing", "--node", "crm"], ["first-contact", "nothing", "--node", "crm"]):
+    for command in (
+        ["compare", "nothing"],
+        ["backfill", "nothing", "--node", "crm"],
+        ["first-contact", "nothing", "--node", "crm"],
+    ):
         printed = rowferry(*command, code=1)
         assert "no such entity is attached: nothing is the name of no entity" in printed and "Hint: select name" in printed
     assert "the nodes are crm, billing" in rowferry("backfill", "accounts", "--node", "nobody", code=2)

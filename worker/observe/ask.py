@@ -40,7 +40,7 @@ def ask(
 
 
 def refuse_another(node: Node, cursor: Cursor) -> None:
-    """Raises Error if this is the database of another node: both variables may hold one connection string, or each the other's."""
+    """Raises Error if this is the database of another node: both variables may hold one string, or each the other's."""
     [row] = cursor.execute(NAME).fetchall()
     if row["name"] not in (node.name, None):
         hint = f"{node.variable} holds the connection string of another database than that of {node.name}"

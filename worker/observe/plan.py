@@ -43,7 +43,7 @@ def of_link(link: Link, filters: dict[str, str]) -> Iterator[tuple[Node, Node, P
     pairs = [(first, second), (second, first)]
     with ThreadPoolExecutor(2) as pool:
         facts = dict(pool.map(lambda pair: (pair[0].name, facts_of(*pair)), pairs))
-        plans = list(pool.map(lambda pair: plan_of(*pair, facts, filters), pairs))
+        plans = list(pool.map(lambda pair: plan_of(pair[0], pair[1], facts, filters), pairs))
     for (node, peer), files in zip(pairs, plans, strict=True):
         yield node, peer, files
 
@@ -67,8 +67,8 @@ def rolled_back(cursor: Cursor, query: str, parameters: list[Any]) -> list[dict[
 
 
 def write(plans: list[tuple[Node, Node, Plan]], stem: Path) -> None:
-    """STEM.NODE.FILE.sql of each node, of a node with several links all in one file. Raises ConfigError, and writes nothing, where
-    one is there already."""
+    """STEM.NODE.FILE.sql of each node, of a node with several links all in one file. Raises ConfigError, and writes nothing,
+    where one is there already."""
     texts: dict[Path, list[str]] = {}
     for node, _, files in plans:
         for file in FILES:
@@ -79,7 +79,9 @@ def write(plans: list[tuple[Node, Node, Plan]], stem: Path) -> None:
     for path, parts in texts.items():
         try:
             # A verify file is one query.
-            whole = " union all\n".join(part.rstrip(";") for part in parts) + ";" if ".verify." in path.name else "\n\n".join(parts)
+            whole = (
+                " union all\n".join(part.rstrip(";") for part in parts) + ";" if ".verify." in path.name else "\n\n".join(parts)
+            )
             path.write_text(whole + "\n", encoding="utf-8")
         except OSError as error:
             raise ConfigError(f"{path} cannot be written: {error.strerror}. Hint: --into FOLDER/0001_words") from None

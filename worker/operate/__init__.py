@@ -1,1 +1,1 @@
-"""What people do by command: compare, first-contact, backfill. Each calls a function of rowferry's, and views tell how far it is."""
+"""What people do by command: compare, first-contact, backfill. Each calls a function, and views tell how far it is."""

@@ -20,7 +20,8 @@ def first_contact(options: argparse.Namespace) -> int:
         runs = [rows[0]["run_id"]]
         if any(chosen):
             for row in rows:
-                told = f"{node.name}: {row['kind']}: {number(row['records']) or '0'} records, {row['choice'] or 'no choice'}: {row['state']}"
+                about = f"{number(row['records']) or '0'} records, {row['choice'] or 'no choice'}"
+                told = f"{node.name}: {row['kind']}: {about}: {row['state']}"
                 console().print(text(told), soft_wrap=True)
         elif not options.wait:
             console().print(text(f"{node.name}: {rows[0]['state']}"), soft_wrap=True)

@@ -7,7 +7,8 @@ from rowferry.observe.screen import console, text
 
 # Comparisons on their way, for waiting.wait().
 RUNS = """
-select r.run_id, r.entity as label, r.state, coalesce(r.rows_here, 0) as done, rowferry._estimated_rows(e.relation) as total, r.error
+select r.run_id, r.entity as label, r.state, coalesce(r.rows_here, 0) as done,
+  rowferry._estimated_rows(e.relation) as total, r.error
 from rowferry.compare_runs r
 join rowferry.entities e on e.name = r.entity
 where r.run_id = any(%s)
@@ -23,7 +24,7 @@ KINDS = ("same", "different", "only_here", "only_there", "pending")
 
 
 def report(cursor: Cursor, node: str, runs: list[int]) -> bool:
-    """Print what these runs found, a line for each, and keys of records that are not the same; whether there are none of these."""
+    """Print what these runs found, a line for each, and keys of records that differ; whether there are none of these."""
     rows = cursor.execute(FOUND, [runs]).fetchall()
     samples = cursor.execute(SAMPLES, [runs]).fetchall()
     peers = {row["entity"]: row["peer"] for row in rows}

@@ -2,13 +2,12 @@
 
 import contextlib
 from collections.abc import Iterator
-from typing import cast
 
 import psycopg
 from psycopg.rows import dict_row
 
 from rowferry.config import ConfigError, Node, read_nodes
-from rowferry.connection import FAILURES, Connection, Error, connect, describe, hints
+from rowferry.connection import FAILURES, Error, connect, describe, hints
 from rowferry.observe.ask import Cursor, refuse_another
 
 SECONDS = 600.0  # of silence
@@ -32,7 +31,7 @@ def acting(node: Node, role: str = "rowferry_operator") -> Iterator[Cursor]:
             connection.cursor(row_factory=dict_row) as cursor,
             hints(node, connection, role),
         ):
-            cast(Connection, connection).seconds = SECONDS
+            connection.seconds = SECONDS
             refuse_another(node, cursor)
             yield cursor
     except FAILURES as error:
@@ -42,7 +41,7 @@ def acting(node: Node, role: str = "rowferry_operator") -> Iterator[Cursor]:
 def told(node: Node, error: Exception) -> Error:
     """In words, with the detail and the hint of the server's, which a person who acts may read."""
     said = describe(node, error)
-    if isinstance(error, psycopg.Error) and not isinstance(error, Error):
+    if isinstance(error, psycopg.Error):
         detail, hint = error.diag.message_detail, error.diag.message_hint
         said.message = said.message + (f": {node.masked(detail).rstrip('.')}" if detail else "")
         said.hint = said.hint or (node.masked(hint) if hint else "")
