@@ -48,6 +48,7 @@ CATCH_ALL = {
     "_queue_backfill",
     "_queue_followers",
     "_read_rows",
+    "_refusal",
     "_refuse_record",
     "_sequences_of",
     "_trip_breakers",

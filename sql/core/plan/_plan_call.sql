@@ -25,9 +25,6 @@ declare
   v_key text[] := array(select jsonb_array_elements_text(p_pair #> '{key,columns}'));
   v_parent jsonb;
   v_within text;
-  v_message text;
-  v_detail text;
-  v_hint text;
 begin
   v_columns := case when jsonb_array_length(v_columns) < (v_m ->> 'all')::integer then v_columns end;
   v_key := case when (p_pair #>> '{key,primary}')::boolean then null else v_key end;
@@ -35,17 +32,12 @@ begin
   v_within := case when (v_parent ->> 'only')::boolean then p_followed ->> (v_parent ->> 'table') else v_parent ->> 'key' end;
   o_is_filtered := coalesce(p_filter, v_within) is not null;
   -- plan_facts() has tried the table with all its columns and its first key already.
-  if v_key is not null or p_filter is not null or v_entity <> (v_m ->> 'short') or (v_columns is not null and jsonb_array_length(v_columns) < (
-    select count(*) from jsonb_object_keys(v_m -> 'columns'))) then
-    begin
-      perform rowferry.attach((p_pair ->> 'mine')::regclass, v_entity, p_columns => v_columns, p_key => v_key, p_peer => v_node, p_filter => p_filter,
-        p_dry_run => true);
-    exception
-      when others then
-        get stacked diagnostics v_message = message_text, v_detail = pg_exception_detail, v_hint = pg_exception_hint;
-        o_problem := rowferry._plan_reason(v_message, v_detail, v_hint);
-        return;
-    end;
+  if v_key is not null or p_filter is not null or v_entity <> (v_m ->> 'short')
+    or jsonb_array_length(v_columns) < (select count(*) from jsonb_object_keys(v_m -> 'columns')) then
+    o_problem := rowferry._refusal((p_pair ->> 'mine')::regclass, v_entity, v_columns, v_key, v_node, p_filter);
+    if o_problem is not null then
+      return;
+    end if;
   end if;
   o_statement := format('select rowferry.attach(%L%s);', p_pair ->> 'mine', concat(
     case when v_entity <> (v_m ->> 'short') || coalesce('@' || (select l.spoke from rowferry.links l where l.peer = v_node), '')

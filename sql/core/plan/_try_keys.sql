@@ -14,9 +14,6 @@ declare
   v_key record;
   v_entity rowferry.entities;
   v_keys jsonb := '[]';
-  v_problem text;
-  v_detail text;
-  v_hint text;
 begin
   for v_key in select * from rowferry._possible_keys(p_table) loop
     begin
@@ -28,15 +25,8 @@ begin
         null;  -- attach() says why, below
     end;
   end loop;
-  begin
-    perform rowferry.attach(p_table, c_entity, p_columns => v_columns, p_peer => p_peer, p_dry_run => true,
-      p_key => (select array(select jsonb_array_elements_text(v_keys #> '{0,columns}')) where v_keys <> '[]'));
-  exception
-    when others then
-      get stacked diagnostics v_problem = message_text, v_detail = pg_exception_detail, v_hint = pg_exception_hint;
-      v_problem := rowferry._plan_reason(v_problem, v_detail, v_hint);
-  end;
-  return jsonb_build_object('keys', v_keys, 'problem', v_problem);
+  return jsonb_build_object('keys', v_keys, 'problem', rowferry._refusal(p_table, c_entity, v_columns,
+    (select array(select jsonb_array_elements_text(v_keys #> '{0,columns}')) where v_keys <> '[]'), p_peer));
 end
 $$;
 comment on function rowferry._try_keys(regclass, text, jsonb) is
