@@ -7,7 +7,8 @@ where p.pronamespace = to_regnamespace('rowferry') and p.proname !~ '^_'
 union all
 select 'view', c.relname, c.oid, obj_description(c.oid, 'pg_class')
 from pg_class c
-where c.relnamespace = to_regnamespace('rowferry') and c.relkind in ('r', 'v') and c.relname !~ '^_' and has_table_privilege('rowferry_viewer', c.oid, 'select');
+where c.relnamespace = to_regnamespace('rowferry') and c.relkind in ('r', 'v') and c.relname !~ '^_'
+  and has_table_privilege('rowferry_viewer', c.oid, 'select');
 comment on view rowferry._calls is 'What people call and look at, for help().';
 comment on column rowferry._calls.kind is 'call (a function) or view (also a table that people may read).';
 comment on column rowferry._calls.name is 'Its name.';

@@ -20,7 +20,7 @@ begin
       select 'view', 1, '', 'Views:'
       union all
       -- Of overloads one line.
-      select c.kind, 2, c.name, format('  %s %s', rpad(c.name, 17), left(min(rtrim(substring(c.comment from '^.*?[.:;](?=\s|$)'), '.:;')), 100))
+      select c.kind, 2, c.name, format('  %s %s', rpad(c.name, 17), left(min(rtrim(substring(c.comment from '^.*?[.:;](?=[[:space:]]|$)'), '.:;')), 100))
       from rowferry._calls c where c.comment is not null group by c.kind, c.name
     ) l (kind, part, name, line)
     order by l.kind, l.part, l.name;
@@ -30,7 +30,7 @@ begin
     if v_one.kind = 'call' then
       return query
       select rowferry._wrapped(format('%s(%s)', v_one.name,
-        regexp_replace(pg_get_function_arguments(v_one.oid), 'DEFAULT ([^,:]+)(::[a-z]+(\[\])?)?', 'default \1', 'g')), 96, '')
+        regexp_replace(pg_get_function_arguments(v_one.oid), E'DEFAULT ([^,:]+)(::[a-z]+(\\[\\])?)?', E'default \\1', 'g')), 96, '')
       union all
       select rowferry._wrapped('returns ' || lower(r.result), 94, '  ')
       from (select pg_get_function_result(v_one.oid)) r (result) where r.result <> 'void';

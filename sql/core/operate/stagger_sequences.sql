@@ -10,6 +10,7 @@ returns table (
 )
 language plpgsql
 set search_path = pg_catalog, pg_temp
+set quote_all_identifiers = off
 set lock_timeout = '5s'
 as $$
 declare

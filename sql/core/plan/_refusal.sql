@@ -20,7 +20,7 @@ begin
 exception
   when others then
     get stacked diagnostics v_message = message_text, v_detail = pg_exception_detail, v_hint = pg_exception_hint;
-    return v_message || coalesce(' (' || substring(v_detail from '^(.*?)[.](?=\s|$)') || ')', '') || coalesce('. ' || nullif(v_hint, ''), '');
+    return v_message || coalesce(' (' || substring(v_detail from '^(.*?)[.](?=[[:space:]]|$)') || ')', '') || coalesce('. ' || nullif(v_hint, ''), '');
 end
 $$;
 comment on function rowferry._refusal(regclass, text, jsonb, text[], text, text) is

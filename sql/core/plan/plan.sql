@@ -9,6 +9,8 @@ returns table (
 )
 language plpgsql
 set search_path = pg_catalog, pg_temp
+set quote_all_identifiers = off
+set standard_conforming_strings = on
 set jit = off
 as $$
 declare

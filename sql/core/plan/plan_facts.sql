@@ -4,6 +4,8 @@ create or replace function rowferry.plan_facts(
 returns jsonb
 language plpgsql
 set search_path = pg_catalog, pg_temp
+set quote_all_identifiers = off
+set standard_conforming_strings = on
 set jit = off
 set lock_timeout = '2s'
 as $$
@@ -17,7 +19,7 @@ begin
   for v_table in
     select c.oid::regclass as relation, format('%I.%I', n.nspname, c.relname) as name, c.relname::text as short, e.id as entity_id,
       case when x.extname is not null then format('it belongs to the extension %s', x.extname)
-        when c.relname like 'alembic\_version%' then 'it says which migrations this database has, which is each database''s own' end as aside
+        when starts_with(c.relname, 'alembic_version') then 'it says which migrations this database has, which is each database''s own' end as aside
     from pg_class c
     join pg_namespace n on n.oid = c.relnamespace
     left join rowferry.entities e on e.relation = c.oid and e.peer = v_link.peer
