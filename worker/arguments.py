@@ -94,7 +94,9 @@ def working(commands: Commands) -> None:
         codes=CODES | OF_RUN,
     )
     run.add_argument("--interval", type=seconds, default=0.08, metavar="SECONDS", help="between idle polls (default: 0.08)")
-    run.add_argument("--once", action="store_true", help="end when all that was pending at the start has arrived or is held")
+    way = run.add_mutually_exclusive_group()
+    way.add_argument("--metrics", metavar="ADDRESS", help="serve /metrics and /healthz over HTTP there, such as 127.0.0.1:9187")
+    way.add_argument("--once", action="store_true", help="end when all that was pending at the start has arrived or is held")
     run.add_argument("--json", action="store_true", help="log one JSON object a line")
 
 
@@ -207,12 +209,19 @@ def beginning(commands: Commands) -> None:
     )
     init.add_argument("folder", type=Path, metavar="FOLDER", help="new, or empty")
     init.add_argument("--nodes", default="", metavar="NAME,NAME", help="what your two nodes are called (default: crm,billing)")
-    commands.add(
+    demo = commands.add(
         "demo",
         "rowferry.demo.run",
         "two throw-away databases and the worker between them, which you can try",
         "main",
-        examples=("demo",),
+        examples=("demo", "demo --star"),
+    )
+    demo.add_argument(
+        "--star",
+        action="store_const",
+        dest="command",
+        const=lambda options: import_module("rowferry.demo.star").main(options),
+        help="four databases: a hub and three others",
     )
     completion = commands.add(
         "completion",
