@@ -15,7 +15,7 @@ from importlib import metadata
 from typing import Any
 
 from rowferry.arguments import parser
-from rowferry.config import ConfigError, read_links
+from rowferry.config import ConfigError, Node, read_links
 from rowferry.connection import Error
 from rowferry.loop import Courier
 from rowferry.observe import logs
@@ -37,7 +37,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def run(options: argparse.Namespace) -> None:
-    """The worker, a courier for each link. The first SIGTERM or SIGINT lets the calls in hand end, the second ends it at once."""
+    """The worker, a courier for each link and for each outbox that a node has. The first SIGTERM or SIGINT lets the calls in hand end, the second ends it at once."""
     # With --once only what went wrong is said; otherwise when it happened matters too.
     logs.start(logging.WARNING if options.once else logging.INFO, as_json=options.json, with_time=not options.once)
     stop = threading.Event()
@@ -59,9 +59,11 @@ def run(options: argparse.Namespace) -> None:
     wake, sender = socket.socketpair()
     sender.setblocking(False)
     signal.set_wakeup_fd(sender.fileno())
-    pool, codes = ThreadPoolExecutor(len(links)), [0]
-    works = [Courier(link.nodes, options.interval, options.once, stop, len(links) == 1) for link in links]
-    couriers = [pool.submit(work.run) for work in works]
+    pool, codes = ThreadPoolExecutor(len(links) + len(nodes)), [0]
+    works: list[Courier] = []
+    couriers: list[Future[None]] = []
+    outboxes: dict[tuple[str, str], Future[None]] = {}
+    adding = threading.Lock()
 
     def ended(courier: Future[None]) -> None:
         if not isinstance(courier.exception(), SystemExit | None):
@@ -69,9 +71,22 @@ def run(options: argparse.Namespace) -> None:
         with contextlib.suppress(OSError):  # whoever waits may have seen the end before, and be gone
             sender.send(b".")
 
-    for courier in couriers:
-        courier.add_done_callback(ended)
-    while not all(courier.done() for courier in couriers):
+    def start(courier: Courier) -> Future[None]:
+        works.append(courier)
+        future = pool.submit(courier.run)
+        couriers.append(future)
+        future.add_done_callback(ended)
+        return future
+
+    def serve(node: Node, outbox: str) -> None:
+        with adding:
+            if (node.name, outbox) not in outboxes or outboxes[node.name, outbox].done():
+                courier = Courier([node], options.interval, options.once, stop, alone=False, outbox=outbox)
+                outboxes[node.name, outbox] = start(courier)
+
+    for link in links:
+        start(Courier(link.nodes, options.interval, options.once, stop, len(links) == 1, serve))
+    while not all(courier.done() for courier in list(couriers)):
         wake.recv(1)
     for courier in couriers:
         try:

@@ -55,9 +55,10 @@ class Trouble(Exception):
 
 @dataclass(eq=False)
 class Side:
-    """A node, and what the worker knows of it."""
+    """A node, and what the worker knows of it. `peer`: of a node that only writes into an outbox, itself."""
 
     node: Node
+    peer_name: str
     peer: Side = field(init=False)
     connection: Connection = field(init=False)
     watcher: Any = None  # a session that only looks, from the first long rest on
@@ -76,7 +77,7 @@ class Side:
     def read(self, query: str = sql.READ) -> None:
         """Where things stand, into row. Raises Error, or psycopg.Error with a note that says what to type."""
         with hints(self.node, self.connection, "rowferry_worker"):
-            self.row = self.connection.execute(query, {"peer": self.peer.node.name}).fetchone()
+            self.row = self.connection.execute(query, {"peer": self.peer_name}).fetchone()
         if self.row.version < SCHEMA_VERSION:
             message = f"the schema has version {self.row.version}, this worker needs {SCHEMA_VERSION}"
             raise Error(self.node.name, "RF007", message, "alembic upgrade head")
@@ -86,12 +87,25 @@ class Courier:
     """Runs until `stop` is set, or with `once` until what was pending at its start has gone.
 
     `interval`: seconds between polls when there is nothing to do. `alone`: the process serves no other link, so it ends where no
-    attempt can be of use.
+    attempt can be of use. `serve` is told of each outbox that a node has. With `outbox` there is one node, which writes into it.
     """
 
-    def __init__(self, nodes: Sequence[Node], interval: float, once: bool, stop: threading.Event, alone: bool = True) -> None:
-        first, second = self.sides = [Side(node) for node in sorted(nodes, key=lambda node: node.name)]
-        first.peer, second.peer = second, first
+    def __init__(
+        self,
+        nodes: Sequence[Node],
+        interval: float,
+        once: bool,
+        stop: threading.Event,
+        alone: bool = True,
+        serve: Callable[[Node, str], None] | None = None,
+        outbox: str | None = None,
+    ) -> None:
+        first, *others = sorted(nodes, key=lambda node: node.name)
+        self.sides = [Side(first, outbox or others[0].name), *(Side(node, first.name) for node in others)]
+        for side, peer in zip(self.sides, reversed(self.sides), strict=True):
+            side.peer = peer
+        self.between = f"{first.name} and {self.sides[0].peer_name}"
+        self.serve, self.outbox = serve, outbox
         self.interval, self.once, self.stop, self.alone = interval, once, stop, alone
         self.pause, self.progress_at, self.opened = FIRST_PAUSE, time.monotonic(), False  # opened: whether it has ever been
         self.turns, self.held = 0, math.inf  # rounds in which only held events were left; the least that were held in one of them
@@ -118,10 +132,14 @@ class Courier:
     def account(self) -> list[str]:
         """What went, a line for each node that was heard: `crm: 1,000 sent, 55 taken, 2 held`."""
         heard = [side for side in self.sides if side.row is not None]
-        return [f"{side.node.name}: {side.sent:,} sent, {side.taken:,} taken, {side.row.held or 0:,} held" for side in heard]
+        into = f" into {self.outbox}" if self.outbox else ""
+        return [f"{side.node.name}{into}: {side.sent:,} sent, {side.taken:,} taken, {side.row.held or 0:,} held" for side in heard]
 
     def back_off(self, trouble: Trouble) -> None:
         """Say what is wrong and wait a while before the next attempt; raises SystemExit where another attempt is no use."""
+        if self.outbox and any(error.sqlstate == "RF002" for error in trouble.errors.values()):
+            self.say(logging.INFO, f"the outbox {self.outbox} is removed")
+            raise SystemExit(0)
         code = max((error.code for error in trouble.errors.values()), default=1)
         message = str(trouble)
         if removed := self.opened and next((side for side, error in trouble.errors.items() if error.sqlstate == "RF002"), None):
@@ -160,7 +178,7 @@ class Courier:
             try:
                 self.each(enter, self.sides)
                 # Before the lock: both variables may hold one database, or it may be no node.
-                self.each(Side.read, self.sides)
+                self.each(self.read, self.sides)
                 if not self.lock():
                     return
                 token = self.token(self.sides)
@@ -175,9 +193,18 @@ class Courier:
                 self.opened, self.progress_at = True, time.monotonic()
             self.exchange(token)
 
+    def read(self, side: Side) -> None:
+        """Where things stand on a node, and whether it has an outbox to be served."""
+        side.read()
+        self.look_for_outbox(side)
+
+    def look_for_outbox(self, side: Side) -> None:
+        if self.serve and side.row.outbox:
+            self.serve(side.node, side.row.outbox)
+
     def token(self, sides: Sequence[Side]) -> str:
         """A token greater than each node's own, and the connections made ready for calls with it."""
-        self.each(Side.read, sides)
+        self.each(self.read, sides)
         number = 1
         for side in sides:
             number = max(number, 1 + int(side.row.token.partition("-")[0]))
@@ -241,7 +268,7 @@ class Courier:
             self.progress.show({side.node.name: side.row.progress or [] for side in self.sides})
             if far != self.far or any(row.applied or row.refused or row.retired for row in rows) or not (due or moved):
                 self.far, self.pause, self.progress_at = far, FIRST_PAUSE, now
-                self.say(logging.INFO, f"at work between {' and '.join(side.node.name for side in self.sides)}")
+                self.say(logging.INFO, f"at work between {self.between}")
             if self.once:
                 self.end_if_done(moved)
             patience = max(row.patience for row in rows)
@@ -287,7 +314,7 @@ class Courier:
                 side.watcher = self.watchers.enter_context(contextlib.closing(connect(side.node)))
                 side.watcher.seconds = WATCHER_SECONDS
             if not side.watcher.awaited:
-                side.watching = side.watcher.begin(sql.WATCH, peer=side.peer.node.name, token=token, wait=self.interval)
+                side.watching = side.watcher.begin(sql.WATCH, peer=side.peer_name, token=token, wait=self.interval)
 
         until = time.monotonic() + WATCH_SECONDS
         try:
@@ -342,7 +369,7 @@ class Courier:
             error = side.peer.error and asdict(side.peer.error)
             courier = json.dumps({"host": socket.gethostname(), "pid": os.getpid(), "error": error}) if opening else None
             given: Any = {"envelope": None, "limit": 0} if look else {"envelope": side.inbox, "limit": side.limit}
-            return side.connection.begin(sql.EXCHANGE, peer=side.peer.node.name, token=token, courier=courier, **given)
+            return side.connection.begin(sql.EXCHANGE, peer=side.peer_name, token=token, courier=courier, **given)
 
         tries, began, busy = 0, time.monotonic(), sides
         while busy and not (tries and self.stop.wait(BUSY_PAUSE)):
@@ -352,6 +379,7 @@ class Courier:
                 if side.connection not in errors:
                     side.row = cursor.fetchone()
                     side.sent, side.taken = side.sent + (side.row.retired or 0), side.taken + (side.row.applied or 0)
+                    self.look_for_outbox(side)
             if errors:
                 raise Trouble({side: describe(side.node, errors[side.connection]) for side in busy if side.connection in errors})
             self.took = time.monotonic() - began

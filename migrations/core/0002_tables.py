@@ -34,6 +34,7 @@ def upgrade() -> None:
             "tables/compared_records.sql",
             "tables/peer_facts.sql",
             "tables/staggered_sequences.sql",
+            "tables/outbox.sql",
             "tables/released.sql",
             "tables/released_objects.sql",
             "revisions/rights.sql",

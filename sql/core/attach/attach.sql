@@ -63,7 +63,7 @@ begin
   v_new.conflict_rule := coalesce(p_conflict_rule, v_old.conflict_rule, 'newest');
   v_new.orphan_rule := coalesce(p_orphan_rule, v_old.orphan_rule, 'hold');
   v_new.truncate_rule := coalesce(p_truncate, v_old.truncate_rule, 'refuse');
-  v_new.direction := coalesce(p_direction, v_old.direction, 'both');
+  v_new.direction := coalesce(p_direction, v_old.direction, (select 'send' from rowferry.links l where l.peer = v_new.peer and l.slot is not null), 'both');
   v_new.filter_left := coalesce(p_filter_left, v_old.filter_left, 'delete');
   v_new.inbound := coalesce(nullif(p_inbound, ''), case when p_inbound is null then v_old.inbound end);
   v_new.on_apply := coalesce(nullif(p_on_apply, ''), case when p_on_apply is null then v_old.on_apply end);

@@ -8,7 +8,7 @@ set search_path = pg_catalog, pg_temp
 as $$
 declare
   v_link rowferry.links := (select l from rowferry.links l
-    where l.peer = coalesce(p_peer, (select min(o.peer) from rowferry.links o having count(*) = 1)));
+    where l.peer = coalesce(p_peer, (select min(o.peer) from rowferry.links o where o.slot is null having count(*) = 1)));
 begin
   if v_link.peer is null and not exists (select from rowferry.node) then
     raise exception using errcode = 'RF006', message = 'this database has no name yet',
@@ -21,4 +21,4 @@ begin
   return v_link;
 end
 $$;
-comment on function rowferry._find_link(text) is 'The link that a person means: the one to this peer, or the only one.';
+comment on function rowferry._find_link(text) is 'The link that a person means: the one to this peer, or the only one to a node.';

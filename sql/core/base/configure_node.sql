@@ -14,6 +14,11 @@ begin
       hint = 'Either the environment variable holds the connection string of another database, or the name in alembic.ini was changed. '
         'A node keeps its name until alembic downgrade base.';
   end if;
+  if exists (select from rowferry.links l where l.slot is not null and l.peer = any (p_peers)) then
+    raise exception using errcode = 'RF006', message = 'an outbox of this node has the name of a node',
+      detail = format('It is %s.', (select min(l.peer) from rowferry.links l where l.slot is not null and l.peer = any (p_peers))),
+      hint = 'Give the node another name in alembic.ini; or remove the outbox: select rowferry.remove_outbox();';
+  end if;
   insert into rowferry.node (name, system_identifier, database_oid, configured_at)
   select p_name, i ->> 'system', (i ->> 'database')::oid, rowferry._now()
   from rowferry._database_identity() i

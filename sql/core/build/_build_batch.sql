@@ -13,7 +13,8 @@ create or replace function rowferry._build_batch(
   out o_sent integer,
   out o_removed integer,
   out o_compare jsonb,
-  out o_holds boolean
+  out o_holds boolean,
+  out o_ack jsonb
 )
 language plpgsql
 set search_path = pg_catalog, pg_temp
@@ -79,7 +80,9 @@ begin
       exit when v_hot or v_removed > 1000;
     end loop;
     o_compare := case when p_compare is null and not p_rare.comparisons then '{}' else rowferry._compare(p_link, p_compare) end;
-    if v_batch.o_events > 0 then
+    if v_batch.o_events > 0 and p_link.slot is not null then
+      o_ack := rowferry._write_outbox(v_batch.o_sections, v_batch.o_ids);
+    elsif v_batch.o_events > 0 then
       select t.* into v_told from rowferry._tell_facts(o_link, true, true, true) t;
       o_envelope := rowferry._encode(
         p_header || o_compare || jsonb_build_object('number', p_link.top + 1, 'tag', v_tag, 'ids', v_batch.o_ids::text, 'top', p_link.top + 1,
@@ -100,11 +103,16 @@ begin
       if not rowferry._hold_slow(p_link.peer, v_looked, not p_applied, p_aside) then
         raise;
       end if;
-      select null::bytea, 0, jsonb '{}', true into o_envelope, o_removed, o_compare, o_holds;
+      select null::bytea, 0, jsonb '{}', true, null::jsonb into o_envelope, o_removed, o_compare, o_holds, o_ack;
       return;
   end;
   if v_batch.o_events > 0 then
-    o_link := v_told.o_link;
+    if p_link.slot is null then
+      o_link := v_told.o_link;
+    else
+      o_ack := o_ack || jsonb_build_object('number', p_link.top + 1, 'tag', v_tag,
+        'applied_ms', (extract(epoch from clock_timestamp() - v_began) * 1000)::integer);
+    end if;
     o_sent := v_batch.o_events;
     o_link.top := p_link.top + 1;
     o_link.built := greatest(p_link.built, o_link.top);
@@ -124,4 +132,5 @@ comment on function rowferry._build_batch(rowferry.links, jsonb, integer, boolea
   'timeout the record that took the time is held, if it is known. p_header is what every envelope says. p_applied says that this call has applied a batch, '
   'and p_alone that a record that travels alone is due. p_left has the events that were removed from the queue in this call. Entities in p_aside send '
   'nothing now. p_compare is what the peer said about comparisons, and o_compare what this node has to say. o_removed counts the events that were removed '
-  'from the queue or wait now. p_rare says which rare things there were, and o_holds whether an event or an entity is held since.';
+  'from the queue or wait now. p_rare says which rare things there were, and o_holds whether an event or an entity is held since. If the peer is an '
+  'outbox, the batch is written there in place of an envelope, and o_ack is what a peer would have acknowledged.';

@@ -11,7 +11,8 @@ create or replace function rowferry._build_envelope(
   out o_sent integer,
   out o_removed integer,
   out o_compared boolean,
-  out o_rare rowferry._rare
+  out o_rare rowferry._rare,
+  out o_ack jsonb
 )
 language plpgsql
 set search_path = pg_catalog, pg_temp
@@ -96,6 +97,7 @@ begin
       o_removed := o_removed + v_built.o_removed;
       v_compare := v_built.o_compare;
       v_holds := v_built.o_holds;
+      o_ack := v_built.o_ack;
     end if;
   end if;
   v_compare := coalesce(v_compare, case when p_hushed or p_compare is null and not p_rare.comparisons then '{}' else rowferry._compare(p_link, p_compare) end);
@@ -104,7 +106,7 @@ begin
   if not rowferry._anything_rare(p_rare) and o_removed = 0 and not v_holds then
     o_rare := p_rare;
   end if;
-  if o_sent = 0 then
+  if o_sent = 0 and p_link.slot is null then
     select t.* into v_told from rowferry._tell_facts(o_link, false, p_applied, v_waits) t;
     o_link := v_told.o_link;
     v_header := v_header || v_compare || jsonb_strip_nulls(jsonb_build_object('facts', v_told.o_facts, 'top', o_link.top, 'built', o_link.built));
@@ -117,4 +119,5 @@ comment on function rowferry._build_envelope(rowferry.links, integer, boolean, b
   'large row takes long to read. So it is left to a call that has applied nothing (not p_applied), because users would wait for the rows that such a call '
   'has written, and the peer is asked to send nothing in the meantime. p_hushed says that the peer has asked this node for that. p_left has the events that '
   'were removed from the queue in this call. p_compare is what the peer said about comparisons, and o_compared says that this node has said something. '
-  'o_removed is more than 0 if the queue has changed. p_rare says which rare things there are, and o_rare which there are afterwards; null: look again.';
+  'o_removed is more than 0 if the queue has changed. p_rare says which rare things there are, and o_rare which there are afterwards; null: look again. '
+  'For an outbox there is no envelope; o_ack is what it has taken.';

@@ -15,6 +15,9 @@ declare
   v_heard_at timestamptz;
   v_difference interval := (select l.clock_difference from rowferry.links l where l.peer = p_peer);
 begin
+  if exists (select from rowferry.links l where l.peer = p_peer and l.slot is not null) then
+    return;
+  end if;
   select f.facts, f.heard_at into v_theirs, v_heard_at from rowferry.peer_facts f where f.peer = p_peer;
   if v_theirs is null then
     return query select 'info', v_link, format('%s has not said anything of itself yet, so the two nodes are not compared', p_peer),

@@ -37,6 +37,8 @@ as $$
     union all
     select o.* from peers p cross join lateral rowferry._check_peer(p.peer) o
     union all
+    select x.* from peers p cross join lateral rowferry._check_outbox(p.peer) x
+    union all
     select s.* from peers p cross join lateral rowferry._check_sequences(p.peer) s
     union all
     select d.* from peers p cross join lateral rowferry._check_differing(p.peer) d

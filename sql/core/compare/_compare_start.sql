@@ -11,6 +11,8 @@ declare
   v_run rowferry.comparisons;
 begin
   v_entity := rowferry._find_entity(p_entity_or_table);
+  perform rowferry._refuse_outbox(v_entity.peer, 'what an outbox has sent cannot be compared',
+    format('To send all rows again: select * from rowferry.backfill(%L);', v_entity.name));
   select c.* into v_run
   from rowferry.comparisons c
   where c.peer = v_entity.peer and c.entity = v_entity.name and c.kind = p_kind and c.state in ('queued', 'walking', 'resolving');

@@ -10,7 +10,7 @@ as $$
   from rowferry.links l
   left join rowferry.peer_facts f on f.peer = l.peer
   cross join lateral (select l.peer union select jsonb_array_elements_text(f.facts -> 'behind')) b (name)
-  where l.peer <> p_peer and exists (select from rowferry.entities e where e.peer = l.peer)
+  where l.peer <> p_peer and l.slot is null and exists (select from rowferry.entities e where e.peer = l.peer)
 $$;
 comment on function rowferry._behind(text) is
   'The nodes that changes of p_peer reach through this one, as far as this node has heard; null: none. A node that hears its own name is in a ring.';

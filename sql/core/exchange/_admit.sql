@@ -16,13 +16,26 @@ as $$
 declare
   v_decoded record;
   v_token text[];
+  v_problem record;
 begin
   o_link := p_link;
   if p_link.paused_at is not null then
     o_status := 'paused';
     o_reason := concat('paused by ', p_link.paused_by);
     return;
-  elsif p_token <> p_link.token_number || '-' || p_link.token_random then
+  elsif p_link.slot is not null and p_envelope is not null then
+    raise exception using errcode = 'RF004', message = 'an outbox sends no envelopes', detail = format('It is %s.', p_link.peer),
+      hint = 'Nothing was applied; the worker calls process_batch() without an envelope for this peer.';
+  end if;
+  if p_link.slot is not null then
+    v_problem := rowferry._outbox_problem(p_link);
+    if v_problem.o_problem is not null then
+      o_status := 'paused';
+      o_reason := v_problem.o_problem || '. ' || v_problem.o_next;
+      return;
+    end if;
+  end if;
+  if p_token <> p_link.token_number || '-' || p_link.token_random then
     v_token := regexp_match(p_token, E'^(\\d{1,15})-(\\w{1,64})$');
     if v_token is null then
       raise exception using errcode = 'RF003', message = 'a token is a number, a dash and a random word',
@@ -74,5 +87,5 @@ begin
 end
 $$;
 comment on function rowferry._admit(rowferry.links, text, bytea, jsonb, rowferry._rare) is
-  'Whether a call may go on: not on a link that is paused, not with an older token or an envelope of another courier (o_status says why). A greater token '
+  'Whether a call may go on: not on a link that is paused, not to an outbox that nobody would read, not with an older token or an envelope of another courier (o_status says why). A greater token '
   'opens the exchange, and the header of an envelope that is admitted may begin a new generation.';

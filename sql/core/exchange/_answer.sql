@@ -15,7 +15,8 @@ create type rowferry._answer as (
   token text,
   version integer,
   reason text,
-  progress jsonb
+  progress jsonb,
+  outbox text
 );
 
 comment on type rowferry._answer is 'What process_batch() answers; docs/design.md explains each column.';

@@ -45,7 +45,7 @@ begin
     cross join lateral (select concat(count(*), ' ', max(e.version)) as text from rowferry.entities e where e.peer = l.peer) e
     where l.peer = p_peer and not rowferry._anything_rare(rowferry._rare_things())
       and l.told_paused = '{}' and (l.generation = 1 or l.peer_unsettled = '{}' and l.told_settled = '{}')
-      and l.facts_entities = e.text and l.facts_to is null and not l.facts_apart
+      and (l.slot is not null or l.facts_entities = e.text and l.facts_to is null and not l.facts_apart)
       and (l.horizon_xid is null or l.horizon_xid > pg_snapshot_xmin(pg_current_snapshot()))
       and not exists (select from rowferry.taken_batches t where t.peer = l.peer and t.patience > 1);
     o_last_id := case when v_rests is not null then v_event_id end;

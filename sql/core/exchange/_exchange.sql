@@ -32,6 +32,8 @@ declare
   v_aside int8multirange := '{}';
   v_aside_from bigint;
   v_built record;
+  v_delivered record;
+  v_retired integer := 0;  -- events that left for an outbox
   v_envelope bytea;
   v_sent integer := 0;
   v_rare rowferry._rare;
@@ -90,7 +92,15 @@ begin
     v_link := v_built.o_link;
     v_sent := v_built.o_sent;
     v_rare := v_built.o_rare;
-    if v_built.o_removed > 0 then
+    if v_built.o_ack is not null then
+      v_delivered := rowferry._honour_acks(v_link, jsonb_build_object('acks', jsonb_build_array(v_built.o_ack), 'received', v_link.top,
+        'received_tag', v_built.o_ack -> 'tag', 'target_ms', (extract(epoch from current_setting('deadlock_timeout')::interval) * 250)::integer));
+      v_link := v_delivered.o_link;
+      v_left := v_left + v_delivered.o_left;
+      v_retired := v_delivered.o_retired;
+      v_rare := case when v_built.o_ack -> 'refusals' = '[]' then v_rare end;
+    end if;
+    if v_built.o_removed > 0 or v_built.o_ack is not null then
       v_link := rowferry._advance_first_id(v_link, v_last_id, v_left, true);
     end if;
     v_envelope := v_built.o_envelope;
@@ -113,7 +123,7 @@ begin
     v_answer.applied := v_heard.o_applied;
     v_answer.refused := v_heard.o_refused;
     v_answer.conflicts := v_heard.o_conflicts;
-    v_answer.retired := v_heard.o_retired;
+    v_answer.retired := v_heard.o_retired + v_retired;
   end if;
   v_answer.envelope := v_envelope;
   v_answer.sent := v_sent;
@@ -126,4 +136,4 @@ end
 $$;
 comment on function rowferry._exchange(text, text, bytea, integer, jsonb) is
   'The exchange proper. It takes the link''s lock, hears the peer, builds the next envelope, and says where things stand. Reads the link once, and writes it '
-  'once if something changed.';
+  'once if something changed. What is built for an outbox is written there, and so acknowledged, in the same transaction.';

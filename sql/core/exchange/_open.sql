@@ -41,7 +41,7 @@ begin
   p_link.identity := v_identity;
   p_link.token_number := p_token_number;
   p_link.token_random := p_token_random;
-  p_link.ready := false;
+  p_link.ready := p_link.slot is not null;
   p_link.top := p_link.acked;
   p_link.facts_to := null;
   p_link.opened_at := rowferry._now();
@@ -58,7 +58,8 @@ begin
       p_link.first_id := rowferry._remove_backlog(p_link.peer, v_first_id);
     end loop;
   end if;
-  if exists (select from rowferry.node n where n.system_identifier <> v_identity ->> 'system' or n.database_oid::text <> v_identity ->> 'database') then
+  if p_link.slot is null and exists (
+    select from rowferry.node n where n.system_identifier <> v_identity ->> 'system' or n.database_oid::text <> v_identity ->> 'database') then
     p_link.stopped_at := coalesce(p_link.stopped_at, rowferry._now());
     p_link.stopped_reason := 'this database is not the one that was configured: restored, copied or upgraded by dump. If it is to take that one''s '
       || 'place, next on each node that is stopped: select * from rowferry.resync(); and unless nothing was changed since, on the node that is whole: '

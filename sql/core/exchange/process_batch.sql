@@ -24,7 +24,8 @@ returns table (
   token text,
   version integer,
   reason text,
-  progress jsonb
+  progress jsonb,
+  outbox text
 )
 language plpgsql
 volatile

@@ -37,6 +37,7 @@ declare
   c_lasting constant text[] := '{RF002,RF003,RF006,RF007,42883,3F000,42P01,42501,0A000}';
   v_quiet interval;
   v_patience interval;
+  v_unread text := (select p.o_problem || '. ' || p.o_next from rowferry._outbox_problem(v_link) p);  -- why nobody would read the outbox
   v_works boolean;  -- whether anything waits that is not held
 begin
   select * into v_waiting from rowferry._waiting(p_peer);
@@ -81,7 +82,7 @@ begin
     reason := coalesce(
       (select format('%s holds the lock of the link: %s', h.o_object, h.o_next) from rowferry._lock_holders(rowferry._link_key(p_peer)) h
         where not h.o_stranger and h.o_pid is distinct from v_worker limit 1),
-      case when v_link.courier_error is not null then v_error when v_worker is null then c_no_worker
+      v_unread, case when v_link.courier_error is not null then v_error when v_worker is null then c_no_worker
         else format('nothing has moved for %s: select * from rowferry.why_stuck()', date_trunc('second', v_quiet)) end);
   elsif held > 0 or v_entities is not null then
     state := 'held';
@@ -94,15 +95,18 @@ begin
         || ': select * from rowferry.why_stuck()'
       else format('%s %s %s: select * from rowferry.sync_events where attempts > 0', held, case held when 1 then 'event' else 'events' end,
         case when held = v_waiting.o_held_here then 'cannot leave this node' else 'refused by ' || p_peer end) end;
-  elsif v_works and (v_link.courier_error is not null or v_worker is null or not v_waiting.o_free) then
+  elsif v_works and (v_unread is not null or v_link.courier_error is not null or v_worker is null or not v_waiting.o_free) then
     state := 'waiting';
-    reason := case when v_link.courier_error is not null then v_error when v_worker is null then c_no_worker
+    reason := case when v_unread is not null then v_unread when v_link.courier_error is not null then v_error when v_worker is null then c_no_worker
       else 'what is pending is tried again later: select id, entity, record_id, not_before, last_error from rowferry.sync_events' end;
   else
     state := case when v_works then 'moving' else 'idle' end;
-    reason := case when v_link.courier_error is not null then v_error else v_link.warning end;
+    reason := coalesce(v_unread, case when v_link.courier_error is not null then v_error else v_link.warning end);
   end if;
   reason := nullif(concat_ws('; ', reason, (
+    select format('nobody reads slot %s, for which the server keeps %s of write-ahead log', v_link.slot, pg_size_pretty(u.o_bytes))
+    from rowferry._unread_wal(v_link.slot) u
+    where not u.o_read), (
     select format('%s has no rights in rowferry and holds one of its locks; exchanges go on without this lock: %s', h.o_object, h.o_next)
     from unnest(array[rowferry._link_key(p_peer), rowferry._courier_lock(v_node, p_peer)]) k
     cross join lateral rowferry._lock_holders(k) h

@@ -37,6 +37,15 @@ begin
     return;
   end if;
   return query
+  select 'error', p.o_problem, p_due_since, v_link, p.o_next
+  from rowferry._outbox_problem(p_link) p
+  where p.o_problem is not null
+  union all
+  select 'info', format('nobody reads slot %s, for which the server keeps %s of write-ahead log', p_link.slot, pg_size_pretty(u.o_bytes)), null,
+    v_link, 'Start Debezium, or see its log.'
+  from rowferry._unread_wal(p_link.slot) u
+  where not u.o_read;
+  return query
   -- The error that the worker got when it last opened an exchange. The worker told it, because a node that is out of reach cannot be asked.
   select 'error', format(case when w.away then '%s is out of reach: %s' else '%s answered: %s' end, w.node, p_link.courier_error ->> 'message'),
     p_link.opened_at, format('worker on %s, pid %s', p_link.courier ->> 'host', p_link.courier ->> 'pid'),

@@ -28,7 +28,7 @@ begin
   select 1 + count(*) filter (where o.name < n.name collate "C"), 1 + count(*) into o_node_number, o_nodes
   from rowferry.node n
   cross join (
-    select l.peer as name from rowferry.links l
+    select l.peer as name from rowferry.links l where l.slot is null
     union
     select b from rowferry.peer_facts f cross join lateral jsonb_array_elements_text(f.facts -> 'behind') b) o;
   select max(greatest((t.value #>> '{sequence,next}')::numeric, (t.value ->> 'used')::numeric + o_block)),

@@ -20,6 +20,8 @@ declare
   v_identity jsonb := rowferry._database_identity();
   v_was_cut boolean;
 begin
+  perform rowferry._refuse_outbox(v_link.peer, 'an outbox has no numbers that could begin anew',
+    'To send its rows again: select rowferry.backfill(name) from rowferry.entities where peer = ' || quote_literal(v_link.peer) || ';');
   perform rowferry._link_lock(v_link.peer, true);
   v_link := rowferry._find_link(p_peer);
   v_before := v_link;
@@ -37,7 +39,7 @@ begin
   -- The other links of this node stop too: whoever serves them would not find out any more.
   update rowferry.links l set stopped_at = coalesce(l.stopped_at, rowferry._now()), stopped_reason = coalesce(l.stopped_reason,
     'this database is not the one that was configured: restored, copied or upgraded by dump. Next: ' || format('select * from rowferry.resync(%L);', l.peer))
-  where l.peer <> v_link.peer and exists (
+  where l.peer <> v_link.peer and l.slot is null and exists (
     select from rowferry.node n where n.system_identifier <> v_identity ->> 'system' or n.database_oid::text <> v_identity ->> 'database');
   update rowferry.node n set system_identifier = v_identity ->> 'system', database_oid = (v_identity ->> 'database')::oid;
   if v_was_cut then

@@ -1,4 +1,5 @@
-drop table rowferry.released_objects,
+drop table rowferry.outbox,
+  rowferry.released_objects,
   rowferry.released,
   rowferry.staggered_sequences,
   rowferry.peer_facts,

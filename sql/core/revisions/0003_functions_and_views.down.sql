@@ -9,6 +9,12 @@ begin
       hint = 'Let the worker deliver what waits, then detach the tables: alembic -n site downgrade base, '
         || 'or select rowferry.detach(name) from rowferry.entities; or give up what waits: alembic -x force=true downgrade ..';
   end if;
+  if exists (select from rowferry.links l where l.slot is not null) then
+    raise exception using errcode = 'RF012', message = 'this node still has an outbox',
+      detail = format('It is %s.', (select l.peer from rowferry.links l where l.slot is not null)),
+      hint = 'select rowferry.detach(name) from rowferry.entities e join rowferry.links l using (peer) where l.slot is not null; '
+        'then: select rowferry.remove_outbox();';
+  end if;
   for v_name in select e.name from rowferry.entities e order by e.id loop
     perform rowferry.detach(v_name, p_force => true);
   end loop;

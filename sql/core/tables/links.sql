@@ -4,6 +4,7 @@ comment on sequence rowferry.stirs is 'Moves whenever something begins that may 
 create table rowferry.links (
   peer text primary key,
   spoke text,
+  slot text,
   generation bigint not null default 1,
   peer_generation bigint not null default 0,
   token_number bigint not null default 0,
@@ -51,10 +52,12 @@ create table rowferry.links (
   cut_at timestamptz
 );
 comment on table rowferry.links is 'What this node keeps about each peer: the numbers of the exchange, its token, whether it is paused or stopped.';
-comment on column rowferry.links.peer is 'Name of the other node.';
+comment on column rowferry.links.peer is 'Name of the other node, or of an outbox.';
 comment on column rowferry.links.spoke is
   'Of a link that the section [links] names: the node that it leads to from the hub, which is part of the names that attach() gives to entities of this link, '
   'on both nodes. Null: there are only two nodes.';
+comment on column rowferry.links.slot is
+  'Of an outbox, a peer that is no database: the replication slot through which it is read. Null: the peer is a node.';
 comment on column rowferry.links.generation is 'Generation of the link; resync() starts a new one, in which all numbers begin again.';
 comment on column rowferry.links.peer_generation is 'Highest generation in which the peer has spoken; a lower one later means that the peer was set back.';
 comment on column rowferry.links.token_number is 'Number of the courier whose envelopes are accepted; only a greater token replaces it.';

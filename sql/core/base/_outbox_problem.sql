@@ -1,0 +1,48 @@
+create or replace function rowferry._outbox_problem(
+  p_link rowferry.links,
+  out o_problem text,
+  out o_next text
+)
+language plpgsql
+stable
+set search_path = pg_catalog, pg_temp
+as $$
+declare
+  c_publication constant text := 'rowferry_outbox';
+  v_slot record;
+begin
+  if p_link.slot is null then
+    return;
+  end if;
+  select s.plugin, s.database, s.wal_status into v_slot from pg_replication_slots s where s.slot_name = p_link.slot;
+  if current_setting('wal_level') <> 'logical' then
+    o_problem := format('wal_level is %s, so no slot can read the outbox', current_setting('wal_level'));
+    o_next := 'alter system set wal_level = logical;  -- then restart the server';
+  elsif not exists (select from pg_publication p where p.pubname = c_publication) then
+    o_problem := format('there is no publication %s', c_publication);
+    o_next := format('create publication %s for table rowferry.outbox with (publish = ''insert'');', c_publication);
+  elsif not exists (
+    select from pg_publication p
+    where p.pubname = c_publication and p.pubinsert
+      and (p.puballtables or exists (select from pg_publication_rel r where r.prpubid = p.oid and r.prrelid = 'rowferry.outbox'::regclass))) then
+    o_problem := format('publication %s does not publish what is inserted into rowferry.outbox', c_publication);
+    o_next := format('alter publication %s set table rowferry.outbox; alter publication %1$s set (publish = ''insert'');', c_publication);
+  elsif v_slot.plugin is null and p_link.acked = 0 then
+    o_problem := format('there is no replication slot %s yet, so nobody would read what is sent', p_link.slot);
+    o_next := format('Start Debezium, which makes the slot; or: select pg_create_logical_replication_slot(%L, ''pgoutput'');', p_link.slot);
+  elsif v_slot.plugin is null or v_slot.wal_status = 'lost' then
+    o_problem := format('the replication slot %s %s, and with it what nobody had read', p_link.slot,
+      case when v_slot.plugin is null then 'is gone' else 'was given up by the server' end);
+    o_next := case when v_slot.plugin is null then '' else format('select pg_drop_replication_slot(%L); ', p_link.slot) end
+      || format('select pg_create_logical_replication_slot(%L, ''pgoutput''); and once Debezium reads it, all rows again: '
+        'select rowferry.backfill(name) from rowferry.entities where peer = %L;', p_link.slot, p_link.peer);
+  elsif v_slot.plugin <> 'pgoutput' or v_slot.database <> current_database() then
+    o_problem := format('the replication slot %s reads database %s with %s', p_link.slot, v_slot.database, v_slot.plugin);
+    o_next := format('select rowferry.add_outbox(%L, p_slot => ..);  -- a slot of its own, which reads database %s with pgoutput', p_link.peer,
+      current_database());
+  end if;
+end
+$$;
+comment on function rowferry._outbox_problem(rowferry.links) is
+  'Why nobody would read what is written to an outbox, and what to do about it; null: all is well, or the peer is a node. As long as there is such a reason, '
+  'nothing is written, because what no slot keeps is lost.';
