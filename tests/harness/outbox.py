@@ -13,8 +13,8 @@ from harness.nodes import Node
 
 READ = """
     select data
-    from pg_logical_slot_{how}_binary_changes((select slot from rowferry.links where slot is not null), null, null,
-      'proto_version', '1', 'publication_names', 'rowferry_outbox')"""
+    from pg_logical_slot_{how}_binary_changes('of_' || current_database(), null, null, 'proto_version', '1',
+      'publication_names', 'rowferry_outbox')"""
 
 
 @dataclass(frozen=True)

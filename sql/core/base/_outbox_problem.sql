@@ -21,6 +21,11 @@ begin
   elsif not exists (select from pg_publication p where p.pubname = c_publication) then
     o_problem := format('there is no publication %s', c_publication);
     o_next := format('create publication %s for table rowferry.outbox with (publish = ''insert'');', c_publication);
+    -- Before PostgreSQL 18 a slot cannot be read past a time without its publication.
+    if v_slot.plugin is not null and current_setting('server_version_num')::integer < 180000 then
+      o_next := format('select pg_drop_replication_slot(%L); %s select pg_create_logical_replication_slot(%1$L, ''pgoutput''); and all rows again: '
+        'select rowferry.backfill(name) from rowferry.entities where peer = %L;', p_link.slot, o_next, p_link.peer);
+    end if;
   elsif not exists (
     select from pg_publication p
     where p.pubname = c_publication and p.pubinsert

@@ -26,7 +26,7 @@ begin
       select gen_random_uuid(), $5, r.record_id, case when r.payload is null then 'delete' else 'upsert' end, r.payload,
         coalesce(c.at, rowferry._now() at time zone 'UTC')
       from (
-        select u.record_id, to_jsonb(p) as payload from %s
+        select u.record_id, to_jsonb(p.*) as payload from %s
         union all
         select g, null from unnest($6) g
       ) r
