@@ -37,7 +37,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def run(options: argparse.Namespace) -> None:
-    """The worker, a courier for each link and for each outbox that a node has. The first SIGTERM or SIGINT lets the calls in hand end, the second ends it at once."""
+    """The worker, a courier for each link and for each outbox that a node has.
+
+    The first SIGTERM or SIGINT lets the calls in hand end, the second ends it at once.
+    """
     # With --once only what went wrong is said; otherwise when it happened matters too.
     logs.start(logging.WARNING if options.once else logging.INFO, as_json=options.json, with_time=not options.once)
     stop = threading.Event()

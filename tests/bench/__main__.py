@@ -9,7 +9,7 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-from bench import backlog, call, capture, document, drain, growth, idle, latency, peers, picture, report, snapshot, users
+from bench import backlog, call, capture, document, drain, growth, idle, latency, outbox, peers, picture, report, snapshot, users
 from bench.bed import bed
 from bench.noise import Noise
 from bench.report import Result
@@ -32,7 +32,12 @@ CALLS = ("call_idle", "call_build", "call_apply")
 TRANSACTIONS = ("capture_oltp", "capture_async")
 BULK = ("capture_bulk_insert", "capture_bulk_update", "capture_bulk_delete")
 
-EXTRAS = {("users_p50", "users_p99"): users.measure, ("entities_100",): growth.measure, ("disk",): growth.disk}
+EXTRAS = {
+    ("users_p50", "users_p99"): users.measure,
+    ("entities_100",): growth.measure,
+    ("disk",): growth.disk,
+    ("outbox",): outbox.measure,
+}
 DEBIAN = ("capture_vs_bucardo", "vs_bucardo", "vs_pglogical")
 
 

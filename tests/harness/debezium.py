@@ -38,41 +38,45 @@ def python() -> Path:
     return program
 
 
-def settings(node: Node, user: str, password: str, offsets: Path) -> dict[str, str]:
+def settings(node: Node, user: str, password: str, offsets: Path, changed: dict[str, str | None]) -> dict[str, str]:
     """Those of the documentation, with this node in the place of the environment's, and what only the embedded engine needs."""
     lines = [line for line in SETTINGS.read_text().splitlines() if line and not line.startswith("#")]
     documented = {name: value.replace("\\\\", "\\") for name, _, value in (line.partition("=") for line in lines)}
-    [slot] = node.sql("select slot from rowferry.links where slot is not null")
     own = {
         "database.hostname": "127.0.0.1",
         "database.port": str(node.server.port),
         "database.user": user,
         "database.password": password,
         "database.dbname": node.database,
-        "slot.name": slot["slot"],
         "offset.storage": "org.apache.kafka.connect.storage.FileOffsetBackingStore",
         "offset.storage.file.filename": str(offsets),
         "offset.flush.interval.ms": "1000",
         "converter.schemas.enable": "false",
     }
     assert own.keys() - documented.keys() == {name for name in own if name.startswith(("offset.", "converter."))}
-    return documented | own
+    assert changed.keys() <= documented.keys()
+    left_out = tuple(f"{name}." for name, value in changed.items() if value is None)
+    merged = {name: value for name, value in (documented | own | changed).items() if not name.startswith(left_out or ("-",))}
+    return {name: value for name, value in merged.items() if value is not None}
 
 
 class Engine:
-    """Runs from `start()` until `kill()`, over the same file of offsets; what came out is in `messages()`."""
+    """Runs from `start()` until `kill()`, over the same file of offsets; what came out is in `messages()`.
 
-    def __init__(self, node: Node, user: str, password: str, folder: Path) -> None:
+    `changed`: settings that are other ones than in the documentation; one that is None goes with all below it.
+    """
+
+    def __init__(self, node: Node, user: str, password: str, folder: Path, changed: dict[str, str | None]) -> None:
         self.program, self.folder = python(), folder
-        self.settings = settings(node, user, password, folder / "offsets")
+        self.settings = settings(node, user, password, folder / "offsets", changed)
         self.output = folder / "messages"
         self.output.touch()
         self.process: subprocess.Popen[bytes] | None = None
 
-    def start(self) -> None:
+    def start(self, *options: str) -> None:
         with (self.folder / "engine.log").open("ab") as log:
             self.process = subprocess.Popen(
-                [str(self.program), str(PROGRAM), json.dumps(self.settings), str(self.output)],
+                [str(self.program), str(PROGRAM), json.dumps(self.settings), str(self.output), *options],
                 stdout=log,
                 stderr=log,
                 cwd=self.folder,

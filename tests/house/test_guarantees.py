@@ -11,7 +11,7 @@ from pathlib import Path
 
 TESTS = Path(__file__).resolve().parents[1]
 PAGE = TESTS.parent / "docs" / "guarantees.md"
-PROMISES = [f"R{number}" for number in range(1, 15)]
+PROMISES = [f"R{number}" for number in range(1, 16)]
 PROMISE = re.compile(r"^### (?P<promise>R\d+)\. ")
 HELD_BY = "Held by:"
 ROW = re.compile(r"^\| (?P<case>\d+) \| (?P<priority>P\d) \| (?P<text>[^|]+) \| (?P<held>[^|]*)\|$")

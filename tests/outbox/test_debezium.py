@@ -1,7 +1,7 @@
 """The real Debezium engine reads the outbox, with the settings of the documentation."""
 
 import random
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
@@ -27,8 +27,8 @@ def engine(bare: Nodes, tmp_path: Path) -> Iterator[Engine]:
         node.sql("select rowferry.attach('accounts')")
     add_outbox(bare.crm, slot=False)
     bare.crm.sql("select rowferry.attach('accounts', p_peer => 'kafka')")
-    bare.crm.sql("do $$ begin create role debezium login replication password 'secret'; exception when duplicate_object then end $$")
-    made = Engine(bare.crm, "debezium", "secret", tmp_path)
+    bare.crm.sql("create role debezium login replication password 'secret'")
+    made = Engine(bare.crm, "debezium", "secret", tmp_path, {"slot.name": f"of_{bare.crm.database}"})
     try:
         yield made
     except BaseException:
@@ -36,6 +36,7 @@ def engine(bare: Nodes, tmp_path: Path) -> Iterator[Engine]:
         raise
     finally:
         made.kill()
+        bare.crm.sql("drop role debezium")
 
 
 class User:
@@ -64,7 +65,9 @@ class User:
 
 @pytest.mark.promise("R15")
 @pytest.mark.timeout(600)
-def test_what_debezium_delivers_ends_as_the_rows_whatever_is_killed(engine: Engine, bare: Nodes, tmp_path: Path) -> None:
+def test_what_debezium_delivers_ends_as_the_rows_whatever_is_killed(
+    engine: Engine, bare: Nodes, tmp_path: Path, record_property: Callable[[str, object], None]
+) -> None:
     users = [User(node, 10 * place + i) for place, node in enumerate(bare) for i in range(USERS[node.name])]
     log = tmp_path / "worker.log"
     worker = start_worker(bare, log)
@@ -92,7 +95,11 @@ def test_what_debezium_delivers_ends_as_the_rows_whatever_is_killed(engine: Engi
         worker.wait()
     messages = engine.messages()
     distinct = list({message["headers"]["id"]: message for message in reversed(messages)}.values())[::-1]
-    print(f"{sum(user.version for user in users)} changes, {len(messages)} messages, {len(messages) - len(distinct)} of them doubles")
+    record_property(
+        "counted",
+        f"Debezium: {sum(user.version for user in users)} changes, {len(messages)} messages, "
+        f"{len(messages) - len(distinct)} of them doubles",
+    )
     assert {message["topic"] for message in messages} == {"outbox.event.accounts"}
     assert all((message["value"] is None) == (message["headers"]["type"] == "delete") for message in messages)
     versions: dict[str, list[int]] = {}

@@ -5,7 +5,7 @@ import pytest
 
 from harness import Nodes
 from harness.exchange import assert_equal, refused_with, rows, sync
-from harness.outbox import add_outbox, deliver, drop_slots, last, make_slot, read
+from harness.outbox import add_outbox, deliver, last, read
 
 WAITING = "select record_id from rowferry.sync_events where entity = 'accounts@kafka'"
 
@@ -149,10 +149,11 @@ def test_a_view_says_what_travels(bare: Nodes) -> None:
 def test_each_type_has_its_form_in_json(bare: Nodes) -> None:
     bare.crm.sql("""
         create type mood as enum ('good', 'bad'); create domain amount as numeric(9, 3); create type pair as (a int, b text);
-        create table kinds (i bigint, n amount, b boolean, f float8, t timestamptz, d date, j json, k jsonb, u uuid, a int[], e text[], y bytea, m mood,
-          p pair, s mood[], r int4range, c char(3), primary key (i, t));
-        insert into kinds values (9007199254740993, 1.250, true, 'NaN', '2026-01-31 10:00+02', '2026-01-31', '{"a": [1]}', '{"b": null}',
-          '00000000-0000-0000-0000-000000000001', '{1,null}', '{"x y",z}', '\\x00ff', 'bad', '(1,x)', '{good}', '[1,3)', 'ab')""")
+        create table kinds (i bigint, n amount, b boolean, f float8, t timestamptz, d date, j json, k jsonb, u uuid, a int[],
+          e text[], y bytea, m mood, p pair, s mood[], r int4range, c char(3), primary key (i, t));
+        insert into kinds values (9007199254740993, 1.250, true, 'NaN', '2026-01-31 10:00+02', '2026-01-31', '{"a": [1]}',
+          '{"b": null}', '00000000-0000-0000-0000-000000000001', '{1,null}', '{"x y",z}', '\\x00ff',
+          'bad', '(1,x)', '{good}', '[1,3)', 'ab')""")
     add_outbox(bare.crm)
     bare.crm.sql("select rowferry.attach('kinds', p_peer => 'kafka'); select * from rowferry.backfill('kinds@kafka')")
     deliver(bare.crm)
@@ -184,7 +185,8 @@ def test_a_row_that_has_no_form_in_jsonb_is_held_and_all_others_go(bare: Nodes) 
     add_outbox(bare.crm)
     bare.crm.sql("""
         select rowferry.attach('documents', p_peer => 'kafka');
-        insert into documents select i, case when i in (3, 700) then '"\\u0000"' else '"x"' end::json from generate_series(1, 1000) i;
+        insert into documents
+        select i, case when i in (3, 700) then '"\\u0000"' else '"x"' end::json from generate_series(1, 1000) i;
         insert into documents values (0, '1'); delete from documents where id = 0""")
     deliver(bare.crm)
     found = last(read(bare.crm))
@@ -193,71 +195,12 @@ def test_a_row_that_has_no_form_in_jsonb_is_held_and_all_others_go(bare: Nodes) 
     assert [(row["record_id"], row["sqlstate"]) for row in held] == [("3", "22P05"), ("700", "22P05")]
     [status] = bare.crm.sql("select state, reason from rowferry.status where peer = 'kafka'")
     assert status["state"] == "held"
-    bare.crm.sql("update documents set body = '2' where id = 3; select rowferry.skip(min(id), 'broken') from rowferry.sync_events where record_id = '700'")
+    bare.crm.sql("""
+        update documents set body = '2' where id = 3;
+        select rowferry.skip(min(id), 'broken') from rowferry.sync_events where record_id = '700'""")
     deliver(bare.crm)
     assert last(read(bare.crm)) == {"3": {"id": 3, "body": 2}}
     assert bare.crm.sql("select state from rowferry.status where peer = 'kafka'") == [{"state": "idle"}]
-
-
-def test_nothing_leaves_before_there_is_a_slot(bare: Nodes) -> None:
-    bare.crm.sql("create table accounts (id int primary key)")
-    add_outbox(bare.crm, slot=False)
-    bare.crm.sql("select rowferry.attach('accounts', p_peer => 'kafka'); insert into accounts values (1)")
-    answer = deliver(bare.crm)
-    assert (answer["status"], answer["pending"]) == ("paused", 1)
-    assert "there is no replication slot" in answer["reason"]
-    [status] = bare.crm.sql("select state, reason from rowferry.status where peer = 'kafka'")
-    assert (status["state"], "there is no replication slot" in status["reason"]) == ("waiting", True)
-    assert [row["object"] for row in bare.crm.sql("select object from rowferry.check() where severity = 'error'")] == ["outbox kafka"]
-    assert "there is no replication slot" in str(bare.crm.sql("select * from rowferry.why_stuck('kafka') where severity = 'error'"))
-    make_slot(bare.crm)
-    deliver(bare.crm)
-    assert last(read(bare.crm)) == {"1": {"id": 1}}
-
-
-def test_what_a_lost_slot_takes_along_is_said_and_a_backfill_brings_it_again(nodes: Nodes) -> None:
-    nodes.crm.sql("insert into accounts values (1, 'a', 1)")
-    deliver(nodes.crm)
-    drop_slots(nodes.crm)
-    nodes.crm.sql("insert into accounts values (2, 'b', 2)")
-    answer = deliver(nodes.crm)
-    assert answer["status"] == "paused"
-    assert "is gone, and with it what nobody had read" in answer["reason"]
-    assert rows(nodes.crm, WAITING) == ["(2)"]
-    make_slot(nodes.crm)
-    nodes.crm.sql("select rowferry.backfill(name) from rowferry.entities where peer = 'kafka'")
-    deliver(nodes.crm)
-    assert last(read(nodes.crm)).keys() == {"1", "2"}
-
-
-@pytest.mark.parametrize(
-    ("spoil", "problem"),
-    [
-        ("drop publication rowferry_outbox", "there is no publication"),
-        ("alter publication rowferry_outbox drop table rowferry.outbox", "does not publish"),
-        ("alter publication rowferry_outbox set (publish = 'delete')", "does not publish"),
-    ],
-)
-def test_what_the_publication_lacks_keeps_events_from_leaving_and_check_mends_it(nodes: Nodes, spoil: str, problem: str) -> None:
-    nodes.crm.sql(spoil)
-    nodes.crm.sql("insert into accounts values (1, 'a', 1)")
-    assert problem in deliver(nodes.crm)["reason"]
-    [found] = nodes.crm.sql("select problem, fix from rowferry.check() where object = 'outbox kafka'")
-    assert problem in found["problem"]
-    for line in found["fix"].replace(" and all rows again:", "").split("; "):  # a slot is not made in a transaction that has written
-        nodes.crm.sql(line)
-    deliver(nodes.crm)
-    assert last(read(nodes.crm)).keys() == {"1"}
-
-
-def test_check_and_status_say_how_much_log_a_slot_that_nobody_reads_keeps(nodes: Nodes) -> None:
-    nodes.crm.sql("insert into accounts select i, repeat('x', 1000) from generate_series(1, 2000) i")
-    [found] = nodes.crm.sql("select severity, problem, fix from rowferry.check() where object like 'slot %'")
-    assert found["severity"] == "warning"
-    assert "nobody reads it, and the server keeps" in found["problem"]
-    [status] = nodes.crm.sql("select reason from rowferry.status where peer = 'kafka'")
-    assert "of write-ahead log" in status["reason"]
-    assert int(found["problem"].split("keeps ")[1].split()[0]) > 1000  # kB
 
 
 def test_two_batches_leave_in_the_order_in_which_they_were_written(nodes: Nodes) -> None:

@@ -87,7 +87,8 @@ def test_a_mass_delete_waits_for_a_person(nodes: Nodes) -> None:
 
 def test_a_change_that_is_given_up_is_not_sent(nodes: Nodes) -> None:
     nodes.crm.sql("insert into accounts values (1, 'a', 1), (2, 'b', 2)")
-    nodes.crm.sql("select rowferry.skip(id, 'not for them') from rowferry.sync_events where entity = 'accounts@kafka' and record_id = '1'")
+    nodes.crm.sql("""
+        select rowferry.skip(id, 'not for them') from rowferry.sync_events where entity = 'accounts@kafka' and record_id = '1'""")
     deliver(nodes.crm)
     assert last(read(nodes.crm)).keys() == {"2"}
     sync(*nodes)

@@ -53,9 +53,8 @@ def test_an_outbox_that_is_added_or_removed_while_the_worker_runs_is_served_or_l
             bare.crm.sql(f"insert into accounts values ({key})")
             wait_until(lambda key=key: last(read(bare.crm, "peek")).keys() == {str(key)}, 20, "the outbox has the row")
             wait_for_rest(bare, 20)
-            wait_until(
-                lambda: bare.crm.sql("select from rowferry.links where slot is not null and rest_event_id is not null"), 20, "rest"
-            )
+            rests = "select from rowferry.links where slot is not null and rest_event_id is not null"
+            wait_until(lambda: bare.crm.sql(rests), 20, "the outbox rests")  # noqa: B023
             bare.crm.sql("select rowferry.detach('accounts@kafka')")
             bare.crm.sql("select rowferry.remove_outbox()")
             wait_until(lambda key=key: lines(log).count("the outbox kafka is removed") == key, 20, "the worker has left it")
@@ -77,7 +76,7 @@ def test_a_worker_waits_for_the_slot_and_then_goes_on(nodes: Nodes, tmp_path: Pa
     log = tmp_path / "log"
     nodes.crm.sql("insert into accounts values (1, 'a', 1)")
     with worker(nodes, log):
-        wait_until(lambda: any("there is no replication slot" in line for line in lines(log)), 20, "the worker says what is missing")
+        wait_until(lambda: any("there is no replication slot" in line for line in lines(log)), 20, "the worker says why")
         make_slot(nodes.crm)
         wait_for_rest(nodes, 20)
         assert last(read(nodes.crm)).keys() == {"1"}

@@ -14,7 +14,7 @@ begin
   if p_link.slot is null then
     return;
   end if;
-  select s.plugin, s.database, s.wal_status into v_slot from pg_replication_slots s where s.slot_name = p_link.slot;
+  select s.plugin, s.database, s.wal_status, s.confirmed_flush_lsn as begins_at into v_slot from pg_replication_slots s where s.slot_name = p_link.slot;
   if current_setting('wal_level') <> 'logical' then
     o_problem := format('wal_level is %s, so no slot can read the outbox', current_setting('wal_level'));
     o_next := 'alter system set wal_level = logical;  -- then restart the server';
@@ -41,6 +41,10 @@ begin
     o_next := case when v_slot.plugin is null then '' else format('select pg_drop_replication_slot(%L); ', p_link.slot) end
       || format('select pg_create_logical_replication_slot(%L, ''pgoutput''); and once Debezium reads it, all rows again: '
         'select rowferry.backfill(name) from rowferry.entities where peer = %L;', p_link.slot, p_link.peer);
+  elsif v_slot.begins_at is null then
+    -- The slot can be seen before it has a beginning, and what is written until then would never be read.
+    o_problem := format('the replication slot %s is being made, and waits for transactions that were open before', p_link.slot);
+    o_next := 'select pid, xact_start, state, query from pg_stat_activity where backend_xid is not null order by xact_start;';
   elsif v_slot.plugin <> 'pgoutput' or v_slot.database <> current_database() then
     o_problem := format('the replication slot %s reads database %s with %s', p_link.slot, v_slot.database, v_slot.plugin);
     o_next := format('select rowferry.add_outbox(%L, p_slot => ..);  -- a slot of its own, which reads database %s with pgoutput', p_link.peer,
