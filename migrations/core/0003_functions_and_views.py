@@ -29,6 +29,7 @@ def upgrade() -> None:
             "base/_in_users_code.sql",
             "base/_index_keys.sql",
             "base/_is_transient.sql",
+            "base/_is_outbox.sql",
             "base/_left_nothing.sql",
             "base/_link_key.sql",
             "base/_link_lock.sql",

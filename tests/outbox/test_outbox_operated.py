@@ -140,3 +140,28 @@ def test_the_schema_cannot_be_removed_before_the_outbox(nodes: Nodes) -> None:
     code, out, err = prefork.run(command, nodes.env, REPO)
     assert code == 0, out + err
     assert rows(nodes.crm, "select pubname from pg_publication") == []
+
+
+def test_attach_and_check_ask_for_nothing_that_only_a_node_needs(bare: Nodes) -> None:
+    bare.crm.sql("""
+        create table orders (id int primary key, country text, line int);
+        create table lines (id int primary key, order_id int references orders);
+        alter table orders add foreign key (line) references lines;
+        create table others (id int primary key, order_id int references orders)""")
+    add_outbox(bare.crm)
+    said = bare.crm.sql("""
+        select rowferry.attach('lines', p_peer => 'kafka');
+        select rowferry.attach('orders', p_peer => 'kafka', p_filter => 'country = ''CH''')""")
+    assert [row["attach"] for row in said] == ["orders@kafka: public.orders goes into the outbox kafka, key id, 3 columns"]
+    found = bare.crm.sql("select object, problem from rowferry.check('kafka') where object not like 'slot %'")
+    assert found == []
+    bare.crm.sql("alter table orders add note text")
+    said = bare.crm.sql("select rowferry.attach('orders', p_filter => 'country = ''AT''')")
+    assert [row["attach"].removeprefix("orders@kafka: ") for row in said][1:] == [
+        "new: note",
+        "what is in these columns goes with the next change of a row; of all rows at once: select * from "
+        "rowferry.backfill('orders@kafka');  -- on the node whose values are to stay, once both have attached it",
+        "rows that are in the filter now go to kafka with their next change; all at once: select * from "
+        "rowferry.backfill('orders@kafka');",
+        "rows that have left the filter stay on kafka as they are",
+    ]

@@ -7,8 +7,11 @@ language plpgsql
 stable
 set search_path = pg_catalog, pg_temp
 as $$
+declare
+  v_outbox constant boolean := rowferry._is_outbox(p_new.peer);
 begin
-  return next format('%s: %s is kept in sync with %s, key %s, %s columns', p_new.name, p_new.relation, p_new.peer, array_to_string(p_new.key_columns, ', '),
+  return next format('%s: %s %s %s, key %s, %s columns', p_new.name, p_new.relation,
+    case when v_outbox then 'goes into the outbox' else 'is kept in sync with' end, p_new.peer, array_to_string(p_new.key_columns, ', '),
     cardinality(p_new.columns));
   return query
   select format('%s: does not travel: %s', p_new.name, string_agg(a.attname, ', ' order by a.attnum))
@@ -57,9 +60,10 @@ begin
         p_new.peer, p_new.name)
       where (p_old.filter, p_old.within) is distinct from (p_new.filter, p_new.within) and p_new.direction <> 'receive'
       union all
-      select 8, format('rows that have left the filter stay on %s as they are; to delete there what is not here: select * from rowferry.compare(%L); '
-        'then select * from rowferry.repair(%2$L, p_from => %3$L);',
-        p_new.peer, p_new.name, (select n.name from rowferry.node n))
+      select 8, format('rows that have left the filter stay on %s as they are', p_new.peer)
+        || case when v_outbox then ''
+          else format('; to delete there what is not here: select * from rowferry.compare(%L); then select * from rowferry.repair(%1$L, p_from => %L);',
+            p_new.name, (select n.name from rowferry.node n)) end
       where (p_old.filter, p_old.within) is distinct from (p_new.filter, p_new.within) and coalesce(p_new.filter, p_new.within) is not null
         and p_new.direction <> 'receive'
       union all
@@ -90,7 +94,11 @@ begin
       select 13, format('changes wait until the key is called %s on both nodes', array_to_string(p_new.key_columns, ', '))
       where p_old.key_columns <> p_new.key_columns
     )
-    select format('%s: %s', p_new.name, s.line) from said s order by s.place, s.line;
+    -- An outbox has no columns, rules and rows of its own that would have to fit.
+    select format('%s: %s', p_new.name, split_part(s.line, case when v_outbox then '; changes wait until both nodes' else E'\n' end, 1))
+    from said s
+    where not v_outbox or s.place < 9
+    order by s.place, s.line;
   end if;
   return query
   select format('%s: %s; to let its rows follow: %s', s.o_child, s.o_problem, s.o_fix)

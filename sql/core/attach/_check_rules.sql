@@ -31,11 +31,10 @@ begin
   limit 1;
   if found then
     raise exception using errcode = 'RF013', message = v_wrong.message, detail = format('%L.', v_wrong.value), hint = v_wrong.hint;
-  elsif p_entity.direction <> 'send' and exists (select from rowferry.links l where l.peer = p_entity.peer and l.slot is not null) then
+  elsif p_entity.direction <> 'send' and rowferry._is_outbox(p_entity.peer) then
     raise exception using errcode = 'RF013', message = 'an outbox only takes rows', detail = format('%s is an outbox.', p_entity.peer),
       hint = 'Leave p_direction out: for an outbox it is send.';
-  elsif regexp_replace(p_entity.name, '@[^@]*$', '') !~ '^[A-Za-z0-9._-]+$'
-    and exists (select from rowferry.links l where l.peer = p_entity.peer and l.slot is not null) then
+  elsif regexp_replace(p_entity.name, '@[^@]*$', '') !~ '^[A-Za-z0-9._-]+$' and rowferry._is_outbox(p_entity.peer) then
     raise exception using errcode = 'RF013', message = 'the entity''s name cannot be part of a topic''s name', detail = format('%s.', p_entity.name),
       hint = 'Give it a name of letters, digits, dots, dashes and underscores with p_entity.';
   elsif v_node <> p_entity.peer and v_node <> v_here then

@@ -63,7 +63,7 @@ begin
   v_new.conflict_rule := coalesce(p_conflict_rule, v_old.conflict_rule, 'newest');
   v_new.orphan_rule := coalesce(p_orphan_rule, v_old.orphan_rule, 'hold');
   v_new.truncate_rule := coalesce(p_truncate, v_old.truncate_rule, 'refuse');
-  v_new.direction := coalesce(p_direction, v_old.direction, (select 'send' from rowferry.links l where l.peer = v_new.peer and l.slot is not null), 'both');
+  v_new.direction := coalesce(p_direction, v_old.direction, case when rowferry._is_outbox(v_new.peer) then 'send' else 'both' end);
   v_new.filter_left := coalesce(p_filter_left, v_old.filter_left, 'delete');
   v_new.inbound := coalesce(nullif(p_inbound, ''), case when p_inbound is null then v_old.inbound end);
   v_new.on_apply := coalesce(nullif(p_on_apply, ''), case when p_on_apply is null then v_old.on_apply end);
@@ -98,7 +98,7 @@ begin
     from rowferry._server_warning(current_setting('server_version_num')::integer) w (message)
     where not exists (select from rowferry.entities e where e.relation <> p_table)
     union all
-    select format('%s: %s', p_table, c.o_problem), c.o_fix from rowferry._cycle_problem(v_new) c
+    select format('%s: %s', p_table, c.o_problem), c.o_fix from rowferry._cycle_problem(v_new) c where not rowferry._is_outbox(v_new.peer)
     union all
     select format('%s: its rows follow those of %s, and no index begins with (%s): all rows are searched for those that follow one',
       p_table, v_new.within, array_to_string(v_new.within_columns, ', ')), rowferry._lacking_index(v_new)

@@ -9,7 +9,7 @@ stable
 set search_path = pg_catalog, pg_temp
 as $$
 begin
-  if exists (select from rowferry.links l where l.peer = p_peer and l.slot is not null) then
+  if rowferry._is_outbox(p_peer) then
     raise exception using errcode = 'RF053', message = p_message, detail = format('%s is an outbox.', p_peer), hint = p_hint;
   end if;
 end

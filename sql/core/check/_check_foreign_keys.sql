@@ -43,12 +43,13 @@ as $$
     format('select rowferry.attach(%L%s); on both nodes, or keep it equal by other means.', f.confrelid::regclass, rowferry._which_entity(p_peer))
   from rowferry.entities e
   join pg_constraint f on f.conrelid = e.relation and f.contype = 'f' and f.conparentid = 0
-  where e.peer = p_peer and not exists (select from rowferry.entities p where p.relation = f.confrelid and p.peer = p_peer)
+  where e.peer = p_peer and not rowferry._is_outbox(p_peer)
+    and not exists (select from rowferry.entities p where p.relation = f.confrelid and p.peer = p_peer)
   union all
   select 'warning', e.relation::text, c.o_problem, c.o_fix
   from rowferry.entities e
   cross join lateral rowferry._cycle_problem(e) c
-  where e.peer = p_peer and c.o_problem is not null and e.id = (select min(y.id) from rowferry._cycle(e) y)
+  where e.peer = p_peer and not rowferry._is_outbox(p_peer) and c.o_problem is not null and e.id = (select min(y.id) from rowferry._cycle(e) y)
   union all
   select case when c.last is null then 'info' else 'warning' end, e.relation::text,
     case when c.last is null then 'its foreign keys form no cycle any more'

@@ -15,7 +15,7 @@ declare
   v_heard_at timestamptz;
   v_difference interval := (select l.clock_difference from rowferry.links l where l.peer = p_peer);
 begin
-  if exists (select from rowferry.links l where l.peer = p_peer and l.slot is not null) then
+  if rowferry._is_outbox(p_peer) then
     return;
   end if;
   select f.facts, f.heard_at into v_theirs, v_heard_at from rowferry.peer_facts f where f.peer = p_peer;
