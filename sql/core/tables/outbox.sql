@@ -4,6 +4,8 @@ create table rowferry.outbox (
   aggregateid text not null,
   type text not null,
   payload jsonb,
+  -- The router takes the time of a message only from a column without time zone.
+  -- squawk-ignore prefer-timestamp-tz
   changed_at timestamp not null
 );
 comment on table rowferry.outbox is
