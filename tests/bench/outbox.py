@@ -33,7 +33,6 @@ class Tables(Pair):
         "table.include.list": "public.items",
         "schema.include.list": "public",
         "transforms": None,
-        "heartbeat.interval.ms": "0",  # it would count as a message
     }
 
     def __init__(self, bed: Bed, database: str) -> None:
@@ -59,7 +58,7 @@ class Outbox(Tables):
     """The table attached for an outbox, and for no other node."""
 
     title = "an outbox"
-    engine: dict[str, str | None] = {"slot.name": "of_wal_outbox", "heartbeat.interval.ms": "0"}
+    engine: dict[str, str | None] = {"slot.name": "of_wal_outbox"}
 
     def prepare(self) -> None:
         alembic(self.nodes.env, "upgrade", "head")

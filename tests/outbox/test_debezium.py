@@ -11,7 +11,7 @@ import pytest
 
 from harness import Node, Nodes, wait_until
 from harness.debezium import Engine
-from harness.outbox import add_outbox
+from harness.outbox import add_outbox, deliver
 from harness.worker import explained, left, start_worker
 
 pytestmark = [pytest.mark.debezium, pytest.mark.slow]
@@ -113,3 +113,24 @@ def rows_there(messages: list[dict[str, Any]]) -> dict[str, Any]:
     """What a reader has who keeps the last message of each key."""
     kept = {message["key"]: message["value"] for message in messages}
     return {key: value for key, value in kept.items() if value is not None}
+
+
+def test_the_slot_moves_on_while_only_other_tables_are_written(engine: Engine, bare: Nodes) -> None:
+    """Else the server would keep the log for as long as no row goes into the outbox. Nothing is lost when it starts again."""
+    engine.start()
+    bare.crm.sql("create table others (id int)")
+    slot = "select from pg_replication_slots where database = current_database() and active"
+    for key in (1, 2):
+        wait_until(lambda: bare.crm.sql(slot), 90, "the engine reads")
+        bare.crm.sql(f"insert into accounts values ({key})")
+        deliver(bare.crm)
+        wait_until(lambda key=key: str(key) in rows_there(engine.messages()), 60, "the row has arrived")
+        bare.crm.sql("insert into others select generate_series(1, 10000)")
+        [at] = bare.crm.sql("select pg_current_wal_insert_lsn()::text as lsn")
+        moved = f"{slot} and confirmed_flush_lsn >= '{at['lsn']}'"
+        wait_until(lambda moved=moved: bare.crm.sql(moved), 60, "the slot has moved on")
+        engine.kill()
+        bare.crm.sql(f"insert into accounts values (1{key})")
+        deliver(bare.crm)
+        engine.start()
+        wait_until(lambda key=key: f"1{key}" in rows_there(engine.messages()), 90, "what was written meanwhile has arrived")

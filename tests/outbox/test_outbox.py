@@ -215,7 +215,8 @@ def test_two_batches_leave_in_the_order_in_which_they_were_written(nodes: Nodes)
 
 def test_an_outbox_takes_no_envelope(nodes: Nodes) -> None:
     nodes.crm.sql("insert into accounts values (1, 'a', 1)")
-    refused_with("RF004", nodes.crm, "select * from rowferry.process_batch('kafka', '9-x', 'rowferry 1')")
+    said = refused_with("RF004", nodes.crm, "select * from rowferry.process_batch('kafka', '9-x', 'rowferry 1')")
+    assert "an outbox sends no envelopes" in said
     with nodes.crm.connect() as connection, pytest.raises(psycopg.Error):
         connection.execute("set role rowferry_worker")
         connection.execute("insert into rowferry.outbox select")

@@ -1,10 +1,12 @@
 """What people do with an outbox: adding and removing it, rules, holding, giving up; the two nodes' own sync goes on beside it."""
 
+import psycopg
 import pytest
 
 from harness import REPO, Nodes, prefork
 from harness.exchange import assert_equal, refused_with, rows, sync
-from harness.outbox import add_outbox, deliver, drop_slots, last, read
+from harness.outbox import add_outbox, deliver, drop_slots, last, make_slot, read
+from harness.roles import as_role, role
 
 
 def test_a_server_whose_log_does_not_serve_is_told_what_to_set(request: pytest.FixtureRequest) -> None:
@@ -12,6 +14,25 @@ def test_a_server_whose_log_does_not_serve_is_told_what_to_set(request: pytest.F
     said = refused_with("RF054", shared.crm, "select rowferry.add_outbox('kafka')")
     assert "wal_level is replica" in said
     assert shared.crm.sql("select peer from rowferry.links") == [{"peer": "billing"}]
+
+
+def test_a_plain_role_that_may_make_publications_adds_attaches_and_removes(bare: Nodes) -> None:
+    person = role(bare.crm)
+    bare.crm.sql(f"grant rowferry_owner to {person}; create table accounts (id int primary key)")
+    bare.crm.sql(f"alter table accounts owner to {person}")
+    connection = as_role(bare.crm, person)
+    add = f"select rowferry.add_outbox('kafka', 'of_{bare.crm.database}')"
+    with pytest.raises(psycopg.errors.InsufficientPrivilege):
+        connection.execute(add)
+    bare.crm.sql(f"grant create on database {bare.crm.database} to {person}")
+    connection.execute(add)
+    connection.execute("select rowferry.attach('accounts', p_peer => 'kafka')")
+    make_slot(bare.crm)
+    connection.execute("insert into accounts values (1)")
+    deliver(bare.crm)
+    assert last(read(bare.crm)) == {"1": {"id": 1}}
+    connection.execute("select rowferry.detach('accounts@kafka')")
+    connection.execute("select rowferry.remove_outbox()")
 
 
 @pytest.mark.parametrize("query", ["'Kafka'", "'billing'", "'crm'", "'kafka', 'Slot'", "''"])

@@ -19,7 +19,8 @@ as $$
   from rowferry._foreign_keys f
   join rowferry.entities c on c.id = f.child_id
   join rowferry.entities p on p.id = f.parent_id and p.id <> c.id and p.peer = c.peer
-  where c.peer = p_peer and not rowferry._is_outbox(p_peer) and not f.is_copy and c.direction <> 'receive' and p.direction <> 'receive' and coalesce(p.filter, p.within) is not null
+  where c.peer = p_peer and not rowferry._is_outbox(p_peer) and not f.is_copy
+    and c.direction <> 'receive' and p.direction <> 'receive' and coalesce(p.filter, p.within) is not null
     and c.within is distinct from p.name
   order by c.id, p.id, f.name
 $$;

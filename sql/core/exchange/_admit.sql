@@ -87,5 +87,6 @@ begin
 end
 $$;
 comment on function rowferry._admit(rowferry.links, text, bytea, jsonb, rowferry._rare) is
-  'Whether a call may go on: not on a link that is paused, not to an outbox that nobody would read, not with an older token or an envelope of another courier (o_status says why). A greater token '
+  'Whether a call may go on: not on a link that is paused, not to an outbox that nobody would read, not with an older token or an envelope of another '
+  'courier (o_status says why). A greater token '
   'opens the exchange, and the header of an envelope that is admitted may begin a new generation.';

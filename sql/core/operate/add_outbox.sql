@@ -28,7 +28,8 @@ begin
     raise exception using errcode = 'RF054', message = 'the server''s log does not hold what Debezium reads',
       detail = format('wal_level is %s.', current_setting('wal_level')),
       hint = 'alter system set wal_level = logical; then restart the server, and call add_outbox() again.';
-  elsif exists (select from pg_replication_slots s where s.slot_name = v_slot) and not exists (select from pg_publication p where p.pubname = c_publication) then
+  elsif exists (select from pg_replication_slots s where s.slot_name = v_slot)
+    and not exists (select from pg_publication p where p.pubname = c_publication) then
     raise exception using errcode = 'RF013', message = 'the slot is older than the publication, so it could not be read',
       detail = format('It is %s.', v_slot),
       hint = format('select pg_drop_replication_slot(%L); Debezium makes it anew, once the outbox is there. Or name another one with p_slot.', v_slot);
