@@ -69,14 +69,15 @@ class Engine:
     def __init__(self, node: Node, user: str, password: str, folder: Path, changed: dict[str, str | None]) -> None:
         self.program, self.folder = python(), folder
         self.settings = settings(node, user, password, folder / "offsets", changed)
-        self.output = folder / "messages"
-        self.output.touch()
+        self.outputs: list[Path] = []  # one for each start: whoever is killed may leave half a line
         self.process: subprocess.Popen[bytes] | None = None
 
     def start(self, *options: str) -> None:
+        self.outputs.append(self.folder / f"messages_{len(self.outputs)}")
+        self.outputs[-1].touch()
         with (self.folder / "engine.log").open("ab") as log:
             self.process = subprocess.Popen(
-                [str(self.program), str(PROGRAM), json.dumps(self.settings), str(self.output), *options],
+                [str(self.program), str(PROGRAM), json.dumps(self.settings), str(self.outputs[-1]), *options],
                 stdout=log,
                 stderr=log,
                 cwd=self.folder,
@@ -91,7 +92,7 @@ class Engine:
 
     def messages(self) -> list[dict[str, Any]]:
         """Those of the outbox, in the order in which they came."""
-        lines = self.output.read_text().splitlines(keepends=True)
+        lines = [line for output in self.outputs for line in output.read_text().splitlines(keepends=True)]
         parsed = [json.loads(line) for line in lines if line.endswith("\n")]
         return [message for message in parsed if message["topic"].startswith("outbox.event.")]
 

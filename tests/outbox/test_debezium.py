@@ -128,7 +128,7 @@ def test_the_slot_moves_on_while_only_other_tables_are_written(engine: Engine, b
         bare.crm.sql("insert into others select generate_series(1, 10000)")
         [at] = bare.crm.sql("select pg_current_wal_insert_lsn()::text as lsn")
         moved = f"{slot} and confirmed_flush_lsn >= '{at['lsn']}'"
-        wait_until(lambda moved=moved: bare.crm.sql(moved), 60, "the slot has moved on")
+        wait_until(lambda moved=moved: bare.crm.sql(moved), 90, "the slot has moved on")
         engine.kill()
         bare.crm.sql(f"insert into accounts values (1{key})")
         deliver(bare.crm)
