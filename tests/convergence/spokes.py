@@ -89,17 +89,23 @@ class Spokes(Lockstep):
         self.carry.__wrapped__(self, calls, 2)  # type: ignore[attr-defined]
 
     @precondition(lambda self: self.may_go_back and not self.may_skip and not self.went_back)
-    @rule()
+    @rule(keys=st.lists(st.sampled_from(KEYS), max_size=3), calls=st.integers(0, 6))
     @step
+    def forget(self, keys: list[str], calls: int) -> None:
+        """Users write and envelopes come, and then the spoke is as it was before."""
+        self.back_up()
+        for key in keys:
+            self.user.__wrapped__(self, self.fragile, 0, "write", key, key, False, 0)  # type: ignore[attr-defined]
+        self.carry.__wrapped__(self, calls, 2)  # type: ignore[attr-defined]
+        if self.kept:
+            self.go_back()
+
     def back_up(self) -> None:
         side = self.fragile
         if not any(at == side for at, _ in self.open):
             self.sides[side].courier.execute(KEEP)
             self.kept = copied(self.nodes[side])
 
-    @precondition(lambda self: self.kept and not self.went_back)
-    @rule()
-    @step
     def go_back(self) -> None:
         """Its connections break: nothing under way reaches it, or comes from it. Lost writes are not judged."""
         assert self.kept
