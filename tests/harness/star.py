@@ -13,6 +13,7 @@ from harness import prefork
 from harness.exchange import rows, sync
 from harness.nodes import REPO, Node
 from harness.waiting import wait_until
+from harness.worker import REASONS
 from rowferry.demo.embedded import Server
 
 SPOKES = ("north", "south", "east")
@@ -78,17 +79,15 @@ class Star:
             process.terminate()
             assert process.wait(30) == 0, log.read_text()
 
-    def status(self) -> list[object]:
-        """For the report of a failed test."""
-        return [
-            row for node in self for row in node.sql("select peer, state, pending, held, oldest, reason from rowferry.status")
-        ]
-
     def wait_for_rest(self, seconds: float = 60) -> None:
         """Until a worker has carried everything: neither events nor backfills nor comparisons are left."""
-        wait_until(
-            lambda: not self.pending() and not any(node.sql(UNFINISHED) for node in self), seconds, "nothing is left to carry"
-        )
+        try:
+            wait_until(lambda: not self.pending() and not any(node.sql(UNFINISHED) for node in self), seconds, "nothing is left")
+        except BaseException:
+            for node in self:
+                for query in ("select * from rowferry.status", REASONS):
+                    print(node.name, *node.sql(query), sep="\n  ")
+            raise
 
     def alembic(self, *arguments: str) -> tuple[int, str, str]:
         """Exit code, stdout, stderr."""
