@@ -11,7 +11,7 @@ import sys
 import threading
 from collections.abc import Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from importlib import metadata
+from importlib import import_module, metadata
 from typing import Any
 
 from rowferry.arguments import parser
