@@ -24,7 +24,7 @@ $$;
 -- Only the functions that the release made are dropped; _index_key(), _long_key() and _stir() stay, because indexes and triggers
 -- of the tables use them.
 drop trigger detached_with_events on rowferry.detached;
-drop view rowferry.metrics, rowferry.status, rowferry.sync_events, rowferry._queue, rowferry._foreign_keys, rowferry.backfill_progress,
+drop view rowferry._calls, rowferry.metrics, rowferry.status, rowferry.sync_events, rowferry._queue, rowferry._foreign_keys, rowferry.backfill_progress,
   rowferry.compare_report, rowferry.differences, rowferry.compare_runs;
 do $$
 declare
