@@ -69,7 +69,6 @@ def users(hub: Star, *names: str) -> Iterator[None]:
     assert failures == []
 
 
-@pytest.mark.case(151)
 @pytest.mark.slow
 @pytest.mark.case(151)
 @pytest.mark.parametrize("how", ["backfill", "first_contact"])

@@ -13,11 +13,14 @@ from rowferry.demo.screen import Node, Row, dim, heading, say
 FOLDER = HERE / "four_nodes"
 TABLES = """\
 create table products (id integer primary key, name text not null, price numeric not null);
-create table orders (id integer primary key, region text not null, product integer not null references products);"""
+create table orders (
+  id integer primary key, region text not null, product integer not null references products);"""
 PRODUCTS = "select * from products order by id;"
 ORDERS = "select * from orders order by id;"
 WAITS = "select peer, state, pending, bytes from rowferry.status order by peer;"
-COMPARED = "select entity, state, same, different, only_here, only_there from rowferry.compare_runs order by run_id;"
+COMPARED = """\
+select entity, state, same, different, only_here, only_there
+from rowferry.compare_runs order by run_id;"""
 CONFLICTS = """\
 select peer, record_id, winner_row ->> 'price' as kept, loser_row ->> 'price' as given_up
 from rowferry.conflicts;"""
