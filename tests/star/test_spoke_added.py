@@ -25,8 +25,8 @@ def hub(servers: Any, tmp_path: Path) -> Iterator[Star]:
         for table in ("accounts", "notes"):
             made.attach(table)
         made["hub"].sql("""
-            insert into accounts select n, n from generate_series(1, 800) n;
-            insert into notes select n, n, 'old' from generate_series(1, 800) n""")
+            insert into accounts select n, n from generate_series(1, 200) n;
+            insert into notes select n, n, 'old' from generate_series(1, 200) n""")
         yield made
 
 
@@ -35,13 +35,13 @@ def use(hub: Star, name: str, stop: threading.Event, failures: list[BaseExceptio
     dice = random.Random(name)
     try:
         with psycopg.connect(hub[name].conninfo, autocommit=True) as connection:
-            while not stop.wait(0.2):
-                key, other = dice.randint(1, 900), dice.randint(1, 900)
+            while not stop.wait(0.5):
+                key, other = dice.randint(1, 320), dice.randint(1, 320)
                 change = dice.choice(
                     (
                         f"insert into accounts values ({key}, {other}) on conflict (id) do update set amount = excluded.amount",
                         f"insert into notes values ({other}, {key}, '{name}') on conflict (id) do update set v = excluded.v",
-                        f"update accounts set amount = amount + 1 where id between {key} and {key + 3}",
+                        f"update accounts set amount = amount + 1 where id = {key}",
                         f"delete from notes where id = {other}",
                     )
                 )
@@ -81,18 +81,19 @@ def test_a_spoke_is_added_under_load(hub: Star, tmp_path: Path, how: str) -> Non
         east.sql(TABLES)
         if how == "first_contact":
             east.sql("""
-                    insert into accounts select n, -n from generate_series(501, 1200) n;
-                    insert into notes select n, n, 'of east' from generate_series(501, 1200) n""")
+                    insert into accounts select n, -n from generate_series(121, 300) n;
+                    insert into notes select n, n, 'of east' from generate_series(121, 300) n""")
+        for table in ("accounts", "notes"):
+            node.sql(f"select rowferry.attach('{table}', p_peer => 'east')")
+            east.sql(f"select rowferry.attach('{table}')")
         with hub.worker(tmp_path / "second"), users(hub, "east"):  # which shares the links with the first
             for table in ("accounts", "notes"):
-                node.sql(f"select rowferry.attach('{table}', p_peer => 'east')")
-                east.sql(f"select rowferry.attach('{table}')")
                 bring_together(hub, table, how)
     with hub.worker(tmp_path / "last"):
         hub.wait_for_rest(90)
     assert [each.sql("select * from rowferry.held_events") for each in hub] == [[]] * 4
     found = len(hub.assert_equal("accounts"))
-    assert found > (1000 if how == "first_contact" else 700)
+    assert found > (280 if how == "first_contact" else 190)
     hub.assert_equal("notes")
 
 
@@ -101,7 +102,7 @@ def bring_together(hub: Star, table: str, how: str) -> None:
     node = hub["hub"]
 
     def comes(query: str) -> None:
-        wait_until(lambda: node.sql(f"{query} and entity = '{table}@east'"), 120, query)
+        wait_until(lambda: node.sql(f"{query} and entity = '{table}@east'"), 180, query)
 
     node.sql(f"select * from rowferry.{how}('{table}@east')")
     if how == "backfill":
