@@ -7,16 +7,17 @@ from rowferry.operate.report import RUNS, failures, report
 from rowferry.operate.session import acting, find_node
 from rowferry.operate.waiting import wait
 
-ENTITIES = "select name from rowferry.entities order by id"
 COMPARE = "select * from rowferry.compare(%s)"
+COMPARE_ALL = "select * from rowferry.compare_all()"
 
 
 def compare(options: argparse.Namespace) -> int:
     """rowferry.compare() of each entity on one node; with --wait its report, and 1 where the nodes do not hold the same."""
     node = find_node(options.config, options.node)
     with acting(node) as cursor:
-        names = options.entities or [row["name"] for row in cursor.execute(ENTITIES).fetchall()]
-        started = [cursor.execute(COMPARE, [name]).fetchall()[0] for name in names]
+        started = [cursor.execute(COMPARE, [name]).fetchall()[0] for name in options.entities]
+        if not options.entities:
+            started = cursor.execute(COMPARE_ALL).fetchall()
         runs = [row["run_id"] for row in started]
         if not options.wait:
             for row in started:

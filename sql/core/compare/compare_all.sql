@@ -14,10 +14,10 @@ as $$
   select c.id, c.entity, c.peer, format('%s; once the worker has carried it: select * from rowferry.compare_report where run_id = %s;', c.state, c.id)
   from (
     select e.name from rowferry.entities e
-    where e.peer = case when p_peer is null then e.peer else (rowferry._find_link(p_peer)).peer end
+    where case when p_peer is null then not rowferry._is_outbox(e.peer) else e.peer = (rowferry._find_link(p_peer)).peer end
     order by e.peer, e.id) e
   cross join lateral rowferry._compare_start(e.name, 'compare') c
 $$;
 comment on function rowferry.compare_all(text) is
-  'Compares everything that is kept in sync with p_peer, or with all peers: select * from rowferry.compare_all(); A comparison is queued for each entity, as '
+  'Compares everything that is kept in sync with p_peer, or with all other nodes: select * from rowferry.compare_all(); A comparison is queued for each entity, as '
   'by compare(), and the worker carries them. Links are compared side by side. The view compare_runs shows how far they are.';
