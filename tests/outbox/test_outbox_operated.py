@@ -58,12 +58,19 @@ def test_a_node_has_one_outbox_and_its_slot_can_be_another(bare: Nodes) -> None:
         ("RF053", "select * from rowferry.compare('accounts@kafka')"),
         ("RF053", "select * from rowferry.first_contact('accounts@kafka')"),
         ("RF053", "select * from rowferry.resync('kafka')"),
+        ("RF053", "select * from rowferry.compare_all('kafka')"),
+        ("RF053", "select rowferry.remove_peer('kafka', p_force => true)"),
+        ("RF053", "select * from rowferry.set_backlog_limit('kafka', '10 GB')"),
         ("RF012", "select rowferry.remove_outbox()"),
         ("RF006", "select rowferry.configure_node('crm', '{billing,kafka}')"),
     ],
 )
 def test_what_makes_no_sense_for_an_outbox_is_refused(nodes: Nodes, sqlstate: str, query: str) -> None:
     refused_with(sqlstate, nodes.crm, query)
+
+
+def test_compare_all_compares_the_nodes_and_leaves_the_outbox_out(nodes: Nodes) -> None:
+    assert rows(nodes.crm, "select entity, peer from rowferry.compare_all()") == ["(accounts,billing)"]
 
 
 def test_a_name_that_no_topic_can_have_is_refused_and_another_one_helps(bare: Nodes) -> None:

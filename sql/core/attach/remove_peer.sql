@@ -13,7 +13,10 @@ declare
   v_waiting bigint;
   v_entity text;
 begin
-  perform rowferry._link_lock(v_peer, true);
+  perform rowferry._refuse_outbox(v_peer, 'an outbox is removed by remove_outbox()',
+    format('select rowferry.detach(name) from rowferry.entities where peer = %L order by id desc; then: select rowferry.remove_outbox();', v_peer));
+  -- Of all links: a call that is under way would write back what this one clears in the others at its end.
+  perform rowferry._link_lock(l.peer, true) from (select l.peer from rowferry.links l order by l.peer) l;
   -- Nobody writes from here on, so that nothing is given up that was not counted.
   perform rowferry._lock_table(e.relation, true) from rowferry.entities e join pg_class c on c.oid = e.relation where e.peer = v_peer order by e.id;
   v_waiting := (select count(*) from rowferry.events v join rowferry.entities e on e.id = v.entity_id where e.peer = v_peer)

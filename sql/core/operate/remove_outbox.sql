@@ -15,7 +15,7 @@ begin
   if exists (select from rowferry.entities e where e.peer = v_link.peer) then
     raise exception using errcode = 'RF012', message = 'tables are still attached for the outbox',
       detail = format('%s.', (select string_agg(e.name, ', ' order by e.name) from rowferry.entities e where e.peer = v_link.peer)),
-      hint = format('select rowferry.detach(name) from rowferry.entities where peer = %L;', v_link.peer);
+      hint = format('select rowferry.detach(name) from rowferry.entities where peer = %L order by id desc;', v_link.peer);
   end if;
   delete from rowferry.batches b where b.peer = v_link.peer;
   delete from rowferry.traffic t where t.peer = v_link.peer;

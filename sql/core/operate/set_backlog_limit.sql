@@ -16,6 +16,9 @@ declare
   v_peer text := (rowferry._find_link(p_peer)).peer;
   v_limit bigint := pg_size_bytes(p_limit);
 begin
+  perform rowferry._refuse_outbox(v_peer, 'the link to an outbox is never cut, because nobody could compare its rows afterwards',
+    format('To give up what waits, table by table: select rowferry.detach(name, p_force => true) from rowferry.entities where peer = %L order by id desc;',
+      v_peer));
   if v_limit <= 0 then
     raise exception using errcode = 'RF013', message = 'a backlog limit is a size above 0', detail = format('%s.', p_limit),
       hint = format('select * from rowferry.set_backlog_limit(%L, ''10 GB''); or null: the link is never cut.', v_peer);

@@ -12,7 +12,7 @@ begin
   if exists (select from rowferry.links l where l.slot is not null) then
     raise exception using errcode = 'RF012', message = 'this node still has an outbox',
       detail = format('It is %s.', (select l.peer from rowferry.links l where l.slot is not null)),
-      hint = 'select rowferry.detach(name) from rowferry.entities e join rowferry.links l using (peer) where l.slot is not null; '
+      hint = 'select rowferry.detach(name) from rowferry.entities e join rowferry.links l using (peer) where l.slot is not null order by e.id desc; '
         'then: select rowferry.remove_outbox();';
   end if;
   for v_name in select e.name from rowferry.entities e order by e.id loop
