@@ -84,6 +84,8 @@ def run(options: argparse.Namespace) -> None:
     def serve(node: Node, outbox: str) -> None:
         with adding:
             if (node.name, outbox) not in outboxes or outboxes[node.name, outbox].done():
+                for work in works:
+                    work.alone = False  # this process goes on for the outbox, so a link that fails is tried again
                 courier = Courier([node], options.interval, options.once, stop, alone=False, outbox=outbox)
                 outboxes[node.name, outbox] = start(courier)
 

@@ -145,7 +145,7 @@ class Courier:
         if removed := self.opened and next((side for side, error in trouble.errors.items() if error.sqlstate == "RF002"), None):
             code, ends = 2, True
             message = (
-                f"{removed.node.name} has no link to {removed.peer.node.name} any more, which this worker no longer serves. "
+                f"{removed.node.name} has no link to {removed.peer.node.name} any more, so this worker no longer serves it. "
                 "Hint: take it out of alembic.ini"
             )
         elif self.opened:

@@ -40,6 +40,19 @@ def test_the_outbox_is_served_while_the_other_node_is_away(nodes: Nodes) -> None
     assert last(read(nodes.crm)).keys() == {"1"}
 
 
+def test_a_link_that_fails_at_first_is_tried_again_while_the_outbox_is_served(nodes: Nodes, tmp_path: Path) -> None:
+    [made] = nodes.billing.sql("select pg_get_functiondef('rowferry.version()'::regprocedure) as sql")
+    nodes.billing.sql("create or replace function rowferry.version() returns integer language sql as 'select 0'")
+    nodes.crm.sql("insert into accounts values (1, 'a', 1)")
+    log = tmp_path / "log"
+    with worker(nodes, log):
+        wait_until(lambda: any("the schema has version 0" in line for line in lines(log)), 20, "billing is too old")
+        wait_until(lambda: last(read(nodes.crm, "peek")).keys() == {"1"}, 20, "the outbox has the row")
+        nodes.billing.sql(made["sql"])
+        wait_for_rest(nodes, 30)
+    assert assert_equal(nodes, "accounts") == ["(1,a,1.00)"]
+
+
 def test_an_outbox_that_is_added_or_removed_while_the_worker_runs_is_served_or_left(bare: Nodes, tmp_path: Path) -> None:
     for node in bare:
         node.sql("create table accounts (id int primary key)")
