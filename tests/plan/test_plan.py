@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 import psycopg
 import pytest
 
@@ -30,6 +32,14 @@ def test_parents_come_before_children_and_a_circle_is_no_hindrance(nodes: Nodes)
     order = ("z", "y", "a", "p", "q", "below")
     assert calls(crm) == [f"select rowferry.attach('public.{name}');" for name in order]
     assert crm["down"][1:] == [f"select rowferry.detach('{name}', p_if_attached => true);" for name in reversed(order)]
+
+
+def test_tables_of_one_name_in_several_schemas_get_the_same_entities_on_both_nodes(nodes: Nodes) -> None:
+    both(nodes, "create schema a; create table a.notes (id integer primary key)")
+    nodes.crm.sql("create schema b; create table b.notes (id integer primary key)")
+    nodes.billing.sql("create schema c; create table c.notes (id integer primary key)")
+    plans = planned(nodes)
+    assert [set(re.findall("p_entity => '([^']*)'", " ".join(calls(plans[node.name])))) for node in nodes] == [{"a.notes", "b.notes"}] * 2
 
 
 def test_nothing_is_changed_and_what_it_prints_runs(nodes: Nodes) -> None:

@@ -41,7 +41,8 @@ as $$
     where m.facts ->> 'aside' is null and t.facts ->> 'aside' is null
   )
   select p.mine, p.theirs,
-    coalesce(p.m ->> 'entity', p.t ->> 'entity', case when p.is_taken then p.mine else p.m ->> 'short' end || coalesce('@' || l.spoke, '')),
+    coalesce(p.m ->> 'entity', p.t ->> 'entity',
+      case when p.is_taken then least(p.mine collate "C", p.theirs) else p.m ->> 'short' end || coalesce('@' || l.spoke, '')),
     p.m ? 'entity', p.columns, k.key,
     case
       when p.m ? 'problem' then p.m ->> 'problem'
