@@ -67,6 +67,7 @@ def test_what_a_lost_slot_takes_along_is_said_and_a_backfill_brings_it_again(nod
         ("drop publication rowferry_outbox", "there is no publication"),
         ("alter publication rowferry_outbox drop table rowferry.outbox", "does not publish"),
         ("alter publication rowferry_outbox set (publish = 'delete')", "does not publish"),
+        ("create publication everything for all tables", "publication everything publishes what is deleted"),
     ],
 )
 def test_what_the_publication_lacks_keeps_events_from_leaving_and_check_mends_it(nodes: Nodes, spoil: str, problem: str) -> None:
@@ -80,6 +81,7 @@ def test_what_the_publication_lacks_keeps_events_from_leaving_and_check_mends_it
         nodes.crm.sql(line)
     deliver(nodes.crm)
     assert last(read(nodes.crm)).keys() == {"1"}
+    assert nodes.crm.sql("select * from rowferry.drift()") == []
 
 
 def test_check_and_status_say_how_much_log_a_slot_that_nobody_reads_keeps(nodes: Nodes) -> None:

@@ -10,11 +10,16 @@ as $$
 declare
   c_publication constant text := 'rowferry_outbox';
   v_slot record;
+  v_deletes text;  -- a publication of somebody else's, such as one for all tables
 begin
   if p_link.slot is null then
     return;
   end if;
   select s.plugin, s.database, s.wal_status, s.confirmed_flush_lsn as begins_at into v_slot from pg_replication_slots s where s.slot_name = p_link.slot;
+  select min(p.pubname) into v_deletes
+  from pg_publication p
+  where p.pubdelete and (p.puballtables or exists (select from pg_publication_rel r where r.prpubid = p.oid and r.prrelid = 'rowferry.outbox'::regclass))
+    and exists (select from pg_class c where c.oid = 'rowferry.outbox'::regclass and c.relreplident = 'n');
   if current_setting('wal_level') <> 'logical' then
     o_problem := format('wal_level is %s, so no slot can read the outbox', current_setting('wal_level'));
     o_next := 'alter system set wal_level = logical;  -- then restart the server';
@@ -32,6 +37,9 @@ begin
       and (p.puballtables or exists (select from pg_publication_rel r where r.prpubid = p.oid and r.prrelid = 'rowferry.outbox'::regclass))) then
     o_problem := format('publication %s does not publish what is inserted into rowferry.outbox', c_publication);
     o_next := format('alter publication %s set table rowferry.outbox; alter publication %1$s set (publish = ''insert'');', c_publication);
+  elsif v_deletes is not null then
+    o_problem := format('publication %s publishes what is deleted from rowferry.outbox, and PostgreSQL then refuses the delete', v_deletes);
+    o_next := 'alter table rowferry.outbox replica identity full;  -- the log then holds each row twice';
   elsif v_slot.plugin is null and p_link.acked = 0 then
     o_problem := format('there is no replication slot %s yet, so nobody would read what is sent', p_link.slot);
     o_next := format('Start Debezium, which makes the slot; or: select pg_create_logical_replication_slot(%L, ''pgoutput'');', p_link.slot);
