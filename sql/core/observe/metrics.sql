@@ -1,7 +1,7 @@
 create or replace view rowferry.metrics as
 with links as materialized (
-  select jsonb_build_object('node', n.name, 'peer', s.peer) as labels, s.state, s.pending, s.held, s.oldest, s.rate, s.last_exchange, s.courier,
-    s.clock_difference
+  select jsonb_build_object('node', n.name, 'peer', s.peer) as labels, s.state, s.pending, s.held, s.bytes, s.oldest, s.rate, s.last_exchange,
+    s.courier, s.clock_difference
   from rowferry.status s cross join rowferry.node n
 ), waiting as (
   select s.peer, s.entity, count(*) as pending, count(*) filter (where s.attempts > 0) as held from rowferry.sync_events s group by s.peer, s.entity
@@ -14,6 +14,7 @@ cross join lateral (values
     (l.state not in ('stuck', 'stopped') and (l.state <> 'paused' or l.pending = 0))::integer),
   ('pending', 'Events that wait', l.pending),
   ('held', 'Events that were refused there, or cannot leave this node', l.held),
+  ('bytes', 'About how much disk the events that wait take, with their indexes', l.bytes),
   ('oldest_seconds', 'Age of the oldest event that waits', coalesce(extract(epoch from l.oldest), 0)),
   ('rate', 'Records per second over the last minute, both directions', l.rate),
   ('idle_seconds', 'Since a batch was applied or acknowledged; -1 if never', coalesce(extract(epoch from clock_timestamp() - l.last_exchange), -1)),
