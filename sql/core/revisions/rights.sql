@@ -38,10 +38,10 @@ begin
             '_link_status(text)', '_estimated_rows(regclass)', '_index_key(text)', '_long_key(text)']),
           ('rowferry_operator', 'EXECUTE', 'function', array['skip(bigint,text,boolean)', 'retry(bigint)', 'retry(text)', 'pause(text,text)',
             'resume(text,text)', 'backfill(text,integer)', 'resync(text)', 'let_loser_win(bigint)', 'replay(text,text[])', 'approve(text)',
-             'skip_deletes(text,text)', 'set_breaker(text,real,integer)', 'set_retention(interval)', 'compare(text)', 'compare_all(text)',
-             'set_backlog_limit(text,text)', 'repair(text,text,boolean,bigint)', 'first_contact(text,text,text,text,text)',
-             'stagger_sequence(regclass,integer,integer)', 'stagger_sequences(text)', '_sequences_to_stagger(text)', '_staggering(regclass)',
-             '_note_staggered(regclass,bigint)'])
+            'skip_deletes(text,text)', 'set_breaker(text,real,integer)', 'set_retention(interval)', 'compare(text)', 'compare_all(text)',
+            'set_backlog_limit(text,text)', 'repair(text,text,boolean,bigint)', 'first_contact(text,text,text,text,text)',
+            'stagger_sequence(regclass,integer,integer)', 'stagger_sequences(text)', '_sequences_to_stagger(text)', '_staggering(regclass)',
+            '_note_staggered(regclass,bigint)'])
         union all
         -- The WHEN of users' triggers calls it.
         select 'public', 'EXECUTE', 'function', array['is_applying()']

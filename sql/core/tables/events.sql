@@ -11,7 +11,8 @@ comment on table rowferry.events is
   'Pending changes. Triggers append a line for each changed row in the transaction of the change, and rowferry itself appends backfills, answers, '
   'questions, merged rows, rows that follow a moved one, and rows that were not stored as they were sent. A line is removed once the peer has taken it, or '
   'when it need not be sent any more: it lost a conflict, a newer line of the record replaces it, '
-  'a person or an orphan rule gave it up, its row followed a parent that was not kept in sync, its entity was detached, or its link was cut. People read the view sync_events.';
+  'a person or an orphan rule gave it up, its row followed a parent that was not kept in sync, its entity was detached, or its link '
+  'was cut. People read the view sync_events.';
 comment on column rowferry.events.id is
   'Number drawn when the change is made. Transactions may commit in another order, so an event with a low number may appear late. No event is removed only '
   'because its number is low.';
