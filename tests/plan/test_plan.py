@@ -136,6 +136,15 @@ def test_a_table_that_is_attached_on_one_node_is_attached_alike_on_the_other(nod
     assert nodes.billing.sql("select * from accounts") == [{"id": 1, "name": "Acme", "note": None}]
 
 
+def test_a_table_that_only_sends_is_attached_on_the_other_node_to_receive(nodes: Nodes) -> None:
+    both(nodes, "create table a (id integer primary key); create table b (id integer primary key)")
+    nodes.crm.sql("select rowferry.attach('a', p_direction => 'send'); select rowferry.attach('b', p_direction => 'receive')")
+    assert calls(planned(nodes)["billing"]) == [
+        "select rowferry.attach('public.a', p_direction => 'receive');",
+        "select rowferry.attach('public.b', p_direction => 'send');",
+    ]
+
+
 def test_tables_of_one_name_in_two_schemas_get_names_of_their_own(nodes: Nodes) -> None:
     both(nodes, "create schema s; create table s.a (id integer primary key); create table public.a (id integer primary key)")
     plans = planned(nodes)

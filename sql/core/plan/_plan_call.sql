@@ -45,6 +45,7 @@ begin
     case when v_columns is not null then format(', p_columns => %L', v_columns) end,
     case when v_key is not null then format(', p_key => array[%s]', (select string_agg(quote_literal(k), ', ') from unnest(v_key) k)) end,
     case when (select count(*) > 1 from rowferry.links) then format(', p_peer => %L', v_node) end,
+    case v_t ->> 'direction' when 'send' then ', p_direction => ''receive''' when 'receive' then ', p_direction => ''send''' end,
     case when v_t ->> 'conflict_rule' <> 'newest' then format(', p_conflict_rule => %L', v_t ->> 'conflict_rule') end,
     case when v_t ->> 'orphan_rule' <> 'hold' then format(', p_orphan_rule => %L', v_t ->> 'orphan_rule') end,
     case when p_filter is not null then format(', p_filter => %L', p_filter) end,

@@ -46,7 +46,7 @@ begin
     if v_table.entity_id is not null then
       v_facts := v_facts || (
         select jsonb_build_object('entity', e.name, 'entity_columns', e.columns, 'key', e.key_columns || e.key_types, 'conflict_rule', e.conflict_rule,
-          'orphan_rule', e.orphan_rule, 'filtered', coalesce(e.filter, e.within) is not null)
+          'orphan_rule', e.orphan_rule, 'direction', e.direction, 'filtered', coalesce(e.filter, e.within) is not null)
         from rowferry.entities e where e.id = v_table.entity_id);
     elsif v_table.aside is null then
       v_facts := v_facts || rowferry._try_keys(v_table.relation, v_link.peer, v_facts -> 'columns');
