@@ -37,7 +37,7 @@ def init(options: argparse.Namespace) -> None:
     """The command: options.folder becomes a project of the nodes that options.nodes names."""
     names = tuple(map(str.strip, options.nodes.split(","))) if options.nodes else SHIPPED
     if len(set(names)) != 2 or len(names) != 2 or not all(map(NODE_NAME.fullmatch, names)):
-        raise ConfigError(f"--nodes {options.nodes}: these are not two names. Hint: --nodes crm,billing (lower case, then digits, _)")
+        raise ConfigError(f"--nodes {options.nodes} are not two names. Hint: --nodes crm,billing (lower case, then digits, _)")
     print(lay_out(options.folder, names))
 
 

@@ -58,7 +58,8 @@ def test_status_says_how_many_bytes_wait_for_each_link(hub: Star, length: int) -
     node = hub["hub"]
     node.sql("create table letters (id text primary key); select rowferry.attach('letters', p_peer => 'north')")
     node.sql(
-        f"insert into letters select left(repeat(md5(n::text), 3), {length}) from generate_series(1, 5000) n on conflict do nothing"
+        f"""insert into letters select left(repeat(md5(n::text), 3), {length}) from generate_series(1, 5000) n
+        on conflict do nothing"""
     )
     [away] = node.sql(NORTH)
     node.sql("vacuum full rowferry.events")
