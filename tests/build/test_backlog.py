@@ -90,6 +90,42 @@ def test_a_plan_made_while_the_queue_was_empty_finds_events_by_their_record(node
     assert 100 <= found["by_record"] < 1000
 
 
+KINDS = {
+    "deletes": ("items", "d", "null"),
+    "moves": ("letters", "w", "null"),
+    "moves of rows that were outside": ("pages", "w", "'{}'"),
+}
+
+
+@pytest.mark.case(78)
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("state", ["new", "emptied after it was analyzed"])
+def test_a_search_for_a_kind_of_event_reads_none_of_the_others(nodes: Nodes, kind: str, state: str) -> None:
+    """Each call makes these searches, and most of them find nothing, however many events of another kind wait."""
+    nodes.crm.sql(
+        """create table items (id int primary key); create table letters (id int primary key, country text);
+        create table pages (id int primary key, letter int references letters);
+        select rowferry.attach('items'), rowferry.attach('letters', p_filter => 'country = ''CH''');
+        select rowferry.attach('pages', p_within => 'letters')"""
+    )
+    if state != "new":
+        nodes.crm.sql(STATES[state])
+    entity, event_type, place = KINDS[kind]
+    nodes.crm.sql(
+        f"""insert into rowferry.events (changed_at, entity_id, event_type, record_id, place)
+        select now(), e.id, '{event_type}', g, {place} from rowferry.entities e, generate_series(1, 20000) g
+        where e.name = '{entity}'"""
+    )
+    with nodes.crm.connect() as connection:
+        connection.execute("select pg_stat_reset()")
+        connection.execute("select rowferry._rare_things(), rowferry._weigh_places('billing')")
+        found = connection.execute("select rowferry._moved(array_agg(id), 100) from rowferry.entities").fetchall()
+        nodes.crm.flush_statistics(connection)
+    [read] = nodes.crm.sql("select idx_tup_read from pg_stat_user_indexes where indexrelname = 'events_of_kind'")
+    assert len(found) == (100 if event_type == "w" else 0)
+    assert read["idx_tup_read"] < 300
+
+
 @pytest.mark.case(78)
 def test_rows_are_deleted_by_the_index_of_a_table_that_has_grown_since_the_first_delete(nodes: Nodes) -> None:
     for node in nodes:

@@ -10,6 +10,12 @@ returns table (
 language sql
 stable
 set search_path = pg_catalog, pg_temp
+set enable_seqscan = off
+set enable_bitmapscan = off
+set enable_hashjoin = off
+set enable_mergejoin = off
+set enable_material = off
+set enable_sort = off  -- so that the index events_of_kind is used, which has this order
 as $$
   select m.*
   from unnest(p_entity_ids) n

@@ -13,7 +13,7 @@ select e.id, e.changed_at, e.entity_id, e.hops, e.event_type, e.record_id, e.pla
     where s.done_at is null and s.entity_id = e.entity_id and rowferry._index_key(s.record_id) = rowferry._index_key(e.record_id)
     offset 0) as record_skipped,
   e.event_type = 'w' as moved,
-  e.place is not null and (e.event_type = 'd' or e.place <> '{}') as placed,
+  case when e.place is null then false else e.event_type = 'd' or e.place <> '{}' end as placed,
   exists (select from rowferry.built_batches b where b.in_flight and e.id <@ b.ids) as in_flight,
   case when exists (select from rowferry.held_events) then (
     select case
