@@ -14,7 +14,7 @@ as $$
     select f.ddl, split_part(f.ddl, '$rowferry$', 1) as head,
       (parse_ident(substring(f.ddl from E'^create or replace function rowferry\\.("(?:[^"]|"")+"|[^"(]+)\\(')))[1] as function
     from (
-      select rowferry._capture_sql(p_entity) where p_entity.direction <> 'receive'
+      select rowferry._capture_sql(p_entity) where p_entity.id = (select t.id from rowferry._captured_together(p_entity) t limit 1)
       union all select rowferry._read_sql(p_entity)
       union all select rowferry._list_keys_sql(p_entity)
       union all select rowferry._upsert_sql(p_entity)

@@ -52,6 +52,7 @@ begin
   if not p_dry_run then
     -- Planned again under the lock: the table may have changed before it was granted. To drop triggers takes a stronger lock.
     perform rowferry._lock_table(p_table, v_old.direction <> 'receive' and p_direction = 'receive'
+      or exists (select from rowferry.entities e where e.relation = p_table and e.id is distinct from v_old.id)
       or coalesce(p_triggers, v_old.trigger_rule, v_new.trigger_rule, 'guard') = 'guard' and exists (
       select from rowferry._users_triggers(p_table) u where not u.guarded and (u.constraint_name is not null or u.extensions <> '{}')));
     v_new := rowferry._plan_entity(p_table, p_entity, p_columns, p_key, p_peer, v_outbound, v_old);
@@ -84,12 +85,18 @@ begin
   if p_dry_run then
     return query select s || ';' from unnest(v_statements) s;
     return query select format('-- and the functions of %s that differ then', k.name) from rowferry._kin(v_old, v_new) k;
+    return query
+    select format('-- and the capture function of %s, which then writes the events for %s too', t.name, v_new.peer)
+    from rowferry._captured_together(v_new) t where t.id <> v_new.id limit 1;
   else
     foreach v_statement in array v_statements loop
       execute v_statement;
     end loop;
     -- The functions of a parent name the tables whose rows follow its own, and those of such a table name the parent.
     perform rowferry._change_kin(v_old, v_new);
+    if exists (select from rowferry.entities e where e.relation = p_table and e.id <> v_new.id) then
+      perform rowferry._share_capture(p_table);
+    end if;
   end if;
   return query select rowferry._set_guards(v_new, p_dry_run);
   for v_problem in

@@ -89,9 +89,10 @@ begin
     where s.entity_id = v_entity.id and s.ended_at is null;
   end if;
   delete from rowferry.entities e where e.id = v_entity.id;
-  -- From here on the guards are those of the entities that stay.
+  -- From here on the guards, and who captures, are those of the entities that stay.
   perform rowferry._set_guards(e) from rowferry.entities e where e.relation = v_entity.relation;
   perform rowferry._change_kin(v_entity, null);
+  perform rowferry._share_capture(v_entity.relation) where exists (select from rowferry.entities e where e.relation = v_entity.relation);
   return next format('%s: %s is no longer kept in sync with %s%s', p_entity, v_entity.relation, v_entity.peer,
     case when v_waits then '; changes of it wait: this transaction commits only if it attaches it again' end);
 end

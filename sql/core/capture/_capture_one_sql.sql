@@ -4,7 +4,8 @@
 -- lets two rows have one key for a while, so a table with such a key does without this statement.
 create or replace function rowferry._capture_one_sql(
   p_entity rowferry.entities,
-  p_way_out text
+  p_way_out text,
+  p_peers text default null
 )
 returns text
 language plpgsql
@@ -61,23 +62,26 @@ begin
         from old_rows o%7$s%8$s
         where %9$s(%10$s) is not true%11$s
           or %12$s
-        offset 0)) c (record_id);
+        offset 0)) c (record_id)%13$s;
     if found then
       return null;
     end if;
   end if;$f$,
     -- Whole rows are compared, which is faster, as long as the table has no further column; of several, two may have been dropped again.
     E'\n    and coalesce(' || (select string_agg(format('pg_catalog.has_column_privilege(tg_relid, %s::smallint, ''select'')', v_next + i), ', ')
-      from generate_series(0, 2) i where v_next is not null) || ') is null', p_way_out, p_entity.id,
+      from generate_series(0, 2) i where v_next is not null) || ') is null', p_way_out,
+    case when p_peers is null then p_entity.id::text else 'p.id' end,
     rowferry._record_id_sql(p_entity, 'n', true) || ' collate pg_catalog."C"', rowferry._filtered_sql(p_entity, 'new_rows', true), format(v_images, 'n'),
     format(v_images, 'o'),
     case when p_entity.filter is not null
       then format(E'\n        cross join lateral (select %s from (select %s) f) w (is_within)', p_entity.filter, rowferry._pinned_sql(p_entity, 'o', true)) end,
     case when p_entity.filter is not null then 'w.is_within is not true or ' end, v_same_key,
     case when v_follows is not null then ' or n_seen.place operator(pg_catalog.*<>) o_seen.place' end,
-    case when v_next is null then 'n_seen.image operator(pg_catalog.*=) o_seen.image' else 'n.* operator(pg_catalog.*=) o.*' end);
+    case when v_next is null then 'n_seen.image operator(pg_catalog.*=) o_seen.image' else 'n.* operator(pg_catalog.*=) o.*' end,
+    E'\n    cross join ' || p_peers);
 end
 $function$;
-comment on function rowferry._capture_one_sql(rowferry.entities, text) is
+comment on function rowferry._capture_one_sql(rowferry.entities, text, text) is
   'PL/pgSQL that writes the event for an update of one row that keeps its key, its parent and its place within the filter, and returns. For any other '
-  'statement it writes nothing and goes on. It is empty for a table of which two rows may have one key for a while, because its key is deferrable.';
+  'statement it writes nothing and goes on. It is empty for a table of which two rows may have one key for a while, because its key is deferrable. '
+  '_capture_part_sql() explains p_peers.';

@@ -3,7 +3,8 @@
 -- fail until attach() is called again.
 create or replace function rowferry._capture_statement_sql(
   p_entity rowferry.entities,
-  p_way_out text
+  p_way_out text,
+  p_peers text default null
 )
 returns text
 language plpgsql
@@ -49,8 +50,10 @@ $f$,
       format(E'%s\n      full join %s\n        on n.record_id operator(pg_catalog.=) o.record_id', v_rows[1], v_rows[2]),
       'n.record_id is null or o.record_id is null or n.image operator(pg_catalog.*<>) o.image',
       case when v_parent is not null then format('case when n.record_id is null then o.parent %selse %s end',
-        case when v_crosses then 'when o.record_id is null then array[]::pg_catalog.text[] ' end, v_old_parent) end),
-    rowferry._capture_part_sql(p_way_out, p_entity.id, $c$'i'$c$, 'c.record_id', format('(select %s from %s r) c (record_id)', v_record_id, v_new_rows)),
+        case when v_crosses then 'when o.record_id is null then array[]::pg_catalog.text[] ' end, v_old_parent) end,
+      p_peers),
+    rowferry._capture_part_sql(p_way_out, p_entity.id, $c$'i'$c$, 'c.record_id', format('(select %s from %s r) c (record_id)', v_record_id, v_new_rows),
+      p_peers => p_peers),
     rowferry._capture_part_sql(p_way_out, p_entity.id, $c$'d'$c$, 'c.record_id',
       case when v_parent is null then format('(select %s from %s r) c (record_id)', v_record_id, v_old_rows)
       else format($f$(
@@ -59,9 +62,9 @@ $f$,
         cross join lateral (select %s) missing
         cross join lateral (select %s from (select r.*) c) i (parent)) c (record_id, parent)$f$, v_record_id, v_old_rows,
         (select string_agg('row(r.*) as ' || quote_ident(w), ', ') from unnest(p_entity.within_columns) w), v_parent) end,
-      p_place => case when v_parent is not null then 'c.parent' end));
+      p_place => case when v_parent is not null then 'c.parent' end, p_peers => p_peers));
 end
 $function$;
-comment on function rowferry._capture_statement_sql(rowferry.entities, text) is
+comment on function rowferry._capture_statement_sql(rowferry.entities, text, text) is
   'Body of the capture function of a table whose triggers fire once a statement and see their rows as new_rows and old_rows. p_way_out is an SQL comment '
-  'that says what to do if a statement fails.';
+  'that says what to do if a statement fails. _capture_part_sql() explains p_peers.';

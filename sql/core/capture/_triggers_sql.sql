@@ -24,6 +24,7 @@ begin
       (false, 'rowferry_capture_delete', 'delete', 'old table as old_rows')
     ) c (partitioned, name, event, referencing)
     where c.partitioned = v_partitioned and not p_truncate_only
+      and p_entity.id = (select t.id from rowferry._captured_together(p_entity) t limit 1)
   loop
     return next format(E'create trigger %I\nafter %s on %s\n%s execute function %s', v_trigger.name, v_trigger.event, p_entity.relation,
       coalesce('referencing ' || v_trigger.referencing || E'\nfor each statement', 'for each row'), v_capture);
@@ -46,5 +47,5 @@ begin
 end
 $$;
 comment on function rowferry._triggers_sql(rowferry.entities, boolean) is
-  'DDL of rowferry''s triggers on an entity''s table; none if the table only receives. They are ENABLE ALWAYS, so that a session in replica role is captured '
+  'DDL of rowferry''s triggers on an entity''s table; none if the table only receives, and no capture trigger if another entity captures for it. They are ENABLE ALWAYS, so that a session in replica role is captured '
   'too. TRUNCATE fires the trigger of each partition, and a new partition has none. With p_truncate_only only the missing TRUNCATE triggers are returned.';

@@ -49,8 +49,9 @@ begin
     ('r', 'rowferry_capture_update', 16, 'old_rows', 'new_rows'),
     ('r', 'rowferry_capture_delete', 8, 'old_rows', null),
     (null, 'rowferry_truncate', 34, null, null)) k (kind, name, type, old_rows, new_rows) on c.relkind = coalesce(k.kind::"char", c.relkind)
+  cross join lateral (select t.name, t.trigger_suffix from rowferry._captured_together(e) t limit 1) f
   cross join lateral (
-    select k.kind, k.name || case when k.kind is not null then e.trigger_suffix else '' end, k.type, k.old_rows, k.new_rows
+    select k.kind, k.name || case when k.kind is not null then f.trigger_suffix else '' end, k.type, k.old_rows, k.new_rows
   ) w (kind, name, type, old_rows, new_rows)
   cross join lateral (
     select e.relation, g.oid, g.tgenabled, g.tgfoid, g.tgtype, g.tgqual, g.tgattr, g.tgoldtable, g.tgnewtable
@@ -72,7 +73,7 @@ begin
   where e.peer = p_peer and e.direction <> 'receive'
     and (t.tgenabled, t.tgfoid::bigint, t.tgtype, t.tgqual::text, t.tgattr::text, t.tgoldtable::text, t.tgnewtable::text) is distinct from
       ('A'::"char", to_regprocedure(case w.name when 'rowferry_truncate' then 'rowferry._refuse_truncate()'
-        else format('rowferry.%I()', rowferry._generated_name('capture_', e.name)) end)::bigint, w.type::smallint, null::text, '', w.old_rows, w.new_rows)
+        else format('rowferry.%I()', rowferry._generated_name('capture_', f.name)) end)::bigint, w.type::smallint, null::text, '', w.old_rows, w.new_rows)
   order by e.id, w.name
   limit 20;
 end

@@ -25,7 +25,8 @@ as $$
   ), wanted as (
     select e.name, e.relation, d.ddl, (parse_ident(substring(d.ddl from '^create trigger ("(?:[^"]|"")+"|[a-z_]+)')))[1] as trigger
     from entities e
-    cross join lateral rowferry._triggers_sql(e.entity) t (ddl)
+    cross join lateral (select t from rowferry._captured_together(e.entity) t limit 1) f (entity)
+    cross join lateral rowferry._triggers_sql(f.entity) t (ddl)
     cross join lateral (select regexp_replace(t.ddl, E'\\s+', ' ', 'g')) d (ddl)
     where t.ddl ~ '^create trigger "?rowferry_capture'
   )
