@@ -166,7 +166,7 @@ def acting(commands: Commands) -> None:
         codes=of_nodes("with --wait: rows differ, or a comparison failed"),
     )
     compare.add_argument("entities", nargs="*", metavar="ENTITY", help="an entity or its table (default: all)")
-    node(compare, "the node that asks (default: the first of alembic.ini)")
+    node(compare, "the node that asks (default: the hub, or the first of two nodes)")
     contact = commands.add(
         "first-contact",
         "rowferry.operate.first_contact",

@@ -9,6 +9,7 @@ import pytest
 from harness.comparing import unseen
 from harness.exchange import refused_with, rows
 from harness.star import SPOKES, Star, star
+from rowferry.operate.session import find_hubs
 
 FOUND = "select entity, same, different, only_here, only_there, pending from rowferry.compare_runs where state = 'finished'"
 
@@ -47,3 +48,12 @@ def test_a_name_limits_it_to_one_peer(hub: Star) -> None:
     asked = hub["hub"].sql("select * from rowferry.compare_all('north')")
     assert [row["entity"] for row in asked] == ["accounts@north", "notes@north"]
     refused_with("RF002", hub["hub"], "select * from rowferry.compare_all('west')")
+
+
+def test_the_command_asks_the_hub_wherever_it_stands_in_the_file(tmp_path: Path) -> None:
+    """A spoke knows of one link only, so that its answer would read as if all were equal."""
+    ini = tmp_path / "alembic.ini"
+    ini.write_text("[nodes]\nnorth = N\nhub = H\nsouth = S\n\n[links]\nhub = north, south\n")
+    assert [node.name for node in find_hubs(str(ini))] == ["hub"]
+    ini.write_text("[nodes]\ncrm = C\nbilling = B\n")
+    assert [node.name for node in find_hubs(str(ini))] == ["crm"]

@@ -3,8 +3,9 @@
 import argparse
 import sys
 
+from rowferry.config import Node
 from rowferry.operate.report import RUNS, failures, report
-from rowferry.operate.session import acting, find_node
+from rowferry.operate.session import acting, find_hubs, find_node
 from rowferry.operate.waiting import wait
 
 COMPARE = "select * from rowferry.compare(%s)"
@@ -12,8 +13,13 @@ COMPARE_ALL = "select * from rowferry.compare_all()"
 
 
 def compare(options: argparse.Namespace) -> int:
-    """rowferry.compare() of each entity on one node; with --wait its report, and 1 where the nodes do not hold the same."""
-    node = find_node(options.config, options.node)
+    """rowferry.compare() of each entity, or of all on each hub; with --wait its report, and 1 where nodes do not hold the same."""
+    asked = [find_node(options.config, options.node)] if options.node else find_hubs(options.config)
+    return max(compare_on(node, options) for node in (asked[:1] if options.entities else asked))
+
+
+def compare_on(node: Node, options: argparse.Namespace) -> int:
+    """The same, on one node."""
     with acting(node) as cursor:
         started = [cursor.execute(COMPARE, [name]).fetchall()[0] for name in options.entities]
         if not options.entities:

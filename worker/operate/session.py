@@ -6,7 +6,7 @@ from collections.abc import Iterator
 import psycopg
 from psycopg.rows import dict_row
 
-from rowferry.config import ConfigError, Node, read_nodes
+from rowferry.config import ConfigError, Node, read_links, read_nodes
 from rowferry.connection import FAILURES, Error, connect, describe, hints
 from rowferry.observe.ask import Cursor, refuse_another
 
@@ -20,6 +20,11 @@ def find_node(config: str | None, name: str | None) -> Node:
     if not found:
         raise ConfigError(f"no node is named {name!r}. Hint: the nodes are {', '.join(node.name for node in nodes)}")
     return found[0]
+
+
+def find_hubs(config: str | None) -> list[Node]:
+    """The nodes from which all links lead: the hub of a star, or the first of two nodes. Raises ConfigError."""
+    return list(dict.fromkeys(link.nodes[0] for link in read_links(config)))
 
 
 @contextlib.contextmanager

@@ -50,7 +50,7 @@ begin
   pending := (rowferry._counts(v_link.peer, null)).pending;
   sequences := concat_ws(E'\n', (
     select string_agg(format('%s: %s. Next: %s', c.object, c.problem, c.fix), E'\n' order by c.object)
-    from rowferry._check_sequences(v_link.peer, was_stopped_for like 'this node was set back%' or was_stopped_for like 'this database is not the one%') c),
+    from rowferry._check_sequences(v_link.peer, was_stopped_for ~ 'this node was set back|this database is not the one') c),
     case when not exists (select from rowferry.peer_facts f
         where f.peer = v_link.peer and not f.facts ? 'last' and (f.heard_at > v_before.stopped_at - interval '1 s' or v_before.stopped_at is null))
       then format('%s has not told of all its tables since; once the two nodes have met again: select * from rowferry.check();', v_link.peer) end);
