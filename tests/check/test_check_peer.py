@@ -89,14 +89,33 @@ def test_a_server_of_a_bad_minor_version_is_named_on_either_side_the_graver_wher
         assert (row["severity"], words in row["problem"]) == ("warning" if uses else "info", uses)
 
 
-def test_the_schema_that_may_not_be_used_is_named_with_the_line_that_grants_it(good: Nodes) -> None:
-    good.crm.sql("""
-        create schema "Utils"; create sequence "Utils".numbers;
-        create table counted (id bigint default nextval('"Utils".numbers') primary key); select rowferry.attach('counted')""")
-    [row] = [row for row in found(good.crm) if "this node cannot read" in row["problem"]]
+def test_a_sequence_in_a_schema_that_is_closed_to_rowferry_owner_is_told_of(nodes: Nodes) -> None:
+    for node in nodes:
+        node.sql("""
+            create schema "Utils"; create sequence "Utils".numbers;
+            create table counted (id bigint default nextval('"Utils".numbers') primary key); select rowferry.attach('counted');
+            select * from rowferry.stagger_sequence('"Utils".numbers')""")
+    sync(*nodes)
+    for node in nodes:
+        [row] = node.sql("select facts #> '{entities,counted,columns,id,sequence}' as told from rowferry.peer_facts")
+        assert (row["told"]["name"], row["told"]["block"]) == ('"Utils".numbers', 1)
+
+
+def test_the_schema_that_may_not_be_used_is_named_with_the_line_that_grants_it(nodes: Nodes) -> None:
+    """Also before the peer has said anything."""
+    nodes.crm.sql("""
+        create schema "Utils"; create table counted (id bigint primary key); select rowferry.attach('counted')""")
+    nodes.crm.sql("""create or replace function rowferry._type_spelled(p_type oid, p_typmod integer, p_labels boolean) returns text
+        language plpgsql stable set search_path = pg_catalog, pg_temp as $$ begin
+          if not has_schema_privilege('rowferry_owner', 'Utils', 'usage') then
+            raise insufficient_privilege using message = 'permission denied for schema Utils';
+          end if;
+          return format_type(p_type, p_typmod);
+        end $$""")
+    [row] = [row for row in found(nodes.crm) if "this node cannot read" in row["problem"]]
     assert row["fix"] == 'grant usage on schema "Utils" to rowferry_owner;'
-    good.crm.sql(row["fix"])
-    assert not [row for row in found(good.crm) if "this node cannot read" in row["problem"]]
+    nodes.crm.sql(row["fix"])
+    assert not [row for row in found(nodes.crm) if "this node cannot read" in row["problem"]]
 
 
 def test_databases_of_other_collations_are_found(good: Nodes) -> None:

@@ -19,11 +19,7 @@ begin
     return;
   end if;
   select f.facts, f.heard_at into v_theirs, v_heard_at from rowferry.peer_facts f where f.peer = p_peer;
-  if v_theirs is null then
-    return query select 'info', v_link, format('%s has not said anything of itself yet, so the two nodes are not compared', p_peer),
-      'Start the worker: rowferry run';
-    return;
-  elsif v_mine is null then
+  if v_mine is null then
     return query select 'info', v_link, 'somebody has a table locked, so the two nodes are not compared', c_again;
     return;
   elsif v_mine ? 'unreadable' then
@@ -34,6 +30,11 @@ begin
           select quote_ident(n.nspname) from pg_namespace n
           where not has_schema_privilege('rowferry_owner', n.oid, 'usage') and strpos(v_mine ->> 'unreadable', n.nspname) > 0
           order by length(n.nspname) desc limit 1), '..')) else c_again || ': somebody may have altered a table just then' end;
+    return;
+  elsif v_theirs is null then
+    return query select 'info', v_link, format('%s has not said anything of itself yet, so the two nodes are not compared', p_peer),
+      case when rowferry._courier_at_work((select n.name from rowferry.node n), p_peer) is null then 'Start the worker: rowferry run'
+        else format('select * from rowferry.check();  -- on %s: the worker is at work, so this says what keeps %1$s', p_peer) end;
     return;
   elsif v_theirs ? 'last' then
     return query select 'info', v_link, format('%s has not told of all its entities yet, so the two nodes are not compared', p_peer), c_again;

@@ -51,7 +51,8 @@ begin
           'required', case when v_entity.outbound is null then a.attnotnull end,
           'sequence', nullif((v_sequences -> c.local) - '{used,taken,theirs_taken}'::text[], '{}') || coalesce((
             select jsonb_build_object('block', g.block) from rowferry.staggered_sequences g
-            where g.sequence = to_regclass(v_sequences #>> array[c.local, 'name'])), '{}'),
+            -- By name, because to_regclass() needs usage on the sequence's schema.
+            where g.sequence::text = v_sequences #>> array[c.local, 'name']), '{}'),
           'used', v_sequences #> array[c.local, 'used'], 'taken', v_sequences #> array[c.local, 'taken'],
           'theirs_taken', v_sequences #> array[c.local, 'theirs_taken']))
         from rowferry._entity_columns(v_entity) c
