@@ -133,7 +133,7 @@ CREATE = """
   end;"""
 
 # In each step's transaction: the version tables belong to rowferry_owner, so that each of its members may migrate, and nobody
-# else has rights on them, whatever default privileges gave.
+# else has rights on them, whatever default privileges gave, but the database's owner who may dump them.
 OWN_VERSION_TABLES = """do $rowferry$
 declare
   v_statement text;
@@ -161,6 +161,11 @@ begin
   loop
     execute v_statement;
   end loop;
+  if pg_catalog.to_regrole('rowferry_owner') is not null and pg_catalog.pg_has_role('rowferry_owner', 'usage')
+    and exists (
+      select from pg_catalog.pg_proc p where p.pronamespace = 'rowferry'::pg_catalog.regnamespace and p.proname = '_let_dump') then
+    perform rowferry._let_dump();
+  end if;
 end
 $rowferry$;
 """

@@ -9,6 +9,7 @@ import pytest
 from harness import Node, Nodes
 from harness.exchange import sync
 from harness.roles import role
+from rowferry.migrations import schema
 
 READS = """
     select c.oid::regclass::text as name from pg_class c
@@ -61,6 +62,14 @@ def test_the_databases_owner_dumps_it_and_what_it_dumps_is_whole(nodes: Nodes) -
     finally:
         Node("crm", nodes.crm.server, "postgres").sql(f"drop database {copy.database} with (force)")
     assert told(nodes.crm, owner) == []
+
+
+def test_a_migration_leaves_the_right_to_dump(nodes: Nodes) -> None:
+    owner = owned(nodes.crm)
+    nodes.crm.sql(schema.OWN_VERSION_TABLES)
+    assert told(nodes.crm, owner) == []
+    done = dump(nodes.crm, owner)
+    assert done.returncode == 0, done.stderr
 
 
 @pytest.mark.smoke
