@@ -18,8 +18,8 @@ NEXT = """\
 {names}In {folder}:
   export ROWFERRY_NODE_{first}='postgresql://..' ROWFERRY_NODE_{second}='postgresql://..'
   alembic upgrade head                                # rowferry itself, on both
-  rowferry plan                                       # what can be kept in sync, as a revision of yours
-  alembic -n site revision -m "sync accounts"         # then fill in the SQL files that it names
+  alembic -n site revision -m "sync tables"           # a revision of your own, still empty
+  rowferry plan --into sql/site/revisions/0001_sync_tables    # fills it; read what it wrote
   alembic -n site upgrade head
   rowferry run"""
 RENAME = "Give the nodes in alembic.ini your two names (or begin again: rowferry init {folder} --nodes north,south).\n"

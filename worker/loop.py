@@ -49,7 +49,7 @@ class Trouble(Exception):
     """One node or both did not answer, or with an error; or both did, and it is no use (no errors)."""
 
     def __init__(self, errors: dict[Side, Error], message: str = "") -> None:
-        super().__init__(message or "; ".join(map(str, errors.values())))
+        super().__init__(message or "; ".join(str(error).rstrip(";") for error in errors.values()))
         self.errors = errors
 
 

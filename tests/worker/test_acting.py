@@ -27,6 +27,7 @@ def test_compare_waits_for_the_worker_and_a_difference_is_1(rowferry: Command, n
     printed = rowferry("compare", "--wait", "--node", "billing", code=1)
     assert "accounts: different: 1" in printed
     assert "accounts: only on billing: 3" in printed and "accounts: only on crm: 2" in printed
+    assert "select * from rowferry.repair(" in printed
 
 
 def test_first_contact_reports_and_then_does_as_it_is_told(rowferry: Command, nodes: Nodes) -> None:

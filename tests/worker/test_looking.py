@@ -91,10 +91,12 @@ def test_plan_prints_what_each_node_is_to_run(rowferry: Command, nodes: Nodes, t
     assert "select rowferry.detach('users', p_if_attached => true);" in alone and "=====" not in alone
     assert all(node.sql("select count(*) as n from rowferry.entities") == [{"n": 1}] for node in nodes)
     rowferry("plan", "--into", str(tmp_path / "0001_users"))
+    assert "0001_users.billing.down.sql" in rowferry("plan", "--into", str(tmp_path / "0001_users"), code=2)
     for node in nodes:
         node.sql((tmp_path / f"0001_users.{node.name}.up.sql").read_text())
         assert all(row["exists"] for row in node.sql((tmp_path / f"0001_users.{node.name}.verify.sql").read_text()))
-    assert "is there already" in rowferry("plan", "--into", str(tmp_path / "0001_users"), code=2)
+    nothing = rowferry("plan", "--into", str(tmp_path / "0002_nothing"), code=1)
+    assert "nothing to attach" in nothing and not list(tmp_path.glob("0002*"))
     rowferry("plan", code=1)
 
 

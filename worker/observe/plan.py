@@ -2,6 +2,7 @@
 
 import argparse
 import json
+import shlex
 import sys
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -25,13 +26,16 @@ def plan(options: argparse.Namespace) -> int:
     links = [link for link in read_links(options.config) if wanted in (None, *link.nodes)]
     plans = [(node, peer, files) for link in links for node, peer, files in of_link(link, dict(options.filter))]
     mine = [(node, peer, files) for node, peer, files in plans if wanted in (None, node)]
+    found = any("select rowferry.attach(" in line for _, _, files in plans for line in files["up"])
+    if options.into and not found:
+        print("rowferry: there is nothing to attach, so no file is written. Hint: rowferry plan says why", file=sys.stderr)
+        return 1
     if options.into:
         write(mine, options.into)
     for node, peer, files in [] if options.into else mine:
         if len(mine) > 1:
             print(f"-- ===== {node.name}, for {peer.name}: a file of its own, WORDS.{node.name}.{options.file}.sql =====")
         print("\n".join(files[options.file]) + ("\n" if len(mine) > 1 else ""))
-    found = any("select rowferry.attach(" in line for _, _, files in plans for line in files["up"])
     if sys.stdout.isatty() and not options.into:
         print("\nTo write these files: rowferry plan --into sql/site/revisions/0001_words", file=sys.stderr)
     return int(not found)
@@ -75,7 +79,8 @@ def write(plans: list[tuple[Node, Node, Plan]], stem: Path) -> None:
             texts.setdefault(stem.with_name(f"{stem.name}.{node.name}.{file}.sql"), []).append("\n".join(files[file]))
     there = [path for path in texts if path.exists()]
     if there:
-        raise ConfigError(f"{there[0]} is there already. Hint: name another revision, or remove the file")
+        names = " ".join(shlex.quote(str(path)) for path in there)
+        raise ConfigError(f"{there[0]} is there already. Hint: name another revision, or rm {names}")
     for path, parts in texts.items():
         try:
             # A verify file is one query.

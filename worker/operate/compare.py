@@ -8,6 +8,7 @@ from rowferry.operate.report import RUNS, failures, report
 from rowferry.operate.session import acting, find_hubs, find_node
 from rowferry.operate.waiting import wait
 
+REPAIR = "Whose rows are to stay? In psql on either node: select * from rowferry.repair(ENTITY, p_from => '{node}');"
 COMPARE = "select * from rowferry.compare(%s)"
 COMPARE_ALL = "select * from rowferry.compare_all()"
 
@@ -32,4 +33,7 @@ def compare_on(node: Node, options: argparse.Namespace) -> int:
         lost = failures(wait(cursor, RUNS, runs))
         for line in lost:
             print(f"rowferry: {node.name}: {line}", file=sys.stderr)
-        return int(not report(cursor, node.name, runs) or bool(lost))
+        equal = report(cursor, node.name, runs)
+        if not equal:
+            print(REPAIR.format(node=node.name))
+        return int(bool(lost) or not equal)

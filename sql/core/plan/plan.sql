@@ -78,7 +78,8 @@ begin
       from jsonb_each(v_pairs) p
       where p.value ->> 'problem' is not null and not (p.value ->> 'is_attached')::boolean
       union all
-      select t.key, coalesce(t.value ->> 'problem', t.value ->> 'aside', format('%s has no table of this name', v_link.peer))
+      select t.key, coalesce(t.value ->> 'problem', t.value ->> 'aside',
+        format('%s has no table of this name; if its table has another name, attach both as one entity: p_entity => ''%s''', v_link.peer, split_part(t.key, '.', 2)))
       from jsonb_each(p_mine -> 'tables') t
       where not v_pairs ? t.key and not t.value ? 'entity'
       union all
