@@ -199,7 +199,7 @@ def test_before_the_peer_has_told_of_its_values_it_warns_and_again_it_goes_beyon
         node.sql("select rowferry.attach('public.accounts')")
     for node in nodes:
         [warning] = warned(node)
-        assert warning.startswith("which values the other node has is not known yet")
+        assert warning.startswith(f"{SEQUENCE}: which values the other node has is not known yet")
         line = f": select * from rowferry.stagger_sequence('{SEQUENCE}');"
         assert warning.endswith(f"{line}  -- again, on both nodes, once its rows are here")
     nodes.crm.sql("select rowferry.backfill('accounts')")

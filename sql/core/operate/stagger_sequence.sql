@@ -58,7 +58,7 @@ begin
   next_value := v_next;
   execute format('alter sequence %s restart with %s', p_sequence, next_value);
   if v_known.o_unheard is not null then
-    raise warning using message = 'which values the other node has is not known yet: rows that come from there may hold what this sequence is going to draw',
+    raise warning using message = format('%s: which values the other node has is not known yet: rows from there may hold what it is going to draw', p_sequence),
       detail = format('%s goes on with %s; %s has not told of its table.', p_sequence, next_value, v_known.o_unheard),
       hint = format('select * from rowferry.stagger_sequence(%L);  -- again, on both nodes, once its rows are here', p_sequence::text);
   end if;
