@@ -161,9 +161,11 @@ begin
   loop
     execute v_statement;
   end loop;
-  if pg_catalog.to_regrole('rowferry_owner') is not null and pg_catalog.pg_has_role('rowferry_owner', 'usage')
-    and exists (
-      select from pg_catalog.pg_proc p where p.pronamespace = 'rowferry'::pg_catalog.regnamespace and p.proname = '_let_dump') then
+  if exists (
+    select from pg_catalog.pg_proc p
+    where p.pronamespace = 'rowferry'::pg_catalog.regnamespace and p.proname = '_let_dump'
+      and pg_catalog.pg_has_role(p.proowner, 'usage')
+  ) then
     perform rowferry._let_dump();
   end if;
 end

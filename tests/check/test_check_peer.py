@@ -105,7 +105,8 @@ def test_the_schema_that_may_not_be_used_is_named_with_the_line_that_grants_it(n
     """Also before the peer has said anything."""
     nodes.crm.sql("""
         create schema "Utils"; create table counted (id bigint primary key); select rowferry.attach('counted')""")
-    nodes.crm.sql("""create or replace function rowferry._type_spelled(p_type oid, p_typmod integer, p_labels boolean) returns text
+    nodes.crm.sql("""
+        create or replace function rowferry._type_spelled(p_type oid, p_typmod integer, p_labels boolean) returns text
         language plpgsql stable set search_path = pg_catalog, pg_temp as $$ begin
           if not has_schema_privilege('rowferry_owner', 'Utils', 'usage') then
             raise insufficient_privilege using message = 'permission denied for schema Utils';
