@@ -147,11 +147,14 @@ def verify(name: str) -> None:
     if len(queries) != 1:
         raise CommandError(f"{path}: a verify file is one query of two columns, whether a thing is there and its name")
     query = queries[0].text.rstrip().removesuffix(";")
+    whole = VERIFY
+    while (tag := whole.split()[1]) in query:  # a name may hold what ends the block
+        whole = whole.replace(tag, f"{tag[:-1]}_$")
     _name(path)
     try:
-        execute(VERIFY.format(query=query))
+        execute(whole.format(query=query))
     except DBAPIError as error:
-        error.add_note(_place(error, path, text, queries[0].position - VERIFY.index("{query}")))
+        error.add_note(_place(error, path, text, queries[0].position - whole.index("{query}")))
         raise
 
 

@@ -242,3 +242,64 @@ def test_sequences_that_both_draw_from_are_staggered_and_others_are_left_alone(n
     assert "-- alter sequence public.a_id_seq increment by 1;" in crm["down"]
     for node in nodes:
         run(node, planned(nodes)[node.name]["up"])
+
+
+def test_tables_of_one_name_in_schemas_that_only_one_node_has_are_not_taken_for_each_other(nodes: Nodes) -> None:
+    """Two tenants, each with a schema, of which one is on both nodes."""
+    nodes.crm.sql(
+        "create schema t1; create schema t2; create table t1.a (id int primary key); create table t2.a (id int primary key)"
+    )
+    nodes.billing.sql(
+        "create schema t1; create schema t3; create table t1.a (id int primary key); create table t3.a (id int primary key)"
+    )
+    plans = planned(nodes)
+    assert calls(plans["crm"]) == calls(plans["billing"]) == ["select rowferry.attach('t1.a');"]
+    assert reasons(plans["crm"]) == {"t2.a": "billing has no table of this name", "t3.a": "only billing has a table of this name"}
+
+
+def test_a_name_with_an_at_sign_is_a_name_as_a_whole(nodes: Nodes) -> None:
+    nodes.crm.sql('create table "log@2024" (id int primary key)')
+    nodes.billing.sql('create table "log@2025" (id int primary key)')
+    assert calls(planned(nodes)["crm"]) == []
+
+
+def test_two_tables_never_get_one_name(nodes: Nodes) -> None:
+    both(
+        nodes,
+        """create schema s; create table s.a (id int primary key); create table public.a (id int primary key);
+        create table public."s.a" (id int primary key)""",
+    )
+    plans = planned(nodes)
+    for node in nodes:
+        assert calls(plans[node.name]) == ["select rowferry.attach('public.a', p_entity => 'public.a');"]
+        assert all("two tables would have the name s.a" in reason for reason in reasons(plans[node.name]).values())
+        run(node, plans[node.name]["up"])
+
+
+def test_a_foreign_key_with_the_name_of_another_parent_is_not_taken_for_it(nodes: Nodes) -> None:
+    both(
+        nodes,
+        """create table boxes (id int primary key); create table letters (id int primary key, country text);
+        create table pages (id int primary key, box int constraint letters references boxes, letter int constraint other references letters)""",
+    )
+    plans = planned(nodes, {"letters": "country = 'CH'"})
+    assert "select rowferry.attach('public.pages', p_within => 'other');" in calls(plans["crm"])
+    for node in nodes:
+        run(node, plans[node.name]["up"])
+
+
+def test_a_filter_is_of_one_table(nodes: Nodes) -> None:
+    both(nodes, "create schema s; create table s.a (id int primary key); create table public.a (id int primary key)")
+    with pytest.raises(psycopg.Error, match="several tables of one name"):
+        planned(nodes, {"a": "id > 1"})
+    assert "select rowferry.attach('s.a', p_entity => 's.a', p_filter => 'id > 1');" in calls(
+        planned(nodes, {"s.a": "id > 1"})["crm"]
+    )
+
+
+def test_a_name_that_no_file_may_hold_is_said_and_the_rest_runs(nodes: Nodes) -> None:
+    both(nodes, 'create table "a\rb" (id int primary key); create table a (id int primary key)')
+    plans = planned(nodes)
+    assert not any("\r" in line for files in plans.values() for lines in files.values() for line in lines)
+    assert calls(plans["crm"]) == ["select rowferry.attach('public.a');"]
+    assert "a carriage return" in reasons(plans["crm"])['public."a b"']

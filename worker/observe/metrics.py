@@ -127,8 +127,9 @@ def serve(address: str, nodes: Collection[Node]) -> None:
     try:
         [(family, *_), *_] = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
         server = type("Bound", (Server,), {"address_family": family})((host, port), handler)
-    except OSError as error:
-        raise ConfigError(f"--metrics: nothing can listen at {address}: {error.strerror}. Hint: name another address") from None
+    except (OSError, UnicodeError) as error:
+        reason = error.strerror if isinstance(error, OSError) else "this is no name of a host"
+        raise ConfigError(f"--metrics: nothing can listen at {address}: {reason}. Hint: name another address") from None
     shown = f"[{host}]" if ":" in host else host
     log.info("metrics at http://%s:%d/metrics", shown, server.server_address[1])
     threading.Thread(target=server.serve_forever, daemon=True).start()
@@ -137,6 +138,6 @@ def serve(address: str, nodes: Collection[Node]) -> None:
 def parse(address: str) -> tuple[str, int]:
     """Host and port of "127.0.0.1:9187" or "[::1]:9187"; "9187" alone is a port of the loopback. Raises ConfigError."""
     host, _, port = address.rpartition(":")
-    if not port.isdecimal() or int(port) > HIGHEST_PORT:
+    if not port.isdecimal() or len(port) > len(str(HIGHEST_PORT)) or int(port) > HIGHEST_PORT:
         raise ConfigError(f"--metrics {address}: no port. Hint: --metrics {LOOPBACK}:9187")
     return host.strip("[]") or LOOPBACK, int(port)

@@ -26,7 +26,7 @@ def plan(options: argparse.Namespace) -> int:
     links = [link for link in read_links(options.config) if wanted in (None, *link.nodes)]
     plans = [(node, peer, files) for link in links for node, peer, files in of_link(link, dict(options.filter))]
     mine = [(node, peer, files) for node, peer, files in plans if wanted in (None, node)]
-    found = any("select rowferry.attach(" in line for _, _, files in plans for line in files["up"])
+    found = any(line.startswith("select rowferry.attach(") for _, _, files in plans for line in files["up"])
     if options.into and not found:
         print("rowferry: there is nothing to attach, so no file is written. Hint: rowferry plan says why", file=sys.stderr)
         return 1

@@ -29,7 +29,11 @@ begin
   v_columns := case when jsonb_array_length(v_columns) < (v_m ->> 'all')::integer then v_columns end;
   v_key := case when (p_pair #>> '{key,primary}')::boolean then null else v_key end;
   select p into v_parent from jsonb_array_elements(v_m -> 'parents') p where p_followed ? (p ->> 'table') order by p ->> 'key' limit 1;
-  v_within := case when (v_parent ->> 'only')::boolean then p_followed ->> (v_parent ->> 'table') else v_parent ->> 'key' end;
+  v_within := p_followed ->> (v_parent ->> 'table');
+  -- attach() also knows a foreign key by its name, which another one of the table may share with the parent.
+  if not (v_parent ->> 'only')::boolean or exists (select from jsonb_array_elements(v_m -> 'parents') p where p ->> 'key' = v_within) then
+    v_within := v_parent ->> 'key';
+  end if;
   o_is_filtered := coalesce(p_filter, v_within) is not null;
   -- plan_facts() has tried the table with all its columns and its first key already.
   if v_key is not null or p_filter is not null or v_entity <> (v_m ->> 'short')

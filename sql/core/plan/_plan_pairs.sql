@@ -16,8 +16,9 @@ stable
 set search_path = pg_catalog, pg_temp
 as $$
   with sides (is_mine, name, facts, label) as (
-    select s.is_mine, t.key, t.value, split_part(coalesce(t.value ->> 'entity', t.value ->> 'short'), '@', 1)
+    select s.is_mine, t.key, t.value, coalesce(regexp_replace(t.value ->> 'entity', '@' || l.spoke || '$', ''), t.value ->> 'entity', t.value ->> 'short')
     from (values (true, p_mine), (false, p_theirs)) s (is_mine, facts)
+    join rowferry.links l on l.peer = p_theirs ->> 'node'
     cross join lateral jsonb_each(s.facts -> 'tables') t
   ), alike (mine, theirs) as (
     -- By schema and name; the others by name alone, or by the name of the entity, where no second table is called so.
@@ -25,9 +26,9 @@ as $$
     union all
     select min(s.name) filter (where s.is_mine), min(s.name) filter (where not s.is_mine)
     from sides s
-    where not exists (select from sides o where o.name = s.name and o.is_mine <> s.is_mine)
     group by s.label
     having count(*) filter (where s.is_mine) = 1 and count(*) filter (where not s.is_mine) = 1
+      and not bool_or(exists (select from sides o where o.name = s.name and o.is_mine <> s.is_mine))
   ), pairs as (
     select a.mine, a.theirs, m.facts as m, t.facts as t,
       -- A table that is attached on one node gets the columns that it has there.
@@ -40,11 +41,10 @@ as $$
     join sides t on not t.is_mine and t.name = a.theirs
     where m.facts ->> 'aside' is null and t.facts ->> 'aside' is null
   )
-  select p.mine, p.theirs,
-    coalesce(p.m ->> 'entity', p.t ->> 'entity',
-      case when p.is_taken then least(p.mine collate "C", p.theirs) else p.m ->> 'short' end || coalesce('@' || l.spoke, '')),
-    p.m ? 'entity', p.columns, k.key,
+  select p.mine, p.theirs, n.entity, p.m ? 'entity', p.columns, k.key,
     case
+      when count(*) over (partition by n.entity) > 1 then format('two tables would have the name %s here: attach one of them under another name, '
+        'with p_entity, on both nodes', n.entity)
       when p.m ? 'problem' then p.m ->> 'problem'
       when p.t ? 'problem' then format('on %s: %s', p_theirs ->> 'node', p.t ->> 'problem')
       when not p.m -> 'columns' ?& p.columns then format('%s has attached columns that this table lacks: %s', p_theirs ->> 'node', (
@@ -52,7 +52,9 @@ as $$
       when k.key is null then format('no key is the same on both nodes: %s here, %s on %s', rowferry._plan_key_names(p.m), rowferry._plan_key_names(p.t),
         p_theirs ->> 'node') end
   from pairs p
-  cross join lateral (select l.spoke from rowferry.links l where l.peer = p_theirs ->> 'node') l
+  join rowferry.links l on l.peer = p_theirs ->> 'node'
+  cross join lateral (select coalesce(p.m ->> 'entity', p.t ->> 'entity',
+    case when p.is_taken then least(p.mine collate "C", p.theirs) else p.m ->> 'short' end || coalesce('@' || l.spoke, ''))) n (entity)
   left join lateral (
     select h.value
     from jsonb_array_elements(p.m -> 'keys') h

@@ -27,14 +27,21 @@ declare
   v_apart text[];
   v_followed jsonb;  -- tables of which only some rows are kept in sync: their entities
   v_kept text[];  -- tables that are or will be kept in sync
-  v_given text;
+  v_filter record;
 begin
   select coalesce(jsonb_object_agg(p.mine, to_jsonb(p)), '{}') into v_pairs from rowferry._plan_pairs(p_mine, p_theirs) p;
-  select string_agg(f, ', ' order by f) into v_given
-  from jsonb_object_keys(p_filters) f
-  where not exists (select from jsonb_each(v_pairs) p where f in (p.key, p.value ->> 'entity', p_mine #>> array['tables', p.key, 'short']));
-  if v_given is not null then
-    raise exception using errcode = 'RF011', message = 'a filter is given for a table that the plan does not have', detail = format('%s.', v_given),
+  select f.filter, f.tables into v_filter
+  from (
+    select f, (select array_agg(p.key order by p.key) from jsonb_each(v_pairs) p
+      where f in (p.key, p.value ->> 'entity', p_mine #>> array['tables', p.key, 'short']))
+    from jsonb_object_keys(p_filters) f) f (filter, tables)
+  where cardinality(f.tables) = 1 is not true
+  order by f.filter limit 1;
+  if v_filter.tables is not null then
+    raise exception using errcode = 'RF011', message = 'a filter is given for several tables of one name',
+      detail = format('%s: %s.', v_filter.filter, array_to_string(v_filter.tables, ', ')), hint = 'Name one of them with its schema, as schema.table.';
+  elsif v_filter.filter is not null then
+    raise exception using errcode = 'RF011', message = 'a filter is given for a table that the plan does not have', detail = format('%s.', v_filter.filter),
       hint = 'Name a table that both nodes have, as schema.table or as its entity.';
   end if;
   select array_agg(p.key), coalesce(jsonb_object_agg(p.key, p.value ->> 'entity') filter (where (p_mine #>> array['tables', p.key, 'filtered'])::boolean), '{}')
@@ -53,6 +60,9 @@ begin
     v_pair := v_pairs -> v_name;
     v_call := rowferry._plan_call(v_pair, p_mine, p_theirs, v_followed, v_kept,
       coalesce(p_filters ->> v_name, p_filters ->> (v_pair ->> 'entity'), p_filters ->> (p_mine #>> array['tables', v_name, 'short'])));
+    if v_call.o_problem is null and strpos(concat(v_call.o_statement, v_call.o_sequences), chr(13)) > 0 then
+      v_call.o_problem := 'a name in it, or its filter, has a carriage return, which no file of a revision may have: call attach() in psql, on both nodes';
+    end if;
     if v_call.o_problem is not null then
       v_kept := array_remove(v_kept, v_name);
       v_pairs := jsonb_set(v_pairs, array[v_name, 'problem'], to_jsonb(v_call.o_problem));
