@@ -58,3 +58,17 @@ def test_a_file_that_nothing_runs_is_an_error(blank: Nodes, tmp_path: Path, name
         code, out, err = alembic(blank, "-n", "site", *arguments, ini=ini)
         assert (code, out, len(err.splitlines())) == (2, "", 1) and name in err
     assert blank.crm.sql("select to_regclass('public.one') as t") == [{"t": None}]
+
+
+@pytest.mark.case(133)
+def test_a_name_that_looks_like_the_end_of_the_check_is_a_name(blank: Nodes, tmp_path: Path) -> None:
+    succeed(blank, "upgrade", "core_0001")
+    ini = plant(tmp_path, "site", "create table public.made ();\n")
+    verify = tmp_path / "site_sql" / "revisions" / "0001_step.verify.sql"
+    verify.write_text("select true, 'a$verify$; create table public.other (); $verify_$';\n")
+    printed = succeed(blank, "-n", "site", "-x", "node=billing", "upgrade", "head", "--sql", ini=ini)
+    psql(blank.billing, printed, stop=False)
+    succeed(blank, "-n", "site", "-x", "node=crm", "upgrade", "head", ini=ini)
+    for node in blank:
+        found = node.sql("select to_regclass('public.made')::text as made, to_regclass('public.other')::text as other")
+        assert found == [{"made": "made", "other": None}]
