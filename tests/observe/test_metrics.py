@@ -105,7 +105,10 @@ def test_nothing_listens_unless_it_is_asked_for(command: Command, given: list[st
     assert found == ["127.0.0.1"] * bool(given)
 
 
-@pytest.mark.parametrize("given", [["--once", "--metrics", "0"], ["--metrics", "256.0.0.1:9187"], ["--metrics", "localhost"]])
+@pytest.mark.parametrize(
+    "given",
+    [["--once", "--metrics", "0"], ["--metrics", "256.0.0.1:9187"], ["--metrics", "localhost"], ["--metrics", "a..b:9187"]],
+)
 def test_what_cannot_be_served_is_one_line_with_a_hint(command: Command, given: list[str]) -> None:
     said = run(command.env, "run", *given, code=2)
     assert len(said.splitlines()) == 1 and "Hint: " in said
