@@ -118,12 +118,15 @@ def test_a_search_for_a_kind_of_event_reads_none_of_the_others(nodes: Nodes, kin
     )
     with nodes.crm.connect() as connection:
         connection.execute("select pg_stat_reset()")
-        connection.execute("select rowferry._rare_things(), rowferry._weigh_places('billing')")
+        connection.execute("set track_functions = 'all'")
+        connection.execute("select rowferry._rare_things(), rowferry._weigh_places('billing'), rowferry._counts('billing', 100)")
         found = connection.execute("select rowferry._moved(array_agg(id), 100) from rowferry.entities").fetchall()
         nodes.crm.flush_statistics(connection)
     [read] = nodes.crm.sql("select idx_tup_read from pg_stat_user_indexes where indexrelname = 'events_of_kind'")
     assert len(found) == (100 if event_type == "w" else 0)
     assert read["idx_tup_read"] < 300
+    # What is asked of a link is asked once, and not of each event.
+    assert nodes.crm.sql("select max(calls) < 100 as few from pg_stat_user_functions") == [{"few": True}]
 
 
 @pytest.mark.case(78)

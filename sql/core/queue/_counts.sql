@@ -20,6 +20,7 @@ declare
   v_ids integer[];
   v_held integer[];
   v_free integer[];
+  v_movable integer[];
   v_first_id bigint;
   v_moved_to bigint;
   v_gaps int8multirange;
@@ -79,12 +80,18 @@ begin
       where e.entity_id = any (v_held))
       + (select count(*) from (select from rowferry.held_events h where h.event_id < v_first_id and h.entity_id = any (v_held) limit p_most) h);
   end if;
+  v_movable := rowferry._movable(p_peer);
   -- While a table is held, so are the rows that moved whose followers are in it.
   held := held + (select count(*) from (
-    select from rowferry.events e where e.event_type = 'w' and e.entity_id = any (v_free) and e.entity_id <> all (rowferry._movable(p_peer)) limit p_most) e);
+    select from unnest(v_free) n
+    cross join unnest(array[true, false]) p (placed)
+    cross join lateral (
+      select from rowferry._queue q where q.event_type = 'w' and q.placed = p.placed and q.entity_id = n limit p_most) w
+    where n <> all (v_movable)
+    limit p_most) e);
   next_id := least(
     (select e.id from rowferry._sendable_events(v_free, v_gaps, 1) e),
-    (select m.id from rowferry._moved(rowferry._movable(p_peer), 1) m),
+    (select m.id from rowferry._moved(v_movable, 1) m),
     -- Events whose row was locked on the peer, which do not count as held, and events that may be sent because their parent was.
     case when v_any_held then (select min(h.event_id) from rowferry.held_events h where h.attempts = 0 and h.parent_record_id is null
       and h.entity_id = any (v_free)) end,
@@ -101,7 +108,7 @@ begin
       where m.came));
   -- Nothing counts for which a person has to act first.
   backfilling := (case when next_id <= v_moved_to then 1 else 0 end)
-    + (select count(*) from rowferry.moves m where m.entity_id = any (rowferry._movable(p_peer)))
+    + (select count(*) from rowferry.moves m where m.entity_id = any (v_movable))
     + (select count(*) from rowferry.backfills b join rowferry.entities e on e.id = b.entity_id
       where b.finished_at is null and e.peer = p_peer and e.held_until is distinct from 'infinity')
     + (select count(*) from (select from rowferry.skips s where s.done_at is null and s.peer = p_peer limit p_most) s)
