@@ -280,7 +280,8 @@ def test_a_foreign_key_with_the_name_of_another_parent_is_not_taken_for_it(nodes
     both(
         nodes,
         """create table boxes (id int primary key); create table letters (id int primary key, country text);
-        create table pages (id int primary key, box int constraint letters references boxes, letter int constraint other references letters)""",
+        create table pages (
+          id int primary key, box int constraint letters references boxes, letter int constraint other references letters)""",
     )
     plans = planned(nodes, {"letters": "country = 'CH'"})
     assert "select rowferry.attach('public.pages', p_within => 'other');" in calls(plans["crm"])
