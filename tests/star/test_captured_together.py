@@ -10,7 +10,9 @@ from harness.star import SPOKES, star
 from rowferry.demo.embedded import Server
 
 CAPTURING = "select tgname from pg_trigger where tgrelid = 'notes'::regclass and tgname ~ '^rowferry_capture' order by 1"
-EVENTS = "select e.peer, v.event_type, v.record_id from rowferry.events v join rowferry.entities e on e.id = v.entity_id order by 1, 3, 2"
+EVENTS = """
+    select e.peer, v.event_type, v.record_id from rowferry.events v join rowferry.entities e on e.id = v.entity_id
+    order by 1, 3, 2"""
 
 
 def capturing(node: Node) -> int:

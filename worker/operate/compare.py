@@ -14,7 +14,7 @@ COMPARE_ALL = "select * from rowferry.compare_all()"
 
 
 def compare(options: argparse.Namespace) -> int:
-    """rowferry.compare() of each entity, or of all on each hub; with --wait its report, and 1 where nodes do not hold the same."""
+    """rowferry.compare() of each entity, or of all on each hub; with --wait its report, and 1 where rows differ."""
     asked = [find_node(options.config, options.node)] if options.node else find_hubs(options.config)
     return max(compare_on(node, options) for node in (asked[:1] if options.entities else asked))
 
