@@ -14,8 +14,9 @@ declare
   v_problem record;
 begin
   lock table rowferry.links in share row exclusive mode;
-  if p_peer !~ '^[a-z][a-z0-9_]{0,30}$' or v_slot !~ '^[a-z0-9_]{1,63}$' then
-    raise exception using errcode = 'RF013', message = 'this name cannot be an outbox''s or a slot''s', detail = format('%s, %s.', p_peer, v_slot),
+  if (p_peer ~ '^[a-z][a-z0-9_]{0,30}$' and v_slot ~ '^[a-z0-9_]{1,63}$') is not true then
+    raise exception using errcode = 'RF013', message = 'this name cannot be an outbox''s or a slot''s',
+      detail = format('%s, %s.', coalesce(p_peer, 'null'), coalesce(v_slot, 'null')),
       hint = 'An outbox has a name like a node: a lower-case letter, then letters, digits, _; a slot has lower-case letters, digits and _.';
   elsif exists (select from rowferry.node n where n.name = p_peer) or exists (select from rowferry.links l where l.peer = p_peer and l.slot is null) then
     raise exception using errcode = 'RF013', message = 'a node has this name already', detail = format('It is %s.', p_peer),
