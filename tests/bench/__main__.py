@@ -9,7 +9,23 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-from bench import backlog, call, capture, document, drain, growth, idle, latency, outbox, peers, picture, report, snapshot, users
+from bench import (
+    backlog,
+    call,
+    capture,
+    document,
+    drain,
+    growth,
+    idle,
+    latency,
+    outbox,
+    peers,
+    picture,
+    report,
+    snapshot,
+    stars,
+    users,
+)
 from bench.bed import bed
 from bench.noise import Noise
 from bench.report import Result
@@ -36,6 +52,7 @@ EXTRAS = {
     ("users_p50", "users_p99"): users.measure,
     ("entities_100",): growth.measure,
     ("disk",): growth.disk,
+    ("star",): stars.measure,
     ("outbox",): outbox.measure,
 }
 DEBIAN = ("capture_vs_bucardo", "vs_bucardo", "vs_pglogical")
