@@ -25,7 +25,10 @@ def on_terminal(
     reader, terminal = pty.openpty()
     fcntl.ioctl(terminal, termios.TIOCSWINSZ, struct.pack("HHHH", 40, width, 0, 0))
     env = {name: value for name, value in env.items() if name not in ("COLUMNS", "LINES")} | {"TERM": "xterm-256color"}
+    # Whoever started the tests in the background of a shell has made them ignore SIGINT.
+    asked = signal.signal(signal.SIGINT, signal.default_int_handler)
     process = subprocess.Popen([PROGRAM, *arguments], env=env, cwd=REPO, stdin=terminal, stdout=terminal, stderr=terminal)
+    signal.signal(signal.SIGINT, asked)
     os.close(terminal)
     os.set_blocking(reader, False)
     seen, pressed = b"", False

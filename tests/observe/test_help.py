@@ -31,4 +31,4 @@ def test_a_page_has_arguments_and_comment_and_is_found_by_whatever_one_types(nod
     [row] = nodes.crm.sql("select rowferry.help('nothing')")
     assert row["help"] == "There is no call and no view of the name nothing: select rowferry.help(); lists them."
     view = "\n".join(row["help"] for row in nodes.crm.sql("select rowferry.help('status')"))
-    assert "peer: The other node." in view
+    assert "peer: The other node, or an outbox." in view
