@@ -126,7 +126,10 @@ MUTANTS = {
     "equal stamps are decided by each for itself": Mutant(
         (("_winner", '(p_mine, p_node collate "C") operator(pg_catalog.>) (p_theirs, p_peer collate "C")', "p_mine >= p_theirs"),)
     ),
-    "a new courier builds before it has heard": Mutant((("_open", "p_link.ready := p_link.slot is not null;", "null;"),), budget=200),
+    "a new courier builds before it has heard": Mutant(
+        (("_open", "p_link.ready := p_link.slot is not null;", "null;"),),
+        budget=200,
+    ),
     "conflicts are not told": Mutant(
         (
             (
