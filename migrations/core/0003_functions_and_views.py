@@ -108,6 +108,7 @@ def upgrade() -> None:
             "entity/_written.sql",
             "entity/_written_together.sql",
             "entity/is_applying.sql",
+            "capture/_capture_blocks.sql",
             "capture/_capture_one_sql.sql",
             "capture/_capture_part_sql.sql",
             "capture/_capture_row_sql.sql",

@@ -32,6 +32,8 @@ begin
     for v_statement in select rowferry._refresh_sql(v_other) loop
       execute v_statement;
     end loop;
+    perform rowferry._share_capture(v_other.relation)
+    where exists (select from rowferry.entities e where e.relation = v_other.relation and e.id <> v_other.id);
   end loop;
   for v_other in select e.* from rowferry.entities e where e.cycle = p_old.cycle and e.id <> p_old.id order by e.id loop
     for v_statement in select rowferry._cycle_sql(e) from rowferry.entities e where e.id = v_other.id loop

@@ -36,5 +36,5 @@ begin
 end
 $$;
 comment on function rowferry._share_capture(regclass) is
-  'Makes triggers and capture functions of a table fit all entities that it has now: those that are captured together have one set, and each other one has its '
-  'own. attach() and detach() call it, under a lock of the table that lets nobody write, if the table has other entities.';
+  'Makes the triggers and the capture function of a table fit all entities that it has now: the first that this node sends has them. attach() and detach() '
+  'call it, under a lock of the table that lets nobody write, if the table has other entities.';

@@ -37,9 +37,11 @@ as $$
   -- An entity that is not attached yet has no functions, whatever has their names.
   left join pg_proc p on p.pronamespace = 'rowferry'::regnamespace and p.proname = d.function
     and exists (select from rowferry.entities e where e.id = p_entity.id)
-  where (select count(*) from rowferry._entity_columns(p_entity)) = cardinality(p_entity.columns)
-    and (p_entity.inbound is null or exists (select from rowferry._inbound_columns(p_entity)))
-    and (p_entity.on_apply is null or rowferry._find_user_owner(p_entity, p_entity.on_apply) is not null)
+  -- The capture function of several entities has to fit those that are whole.
+  where (d.function = rowferry._generated_name('capture_', p_entity.name) and (select count(*) from rowferry._captured_together(p_entity)) > 1
+      or (select count(*) from rowferry._entity_columns(p_entity)) = cardinality(p_entity.columns)
+      and (p_entity.inbound is null or exists (select from rowferry._inbound_columns(p_entity)))
+      and (p_entity.on_apply is null or rowferry._find_user_owner(p_entity, p_entity.on_apply) is not null))
     and (d.function <> rowferry._generated_name('merge_', p_entity.name)
       or rowferry._find_user_owner(p_entity, substring(p_entity.conflict_rule from '^merge:(.+)$'), true) is not null)
     and (p.oid is null or p.prosrc <> split_part(d.ddl, '$rowferry$', 2) or not p.prosecdef or (p.provolatile = 's') <> (d.head ~ E'\\nstable\\n')

@@ -5,6 +5,7 @@
 create or replace function rowferry._capture_one_sql(
   p_entity rowferry.entities,
   p_way_out text,
+  p_block text,
   p_peers text default null
 )
 returns text
@@ -49,7 +50,7 @@ begin
   where c.key_position is not null;
   return format($f$
   if tg_op operator(pg_catalog.=) 'UPDATE'
-    and (pg_catalog.current_setting('rowferry.applying', true) operator(pg_catalog.=) 'on') is not true%1$s then
+    and v_applying is not true%1$s then
     -- One row that keeps its key, as in most updates.
     insert %2$s
     into rowferry.events (changed_at, entity_id, event_type, record_id)
@@ -64,7 +65,7 @@ begin
           or %12$s
         offset 0)) c (record_id)%13$s;
     if found then
-      return null;
+      exit %14$s;
     end if;
   end if;$f$,
     -- Whole rows are compared, which is faster, as long as the table has no further column; of several, two may have been dropped again.
@@ -78,10 +79,10 @@ begin
     case when p_entity.filter is not null then 'w.is_within is not true or ' end, v_same_key,
     case when v_follows is not null then ' or n_seen.place operator(pg_catalog.*<>) o_seen.place' end,
     case when v_next is null then 'n_seen.image operator(pg_catalog.*=) o_seen.image' else 'n.* operator(pg_catalog.*=) o.*' end,
-    E'\n    cross join ' || p_peers);
+    E'\n    cross join ' || p_peers, p_block);
 end
 $function$;
-comment on function rowferry._capture_one_sql(rowferry.entities, text, text) is
-  'PL/pgSQL that writes the event for an update of one row that keeps its key, its parent and its place within the filter, and returns. For any other '
+comment on function rowferry._capture_one_sql(rowferry.entities, text, text, text) is
+  'PL/pgSQL that writes the event for an update of one row that keeps its key, its parent and its place within the filter, and leaves p_block. For any other '
   'statement it writes nothing and goes on. It is empty for a table of which two rows may have one key for a while, because its key is deferrable. '
   '_capture_part_sql() explains p_peers.';

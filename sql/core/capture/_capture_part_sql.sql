@@ -34,5 +34,5 @@ $function$;
 comment on function rowferry._capture_part_sql(text, integer, text, text, text, text, text, text) is
   'PL/pgSQL that writes the events for one kind of statement. It has a second INSERT for statements of the applier, so that the plan of the users'' own '
   'statements does not contain the keys to leave out. p_place is the place that the row had, for changes of users, also those of another peer that are '
-  'passed on; null means that its rows have none. p_peers is a FROM item p with the number and the peer of each entity, if there are several '
-  '(_captured_together()).';
+  'passed on; null means that its rows have none. p_peers is a FROM item p with the number and the peer of each entity, if the block has several '
+  '(_capture_blocks()).';
