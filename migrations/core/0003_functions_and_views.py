@@ -168,6 +168,7 @@ def upgrade() -> None:
             "attach/_cycle_problem.sql",
             "attach/_cycle_sql.sql",
             "attach/_filter_types.sql",
+            "attach/_forget_link.sql",
             "attach/_handler_problem.sql",
             "attach/_let_dump.sql",
             "attach/_not_following.sql",

@@ -31,14 +31,7 @@ begin
     exit when v_entity is null;
     return query select d from rowferry.detach(v_entity, true) d;
   end loop;
-  delete from rowferry.skips s where s.peer = v_peer;
-  delete from rowferry.comparisons c where c.peer = v_peer;
-  delete from rowferry.batches b where b.peer = v_peer;
-  delete from rowferry.built_batches b where b.peer = v_peer;
-  delete from rowferry.taken_batches t where t.peer = v_peer;
-  delete from rowferry.traffic t where t.peer = v_peer;
-  delete from rowferry.peer_facts f where f.peer = v_peer;
-  delete from rowferry.links l where l.peer = v_peer;
+  perform rowferry._forget_link(v_peer);
   -- The other peers hear at once that this one lies no longer behind this node: it may come back by another way.
   update rowferry.links l set facts_entities = null, rest_event_id = null where l.facts_entities is not null;
   return next format('%s and %s are no longer linked. Next: take %2$s out of alembic.ini, or the link, and start the worker again; '

@@ -17,11 +17,7 @@ begin
       detail = format('%s.', (select string_agg(e.name, ', ' order by e.name) from rowferry.entities e where e.peer = v_link.peer)),
       hint = format('select rowferry.detach(name) from rowferry.entities where peer = %L order by id desc;', v_link.peer);
   end if;
-  delete from rowferry.batches b where b.peer = v_link.peer;
-  delete from rowferry.traffic t where t.peer = v_link.peer;
-  delete from rowferry.skips s where s.peer = v_link.peer;
-  delete from rowferry.built_batches b where b.peer = v_link.peer;
-  delete from rowferry.links l where l.peer = v_link.peer;
+  perform rowferry._forget_link(v_link.peer);
   drop publication if exists rowferry_outbox;
   perform nextval('rowferry.stirs');
   return next format('%s is removed', v_link.peer);
