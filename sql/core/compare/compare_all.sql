@@ -11,12 +11,12 @@ language sql
 security definer
 set search_path = pg_catalog, pg_temp
 as $$
-  select c.id, c.entity, c.peer, format('%s; once the worker has carried it: select * from rowferry.compare_report where run_id = %s;', c.state, c.id)
+  select c.run_id, c.entity, c.peer, c.state
   from (
     select e.name from rowferry.entities e
     where case when p_peer is null then not rowferry._is_outbox(e.peer) else e.peer = (rowferry._find_link(p_peer)).peer end
     order by e.peer, e.id) e
-  cross join lateral rowferry._compare_start(e.name, 'compare') c
+  cross join lateral rowferry.compare(e.name) c
 $$;
 comment on function rowferry.compare_all(text) is
   'Compares everything that is kept in sync with p_peer, or with all other nodes: select * from rowferry.compare_all(); A comparison is queued for each entity, as '
