@@ -1,12 +1,10 @@
 """`rowferry first-contact`: two tables that were both filled before are brought together."""
 
 import argparse
-import sys
 
 from rowferry.observe.screen import console, number, text
-from rowferry.operate.report import RUNS, failures, report
+from rowferry.operate.report import any_failed, report
 from rowferry.operate.session import acting, find_node
-from rowferry.operate.waiting import wait
 
 CALL = "select * from rowferry.first_contact(%s, p_only_here => %s, p_only_there => %s, p_different => %s)"
 
@@ -29,10 +27,8 @@ def first_contact(options: argparse.Namespace) -> int:
             return 0
         if any(chosen) and all(row["state"] != "queued" for row in rows):
             return 0
-        lost = failures(wait(cursor, RUNS, runs))
-        for line in lost:
-            print(f"rowferry: {node.name}: {line}", file=sys.stderr)
+        failed = any_failed(cursor, node.name, runs)
         if not any(chosen):
             report(cursor, node.name, runs)
             console().print(text(rows[0]["state"].partition("then choose: ")[2]), soft_wrap=True)
-        return int(bool(lost))
+        return int(failed)

@@ -1,9 +1,12 @@
 """What comparisons found, as people read it."""
 
+import sys
+
 from rich.table import Table
 
-from rowferry.observe.ask import Cursor, Rows
+from rowferry.observe.ask import Cursor
 from rowferry.observe.screen import console, text
+from rowferry.operate.waiting import wait
 
 # Comparisons on their way, for waiting.wait().
 RUNS = """
@@ -21,6 +24,14 @@ where run_id = any(%s) and kind in ('different', 'only_here', 'only_there', 'pen
 order by run_id"""
 
 KINDS = ("same", "different", "only_here", "only_there", "pending")
+
+
+def any_failed(cursor: Cursor, node: str, runs: list[int]) -> bool:
+    """Wait until these runs have ended, and print a line for each that failed; whether there is one."""
+    failed = [row for row in wait(cursor, RUNS, runs) if row["state"] == "failed"]
+    for row in failed:
+        print(f"rowferry: {node}: {row['label']}: {row['error']}", file=sys.stderr)
+    return bool(failed)
 
 
 def report(cursor: Cursor, node: str, runs: list[int]) -> bool:
@@ -41,8 +52,3 @@ def report(cursor: Cursor, node: str, runs: list[int]) -> bool:
         keys = ", ".join(row["sample"] or ())
         screen.print(text(f"{row['entity']}: {places.get(row['kind'], row['kind'])}: {keys}"), soft_wrap=True)
     return not samples
-
-
-def failures(rows: Rows) -> list[str]:
-    """A line for each run that failed."""
-    return [f"{row['label']}: {row['error']}" for row in rows if row["state"] == "failed"]
