@@ -1,14 +1,15 @@
 """Both nodes are asked the same; one that does not answer keeps nobody from the answer of the other."""
 
+import contextlib
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import psycopg
 from psycopg.rows import dict_row
 
 from rowferry.config import Node, read_nodes
-from rowferry.connection import FAILURES, Error, connect, describe, hints
+from rowferry.connection import FAILURES, READ_SECONDS, Error, connect, describe, hints
 
 NAME = "select rowferry.node_name() as name"
 
@@ -24,12 +25,7 @@ def ask(
     rows, code = [], 0
     for node in read_nodes(config):
         try:
-            with (
-                connect(node) as connection,
-                connection.cursor(row_factory=dict_row) as cursor,
-                hints(node, connection, "rowferry_viewer"),
-            ):
-                refuse_another(node, cursor)
+            with session(node, "rowferry_viewer") as cursor:
                 found = read(node, cursor)
         except FAILURES as error:
             said = describe(node, error)
@@ -37,6 +33,19 @@ def ask(
             found, code = instead(said), max(code, said.code)
         rows += [{"node": node.name, **row} for row in found]
     return rows, code
+
+
+@contextlib.contextmanager
+def session(node: Node, role: str, seconds: float = READ_SECONDS) -> Iterator[Cursor]:
+    """A cursor whose rows are dicts, in autocommit. Raises FAILURES. `role`: whoever asks needs it. `seconds`: of silence."""
+    with (
+        connect(node) as connection,
+        connection.cursor(row_factory=dict_row) as cursor,
+        hints(node, connection, role),
+    ):
+        connection.seconds = seconds
+        refuse_another(node, cursor)
+        yield cursor
 
 
 def refuse_another(node: Node, cursor: Cursor) -> None:

@@ -4,11 +4,10 @@ import contextlib
 from collections.abc import Iterator
 
 import psycopg
-from psycopg.rows import dict_row
 
 from rowferry.config import ConfigError, Node, read_links, read_nodes
-from rowferry.connection import FAILURES, Error, connect, describe, hints
-from rowferry.observe.ask import Cursor, refuse_another
+from rowferry.connection import FAILURES, Error, describe
+from rowferry.observe.ask import Cursor, session
 
 SECONDS = 600.0  # of silence
 
@@ -31,13 +30,7 @@ def find_hubs(config: str | None) -> list[Node]:
 def acting(node: Node, role: str = "rowferry_operator") -> Iterator[Cursor]:
     """A cursor whose rows are dicts, in autocommit. Raises Error. `role`: whoever acts needs it."""
     try:
-        with (
-            connect(node) as connection,
-            connection.cursor(row_factory=dict_row) as cursor,
-            hints(node, connection, role),
-        ):
-            connection.seconds = SECONDS
-            refuse_another(node, cursor)
+        with session(node, role, SECONDS) as cursor:
             yield cursor
     except FAILURES as error:
         raise told(node, error) from None
