@@ -21,6 +21,7 @@ CODES = {
     4: "the schema is missing or too old: alembic upgrade head",
     5: "another worker holds the lock",
 }
+NO_NODE = {code: CODES[code] for code in (0, 2)}  # of a command that asks no node
 OF_RUN = {1: "done, but events are held, or a link is paused or stopped"}
 
 
@@ -205,7 +206,7 @@ def beginning(commands: Commands) -> None:
         "rowferry.migrations.project",
         "lay out a project: alembic.ini, and folders for your own revisions",
         examples=("init sync", "init sync --nodes crm,billing"),
-        codes={code: CODES[code] for code in (0, 2)},
+        codes=NO_NODE,
     )
     init.add_argument("folder", type=Path, metavar="FOLDER", help="new, or empty")
     init.add_argument("--nodes", default="", metavar="NAME,NAME", help="what your two nodes are called (default: crm,billing)")
@@ -231,7 +232,7 @@ def beginning(commands: Commands) -> None:
             "completion bash > ~/.local/share/bash-completion/completions/rowferry",
             "completion zsh > ~/.zfunc/_rowferry  # with fpath+=~/.zfunc before compinit",
         ),
-        codes={code: CODES[code] for code in (0, 2)},
+        codes=NO_NODE,
     )
     completion.add_argument("shell", choices=("bash", "zsh", "tcsh"))
 
