@@ -10,6 +10,7 @@ import json
 import os
 import random
 import threading
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -53,17 +54,21 @@ OF_BILLING = """
     alter table shop.product enable always trigger choose_warehouse"""
 
 
+def make(node: Node, schema: str) -> None:
+    """The zoo's schema on a node, with its owners, and a plain role that may attach its tables."""
+    for owner in (*OWNERS, "zoo_dba"):
+        node.sql(f"do $$ begin if to_regrole('{owner}') is null then create role {owner}; end if; end $$")
+    node.sql(f'grant rowferry_owner, {", ".join(OWNERS)} to zoo_dba; grant create on database "{node.database}" to zoo_dba')
+    node.sql(schema)
+    node.sql("set role zoo_shop; alter table shop.orders enable always trigger count_orders")
+
+
 def build(nodes: Nodes, dice: random.Random) -> list[str]:
     """The schema on both, its rows on crm; everything attached by a plain role; the tables."""
-    for node in nodes:
-        for owner in (*OWNERS, "zoo_dba"):
-            node.sql(f"do $$ begin if to_regrole('{owner}') is null then create role {owner}; end if; end $$")
-        node.sql(f"grant rowferry_owner, {', '.join(OWNERS)} to zoo_dba; grant create on database {node.database} to zoo_dba")
-    nodes.crm.sql(ZOO)
-    nodes.billing.sql(SCHEMA + OF_BILLING)
+    make(nodes.crm, ZOO)
+    make(nodes.billing, SCHEMA + OF_BILLING)
     names = [row["name"] for row in nodes.crm.sql(TABLES)]
     for node in nodes:
-        node.sql("set role zoo_shop; alter table shop.orders enable always trigger count_orders")
         # What follows another table comes after it.
         for name in sorted(dice.sample(names, len(names)), key=lambda name: "p_within" in RULES.get(name, "")):
             node.sql(f"set role zoo_dba; select rowferry.attach('{name}'{RULES.get(name, '')})")
@@ -243,6 +248,22 @@ ACTS = [
 ]  # fmt: skip
 
 
+def let_work(clients: Sequence[Client]) -> None:
+    """All clients at once; at the end they have finished, and not one statement of theirs has failed."""
+    for client in clients:
+        client.start()
+    for client in clients:
+        client.join(300)
+    assert not any(client.is_alive() for client in clients), "the users did not finish"
+    assert [failure for client in clients for failure in client.failures] == []
+
+
+def in_sync(name: str) -> str:
+    """A query of what all nodes have alike of a table."""
+    columns = {"shop.customer": "id, party, country, email, updated_at", "shop.product": ", ".join([*PRODUCT, "gross"])}
+    return f"select {columns.get(name, '*')} from {name}{IN_SYNC.get(name, '')}"
+
+
 @pytest.mark.slow
 @pytest.mark.timeout(900)
 def test_the_zoo_converges_and_each_thing_happens_once(nodes: Nodes, tmp_path: Path) -> None:
@@ -255,21 +276,12 @@ def test_the_zoo_converges_and_each_thing_happens_once(nodes: Nodes, tmp_path: P
     with worker(nodes, tmp_path / "log", "--interval", "0.2"):
         wait_for_rest(nodes, 120)
         clients = [Client(node, side * CLIENTS + n, seed, 60) for side, node in enumerate(nodes) for n in range(CLIENTS)]
-        for client in clients:
-            client.start()
-        for client in clients:
-            client.join(300)
-        assert not any(client.is_alive() for client in clients), "the users did not finish"
-        assert [failure for client in clients for failure in client.failures] == []
+        let_work(clients)
         wait_for_rest(nodes, 120)
     with explained(nodes):
         assert [node.sql("select * from rowferry.held_events") for node in nodes] == [[], []]
         for name in tables:
-            columns = {
-                "shop.customer": "id, party, country, email, updated_at",
-                "shop.product": ", ".join([*PRODUCT, "gross"]),
-            }.get(name, "*")
-            crm, billing = (rows(node, f"select {columns} from {name}{IN_SYNC.get(name, '')}") for node in nodes)
+            crm, billing = (rows(node, in_sync(name)) for node in nodes)
             assert crm == billing, name
     for node in nodes:
         count = "select count(*) from shop.orders o where o.customer = c.id"

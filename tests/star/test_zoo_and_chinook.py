@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 from convergence import chinook
-from convergence.test_zoo import IN_SYNC, OWNERS, PRODUCT, RULES, SCHEMA, TABLES, ZOO, Client
+from convergence.test_zoo import RULES, SCHEMA, TABLES, ZOO, Client, in_sync, let_work, make
 
 from harness.exchange import rows
 from harness.star import SPOKES, Star, star
@@ -54,30 +54,17 @@ def test_the_zoo_on_four_nodes(hub: Star, tmp_path: Path) -> None:
     seed = os.environ.get("ROWFERRY_SEED") or str(random.randrange(10**9))
     print("ROWFERRY_SEED", seed)
     for node in hub:
-        for owner in (*OWNERS, "zoo_dba"):
-            node.sql(f"do $$ begin if to_regrole('{owner}') is null then create role {owner}; end if; end $$")
-        node.sql(f'grant rowferry_owner, {", ".join(OWNERS)} to zoo_dba; grant create on database "{node.database}" to zoo_dba')
-        node.sql(ZOO if node.name == "crm" else SCHEMA)
-        node.sql("set role zoo_shop; alter table shop.orders enable always trigger count_orders")
+        make(node, ZOO if node.name == "crm" else SCHEMA)
     names = [row["name"] for row in hub["crm"].sql(TABLES)]
     # What follows another table comes after it.
     attach(hub, sorted(names, key=lambda name: "p_within" in RULES.get(name, "")), "set role zoo_dba;", RULES)
     with hub.worker(tmp_path / "log"):
         hub.wait_for_rest(240)
-        clients = [Client(node, number, seed, 40) for number, node in enumerate(hub)]
-        for client in clients:
-            client.start()
-        for client in clients:
-            client.join(300)
-        assert not any(client.is_alive() for client in clients), "the users did not finish"
-        assert [failure for client in clients for failure in client.failures] == []
+        let_work([Client(node, number, seed, 40) for number, node in enumerate(hub)])
         hub.wait_for_rest(240)
     assert [node.sql("select * from rowferry.held_events") for node in hub] == [[]] * 4
     for name in names:
-        columns = {"shop.customer": "id, party, country, email, updated_at", "shop.product": ", ".join([*PRODUCT, "gross"])}.get(
-            name, "*"
-        )
-        found = [rows(node, f"select {columns} from {name}{IN_SYNC.get(name, '')}") for node in hub]
+        found = [rows(node, in_sync(name)) for node in hub]
         assert all(there == found[0] for there in found), name
     for node in hub:
         count = "select count(*) from shop.orders o where o.customer = c.id"
