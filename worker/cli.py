@@ -17,7 +17,7 @@ from typing import Any
 from rowferry.arguments import parser
 from rowferry.config import ConfigError, Node, read_links
 from rowferry.connection import Error
-from rowferry.loop import Courier
+from rowferry.courier.attempts import Courier
 from rowferry.observe import logs
 
 

@@ -10,7 +10,7 @@ from harness.clock import advance, stop_clocks
 from harness.courier import Courier
 from harness.exchange import rows, sync, waiting
 from harness.worker import explained, start_worker, wait_for_rest, worker
-from rowferry.loop import ONCE_SECONDS
+from rowferry.courier.headway import ONCE_SECONDS
 from rowferry.sql import LIMIT_CALLS
 
 MB = 1048576

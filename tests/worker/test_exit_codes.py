@@ -184,8 +184,9 @@ def test_no_signal_comes_to_the_thread_that_waits_for_it(nodes: Nodes) -> None:
     """One that came while this thread had the lock of its event would wait for itself."""
     code = """if True:
         import sys, threading
-        from rowferry import cli, loop
-        loop.Courier.run = lambda self: print(threading.current_thread() is threading.main_thread())
+        from rowferry import cli
+        from rowferry.courier import attempts
+        attempts.Courier.run = lambda self: print(threading.current_thread() is threading.main_thread())
         cli.main(["run"])"""
     done = subprocess.run([sys.executable, "-c", code], env=nodes.env, capture_output=True, text=True, cwd=REPO)
     assert (done.stdout, done.stderr) == ("False\n", "")

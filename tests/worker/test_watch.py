@@ -16,7 +16,13 @@ WATCH = """
     create or replace function rowferry._watch(
       p_peer text, p_token text, p_pause interval, out o_last_id bigint, out o_first_due bigint, out o_last_due bigint)
     language plpgsql as $$ begin perform nextval('public.watched'); {body}; end $$"""
-PATIENT = "import sys; from rowferry import cli, loop; loop.WATCHER_SECONDS = 60; sys.exit(cli.main(sys.argv[1:]))"
+PATIENT = """
+import sys
+from rowferry import cli
+from rowferry.courier import rest
+rest.WATCHER_SECONDS = 60
+sys.exit(cli.main(sys.argv[1:]))
+"""
 FAULTS = {"ended": "perform pg_sleep(60)", "silent": "perform pg_sleep(60)", "refused": "raise exception 'no'"}
 
 

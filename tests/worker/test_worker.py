@@ -19,8 +19,9 @@ from harness.worker import beside_time
 
 WITHOUT_LOCK = """
 import sys
-from rowferry import cli, loop
-loop.Courier.try_lock = lambda *_: None
+from rowferry import cli
+from rowferry.courier import opening
+opening.Opening.try_lock = lambda *_: None
 sys.exit(cli.main(sys.argv[1:]))
 """
 
