@@ -212,7 +212,7 @@ def beginning(commands: Commands) -> None:
     init.add_argument("--nodes", default="", metavar="NAME,NAME", help="what your two nodes are called (default: crm,billing)")
     demo = commands.add(
         "demo",
-        "rowferry.demo.run",
+        "rowferry.demo.pair",
         "two throw-away databases and the worker between them, which you can try",
         "main",
         examples=("demo", "demo --star"),

@@ -19,7 +19,7 @@ import pytest
 
 from harness import REPO, Nodes, wait_until
 from harness.pair import Servers
-from rowferry.demo import children, embedded, run, screen
+from rowferry.demo import children, embedded, pair, screen, worker
 
 FOLDER = REPO / "worker" / "demo"
 ROWFERRY = str(Path(sysconfig.get_path("scripts"), "rowferry"))
@@ -105,8 +105,9 @@ def start() -> Iterator[Callable[..., Demo]]:
 
 
 def program(*changes: str) -> tuple[str, ...]:
-    """The demo with something of it changed: statements about the module `run`."""
-    return sys.executable, "-c", "\n".join(["import sys", "from rowferry.demo import run", *changes, "sys.exit(run.main([]))"])
+    """The demo with something of it changed: statements about its modules."""
+    modules = "from rowferry.demo import pair, telling, worker"
+    return sys.executable, "-c", "\n".join(["import sys", modules, *changes, "sys.exit(pair.main([]))"])
 
 
 @pytest.mark.slow
@@ -186,7 +187,7 @@ def test_a_reader_that_goes_away_ends_it(start: Callable[..., Demo]) -> None:
 
 @pytest.mark.slow
 def test_a_worker_that_carries_nothing_makes_it_fail(start: Callable[..., Demo]) -> None:
-    demo = start(*program("run.RUN = ['sleep', '1000']", "run.WAIT_SECONDS = 1"))
+    demo = start(*program("worker.RUN = ['sleep', '1000']", "telling.WAIT_SECONDS = 1"))
     code, _, err = demo.finish()
     assert code == 1
     assert "waited 1 s in vain on billing" in err
@@ -195,7 +196,7 @@ def test_a_worker_that_carries_nothing_makes_it_fail(start: Callable[..., Demo])
 
 @pytest.mark.slow
 def test_a_worker_that_ends_by_itself_makes_it_fail(start: Callable[..., Demo]) -> None:
-    demo = start(*program("run.RUN = ['sh', '-c', 'echo my last words; exit 7']"))
+    demo = start(*program("worker.RUN = ['sh', '-c', 'echo my last words; exit 7']"))
     code, _, err = demo.finish()
     assert code == 1
     assert "the worker ended by itself with 7" in err
@@ -205,7 +206,7 @@ def test_a_worker_that_ends_by_itself_makes_it_fail(start: Callable[..., Demo]) 
 
 @pytest.mark.slow
 def test_rows_other_than_claimed_make_it_fail(start: Callable[..., Demo]) -> None:
-    demo = start(*program("run.CUSTOMERS = run.CUSTOMERS.replace('title', 'upper(title)')", "run.WAIT_SECONDS = 10"))
+    demo = start(*program("pair.CUSTOMERS = pair.CUSTOMERS.replace('title', 'upper(title)')", "telling.WAIT_SECONDS = 10"))
     code, _, err = demo.finish()
     assert code == 1
     assert "wanted [('1', 'Acme', 'free')" in err
@@ -215,7 +216,7 @@ def test_rows_other_than_claimed_make_it_fail(start: Callable[..., Demo]) -> Non
 
 def test_what_psql_shows_is_checked_too(servers: Servers, monkeypatch: pytest.MonkeyPatch) -> None:
     node = screen.Node("postgres", servers.crm, children.Signals())
-    story = run.Story([node, node], run.Worker(children.Signals(), {}, None))  # type: ignore[arg-type]
+    story = pair.Story([node, node], worker.Worker(children.Signals(), {}, None, FOLDER))  # type: ignore[arg-type]
     story.see(node, "select 1 as a, 'x' as b;", [("1", "x")])
     monkeypatch.setattr(screen.Node, "type", lambda *_: " a | b\n---+---\n 1 | y\n(1 row)")
     with pytest.raises(children.DemoError, match="but shows"):
@@ -256,7 +257,7 @@ def test_without_a_postgresql_it_says_so_in_one_line(
         monkeypatch.setenv("ROWFERRY_PG_BIN", chosen)
     else:
         monkeypatch.delenv("ROWFERRY_PG_BIN", raising=False)
-    assert run.main([]) == 2
+    assert pair.main([]) == 2
     out, err = capsys.readouterr()
     assert out == ""
     assert re.fullmatch(r"rowferry demo: .* Hint: .*\n", err)

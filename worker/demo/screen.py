@@ -93,6 +93,10 @@ def say(text: str = "") -> None:
     print(text, flush=True)
 
 
+def prompt(command: str) -> None:
+    say(bold("$ ", "32") + command)
+
+
 def heading(text: str) -> None:
     say(f"{bold(f'=== {text}', '36')}\n")
 

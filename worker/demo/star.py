@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import time
 from collections.abc import Sequence
+from pathlib import Path
 
-from rowferry.demo import run
 from rowferry.demo.children import DemoError
-from rowferry.demo.run import HERE, Play, Telling, Worker
+from rowferry.demo.run import Play, run
 from rowferry.demo.screen import Node, Row, dim, heading, say
+from rowferry.demo.telling import Telling
+from rowferry.demo.worker import Worker
 
-FOLDER = HERE / "four_nodes"
+FOLDER = Path(__file__).resolve().parent / "four_nodes"
 TABLES = """\
 create table products (id integer primary key, name text not null, price numeric not null);
 create table orders (
@@ -26,11 +28,9 @@ select peer, record_id, winner_row ->> 'price' as kept, loser_row ->> 'price' as
 from rowferry.conflicts;"""
 
 
-def main(options: object) -> int:
-    """As run.main()."""
-    return run.main(
-        options, Play("Four PostgreSQL servers: a hub and three spokes", ("hub", "north", "south", "east"), FOLDER, Story)
-    )
+def main(_: object) -> int:
+    """The exit code of run()."""
+    return run(Play("Four PostgreSQL servers: a hub and three spokes", ("hub", "north", "south", "east"), FOLDER, Story))
 
 
 class Story(Telling):
