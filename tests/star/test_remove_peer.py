@@ -8,7 +8,7 @@ from typing import Any
 import psycopg
 import pytest
 
-from harness import REPO, wait_until
+from harness import REPO, Node, wait_until
 from harness.exchange import refused_with, rows, sync
 from harness.star import SPOKES, Star, star
 from harness.worker import PROGRAM
@@ -70,6 +70,25 @@ def test_while_changes_wait_it_is_refused_unless_they_are_given_up(hub: Star) ->
     assert len(node.sql("select * from rowferry.entities where peer = 'north'")) == 2, "nothing was changed"
     node.sql("select rowferry.remove_peer('north', p_force => true)")
     assert rows(node, "select peer from rowferry.status") == ["(east)", "(south)"]
+
+
+@pytest.mark.case(151)
+def test_a_peer_is_removed_while_batches_are_in_flight(hub: Star) -> None:
+    node, north = hub["hub"], hub["north"]
+
+    def call(at: Node, peer: str, envelope: bytes | None = None) -> bytes:
+        query = "select envelope from rowferry.process_batch(%s, '1000000-ab', %s)"
+        return bytes(at.sql(query, [peer, envelope])[0]["envelope"])
+
+    hello = call(north, "hub"), call(node, "north")
+    node.sql("insert into orders values (2, 'S')")
+    north.sql("insert into orders values (3, 'N')")
+    call(node, "north", hello[0])
+    call(node, "north", call(north, "hub", hello[1]))
+    noted = ["built_batches", "taken_batches"]
+    assert all(node.sql(f"select from rowferry.{table} where peer = 'north'") for table in noted)
+    node.sql("select rowferry.remove_peer('north', p_force => true)")
+    assert [node.sql(f"select from rowferry.{table} where peer = 'north'") for table in noted] == [[], []]
 
 
 @pytest.mark.parametrize("peer", ["'west'", "null"])
