@@ -65,8 +65,8 @@ class Star:
         assert code == 0, err
 
     @contextmanager
-    def worker(self, log: Path) -> Iterator[None]:
-        """`rowferry run` with the present alembic.ini, for as long as the block lasts."""
+    def worker(self, log: Path, code: int = 0) -> Iterator[None]:
+        """`rowferry run` with the present alembic.ini, for as long as the block lasts; it ends with this exit code."""
         with log.open("wb") as output:
             process = subprocess.Popen(
                 [str(Path(sys.executable).parent / "rowferry"), "run"], env=self.env, cwd=REPO, stderr=output
@@ -77,7 +77,7 @@ class Star:
             assert process.poll() is None, log.read_text()
         finally:
             process.terminate()
-            assert process.wait(30) == 0, log.read_text()
+            assert process.wait(30) == code, log.read_text()
 
     def wait_for_rest(self, seconds: float = 60) -> None:
         """Until a worker has carried everything: neither events nor backfills nor comparisons are left."""

@@ -1,7 +1,6 @@
 """All links of a hub at work at the same time, with users on all nodes."""
 
 import random
-import subprocess
 import threading
 import time
 from collections.abc import Iterator
@@ -11,9 +10,8 @@ from typing import Any
 import psycopg
 import pytest
 
-from harness import REPO, wait_until
+from harness import wait_until
 from harness.star import SPOKES, Star, star
-from harness.worker import PROGRAM
 
 SECONDS = 8.0
 TABLES = """
@@ -54,10 +52,7 @@ def use(hub: Star, name: str, until: float) -> None:
 @pytest.mark.case(147)
 @pytest.mark.slow
 def test_users_on_all_nodes_and_one_worker_end_equal(hub: Star, tmp_path: Path) -> None:
-    log = tmp_path / "log"
-    with log.open("wb") as output:
-        process = subprocess.Popen([str(PROGRAM), "run"], env=hub.env, cwd=REPO, stderr=output)
-    try:
+    with hub.worker(tmp_path / "log"):
         until = time.monotonic() + SECONDS
         users = [threading.Thread(target=use, args=(hub, name, until)) for name in hub.nodes]
         for user in users:
@@ -65,8 +60,5 @@ def test_users_on_all_nodes_and_one_worker_end_equal(hub: Star, tmp_path: Path) 
         for user in users:
             user.join()
         wait_until(lambda: hub.pending() == 0, 60, "all events have left")
-    finally:
-        process.terminate()
-        assert process.wait(30) == 0
     assert hub.assert_equal("accounts")
     hub.assert_equal("notes")
