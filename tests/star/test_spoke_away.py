@@ -6,7 +6,9 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+import psycopg
 import pytest
+from psycopg.rows import dict_row
 
 from harness import REPO, clock, wait_until
 from harness.exchange import refused_with, rows, sync
@@ -48,8 +50,15 @@ def cut(hub: Star) -> None:
     clock.stop_clocks([hub["hub"]], str(datetime.now(UTC)))
     hub["hub"].sql("select * from rowferry.set_backlog_limit('north', '300 kB')")
     write_much(hub)
-    clock.advance([hub["hub"]], 120)
-    sync(hub["hub"], hub[HERE])
+    go_on(hub, 2)
+
+
+def go_on(hub: Star, minutes: int) -> None:
+    """A batch for the other spoke each minute."""
+    for minute in range(minutes):
+        clock.advance([hub["hub"]], 61)
+        hub["hub"].sql(f"update accounts set amount = {-minute} where id = 300")
+        sync(hub["hub"], hub[HERE])
 
 
 @pytest.mark.parametrize("length", [5, 32, 96])
@@ -111,6 +120,48 @@ def test_a_link_that_moves_is_not_cut(hub: Star) -> None:
     assert rows(node, "select stopped_at from rowferry.links where peer = 'north'") == ["()"]
 
 
+def test_a_link_that_had_nothing_to_send_is_not_cut_by_one_large_change(hub: Star) -> None:
+    """The other link may be the first to move then, and north has not been asked yet."""
+    node = hub["hub"]
+    clock.stop_clocks([node], str(datetime.now(UTC)))
+    node.sql("select * from rowferry.set_backlog_limit('north', '300 kB')")
+    for first in (1001, 5001):
+        clock.advance([node], 3600)
+        node.sql(f"insert into accounts select n, n from generate_series({first}, {first + 3999}) n")
+        sync(node, hub[HERE])
+        assert rows(node, "select stopped_at from rowferry.links where peer = 'north'") == ["()"]
+        sync(node, hub[AWAY])
+
+
+def test_a_cut_link_does_not_grow_while_much_is_written(hub: Star) -> None:
+    cut(hub)
+    node = hub["hub"]
+    for first in (10001, 50001):
+        node.sql("update rowferry.links set batch_limit = 20000")
+        node.sql(f"insert into accounts select n, n from generate_series({first}, {first + 39999}) n")
+        sync(node, hub[HERE])
+    assert len(node.sql(OF_NORTH)) < 10000
+
+
+def test_a_limit_keeps_no_link_from_working_beside_another(hub: Star) -> None:
+    """The call of one link takes the lock of another only to look, once a minute."""
+    node, south = hub["hub"], hub[HERE]
+    node.sql("select * from rowferry.set_backlog_limit('north', '10 GB')")
+    south.sql("update accounts set amount = -1 where id = 1")
+    call = "select * from rowferry.process_batch(%s, '900-a', %s)"
+    with psycopg.connect(node.conninfo, row_factory=dict_row) as connection:
+        envelope = south.sql(call, ["hub", None])[0]["envelope"]
+        for _ in range(2):
+            answer = connection.execute(call, ["south", envelope]).fetchone()
+            assert answer is not None
+            if answer["applied"]:
+                break
+            connection.commit()
+            envelope = south.sql(call, ["hub", answer["envelope"]])[0]["envelope"]
+        assert answer["applied"] == 1
+        assert node.sql(call, ["north", None])[0]["status"] != "busy"
+
+
 @pytest.mark.case(150)
 def test_a_spoke_that_was_cut_comes_back_by_resync(hub: Star) -> None:
     """It keeps what it changed meanwhile; deletes reach it too; the hub's rows stay elsewhere."""
@@ -165,7 +216,9 @@ def test_a_node_with_one_link_cuts_it_when_its_worker_says_that_the_peer_is_away
     opening = "select status, reason from rowferry.process_batch('hub', %s, p_courier => %s)"
     assert south.sql(opening, ["900-a", '{"host": "h"}'])[0]["status"] != "stopped", "the peer is there"
     away = '{"host": "h", "error": {"node": "hub", "sqlstate": "08006", "message": "no answer"}}'
-    [answer] = south.sql(opening, ["901-a", away])
+    assert south.sql(opening, ["901-a", away])[0]["status"] != "stopped", "it may be away for a moment only"
+    clock.advance([south], 61)
+    [answer] = south.sql(opening, ["902-a", away])
     assert answer["status"] == "stopped" and "the link was cut" in answer["reason"]
     assert south.sql("select from rowferry.events") == []
 
@@ -181,7 +234,9 @@ def test_a_limit_that_is_no_size_is_refused(hub: Star) -> None:
 def test_a_real_worker_cuts_a_node_that_is_away_and_takes_it_in_again(hub: Star, tmp_path: Path) -> None:
     node = hub["hub"]
     node.sql("select * from rowferry.set_backlog_limit('north', '300 kB')")
-    node.sql("update rowferry.links set last_exchange_at = last_exchange_at - interval '1 hour', backlog_looked_at = null")
+    node.sql("""
+        update rowferry.links set last_exchange_at = last_exchange_at - interval '1 hour', backlog_looked_at = null,
+          backlog_since = case when backlog_limit is not null then now() - interval '1 min' end""")
     write_much(hub)
     away = {**hub.env, "NODE_NORTH": "host=127.0.0.1 port=1 dbname=north connect_timeout=2"}
     with (tmp_path / "log").open("wb") as log:

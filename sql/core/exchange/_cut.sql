@@ -15,7 +15,12 @@ begin
   end if;
   p_link.backlog_looked_at := v_now;
   v_bytes := rowferry._backlog_bytes(p_link.peer, p_link.backlog_limit);
-  if v_bytes > p_link.backlog_limit then
+  if v_bytes <= p_link.backlog_limit then
+    p_link.backlog_since := null;
+  elsif p_link.backlog_since is null or p_link.backlog_since <= p_link.last_exchange_at then
+    -- A link that had nothing to send until now is quiet too. The next look tells whether the peer takes anything.
+    p_link.backlog_since := v_now;
+  else
     p_link.cut_at := v_now;
     p_link.first_id := 0;
     p_link.stopped_at := coalesce(p_link.stopped_at, v_now);
@@ -27,5 +32,5 @@ begin
 end
 $$;
 comment on function rowferry._cut(rowferry.links) is
-  'Cuts a link, so that it is stopped and its events are given up, if nothing has moved for a minute and more waits than set_backlog_limit() allows. It looks '
-  'once a minute. The caller saves what it returns.';
+  'Cuts a link, so that it is stopped and its events are given up, if at two looks more waits than set_backlog_limit() allows, and nothing has moved between '
+  'them. It looks once a minute, and only if nothing has moved for a minute. The caller saves what it returns.';

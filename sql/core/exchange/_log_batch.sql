@@ -32,7 +32,7 @@ begin
   on conflict (peer, entity, direction, hour) do update
   set batches = t.batches + 1, records = t.records + excluded.records, deletes = t.deletes + excluded.deletes, refused = t.refused + excluded.refused;
   perform rowferry._prune_logs();
-  perform rowferry._cut_others(p_peer);
+  perform rowferry._cut_others(p_peer, p_events);
   if v_id % 1000 = 0 then
     delete from rowferry.batches b where b.id <= v_id - c_most_batches;
     delete from rowferry.traffic t where t.hour < v_now - c_longest;

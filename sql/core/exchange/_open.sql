@@ -55,7 +55,7 @@ begin
     p_link := rowferry._cut(p_link);
     while p_link.cut_at is not null and v_first_id is distinct from p_link.first_id and clock_timestamp() < v_began + interval '0.2 s' loop
       v_first_id := p_link.first_id;
-      p_link.first_id := rowferry._remove_backlog(p_link.peer, v_first_id);
+      p_link.first_id := rowferry._remove_backlog(p_link.peer, v_first_id, 5000);
     end loop;
   end if;
   if p_link.slot is null and exists (

@@ -20,7 +20,7 @@ begin
     facts_entities = p_link.facts_entities, facts_schema = p_link.facts_schema, facts_looked_at = p_link.facts_looked_at,
     facts_apart = p_link.facts_apart, users_timeout = p_link.users_timeout,
     peer_unsettled = p_link.peer_unsettled, told_settled = p_link.told_settled, moved_to = p_link.moved_to,
-    backlog_looked_at = p_link.backlog_looked_at, cut_at = p_link.cut_at,
+    backlog_looked_at = p_link.backlog_looked_at, backlog_since = p_link.backlog_since, cut_at = p_link.cut_at,
     rest_event_id = null
   where l.peer = p_link.peer
     and (l.generation, l.peer_generation, l.token_number, l.token_random, l.ready, l.built, l.top, l.acked, l.acked_tag, l.received, l.received_tag, l.unlocked)

@@ -24,7 +24,7 @@ begin
       hint = format('select * from rowferry.set_backlog_limit(%L, ''10 GB''); or null: the link is never cut.', v_peer);
   end if;
   return query
-  update rowferry.links l set backlog_limit = v_limit, backlog_looked_at = null where l.peer = v_peer
+  update rowferry.links l set backlog_limit = v_limit, backlog_looked_at = null, backlog_since = null where l.peer = v_peer
   returning l.peer, pg_size_pretty(l.backlog_limit),
     case when v_limit is null then format('off: what waits for %s stays until it is back', l.peer)
       else format('the link is cut once more waits for %s and nothing moves', l.peer) end;

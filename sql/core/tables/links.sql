@@ -49,6 +49,7 @@ create table rowferry.links (
   facts_apart boolean not null default false,
   backlog_limit bigint,
   backlog_looked_at timestamptz,
+  backlog_since timestamptz,
   cut_at timestamptz
 );
 comment on table rowferry.links is 'What this node keeps about each peer: the numbers of the exchange, its token, whether it is paused or stopped.';
@@ -116,6 +117,8 @@ comment on column rowferry.links.facts_schema is 'Digest of the schema of their 
 comment on column rowferry.links.backlog_limit is
   'How many bytes of events may wait while the peer is away, as set_backlog_limit() has said; beyond that the link is cut. Null: any amount.';
 comment on column rowferry.links.backlog_looked_at is 'When a call last looked whether the limit is passed.';
+comment on column rowferry.links.backlog_since is
+  'When a call first saw that the limit is passed, since when nothing has moved. Null: at the last look it was not passed.';
 comment on column rowferry.links.cut_at is
   'Since when the link is cut: it is stopped, and its events are removed as they come. resync() ends that. Null: it is not cut.';
 comment on column rowferry.links.facts_looked_at is 'When the schema was last looked at for changes.';
