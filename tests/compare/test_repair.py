@@ -6,7 +6,7 @@ import pytest
 
 from harness import Nodes
 from harness.comparing import Carrier, compared, found, unseen
-from harness.exchange import assert_equal, refused_with, rows
+from harness.exchange import assert_equal, refused_with, rows, sync
 from harness.notes import keep_notes
 
 
@@ -56,6 +56,18 @@ def test_a_change_made_since_the_comparison_stays(apart: Nodes, source: str) -> 
     repair(apart, source, p_dry_run="false")
     Carrier(apart).until_done()
     assert {"(1,later)", '(2,"later too")'} <= set(assert_equal(apart))
+
+
+def test_a_repair_waits_with_an_entity_that_a_person_has_to_approve(apart: Nodes) -> None:
+    apart.crm.sql("select * from rowferry.set_breaker('notes', 0.5, 5); delete from notes where id > 3")
+    sync(*apart)
+    assert rows(apart.crm, "select held_sqlstate from rowferry.entities") == ["(RF026)"]
+    repair(apart, "crm", p_dry_run="false")
+    sync(*apart)
+    assert rows(apart.crm, "select state, error from rowferry.compare_runs") == ["(resolving,)"]
+    apart.crm.sql("select * from rowferry.approve('notes')")
+    Carrier(apart).until_done()
+    assert assert_equal(apart) == ["(1,crm)", '(2,"note 2")']
 
 
 def test_children_are_repaired_after_their_parents(nodes: Nodes) -> None:

@@ -190,6 +190,49 @@ def test_a_spoke_that_was_cut_comes_back_by_resync(hub: Star) -> None:
     hub.assert_equal("accounts")
 
 
+@pytest.mark.case(150)
+@pytest.mark.parametrize(("decide", "left"), [("approve('items@north')", 20), ("skip_deletes('items@north', 'no')", 300)])
+def test_a_mass_delete_that_a_cut_made_forget_waits_for_a_person(hub: Star, decide: str, left: int) -> None:
+    node, north = hub["hub"], hub[AWAY]
+    hub.sql("create table items (id int primary key)")
+    hub.attach("items")
+    node.sql("insert into items select generate_series(1, 300)")
+    hub.sync()
+    node.sql("select * from rowferry.set_breaker('items@south', null); delete from items where id > 20")
+    cut(hub)
+    node.sql("select * from rowferry.resync('north')")
+    for _ in range(4):
+        sync(node, north)
+    assert rows(north, "select count(*) from items") == ["(300)"]
+    [status] = node.sql(NORTH)
+    assert status["state"] == "held"
+    assert "280 of about 300 rows are to be deleted on north" in status["reason"] and "approve('items@north')" in status["reason"]
+    [told] = node.sql(f"select * from rowferry.{decide}")
+    assert 280 in told.values()
+    wait_until(lambda: not compare_on(hub), 30, "the comparisons have ended")
+    assert len(hub.assert_equal("items")) == left
+    assert rows(node, "select state from rowferry.status") == ["(idle)"] * 2
+
+
+def test_a_comparison_after_a_cut_that_fails_is_seen(hub: Star) -> None:
+    cut(hub)
+    node, north = hub["hub"], hub[AWAY]
+    north.sql("select rowferry.detach('notes', p_force => true)")
+    node.sql("select * from rowferry.resync('north')")
+    wait_until(lambda: not compare_on(hub), 30, "the comparisons have ended")
+    [status] = node.sql(NORTH)
+    assert "rows of notes@north may differ, because a comparison failed" in status["reason"]
+    [cause] = node.sql("select severity, cause, type_next from rowferry.why_stuck('north')")
+    assert cause["severity"] == "warning" and "north has no such entity" in cause["cause"]
+    north.sql("select rowferry.attach('notes')")
+    node.sql(cause["type_next"])
+    wait_until(lambda: not compare_on(hub), 30, "the comparison has ended")
+    assert node.sql("select * from rowferry.why_stuck('north')") == []
+    node.sql("select * from rowferry.first_contact('notes@north', null, 'here', 'here', 'here')")
+    wait_until(lambda: not compare_on(hub), 30, "the rows are equal")
+    hub.assert_equal("notes")
+
+
 def compare_on(hub: Star) -> bool:
     """Carry on while a comparison is open; whether one still is."""
     hub.sync()

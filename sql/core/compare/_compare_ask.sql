@@ -23,6 +23,9 @@ begin
     and not (c.state = 'resolving' and exists (
       select from rowferry.entities e where e.name = c.entity and e.peer = c.peer and e.held_until = 'infinity'))
   order by c.id limit 1;
+  if not found then
+    return null;
+  end if;
   if v_run.sent_at > clock_timestamp() - interval '5 s' and v_run.sent_token = v_token or v_run.not_before > clock_timestamp() then
     return null;
   end if;
@@ -66,6 +69,7 @@ begin
         where e.id = v_entity.id and e.unsettled_since <= v_run.requested_at and v_run.different = 0 and v_run.pending = 0;
         if v_run.different_choice is not null then
           perform rowferry._compare_choose(v_run.id, v_run.only_here_choice, v_run.only_there_choice, v_run.different_choice);
+          perform rowferry._hold_mass_delete(v_run) where v_run.only_there_choice = 'here';
         end if;
       end if;
       return null;
@@ -97,4 +101,4 @@ $$;
 comment on function rowferry._compare_ask(rowferry.links) is
   'The next question of the oldest open comparison of a link; null means that it waits for an answer, or has finished. A question that gets no answer, or '
   'whose worker has gone, is asked again as a new step. The comparison walks over the rows here, then over those of the peer, then up to ten times over the '
-  'records that had an event in a queue. If the choices were made beforehand, it goes on to resolve.';
+  'records that had an event in a queue. If the choices were made beforehand, it goes on to resolve; a mass delete waits for approve() first.';

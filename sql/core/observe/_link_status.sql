@@ -104,6 +104,9 @@ begin
     reason := coalesce(v_unread, case when v_link.courier_error is not null then v_error else v_link.warning end);
   end if;
   reason := nullif(concat_ws('; ', reason, (
+    select format('rows of %s may differ, because a comparison failed: select * from rowferry.why_stuck()', string_agg(f.entity, ', '))
+    from rowferry._failed_choices(p_peer) f
+    having count(*) > 0), (
     select format('nobody reads slot %s, for which the server keeps %s of write-ahead log', v_link.slot, pg_size_pretty(u.o_bytes))
     from rowferry._unread_wal(v_link.slot) u
     where not u.o_read), (

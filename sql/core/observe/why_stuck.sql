@@ -11,7 +11,7 @@
 -- 4. Records (_stuck_records.sql): rows that the peer refuses or that cannot leave this node; rows that refer to each other in a circle; parents that the peer
 --    deleted or lacks; rows that are locked on the peer, or that this node is to merge once the peer's row has come. A row that waits for its parent has no
 --    line of its own, the parent has.
--- 5. A comparison that the peer does not answer.
+-- 5. A comparison that the peer does not answer, or that failed before it had made the rows equal.
 -- 6. A transaction that has changed tables in sync, or rowferry.links, and has not committed (_stuck_transactions.sql).
 -- 7. If work waits, nothing has moved and none of 2 to 5 applies, other than as info: a line that says so. It may stand beside a line of point 6, because a
 --    transaction explains only why its own changes are not sent.
@@ -71,6 +71,10 @@ begin
         format('run %s of entity %s', c.id, c.entity), format('select * from rowferry.why_stuck();  -- on %s', v_link.peer)
       from rowferry.comparisons c
       where c.peer = v_link.peer and c.state in ('walking', 'resolving') and c.unanswered > 3
+      union all
+      select 'warning', format('rows may differ from those of %s, because the comparison that was to make them equal failed: %s', v_link.peer, f.error),
+        f.since, format('run %s of entity %s', f.run_id, f.entity), format('select * from rowferry.first_contact(%L);  -- once that is mended', f.entity)
+      from rowferry._failed_choices(v_link.peer) f
     )
     select c.* from causes c
     union all

@@ -19,7 +19,9 @@ begin
   delete from rowferry.breakers b where b.entity_id = v_entity.id;
   perform rowferry._end_wait(v_entity.id);
   return query
-  select v_entity.peer, v_entity.name, count(*),
+  select v_entity.peer, v_entity.name, count(*) + coalesce((
+      select sum(c.only_there)::bigint from rowferry.comparisons c
+      where c.peer = v_entity.peer and c.entity = v_entity.name and c.state = 'resolving' and c.only_there_choice = 'here' and c.resolved = 0), 0),
     case when v_entity.paused_at is not null then 'approved; the entity is paused' else format('they go to %s with the next exchange', v_entity.peer) end
   from rowferry.events e where e.entity_id = v_entity.id and e.event_type = 'd';
 end

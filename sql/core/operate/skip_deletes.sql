@@ -74,6 +74,13 @@ begin
   select count(*), range_agg(i) filter (where m.done_at is not null) into records, v_ids
   from made m cross join lateral unnest(m.ids) i;
   perform rowferry._delete_events(v_ids);
+  -- What a comparison was to delete is asked for too, or stays there.
+  with spared as (
+    update rowferry.comparisons c set only_there_choice = case when v_entity.direction <> 'send' then 'there' end
+    where c.peer = v_entity.peer and c.entity = v_entity.name and c.state = 'resolving' and c.only_there_choice = 'here' and c.resolved = 0
+    returning c.only_there
+  )
+  select records + coalesce(sum(s.only_there)::bigint, 0) into records from spared s;
   delete from rowferry.breakers b where b.entity_id = v_entity.id;
   perform rowferry._end_wait(v_entity.id);
   entity := v_entity.name;
