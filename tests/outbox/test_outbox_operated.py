@@ -80,6 +80,15 @@ def test_a_name_that_no_topic_can_have_is_refused_and_another_one_helps(bare: No
     bare.crm.sql("""select rowferry.attach('"Order Lines"', 'order_lines', p_peer => 'kafka')""")
 
 
+def test_two_entities_never_go_into_one_topic(bare: Nodes) -> None:
+    """A reader that keeps the last message of each key would take their rows for one."""
+    bare.crm.sql("create table a (id int primary key); create table b (id int primary key)")
+    add_outbox(bare.crm)
+    bare.crm.sql("select rowferry.attach('a', 'things', p_peer => 'kafka')")
+    for name in ("things@x", "things@kafka"):
+        refused_with("RF013", bare.crm, f"select rowferry.attach('b', '{name}', p_peer => 'kafka')")
+
+
 def test_whoever_names_no_peer_means_the_node(nodes: Nodes) -> None:
     nodes.crm.sql("create table more (id int primary key)")
     nodes.crm.sql("select rowferry.attach('more')")

@@ -84,6 +84,18 @@ def test_what_the_publication_lacks_keeps_events_from_leaving_and_check_mends_it
     assert nodes.crm.sql("select * from rowferry.drift()") == []
 
 
+def test_a_publication_of_the_whole_schema_is_seen_too(nodes: Nodes) -> None:
+    if nodes.crm.major < 15:
+        pytest.skip("before PostgreSQL 15 no publication has a whole schema")
+    nodes.crm.sql("insert into accounts values (1, 'a', 1); create publication whole for tables in schema rowferry")
+    answer = deliver(nodes.crm)
+    assert (answer["status"], answer["pending"]) == ("paused", 1)
+    assert "publication whole publishes what is deleted" in answer["reason"]
+    nodes.crm.sql("drop publication whole; drop publication rowferry_outbox")
+    nodes.crm.sql("create publication rowferry_outbox for tables in schema rowferry with (publish = 'insert')")
+    assert deliver(nodes.crm)["pending"] == 0
+
+
 def test_check_and_status_say_how_much_log_a_slot_that_nobody_reads_keeps(nodes: Nodes) -> None:
     nodes.crm.sql("insert into accounts select i, repeat('x', 1000) from generate_series(1, 2000) i")
     [found] = nodes.crm.sql("select severity, problem, fix from rowferry.check() where object like 'slot %'")

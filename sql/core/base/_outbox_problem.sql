@@ -10,15 +10,25 @@ as $$
 declare
   c_publication constant text := 'rowferry_outbox';
   v_slot record;
+  v_publications oid[];  -- those that have the outbox
   v_deletes text;  -- a publication of somebody else's, such as one for all tables
 begin
   if p_link.slot is null then
     return;
   end if;
   select s.plugin, s.database, s.wal_status, s.confirmed_flush_lsn as begins_at into v_slot from pg_replication_slots s where s.slot_name = p_link.slot;
+  v_publications := array(
+    select p.oid from pg_publication p where p.puballtables
+    union all
+    select r.prpubid from pg_publication_rel r where r.prrelid = 'rowferry.outbox'::regclass);
+  -- From PostgreSQL 15 on there are publications of whole schemas.
+  if to_regclass('pg_publication_namespace') is not null then
+    execute 'select $1 || array(select n.pnpubid from pg_publication_namespace n where n.pnnspid = ''rowferry''::regnamespace)'
+    into v_publications using v_publications;
+  end if;
   select min(p.pubname) into v_deletes
   from pg_publication p
-  where p.pubdelete and (p.puballtables or exists (select from pg_publication_rel r where r.prpubid = p.oid and r.prrelid = 'rowferry.outbox'::regclass))
+  where p.pubdelete and p.oid = any (v_publications)
     and exists (select from pg_class c where c.oid = 'rowferry.outbox'::regclass and c.relreplident = 'n');
   if current_setting('wal_level') <> 'logical' then
     o_problem := format('wal_level is %s, so no slot can read the outbox', current_setting('wal_level'));
@@ -32,9 +42,7 @@ begin
         'select rowferry.backfill(name) from rowferry.entities where peer = %L;', p_link.slot, o_next, p_link.peer);
     end if;
   elsif not exists (
-    select from pg_publication p
-    where p.pubname = c_publication and p.pubinsert
-      and (p.puballtables or exists (select from pg_publication_rel r where r.prpubid = p.oid and r.prrelid = 'rowferry.outbox'::regclass))) then
+    select from pg_publication p where p.pubname = c_publication and p.pubinsert and p.oid = any (v_publications)) then
     o_problem := format('publication %s does not publish what is inserted into rowferry.outbox', c_publication);
     o_next := format('alter publication %s set table rowferry.outbox; alter publication %1$s set (publish = ''insert'');', c_publication);
   elsif v_deletes is not null then
