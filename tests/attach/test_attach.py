@@ -205,3 +205,13 @@ def test_a_down_file_may_find_a_table_detached_by_hand(nodes: Nodes) -> None:
     said = [row["said"] for (row,) in calls]
     assert said == ["spare: public.spare is no longer kept in sync with billing", "spare: is not attached"]
     refused_with("RF011", nodes.crm, "select rowferry.detach('spare')")
+
+
+def test_a_down_file_that_runs_again_takes_no_other_table_of_that_name(nodes: Nodes) -> None:
+    nodes.crm.sql("""
+        create schema s; create table spare (id int primary key); create table s.spare (id int primary key);
+        select rowferry.attach('spare'); select rowferry.attach('s.spare', 'other')""")
+    down = "select rowferry.detach('spare', p_if_attached => true)"
+    nodes.crm.sql(down)
+    assert "s.spare is entity other" in refused_with("RF011", nodes.crm, down)
+    assert nodes.crm.sql("select name from rowferry.entities") == [{"name": "other"}]

@@ -149,6 +149,16 @@ def test_a_revision_that_detaches_is_refused_while_events_wait_unless_it_is_forc
     succeed(nodes, "-n", "site", "-x", "node=billing", "downgrade", "base", ini=ini)
 
 
+def test_a_forced_downgrade_takes_out_first_what_follows_other_rows(nodes: Nodes) -> None:
+    nodes.crm.sql("""
+        create table accounts (id int primary key, region text);
+        create table notes (id int primary key, account int references accounts); create index on notes (account);
+        select rowferry.attach('accounts', p_filter => $$region = 'N'$$);
+        select rowferry.attach('notes', p_within => 'accounts')""")
+    succeed(nodes, "-x", "node=crm", "-x", "force=true", "downgrade", "base")
+    assert "entities" not in relations(nodes.crm)
+
+
 @pytest.mark.parametrize("script", [False, True], ids=["alembic", "script"])
 def test_core_stays_whole_while_revisions_of_the_site_have_tables_attached_even_if_forced(
     nodes: Nodes, tmp_path: Path, script: bool

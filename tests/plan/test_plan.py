@@ -298,3 +298,23 @@ def test_a_name_that_no_file_may_hold_is_said_and_the_rest_runs(nodes: Nodes) ->
     assert not any("\r" in line for files in plans.values() for lines in files.values() for line in lines)
     assert calls(plans["crm"]) == ["select rowferry.attach('public.a');"]
     assert "a carriage return" in reasons(plans["crm"])['public."a b"']
+
+
+def test_a_table_that_cannot_be_read_does_not_spoil_the_plan(nodes: Nodes) -> None:
+    """A foreign table whose server is away is not asked, and a policy may fail for whoever plans."""
+    both(
+        nodes,
+        """create foreign data wrapper nothing; create server away foreign data wrapper nothing;
+        create foreign table far (id int) server away;
+        create table a (id int primary key); create table hidden (id int primary key); insert into hidden values (1);
+        create function f(int) returns boolean language plpgsql as $$ begin raise 'nobody may look'; end $$;
+        alter table hidden enable row level security; alter table hidden force row level security;
+        create policy p on hidden using (f(id));
+        create role planner; grant rowferry_owner to planner; grant usage, create on schema public to planner""",
+    )
+    try:
+        both(nodes, "alter table a owner to planner; alter table hidden owner to planner")
+        assert "select rowferry.attach('public.a');" in calls(planned(nodes, role="planner")["crm"])
+        assert "far" in "".join(reasons(planned(nodes)["crm"]))
+    finally:
+        both(nodes, "drop owned by planner; drop role planner")

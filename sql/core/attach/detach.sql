@@ -22,6 +22,12 @@ begin
   if v_entity.id is null then
     return next format('%s: is not attached', p_entity);
     return;
+  elsif p_if_attached and v_entity.name not in (p_entity, concat_ws('@', p_entity, (select l.spoke from rowferry.links l where l.peer = v_entity.peer)))
+    and exists (select from pg_class c where c.oid = v_entity.relation and c.relname = p_entity) then
+    -- The entity of this name may be gone, and this be another table that is called so in another schema.
+    raise exception using errcode = 'RF011', message = 'no entity has this name, and a table of this name is attached under another one',
+      detail = format('%s is entity %s.', v_entity.relation, v_entity.name),
+      hint = format('If it is the one that is meant: select rowferry.detach(%L, p_if_attached => true);', v_entity.name);
   end if;
   p_entity := v_entity.name;
   -- The entity may be attached again in this transaction: no exchange may begin with the old entity and read by the functions of the new one.
@@ -101,4 +107,4 @@ comment on function rowferry.detach(text, boolean, boolean) is
   'Takes an entity out of the sync and removes all that attach() made, also from partitions that have left the table. It is named by its name, or by that of '
   'its table if the table has one entity here. While events are pending, which would be lost, the transaction is refused, unless p_force is given '
   '(in a revision: alembic -x force=true), or attach() of the same name takes the events over in the same transaction. With p_if_attached it does nothing '
-  'where there is no such entity, as a down file may find it.';
+  'where there is no such entity, as a down file may find it; a table whose entity has a name of its own is then named by that.';

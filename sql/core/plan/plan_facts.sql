@@ -51,11 +51,14 @@ begin
     elsif v_table.aside is null then
       v_facts := v_facts || rowferry._try_keys(v_table.relation, v_link.peer, v_facts -> 'columns');
       begin
-        execute format('select exists (select from %s)', v_table.relation) into v_some;
-        v_facts := v_facts || jsonb_build_object('filled', v_some);
+        -- What attach() would refuse anyway is not asked: a foreign table might keep its own server busy.
+        if v_facts ->> 'problem' is null then
+          execute format('select exists (select from %s)', v_table.relation) into v_some;
+          v_facts := v_facts || jsonb_build_object('filled', v_some);
+        end if;
       exception
-        when insufficient_privilege or lock_not_available or object_not_in_prerequisite_state or feature_not_supported then
-          null;  -- a plan does without it
+        when others then
+          null;  -- such as a policy that fails for whoever plans: a plan does without it
       end;
     end if;
     v_tables := v_tables || jsonb_build_object(v_table.name, jsonb_strip_nulls(v_facts));

@@ -7,7 +7,7 @@ begin
       detail = format('%s; events that are not delivered: %s.',
         (select string_agg(name, ', ' order by name) from rowferry.entities), (select count(*) from rowferry.events)),
       hint = 'Let the worker deliver what waits, then detach the tables: alembic -n site downgrade base, '
-        || 'or select rowferry.detach(name) from rowferry.entities; or give up what waits: alembic -x force=true downgrade ..';
+        || 'or select rowferry.detach(name) from rowferry.entities order by id desc; or give up what waits: alembic -x force=true downgrade ..';
   end if;
   if exists (select from rowferry.links l where l.slot is not null) then
     raise exception using errcode = 'RF012', message = 'this node still has an outbox',
@@ -15,7 +15,10 @@ begin
       hint = 'select rowferry.detach(name) from rowferry.entities e join rowferry.links l using (peer) where l.slot is not null order by e.id desc; '
         'then: select rowferry.remove_outbox();';
   end if;
-  for v_name in select e.name from rowferry.entities e order by e.id loop
+  loop
+    -- What follows another entity goes first.
+    v_name := (select e.name from rowferry.entities e where not rowferry._is_followed(e) order by e.id desc limit 1);
+    exit when v_name is null;
     perform rowferry.detach(v_name, p_force => true);
   end loop;
 end
