@@ -56,6 +56,7 @@ CATCH_ALL = {
     "_weigh_places",
     "_with_holders",
     "_with_rows",
+    "plan_facts",
     "skip",
 }
 # Their errors are caught by the functions themselves or end in the report of a comparison.

@@ -1,6 +1,7 @@
 """A spoke is taken out for good by one call, and the other links go on."""
 
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -100,6 +101,29 @@ def test_a_table_that_somebody_uses_is_named(hub: Star) -> None:
         error = refused_with("55P03", hub["hub"], "select rowferry.remove_peer('north')")
         assert "the table is in use by a transaction that stays open" in error and str(user.info.backend_pid) in error
     assert len(rows(hub["hub"], "select peer from rowferry.status")) == 3
+
+
+def test_a_user_who_has_one_table_and_wants_another_finds_no_deadlock(hub: Star) -> None:
+    node = hub["hub"]
+    node.sql("create table others (id int primary key); select rowferry.attach('others', p_peer => 'north')")
+    waiting = "select from pg_locks where not granted and locktype = 'relation' and pid = %s"
+    with (
+        ThreadPoolExecutor(2) as pool,
+        psycopg.connect(node.conninfo) as first,
+        psycopg.connect(node.conninfo) as second,
+        psycopg.connect(node.conninfo, autocommit=True) as operator,
+    ):
+        first.execute("insert into orders values (2, 'S')")
+        second.execute("insert into others values (1)")
+        removing = pool.submit(operator.execute, "select rowferry.remove_peer('north', p_force => true)")
+        wait_until(lambda: node.sql(waiting, [operator.info.backend_pid]), 10, "it waits for the first user")
+        writing = pool.submit(second.execute, "insert into orders values (3, 'S')")
+        wait_until(lambda: node.sql(waiting, [second.info.backend_pid]), 10, "the second user waits behind it")
+        first.commit()
+        writing.result(30)
+        second.commit()
+        removing.result(30)
+    assert rows(node, "select peer from rowferry.status") == ["(east)", "(south)"]
 
 
 @pytest.mark.case(151)

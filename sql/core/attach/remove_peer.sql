@@ -18,7 +18,9 @@ begin
   -- Of all links: a call that is under way would write back what this one clears in the others at its end.
   perform rowferry._link_lock(l.peer, true) from (select l.peer from rowferry.links l order by l.peer) l;
   -- Nobody writes from here on, so that nothing is given up that was not counted.
-  perform rowferry._lock_table(e.relation, true) from rowferry.entities e join pg_class c on c.oid = e.relation where e.peer = v_peer order by e.id;
+  perform rowferry._lock_tables(array(
+    select e.relation from rowferry.entities e join pg_class c on c.oid = e.relation where e.peer = v_peer order by e.id));
+  perform set_config('lock_timeout', '5s', true);
   v_waiting := (select count(*) from rowferry.events v join rowferry.entities e on e.id = v.entity_id where e.peer = v_peer)
     + (select count(*) from rowferry.moves m join rowferry.entities e on e.id = m.entity_id where e.peer = v_peer);
   if v_waiting > 0 and not p_force and coalesce(current_setting('rowferry.force', true), '') <> 'on' then
