@@ -239,6 +239,16 @@ def compare_on(hub: Star) -> bool:
     return bool(hub["hub"].sql("select from rowferry.comparisons where state in ('queued', 'walking', 'resolving')"))
 
 
+def test_after_resync_it_takes_two_looks_again(hub: Star) -> None:
+    cut(hub)
+    node = hub["hub"]
+    node.sql("select * from rowferry.resync('north'); update notes set v = 'x'; update accounts set amount = 5")
+    go_on(hub, 1)
+    assert rows(node, "select stopped_at from rowferry.links where peer = 'north'") == ["()"]
+    go_on(hub, 2)
+    assert rows(node, "select cut_at is null from rowferry.links where peer = 'north'") == ["(f)"]
+
+
 @pytest.mark.promise("R1")
 @pytest.mark.case(150)
 def test_resync_on_the_spoke_alone_ends_no_cut(hub: Star) -> None:

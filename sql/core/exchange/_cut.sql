@@ -22,6 +22,7 @@ begin
     p_link.backlog_since := v_now;
   else
     p_link.cut_at := v_now;
+    p_link.backlog_since := null;
     p_link.first_id := 0;
     p_link.stopped_at := coalesce(p_link.stopped_at, v_now);
     p_link.stopped_reason := format('the link was cut: about %s of changes waited for %s, and set_backlog_limit() allows %s, so they are given up. '
