@@ -214,6 +214,24 @@ def test_a_mass_delete_that_a_cut_made_forget_waits_for_a_person(hub: Star, deci
     assert rows(node, "select state from rowferry.status") == ["(idle)"] * 2
 
 
+@pytest.mark.parametrize(("direction", "left"), [("both", "(1,1)"), ("send", "(1,0)")])
+def test_what_a_person_gave_up_stays_given_up_after_a_cut(hub: Star, direction: str, left: str) -> None:
+    node, north = hub["hub"], hub[AWAY]
+    if direction == "send":
+        node.sql("select rowferry.attach('accounts', p_peer => 'north', p_direction => 'send')")
+        north.sql("select rowferry.attach('accounts', p_direction => 'receive')")
+    hub.sync()
+    node.sql("update accounts set amount = 0 where id <= 2")
+    node.sql("""
+        select rowferry.skip(id, 'not for them') from rowferry.sync_events where entity = 'accounts@north' and record_id = '1'""")
+    cut(hub)
+    node.sql("select * from rowferry.resync('north')")
+    wait_until(lambda: not compare_on(hub), 30, "the comparisons have ended")
+    assert rows(north, "select * from accounts where id <= 2") == ["(1,1)", "(2,0)"]
+    assert rows(node, "select * from accounts where id <= 2") == [left, "(2,0)"]
+    assert rows(node, "select state from rowferry.status") == ["(idle)"] * 2
+
+
 def test_a_comparison_after_a_cut_that_fails_is_seen(hub: Star) -> None:
     cut(hub)
     node, north = hub["hub"], hub[AWAY]

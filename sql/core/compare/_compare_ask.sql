@@ -68,6 +68,8 @@ begin
         update rowferry.entities e set unsettled_since = null
         where e.id = v_entity.id and e.unsettled_since <= v_run.requested_at and v_run.different = 0 and v_run.pending = 0;
         if v_run.different_choice is not null then
+          -- Nobody who chose beforehand has decided about what differs on purpose.
+          delete from rowferry.compared_records d where d.run_id = v_run.id and d.kind <> 'pending' and d.note is not null;
           perform rowferry._compare_choose(v_run.id, v_run.only_here_choice, v_run.only_there_choice, v_run.different_choice);
           perform rowferry._hold_mass_delete(v_run) where v_run.only_there_choice = 'here';
         end if;
