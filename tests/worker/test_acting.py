@@ -1,5 +1,8 @@
 """rowferry compare, first-contact and backfill, and what `run --once` says on a terminal."""
 
+from concurrent.futures import ThreadPoolExecutor
+from threading import Event
+
 from harness import Nodes, wait_until
 from harness.accounts import count, insert
 from harness.command import Command, courier, rows
@@ -52,6 +55,25 @@ def test_backfill_waits_until_the_rows_are_there(rowferry: Command, nodes: Nodes
     seen = on_terminal(rowferry.env, "backfill", "accounts", "--node", "crm", "--wait")
     assert count(nodes.billing) == 5000
     assert "accounts: " in plain(seen) and "━" in seen and "crm: accounts: 5,000 rows sent" in plain(seen)
+
+
+def test_backfill_does_not_wait_for_users_to_stop(rowferry: Command, nodes: Nodes) -> None:
+    insert(nodes.crm, 1, 1)
+    rowferry.start()
+    ended = Event()
+
+    def write() -> None:
+        with nodes.crm.connect() as connection:
+            while not ended.wait(0.001):
+                connection.execute("update accounts set name = name || 'x'")
+
+    with ThreadPoolExecutor(1) as pool:
+        writing = pool.submit(write)
+        try:
+            rowferry("backfill", "accounts", "--node", "crm", "--wait")
+        finally:
+            ended.set()
+        writing.result(30)
 
 
 def test_who_waits_without_a_worker_is_told_so(rowferry: Command) -> None:

@@ -10,13 +10,17 @@ from rowferry.operate.waiting import wait
 CALL = "select * from rowferry.backfill(%s, %s)"
 
 # Backfills on their way, for waiting.wait(): finished is one whose last row has gone, held one of which some rows could not go.
+# What users have changed since then does not count: it may never end.
 GOING = """
 select b.entity as label, b.queued as done, b.estimated_rows as total,
   case when b.state <> 'finished' then b.state
-    when exists (select from rowferry.sync_events e where e.entity = b.entity and e.attempts = 0) then 'delivering'
-    when exists (select from rowferry.sync_events e where e.entity = b.entity) then 'held'
+    when w.waiting > w.held then 'delivering'
+    when w.held > 0 then 'held'
     else b.state end as state
 from rowferry.backfill_progress b
+cross join lateral (
+  select count(*), count(*) filter (where e.attempts > 0)
+  from rowferry.sync_events e where e.entity = b.entity and e.changed_at <= b.finished_at) w (waiting, held)
 where b.entity = any(%s)
 order by b.entity"""
 
