@@ -49,6 +49,21 @@ def test_a_node_has_one_outbox_and_its_slot_can_be_another(bare: Nodes) -> None:
     assert bare.crm.sql("select slot from rowferry.links where peer = 'kafka'") == [{"slot": "another"}]
 
 
+def test_another_slot_is_one_that_is_still_to_be_made(nodes: Nodes) -> None:
+    nodes.crm.sql("insert into accounts values (1, 'a', 1)")
+    deliver(nodes.crm)
+    assert last(read(nodes.crm)).keys() == {"1"}
+    drop_slots(nodes.crm)
+    other = f"other_{nodes.crm.database}"
+    said = nodes.crm.sql(f"select rowferry.add_outbox('kafka', '{other}')")
+    assert any(f"there is no replication slot {other} yet" in row["add_outbox"] for row in said), said
+    nodes.crm.sql("insert into accounts values (2, 'b', 2)")
+    assert deliver(nodes.crm)["status"] == "paused"
+    make_slot(nodes.crm)
+    assert deliver(nodes.crm)["pending"] == 0
+    assert rows(nodes.crm, "select state from rowferry.status where peer = 'kafka'") == ["(idle)"]
+
+
 @pytest.mark.parametrize(
     ("sqlstate", "query"),
     [

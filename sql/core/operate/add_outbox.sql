@@ -39,7 +39,8 @@ begin
     execute format('create publication %I for table rowferry.outbox with (publish = ''insert'')', c_publication);
   end if;
   insert into rowferry.links as l (peer, spoke, slot) values (p_peer, p_peer, v_slot)
-  on conflict (peer) do update set slot = excluded.slot, rest_event_id = null where l.slot <> excluded.slot;
+  -- Nothing has been sent yet through another slot.
+  on conflict (peer) do update set slot = excluded.slot, built = 0, top = 0, acked = 0, rest_event_id = null where l.slot <> excluded.slot;
   perform nextval('rowferry.stirs');
   return next format('%s is an outbox: rows go into rowferry.outbox, which publication %s publishes and replication slot %s keeps', p_peer, c_publication,
     v_slot);
