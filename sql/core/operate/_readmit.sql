@@ -10,6 +10,7 @@ declare
   v_name text;
   v_run_id bigint;
 begin
+  perform pg_current_xact_id();  -- before an event's number is drawn: see _at_rest()
   delete from rowferry.events e where e.entity_id = any (v_entities);
   delete from rowferry.held_events h where h.entity_id = any (v_entities);
   delete from rowferry.missing_parents m where m.entity_id = any (v_entities);
