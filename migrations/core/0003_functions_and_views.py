@@ -30,7 +30,7 @@ FUNCTIONS_AND_VIEWS = {
     """,
     "capture": """
         _capture_blocks _capture_one_sql _capture_part_sql _capture_row_sql _capture_sql _capture_statement_sql
-        _captured_for_others _captured_together _drop_triggers_sql _guards_sql _lock_table _place_sql _refuse_truncate
+        _captured_for_others _captured_together _drop_triggers_sql _guards_sql _lock_table _lock_tables _place_sql _refuse_truncate
         _set_guards _triggers_sql _uncaptured
     """,
     "rows": """
@@ -76,7 +76,7 @@ FUNCTIONS_AND_VIEWS = {
     """,
     "compare": """
         _choosing_call _compare _compare_answer _compare_ask _compare_choose _compare_hear _compare_queue _compare_resolve
-        _compare_start _compared _later_there compare compare_all compare_runs first_contact repair differences
+        _compare_start _compared _hold_mass_delete _later_there compare compare_all compare_runs first_contact repair differences
         compare_report
     """,
     "build": """
@@ -91,7 +91,7 @@ FUNCTIONS_AND_VIEWS = {
         process_batch
     """,
     "observe": """
-        _calls _kept_by _link_status _locks _others_wait _roots _seen_at _session _stuck_link _stuck_records _stuck_tables
+        _calls _failed_choices _kept_by _link_status _locks _others_wait _roots _seen_at _session _stuck_link _stuck_records _stuck_tables
         _stuck_transactions _waiting _waits_for _wrapped backfill_progress help row_status status sync_events why_stuck
         metrics
     """,
