@@ -153,7 +153,7 @@ def looking(commands: Commands) -> None:
         help="keep only these rows of a table in sync; rows of tables that refer to it follow",
     )
     plan.add_argument(
-        "--into", type=Path, metavar="STEM", help="write STEM.NODE.up.sql, .down.sql and .verify.sql, and print nothing"
+        "--into", type=Path, metavar="STEM", help="write STEM.NODE.up.sql, .down.sql and .verify.sql, and print their names"
     )
 
 
