@@ -16,6 +16,8 @@ def test_each_call_and_view_has_a_page(nodes: Nodes) -> None:
         assert {"skip", "attach", "stagger_sequences", "status", "sync_events"} <= set(names)
         assert not any(name.startswith("_") or name.endswith("notes") for name in names)
         assert all(len(line.split(maxsplit=1)) == 2 and len(line) <= 120 for line in listed), listed
+        [long] = [line for line in listed if line.startswith("  backfill ")]
+        assert long.endswith("a chunk at a time in the order of their ..")
         for place, name in enumerate(names):
             page = [line for (line,) in viewer.execute("select rowferry.help(%s)", [name]).fetchall()]
             assert len(page) > 3 and max(map(len, page)) <= 100, (name, page)
@@ -26,7 +28,7 @@ def test_a_page_has_arguments_and_comment_and_is_found_by_whatever_one_types(nod
     page = [row["help"] for row in nodes.crm.sql("select rowferry.help('skip')")]
     assert page[0] == "skip(p_id bigint, p_reason text default NULL, p_delete boolean default false)"
     assert page[3].startswith("Gives a change up.")
-    for typed in ("rowferry.skip", "skip(1)", " rowferry.skip(1, 'x') "):
+    for typed in ("rowferry.skip", "skip(1)", " rowferry.skip(1, 'x') ", "SKIP", "Rowferry.Skip(1)"):
         assert [row["help"] for row in nodes.crm.sql("select rowferry.help(%s)", [typed])] == page
     [row] = nodes.crm.sql("select rowferry.help('nothing')")
     assert row["help"] == "There is no call and no view of the name nothing: select rowferry.help(); lists them."

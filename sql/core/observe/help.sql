@@ -8,7 +8,7 @@ security definer
 set search_path = pg_catalog, pg_temp
 as $$
 declare
-  c_name constant text := regexp_replace(btrim(p_name), '^rowferry[.]|[(].*$', '', 'g');
+  c_name constant text := regexp_replace(lower(btrim(p_name)), '^rowferry[.]|[(].*$', '', 'g');
   v_one record;
 begin
   if c_name is null then
@@ -20,8 +20,12 @@ begin
       select 'view', 1, '', 'Views:'
       union all
       -- Of overloads one line.
-      select c.kind, 2, c.name, format('  %s %s', rpad(c.name, 17), left(min(rtrim(substring(c.comment from '^.*?[.:;](?=[[:space:]]|$)'), '.:;')), 100))
-      from rowferry._calls c where c.comment is not null group by c.kind, c.name
+      select s.kind, 2, s.name, format('  %s %s', rpad(s.name, 17), w.line || case when length(w.line) < length(s.sentence) then ' ..' else '' end)
+      from (
+        select c.kind, c.name, min(rtrim(substring(c.comment from '^.*?[.:;](?=[[:space:]]|$)'), '.:;'))
+        from rowferry._calls c where c.comment is not null group by c.kind, c.name
+      ) s (kind, name, sentence)
+      cross join lateral (select l from rowferry._wrapped(s.sentence, 96, '') l limit 1) w (line)
     ) l (kind, part, name, line)
     order by l.kind, l.part, l.name;
     return;
