@@ -24,9 +24,9 @@ def command(nodes: Nodes, tmp_path: Path) -> Iterator[Command]:
         yield found
 
 
-def get(url: str) -> tuple[int, str]:
+def get(url: str, method: str = "GET") -> tuple[int, str]:
     try:
-        with urllib.request.urlopen(url, timeout=30) as answer:
+        with urllib.request.urlopen(urllib.request.Request(url, method=method), timeout=30) as answer:
             return answer.status, answer.read().decode()
     except urllib.error.HTTPError as error:
         return error.code, error.read().decode()
@@ -53,6 +53,7 @@ def test_it_serves_what_the_view_says_of_both_nodes(command: Command, nodes: Nod
     assert said == {row["name"] for row in nodes.crm.sql("select distinct name from rowferry.metrics")}
     assert get(f"{url}/healthz") == (200, "billing: crm: well\ncrm: billing: well\n")
     assert get(f"{url}/")[0] == get(f"{url}/metrics/x")[0] == 404
+    assert get(f"{url}/healthz", "HEAD") == get(f"{url}/metrics", "HEAD") == (200, "") and get(f"{url}/", "HEAD") == (404, "")
 
 
 def test_a_row_that_is_held_is_counted_and_the_worker_is_healthy_since_all_others_move(command: Command, nodes: Nodes) -> None:
@@ -72,6 +73,7 @@ def test_it_is_not_healthy_where_work_waits_and_nothing_moves(command: Command, 
     assert get(f"{url}/healthz")[0] == 200, "there is no work"
     nodes.billing.sql("insert into notes values (1, 'waits')")
     assert get(f"{url}/healthz") == (503, "billing: crm: work waits and nothing moves\ncrm: billing: well\n")
+    assert get(f"{url}/healthz", "HEAD") == (503, "")
     nodes.billing.sql("select rowferry.resume()")
     wait_until(lambda: get(f"{url}/healthz")[0] == 200, 20, "it moves")
 

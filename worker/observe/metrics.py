@@ -104,16 +104,21 @@ class Handler(MetricsHandler):
 
     def do_GET(self) -> None:
         path = urlsplit(self.path).path
-        if path == "/metrics":
+        if path == "/metrics" and self.command == "GET":
             super().do_GET()
-        elif path == "/healthz":
-            status, text = self.nodes.health()
+        elif path in ("/metrics", "/healthz"):
+            status, text = self.nodes.health() if path == "/healthz" else (HTTPStatus.OK, "")
             self.send_response(status)
             self.send_header("Content-Type", "text/plain; charset=utf-8")
             self.end_headers()
-            self.wfile.write(text.encode())
+            if self.command == "GET":
+                self.wfile.write(text.encode())
         else:
-            self.send_error(HTTPStatus.NOT_FOUND, explain="There are /metrics and /healthz.")
+            self.send_error(HTTPStatus.NOT_FOUND, explain="There are /metrics and /healthz")  # a full stop is added
+
+    def do_HEAD(self) -> None:
+        """The same without a body, as monitors ask."""
+        self.do_GET()
 
 
 def serve(address: str, nodes: Collection[Node]) -> None:
