@@ -21,6 +21,7 @@ set jit = off
 as $$
 declare
   c_no_worker constant text := 'no worker is at work: start rowferry run';
+  c_never constant text := 'no worker has run yet: start rowferry run';
   c_no_token constant text := 'the link''s token has reached its highest number, so no worker can open an exchange any more: select * from rowferry.resync()';
   v_now timestamptz := clock_timestamp();
   v_link rowferry.links := (select l from rowferry.links l where l.peer = p_peer);
@@ -101,7 +102,8 @@ begin
       else 'what is pending is tried again later: select id, entity, record_id, not_before, last_error from rowferry.sync_events' end;
   else
     state := case when v_works then 'moving' else 'idle' end;
-    reason := coalesce(v_unread, case when v_link.courier_error is not null then v_error else v_link.warning end);
+    reason := coalesce(v_unread, case when v_link.courier_error is not null then v_error when v_worker is null and v_link.opened_at is null then c_never
+      else v_link.warning end);
   end if;
   reason := nullif(concat_ws('; ', reason, (
     select format('rows of %s may differ, because a comparison failed: select * from rowferry.why_stuck()', string_agg(f.entity, ', '))
