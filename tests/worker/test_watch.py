@@ -1,6 +1,7 @@
 """In a long rest the worker looks in second sessions, which wait in the server; the first ones are free for calls meanwhile."""
 
 import sys
+import time
 from datetime import timedelta
 from pathlib import Path
 
@@ -9,7 +10,8 @@ import pytest
 from harness import Node, Nodes, wait_until
 from harness.accounts import ACCOUNTS, count, insert
 from harness.command import Command
-from harness.worker import OF_WORKERS, beside_time, worker
+from harness.worker import OF_WORKERS, beside_time, wait_for_rest, worker
+from rowferry.courier.rounds import STALL_SECONDS
 
 ASLEEP = f"select pid from pg_stat_activity where {OF_WORKERS} and wait_event = 'PgSleep'"
 WATCH = """
@@ -49,6 +51,32 @@ def test_a_change_after_a_long_rest_arrives(nodes: Nodes, tmp_path: Path) -> Non
             insert(source, first, first)
             wait_until(lambda: count(target) == first + 1, 10, "it has arrived")  # noqa: B023
     assert troubles(tmp_path / "log") == []
+
+
+def test_work_after_a_long_rest_is_no_reason_to_open_anew(nodes: Nodes, tmp_path: Path) -> None:
+    """The rows to be sent again are due before anything moves; the rest before that is no time in which nothing moved."""
+    for node in nodes:
+        node.sql(ACCOUNTS)
+    log = tmp_path / "log"
+    choice = "select * from rowferry.first_contact('accounts', p_different => 'there')"
+    with worker(nodes, log):
+        for number in range(4):
+            insert(nodes.billing, number, number)
+            nodes.billing.sql(f"update accounts set name = 'theirs' where id = {number}")
+            nodes.crm.sql(
+                f"""alter table accounts disable trigger all;
+                insert into accounts values ({number}, 'ours') on conflict (id) do update set name = 'ours';
+                alter table accounts enable trigger all"""
+            )
+            wait_for_rest(nodes, 20)
+            nodes.crm.sql("select * from rowferry.first_contact('accounts')")
+            finished = "select from rowferry.compare_runs where state = 'finished'"
+            wait_until(lambda: nodes.crm.sql(finished), 20, "the report is there")  # noqa: B023
+            rested = time.monotonic() + STALL_SECONDS + 0.5
+            wait_until(lambda: time.monotonic() > rested, 10, "a rest")  # noqa: B023
+            nodes.crm.sql(choice)
+            wait_until(lambda: not nodes.crm.sql("select from accounts where name = 'ours'"), 20, "the choice is carried out")
+    assert troubles(log) == []
 
 
 def test_a_look_that_waits_keeps_no_other_node_waiting(rowferry: Command, nodes: Nodes) -> None:

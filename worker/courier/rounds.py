@@ -30,6 +30,7 @@ class Rounds:
     def exchange(self, token: str) -> None:
         """Rounds, until there is a reason to open anew. Raises Trouble or SystemExit."""
         self.turns, moved_at = 0, time.monotonic()
+        due_at: float | None = None  # since when work has been due and nothing has moved; the rest before it does not count
         while not self.stop.is_set():
             rows = [side.row for side in self.sides]
             if any(row.status in AT_REST for row in rows):
@@ -52,10 +53,11 @@ class Rounds:
             if patience != self.calls.patience:
                 self.calls.limit(self.sides, patience)
                 moved = True  # there is something to do with it
+            due_at = None if moved or not due else due_at or now
             if moved:
                 moved_at = now
                 self.rest.forget()
-            elif due and now - moved_at > STALL_SECONDS:
+            elif due_at and now - due_at > STALL_SECONDS:
                 raise Trouble({}, "work is due and nothing moves, opening anew")
             else:
                 self.rest.until_due(token, moved_at)
