@@ -13,7 +13,11 @@ begin
     select e.relation::text as relation, c.local, m.value as mine, (t.value ->> 'used')::numeric as used_there, t.value -> 'sequence' as theirs,
       (t.value ->> 'theirs_taken')::numeric as taken_there,
       format('; %s said so at %s', p_peer, to_char(f.heard_at, 'YYYY-MM-DD HH24:MI:SS')) as as_of,
-      greatest((m.value ->> 'used')::numeric, (t.value ->> 'used')::numeric) as used
+      greatest((m.value ->> 'used')::numeric, (t.value ->> 'used')::numeric) as used,
+      -- Rows of this entity have come since the peer said where its sequence stands, so it has gone on. The peer's own check() knows.
+      exists (select from rowferry.batches b where b.peer = p_peer and b.direction = 'applied' and b.at > f.heard_at) and exists (
+        select from rowferry.traffic r
+        where r.peer = p_peer and r.entity = e.name and r.direction = 'applied' and r.records > r.deletes and r.hour > f.heard_at - interval '1 hour') as outdated
     from rowferry.entities e
     cross join lateral (select rowferry._sequences_of(e)) s (value)
     cross join lateral unnest(e.columns, e.local_columns) c (name, local)
@@ -22,7 +26,7 @@ begin
     cross join lateral (select f.facts #> array['entities', e.name, 'columns', c.name]) t (value)
     where e.peer = p_peer and m.value is not null
   ), sequences as (
-    select c.relation, c.local, c.as_of, c.taken_there, c.used_there, q.*, (c.mine ->> 'taken')::numeric as taken,
+    select c.relation, c.local, c.as_of, c.taken_there, c.used_there, c.outdated, q.*, (c.mine ->> 'taken')::numeric as taken,
       (c.mine ->> 'theirs_taken')::numeric as theirs_taken,
       -- The next value of the sequence that no row has on either node.
       format('alter sequence %s restart with %s;', q.name, q.next + q.increment * ceil((c.used + 1 - q.next) / q.increment)) as fix
@@ -44,9 +48,9 @@ begin
   union all
   select 'error', format('%s on %s', s.name, p_peer),
     format('it goes on with %s, and rows here have values that it draws again (%s, ..): a row made there would overwrite one of them', s.next, s.theirs_taken)
-      || s.as_of, rowferry._on_node(s.fix, p_peer)
+      || s.as_of, rowferry._on_node(s.fix || '  -- the next change that comes from there tells of it', p_peer)
   from sequences s
-  where not s.here and s.theirs_taken is not null
+  where not s.here and s.theirs_taken is not null and not s.outdated
   union all
   select 'warning', s.name,
     format('it goes on with %s, and %s has values up to %s in this column: if it was set back with this node, it may draw some of them again', s.next, p_peer,
@@ -60,5 +64,6 @@ end
 $$;
 comment on function rowferry._check_sequences(text, boolean) is
   'For check() and resync(): sequences that will draw values which rows here or on the peer have already, as after a restore, or after rows were inserted '
-  'with values of their own. What it says of the peer is what the peer last told; each line says when. With p_set_back it also names sequences that may have '
+  'with values of their own. What it says of the peer is what the peer last told; each line says when. If rows have come since, the peer''s '
+  'sequence has gone on, and only the peer can say where it stands. With p_set_back it also names sequences that may have '
   'been further than they are now, because the peer has higher values.';

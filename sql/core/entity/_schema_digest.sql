@@ -22,9 +22,14 @@ as $$
     union all
     select 'trigger', t.oid, 0, t.xmin::text from shapes s join pg_trigger t on t.tgrelid = s.relation and not t.tgisinternal
     union all
+    select 'sequence', q.seqrelid, 0, q.xmin::text
+    from shapes s
+    join pg_depend d on d.refclassid = 'pg_class'::regclass and d.refobjid = s.relation and d.classid = 'pg_class'::regclass and d.deptype in ('a', 'i')
+    join pg_sequence q on q.seqrelid = d.objid
+    union all
     select 'label', n.oid, 0, n.xmin::text from pg_enum n
   ) o (kind, id, part, version)
 $$;
 comment on function rowferry._schema_digest(text) is
   'Digest of the schema of all tables that are kept in sync with a peer. If it changes, facts about them may have changed. It is made of row versions of the '
-  'catalog and needs to read a few indexes for each table. The values of sequences are not in it.';
+  'catalog and needs to read a few indexes for each table. What alter sequence does is in it, and what nextval() does is not.';
