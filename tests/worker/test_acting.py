@@ -30,18 +30,27 @@ def test_compare_waits_for_the_worker_and_a_difference_is_1(rowferry: Command, n
     printed = rowferry("compare", "--wait", "--node", "billing", code=1)
     assert "accounts: different: 1" in printed
     assert "accounts: only on billing: 3" in printed and "accounts: only on crm: 2" in printed
-    assert "select * from rowferry.repair(" in printed
+    assert "select * from rowferry.repair('accounts', p_from => 'billing');" in printed
+    nodes.crm.sql(
+        """alter table accounts disable trigger all; insert into accounts select n, 'n' from generate_series(11, 16) n;
+        alter table accounts enable trigger all"""
+    )
+    assert "accounts: only on crm: 11, 12, 13, 14, 15, ..\n" in rowferry("compare", "--wait", code=1)
 
 
 def test_first_contact_reports_and_then_does_as_it_is_told(rowferry: Command, nodes: Nodes) -> None:
     rowferry.start()
     unseen(nodes)
     printed = rowferry("first-contact", "accounts", "--node", "crm", "--wait")
-    assert "accounts: only on billing: 3" in printed and "select * from rowferry.first_contact('accounts'" in printed
+    assert "accounts: only on billing: 3" in printed and printed.endswith(
+        "rowferry first-contact accounts --node crm --only-here here --only-there there --different here --wait\n"
+    )
     choice = ("--only-here", "here", "--only-there", "there", "--different", "here")
-    rowferry("first-contact", "accounts", "--node", "crm", *choice, "--wait")
+    printed = rowferry("first-contact", "accounts", "--node", "crm", *choice, "--wait")
+    assert "crm: only_here: 1 record, here: queued" in printed and "crm: accounts: done" in printed
     wait_for_rest(nodes, 30)
     assert rows(nodes.crm) == rows(nodes.billing) == [(1, "crm"), (2, "same"), (3, "same")]
+    assert "nothing to choose" in rowferry("first-contact", "accounts", "--node", "crm", "--wait")
     assert "RF051" in rowferry("first-contact", "accounts", "--node", "crm", "--different", "nobody", code=1)
 
 
@@ -77,7 +86,7 @@ def test_backfill_does_not_wait_for_users_to_stop(rowferry: Command, nodes: Node
 
 
 def test_who_waits_without_a_worker_is_told_so(rowferry: Command) -> None:
-    told = "no worker is at work: start rowferry run"
+    told = "the link to billing does not move: no worker has run yet: start rowferry run"
     seen = on_terminal(rowferry.env, "compare", "--wait", code=130, until=lambda seen: told in plain(seen))
     assert told in plain(seen)
 

@@ -3,10 +3,11 @@
 import argparse
 
 from rowferry.config import Node
+from rowferry.observe.screen import console, text
 from rowferry.operate.report import any_failed, report
 from rowferry.operate.session import acting, find_hubs, find_node
 
-REPAIR = "Whose rows are to stay? In psql on either node: select * from rowferry.repair(ENTITY, p_from => '{node}');"
+REPAIR = "Whose rows are to stay? In psql on either node: select * from rowferry.repair({entity}, p_from => '{node}');"
 COMPARE = "select * from rowferry.compare(%s)"
 COMPARE_ALL = "select * from rowferry.compare_all()"
 
@@ -29,7 +30,8 @@ def compare_on(node: Node, options: argparse.Namespace) -> int:
                 print(f"{node.name}: run {row['run_id']}: {row['entity']} with {row['peer']}: {row['state']}")
             return 0
         failed = any_failed(cursor, node.name, runs)
-        equal = report(cursor, node.name, runs)
-        if not equal:
-            print(REPAIR.format(node=node.name))
-        return int(failed or not equal)
+        different = report(cursor, node.name, runs)
+        if different:
+            entity = "'" + different[0].replace("'", "''") + "'" if len(different) == 1 else "ENTITY"
+            console().print(text(REPAIR.format(entity=entity, node=node.name)), soft_wrap=True)
+        return int(failed or bool(different))

@@ -19,7 +19,7 @@ order by r.run_id"""
 
 FOUND = "select * from rowferry.compare_runs where run_id = any(%s) order by run_id"
 SAMPLES = """
-select entity, kind, sample from rowferry.compare_report
+select entity, kind, records, sample from rowferry.compare_report
 where run_id = any(%s) and kind in ('different', 'only_here', 'only_there', 'pending') and records > 0
 order by run_id"""
 
@@ -34,8 +34,8 @@ def any_failed(cursor: Cursor, node: str, runs: list[int]) -> bool:
     return bool(failed)
 
 
-def report(cursor: Cursor, node: str, runs: list[int]) -> bool:
-    """Print what these runs found, a line for each, and keys of records that differ; whether there are none of these."""
+def report(cursor: Cursor, node: str, runs: list[int]) -> list[str]:
+    """Print what these runs found, a line for each, and keys of records that differ; the entities that have any of these."""
     rows = cursor.execute(FOUND, [runs]).fetchall()
     samples = cursor.execute(SAMPLES, [runs]).fetchall()
     peers = {row["entity"]: row["peer"] for row in rows}
@@ -49,6 +49,6 @@ def report(cursor: Cursor, node: str, runs: list[int]) -> bool:
     screen.print(lines)
     for row in samples:
         places = {"only_here": f"only on {node}", "only_there": f"only on {peers[row['entity']]}"}
-        keys = ", ".join(row["sample"] or ())
+        keys = ", ".join(row["sample"] or ()) + (", .." if row["records"] > len(row["sample"] or ()) else "")
         screen.print(text(f"{row['entity']}: {places.get(row['kind'], row['kind'])}: {keys}"), soft_wrap=True)
-    return not samples
+    return list(dict.fromkeys(row["entity"] for row in samples))
