@@ -5,6 +5,7 @@
 import argparse
 import contextlib
 import logging
+import os
 import signal
 import socket
 import sys
@@ -34,6 +35,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return error.code
     except KeyboardInterrupt:
         return 130
+    except BrokenPipeError:  # whoever read the output has gone, such as head
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # what Python still has to write at its end goes there
+        return 141
 
 
 def run(options: argparse.Namespace) -> None:

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from harness import Nodes
+from harness import REPO, Nodes
 from harness.accounts import insert
 from harness.command import Command
 from harness.terminal import on_terminal, plain
@@ -98,6 +98,15 @@ def test_plan_prints_what_each_node_is_to_run(rowferry: Command, nodes: Nodes, t
     nothing = rowferry("plan", "--into", str(tmp_path / "0002_nothing"), code=1)
     assert "nothing to attach" in nothing and not list(tmp_path.glob("0002*"))
     rowferry("plan", code=1)
+
+
+def test_who_reads_no_further_ends_the_watch_without_a_traceback(rowferry: Command) -> None:
+    command = [PROGRAM, "status", "--watch", "0.1"]
+    process = subprocess.Popen(command, env=rowferry.env, cwd=REPO, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    assert process.stdout is not None and process.stderr is not None and process.stdout.readline()
+    process.stdout.close()
+    assert process.wait(30) == 141 and process.stderr.read() == ""
+    process.stderr.close()
 
 
 def test_plan_takes_filters(rowferry: Command, nodes: Nodes) -> None:

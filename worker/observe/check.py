@@ -28,7 +28,8 @@ def check(options: argparse.Namespace) -> int:
             screen.print(head, soft_wrap=not screen.is_terminal)
             screen.print(text(f"  {row['fix']}", "cyan"), soft_wrap=True)  # so that it can be copied
         counts = Counter(row["severity"] for row in rows)
-        found = ", ".join(f"{counts[severity]} {severity}" for severity in ("error", "warning", "info") if counts[severity])
+        kinds = [("error", "errors"), ("warning", "warnings"), ("info", "info")]
+        found = ", ".join(f"{counts[one]} {one if counts[one] == 1 else more}" for one, more in kinds if counts[one])
         screen.print(text(found or ("nothing to say" if not code else "")), style="dim")
     return max(code, int(any(row["severity"] == "error" for row in rows)))
 

@@ -1,5 +1,6 @@
 """One line on a terminal that says how far backfills and comparisons are; nothing where nobody looks on."""
 
+import os
 import sys
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -14,10 +15,20 @@ class Progress:
 
     def show(self, nodes: Mapping[str, Sequence[dict[str, Any]]]) -> None:
         """`nodes`: what each node's process_batch() said in its column progress, by the node's name."""
-        line = ", ".join(bar(name, work) for name, works in nodes.items() for work in works)
-        if line != self.shown and sys.stderr.isatty():
+        bars = [bar(name, work) for name, works in nodes.items() for work in works]
+        if (bars or self.shown) and sys.stderr.isatty() and (line := fitting(bars)) != self.shown:
             print(f"\r{line}\x1b[K", end="", file=sys.stderr, flush=True)
             self.shown = line
+
+
+def fitting(bars: Sequence[str]) -> str:
+    """The first of them, on one line of the terminal whatever its width, and how many more there are."""
+    width = os.get_terminal_size(sys.stderr.fileno()).columns - 1 or 79  # 0: the terminal does not say
+    for shown in range(len(bars), 0, -1):
+        more = f", and {len(bars) - shown} more" if shown < len(bars) else ""
+        if shown == 1 or len(", ".join(bars[:shown]) + more) <= width:
+            return (", ".join(bars[:shown]) + more)[:width]
+    return ""
 
 
 def bar(node: str, work: dict[str, Any]) -> str:
