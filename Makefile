@@ -61,6 +61,7 @@ release: .venv/installed ## the last step before the tag: fix the texts of this 
 	  { echo 'rowferry needs Python 3.11 or newer. Hint: make PYTHON=/path/to/python3 $(MAKECMDGOALS)' >&2; exit 1; }
 	@$(PYTHON) -c 'import ensurepip, venv' 2>/dev/null || \
 	  { echo 'This python3 cannot make a venv with pip in it. Hint: apt-get install python3-venv' >&2; exit 1; }
+	@echo 'Installing into .venv what requirements.lock names; this takes some 20 seconds.' >&2
 	@.venv/bin/python -c 'import pip' 2>/dev/null || $(PYTHON) -m venv --clear .venv
 	@$(PIP) install --require-hashes --only-binary :all: -r requirements.lock
 	@$(PIP) install --no-deps --no-build-isolation -e .

@@ -81,6 +81,13 @@ def _run(target: Target, links: Sequence[Link]) -> None:
             connection.commit()
 
 
+def _tell(notice: psycopg.errors.Diagnostic) -> None:
+    """A warning or a notice, and what to type."""
+    log.info("%s: %s", notice.severity, notice.message_primary)
+    if notice.message_hint:
+        log.info("HINT: %s", notice.message_hint)
+
+
 @contextlib.contextmanager
 def _connection(node: Node) -> Iterator[Connection]:
     """A connection on which nothing has run since its last commit: else Alembic would take the transaction that this began for
@@ -88,7 +95,7 @@ def _connection(node: Node) -> Iterator[Connection]:
 
     def connect() -> psycopg.Connection[Any]:
         connection = node.connect(autocommit=True, application_name="rowferry migrations")
-        connection.add_notice_handler(lambda notice: log.info("%s: %s", notice.severity, notice.message_primary))
+        connection.add_notice_handler(_tell)
         connection.execute(settings.OURS)
         schema.check(connection, schema.identity(node.name))
         connection.autocommit = False

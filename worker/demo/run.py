@@ -80,6 +80,7 @@ def demo(signals: Signals, play: Play, stays: bool) -> int:
 def stay(nodes: Sequence[Node], worker: Worker) -> None:
     """Keep everything up for the visitor until a signal comes, which is then a good end."""
     try:
+        say()
         heading("Your turn: the servers and the worker stay up until Ctrl-C")
         found = shutil.which("psql")
         for node in nodes:
