@@ -100,6 +100,22 @@ def test_a_held_backfill_ends_the_wait_with_1(rowferry: Command, nodes: Nodes) -
     )
 
 
+def test_rows_that_wait_for_a_parent_end_the_wait_too(rowferry: Command, nodes: Nodes) -> None:
+    """Only the first of them is tried."""
+    for node in nodes:
+        node.sql(
+            "create table lines (id integer primary key, account integer references accounts); select rowferry.attach('lines')"
+        )
+    nodes.crm.sql(
+        """alter table accounts disable trigger all; alter table lines disable trigger all;
+        insert into accounts values (1, 'only here'); insert into lines select n, 1 from generate_series(1, 2000) n;
+        alter table accounts enable trigger all; alter table lines enable trigger all"""
+    )
+    rowferry.start()
+    assert "rows of lines are held" in rowferry("backfill", "lines", "--node", "crm", "--wait", code=1)
+    assert nodes.crm.sql("select from rowferry.sync_events where attempts = 0")
+
+
 def test_what_is_no_entity_and_no_node_is_said_in_one_line(rowferry: Command) -> None:
     for command in (
         ["compare", "nothing"],

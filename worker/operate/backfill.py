@@ -10,7 +10,8 @@ from rowferry.operate.waiting import wait
 CALL = "select * from rowferry.backfill(%s, %s)"
 
 # Backfills on their way, for waiting.wait(): finished is one whose last row has gone, held one of which some rows could not go.
-# What users have changed since then does not count: it may never end.
+# What users have changed since then does not count: it may never end. A row whose parent is missing may be held without having
+# been tried; then it has an error all the same.
 GOING = """
 select b.entity as label, b.queued as done, b.estimated_rows as total,
   case when b.state <> 'finished' then b.state
@@ -19,7 +20,7 @@ select b.entity as label, b.queued as done, b.estimated_rows as total,
     else b.state end as state
 from rowferry.backfill_progress b
 cross join lateral (
-  select count(*), count(*) filter (where e.attempts > 0)
+  select count(*), count(*) filter (where e.attempts > 0 or e.last_error is not null)
   from rowferry.sync_events e where e.entity = b.entity and e.changed_at <= b.finished_at) w (waiting, held)
 where b.entity = any(%s)
 order by b.entity"""
