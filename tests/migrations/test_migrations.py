@@ -254,10 +254,14 @@ def test_reading_the_version_writes_nothing(blank: Nodes) -> None:
 
 
 def test_notices_are_shown(blank: Nodes, tmp_path: Path) -> None:
-    ini = plant(tmp_path, "core", "do $$ begin raise notice 'look % here', 1; raise warning 'and there'; end $$;\n")
+    ini = plant(
+        tmp_path,
+        "core",
+        "do $$ begin raise notice 'look % here', 1; raise warning 'and there' using hint = 'type this'; end $$;\n",
+    )
     output = succeed(blank, "upgrade", "head", ini=ini)
     assert "crm: NOTICE: look 1 here\n" in output
-    assert "billing: WARNING: and there\n" in output
+    assert "billing: WARNING: and there\nbilling: HINT: type this\n" in output
 
 
 def test_an_error_shows_file_line_and_hint_and_leaves_nothing_of_its_revision(blank: Nodes, tmp_path: Path) -> None:

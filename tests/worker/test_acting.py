@@ -127,6 +127,17 @@ def test_what_is_no_entity_and_no_node_is_said_in_one_line(rowferry: Command) ->
     assert "the nodes are crm, billing" in rowferry("backfill", "accounts", "--node", "nobody", code=2)
 
 
+def test_the_line_of_progress_is_one_line(rowferry: Command, nodes: Nodes) -> None:
+    names = [f"table_{number}" for number in range(6)]
+    for node in nodes:
+        for name in names:
+            node.sql(f"create table {name} (id integer primary key); select rowferry.attach('{name}')")
+    nodes.crm.sql("select rowferry.compare_all()")
+    seen = plain(on_terminal(rowferry.env, "run", "--once", width=72))
+    shown = [part for part in seen.replace("\n", "\r").split("\r") if "compare" in part]
+    assert shown and max(map(len, shown)) < 72 and any(part.endswith(" more") for part in shown), shown
+
+
 def test_run_once_says_on_a_terminal_what_went(rowferry: Command, nodes: Nodes) -> None:
     insert(nodes.crm, 1, 1000)
     insert(nodes.billing, 2001, 2055)

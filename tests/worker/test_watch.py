@@ -58,14 +58,15 @@ def test_work_after_a_long_rest_is_no_reason_to_open_anew(nodes: Nodes, tmp_path
     for node in nodes:
         node.sql(ACCOUNTS)
     log = tmp_path / "log"
-    choice = "select * from rowferry.first_contact('accounts', p_different => 'there')"
+    choice = "select * from rowferry.first_contact('accounts', p_only_here => 'here', p_different => 'there')"
     with worker(nodes, log):
         for number in range(4):
             insert(nodes.billing, number, number)
             nodes.billing.sql(f"update accounts set name = 'theirs' where id = {number}")
             nodes.crm.sql(
                 f"""alter table accounts disable trigger all;
-                insert into accounts values ({number}, 'ours') on conflict (id) do update set name = 'ours';
+                insert into accounts values ({number}, 'ours'), ({number + 100}, 'only here')
+                on conflict (id) do update set name = excluded.name;
                 alter table accounts enable trigger all"""
             )
             wait_for_rest(nodes, 20)

@@ -51,8 +51,8 @@ def span(value: timedelta | None) -> str:
         return ""
     seconds = abs(value.total_seconds())
     sign = "-" if value < timedelta() else ""
-    if seconds < 1:
-        return f"{sign}{seconds:.2g} s" if seconds >= 0.01 else f"{sign}{seconds:.3f} s"
+    if 0 < seconds < 1:
+        return f"{sign}{seconds:.2g} s" if seconds >= 0.1 else f"{sign}{seconds:.3f} s"
     if seconds < 60:
         return f"{sign}{seconds:.0f} s"
     minutes = int(seconds // 60)
