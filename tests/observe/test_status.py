@@ -22,13 +22,13 @@ def test_a_disabled_or_dropped_capture_trigger_is_named_at_once(nodes: Nodes, ki
     status = "select state, reason from rowferry.status"
     with nodes.crm.connect() as viewer:
         viewer.execute("set role rowferry_viewer")
-        assert viewer.execute(status).fetchall() == [("idle", None)]
+        assert viewer.execute(status).fetchall() == [("idle", "no worker has run yet: start rowferry run")]
         for change in ("disable trigger", "enable trigger", "enable replica trigger"):
             nodes.crm.sql(f"alter table notes {change} {trigger}")
             ((state, reason),) = viewer.execute(status).fetchall()
             assert state == "stuck" and f"its trigger {trigger} is disabled" in reason and "rowferry.backfill('notes')" in reason
         nodes.crm.sql(f"alter table notes enable always trigger {trigger}")
-        assert viewer.execute(status).fetchall() == [("idle", None)]
+        assert viewer.execute(status).fetchall() == [("idle", "no worker has run yet: start rowferry run")]
         nodes.crm.sql(f"drop trigger {trigger} on notes")
         ((state, reason),) = viewer.execute(status).fetchall()
         assert state == "stuck" and f"its trigger {trigger} is gone" in reason
