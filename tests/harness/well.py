@@ -41,4 +41,7 @@ def said(node: Node, least: str = "warning") -> list[str]:
 
 def timeless(lines: list[str]) -> list[str]:
     """Without when the peer said what a line rests on, which each such line says."""
-    return [re.sub(r"; \w+ said so at \d{4}-\d\d-\d\d \d\d:\d\d:\d\d$", "", line) for line in lines]
+    return [
+        re.sub(r"; \w+ said so at \d{4}-\d\d-\d\d \d\d:\d\d:\d\d(, and tells anew with its next change)?$", "", line)
+        for line in lines
+    ]

@@ -23,7 +23,7 @@ class Progress:
 
 def fitting(bars: Sequence[str]) -> str:
     """The first of them, on one line of the terminal whatever its width, and how many more there are."""
-    width = os.get_terminal_size(sys.stderr.fileno()).columns - 1 or 79  # 0: the terminal does not say
+    width = (os.get_terminal_size(sys.stderr.fileno()).columns or 80) - 1  # 0: the terminal does not say
     for shown in range(len(bars), 0, -1):
         more = f", and {len(bars) - shown} more" if shown < len(bars) else ""
         if shown == 1 or len(", ".join(bars[:shown]) + more) <= width:

@@ -48,7 +48,7 @@ begin
   union all
   select 'error', format('%s on %s', s.name, p_peer),
     format('it goes on with %s, and rows here have values that it draws again (%s, ..): a row made there would overwrite one of them', s.next, s.theirs_taken)
-      || s.as_of, rowferry._on_node(s.fix || '  -- the next change that comes from there tells of it', p_peer)
+      || s.as_of || ', and tells anew with its next change', rowferry._on_node(s.fix, p_peer)
   from sequences s
   where not s.here and s.theirs_taken is not null and not s.outdated
   union all
