@@ -30,8 +30,8 @@ FUNCTIONS_AND_VIEWS = {
     """,
     "capture": """
         _capture_blocks _capture_one_sql _capture_part_sql _capture_row_sql _capture_sql _capture_statement_sql
-        _captured_for_others _captured_together _drop_triggers_sql _guards_sql _lock_table _lock_tables _place_sql _refuse_truncate
-        _set_guards _triggers_sql _uncaptured
+        _captured_for_others _captured_together _drop_triggers_sql _guards_sql _lock_table _lock_tables _place_sql
+        _refuse_truncate _set_guards _triggers_sql _uncaptured
     """,
     "rows": """
         _aside_columns _begin_deferred _column_parts _cycle_function_sql _delete_children_sql _delete_parts _delete_sql
@@ -91,7 +91,8 @@ FUNCTIONS_AND_VIEWS = {
         process_batch
     """,
     "observe": """
-        _calls _failed_choices _kept_by _link_status _locks _others_wait _roots _seen_at _session _stuck_link _stuck_records _stuck_tables
+        _calls _failed_choices _kept_by _link_status _locks _others_wait _roots _seen_at _session _stuck_link
+        _stuck_records _stuck_tables
         _stuck_transactions _waiting _waits_for _wrapped backfill_progress help row_status status sync_events why_stuck
         metrics
     """,
