@@ -8,6 +8,7 @@ import pytest
 
 from harness import Nodes, wait_until
 from harness.migrations import plant, start
+from harness.steps import Meanwhile
 
 TABLE = "create table notes (id integer primary key, text text); insert into notes values (1, 'a')"
 BLOCKED = """
@@ -113,6 +114,29 @@ def test_a_reader_who_goes_on_to_write_gets_no_deadlock_from_attach(nodes: Nodes
     thread.join(60)
     assert not thread.is_alive()
     assert nodes.crm.sql("select count(*) from rowferry.entities") == [{"count": 1}]
+
+
+@pytest.mark.slow
+def test_a_transaction_that_attaches_two_tables_ends_no_users_transaction(nodes: Nodes) -> None:
+    """A user has the second table and then needs the first: attach() gives way before PostgreSQL looks for a deadlock."""
+    nodes.crm.sql(f"{TABLE}; create table parts (id integer primary key)")
+    user = long_transaction(nodes, "insert into parts values (1)")
+    dba = nodes.crm.connect(autocommit=False)
+    dba.execute("select rowferry.attach('notes')")
+    second = Meanwhile(lambda: dba.execute("select rowferry.attach('parts')"))
+    wait_until(lambda: not second.is_alive() or waits_for_long(nodes), 30, "it gave up, or waits for longer than for a deadlock")
+    write = Meanwhile(lambda: user.execute("insert into notes values (2, 'of a user')"))
+    with pytest.raises(psycopg.errors.LockNotAvailable, match="the table is in use"):
+        second.result(60)
+    dba.rollback()
+    write.result(60)
+    user.commit()
+
+
+def waits_for_long(nodes: Nodes) -> bool:
+    """attach() has waited for a lock for longer than deadlock_timeout."""
+    waiting = "select now() - l.waitstart > current_setting('deadlock_timeout')::interval as long from pg_locks l where not l.granted"
+    return any(row["long"] for row in nodes.crm.sql(waiting))
 
 
 @pytest.mark.slow

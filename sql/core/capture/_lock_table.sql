@@ -7,6 +7,15 @@ language plpgsql
 set search_path = pg_catalog, pg_temp
 as $$
 begin
+  if exists (
+    select from pg_locks l join pg_class c on c.oid = l.relation
+    where l.pid = pg_backend_pid() and l.granted and l.mode in ('ShareRowExclusiveLock', 'AccessExclusiveLock') and l.relation <> p_table
+      and c.relnamespace <> 'rowferry'::regnamespace
+  ) then
+    -- A user who has this table may come to wait for one that this transaction has, and PostgreSQL may end the user's transaction for it.
+    perform set_config('lock_timeout', least(nullif(extract(epoch from current_setting('lock_timeout')::interval), 0),
+      0.7 * extract(epoch from current_setting('deadlock_timeout')::interval)) || 's', true);
+  end if;
   if p_readers_too then
     execute format('lock table %s in access exclusive mode', p_table);
   else
@@ -27,4 +36,5 @@ exception
 end
 $$;
 comment on function rowferry._lock_table(regclass, boolean) is
-  'Locks a table against writers, or (p_readers_too) against everybody. It waits for as long as lock_timeout says and then names who is in the way.';
+  'Locks a table against writers, or (p_readers_too) against everybody. It waits for as long as lock_timeout says and then names who is in the way. '
+  'If the transaction has locked another table of the users, it waits less long than PostgreSQL does before it looks for a deadlock.';
