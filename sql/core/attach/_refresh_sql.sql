@@ -27,8 +27,8 @@ declare
   v_missing text[];
 begin
   select array_agg(s.o_ddl), array_agg(s.o_function) filter (where s.o_missing) into v_ddl, v_missing
-  from rowferry._stale_functions(p_entity) s
-  where case when p_only is null then s.o_function <> v_cycle else s.o_function = p_only end;
+  from rowferry._stale_functions(p_entity, p_only) s
+  where p_only is not null or s.o_function <> v_cycle;
   return query select unnest(v_ddl);
   if v_missing is null then
     return;

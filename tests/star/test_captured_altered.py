@@ -1,0 +1,69 @@
+"""A table that is attached for several peers is altered: attach(), detach() and remove_peer() go on, and no change is missed."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from harness.exchange import rows
+from harness.nodes import Node
+from harness.star import SPOKES, star
+from rowferry.demo.embedded import Server
+
+NOTES = "create table notes (id integer primary key, name text, note text)"
+EVENTS = """
+    select coalesce(e.peer, 'nobody'), v.event_type, v.record_id
+    from rowferry.events v left join rowferry.entities e on e.id = v.entity_id
+    order by 1, 3, 2"""
+DRIFT = "select * from rowferry.drift()"
+
+
+def written(node: Node, statement: str) -> list[str]:
+    """The events of a statement, also those of entities that are gone; they are removed again."""
+    node.sql("delete from rowferry.events")
+    node.sql(statement)
+    found = rows(node, EVENTS)
+    node.sql("delete from rowferry.events")
+    return found
+
+
+@pytest.mark.parametrize("altered", ["rename id to number", "drop id, add number uuid primary key default gen_random_uuid()"])
+def test_each_entity_can_go_while_the_key_is_another_one(servers: tuple[Server, ...], tmp_path: Path, altered: str) -> None:
+    with star(servers, tmp_path, {"hub": SPOKES}) as nodes:
+        nodes.sql(NOTES)
+        nodes.attach("notes")
+        hub = nodes["hub"]
+        hub.sql(f"alter table notes {altered}")
+        hub.sql("select rowferry.set_rules('notes@south', p_triggers => 'fire')")
+        hub.sql("begin; select rowferry.detach('notes@south'); select rowferry.attach('notes', p_peer => 'south'); commit")
+        hub.sql("select rowferry.detach('notes@north')")
+        hub.sql("select * from rowferry.remove_peer('east')")
+        values = "(name) values ('a')" if "uuid" in altered else "values (1)"
+        [event] = written(hub, f"insert into notes {values}")
+        assert event.startswith("(south,i,")
+        assert rows(hub, DRIFT) == []
+
+
+def test_attach_begins_with_any_entity_after_the_key_was_renamed(servers: tuple[Server, ...], tmp_path: Path) -> None:
+    with star(servers, tmp_path, {"hub": SPOKES}) as nodes:
+        nodes.sql(NOTES)
+        nodes.attach("notes")
+        hub = nodes["hub"]
+        hub.sql("alter table notes rename id to number")
+        for spoke in reversed(SPOKES):
+            hub.sql(f"select rowferry.attach('notes', p_peer => '{spoke}')")
+        assert written(hub, "insert into notes values (1)") == [f"({peer},i,1)" for peer in sorted(SPOKES)]
+        assert rows(hub, DRIFT) == []
+
+
+def test_the_entity_that_stays_captures_though_a_column_was_dropped(servers: tuple[Server, ...], tmp_path: Path) -> None:
+    with star(servers, tmp_path, {"hub": ("north", "south")}) as nodes:
+        nodes.sql(f"{NOTES}; create table parts (id integer primary key, name text, note text)")
+        nodes.attach("notes")
+        nodes.attach("parts")
+        hub = nodes["hub"]
+        hub.sql("alter table notes drop column note; alter table parts drop column note")
+        hub.sql("select rowferry.detach('notes@north'); select rowferry.detach('parts@south')")
+        assert written(hub, "insert into notes values (1, 'a')") == ["(south,i,1)"]
+        assert written(hub, "insert into parts values (1, 'a')") == ["(north,i,1)"]
