@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import psycopg
 import pytest
 
 from harness.exchange import rows
@@ -67,3 +68,45 @@ def test_the_entity_that_stays_captures_though_a_column_was_dropped(servers: tup
         hub.sql("select rowferry.detach('notes@north'); select rowferry.detach('parts@south')")
         assert written(hub, "insert into notes values (1, 'a')") == ["(south,i,1)"]
         assert written(hub, "insert into parts values (1, 'a')") == ["(north,i,1)"]
+
+
+@pytest.mark.parametrize("partitioned", ["", " partition by hash (id)"])
+@pytest.mark.parametrize("lacking", ["", "create view notes_out as select id, name from notes"])
+def test_no_change_is_missed_while_a_view_is_not_the_one_that_was_attached(
+    servers: tuple[Server, ...], tmp_path: Path, partitioned: str, lacking: str
+) -> None:
+    """The capture function is made anew for another entity meanwhile."""
+    with star(servers, tmp_path, {"hub": ("north", "south")}) as nodes:
+        nodes.sql(NOTES + partitioned)
+        if partitioned:
+            nodes.sql("create table notes_0 partition of notes for values with (modulus 1, remainder 0)")
+        hub = nodes["hub"]
+        hub.sql("create view notes_out as select id, name, note from notes")
+        nodes.attach("notes", south={"p_outbound": "public.notes_out", "p_direction": "send"})
+        hub.sql("insert into notes values (1, 'a', 'b')")
+        nodes.sync()
+        hub.sql(f"drop view notes_out; {lacking}")
+        assert [row for row in rows(hub, DRIFT) if "capture_" in row] == []
+        hub.sql("select rowferry.attach('notes', p_peer => 'north')")
+        hub.sql("update notes set note = 'c'; insert into notes values (2, 'd', 'e')")
+        assert [row for row in rows(hub, DRIFT) if "capture_" in row] == []
+        hub.sql("drop view if exists notes_out; create view notes_out as select id, name, note from notes")
+        hub.sql("select rowferry.attach('notes', p_peer => 'south')")
+        nodes.sync()
+        assert nodes.assert_equal("notes") == ["(1,a,c)", "(2,d,e)"]
+        assert rows(hub, DRIFT) == []
+
+
+def test_what_a_view_needs_of_the_key_is_asked_of_the_table(servers: tuple[Server, ...], tmp_path: Path) -> None:
+    with star(servers, tmp_path, {"hub": ("north", "south")}) as nodes:
+        nodes.sql(NOTES)
+        hub = nodes["hub"]
+        hub.sql("create view notes_out as select id, name from notes")
+        hub.sql("select rowferry.attach('notes', p_peer => 'north')")
+        hub.sql("select rowferry.attach('notes', p_peer => 'south', p_outbound => 'public.notes_out', p_direction => 'send')")
+        hub.sql("alter table notes rename id to number")
+        hub.sql("select rowferry.attach('notes', p_peer => 'north')")
+        with pytest.raises(psycopg.errors.UndefinedColumn, match="changes of notes@south cannot be captured"):
+            hub.sql("insert into notes values (1)")
+        hub.sql("select rowferry.detach('notes@south')")
+        assert written(hub, "insert into notes values (1)") == ["(north,i,1)"]

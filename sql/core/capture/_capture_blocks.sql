@@ -10,6 +10,8 @@ declare
   v_partitioned constant boolean := (select c.relkind = 'p' from pg_class c where c.oid = p_entities[1].relation);
   v_ids integer[];
   v_entity rowferry.entities;
+  v_table rowferry.entities;  -- the same without its outbound view
+  v_call text;
   v_way_out text;
   v_label text;
   v_peers text;  -- FROM item with the number and the peer of each entity of the block, if it has several
@@ -24,16 +26,23 @@ begin
   loop
     select e.* into v_entity from unnest(p_entities) e where e.id = v_ids[1];
     v_label := 'entity_' || v_entity.id;
-    -- If a write fails because the table was altered, the error's QUERY or CONTEXT shows this.
-    v_way_out := format('%s was altered? Change it back, or select rowferry.attach(%L, %1$L);', v_entity.name, v_entity.relation);
+    v_call := format('select rowferry.attach(%L, %L);', v_entity.relation, v_entity.name);
+    v_table := v_entity;
+    if v_entity.outbound is not null then
+      -- Capture reads the table, whose columns have other numbers than those of the view.
+      v_table.outbound := null;
+      v_table.column_numbers := null;
+    end if;
     if exists (
-      select from unnest(v_entity.columns, v_entity.column_types, rowferry._column_types(v_entity)) c (name, type, type_now)
-      where c.type_now is distinct from c.type and (v_partitioned or c.name = any (v_entity.key_columns))
+      select from unnest(v_entity.columns, v_entity.column_types, rowferry._column_types(v_table)) c (name, type, type_now)
+      where c.type_now is distinct from c.type and (c.name = any (v_entity.key_columns) or v_partitioned and v_entity.outbound is null)
     ) then
       return next format($f$  raise exception using errcode = '42703', message = %L,
-    hint = %L;$f$, format('changes of %s cannot be captured: its columns are not those that were attached', v_entity.name), v_way_out);
+    hint = %L;$f$, format('changes of %s cannot be captured: its columns are not those that were attached', v_entity.name), v_call);
       continue;
     end if;
+    -- If a write fails because the table was altered, the error's QUERY or CONTEXT shows this.
+    v_way_out := format('%s was altered? Change it back, or %s', v_entity.name, v_call);
     v_way_out := format('/* %s */', replace(replace(v_way_out, '*/', '* /'), '/*', '/ *'));
     v_peers := (select '(values ' || string_agg(format('(%s, %L)', e.id, e.peer), ', ' order by e.id) || ') p (id, peer)'
       from unnest(p_entities) e where e.id = any (v_ids) and cardinality(v_ids) > 1);

@@ -12,7 +12,8 @@
 --   build/_look_at_moved.sql queues the rows that follow and turns the w into a u or a d.
 -- - If the rows of the entity follow a parent, an UPDATE that gives a row another parent writes w, with or without a filter. The d or the w of a user's change
 --   has a place: the key of the parent that the row had, or {} if it had none or was outside of the filter. All other lines have none.
--- If a column was dropped, renamed or given another type since attach(), the heads of _capture_statement_sql.sql and _capture_row_sql.sql say what happens.
+-- If a column was dropped, renamed or given another type since attach(), the heads of _capture_statement_sql.sql and _capture_row_sql.sql say what happens; if
+-- the outbound view was, _as_captured.sql does.
 -- Rows that the applier is writing get no line: their keys stand in rowferry.applying for the time of the transaction. What such a write changes besides, by a
 -- cascade or a trigger of the users, gets a line with hops of 1 or more.
 -- A table that is attached for several peers has one such function, with a block for each entity. Entities that have the same key and columns, and no rows to
@@ -33,7 +34,7 @@ stable
 set search_path = pg_catalog, pg_temp
 as $function$
 declare
-  v_together constant rowferry.entities[] := array(select t from rowferry._captured_together(p_entity) t);
+  v_together constant rowferry.entities[] := array(select rowferry._as_captured(t) from rowferry._captured_together(p_entity) t);
   v_settings text;
 begin
   select string_agg(distinct s.clause, '' order by s.clause) into v_settings

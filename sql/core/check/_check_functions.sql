@@ -25,6 +25,9 @@ as $$
   cross join lateral rowferry._stale_functions(e) d
   where e.peer = coalesce(p_peer, e.peer) and exists (select from pg_class c where c.oid = e.relation)
     and not (rowferry._table_apart(e)).o_unusable  -- then _check_tables() says what to do
+    -- The capture function serves all entities of the table.
+    and not (d.o_function = rowferry._generated_name('capture_', e.name) and not d.o_missing and exists (
+      select from rowferry._captured_together(e) t where (rowferry._table_apart(t)).o_unusable))
   union all
   select 'error', e.relation::text, u.problem, u.fix
   from rowferry.entities e

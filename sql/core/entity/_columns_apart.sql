@@ -29,9 +29,9 @@ begin
       when c.state = 'another' then format('its column %I was dropped, and another one has its name', c.local)
       when c.state = 'gone' and p_entity.outbound is not null then format('column %I is gone from %s', c.local, coalesce(v_shape::text, p_entity.outbound))
       when c.state = 'gone' then format('its column %I was dropped', c.local) end, ', ' order by c.ord)
-    -- Capture cannot go on without a column of the key, nor without any column of a partitioned table.
-    || case when p_entity.direction <> 'receive' and (coalesce(bool_or(c.state <> 'same' and c.name = any (p_entity.key_columns)), false)
-        or (select t.relkind = 'p' from pg_class t where t.oid = p_entity.relation)) then ': writes may fail' else ': changes wait' end,
+    -- Capture cannot go on without a column of the key, nor without any column of a partitioned table. It does not need the view.
+    || case when p_entity.direction <> 'receive' and p_entity.outbound is null and (
+        coalesce(bool_or(c.state <> 'same' and c.name = any (p_entity.key_columns)), false) or (select t.relkind = 'p' from pg_class t where t.oid = p_entity.relation)) then ': writes may fail' else ': changes wait' end,
     jsonb_object_agg(c.name, c.name_now) filter (where c.name_now is not null),
     p_entity.columns_given and bool_or(c.state = 'gone'),
     case when bool_or(c.state in ('gone', 'renamed')) then format('the same on %s, once its table is alike', p_entity.peer)
