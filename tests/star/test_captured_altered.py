@@ -110,3 +110,15 @@ def test_what_a_view_needs_of_the_key_is_asked_of_the_table(servers: tuple[Serve
             hub.sql("insert into notes values (1)")
         hub.sql("select rowferry.detach('notes@south')")
         assert written(hub, "insert into notes values (1)") == ["(north,i,1)"]
+
+
+def test_what_a_dry_run_prints_captures_for_all_peers(servers: tuple[Server, ...], tmp_path: Path) -> None:
+    with star(servers, tmp_path, {"hub": SPOKES}) as nodes:
+        nodes.sql(NOTES)
+        hub = nodes["hub"]
+        for spoke, direction in (("north", "both"), ("south", "both"), ("north", "receive"), ("east", "both")):
+            given = f"'notes', p_peer => '{spoke}', p_direction => '{direction}', p_dry_run => true"
+            printed = hub.psql(f"select rowferry.attach({given});", "-At")
+            hub.psql(f"set quote_all_identifiers = off; {printed}")
+        assert written(hub, "insert into notes values (1)") == ["(east,i,1)", "(south,i,1)"]
+        assert rows(hub, DRIFT) == []

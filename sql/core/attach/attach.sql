@@ -86,8 +86,8 @@ begin
     return query select s || ';' from unnest(v_statements) s;
     return query select format('-- and the functions of %s that differ then', k.name) from rowferry._kin(v_old, v_new) k;
     return query
-    select format('-- and the capture function of %s, which then writes the events for %s too', t.name, v_new.peer)
-    from (select * from rowferry._captured_together(v_new) limit 1) t where t.id <> v_new.id;
+    select format('select rowferry._share_capture(%L);', p_table)
+    where exists (select from rowferry.entities e where e.relation = p_table and e.id <> v_new.id);
   else
     foreach v_statement in array v_statements loop
       execute v_statement;
