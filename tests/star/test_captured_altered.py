@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import psycopg
@@ -10,6 +11,7 @@ import pytest
 from harness.exchange import rows
 from harness.nodes import Node
 from harness.star import SPOKES, star
+from harness.waiting import wait_until
 from rowferry.demo.embedded import Server
 
 NOTES = "create table notes (id integer primary key, name text, note text)"
@@ -121,4 +123,30 @@ def test_what_a_dry_run_prints_captures_for_all_peers(servers: tuple[Server, ...
             printed = hub.psql(f"select rowferry.attach({given});", "-At")
             hub.psql(f"set quote_all_identifiers = off; {printed}")
         assert written(hub, "insert into notes values (1)") == ["(east,i,1)", "(south,i,1)"]
+        assert rows(hub, DRIFT) == []
+
+
+def test_detach_for_one_peer_and_attach_for_another_wait_for_each_other(servers: tuple[Server, ...], tmp_path: Path) -> None:
+    """attach() locks the table and then its parent, which detach() locks too."""
+    waiting = "select count(*) as n from pg_stat_activity where datname = current_database() and wait_event_type = 'Lock'"
+    with star(servers, tmp_path, {"hub": ("north", "south")}) as nodes:
+        hub = nodes["hub"]
+        hub.sql(f"{NOTES}; create table parts (id int primary key, note int references notes); create index on parts (note)")
+        for spoke in ("north", "south"):
+            hub.sql(f"select rowferry.attach('notes', p_peer => '{spoke}', p_filter => 'id > 0')")
+        hub.sql("select rowferry.attach('parts', p_peer => 'north')")
+        user = hub.connect(autocommit=False)
+        user.execute("lock table parts in row exclusive mode")
+        calls = (
+            "select rowferry.attach('parts', p_peer => 'north', p_within => 'notes')",
+            "select rowferry.detach('notes@south')",
+        )
+        with ThreadPoolExecutor() as pool:
+            done = []
+            for count, call in enumerate(calls, 1):
+                done.append(pool.submit(hub.sql, call))
+                wait_until(lambda count=count: hub.sql(waiting)[0]["n"] == count, 20, "the call waits")
+            user.commit()
+            for answer in done:
+                assert answer.result()
         assert rows(hub, DRIFT) == []

@@ -31,7 +31,10 @@ begin
   end if;
   p_entity := v_entity.name;
   -- The entity may be attached again in this transaction: no exchange may begin with the old entity and read by the functions of the new one.
-  perform rowferry._link_lock(e.peer, true) from rowferry.entities e where e.name = p_entity;
+  -- The locks are taken in the order in which attach() takes them.
+  perform rowferry._link_lock(o.peer, true) from (
+    select distinct o.peer from rowferry.entities e join rowferry.entities o on o.relation = e.relation where e.name = p_entity order by 1) o;
+  lock table rowferry.entities in share row exclusive mode;
   v_entity := rowferry._find_entity(p_entity);
   if rowferry._is_followed(v_entity) then
     raise exception using errcode = 'RF011', message = 'rows of other tables follow those of this one',
