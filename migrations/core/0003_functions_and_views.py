@@ -31,7 +31,7 @@ FUNCTIONS_AND_VIEWS = {
     "capture": """
         _as_captured _capture_blocks _capture_one_sql _capture_part_sql _capture_row_sql _capture_sql
         _capture_statement_sql _captured_for_others _captured_together _drop_triggers_sql _guards_sql _lock_table
-        _lock_tables _place_sql _refuse_truncate _set_guards _triggers_sql _uncaptured
+        _lock_tables _missing_sql _place_sql _refuse_truncate _set_guards _triggers_sql _uncaptured
     """,
     "rows": """
         _aside_columns _begin_deferred _column_parts _cycle_function_sql _delete_children_sql _delete_parts _delete_sql

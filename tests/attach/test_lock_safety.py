@@ -135,7 +135,8 @@ def test_a_transaction_that_attaches_two_tables_ends_no_users_transaction(nodes:
 
 def waits_for_long(nodes: Nodes) -> bool:
     """attach() has waited for a lock for longer than deadlock_timeout."""
-    waiting = "select now() - l.waitstart > current_setting('deadlock_timeout')::interval as long from pg_locks l where not l.granted"
+    deadlock = "current_setting('deadlock_timeout')::interval"
+    waiting = f"select now() - l.waitstart > {deadlock} as long from pg_locks l where not l.granted"
     return any(row["long"] for row in nodes.crm.sql(waiting))
 
 

@@ -18,7 +18,7 @@ declare
   v_key constant text[] := array(select c.local from rowferry._entity_columns(p_entity) c where c.key_position is not null);
   v_follows constant text := (select string_agg(quote_ident(w), ', ') from unnest(p_entity.within_columns) w);
   v_next smallint;  -- number of the next column that the table gets; null if not all of its columns are compared
-  v_images text;  -- FROM item with the image of a row, for format()
+  v_images text[];  -- FROM items with the image of the new row (n) and of the old row (o)
   v_same_key text;
 begin
   if not exists (
@@ -36,12 +36,12 @@ begin
     v_next := cardinality(p_entity.column_numbers) + 1;
   end if;
   if v_next is null then
-    select format($f$
-        cross join lateral (select %s) missing
-        cross join lateral (select row(%s)::pg_catalog.record%s from (select %%1$s.*) c) %%1$s_seen (image%s)$f$,
-      string_agg('row(%1$s.*) as ' || replace(quote_ident(c), '%', '%%'), ', '), replace(string_agg(quote_ident(c), ', '), '%', '%%'),
-      replace(', row(' || v_follows || ')::pg_catalog.record', '%', '%%'), case when v_follows is not null then ', place' end) into v_images
-    from unnest(v_captured) c;
+    select array_agg(format($f$
+        %1$s
+        cross join lateral (select row(%2$s)::pg_catalog.record%3$s from (select %4$s.*) c) %4$s_seen (image%5$s)$f$,
+      rowferry._missing_sql(v_captured, a.alias), (select string_agg(quote_ident(c), ', ') from unnest(v_captured) c),
+      ', row(' || v_follows || ')::pg_catalog.record', a.alias, case when v_follows is not null then ', place' end) order by a.alias) into v_images
+    from (values ('n'), ('o')) a (alias);
   end if;
   -- The record_id has made sure that these columns have their types, in which the same key is the same record_id. A null is never the same.
   select string_agg(format(case when t.typcollation = 0 then 'n.%1$I operator(pg_catalog.=) o.%1$I'
@@ -72,8 +72,8 @@ begin
     E'\n    and coalesce(' || (select string_agg(format('pg_catalog.has_column_privilege(tg_relid, %s::smallint, ''select'')', v_next + i), ', ')
       from generate_series(0, 2) i where v_next is not null) || ') is null', p_way_out,
     case when p_peers is null then p_entity.id::text else 'p.id' end,
-    rowferry._record_id_sql(p_entity, 'n', true) || ' collate pg_catalog."C"', rowferry._filtered_sql(p_entity, 'new_rows', true), format(v_images, 'n'),
-    format(v_images, 'o'),
+    rowferry._record_id_sql(p_entity, 'n', true) || ' collate pg_catalog."C"', rowferry._filtered_sql(p_entity, 'new_rows', true), v_images[1],
+    v_images[2],
     case when p_entity.filter is not null
       then format(E'\n        cross join lateral (select %s from (select %s) f) w (is_within)', p_entity.filter, rowferry._pinned_sql(p_entity, 'o', true)) end,
     case when p_entity.filter is not null then 'w.is_within is not true or ' end, v_same_key,

@@ -28,13 +28,13 @@ begin
   select array_agg(format($f$(
         select %s, i.*
         from %s r
-        cross join lateral (select %s) missing
+        %s
         cross join lateral (select row(%s)::pg_catalog.record%s from (select r.*) c) i (%s)) %s (record_id, %6$s)$f$,
       v_record_id, s.rows, c.missing, c.image, concat(', row(' || v_follows || ')::pg_catalog.record', ', ' || v_parent), v_columns, s.alias) order by s.alias)
   into v_rows
   from (values ('n', v_new_rows), ('o', v_old_rows)) s (alias, rows)
   cross join (
-    select string_agg('row(r.*) as ' || quote_ident(c), ', '), string_agg(quote_ident(c), ', ') from unnest(rowferry._captured_columns(p_entity)) c
+    select rowferry._missing_sql(array_agg(c), 'r'), string_agg(quote_ident(c), ', ') from unnest(rowferry._captured_columns(p_entity)) c
   ) c (missing, image);
   return format($f$
   if tg_op operator(pg_catalog.=) 'UPDATE' then
@@ -59,9 +59,9 @@ $f$,
       else format($f$(
         select %s, i.parent
         from %s r
-        cross join lateral (select %s) missing
+        %s
         cross join lateral (select %s from (select r.*) c) i (parent)) c (record_id, parent)$f$, v_record_id, v_old_rows,
-        (select string_agg('row(r.*) as ' || quote_ident(w), ', ') from unnest(p_entity.within_columns) w), v_parent) end,
+        rowferry._missing_sql(p_entity.within_columns, 'r'), v_parent) end,
       p_place => case when v_parent is not null then 'c.parent' end, p_peers => p_peers));
 end
 $function$;
