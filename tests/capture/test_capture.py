@@ -250,6 +250,18 @@ def test_an_update_goes_on_without_a_column_or_says_which_one_it_misses(crm: Nod
     assert captured(crm, "alter table items rename w to v", "update items set v = 'x' where id = 1") == ["u 1"]
 
 
+@pytest.mark.parametrize("columns", [30, 31, 200])
+def test_a_table_of_many_columns_goes_on_without_one_of_them(crm: Node, columns: int) -> None:
+    """With a filter, so that each column is compared by itself; a name with a percent sign and quotes is one of them."""
+    names = ["id", *(f"c{number}" for number in range(columns - 2)), '"50%s ""off"" $1"']
+    crm.sql(f"create table items ({' int, '.join(names)} int, primary key (id))")
+    crm.sql("insert into items (id, c1) values (1, 1), (2, -1); select rowferry.attach('items', p_filter => 'c1 > 0')")
+    assert captured(crm, "update items set c2 = 1") == ["u 1"]
+    assert captured(crm, 'update items set "50%s ""off"" $1" = 1', "update items set c2 = c2") == ["u 1"]
+    assert captured(crm, "alter table items drop column c3", "update items set c4 = 1 where id = 1") == ["u 1"]
+    assert captured(crm, "update items set c4 = c4", "delete from items") == ["d 1"]
+
+
 @pytest.mark.case(30)
 def test_an_open_session_captures_right_whatever_is_altered(crm: Node) -> None:
     crm.sql("create table items (id int primary key, a int, v text); insert into items values (1, 1, 'x')")
