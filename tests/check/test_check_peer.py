@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import psycopg
 import pytest
 
-from harness import Nodes
+from harness import Nodes, wait_until
 from harness.clock import put_forward
 from harness.courier import Courier
 from harness.exchange import assert_equal, sync
 from harness.well import found, keep_well, said, timeless
+from harness.worker import wait_for_rest, worker
 
 
 @pytest.fixture
@@ -23,6 +26,20 @@ def test_what_the_fix_of_a_lost_trigger_says_brings_the_lost_change_over(good: N
     good.crm.sql(row["fix"])
     sync(*good)
     assert assert_equal(good, "public.users") == ["(1,1,lost)"]
+
+
+def test_where_staggered_sequences_go_on_is_told_at_once(nodes: Nodes, tmp_path: Path) -> None:
+    """Though nothing else moves on the link: check() has no second-hand line about what was mended."""
+    problem = "select problem from rowferry.check() where object ~ 'notes_id_seq'"
+    for node in nodes:
+        node.sql("create table notes (id serial primary key); select rowferry.attach('notes')")
+    with worker(nodes, tmp_path / "log"):
+        nodes.crm.sql("insert into notes select from generate_series(1, 3)")
+        wait_until(lambda: all(node.sql(problem) for node in nodes), 20, "check() knows of the sequences")
+        wait_for_rest(nodes, 20)
+        for node in nodes:
+            node.sql("select rowferry.stagger_sequences()")
+        wait_until(lambda: not any(node.sql(problem) for node in nodes), 20, "both nodes have heard of it")
 
 
 def test_sequences_that_can_never_meet_are_left_alone(good: Nodes) -> None:

@@ -131,6 +131,13 @@ def test_what_was_noted_by_another_major_version_is_compared_but_for_the_text_of
     assert len(node.sql("select * from rowferry.drift()")) == 2
 
 
+def test_a_column_that_is_only_added_is_no_drift(nodes: Nodes) -> None:
+    """Although the functions for unique values look at whole rows."""
+    nodes.crm.sql("create table parts (id int primary key, code text unique, place int); select rowferry.attach('parts')")
+    nodes.crm.sql("alter table parts add weight int default 0, add note text")
+    assert nodes.crm.sql("select * from rowferry.drift()") == []
+
+
 def test_what_is_attached_and_granted_is_no_drift(attached: Nodes) -> None:
     node = attached.crm
     node.sql("create role keeper; create table kept (id integer primary key); alter table kept owner to keeper")

@@ -244,7 +244,7 @@ def test_tables_of_one_name_in_schemas_that_only_one_node_has_are_not_taken_for_
     )
     plans = planned(nodes)
     assert calls(plans["crm"]) == calls(plans["billing"]) == ["select rowferry.attach('t1.a');"]
-    other = "; if its table has another name, attach both as one entity: p_entity => 'a'"
+    other = "; if its table has another name, attach both with one p_entity, say 'a', and change all files of both nodes"
     assert reasons(plans["crm"]) == {
         "t2.a": f"billing has no table of this name{other}",
         "t3.a": "only billing has a table of this name",

@@ -7,7 +7,10 @@ from rowferry.observe.screen import console, text
 from rowferry.operate.report import any_failed, report
 from rowferry.operate.session import acting, find_hubs, find_node
 
-REPAIR = "Whose rows are to stay? In psql on either node: select * from rowferry.repair({entity}, p_from => '{node}');"
+REPAIR = (
+    "Whose rows of {entity} are to stay? In psql on {node}: select * from rowferry.repair({literal}, p_from => '{node}');"
+    "  -- or '{peer}'; first it only says what it would do"
+)
 COMPARE = "select * from rowferry.compare(%s)"
 COMPARE_ALL = "select * from rowferry.compare_all()"
 
@@ -31,7 +34,9 @@ def compare_on(node: Node, options: argparse.Namespace) -> int:
             return 0
         failed = any_failed(cursor, node.name, runs)
         different = report(cursor, node.name, runs)
-        if different:
-            entity = "'" + different[0].replace("'", "''") + "'" if len(different) == 1 else "ENTITY"
-            console().print(text(REPAIR.format(entity=entity, node=node.name)), soft_wrap=True)
+        peers = {row["entity"]: row["peer"] for row in started}
+        for entity in different:
+            literal = "'" + entity.replace("'", "''") + "'"
+            told = REPAIR.format(entity=entity, literal=literal, node=node.name, peer=peers[entity])
+            console().print(text(told), soft_wrap=True)
         return int(failed or bool(different))

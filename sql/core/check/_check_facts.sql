@@ -27,7 +27,8 @@ as $$
       ('entity', 'differs', '{rules,orphan_rule}', 'error', 'the orphan rule of entity %4$s is %1$s here and %2$s on %3$s: its changes wait',
         'select rowferry.set_rules(%4$L, ..);  -- on one of the nodes'),
       ('column', 'one', '{type}', 'error', 'column %5$s is kept in sync %9$s and not %10$s: changes of entity %4$s wait',
-        'select rowferry.attach(%7$L%9$s);  -- on both nodes, once both tables have the same columns, or with the same p_columns'),
+        'select rowferry.attach(%7$L%9$s);  -- on both nodes, once both tables have the same columns, or with the same p_columns: '
+          || 'a table that names its columns needs all of them again, and this one'),
       ('column', 'differs', '{type}', 'warning', 'column %5$s is %1$s here and %2$s on %3$s (%8$s.%6$s): a value that does not read back is held',
         'Give both columns one type: alter table .. alter column .. type ..; then attach it again.'),
       ('column', 'differs', '{collation}', 'warning', 'column %5$s has collation %1$s here and %2$s on %3$s: the two may differ about which texts are equal',

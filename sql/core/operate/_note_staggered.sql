@@ -15,6 +15,8 @@ begin
   delete from rowferry.staggered_sequences g where not exists (select from pg_class c where c.oid = g.sequence);
   insert into rowferry.staggered_sequences as g (sequence, block) values (p_sequence, p_block)
   on conflict (sequence) do update set block = excluded.block;
+  -- The peers hear at once where the sequence goes on.
+  update rowferry.links l set facts_entities = null, rest_event_id = null where l.facts_entities is not null;
 end
 $$;
 comment on function rowferry._note_staggered(regclass, bigint) is

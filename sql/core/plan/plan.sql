@@ -89,7 +89,8 @@ begin
       where p.value ->> 'problem' is not null and not (p.value ->> 'is_attached')::boolean
       union all
       select t.key, coalesce(t.value ->> 'problem', t.value ->> 'aside',
-        format('%s has no table of this name; if its table has another name, attach both as one entity: p_entity => ''%s''', v_link.peer, split_part(t.key, '.', 2)))
+        format('%s has no table of this name; if its table has another name, attach both with one p_entity, say ''%s'', and change all files of both nodes',
+          v_link.peer, split_part(t.key, '.', 2)))
       from jsonb_each(p_mine -> 'tables') t
       where not v_pairs ? t.key and not t.value ? 'entity'
       union all
@@ -122,7 +123,8 @@ begin
   select 'down', s.line from unnest(v_attached) with ordinality s (line, place)
   union all
   select 'down', rowferry._plan_comment(s) from unnest(
-    array(select 'Sequences keep their increment. To give it back, once both nodes have detached the tables:' where v_restarts <> '{}')
+    array(select 'Sequences keep their increment. To give it back, once both nodes have detached the tables: '
+      'first move each past all values of its column, select setval(sequence, max(column)) from table; then:' where v_restarts <> '{}')
     || array(select distinct r from unnest(v_restarts) r order by r)) s;
   return query
   select 'verify', v.line || case when v.place = count(*) over () then ';' else ' union all' end

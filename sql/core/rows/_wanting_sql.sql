@@ -22,13 +22,18 @@ declare
   v_wanting text;
   v_body text;
 begin
-  -- The row as it will be: columns that do not travel stay as they are.
+  -- The row as it will be: columns that do not travel stay as they are. They are needed where an index may use them.
   select string_agg(format(case when c.place is null then 't.%2$I' else 'u.c%1$s::%3$s as %2$I' end, c.place, a.attname, format_type(a.atttypid, a.atttypmod)),
     ', ' order by a.attnum)
   into v_row
   from pg_attribute a
   left join rowferry._entity_columns(p_entity) c on c.local = a.attname
-  where a.attrelid = p_entity.relation and a.attnum > 0 and not a.attisdropped and a.attgenerated = '';
+  where a.attrelid = p_entity.relation and a.attnum > 0 and not a.attisdropped and a.attgenerated = ''
+    and (c.place is not null or exists (
+      select from pg_index x
+      where x.indrelid = a.attrelid and (x.indisunique or x.indisexclusion) and (
+        a.attnum = any (x.indkey) or x.indexprs is not null or x.indpred is not null or exists (
+          select from pg_attribute g where g.attrelid = x.indrelid and g.attnum = any (x.indkey) and g.attgenerated <> ''))));
   select string_agg(format($f$select n.record_id, h.record_id, %L::pg_catalog.text, %L::pg_catalog.text
     from (
       select u.record_id, x.*
