@@ -15,8 +15,12 @@ begin
   delete from rowferry.staggered_sequences g where not exists (select from pg_class c where c.oid = g.sequence);
   insert into rowferry.staggered_sequences as g (sequence, block) values (p_sequence, p_block)
   on conflict (sequence) do update set block = excluded.block;
-  -- The peers hear at once where the sequence goes on.
-  update rowferry.links l set facts_entities = null, rest_event_id = null where l.facts_entities is not null;
+  -- The peers hear at once where the sequence goes on. An exchange that has read it before notes an older version.
+  update rowferry.entities e set version = nextval('rowferry.entity_ids')
+  where exists (select from pg_depend d where d.classid = 'pg_class'::regclass and d.objid = p_sequence and d.refobjid = e.relation)
+    or exists (
+      select from pg_attrdef a join pg_depend d on d.classid = 'pg_attrdef'::regclass and d.objid = a.oid and d.refobjid = p_sequence
+      where a.adrelid = e.relation);
 end
 $$;
 comment on function rowferry._note_staggered(regclass, bigint) is
