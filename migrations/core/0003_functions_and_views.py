@@ -25,7 +25,7 @@ FUNCTIONS_AND_VIEWS = {
         _generated_functions _guard_forms _inbound_columns _is_followed _keys_sql _kin _known_type _lacking_index
         _local_type _means_sql _merging_function _only_sql _parents_first _pinned_sql _plain_settings _record_id_sql
         _refuse_wrong_direction _runs_for_peer _schema_digest _schema_facts _sequences_of _source_sql _stagger_problem
-        _table_apart _travelling_relation _type_spelled _unaltered _unreadable_entity _users_check_sql _users_triggers
+        _table_apart _topic_of _travelling_relation _type_spelled _unaltered _unreadable_entity _users_check_sql _users_triggers
         _with_followers _within_sql _written _written_together is_applying
     """,
     "capture": """
@@ -102,7 +102,7 @@ FUNCTIONS_AND_VIEWS = {
         _own_objects check drift
     """,
     "operate": """
-        _awaiting _note_staggered _readmit _skip_deleted _sequences_to_stagger _staggering add_outbox approve backfill
+        _awaiting _fed_by _note_staggered _readmit _skip_deleted _sequences_to_stagger _staggering add_outbox approve backfill
         let_loser_win pause remove_outbox replay resume resync retry set_backlog_limit set_breaker skip skip_deletes
         stagger_sequence stagger_sequences
     """,

@@ -34,12 +34,11 @@ begin
   elsif p_entity.direction <> 'send' and rowferry._is_outbox(p_entity.peer) then
     raise exception using errcode = 'RF013', message = 'an outbox only takes rows', detail = format('%s is an outbox.', p_entity.peer),
       hint = 'Leave p_direction out: for an outbox it is send.';
-  elsif regexp_replace(p_entity.name, '@' || p_entity.peer || '$', '') !~ '^[A-Za-z0-9._-]+$' and rowferry._is_outbox(p_entity.peer) then
+  elsif rowferry._topic_of(p_entity) !~ '^[A-Za-z0-9._-]+$' and rowferry._is_outbox(p_entity.peer) then
     raise exception using errcode = 'RF013', message = 'the entity''s name cannot be part of a topic''s name', detail = format('%s.', p_entity.name),
       hint = 'Give it a name of letters, digits, dots, dashes and underscores with p_entity.';
   elsif rowferry._is_outbox(p_entity.peer) and exists (
-    select from rowferry.entities e cross join lateral (select '@' || e.peer || '$') s (suffix)
-    where e.peer = p_entity.peer and e.id <> p_entity.id and regexp_replace(e.name, s.suffix, '') = regexp_replace(p_entity.name, s.suffix, '')) then
+    select from rowferry.entities e where e.peer = p_entity.peer and e.id <> p_entity.id and rowferry._topic_of(e) = rowferry._topic_of(p_entity)) then
     raise exception using errcode = 'RF013', message = 'another entity goes into the same topic', detail = format('%s.', p_entity.name),
       hint = 'Give it another name with p_entity.';
   elsif v_node <> p_entity.peer and v_node <> v_here then

@@ -9,7 +9,7 @@ set enable_nestloop = off
 as $$
 declare
   v_entity constant rowferry.entities := (select e from rowferry.entities e where e.name = p_section.entity);
-  v_type constant text := regexp_replace(v_entity.name, '@' || v_entity.peer || '$', '');
+  v_type constant text := rowferry._topic_of(v_entity);
   v_half constant integer := cardinality(p_section.keys) / 2;
   v_rows tid[];
   v_state text;

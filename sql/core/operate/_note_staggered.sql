@@ -16,11 +16,7 @@ begin
   insert into rowferry.staggered_sequences as g (sequence, block) values (p_sequence, p_block)
   on conflict (sequence) do update set block = excluded.block;
   -- The peers hear at once where the sequence goes on. An exchange that has read it before notes an older version.
-  update rowferry.entities e set version = nextval('rowferry.entity_ids')
-  where exists (select from pg_depend d where d.classid = 'pg_class'::regclass and d.objid = p_sequence and d.refobjid = e.relation)
-    or exists (
-      select from pg_attrdef a join pg_depend d on d.classid = 'pg_attrdef'::regclass and d.objid = a.oid and d.refobjid = p_sequence
-      where a.adrelid = e.relation);
+  update rowferry.entities e set version = nextval('rowferry.entity_ids') where e.id in (select f.id from rowferry._fed_by(p_sequence) f);
 end
 $$;
 comment on function rowferry._note_staggered(regclass, bigint) is

@@ -39,15 +39,7 @@ begin
   cross join lateral jsonb_each(m.value -> 'columns') c
   cross join lateral (select f.facts #> array['entities', m.key, 'columns', c.key]) t (value)
   where c.value #>> '{sequence,name}' = p_sequence::text;
-  for v_entity in
-    select e.* from rowferry.entities e
-    where e.relation::oid in (
-      select d.refobjid from pg_depend d
-      where d.classid = 'pg_class'::regclass and d.objid = p_sequence and d.refclassid = 'pg_class'::regclass and d.deptype in ('a', 'i')
-      union
-      select f.adrelid from pg_attrdef f join pg_depend d on d.classid = 'pg_attrdef'::regclass and d.objid = f.oid
-      where d.refclassid = 'pg_class'::regclass and d.refobjid = p_sequence)
-  loop
+  for v_entity in select e.* from rowferry._fed_by(p_sequence) e loop
     execute format('select max((s.value ->> ''used'')::numeric) from jsonb_each(rowferry.%I(''{}'')) s where s.value ->> ''name'' = $1',
       rowferry._generated_name('sequences_', v_entity.name))
     into v_used using p_sequence::text;
