@@ -137,13 +137,17 @@ def _is_local(host: str) -> bool:
 
 
 def config_file(path: str | Path | None = None) -> Path:
-    """The ini file: path, else $ROWFERRY_CONFIG, else ./alembic.ini, else the one of the checkout this module lives in."""
+    """The ini file: path, else $ROWFERRY_CONFIG, else ./alembic.ini."""
     given = path or os.environ.get("ROWFERRY_CONFIG")
-    candidates = [Path(given)] if given else [Path("alembic.ini"), Path(__file__).resolve().parent.parent / "alembic.ini"]
-    for candidate in candidates:
-        if candidate.is_file():
-            return candidate
-    raise ConfigError(f"no configuration file {candidates[0]}. Hint: name it with ROWFERRY_CONFIG, or run where alembic.ini is")
+    file = Path(given or "alembic.ini")
+    if file.is_file():
+        return file
+    if given:
+        raise ConfigError(f"no configuration file {file}. Hint: give --config or ROWFERRY_CONFIG the path of your alembic.ini")
+    raise ConfigError(
+        "there is no alembic.ini in this folder. Hint: change into your project's folder; "
+        "or make one: rowferry init mysync --nodes crm,billing && cd mysync"
+    )
 
 
 @dataclass(frozen=True)

@@ -85,16 +85,16 @@ def test_a_wrong_list_of_nodes_is_refused(tmp_path: Path, text: str | None, mess
     assert "sekret" not in str(caught.value)
 
 
-def test_nodes_come_from_the_file_that_is_named_or_here_or_the_checkouts(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_nodes_come_from_the_file_that_is_named_or_is_here_and_from_no_other(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     for folder, name in (("named", "a"), ("here", "b")):
         (tmp_path / folder).mkdir()
         (tmp_path / folder / "alembic.ini").write_text(f"[nodes]\nz{name} = Z\n{name} = V\n")
     monkeypatch.delenv("ROWFERRY_CONFIG", raising=False)
     monkeypatch.chdir("/")
-    assert [(node.name, node.variable) for node in read_nodes()] == [
-        ("crm", "ROWFERRY_NODE_CRM"),
-        ("billing", "ROWFERRY_NODE_BILLING"),
-    ]
+    with pytest.raises(ConfigError, match=r"no alembic\.ini in this folder\. Hint: .*rowferry init \w+ --nodes crm,billing && cd "):
+        read_nodes()
     monkeypatch.chdir(tmp_path / "here")
     assert [node.name for node in read_nodes()] == ["zb", "b"]
     monkeypatch.setenv("ROWFERRY_CONFIG", str(tmp_path / "named" / "alembic.ini"))
