@@ -98,8 +98,8 @@ FUNCTIONS_AND_VIEWS = {
     """,
     "check": """
         _check_capture _check_differing _check_entities _check_facts _check_foreign_keys _check_functions _check_outbox
-        _check_own _check_peer _check_rights _check_sequences _check_server _check_staggering _check_tables _note_release
-        _own_objects check drift
+        _check_own _check_peer _check_rights _check_sequences _check_server _check_staggering _check_tables _column_fix
+        _note_release _own_objects check drift
     """,
     "operate": """
         _awaiting _fed_by _note_staggered _readmit _skip_deleted _sequences_to_stagger _staggering add_outbox approve backfill

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import psycopg
 import pytest
 
-from harness import Nodes, wait_until
+from harness import Node, Nodes, wait_until
 from harness.clock import put_forward
 from harness.courier import Courier
 from harness.exchange import assert_equal, sync
@@ -73,6 +74,34 @@ def test_what_differs_is_found_behind_other_names_of_tables_and_columns(nodes: N
         "warning public.customers_customer_id_seq: public.accounts_id_seq on crm can draw the same values for "
         "public.customers.customer_id: rows with one key would be taken for one record",
     ]
+    nodes.billing.sql("alter table customers add phone text, add fax text")
+    [fax] = [row for row in found(nodes.billing, "info") if row["problem"] == "column fax does not travel"]
+    nodes.billing.sql(fax["fix"])
+    assert {"id": "customer_id", "name": "title", "fax": "fax"} == attached(nodes.billing)
+    nodes.billing.sql("""select rowferry.attach('customers', p_columns => '{"id": "customer_id", "name": "title"}')""")
+    nodes.crm.sql("alter table accounts add phone text, add fax text; select rowferry.attach('accounts')")
+    sync(*nodes)
+    here, there = (
+        {row["fix"] for row in found(node) if re.match("column (phone|fax) is kept in sync", row["problem"])} for node in nodes
+    )
+    assert here == there, "one call takes both columns in, and both nodes print it"
+    take_in, _, comment = here.pop().partition("  -- ")
+    said_of, _, leave_out = comment.partition("; or without it: ")
+    assert said_of == "on billing, once public.customers there has fax, phone"
+    for node, call in ((nodes.crm, leave_out.removesuffix(" on crm")), (nodes.billing, take_in)):
+        node.sql(call)
+        sync(*nodes)
+        assert not any("is kept in sync" in line for line in said(nodes.crm))
+        nodes.crm.sql("""select rowferry.attach('accounts', p_columns => '"*"')""")
+    assert attached(nodes.billing) == {"id": "customer_id", "name": "title", "fax": "fax", "phone": "phone"}
+
+
+def attached(node: Node) -> dict[str, str]:
+    """The columns of accounts, by their names between the nodes."""
+    [row] = node.sql("""
+        select jsonb_object_agg(c.name, c.local) as columns from rowferry.entities, unnest(columns, local_columns) c (name, local)""")
+    columns: dict[str, str] = row["columns"]
+    return columns
 
 
 def test_clocks_that_are_apart_are_found_on_both_nodes(good: Nodes) -> None:

@@ -10,7 +10,7 @@ set search_path = pg_catalog, pg_temp
 as $$
   -- found: the thing is on one node, on both, or differs in what is at this path. In the texts: %1$s, %2$s: what is at this path here and on the peer; %3$s:
   -- the peer; %4$s: the entity; %5$s, %6$s: the name of the thing here and on the peer; %7$s, %8$s: the table here and on the peer; %9$s, %10$s: where it is,
-  -- and is not. In the fixes %9$s follows the table in attach(), so that it is clear which of its entities is meant.
+  -- and is not. In the fixes %9$s follows the table in attach(), so that it is clear which of its entities is meant; %10$s: the calls of _column_fix().
   with checks (kind, found, path, severity, problem, fix) as (
     values
       ('database', 'differs', '{encoding}', 'error', 'it is encoded in %1$s here and in %2$s on %3$s', 'Both must be UTF8.'),
@@ -26,9 +26,7 @@ as $$
         'select rowferry.set_rules(%4$L, ..);  -- on one of the nodes'),
       ('entity', 'differs', '{rules,orphan_rule}', 'error', 'the orphan rule of entity %4$s is %1$s here and %2$s on %3$s: its changes wait',
         'select rowferry.set_rules(%4$L, ..);  -- on one of the nodes'),
-      ('column', 'one', '{type}', 'error', 'column %5$s is kept in sync %9$s and not %10$s: changes of entity %4$s wait',
-        'select rowferry.attach(%7$L%9$s);  -- on both nodes, once both tables have the same columns, or with the same p_columns: '
-          || 'a table that names its columns needs all of them again, and this one'),
+      ('column', 'one', '{type}', 'error', 'column %5$s is kept in sync %9$s and not %10$s: changes of entity %4$s wait', '%10$s'),
       ('column', 'differs', '{type}', 'warning', 'column %5$s is %1$s here and %2$s on %3$s (%8$s.%6$s): a value that does not read back is held',
         'Give both columns one type: alter table .. alter column .. type ..; then attach it again.'),
       ('column', 'differs', '{collation}', 'warning', 'column %5$s has collation %1$s here and %2$s on %3$s: the two may differ about which texts are equal',
@@ -58,7 +56,7 @@ as $$
   ), parts (kind, entity, side, match, fact) as (
     -- Two parts of an entity, one on each node, are the same thing if they match.
     select 'column', s.entity, s.side, to_jsonb(c.key),
-      c.value || jsonb_build_object('name', c.value -> 'local', 'nulls',
+      c.value || jsonb_build_object('name', c.value -> 'local', 'column', c.key, 'nulls',
         case c.value ->> 'required' when 'true' then 'not null' when 'false' then 'nullable' end)
     from sides s
     cross join lateral jsonb_each(s.facts -> 'columns') c
@@ -96,7 +94,8 @@ as $$
   )
   select c.severity, coalesce(e.relation, t.kind),
     format(c.problem, v.here, v.there, p_peer, t.entity, v.name_here, v.name_there, e.relation, e.their_relation, v.one, v.other),
-    format(c.fix, v.here, v.there, p_peer, t.entity, v.name_here, v.name_there, e.relation, e.their_relation, rowferry._which_entity(p_peer, t.entity))
+    format(c.fix, v.here, v.there, p_peer, t.entity, v.name_here, v.name_there, e.relation, e.their_relation, rowferry._which_entity(p_peer, t.entity),
+      case when t.kind = 'column' and c.found = 'one' then rowferry._column_fix(p_peer, t.entity, coalesce(t.mine, t.theirs) ->> 'column', e.mine, e.theirs) end)
   from things t
   join checks c using (kind)
   left join entities e on e.name = t.entity
