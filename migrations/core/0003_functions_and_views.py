@@ -47,7 +47,7 @@ FUNCTIONS_AND_VIEWS = {
         _share_capture _stale_functions attach detach remove_peer set_rules
     """,
     "plan": """
-        _plan_call _plan_comment _plan_key_names _plan_order _plan_pairs _possible_columns _possible_keys _refusal
+        _plan_call _plan_comment _plan_key_names _plan_lone _plan_order _plan_pairs _possible_columns _possible_keys _refusal
         _try_keys plan plan_facts
     """,
     "envelope": """

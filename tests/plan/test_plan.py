@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 import psycopg
 import pytest
 
@@ -244,11 +246,34 @@ def test_tables_of_one_name_in_schemas_that_only_one_node_has_are_not_taken_for_
     )
     plans = planned(nodes)
     assert calls(plans["crm"]) == calls(plans["billing"]) == ["select rowferry.attach('t1.a');"]
-    other = "; if its table has another name, attach both with one p_entity, say 'a', and change all files of both nodes"
     assert reasons(plans["crm"]) == {
-        "t2.a": f"billing has no table of this name{other}",
+        "t2.a": "billing has no table of this name; if its t3.a is the same table, add to the file up here: "
+        "select rowferry.attach('t2.a', p_entity => 't2.a'); and change all files of both nodes",
         "t3.a": "only billing has a table of this name",
     }
+
+
+def test_the_call_for_a_table_of_another_name_works_as_it_is_printed_on_both_nodes(nodes: Nodes) -> None:
+    nodes.crm.sql("create table clients (id int primary key, name text); create table x (id int primary key, a text)")
+    nodes.billing.sql("create table accounts (id int primary key, name text); create table y (id int primary key, b text)")
+    both(nodes, "create table z (id int primary key)")
+    nodes.billing.sql("alter table z add own text")  # named with p_columns on billing, and taken as it is on crm
+    plans = planned(nodes)
+    for node, table in ((nodes.crm, "clients"), (nodes.billing, "accounts")):
+        reason = reasons(plans[node.name])[f"public.{table}"]
+        [call] = re.findall(r"here: (select .*;) and change all files of both nodes$", reason)
+        assert "p_entity => 'accounts'" in call
+        run(node, plans[node.name]["up"] + [call])
+        node.sql("insert into z values (%s)", [len(table)])
+        node.sql(f"insert into {table} values (%s, 'Acme')", [len(table)])
+    assert "p_entity, say 'y', and change" in reasons(plans["billing"])["public.y"]
+    assert "the one that the file of billing says" in reasons(plans["crm"])["public.x"]
+    sync(*nodes)
+    assert nodes.crm.sql("select id from clients order by id") == nodes.billing.sql("select id from accounts order by id")
+    assert nodes.crm.sql("select count(*) as n from z") == [{"n": 2}] == nodes.billing.sql("select count(*) as n from z")
+    plans = planned(nodes)
+    for name, table in (("crm", "x"), ("billing", "y")):
+        assert "p_entity => 'x'); with p_columns, where" in reasons(plans[name])[f"public.{table}"], "the only two that are left"
 
 
 def test_a_name_with_an_at_sign_is_a_name_as_a_whole(nodes: Nodes) -> None:

@@ -88,10 +88,9 @@ begin
       from jsonb_each(v_pairs) p
       where p.value ->> 'problem' is not null and not (p.value ->> 'is_attached')::boolean
       union all
-      select t.key, coalesce(t.value ->> 'problem', t.value ->> 'aside',
-        format('%s has no table of this name; if its table has another name, attach both with one p_entity, say ''%s'', and change all files of both nodes',
-          v_link.peer, split_part(t.key, '.', 2)))
+      select t.key, coalesce(t.value ->> 'problem', t.value ->> 'aside', l.line)
       from jsonb_each(p_mine -> 'tables') t
+      left join rowferry._plan_lone(p_mine, p_theirs, v_pairs) l on l.mine = t.key
       where not v_pairs ? t.key and not t.value ? 'entity'
       union all
       select t.key, format('only %s has a table of this name', v_link.peer)
