@@ -217,8 +217,14 @@ def test_a_sequence_that_was_set_back_is_named_with_what_moves_it(nodes: Nodes, 
     sync(*nodes)
     [line] = [r for r in nodes.billing.sql("select * from rowferry.check()") if r["object"] == f"{SEQUENCE} on crm"]
     assert line["severity"] == "error" and line["fix"] in there
-    nodes.crm.sql(here.splitlines()[0].partition("Next: ")[2])
+    for _ in range(2):
+        nodes.crm.sql(here.splitlines()[0].partition("Next: ")[2])
     new = insert(nodes.crm, "new")
+    nodes.crm.sql("select setval('invoices_id_seq', 1000)")
+    nodes.crm.sql(line["fix"])
+    [late] = insert(nodes.crm, "late")
+    assert late >= 1001, "typed late, it moves nothing back"
+    nodes.crm.sql("delete from invoices where body = 'late'")
     assert new[0] > drawn[1] and (not staggered or new[0] % 2 == 0)
     sync(*nodes)
     nodes.billing.sql("select rowferry.backfill('invoices')")
@@ -251,6 +257,11 @@ def test_a_sequence_behind_rows_of_its_own_table_is_named(nodes: Nodes) -> None:
     nodes.crm.sql(line["fix"])
     assert insert(nodes.crm, "next") == [8]
     assert [r for r in nodes.crm.sql("select * from rowferry.check()") if r["object"] == SEQUENCE] == []
+    nodes.crm.sql("select rowferry.stagger_sequences(); insert into invoices values (1000, 'by hand')")
+    [line] = [r for r in nodes.crm.sql("select * from rowferry.check()") if r["object"] == SEQUENCE and "again" in r["problem"]]
+    assert line["fix"] == f"select * from rowferry.stagger_sequence('{SEQUENCE}');"
+    nodes.crm.sql(line["fix"])
+    assert insert(nodes.crm, "in turn") == [1002]
 
 
 def test_a_sequence_that_goes_on_between_two_facts_is_not_named(nodes: Nodes, tmp_path: Path) -> None:

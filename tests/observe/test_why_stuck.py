@@ -231,7 +231,7 @@ def test_a_link_that_was_stopped_because_a_node_was_set_back(notes: Nodes) -> No
         sync(*notes)
     row = cause(notes.crm, "this node was set back")
     assert row["severity"] == "error" and row["since"] is not None
-    assert row["type_next"].startswith("select * from rowferry.resync();")
+    assert row["type_next"].startswith("select * from rowferry.resync();") and "let nobody write to" in row["type_next"]
 
 
 @pytest.mark.promise("R12")

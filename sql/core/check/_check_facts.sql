@@ -95,7 +95,8 @@ as $$
   select c.severity, coalesce(e.relation, t.kind),
     format(c.problem, v.here, v.there, p_peer, t.entity, v.name_here, v.name_there, e.relation, e.their_relation, v.one, v.other),
     format(c.fix, v.here, v.there, p_peer, t.entity, v.name_here, v.name_there, e.relation, e.their_relation, rowferry._which_entity(p_peer, t.entity),
-      case when t.kind = 'column' and c.found = 'one' then rowferry._column_fix(p_peer, t.entity, coalesce(t.mine, t.theirs) ->> 'column', e.mine, e.theirs) end)
+      case when t.kind = 'column' and c.found = 'one' then
+        rowferry._column_fix(p_peer, t.entity, coalesce(t.mine, t.theirs) ->> 'column', e.mine, e.theirs) end)
   from things t
   join checks c using (kind)
   left join entities e on e.name = t.entity

@@ -28,11 +28,17 @@ begin
   ), sequences as (
     select c.relation, c.local, c.as_of, c.taken_there, c.used_there, c.outdated, q.*, (c.mine ->> 'taken')::numeric as taken,
       (c.mine ->> 'theirs_taken')::numeric as theirs_taken,
-      -- The next value of the sequence that no row has on either node.
-      format('alter sequence %s restart with %s;', q.name, q.next + q.increment * ceil((c.used + 1 - q.next) / q.increment)) as fix
+      -- Neither line moves a sequence back, so it may be typed late or twice. The second one lets it go on with the next value that no row has on either node.
+      case when mod(q.increment, q.block) = 0 then format('select * from rowferry.stagger_sequence(%L);', q.name)
+        else format('select setval(%1$L, %2$s, false) from %1$s where last_value < %2$s;', q.name, n.free) end as fix
     from columns c
     cross join lateral (values (true, c.mine), (false, c.theirs)) v (here, value)
-    cross join lateral (select v.here, s.* from jsonb_to_record(v.value) s (name text, next numeric, increment numeric)) q
+    cross join lateral (
+      select v.here, s.*, coalesce(v.value ->> 'block', (
+        -- By name, because to_regclass() needs usage on the sequence's schema.
+        select g.block::text from rowferry.staggered_sequences g where v.here and g.sequence::text = s.name))::numeric as block
+      from jsonb_to_record(v.value) s (name text, next numeric, increment numeric)) q
+    cross join lateral (select q.next + q.increment * ceil((c.used + 1 - q.next) / q.increment)) n (free)
     where q.increment > 0
   )
   select 'error', s.name,

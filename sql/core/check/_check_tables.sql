@@ -53,7 +53,8 @@ as $$
         then format('select rowferry.attach(%L, %L, p_columns => %L);  -- where it is to; then what check() says on %s; before another column, check() again',
           e.relation, e.name, (select jsonb_object_agg(c.name, c.local) from unnest(e.columns, e.local_columns) c (name, local))
             || jsonb_build_object(a.attname, a.attname), p_peer)
-      else format(case when e.columns_given or e.outbound is not null then 'select rowferry.attach(%L%s, p_columns => ..);  -- with it, on both nodes, where it is to'
+      else format(case
+        when e.columns_given or e.outbound is not null then 'select rowferry.attach(%L%s, p_columns => ..);  -- with it, on both nodes, where it is to'
         else 'select rowferry.attach(%L%s);  -- on both nodes, where it is to; where it is not: p_columns => the others' end, e.relation,
         rowferry._which_entity(p_peer, e.name)) end
   from rowferry.entities e

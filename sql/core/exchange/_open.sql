@@ -61,8 +61,9 @@ begin
   if p_link.slot is null and exists (
     select from rowferry.node n where n.system_identifier <> v_identity ->> 'system' or n.database_oid::text <> v_identity ->> 'database') then
     p_link.stopped_at := coalesce(p_link.stopped_at, rowferry._now());
-    p_link.stopped_reason := 'this database is not the one that was configured: restored, copied or upgraded by dump. If it is to take that one''s '
-      || 'place, next on each node that is stopped: select * from rowferry.resync(); and unless nothing was changed since, on the node that is whole: '
+    p_link.stopped_reason := 'this database is not the one that was configured: restored, copied or upgraded by dump. Let nobody write to it until '
+      || 'resync() has run and the sequences that it names are moved. If it is to take that one''s place, next on each node that is stopped: '
+      || 'select * from rowferry.resync(); and unless nothing was changed since, on the node that is whole: '
       || 'select rowferry.backfill(name) from rowferry.entities where direction <> ''receive''; if it is a copy beside that one, the worker must not serve it';
   end if;
   return p_link;

@@ -17,7 +17,8 @@ declare
 begin
   return query
   select 'error', split_part(p_link.stopped_reason, '. Next, ', 1), p_link.stopped_at, v_link,
-    case when p_link.cut_at is null then 'select * from rowferry.resync();  -- on each node that is stopped, once you know which one is right'
+    case when p_link.cut_at is null then 'select * from rowferry.resync();  -- on each node that is stopped, once you know which one is right; until the '
+        || 'sequences that it names are moved, let nobody write to a node that was restored'
       else format('select * from rowferry.resync(%L);  -- once %1$s is back; or, if it is gone for good: select rowferry.remove_peer(%1$L, p_force => true);',
         p_link.peer) end
   where p_link.stopped_at is not null
