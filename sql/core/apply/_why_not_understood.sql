@@ -10,6 +10,8 @@ as $$
 declare
   v_here boolean := false;  -- whether the hint is for this node
   v_apart record;
+  v_more text[] := array(select c from unnest(p_section.columns) c where c <> all (p_entity.columns) order by c collate "C");
+  v_kept jsonb;  -- the entity's columns that are sent, by their names between the nodes
   v_state text := 'RF020';
   v_message text;
   v_hint text;
@@ -20,12 +22,27 @@ begin
   if p_entity.id is null then
     v_message := 'the other node has no such entity';
     v_here := true;
-    v_hint := format('select rowferry.attach(table, p_entity => %L);  -- delivery then goes on', p_section.entity);
+    v_hint := (
+      select format('select rowferry.attach(%L, %L%s);  -- %sdelivery then goes on', coalesce(t.name, 'schema.table'), p_section.entity,
+        case when k.links > 1 then format(', p_peer => %L', k.peer) end, case when t.name is null then 'with the name of its table; ' end)
+      from (
+        -- Of several peers the name of the entity says which one is meant (notes@north).
+        select count(*), coalesce(min(l.peer) filter (where p_section.entity like '%@' || l.spoke), min(l.peer) filter (where l.slot is null))
+        from rowferry.links l) k (links, peer)
+      cross join lateral (
+        -- The only table of this name, whatever its schema.
+        select case when count(*) = 1 then min(c.oid::regclass::text) end
+        from pg_class c
+        join pg_namespace n on n.oid = c.relnamespace
+        where c.relkind in ('r', 'p') and c.relpersistence = 'p' and not c.relispartition and n.nspname not in ('rowferry', 'pg_catalog', 'information_schema')
+          and case when k.links > 1 then regexp_replace(p_section.entity, '@[^@]+$', '') else p_section.entity end
+            in (c.relname, format('%s.%s', n.nspname, c.relname))) t (name));
   elsif p_entity.direction = 'send' and (p_section.keys is not null or p_section.gone is not null) then
     v_state := 'RF028';
     v_message := 'the other node only sends rows of this entity';
-    v_hint := 'select rowferry.attach(table, p_direction => ''receive'');  -- lets the table only receive here, so change its rows on the other node; changes '
-      'that wait here are sent once that node takes rows again (p_direction => ''both'' there), or give them up: select * from rowferry.skip(id, reason);';
+    v_hint := format('select rowferry.attach(relation, name, p_direction => ''receive'') from rowferry.entities where name = %L;  -- lets the table only '
+      'receive here, so change its rows on the other node; changes that wait here are sent once that node takes rows again (p_direction => ''both'' there), or '
+      'give them up: select * from rowferry.skip(id, reason);', p_entity.name);
   elsif p_entity.paused_at is not null then
     v_state := 'RF027';
     v_message := format('paused on the other node by %s', p_entity.paused_by);
@@ -42,16 +59,36 @@ begin
       from unnest(p_entity.columns) e (name)
       full join unnest(p_section.columns) s (name) using (name)
       where e.name is null or s.name is null));
-    v_hint := 'select rowferry.attach(table, p_columns => ..);  -- on both nodes, with the same entity columns, or without p_columns once both tables have the '
-      'same; delivery then goes on';
+    v_here := true;
+    v_kept := (
+      select coalesce(jsonb_object_agg(c.name, c.local), '{}') from unnest(p_entity.columns, p_entity.local_columns) c (name, local)
+      where v_more <> '{}' or c.name = any (p_section.columns));
+    if v_more = '{}' then
+      v_hint := format('select rowferry.attach(%L, %L, p_columns => %L);  -- to leave out what is not sent; to send it: select * from rowferry.check(); says '
+        'what to type; delivery then goes on', p_entity.relation, p_entity.name, v_kept);
+    else
+      v_hint := format('select rowferry.attach(%L, %L%s);  -- once %s has %s; delivery then goes on', p_entity.relation, p_entity.name,
+        case when p_entity.columns_given then format(', p_columns => %L', v_kept || (select jsonb_object_agg(c, c) from unnest(v_more) c)) end,
+        coalesce(p_entity.outbound, p_entity.relation::text), array_to_string(v_more, ', '));
+    end if;
   elsif p_entity.key_columns || p_entity.key_types <> p_section.key then
     v_message := format('the keys differ: %s here, %s there', array_to_string(p_section.key, ' '),
       array_to_string(p_entity.key_columns || p_entity.key_types, ' '));
-    v_hint := 'select rowferry.attach(table, p_key => ..);  -- on both nodes, with the same key, whose columns have the same types; delivery then goes on';
+    v_here := p_entity.key_columns <> p_section.key[:cardinality(p_section.key) / 2];
+    if v_here then
+      p_entity.key_columns := p_section.key[:cardinality(p_section.key) / 2];
+      v_hint := format('begin; select rowferry.detach(%L); %s commit;  -- or give the other node the key of this one; delivery then goes on', p_entity.name,
+        rowferry._attach_call(p_entity, p_entity.relation));
+    else
+      v_hint := format('select rowferry.attach(relation, name) from rowferry.entities where name = %L;  -- on both nodes, once the columns of the key have '
+        'the same types; delivery then goes on', p_entity.name);
+    end if;
   elsif array[p_entity.conflict_rule, p_entity.orphan_rule] <> p_section.rules then
     v_message := format('the rules differ: %s here, %s there', array_to_string(p_section.rules, ' and '),
       concat_ws(' and ', p_entity.conflict_rule, p_entity.orphan_rule));
-    v_hint := 'select rowferry.set_rules(entity, conflict rule, orphan rule);  -- the same on both nodes; delivery then goes on';
+    v_here := true;
+    v_hint := format('select rowferry.set_rules(%L, %L, %L);  -- or give the other node the rules of this one; delivery then goes on', p_entity.name,
+      p_section.rules[1], p_section.rules[2]);
   else
     -- No row of the section could pass this.
     v_message := 'the table on the other node cannot be written: ' || (

@@ -17,13 +17,13 @@ as $$
   select case when n.attached_at > p_heard_at then 'info' else 'error' end, e.relation,
     format('%s has not attached entity %s: its changes wait', p_peer, e.name),
     case when n.attached_at > p_heard_at then 'It was attached here since; look again once the worker has told it.'
-      else format('select rowferry.attach(its table, %L);  -- on %s', e.name, p_peer) end
+      else format('select rowferry.attach(%L, %L);  -- on %s, with the name that the table has there', e.relation, e.name, p_peer) end
   from entities e
   join rowferry.entities n on n.name = e.name
   where e.theirs is null
   union all
   select 'error', format('entity %s', e.name), format('it is attached on %s (%s) and not here: its changes wait there', p_peer, e.theirs ->> 'relation'),
-    format('select rowferry.attach(its table, %L);', e.name)
+    format('select rowferry.attach(%L, %L%s);  -- with the name that the table has here', e.theirs ->> 'relation', e.name, rowferry._which_entity(p_peer))
   from entities e
   where e.mine is null
   union all
