@@ -43,8 +43,8 @@ FUNCTIONS_AND_VIEWS = {
     "attach": """
         _attach_notes _attach_sql _attached _change_kin _check_filter _check_outbound _check_rules _check_trigger_names
         _check_user_functions _cycle_problem _cycle_sql _filter_types _forget_link _handler_problem _let_dump
-        _not_following _plan_columns _plan_entity _plan_key _plan_within _refresh_sql _refuse_loss _refuse_table
-        _share_capture _stale_functions attach detach remove_peer set_rules
+        _not_following _plan_columns _plan_entity _plan_key _plan_within _refresh_sql _refuse_loss
+        _refuse_stranger _refuse_table _share_capture _stale_functions attach detach remove_peer set_rules
     """,
     "plan": """
         _plan_call _plan_comment _plan_key_names _plan_lone _plan_order _plan_pairs _possible_columns _possible_keys _refusal

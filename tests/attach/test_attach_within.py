@@ -1,10 +1,12 @@
 """attach(p_within => ..): which tables can follow a parent, what is said of those that could, and how that changes in place."""
 
+import psycopg
 import pytest
 
 from harness import Nodes
 from harness.exchange import refused_with, sync, waiting
 from harness.following import SWISS, TABLES, fill, install, there
+from harness.roles import as_role, role
 
 
 @pytest.mark.parametrize("change", ["p_filter_left => 'keep'", "p_direction => 'receive'"])
@@ -21,6 +23,23 @@ def test_a_parent_does_not_change_so_that_others_cannot_follow_it(nodes: Nodes, 
         f"select rowferry.attach('lines', p_within => ''); select rowferry.attach('orders', p_filter_left => 'keep');"
         f"select rowferry.attach('orders', {change}); select rowferry.attach('lines', {again})"
     )
+
+
+def test_whoever_does_not_own_a_table_that_follows_is_told_what_to_grant(nodes: Nodes) -> None:
+    one, other = role(nodes.crm), role(nodes.crm)
+    nodes.crm.sql(f"{TABLES}; drop table payments; alter table orders owner to {one}; alter table lines owner to {other}")
+    nodes.crm.sql(f"grant rowferry_owner to {one}; grant select, references on orders to {other}")
+    nodes.crm.sql("select rowferry.attach('orders', p_filter => %s)", [SWISS])
+    nodes.crm.sql("select rowferry.attach('lines', p_within => 'orders')")
+    connection = as_role(nodes.crm, one)
+    change = "select rowferry.attach('orders', p_filter => 'country = ''DE''')"
+    with pytest.raises(psycopg.errors.InsufficientPrivilege, match="needs the rights of its owner") as caught:
+        connection.execute(change)
+    assert f"public.lines belongs to {other}; the current role is {one}. Its functions change" in str(caught.value.diag.message_detail)
+    hint = caught.value.diag.message_hint
+    assert hint and hint.startswith(f"As a superuser: grant {other}, rowferry_owner to {one}")
+    nodes.crm.sql(hint.removeprefix("As a superuser: "))
+    connection.execute(change)
 
 
 def test_filters_change_in_place(nodes: Nodes) -> None:

@@ -41,7 +41,9 @@ def test_an_entity_that_the_peer_refuses_as_a_whole_is_tried_again(notes: Nodes)
     notes.crm.sql("update notes set body = 'late' where id = 1")
     sync(*notes)
     notes.crm.sql("select rowferry.set_rules('notes', 'node:crm')")
-    assert notes.crm.sql("select record_id, attempts from rowferry.retry('notes')") == [{"record_id": "1", "attempts": 1}]
+    [row] = notes.crm.sql("select * from rowferry.retry('notes')")
+    assert (row["record_id"], row["attempts"]) == ("1", 1)
+    assert row["error_before"] and "last_error" not in row, "it has not been tried again yet"
     sync(*notes)
     assert waiting(notes.crm) == []
 

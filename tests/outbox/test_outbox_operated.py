@@ -22,9 +22,10 @@ def test_a_plain_role_that_may_make_publications_adds_attaches_and_removes(bare:
     bare.crm.sql(f"alter table accounts owner to {person}")
     connection = as_role(bare.crm, person)
     add = f"select rowferry.add_outbox('kafka', 'of_{bare.crm.database}')"
-    with pytest.raises(psycopg.errors.InsufficientPrivilege):
+    with pytest.raises(psycopg.errors.InsufficientPrivilege, match="an outbox needs a publication") as caught:
         connection.execute(add)
-    bare.crm.sql(f"grant create on database {bare.crm.database} to {person}")
+    assert caught.value.diag.message_hint == f"grant create on database {bare.crm.database} to {person};"
+    bare.crm.sql(caught.value.diag.message_hint)
     connection.execute(add)
     connection.execute("select rowferry.attach('accounts', p_peer => 'kafka')")
     make_slot(bare.crm)
@@ -32,6 +33,11 @@ def test_a_plain_role_that_may_make_publications_adds_attaches_and_removes(bare:
     deliver(bare.crm)
     assert last(read(bare.crm)) == {"1": {"id": 1}}
     connection.execute("select rowferry.detach('accounts@kafka')")
+    other = role(bare.crm)
+    bare.crm.sql(f"grant rowferry_owner to {other}")
+    with pytest.raises(psycopg.errors.InsufficientPrivilege, match="removed by its owner") as caught:
+        as_role(bare.crm, other).execute("select rowferry.remove_outbox()")
+    assert caught.value.diag.message_hint.startswith(f"As {person}: select rowferry.remove_outbox(); or ")
     connection.execute("select rowferry.remove_outbox()")
 
 

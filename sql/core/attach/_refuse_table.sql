@@ -10,19 +10,11 @@ declare
   v_table constant pg_class := (select c from pg_class c where c.oid = p_table);
   v_names text;
   v_fix text;
-  -- From PostgreSQL 16 on, using a role's rights and giving an object to the role are two rights.
-  v_set constant text := case when current_setting('server_version_num')::integer >= 160000 then 'set' else 'member' end;
 begin
   if v_table.oid is null then
     raise exception using errcode = 'RF010', message = 'there is no such table', hint = 'select rowferry.attach(''public.accounts'');';
   end if;
-  if not pg_has_role(current_user, 'rowferry_owner', 'usage') or not pg_has_role(current_user, v_table.relowner, 'usage')
-    or not pg_has_role(current_user, 'rowferry_owner', v_set) or not pg_has_role(current_user, v_table.relowner, v_set) then
-    raise exception using errcode = '42501', message = 'attaching a table needs the rights of its owner and of rowferry_owner',
-      detail = format('%s belongs to %I; the current role is %I.', p_table, pg_get_userbyid(v_table.relowner), current_user),
-      hint = format('As a superuser: grant %I, rowferry_owner to %I%s;', pg_get_userbyid(v_table.relowner), current_user,
-        case v_set when 'set' then ' with inherit true, set true' end);
-  end if;
+  perform rowferry._refuse_stranger(p_table);
   if v_table.relkind not in ('r', 'p') or v_table.relpersistence <> 'p' or v_table.relnamespace::regnamespace::text in ('rowferry', 'pg_catalog',
     'information_schema') then
     raise exception using errcode = 'RF010', message = 'only a permanent table can be kept in sync',

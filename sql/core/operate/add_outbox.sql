@@ -13,6 +13,10 @@ declare
   v_slot constant text := coalesce(p_slot, (select l.slot from rowferry.links l where l.peer = p_peer), 'rowferry_' || p_peer);
   v_problem record;
 begin
+  if not has_database_privilege(current_database(), 'create') then
+    raise exception using errcode = '42501', message = 'an outbox needs a publication, which this role may not create',
+      detail = format('The current role is %I.', current_user), hint = format('grant create on database %I to %I;', current_database(), current_user);
+  end if;
   lock table rowferry.links in share row exclusive mode;
   if (p_peer ~ '^[a-z][a-z0-9_]{0,30}$' and v_slot ~ '^[a-z0-9_]{1,63}$') is not true then
     raise exception using errcode = 'RF013', message = 'this name cannot be an outbox''s or a slot''s',

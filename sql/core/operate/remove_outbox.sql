@@ -6,9 +6,15 @@ set lock_timeout = '5s'
 as $$
 declare
   v_link rowferry.links := (select l from rowferry.links l where l.slot is not null);
+  v_owner constant oid := (select p.pubowner from pg_publication p where p.pubname = 'rowferry_outbox');
 begin
   if v_link.peer is null then
     raise exception using errcode = 'RF002', message = 'this node has no outbox', hint = 'select peer, slot from rowferry.links;';
+  end if;
+  if not pg_has_role(v_owner, 'usage') then
+    raise exception using errcode = '42501', message = 'the publication of the outbox is removed by its owner',
+      detail = format('rowferry_outbox belongs to %I; the current role is %I.', pg_get_userbyid(v_owner), current_user),
+      hint = format('As %I: select rowferry.remove_outbox(); or as a superuser: grant %1$I to %I;', pg_get_userbyid(v_owner), current_user);
   end if;
   perform rowferry._link_lock(v_link.peer, true);
   lock table rowferry.links in share row exclusive mode;

@@ -6,7 +6,7 @@ returns table (
   entity text,
   record_id text,
   attempts integer,
-  last_error text
+  error_before text
 )
 language plpgsql
 security definer
@@ -40,7 +40,7 @@ end
 $$;
 comment on function rowferry.retry(bigint) is
   'Tries a held event again with the next batch. All held events of its record are tried with it, and all events of its entity if that is held as a whole. If '
-  'the event waits for its parent, the parent is tried.';
+  'the event waits for its parent, the parent is tried. error_before is why the try before failed; whether this one does, sync_events says after it.';
 
 create or replace function rowferry.retry(
   p_entity text
@@ -50,7 +50,7 @@ returns table (
   entity text,
   record_id text,
   attempts integer,
-  last_error text
+  error_before text
 )
 language plpgsql
 security definer
@@ -78,4 +78,4 @@ end
 $$;
 comment on function rowferry.retry(text) is
   'Tries all held events of an entity again with the next batches, and the entity itself if it is held as a whole. It returns a row for each event. If events '
-  'wait for a parent, the parent is tried.';
+  'wait for a parent, the parent is tried. error_before is why the try before failed; whether this one does, sync_events says after it.';
