@@ -120,6 +120,22 @@ def test_a_link_that_moves_is_not_cut(hub: Star) -> None:
     assert rows(node, "select stopped_at from rowferry.links where peer = 'north'") == ["()"]
 
 
+def test_a_link_that_a_person_has_paused_is_cut_only_once_it_is_resumed(hub: Star) -> None:
+    node = hub["hub"]
+    node.sql("select * from rowferry.pause('north')")
+    cut(hub)
+    assert rows(node, "select state from rowferry.status where peer = 'north'") == ["(paused)"]
+    limit = "select state from rowferry.set_backlog_limit('north', %s)"
+    assert node.sql(limit, ["300 kB"])[0]["state"].endswith("but not while it is paused, as it is now")
+    node.sql("update rowferry.links set backlog_since = now() - interval '1 min' where peer = 'north'")
+    node.sql("select rowferry.resume('north')")
+    go_on(hub, 1)
+    assert rows(node, "select cut_at from rowferry.links where peer = 'north'") == ["()"], "it gets its time anew"
+    go_on(hub, 2)
+    assert node.sql(NORTH)[0]["state"] == "stopped"
+    assert node.sql(limit, [None])[0]["state"].startswith("the link is cut already, and what waited for north is given up")
+
+
 def test_a_link_that_had_nothing_to_send_is_not_cut_by_one_large_change(hub: Star) -> None:
     """The other link may be the first to move then, and north has not been asked yet."""
     node = hub["hub"]

@@ -9,7 +9,7 @@ declare
   v_now constant timestamptz := rowferry._now();
   v_bytes bigint;
 begin
-  if p_link.backlog_limit is null or p_link.cut_at is not null
+  if p_link.backlog_limit is null or p_link.cut_at is not null or p_link.paused_at is not null
     or p_link.backlog_looked_at > v_now - interval '1 min' or p_link.last_exchange_at > v_now - interval '1 min' then
     return p_link;
   end if;
@@ -34,4 +34,4 @@ end
 $$;
 comment on function rowferry._cut(rowferry.links) is
   'Cuts a link, so that it is stopped and its events are given up, if at two looks more waits than set_backlog_limit() allows, and nothing has moved between '
-  'them. It looks once a minute, and only if nothing has moved for a minute. The caller saves what it returns.';
+  'them. It looks once a minute, and only if nothing has moved for a minute. A link that a person has paused here is not cut. The caller saves what it returns.';

@@ -20,7 +20,8 @@ declare
 begin
   if p_entity is null then
     v_link := rowferry._find_link(p_peer);
-    update rowferry.links l set paused_at = null, paused_by = null where l.peer = v_link.peer;
+    -- set_backlog_limit() gives it time anew.
+    update rowferry.links l set paused_at = null, paused_by = null, backlog_since = null where l.peer = v_link.peer;
     peer := v_link.peer;
     was_paused_at := v_link.paused_at;
     pending := (rowferry._counts(v_link.peer, null)).pending;

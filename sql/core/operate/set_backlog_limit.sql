@@ -26,10 +26,15 @@ begin
   return query
   update rowferry.links l set backlog_limit = v_limit, backlog_looked_at = null, backlog_since = null where l.peer = v_peer
   returning l.peer, pg_size_pretty(l.backlog_limit),
-    case when v_limit is null then format('off: what waits for %s stays until it is back', l.peer)
-      else format('the link is cut once more waits for %s and nothing moves', l.peer) end;
+    case
+      when l.cut_at is not null then format('the link is cut already, and what waited for %s is given up. Next, once it is back: '
+        'select * from rowferry.resync(%1$L);', l.peer)
+      when v_limit is null then format('off: what waits for %s stays until it is back', l.peer)
+      else format('the link is cut once more waits for %s and nothing moves', l.peer)
+        || case when l.paused_at is not null then ', but not while it is paused, as it is now' else '' end end;
 end
 $$;
 comment on function rowferry.set_backlog_limit(text, text) is
   'Sets how much may wait for a peer that is away, such as ''10 GB''; null, the default: any amount. Beyond that the link is cut: it stops, and the events '
-  'that wait for this peer are removed little by little, with the batches of the other links. resync() takes the peer in again.';
+  'that wait for this peer are removed little by little, with the batches of the other links. resync() takes the peer in again. A link that is '
+  'paused here is not cut.';
