@@ -77,7 +77,7 @@ def test_what_differs_is_found_behind_other_names_of_tables_and_columns(nodes: N
     nodes.billing.sql("alter table customers add phone text, add fax text")
     [fax] = [row for row in found(nodes.billing, "info") if row["problem"] == "column fax does not travel"]
     nodes.billing.sql(fax["fix"])
-    assert {"id": "customer_id", "name": "title", "fax": "fax"} == attached(nodes.billing)
+    assert attached(nodes.billing) == {"id": "customer_id", "name": "title", "fax": "fax"}
     nodes.billing.sql("""select rowferry.attach('customers', p_columns => '{"id": "customer_id", "name": "title"}')""")
     nodes.crm.sql("alter table accounts add phone text, add fax text; select rowferry.attach('accounts')")
     sync(*nodes)
@@ -99,7 +99,8 @@ def test_what_differs_is_found_behind_other_names_of_tables_and_columns(nodes: N
 def attached(node: Node) -> dict[str, str]:
     """The columns of accounts, by their names between the nodes."""
     [row] = node.sql("""
-        select jsonb_object_agg(c.name, c.local) as columns from rowferry.entities, unnest(columns, local_columns) c (name, local)""")
+        select jsonb_object_agg(c.name, c.local) as columns
+        from rowferry.entities, unnest(columns, local_columns) c (name, local)""")
     columns: dict[str, str] = row["columns"]
     return columns
 

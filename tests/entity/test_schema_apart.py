@@ -70,6 +70,21 @@ def test_a_column_that_the_other_node_lacks_holds_the_table_until_it_has_it(apar
 
 
 @pytest.mark.case(57)
+def test_another_key_holds_the_table_until_the_line_that_is_printed_has_changed_it(apart: Nodes) -> None:
+    for node, key in zip(apart, ("code", "id"), strict=True):
+        node.sql("create table notes (id int primary key, code text not null unique)")
+        node.sql("select rowferry.attach('notes', p_key => %s, p_orphan_rule => 'drop')", [[key]])
+    apart.crm.sql("insert into notes values (1, 'a')")
+    others_flow(apart)
+    assert reason(apart.crm) == ("RF020", "the keys differ: code text here, id number there")
+    apart.billing.sql(apart.crm.sql("select hint from rowferry.sync_events")[0]["hint"].partition("  -- on billing; ")[0])
+    assert rows(apart.billing, "select key_columns, orphan_rule from rowferry.entities where name = 'notes'") == ["({code},drop)"]
+    advance(apart, 20)
+    sync(*apart)
+    assert rows(apart.billing, "select * from notes") == ["(1,a)"]
+
+
+@pytest.mark.case(57)
 def test_a_table_that_the_other_node_has_not_attached_yet_waits_for_it(apart: Nodes) -> None:
     apart.crm.sql(f"{NOTES}; select rowferry.attach('notes'); insert into notes values (1, 'a', 'x')")
     others_flow(apart)

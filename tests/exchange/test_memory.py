@@ -59,7 +59,7 @@ def test_a_copy_of_a_node_stops_the_link(notes: Nodes) -> None:
     Node("crm", notes.crm.server, "postgres").sql(f"create database {name} template {notes.crm.database}")
     copy = Node("crm", notes.crm.server, name)
     try:
-        with pytest.raises(AssertionError, match="not the one that was configured.* Let nobody write to it until"):
+        with pytest.raises(AssertionError, match=r"not the one that was configured.* Let nobody write to it until"):
             sync(copy, notes.billing)
         adopt_identity(copy)
         copy.sql("update rowferry.links set stopped_at = null, stopped_reason = null")

@@ -2,6 +2,7 @@ create or replace function rowferry.remove_outbox()
 returns setof text
 language plpgsql
 set search_path = pg_catalog, pg_temp
+set quote_all_identifiers = off
 set lock_timeout = '5s'
 as $$
 declare
