@@ -34,6 +34,7 @@ WITHOUT_SEARCH_PATH = {
     "_winner",
     "_index_key",
     "_left_nothing",
+    "_link_key",
 }
 WITHOUT_SEARCH_PATH |= {"is_applying"}
 # What went wrong is passed on with its SQLSTATE; whatever it was, it may not end the call.

@@ -70,9 +70,9 @@ FUNCTIONS_AND_VIEWS = {
     "apply": """
         _altered_rows _apply_batch _apply_piecewise _as_pieces _decide_sections _delete_wanted _exchanging _find_fault
         _gives_up _hopeless _in_order _judge_failure _leave_altered _leave_locked _look_after_write _mark_applying
-        _may_differ _needed _needs_without _needs _note_differing _pass_on _pieces_without _refuse_cascade _refuse_record
-        _still_waiting _take_apart _try_sections _understood_sections _untried _why_not_understood _with_holders
-        _write_cycle _write_sections
+        _may_differ _needed _needs_without _needs _note_differing _pass_on _pieces_without _plain_tables _refuse_cascade
+        _refuse_record _still_waiting _take_apart _try_sections _understood_sections _untried _why_not_understood
+        _with_holders _write_cycle _write_sections
     """,
     "compare": """
         _choosing_call _compare _compare_answer _compare_ask _compare_choose _compare_hear _compare_queue _compare_resolve

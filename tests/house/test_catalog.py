@@ -42,7 +42,7 @@ def test_functions_are_pinned_and_nothing_is_granted_to_public(notes: Nodes) -> 
         where p.pronamespace = 'rowferry'::regnamespace 
           and p.proname not in
             ('_now', '_events_of_record', '_held_of_record', '_is_free', '_anything_rare', '_winner', '_stamp', '_event_bytes',
-             '_sendable_events', '_index_key', '_left_nothing', 'is_applying')
+             '_sendable_events', '_index_key', '_left_nothing', '_link_key', 'is_applying')
           and not exists (select from unnest(p.proconfig) c where c like 'search_path=%pg_temp')
           -- Each name in these is qualified, which a test of capture's rights tries under a hostile path.
           and p.proname !~ '^capture_' and p.proname <> '_unaltered'

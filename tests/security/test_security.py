@@ -118,7 +118,7 @@ LINT = r"""
       and not exists (select from unnest(p.proconfig) c where c ~ '^search_path=.*pg_temp$')
       -- Each name in these is qualified, which a test of capture's rights tries under a hostile path.
       and p.proname !~ '^capture_' and p.proname not in (
-        '_events_of_record', '_held_of_record', '_sendable_events', '_left_nothing', 'is_applying')
+        '_events_of_record', '_held_of_record', '_sendable_events', '_left_nothing', '_link_key', 'is_applying')
     union all
     select p.oid::regprocedure::text, 'granted to public' from pg_proc p
     where p.pronamespace = 'rowferry'::regnamespace

@@ -28,8 +28,8 @@ begin
   o_conflicts := '[]';
   o_left := '{}';
   for i in 1 .. cardinality(o_sections) loop
-    v_entity_id := (select e.id from rowferry.entities e where e.name = (o_sections[i]).entity);
-    continue when not rowferry._may_own_events(v_entity_id);
+    v_entity_id := rowferry._may_own_events((o_sections[i]).entity);
+    continue when v_entity_id is null;
     v_keys := rowferry._unseen_changes(v_entity_id, (o_sections[i]).keys || (o_sections[i]).gone || (o_sections[i]).asked, p_heard, '{}');
     continue when v_keys is null;
     v_decision := rowferry._decide(p_peer, o_sections[i], v_keys, v_most, p_heard, p_known);

@@ -20,7 +20,6 @@ begin
   cross join lateral unnest((p_sections[i]).keys || (p_sections[i]).gone) k
   group by e.id
   on conflict (transaction_id, entity_id) do update set hops = excluded.hops, keys = excluded.keys;
-  perform set_config('rowferry.applying', 'on', true);
   return v_everything;
 end
 $$;

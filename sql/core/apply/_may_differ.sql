@@ -9,24 +9,10 @@ as $$
 declare
   v_written oid[];  -- the tables that writing these may change: partitions, and tables that a foreign key's action reaches
 begin
-  if exists (select from rowferry.entities e where e.name = any (p_entities) and (e.on_apply is not null or e.inbound is not null)) then
-    return true;
-  end if;
-  -- Most tables have no trigger of anybody's that could run: so no foreign key either, whose own triggers these would be.
-  if not exists (
-    select
-    from rowferry.entities e
-    join pg_class c on c.oid = e.relation
-    where e.name = any (p_entities) and (c.relkind <> 'r' or c.relhasrules or c.relchecks > 0
-      or exists (
-        select from pg_trigger t join pg_proc p on p.oid = t.tgfoid
-        where t.tgrelid = c.oid and case when p.pronamespace <> 'rowferry'::regnamespace then t.tgisinternal or rowferry._runs_for_peer(t) end)
-      or exists (select from pg_attrdef a where a.adrelid = c.oid)
-      or exists (
-        select from pg_attribute a join pg_type y on y.oid = a.atttypid
-        where a.attrelid = c.oid and a.attnum > 0 and not a.attisdropped and y.typnamespace <> 'pg_catalog'::regnamespace)
-      or exists (select from pg_index x where x.indrelid = c.oid and (x.indexprs is not null or x.indpred is not null)))) then
+  if rowferry._plain_tables(p_entities) then
     return false;
+  elsif exists (select from rowferry.entities e where e.name = any (p_entities) and (e.on_apply is not null or e.inbound is not null)) then
+    return true;
   end if;
   -- Apart from the rest: the planner expects so many rows of both together that PostgreSQL 19 (RC 1) asks for 32 GiB at once.
   v_written := array(

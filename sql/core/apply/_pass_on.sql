@@ -10,9 +10,6 @@ set enable_seqscan = off
 set enable_bitmapscan = off
 as $$
 begin
-  if (select count(*) from rowferry.links) = 1 then
-    return;
-  end if;
   update rowferry.events e set hops = case when c.stamp > '-infinity' then 0 else least(e.hops, c.hops) end,
     changed_at = case when c.stamp > '-infinity' then c.stamp else e.changed_at end
   from (

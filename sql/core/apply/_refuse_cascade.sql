@@ -17,9 +17,6 @@ as $$
 declare
   v_taken record;
 begin
-  if not exists (select from generate_subscripts(p_sections, 1) i where (p_sections[i]).gone is not null) then
-    return;
-  end if;
   -- A delete that is done before all other writes may change rows of the batch, which are written afterwards, and may delete by a cascade what the batch
   -- deletes. It may delete no other row, because that row would be made again without the columns that do not travel.
   perform rowferry._delete_events(range_agg(int8range(c.id, c.id, '[]')))

@@ -26,6 +26,7 @@ declare
   v_decided record;
   v_after bigint;  -- the last event before the sections are written
   v_everything boolean;
+  v_plain boolean;
   v_seen record;
   v_left rowferry._not_taken[] := '{}';
   v_kept jsonb := '[]';
@@ -72,18 +73,27 @@ begin
         end loop;
         o_failed := null;
       end if;
-      perform rowferry._finish(v_sections);
-      perform rowferry._pass_on(p_peer, v_sections, v_after);
+      -- Before PostgreSQL 18 the next call in this transaction tells by what this leaves that nobody else has written (_begin_deferred).
+      v_plain := rowferry._plain_tables(array(select (v_sections[i]).entity from generate_subscripts(v_sections, 1) i));
+      if not v_plain or current_setting('server_version_num')::integer < 180000 then
+        perform rowferry._finish(v_sections);
+      end if;
+      perform rowferry._pass_on(p_peer, v_sections, v_after) where exists (select from rowferry.links l where l.peer <> p_peer);
       perform set_config('plan_cache_mode', 'force_generic_plan', true);
-      perform rowferry._refuse_cascade(v_sections, rowferry._still_waiting(p_waiting, '{}', o_busy), v_after, p_heard, null);
-      v_seen := rowferry._look_after_write(v_sections, p_heard, v_decided.o_decided, v_after);
+      perform rowferry._refuse_cascade(v_sections, rowferry._still_waiting(p_waiting, '{}', o_busy), v_after, p_heard, null)
+      where exists (select from generate_subscripts(v_sections, 1) i where (v_sections[i]).gone is not null);
+      v_seen := rowferry._look_after_write(v_sections, p_heard, v_decided.o_decided, v_after, v_plain);
       -- Decide again if a cascade took rows that were not read before it, or if a trigger was just added to a table.
-      v_again := v_seen.o_moved <> '{}' or v_seen.o_may_differ and v_everything
-        or exists (select jsonb_array_elements(v_seen.o_lost) except select jsonb_array_elements(v_kept));
+      v_again := v_seen.o_moved <> '{}' or v_seen.o_may_differ and v_everything;
+      if v_seen.o_lost <> '[]' then
+        v_again := v_again or exists (select jsonb_array_elements(v_seen.o_lost) except select jsonb_array_elements(v_kept));
+      end if;
       if v_again then
         raise exception using errcode = 'RF100', message = 'what was applied has to be decided again';
       end if;
-      perform rowferry._note_differing(v_sections[i]) from generate_subscripts(v_sections, 1) i where v_seen.o_may_differ;
+      if v_seen.o_may_differ then
+        perform rowferry._note_differing(v_sections[i]) from generate_subscripts(v_sections, 1) i;
+      end if;
       -- From here on every write is captured as usual.
       delete from rowferry.applying a where a.transaction_id = pg_current_xact_id();
       perform set_config('rowferry.applying', '', true);

@@ -9,7 +9,7 @@ language plpgsql
 set search_path = pg_catalog, pg_temp
 as $$
 declare
-  v_order text[] := array(select distinct (p_sections[i]).entity from generate_subscripts(p_sections, 1) i);
+  v_order text[];
   v_entity rowferry.entities;
   v_section rowferry._section;
   v_index integer;
@@ -20,8 +20,8 @@ begin
   o_left := '{}';
   o_refusals := '[]';
   -- Records of an entity that were sent because a child needs them are in a later section than its others.
-  if cardinality(v_order) > 1 then
-    v_order := rowferry._parents_first(v_order);
+  if cardinality(p_sections) > 1 then
+    v_order := rowferry._parents_first(array(select distinct (p_sections[i]).entity from generate_subscripts(p_sections, 1) i));
   end if;
   for v_index in
     select i from generate_subscripts(p_sections, 1) i order by array_position(v_order, (p_sections[i]).entity), i desc

@@ -6,17 +6,20 @@ returns void
 language plpgsql
 as $$
 declare
-  v_left constant text := case
-    -- The second spelling is that of a function made while quote_all_identifiers was on.
-    when pg_catalog.current_setting('search_path') operator(pg_catalog.<>) all (array['pg_catalog, pg_temp', '"pg_catalog", "pg_temp"']) then 'SET search_path'
-    when pg_catalog.current_setting('array_nulls') operator(pg_catalog.<>) 'on' then 'SET array_nulls'
-    when exists (select from pg_catalog.pg_cursor() c where c.is_holdable and c.creation_time operator(pg_catalog.>=) pg_catalog.statement_timestamp())
-      then 'DECLARE .. WITH HOLD' end;
+  v_left text;
+  v_prepared text[];
   v_statement text;
 begin
-  for v_statement in
-    select p.name from pg_catalog.pg_prepared_statement() p where p.from_sql and p.prepare_time operator(pg_catalog.>=) pg_catalog.statement_timestamp()
-  loop
+  select case
+      -- The second spelling is that of a function made while quote_all_identifiers was on.
+      when pg_catalog.current_setting('search_path') operator(pg_catalog.<>) all (array['pg_catalog, pg_temp', '"pg_catalog", "pg_temp"']) then 'SET search_path'
+      when pg_catalog.current_setting('array_nulls') operator(pg_catalog.<>) 'on' then 'SET array_nulls'
+      when exists (select from pg_catalog.pg_cursor() c where c.is_holdable and c.creation_time operator(pg_catalog.>=) pg_catalog.statement_timestamp())
+        then 'DECLARE .. WITH HOLD' end,
+    array(select p.name from pg_catalog.pg_prepared_statement() p
+      where p.from_sql and p.prepare_time operator(pg_catalog.>=) pg_catalog.statement_timestamp())
+  into v_left, v_prepared;
+  foreach v_statement in array v_prepared loop
     execute pg_catalog.format('deallocate %I', v_statement);
   end loop;
   if v_left is not null then

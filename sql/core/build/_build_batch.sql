@@ -83,7 +83,7 @@ begin
     if v_batch.o_events > 0 and p_link.slot is not null then
       o_ack := rowferry._write_outbox(v_batch.o_sections, v_batch.o_ids);
     elsif v_batch.o_events > 0 then
-      select t.* into v_told from rowferry._tell_facts(o_link, true, true, true) t;
+      v_told := rowferry._tell_facts(o_link, true, true, true);
       o_envelope := rowferry._encode(
         p_header || o_compare || jsonb_build_object('number', p_link.top + 1, 'tag', v_tag, 'ids', v_batch.o_ids::text, 'top', p_link.top + 1,
           'built', greatest(p_link.built, p_link.top + 1))

@@ -19,7 +19,7 @@ set search_path = pg_catalog, pg_temp
 as $$
 declare
   c_least constant integer := 2000;
-  v_alone boolean := p_rare.held and exists (select from rowferry._alone(p_link.peer) a where a.o_allowed and not a.o_flying);
+  v_alone boolean := false;
   v_half constant interval := nullif(current_setting('statement_timeout')::interval, '0') / 2;
   v_name text;
   v_acks jsonb;
@@ -37,8 +37,13 @@ begin
   o_sent := 0;
   o_removed := 0;
   -- Once an entity is not named as paused any more, the peer sends it again. Until the peer knows that, this call has news.
-  o_link.told_paused := case when p_rare.entities
-    then array(select n.name from rowferry.entities n where n.peer = p_link.peer and n.paused_at is not null order by n.id) else '{}' end;
+  o_link.told_paused := '{}';
+  if p_rare.entities then
+    o_link.told_paused := array(select n.name from rowferry.entities n where n.peer = p_link.peer and n.paused_at is not null order by n.id);
+  end if;
+  if p_rare.held then
+    v_alone := exists (select from rowferry._alone(p_link.peer) a where a.o_allowed and not a.o_flying);
+  end if;
   if p_link.generation > 1 then
     o_link.told_settled := array(
       select n.name from rowferry.entities n where n.peer = p_link.peer and n.unsettled_since is null and n.name = any (p_link.peer_unsettled) order by n.id);
@@ -107,7 +112,7 @@ begin
     o_rare := p_rare;
   end if;
   if o_sent = 0 and p_link.slot is null then
-    select t.* into v_told from rowferry._tell_facts(o_link, false, p_applied, v_waits) t;
+    v_told := rowferry._tell_facts(o_link, false, p_applied, v_waits);
     o_link := v_told.o_link;
     v_header := v_header || v_compare || jsonb_strip_nulls(jsonb_build_object('facts', v_told.o_facts, 'top', o_link.top, 'built', o_link.built));
     o_envelope := rowferry._encode(v_header, '{}');

@@ -15,7 +15,7 @@ declare
 begin
   return row(p_status, null, 0, 0, 0, 0, 0, v_counts.pending, v_counts.held, v_counts.next_id, v_counts.last_id, v_counts.backfilling, v_counts.patience,
     p_link.token_number || '-' || p_link.token_random, rowferry.version(), p_reason, null,
-    (select min(l.peer) from rowferry.links l where l.slot is not null))::rowferry._answer;
+    v_counts.outbox)::rowferry._answer;
 end
 $$;
 comment on function rowferry._answer_of(rowferry.links, text, text, int8multirange, rowferry._rare) is

@@ -76,11 +76,13 @@ begin
     v_status := 'stopped';
     v_reason := v_link.stopped_reason;
   elsif v_status is null then
-    if p_envelope is not null or v_link.token_random is distinct from v_before.token_random then
+    if v_link is distinct from v_before or v_admitted.o_header ? 'facts' then
       v_rare := rowferry._rare_things();
     end if;
-    v_passed := v_heard.o_retired > 0 or v_last_id - v_link.first_id >= 10000
-      and exists (select from rowferry.links o where o.peer <> p_peer) and not rowferry._any_event(p_peer, v_link.first_id, v_left);
+    v_passed := v_heard.o_retired > 0;
+    if not v_passed and v_last_id - v_link.first_id >= 10000 then
+      v_passed := exists (select from rowferry.links o where o.peer <> p_peer) and not rowferry._any_event(p_peer, v_link.first_id, v_left);
+    end if;
     if v_passed or v_link.horizon_xid <= pg_snapshot_xmin(pg_current_snapshot()) then
       v_link := rowferry._advance_first_id(v_link, v_last_id, v_left, v_passed);
     end if;

@@ -16,44 +16,51 @@ as $$
 declare
   v_ack jsonb;
   v_batch rowferry.built_batches;
-  v_heard int8multirange := rowferry._acked_ids(p_header -> 'acks');
+  v_heard int8multirange := '{}';
   v_lacking boolean;
   v_conflicts integer;
   v_scale numeric;
+  v_parents boolean;
+  v_children boolean;
 begin
   o_link := p_link;
   o_retired := 0;
   o_left := '{}';
-  -- Only events that this link has sent can be acknowledged, whatever the peer says.
-  v_heard := v_heard * coalesce((select range_agg(r) from rowferry.built_batches b cross join lateral unnest(b.ids) r where b.peer = p_link.peer), '{}');
-  for v_ack in
-    select a from jsonb_array_elements(p_header -> 'acks') a where (a ->> 'number')::bigint > p_link.acked order by (a ->> 'number')::bigint
-  loop
-    select b.* into v_batch
-    from rowferry.built_batches b
-    where b.peer = p_link.peer and b.tag = (v_ack ->> 'tag')::uuid;
-    continue when not found;
-    v_lacking := rowferry._hold_refused(v_batch, v_ack -> 'refusals', v_batch.whole or o_link.growth >= 64);
-    o_link.growth := case when v_lacking and not v_batch.whole then least(o_link.growth * 4, 256) else 1 end;
-    v_conflicts := 0;
-    if v_ack -> 'conflicts' <> '[]' then
-      v_conflicts := rowferry._conflict_count(v_ack -> 'conflicts');
-      perform rowferry._record_conflicts(p_link.peer, p_header ->> 'from', v_ack -> 'conflicts');
-    end if;
-    perform rowferry._log_batch(p_link.peer, 'sent', v_batch.number, v_batch.tag, rowferry._id_count((v_ack ->> 'ids')::int8multirange),
-      coalesce(v_ack -> 'effect', '{}'), v_conflicts, (v_ack ->> 'applied_ms')::integer);
-    v_scale := (p_header ->> 'target_ms')::numeric / greatest((v_ack ->> 'applied_ms')::numeric, 1);
-    if v_scale < 1 and v_batch.keys > 1 then
-      o_link.batch_limit := greatest(1, least(o_link.batch_limit, (v_batch.keys * v_scale)::integer));
-    elsif v_scale > 2 and v_batch.keys >= o_link.batch_limit / 2 then
-      o_link.batch_limit := least(20000, o_link.batch_limit * least(8, v_scale / 2)::integer);
-    end if;
-  end loop;
+  if p_header -> 'acks' <> '[]' then
+    -- Only events that this link has sent can be acknowledged, whatever the peer says.
+    v_heard := rowferry._acked_ids(p_header -> 'acks')
+      * coalesce((select range_agg(r) from rowferry.built_batches b cross join lateral unnest(b.ids) r where b.peer = p_link.peer), '{}');
+    for v_ack in
+      select a from jsonb_array_elements(p_header -> 'acks') a where (a ->> 'number')::bigint > p_link.acked order by (a ->> 'number')::bigint
+    loop
+      select b.* into v_batch
+      from rowferry.built_batches b
+      where b.peer = p_link.peer and b.tag = (v_ack ->> 'tag')::uuid;
+      continue when not found;
+      v_lacking := rowferry._hold_refused(v_batch, v_ack -> 'refusals', v_batch.whole or o_link.growth >= 64);
+      o_link.growth := case when v_lacking and not v_batch.whole then least(o_link.growth * 4, 256) else 1 end;
+      v_conflicts := 0;
+      if v_ack -> 'conflicts' <> '[]' then
+        v_conflicts := rowferry._conflict_count(v_ack -> 'conflicts');
+        perform rowferry._record_conflicts(p_link.peer, p_header ->> 'from', v_ack -> 'conflicts');
+      end if;
+      perform rowferry._log_batch(p_link.peer, 'sent', v_batch.number, v_batch.tag, rowferry._id_count((v_ack ->> 'ids')::int8multirange),
+        coalesce(v_ack -> 'effect', '{}'), v_conflicts, (v_ack ->> 'applied_ms')::integer);
+      v_scale := (p_header ->> 'target_ms')::numeric / greatest((v_ack ->> 'applied_ms')::numeric, 1);
+      if v_scale < 1 and v_batch.keys > 1 then
+        o_link.batch_limit := greatest(1, least(o_link.batch_limit, (v_batch.keys * v_scale)::integer));
+      elsif v_scale > 2 and v_batch.keys >= o_link.batch_limit / 2 then
+        o_link.batch_limit := least(20000, o_link.batch_limit * least(8, v_scale / 2)::integer);
+      end if;
+    end loop;
+  end if;
 
   if not isempty(v_heard) then
+    select exists (select from rowferry.missing_parents), exists (select from rowferry.held_events h where h.sqlstate = '23503')
+    into v_parents, v_children;
     -- A row that was refused because its parent was missing is sent as soon as the parent has arrived there. The parent is there, too, if a row that waited for
     -- it has been taken and has not changed since.
-    if exists (select from rowferry.missing_parents) then
+    if v_parents then
       perform rowferry._parents_came(array_agg(c.entity_id), array_agg(c.record_id))
       from (
         select e.entity_id, e.record_id
@@ -67,7 +74,7 @@ begin
           where e.entity_id = h.entity_id and rowferry._index_key(e.record_id) = rowferry._index_key(h.record_id) and e.id + 0 > h.event_id offset 0)
       ) c;
     end if;
-    if exists (select from rowferry.held_events h where h.sqlstate = '23503') then
+    if v_children then
       perform rowferry._retry_dependents((
         select array_agg(distinct e.entity_id)
         from unnest(v_heard) r

@@ -11,6 +11,8 @@ create or replace function rowferry._log_batch(
 returns void
 language plpgsql
 set search_path = pg_catalog, pg_temp
+set enable_seqscan = off
+set enable_bitmapscan = off
 set timezone = 'UTC'
 as $$
 declare
@@ -18,6 +20,8 @@ declare
   c_longest constant interval := '90 days';
   v_now timestamptz := rowferry._now();
   v_id bigint;
+  v_old boolean;
+  v_others boolean;
 begin
   insert into rowferry.batches (peer, direction, number, tag, records, events, refused, conflicts, ms, at)
   select p_peer, p_direction, p_number, p_tag, coalesce(sum((e.counts ->> 'records')::bigint), 0), p_events,
@@ -31,8 +35,18 @@ begin
   from jsonb_each(p_effect) e (entity, counts)
   on conflict (peer, entity, direction, hour) do update
   set batches = t.batches + 1, records = t.records + excluded.records, deletes = t.deletes + excluded.deletes, refused = t.refused + excluded.refused;
-  perform rowferry._prune_logs();
-  perform rowferry._cut_others(p_peer, p_events);
+  select least(
+      (select c.decided_at from rowferry.conflicts c order by c.id limit 1),
+      (select s.ended_at from rowferry.skips s where s.ended_at is not null order by s.ended_at limit 1)) < v_now - n.retention,
+    exists (select from rowferry.links l where l.peer <> p_peer)
+  into v_old, v_others
+  from rowferry.node n;
+  if v_old then
+    perform rowferry._prune_logs();
+  end if;
+  if v_others then
+    perform rowferry._cut_others(p_peer, p_events);
+  end if;
   if v_id % 1000 = 0 then
     delete from rowferry.batches b where b.id <= v_id - c_most_batches;
     delete from rowferry.traffic t where t.hour < v_now - c_longest;

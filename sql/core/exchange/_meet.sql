@@ -13,7 +13,10 @@ begin
       p_link.peer_identity ->> 'timeline', p_header #>> '{identity,timeline}');
   end if;
   p_link.peer_identity := p_header -> 'identity';
-  p_link.peer_unsettled := array(select n.name from rowferry.entities n where n.peer = p_link.peer and p_header -> 'unsettled' ? n.name order by n.id);
+  p_link.peer_unsettled := '{}';
+  if p_header ? 'unsettled' then
+    p_link.peer_unsettled := array(select n.name from rowferry.entities n where n.peer = p_link.peer and p_header -> 'unsettled' ? n.name order by n.id);
+  end if;
   if p_header ? 'settled' then
     update rowferry.entities n set unsettled_since = null where n.peer = p_link.peer and n.unsettled_since is not null and p_header -> 'settled' ? n.name;
   end if;

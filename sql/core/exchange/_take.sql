@@ -17,6 +17,8 @@ declare
   v_tag uuid := (p_header ->> 'tag')::uuid;
   v_effect jsonb;
   v_ms integer;
+  v_parents boolean := false;  -- whether rows wait for a parent that the peer lacks
+  v_children boolean := false;  -- whether rows were refused because something referred to them, or they to nothing
 begin
   perform rowferry._weigh_places(p_link.peer);
   v_result := rowferry._apply_batch(p_link.peer, (p_header ->> 'ids')::int8multirange, p_sections, rowferry._acked_ids(p_header -> 'acks'),
@@ -32,14 +34,18 @@ begin
   values (p_link.peer, v_number, v_tag, v_result.o_taken, v_result.o_refusals, v_result.o_conflicts, v_ms,
     least(64, 1 + pg_column_size(v_result.o_conflicts) / 4194304), rowferry._now(), v_effect);
   perform rowferry._log_batch(p_link.peer, 'applied', v_number, v_tag, rowferry._id_count(v_result.o_taken), v_effect, o_conflicts, v_ms);
-  if v_result.o_applied > 0 and exists (select from rowferry.missing_parents) then
+  if v_result.o_applied > 0 then
+    select exists (select from rowferry.missing_parents), exists (select from rowferry.held_events h where h.sqlstate = '23503')
+    into v_parents, v_children;
+  end if;
+  if v_parents then
     perform rowferry._parents_came(array_agg(e.id), array_agg(r.record_id))
     from generate_subscripts(p_sections, 1) i
     join rowferry.entities e on e.name = (p_sections[i]).entity
     cross join lateral unnest((p_sections[i]).event_keys, (p_sections[i]).event_ids) r (record_id, event_id)
     where r.event_id <@ v_result.o_taken;
   end if;
-  if v_result.o_applied > 0 and exists (select from rowferry.held_events h where h.sqlstate = '23503') then
+  if v_children then
     perform rowferry._retry_dependents(array(
       select e.id from generate_subscripts(p_sections, 1) i join rowferry.entities e on e.name = (p_sections[i]).entity));
   end if;

@@ -8,7 +8,8 @@ create or replace function rowferry._counts(
   out next_id bigint,
   out last_id bigint,
   out backfilling bigint,
-  out patience integer
+  out patience integer,
+  out outbox text
 )
 language plpgsql
 stable
@@ -32,8 +33,9 @@ begin
   end if;
   -- Each call tells the conflicts of large rows until the peer knows of them. That takes patience.
   select l.first_id, l.moved_to, coalesce(pg_sequence_last_value('rowferry.events_id_seq'), 0),
-    greatest(1, (select max(t.patience) from rowferry.taken_batches t where t.peer = p_peer))
-  into v_first_id, v_moved_to, last_id, patience
+    greatest(1, (select max(t.patience) from rowferry.taken_batches t where t.peer = p_peer)),
+    (select min(o.peer) from rowferry.links o where o.slot is not null)
+  into v_first_id, v_moved_to, last_id, patience, outbox
   from rowferry.links l where l.peer = p_peer;
   v_gaps := int8multirange(int8range(v_first_id, 9223372036854775807)) - p_left;
   held := 0;
@@ -123,4 +125,4 @@ $$;
 comment on function rowferry._counts(text, integer, int8multirange, rowferry._rare) is
   'What waits on a link, as process_batch() returns it. It counts up to p_most, so that a long backlog costs an exchange nothing; null means that it counts '
   'all. p_left has the events that were removed from the queue in this call, past which no search need walk. p_rare says which rare things there are; null: '
-  'nobody has looked yet.';
+  'nobody has looked yet. outbox is the outbox of this node, if it has one.';
