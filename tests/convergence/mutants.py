@@ -318,7 +318,7 @@ MUTANTS = {
         "Spokes",
     ),
     "what is passed on counts as a consequence": Mutant(
-        (("_pass_on", "if (select count(*) from rowferry.links) = 1 then", "if true then"),), "Spokes"
+        (("_try_sections", "where exists (select from rowferry.links l where l.peer <> p_peer)", "where false"),), "Spokes"
     ),
     "what is passed on has the time at which it was passed on": Mutant(
         (("_pass_on", "case when c.stamp > '-infinity' then c.stamp else e.changed_at end", "e.changed_at"),), "Spokes"
