@@ -6,7 +6,7 @@ from collections.abc import Iterator
 import pytest
 
 from harness import Node, Nodes, alembic
-from harness.pair import NUMBERS, SETTINGS, Servers, copy, named_anew, started
+from harness.pair import NUMBERS, SETTINGS, Servers, copies, started
 
 # What CI runs where: the whole suite on one version of PostgreSQL, the tests of rights on every version, on the oldest one
 # the smoke tests too, and on a second one CATALOG: what reads the catalog, or the text of a view or an expression, which
@@ -101,14 +101,8 @@ def copying(templates: Nodes) -> str:
 @pytest.fixture
 def nodes(templates: Nodes, copying: str) -> Iterator[Nodes]:
     """Two databases of this test alone with rowferry's core installed, on the servers that tests share."""
-    pair = named_anew(templates)
-    try:
-        copy(templates, pair, copying)
+    with copies(templates, copying) as pair:
         yield pair
-    finally:
-        for node in pair:
-            node.close()
-            Node(node.name, node.server, "postgres").sql(f"drop database if exists {node.database} with (force)")
 
 
 @pytest.fixture(scope="session")

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import subprocess
+from collections.abc import Iterator
 
 import pytest
 
 from harness import REPO, Node, Nodes
 from harness.exchange import sync
+from harness.pair import copies
 from harness.worker import PROGRAM
 
 TABLES = """do $$ begin for i in {first} .. {last} loop
@@ -16,13 +18,31 @@ TABLES = """do $$ begin for i in {first} .. {last} loop
 end loop; end $$"""
 
 
+@pytest.fixture(scope="module")
+def hundred(templates: Nodes, copying: str) -> Iterator[Nodes]:
+    """The tables in two databases to copy: attaching them takes ten seconds."""
+    with copies(templates, copying) as nodes:
+        for node in nodes:
+            node.sql("set client_min_messages = error; " + TABLES.format(first=1, last=100))
+        nodes.crm.sql("do $$ begin for i in 1 .. 100 loop execute format('insert into t%s values (1, %L)', i, 'a'); end loop; end $$")
+        sync(*nodes)
+        for node in nodes:
+            node.close()
+        yield nodes
+
+
 @pytest.fixture
-def nodes_with_tables(nodes: Nodes) -> Nodes:
-    for node in nodes:
-        node.sql("set client_min_messages = error; " + TABLES.format(first=1, last=100))
-    nodes.crm.sql("do $$ begin for i in 1 .. 100 loop execute format('insert into t%s values (1, %L)', i, 'a'); end loop; end $$")
-    sync(*nodes)
-    return nodes
+def nodes_with_tables(hundred: Nodes, copying: str) -> Iterator[Nodes]:
+    with copies(hundred, copying) as nodes:
+        yield nodes
+
+
+@pytest.fixture(scope="module")
+def two_hundred(hundred: Nodes, copying: str) -> Iterator[Node]:
+    """The same with twice the tables on crm, which nobody changes."""
+    with copies(hundred, copying) as nodes:
+        nodes.crm.sql("set client_min_messages = error; " + TABLES.format(first=101, last=200))
+        yield nodes.crm
 
 
 def calls(node: Node, question: str) -> int:
@@ -38,11 +58,9 @@ def calls(node: Node, question: str) -> int:
 
 
 @pytest.mark.parametrize("question", ["select * from rowferry.check()", "select * from rowferry.drift()"])
-def test_twice_the_tables_cost_twice_the_calls_at_most(nodes_with_tables: Nodes, question: str) -> None:
-    node = nodes_with_tables.crm
-    of_hundred = calls(node, question)
-    node.sql("set client_min_messages = error; " + TABLES.format(first=101, last=200))
-    assert of_hundred < calls(node, question) < 2.1 * of_hundred
+def test_twice_the_tables_cost_twice_the_calls_at_most(nodes_with_tables: Nodes, two_hundred: Node, question: str) -> None:
+    of_hundred = calls(nodes_with_tables.crm, question)
+    assert of_hundred < calls(two_hundred, question) < 2.1 * of_hundred
 
 
 def test_the_view_status_is_never_worth_compiling(nodes_with_tables: Nodes) -> None:

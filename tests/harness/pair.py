@@ -61,3 +61,16 @@ def copy(template: Nodes, nodes: Nodes, how: str = "") -> None:
     for source, node in zip(template, nodes, strict=True):
         Node(node.name, node.server, "postgres").sql(f"create database {node.database} template {source.database} {how}")
         adopt_identity(node)
+
+
+@contextlib.contextmanager
+def copies(template: Nodes, how: str = "") -> Iterator[Nodes]:
+    """Databases copied from the template's, which are there as long as the block lasts."""
+    nodes = named_anew(template)
+    try:
+        copy(template, nodes, how)
+        yield nodes
+    finally:
+        for node in nodes:
+            node.close()
+            Node(node.name, node.server, "postgres").sql(f"drop database if exists {node.database} with (force)")
