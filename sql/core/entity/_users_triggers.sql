@@ -50,7 +50,7 @@ as $$
   from found f
   join pg_trigger t on t.oid = f.id
   left join pg_constraint c on c.oid = t.tgconstraint
-  cross join lateral rowferry._guard_forms(pg_get_triggerdef(t.oid)) d
+  cross join lateral rowferry._guard_forms(pg_get_triggerdef(f.id)) d  -- of those alone: not of t, or all triggers of the database might be printed
   order by t.tgrelid, t.tgname
 $$;
 comment on function rowferry._users_triggers(regclass) is
