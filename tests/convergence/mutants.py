@@ -307,14 +307,7 @@ MUTANTS = {
         why="no node forgets in the histories: test_a_node_set_back_by_one_event_stops_before_an_old_acknowledgement_is_honoured",
     ),
     "nothing is passed on": Mutant(
-        (
-            (
-                "_mark_applying",
-                "join rowferry.entities e on e.name = (p_sections[i]).entity\n  cross",
-                "join rowferry.entities n on n.name = (p_sections[i]).entity\n"
-                "  join rowferry.entities e on e.relation = n.relation\n  cross",
-            ),
-        ),
+        (("_mark_applying", "array(select e.peer from rowferry.entities e where e.name = (p_sections[1]).entity)", "'{}'"),),
         "Spokes",
     ),
     "what is passed on counts as a consequence": Mutant(
