@@ -63,7 +63,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
         subject = item.path.stem.removeprefix("test_")
         if subject in CATALOG:
             item.add_marker(pytest.mark.catalog)
-        if subject in SECURITY:
+        if subject in SECURITY and {"servers", "stopped"}.intersection(item.fixturenames):  # type: ignore[attr-defined]
             item.add_marker(pytest.mark.security)
 
 

@@ -139,6 +139,12 @@ STINGY = """
     alter default privileges for role {by} revoke all on schemas from {by}"""
 
 
+@pytest.fixture(scope="module")
+def script(templates: Nodes) -> str:
+    """What installs on billing through psql. It is printed without a connection, so it is the same for each database."""
+    return succeed(templates, "-x", "node=billing", "upgrade", "head", "--sql")
+
+
 @pytest.fixture
 def intruder(blank: Nodes, templates: Nodes) -> str:
     """A role that may create schemas in both databases, on servers where rowferry's roles are there already."""
@@ -153,7 +159,7 @@ def intruder(blank: Nodes, templates: Nodes) -> str:
 
 @pytest.mark.case(126)
 @pytest.mark.parametrize("before", BEFORE)
-def test_what_was_in_the_schema_before_is_refused_and_named(blank: Nodes, intruder: str, before: str) -> None:
+def test_what_was_in_the_schema_before_is_refused_and_named(blank: Nodes, intruder: str, script: str, before: str) -> None:
     made, named = (text.replace("{i}", intruder) for text in BEFORE[before])
     for node in blank:
         node.sql(f"set role {intruder}; {made}")
@@ -161,7 +167,6 @@ def test_what_was_in_the_schema_before_is_refused_and_named(blank: Nodes, intrud
     for _ in range(2):  # a second run does not take it for what the first one left
         code, _, err = alembic(blank, "-x", "node=crm", "upgrade", "head")
         assert (code, "ERROR RF035: the schema rowferry holds" in err, named in err) == (1, True, True), err
-    script = succeed(blank, "-x", "node=billing", "upgrade", "head", "--sql")
     for stop in (True, False):
         wait_until(lambda: blank.billing.sql(FREE)[0]["free"], 10, "the session of the psql before has ended")
         _, errors = psql(blank.billing, script, stop)
@@ -182,22 +187,22 @@ def test_no_command_reads_a_version_table_of_somebody_elses(blank: Nodes, intrud
 
 
 @pytest.mark.parametrize("member", ["", "grant rowferry_owner to {i}"], ids=["a stranger's", "a member's"])
-def test_an_empty_schema_of_somebody_elses_is_refused(blank: Nodes, intruder: str, member: str) -> None:
+def test_an_empty_schema_of_somebody_elses_is_refused(blank: Nodes, intruder: str, script: str, member: str) -> None:
     for node in blank:
         node.sql(member.replace("{i}", intruder) or "select")
     untouched = [dump(node) for node in blank]
     code, _, err = alembic(blank, "-x", "node=crm", "upgrade", "head")
     assert (code, "RF033" in err, f"It belongs to {intruder}" in err) == (1, True, True), err
-    _, errors = psql(blank.billing, succeed(blank, "-x", "node=billing", "upgrade", "head", "--sql"))
+    _, errors = psql(blank.billing, script)
     assert "the schema rowferry belongs to somebody else" in errors
     assert [dump(node) for node in blank] == untouched
 
 
-def test_an_empty_schema_of_rowferry_owners_is_taken_and_closed(blank: Nodes, intruder: str) -> None:
+def test_an_empty_schema_of_rowferry_owners_is_taken_and_closed(blank: Nodes, intruder: str, script: str) -> None:
     for node in blank:
         node.sql(f"alter schema rowferry owner to rowferry_owner; grant all on schema rowferry to {intruder}, public")
     succeed(blank, "-x", "node=crm", "upgrade", "head")
-    assert psql(blank.billing, succeed(blank, "-x", "node=billing", "upgrade", "head", "--sql")) == (0, "")
+    assert psql(blank.billing, script) == (0, "")
     for node in blank:
         assert [row for row in node.sql(ACLS) if row["role"] in (intruder, "public") and row["object"] != FOR_ALL] == []
 
@@ -254,11 +259,10 @@ def test_what_somebody_put_into_an_installed_schema_stops_an_upgrade(blank: Node
     assert node.sql("select * from rowferry.drift()") == []
 
 
-def install_and_attach(blank: Nodes, env: dict[str, str]) -> None:
+def install_and_attach(blank: Nodes, env: dict[str, str], script: str) -> None:
     """crm by alembic, billing by a printed script, a table attached on both by the role of env."""
     code, _, err = alembic(blank, "-x", "node=crm", "upgrade", "head", **env)
     assert code == 0, err
-    script = succeed(blank, "-x", "node=billing", "upgrade", "head", "--sql")
     with psycopg.connect(env["ROWFERRY_NODE_BILLING"], autocommit=True) as session:
         session.execute(script)  # type: ignore[call-overload]
     for url in env.values():
@@ -273,7 +277,7 @@ def acls(node: Node, installer: str) -> list[dict[str, Any]]:
 
 @pytest.mark.case(118)
 @pytest.mark.parametrize("defaults", [GENEROUS, STINGY], ids=["generous", "stingy"])
-def test_default_privileges_change_nobodys_rights(blank: Nodes, nodes: Nodes, defaults: str) -> None:
+def test_default_privileges_change_nobodys_rights(blank: Nodes, nodes: Nodes, script: str, defaults: str) -> None:
     (usual, usual_env), (name, env) = login(nodes), login(blank)
     for pair, who in ((nodes, usual), (blank, name)):
         for node in pair:
@@ -283,7 +287,7 @@ def test_default_privileges_change_nobodys_rights(blank: Nodes, nodes: Nodes, de
     for node in blank:
         for by in (name, "rowferry_owner"):
             node.sql(defaults.format(by=by, to=guest))
-    install_and_attach(blank, env)
+    install_and_attach(blank, env, script)
     for url in usual_env.values():
         with psycopg.connect(url, autocommit=True) as session:
             session.execute("create table app.notes (id integer primary key, body text)")
