@@ -79,11 +79,9 @@ def test_the_worker_shows_a_bar_on_a_terminal_and_nowhere_else(filled: Nodes, tm
     assert process.wait(20) == 0
     assert re.search(rb"crm: backfill notes \[#{5}-{15}\] 25% of 2,000", seen)
     account = seen.rpartition(b"\x1b[K")[2].decode().split("\r\n")
-    assert account[-3:] == [
-        "billing: 0 out of the queue, 2,000 taken, 0 held",
-        "crm: 2,000 out of the queue, 0 taken, 0 held",
-        "",
-    ], "the line is wiped at the end"
+    assert account[-3:] == ["billing: 0 sent, 2,000 taken, 0 held", "crm: 2,000 sent, 0 taken, 0 held", ""], (
+        "the line is wiped at the end"
+    )
     filled.crm.sql("select * from rowferry.backfill('notes')")
     assert start_worker(filled, tmp_path / "log", "--once").wait(60) == 0
     assert beside_time((tmp_path / "log").read_text()) == ""

@@ -143,6 +143,6 @@ def test_run_once_says_on_a_terminal_what_went(rowferry: Command, nodes: Nodes) 
     insert(nodes.billing, 2001, 2055)
     nodes.billing.sql("alter table accounts add constraint short check (id <> 1000) not valid")
     seen = plain(on_terminal(rowferry.env, "run", "--once", code=1))
-    assert "crm: 999 out of the queue, 55 taken, 1 held" in seen
-    assert "billing: 55 out of the queue, 999 taken, 0 held" in seen
-    assert "out of the queue" not in rowferry("run", "--once", code=1)
+    assert "crm: 999 sent, 55 taken, 1 held" in seen
+    assert "billing: 55 sent, 999 taken, 0 held" in seen
+    assert "sent" not in rowferry("run", "--once", code=1)

@@ -57,11 +57,10 @@ class Courier:
             self.news.supervisor.tell("STOPPING=1")
 
     def account(self) -> list[str]:
-        """What went, a line for each node that was heard: `crm: 1,000 out of the queue, 55 taken, 2 held`."""
+        """What went, a line for each node that was heard: `crm: 1,000 sent, 55 taken, 2 held`."""
         heard = [side for side in self.sides if side.row is not None]
         to = f" to {self.outbox}" if self.outbox else ""
-        counts = "{:,} out of the queue, {:,} taken, {:,} held"
-        return [f"{side.node.name}{to}: " + counts.format(side.retired, side.taken, side.row.held or 0) for side in heard]
+        return [f"{side.node.name}{to}: {side.sent:,} sent, {side.taken:,} taken, {side.row.held or 0:,} held" for side in heard]
 
     def back_off(self, trouble: Trouble) -> None:
         """Say what is wrong and wait a while before the next attempt; raises SystemExit where another attempt is no use."""

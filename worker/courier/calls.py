@@ -110,7 +110,7 @@ class Calls:
             for side, cursor in zip(busy, cursors, strict=True):
                 if side.connection not in errors:
                     side.row = cursor.fetchone()
-                    side.retired, side.taken = side.retired + (side.row.retired or 0), side.taken + (side.row.applied or 0)
+                    side.sent, side.taken = side.sent + (side.row.retired or 0), side.taken + (side.row.applied or 0)
                     self.look_for_outbox(side)
             if errors:
                 raise Trouble({side: describe(side.node, errors[side.connection]) for side in busy if side.connection in errors})

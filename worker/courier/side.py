@@ -40,9 +40,7 @@ class Side:
     error: Error | None = None  # its last one, until the peer knows
     told: Error | None = None  # the peer's error that it knows of, while the peer is out of reach
     told_at: float = 0.0
-    # Since this worker began: of its own events that left the queue, also unsent (superseded, or outside of what is kept in
-    # sync), and of the peer's records that it took.
-    retired: int = 0
+    sent: int = 0  # of its own events that left the queue since this worker began; and of the peer's records that it took
     taken: int = 0
 
     def read(self, query: str = sql.READ) -> None:

@@ -10,7 +10,7 @@ as $$
 declare
   v_here boolean := false;  -- whether the hint is for this node
   v_apart record;
-  v_more text[] := array(select c from unnest(p_section.columns) c where c <> all (p_entity.columns) order by c collate "C");
+  v_more text[];  -- columns that are sent and that the entity lacks
   v_kept jsonb;  -- the entity's columns that are sent, by their names between the nodes
   v_state text := 'RF020';
   v_message text;
@@ -60,6 +60,7 @@ begin
       full join unnest(p_section.columns) s (name) using (name)
       where e.name is null or s.name is null));
     v_here := true;
+    v_more := array(select c from unnest(p_section.columns) c where c <> all (p_entity.columns) order by c collate "C");
     v_kept := (
       select coalesce(jsonb_object_agg(c.name, c.local), '{}') from unnest(p_entity.columns, p_entity.local_columns) c (name, local)
       where v_more <> '{}' or c.name = any (p_section.columns));

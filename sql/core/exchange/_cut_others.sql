@@ -15,7 +15,8 @@ begin
     select l.peer from rowferry.links l
     -- Whoever is at work on another link gets 'busy' as long as this call has the lock, so it is taken only if there is something to do.
     where l.peer <> p_peer and (l.cut_at is not null
-      or l.backlog_limit is not null and l.paused_at is null and coalesce(greatest(l.backlog_looked_at, l.last_exchange_at) <= rowferry._now() - interval '1 min', true))
+      or l.backlog_limit is not null and l.paused_at is null
+        and coalesce(greatest(l.backlog_looked_at, l.last_exchange_at) <= rowferry._now() - interval '1 min', true))
     order by l.peer
   loop
     continue when not pg_try_advisory_xact_lock(rowferry._link_key(v_peer));
