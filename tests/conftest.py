@@ -58,7 +58,8 @@ SECURITY = [
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Mark each test by its file, so that the two lists above are the only place that says it."""
+    """Mark each test by its file, so that the two lists above are the only place that says it; what asks no server has no rights
+    to test on each version."""
     for item in items:
         subject = item.path.stem.removeprefix("test_")
         if subject in CATALOG:
