@@ -22,7 +22,6 @@ CATALOG = [
     "drift",
     "facts",
     "filter",
-    "many_tables",
     "outbound_refused",
     "partitions",
     "row_status",
