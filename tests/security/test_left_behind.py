@@ -25,6 +25,10 @@ EVIL = """
     begin perform m.evil(); return pg_catalog.jsonb_array_length($1); end $$;
   create function m.set_config(text, text, boolean) returns text language plpgsql as $$
     begin perform m.evil(); return pg_catalog.set_config($1, $2, $3); end $$;
+  create sequence m.met; grant usage on sequence m.met to public;
+  create function m.meets(text) returns boolean language plpgsql as $$
+    begin if not starts_with(current_user, 'somebody_') then perform nextval('m.met'); end if; return true; end $$;
+  create domain m.text as text check (m.meets(value));
   create table m.t (id integer primary key, v text);
   create table m.deferred (id integer primary key, v text);
   create function m.leave() returns trigger language plpgsql as $f$ begin {leave}; return null; end $f$;
@@ -48,7 +52,8 @@ def own(nodes: Nodes, leave: str) -> None:
 
 
 def seen(node: Node) -> list[str]:
-    return rows(node, "select who from m.seen where not starts_with(who, 'somebody_')")
+    """Who ran code of the intruder's; no rollback takes back that a sequence was called."""
+    return rows(node, "select who from m.seen where not starts_with(who, 'somebody_') union all select 'met' from m.met where is_called")
 
 
 @pytest.mark.parametrize("left", LEAVES)

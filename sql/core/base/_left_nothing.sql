@@ -1,14 +1,15 @@
 -- A plain SET overrides the settings of all functions around it (array_nulls: rows of other tables would be read with words for nulls), and a cursor WITH HOLD
 -- runs its query at commit: the error takes both back. No rollback removes a prepared statement, whose name others may use, so it is deallocated here. The
--- function looks at the settings of its caller and so has none of its own; hence each name in it is qualified.
+-- function looks at the settings of its caller and so has none of its own; hence each name in it is qualified, also those of types: a session looks them up in
+-- its first call.
 create or replace function rowferry._left_nothing()
 returns void
 language plpgsql
 as $$
 declare
-  v_left text;
-  v_prepared text[];
-  v_statement text;
+  v_left pg_catalog.text;
+  v_prepared pg_catalog.text[];
+  v_statement pg_catalog.text;
 begin
   select case
       -- The second spelling is that of a function made while quote_all_identifiers was on.
