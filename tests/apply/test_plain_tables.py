@@ -12,6 +12,8 @@ TABLES = """
     create table children (
       id int primary key, parent_id int references parents, note text default now()::text check (note <> ''));
     create function mine(int) returns int immutable language sql as 'select $1';
+    create function mine(int, int) returns boolean immutable language sql as 'select true';
+    create operator === (leftarg = int, rightarg = int, function = mine); create domain number as int check (mine(value) > 0);
     create function see() returns trigger language plpgsql as 'begin return new; end'"""
 
 
@@ -25,6 +27,9 @@ CHANGES = [
     ("create table followers (id int references children)", True),
     ("alter table children alter id set default mine(1)", False),
     ("alter table children add check (mine(id) > 0)", False),
+    ("alter table children add check (id === 1)", False),
+    ("alter table children alter id set default 1::number", False),
+    ("create sequence s; alter table children alter id set default nextval('s'), add check (id > 0 and note like 'a%')", True),
     ("alter table children add unique_twice int generated always as (mine(id)) stored", False),
     ("create index on children (abs(id))", False),
     ("create index on children (note) where id > 0", False),
@@ -70,3 +75,20 @@ def test_a_row_that_breaks_what_is_deferred_is_held_and_the_others_arrive(nodes:
     sync(*nodes)
     assert nodes.billing.sql("select count(*) as n from children") == [{"n": 2}]
     assert nodes.crm.sql("select count(*) as n from rowferry.held_events") == [{"n": 1}]
+
+
+def test_a_row_that_breaks_what_an_operator_of_a_check_has_deferred_is_held_and_the_others_arrive(nodes: Nodes) -> None:
+    for node in nodes:
+        node.sql("create table t (id int primary key); select rowferry.attach('t')")
+    nodes.billing.sql("""
+        create table parents (id int primary key);
+        create table log (id int references parents deferrable initially deferred);
+        create function noted(int, int) returns boolean language plpgsql as
+          'begin insert into public.log values ($1); return true; end';
+        create operator === (leftarg = int, rightarg = int, function = noted);
+        alter table t add check (id === 1);
+        insert into parents values (1)""")
+    nodes.crm.sql("insert into t values (1), (2)")
+    sync(*nodes)
+    assert nodes.billing.sql("select id from t") == [{"id": 1}]
+    assert nodes.crm.sql("select record_id, sqlstate from rowferry.held_events") == [{"record_id": "2", "sqlstate": "23503"}]

@@ -82,12 +82,12 @@ begin
           union all
           select 'pg_class'::regclass, i.indexrelid from pg_index i where i.indrelid = w.relation and (i.indexprs is not null or i.indpred is not null)
         ) o (class, id)
-        join pg_depend d on d.classid = o.class and d.objid = o.id and d.refclassid = 'pg_proc'::regclass
+        join pg_depend d on d.classid = o.class and d.objid = o.id and d.refclassid in ('pg_proc'::regclass, 'pg_operator'::regclass)
       )
   );
 end
 $$;
 comment on function rowferry._may_differ(text[]) is
   'Whether anything but the sender could decide how rows of these entities are stored, or could write other rows: a rule, a trigger of the user''s that '
-  'runs for rows of the peer, a cascade, or a default, check or index that calls a function of the user''s. It may be on any table of the batch or on one '
-  'that a cascade reaches, because no row of the batch is captured while it is applied.';
+  'runs for rows of the peer, a cascade, or a default, check or index that calls a function or operator of the user''s. It may be on any table of the batch '
+  'or on one that a cascade reaches, because no row of the batch is captured while it is applied.';

@@ -36,10 +36,11 @@ begin
           union all
           select 'pg_constraint'::regclass, k.oid from pg_constraint k where k.conrelid = c.oid and k.contype = 'c'
         ) o (class, id)
-        join pg_depend d on d.classid = o.class and d.objid = o.id and d.refclassid = 'pg_proc'::regclass)));
+        -- A user's operator calls a function, and so does a cast to a domain; what is PostgreSQL's own is not noted.
+        join pg_depend d on d.classid = o.class and d.objid = o.id and d.refclassid <> 'pg_class'::regclass)));
 end
 $$;
 comment on function rowferry._plain_tables(text[]) is
   'Whether the tables of these entities are like most: nothing of anybody''s runs when rows of the peer are written to them, and nothing is deferred or '
-  'written elsewhere. Foreign keys that only check, and defaults and checks without a function of the user''s, are no exception. The answer holds as long '
-  'as the caller''s transaction holds a lock that it wrote the tables with.';
+  'written elsewhere. Foreign keys that only check, and defaults and checks without a function, operator or type of the user''s, are no exception. The '
+  'answer holds as long as the caller''s transaction holds a lock that it wrote the tables with.';
