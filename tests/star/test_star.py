@@ -238,3 +238,26 @@ def test_hints_of_a_node_with_several_peers_name_the_one_that_is_meant(hub: Star
     with hub["hub"].connect() as typed, pytest.raises(psycopg.Error) as caught:
         typed.execute("select rowferry.attach('accounts', p_peer => 'south', p_within => 'notes')")
     assert "p_peer => 'south'" in str(caught.value.diag.message_hint)
+
+
+def test_lines_for_a_node_with_several_peers_are_typed_there_as_they_are_printed(hub: Star) -> None:
+    """Also where the name of an entity says nothing of the peer that is meant."""
+    south, here = hub["south"], hub["hub"]
+    hub.sql('create table "Own notes" (id int primary key)')
+    for table, entity in (("accounts", "own"), ('"Own notes"', "Own notes")):
+        south.sql(f"select rowferry.attach('{table}', '{entity}'); insert into {table} values (1)")
+    south.sql("update rowferry.entities set attached_at = '-infinity'")
+    sync(here, south)
+    lines = south.sql(
+        "select hint from rowferry.sync_events union all select fix from rowferry.check() where problem ~ 'not attached'"
+    )
+    assert len(lines) == 4
+    for line in lines:
+        with here.connect() as typed, typed.transaction(force_rollback=True):
+            typed.execute(line["hint"].replace("schema.table", "accounts"))
+            assert typed.execute("select peer from rowferry.entities").fetchall() == [("south",)], line
+    for spoke in ("north", "south"):
+        here.sql(f"select rowferry.attach('accounts', p_peer => '{spoke}'); select rowferry.pause('{spoke}', 'accounts@{spoke}')")
+    [said] = here.sql("select state from rowferry.resume('south')")
+    here.sql(said["state"].partition("Next: ")[2])
+    assert rows(here, "select name from rowferry.entities where paused_at is not null") == ["(accounts@north)"]

@@ -28,7 +28,7 @@ begin
   loop
     v_section := p_sections[v_index];
     v_entity := (select e from rowferry.entities e where e.name = v_section.entity and e.peer = p_peer);
-    v_apart := rowferry._why_not_understood(v_entity, v_section);
+    v_apart := rowferry._why_not_understood(p_peer, v_entity, v_section);
     if v_apart is not null then
       o_refusals := o_refusals || v_apart;
       o_left := o_left || rowferry._as_not_taken(v_section, 'entity');

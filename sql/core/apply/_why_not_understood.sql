@@ -1,4 +1,5 @@
 create or replace function rowferry._why_not_understood(
+  p_peer text,
   p_entity rowferry.entities,
   p_section rowferry._section
 )
@@ -24,19 +25,17 @@ begin
     v_here := true;
     v_hint := (
       select format('select rowferry.attach(%L, %L%s);  -- %sdelivery then goes on', coalesce(t.name, 'schema.table'), p_section.entity,
-        case when k.links > 1 then format(', p_peer => %L', k.peer) end, case when t.name is null then 'with the name of its table; ' end)
-      from (
-        -- Of several peers the name of the entity says which one is meant (notes@north).
-        select count(*), coalesce(min(l.peer) filter (where p_section.entity like '%@' || l.spoke), min(l.peer) filter (where l.slot is null))
-        from rowferry.links l) k (links, peer)
+        rowferry._which_entity(p_peer), case when t.name is null then 'with the name of its table; ' end)
+      from rowferry.links l
       cross join lateral (
         -- The only table of this name, whatever its schema.
         select case when count(*) = 1 then min(c.oid::regclass::text) end
         from pg_class c
         join pg_namespace n on n.oid = c.relnamespace
         where c.relkind in ('r', 'p') and c.relpersistence = 'p' and not c.relispartition and n.nspname not in ('rowferry', 'pg_catalog', 'information_schema')
-          and case when k.links > 1 then regexp_replace(p_section.entity, '@[^@]+$', '') else p_section.entity end
-            in (c.relname, format('%s.%s', n.nspname, c.relname))) t (name));
+          and case when right(p_section.entity, length(l.spoke) + 1) = '@' || l.spoke then left(p_section.entity, -1 - length(l.spoke))
+            else p_section.entity end in (c.relname, format('%s.%s', n.nspname, c.relname))) t (name)
+      where l.peer = p_peer);
   elsif p_entity.direction = 'send' and (p_section.keys is not null or p_section.gone is not null) then
     v_state := 'RF028';
     v_message := 'the other node only sends rows of this entity';
@@ -114,6 +113,6 @@ begin
   return jsonb_build_object('entity', p_section.entity, 'sqlstate', v_state, 'message', v_message, 'hint', v_hint);
 end
 $$;
-comment on function rowferry._why_not_understood(rowferry.entities, rowferry._section) is
-  'Why rows of a section cannot be understood here, as a refusal of the entity as a whole, or null. A value is never left out, nor is a null put in its '
-  'place.';
+comment on function rowferry._why_not_understood(text, rowferry.entities, rowferry._section) is
+  'Why rows of a section of p_peer cannot be understood here, as a refusal of the entity as a whole, or null. A value is never left out, nor is a null put '
+  'in its place.';

@@ -17,7 +17,8 @@ as $$
   select case when n.attached_at > p_heard_at then 'info' else 'error' end, e.relation,
     format('%s has not attached entity %s: its changes wait', p_peer, e.name),
     case when n.attached_at > p_heard_at then 'It was attached here since; look again once the worker has told it.'
-      else format('select rowferry.attach(%L, %L);  -- on %s, with the name that the table has there', e.relation, e.name, p_peer) end
+      else format('select rowferry.attach(%L, %L%s);  -- on %s, with the name that the table has there', e.relation, e.name,
+        (select format(', p_peer => %L', o.name) from rowferry.links l cross join rowferry.node o where l.peer = p_peer and l.spoke is not null), p_peer) end
   from entities e
   join rowferry.entities n on n.name = e.name
   where e.theirs is null

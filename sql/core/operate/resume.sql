@@ -28,9 +28,11 @@ begin
     state := case
       when v_link.paused_at is not null then 'it moves again'
       when v_link.courier_error ->> 'message' like 'the link is paused there%' then
-        format('not paused here; %s says: %s. Next: select * from rowferry.resume();  -- on %1$s', v_link.peer, v_link.courier_error ->> 'message')
+        format('not paused here; %s says: %s. Next: select * from rowferry.resume(%s);  -- on %1$s', v_link.peer, v_link.courier_error ->> 'message',
+          (select quote_literal(n.name) from rowferry.node n where v_link.spoke is not null))
       else coalesce((
-        select format('not paused here as a whole, but of it: %s. Next: select rowferry.resume(%L, name) from rowferry.entities where paused_at is not null;',
+        select format('not paused here as a whole, but of it: %s. Next: select rowferry.resume(%L, name) from rowferry.entities '
+            'where peer = %2$L and paused_at is not null;',
           string_agg(e.name, ', ' order by e.id), v_link.peer)
         from rowferry.entities e where e.peer = v_link.peer and e.paused_at is not null having count(*) > 0),
         format('not paused here; whether it is there: select * from rowferry.status;  -- on %s', v_link.peer)) end;
