@@ -27,6 +27,8 @@ def test_a_plain_role_that_may_make_publications_adds_attaches_and_removes(bare:
     assert caught.value.diag.message_hint == f"grant create on database {bare.crm.database} to {person};"
     bare.crm.sql(caught.value.diag.message_hint)
     connection.execute(add)
+    bare.crm.sql(f"revoke create on database {bare.crm.database} from {person}")
+    connection.execute(add)  # again, with the publication that is there
     connection.execute("select rowferry.attach('accounts', p_peer => 'kafka')")
     make_slot(bare.crm)
     connection.execute("insert into accounts values (1)")

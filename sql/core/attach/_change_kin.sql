@@ -29,9 +29,9 @@ begin
     end;
   end loop;
   for v_other in select * from rowferry._kin(p_old, p_new) loop
-    perform rowferry._refuse_stranger(v_other.relation, format('Its functions change with those of %s, because rows of one follow those of the other.',
-      p_new.relation));
     for v_statement in select rowferry._refresh_sql(v_other) loop
+      perform rowferry._refuse_stranger(v_other.relation, format('Its functions change with those of %s, because rows of one follow those of the other.',
+        p_new.relation));
       execute v_statement;
     end loop;
     perform rowferry._share_capture(v_other.relation)

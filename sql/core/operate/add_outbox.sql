@@ -13,7 +13,7 @@ declare
   v_slot constant text := coalesce(p_slot, (select l.slot from rowferry.links l where l.peer = p_peer), 'rowferry_' || p_peer);
   v_problem record;
 begin
-  if not has_database_privilege(current_database(), 'create') then
+  if not has_database_privilege(current_database(), 'create') and not exists (select from pg_publication p where p.pubname = c_publication) then
     raise exception using errcode = '42501', message = 'an outbox needs a publication, which this role may not create',
       detail = format('The current role is %I.', current_user), hint = format('grant create on database %I to %I;', current_database(), current_user);
   end if;
