@@ -32,7 +32,7 @@ def test_whoever_does_not_own_a_table_that_follows_is_told_what_to_grant(nodes: 
     nodes.crm.sql("select rowferry.attach('orders', p_filter => %s)", [SWISS])
     nodes.crm.sql("select rowferry.attach('lines', p_within => 'orders')")
     connection = as_role(nodes.crm, one)
-    connection.execute("select rowferry.attach('orders', p_conflict_rule => 'node:crm')")  # what changes no function of the others
+    connection.execute("select rowferry.attach('orders', p_conflict_rule => 'node:crm')")  # no function of the others changes
     change = "select rowferry.attach('orders', p_filter => 'country = ''DE''')"
     with pytest.raises(psycopg.errors.InsufficientPrivilege, match="needs the rights of its owner") as caught:
         connection.execute(change)

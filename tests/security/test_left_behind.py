@@ -53,7 +53,8 @@ def own(nodes: Nodes, leave: str) -> None:
 
 def seen(node: Node) -> list[str]:
     """Who ran code of the intruder's; no rollback takes back that a sequence was called."""
-    return rows(node, "select who from m.seen where not starts_with(who, 'somebody_') union all select 'met' from m.met where is_called")
+    query = "select who from m.seen where not starts_with(who, 'somebody_') union all select 'met' from m.met where is_called"
+    return rows(node, query)
 
 
 @pytest.mark.parametrize("left", LEAVES)
