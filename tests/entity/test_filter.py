@@ -139,26 +139,6 @@ def test_a_key_that_changes_takes_its_row_along_or_out(nodes: Nodes, table: str)
     assert customers(nodes) == ["(11,Acme,CH)", "(13,Initech,CH)"]
 
 
-def test_a_row_of_the_peer_outside_of_the_filter_is_held_there_and_overwrites_nothing(nodes: Nodes) -> None:
-    install(nodes)
-    nodes.crm.sql("insert into customers values (1, 'secret', 'DE')")
-    nodes.billing.sql("insert into customers values (1, 'taken', 'CH'), (2, 'stranger', 'DE'), (3, 'Hooli', 'CH')")
-    sync(*nodes)
-    assert rows(nodes.crm, "select id, name, country from customers") == ["(1,secret,DE)", "(3,Hooli,CH)"]
-    assert waiting(nodes.billing) == ["insert customers 1 23514", "insert customers 2 23514"]
-    [held] = nodes.billing.sql("select last_error, hint from rowferry.sync_events where record_id = '2'")
-    assert held["last_error"] == "the row is outside of the filter of the other node"
-    assert SWISS[:7] in held["hint"]
-    nodes.billing.sql("insert into customers values (5, 'alone', 'DE')")
-    sync(*nodes)
-    assert waiting(nodes.billing)[2:] == ["insert customers 5 23514"]
-    nodes.billing.sql("delete from customers where id in (1, 5)")
-    nodes.billing.sql("update customers set country = 'CH' where id = 2")
-    sync(*nodes)
-    assert rows(nodes.crm, "select id, name, country from customers") == ["(1,secret,DE)", "(2,stranger,CH)", "(3,Hooli,CH)"]
-    assert waiting(nodes.billing) == []
-
-
 def test_a_conflict_with_a_row_that_left_is_one_with_a_deleted_row(nodes: Nodes) -> None:
     install(nodes, there=SWISS)
     nodes.crm.sql("insert into customers values (1, 'Acme', 'CH')")

@@ -38,8 +38,13 @@ def test_a_row_outside_wins_no_conflict(nodes: Nodes) -> None:
     sync(*nodes)
     assert (waiting(nodes.billing), waiting(nodes.crm)) == (["insert lines 21 23514"], [])
     assert rows(nodes.crm, "select * from lines") == ["(21,2,outside)", '(22,1,"of billing")']
-    hint = nodes.billing.sql("select hint from rowferry.sync_events")[0]["hint"]
-    assert "only rows of public.lines whose row of public.orders is kept in sync" in hint
+    [held] = nodes.billing.sql("select last_error, hint from rowferry.sync_events")
+    assert held["last_error"] == "the other node has a row of this key that is outside of its filter, and so its own"
+    assert "(only rows whose row of public.orders is kept in sync are)" in held["hint"]
+    assert nodes.billing.sql("select type_next from rowferry.why_stuck()") == [{"type_next": held["hint"]}]
+    [status] = nodes.crm.sql("select state, detail from rowferry.row_status('lines', '21')")
+    assert status["state"] == "outside of the filter"
+    assert "only rows whose row of public.orders is kept in sync are;" in status["detail"]
     assert [node.sql("select from rowferry.conflicts") for node in nodes] == [[], []]
     nodes.billing.sql("delete from lines where id = 21")
     nodes.crm.sql("update lines set item = 'still' where id = 21")

@@ -17,7 +17,8 @@ set search_path = pg_catalog, pg_temp
 as $$
 declare
   v_state text := p_error ->> 'sqlstate';
-  v_refusal jsonb := coalesce(p_blamed, rowferry._explain_refusal(v_state, p_error ->> 'message', p_error ->> 'detail', p_error ->> 'hint'));
+  v_refusal jsonb := coalesce(p_blamed, rowferry._explain_refusal(v_state, p_error ->> 'message', p_error ->> 'detail', p_error ->> 'hint')
+    || case when (p_error ->> 'advised')::boolean then '{"advised": true}' else '{}' end::jsonb);
   v_orphan record;
   v_attempt record;
   v_context text;

@@ -111,7 +111,8 @@ begin
           -- PostgreSQL 18 has an SQLSTATE of its own for ON DELETE RESTRICT; it is handled like that of other foreign keys.
           o_error := jsonb_build_object('sqlstate', case v_state when '23001' then '23503' else v_state end, 'message', v_message, 'detail', v_detail,
             'hint', v_hint, 'schema', v_schema, 'table', v_table, 'constraint', v_constraint, 'resource', rowferry._is_transient(v_state, v_context),
-            'whole', v_state in ('42P01', '42703', '42704', '42804', '42846', '42883', 'RF039') and not rowferry._in_users_code(v_context));
+            'whole', v_state in ('42P01', '42703', '42704', '42804', '42846', '42883', 'RF039') and not rowferry._in_users_code(v_context),
+            'advised', v_constraint = 'rowferry' and not rowferry._in_users_code(v_context));
           return;
         end if;
     end;

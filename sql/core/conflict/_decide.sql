@@ -87,7 +87,8 @@ begin
   o_left := o_left || rowferry._as_not_taken(v_part, 'merging', '{"waiting": true}');
   v_part.keys := v_weighed.o_outside;
   o_left := o_left || rowferry._as_not_taken(v_part, 'refused',
-    rowferry._explain_refusal('23514', 'the row is outside of the filter of the other node', null, rowferry._outside_hint(v_entity)));
+    rowferry._explain_refusal('23514', 'the other node has a row of this key that is outside of its filter, and so its own', null,
+      rowferry._outside_hint(v_entity, true)) || '{"advised": true}');
   v_part.keys := v_later;
   o_left := o_left || rowferry._as_not_taken(v_part, 'undecided');
 

@@ -88,6 +88,12 @@ begin
     state := 'missing there';
     detail := format('nothing of it waits here, and %s refused rows because it lacks this one; %s of them wait: select * from rowferry.replay(%L, %L);',
       v_entity.peer, v_lacked, v_entity.name, record_id);
+  elsif v_row.o_row is null and not v_row.o_unreadable and rowferry._is_outside(v_entity, v_row.o_record_id) then
+    state := 'outside of the filter';
+    detail := format('the row is in %1$s, but is this node''s own and not kept in sync: only rows%2$s%3$s are; for what waits on %4$s: '
+        || 'select * from rowferry.row_status(%5$L, %6$L);  -- on %4$s',
+      v_entity.relation, ' with ' || v_entity.filter, (select format(' whose row of %s is kept in sync', p.relation) from rowferry.entities p
+        where p.name = v_entity.within), v_entity.peer, v_entity.name, record_id);
   else
     state := case when v_row.o_row is null then 'gone' else 'in sync' end;
     detail := format('nothing waits here, as of the exchange at %1$s; for what waits on %2$s, and the hash to compare: '
@@ -102,4 +108,5 @@ comment on function rowferry.row_status(text, text) is
   'p_entity is the name of the entity or of its table; the key is given as text, a key of several columns as an array of texts. The state is the first of '
   'these that holds: in conflict (the other node is to merge both rows, or does not know yet what was decided here); waiting to come (this node gave its '
   'change up and asks for the other node''s row); held (refused, or waits for its parent); waiting to go; different on purpose (a skip kept the row here, '
-  'which the other node does not have); missing there (the other node lacks it, and nothing of it waits here); gone; in sync.';
+  'which the other node does not have); missing there (the other node lacks it, and nothing of it waits here); outside of the '
+  'filter (the row is here, but is not kept in sync); gone; in sync.';
