@@ -5,6 +5,7 @@ from typing import Any
 import pytest
 
 from harness import Nodes
+from harness.attaching import refusal
 from harness.comparing import Carrier, compared, found, unseen
 from harness.exchange import assert_equal, refused_with, rows, sync
 from harness.notes import keep_notes
@@ -80,6 +81,27 @@ def test_children_are_repaired_after_their_parents(nodes: Nodes) -> None:
     repair(nodes, "crm", p_dry_run="false")
     Carrier(nodes).until_done()
     assert len(assert_equal(nodes)) == 3000
+
+
+def test_repair_waits_for_a_newer_comparison_and_does_nothing_once_the_last_one_is_resolved(apart: Nodes) -> None:
+    apart.crm.sql("select * from rowferry.compare('notes')")
+    error = refusal(apart.crm, "select * from rowferry.repair('notes', 'crm')")
+    assert error.sqlstate == "RF050"
+    assert error.diag.message_primary == "a newer comparison of this entity is still running"
+    assert error.diag.message_detail == "notes, run 2: queued."
+    look, _, named = str(error.diag.message_hint).partition("  -- wait until it is finished; or, by what run 1 has found: ")
+    assert [row["state"] for row in apart.crm.sql(look)] == ["queued"]
+    assert [row["run_id"] for row in apart.crm.sql(named)] == [1, 1, 1]
+    Carrier(apart).until_compared()
+    repair(apart, "crm", p_dry_run="false")
+    assert refusal(apart.crm, "select * from rowferry.repair('notes', 'crm')").diag.message_detail == "notes, run 2: resolving."
+    Carrier(apart).until_done()
+    for dry in ("true", "false"):
+        [said] = repair(apart, "billing", p_dry_run=dry)
+        assert said.startswith("nothing is done: what run 2 found was resolved at "), said
+        assert said.endswith("to look again: select * from rowferry.compare('notes');"), said
+    assert rows(apart.crm, "select run_id, state from rowferry.compare_runs") == ["(1,finished)", "(2,resolved)"]
+    assert len(repair(apart, "crm", p_run="2")) == 3
 
 
 def test_repair_refuses_what_was_never_compared_and_nodes_it_does_not_know(apart: Nodes) -> None:

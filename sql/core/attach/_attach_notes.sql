@@ -62,8 +62,10 @@ begin
       union all
       select 8, format('rows that have left the filter stay on %s as they are', p_new.peer)
         || case when v_outbox then ''
-          else format('; to delete there what is not here: select * from rowferry.compare(%L); then select * from rowferry.repair(%1$L, p_from => %L);',
-            p_new.name, (select n.name from rowferry.node n)) end
+          else format('; to delete there every row that is outside of this filter, also those that stand in the table here: '
+              'select * from rowferry.compare(%L); and once that has finished: select * from rowferry.repair(%1$L, p_from => %L);'
+              '  -- only as long as %s does not have the filter too',
+            p_new.name, (select n.name from rowferry.node n), p_new.peer) end
       where (p_old.filter, p_old.within) is distinct from (p_new.filter, p_new.within) and coalesce(p_new.filter, p_new.within) is not null
         and p_new.direction <> 'receive'
       union all

@@ -21,6 +21,7 @@ declare
   v_node text := (select n.name from rowferry.node n);
   v_run rowferry.comparisons;
   v_choice text;
+  v_open rowferry.comparisons;
 begin
   select c.* into v_run
   from rowferry.comparisons c
@@ -32,6 +33,19 @@ begin
       detail = format('%s, run %s: %s.', p_entity, coalesce(p_run::text, 'not named'), coalesce(v_run.state, 'none')),
       hint = format('select * from rowferry.compare(%L); then look at rowferry.compare_runs until it has finished.', p_entity);
   end if;
+  if p_run is null then
+    select c.* into v_open
+    from rowferry.comparisons c
+    where c.entity = v_name and c.id > v_run.id and c.state in ('queued', 'walking', 'resolving')
+    order by c.id desc limit 1;
+    if found then
+      raise exception using errcode = 'RF050', message = 'a newer comparison of this entity is still running',
+        detail = format('%s, run %s: %s.', v_name, v_open.id, v_open.state),
+        hint = format('select * from rowferry.compare_runs where run_id = %s;  -- wait until it is %s; or, by what run %s has found: '
+            'select * from rowferry.repair(%L, p_from => %L, p_run => %3$s);',
+          v_open.id, case v_open.state when 'resolving' then 'resolved' else 'finished' end, v_run.id, v_name, p_from);
+    end if;
+  end if;
   v_choice := case p_from when v_node then 'here' when v_run.peer then 'there' end;
   if v_choice is null then
     raise exception using errcode = 'RF051', message = 'p_from must be one of the two nodes',
@@ -39,6 +53,13 @@ begin
       hint = format('select * from rowferry.repair(%L, p_from => %L);', p_entity, v_node);
   end if;
   perform rowferry._refuse_wrong_direction(rowferry._find_entity(p_entity), v_choice = 'here');
+  if p_run is null and v_run.state = 'resolved' then
+    run_id := v_run.id;
+    state := format('nothing is done: what run %s found was resolved at %s; to look again: select * from rowferry.compare(%L);', v_run.id,
+      to_char(v_run.finished_at, 'YYYY-MM-DD HH24:MI:SS'), v_name);
+    return next;
+    return;
+  end if;
   if not p_dry_run then
     perform rowferry._compare_choose(v_run.id, v_choice, v_choice, v_choice);
   end if;
@@ -54,5 +75,5 @@ end
 $$;
 comment on function rowferry.repair(text, text, boolean, bigint) is
   'Makes the rows that a comparison found to differ equal, by the rows of one node: select * from rowferry.repair(''accounts'', p_from => ''crm''); That '
-  'only shows what would be done; with p_dry_run => false it is queued. If p_run is left out, the last finished comparison of the entity is used. A change '
-  'that users make in the meantime stays.';
+  'only shows what would be done; with p_dry_run => false it is queued. If p_run is left out, the last comparison of the entity is used: while it runs, the '
+  'call is refused, and once it is resolved, nothing is done. A change that users make in the meantime stays.';
