@@ -136,6 +136,29 @@ def test_detach_is_refused_while_events_are_pending_unless_forced(crm: Node) -> 
     assert crm.sql("select * from rowferry.events") == []
 
 
+@pytest.mark.case(76)
+def test_a_table_that_one_node_has_detached_leaves_the_other_by_the_line_that_is_printed(nodes: Nodes) -> None:
+    for node in nodes:
+        node.sql(f"{PLAIN}; select rowferry.attach('items')")
+    sync(*nodes)
+    nodes.crm.sql("select rowferry.detach('items')")
+    nodes.billing.sql("insert into items values (1)")
+    sync(*nodes)
+    leave = "or, if it is to leave the sync, {}: select rowferry.detach('items', p_force => true); which gives up what waits"
+    for node, where, problem in (
+        (nodes.billing, "here", "crm has not attached entity items%"),
+        (nodes.crm, "on billing", "it is attached on billing (public.items) and not here%"),
+    ):
+        [row] = node.sql("select fix from rowferry.check() where problem like %s", [problem])
+        assert leave.format(where) in row["fix"], row
+    error = refusal(nodes.billing, "select rowferry.detach('items')")
+    assert error.sqlstate == "RF012"
+    hint = str(error.diag.message_hint)
+    assert hint.startswith("select rowferry.detach('items', p_force => true);  -- gives them up"), hint
+    nodes.billing.sql(hint)
+    assert rows(nodes.billing, "select name from rowferry.entities") == []
+
+
 def test_an_entity_of_a_dropped_table_can_be_detached(crm: Node) -> None:
     before = dump(crm)
     owner = role(crm)

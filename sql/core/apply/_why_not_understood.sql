@@ -24,8 +24,10 @@ begin
     v_message := 'the other node has no such entity';
     v_here := true;
     v_hint := (
-      select format('select rowferry.attach(%L, %L%s);  -- %sdelivery then goes on', coalesce(t.name, 'schema.table'), p_section.entity,
-        rowferry._which_entity(p_peer), case when t.name is null then 'with the name of its table; ' end)
+      select format('select rowferry.attach(%L, %L%s);  -- %sdelivery then goes on; or, if it is to leave the sync, on %s: '
+          'select rowferry.detach(%2$L, p_force => true); which gives up what waits there',
+        coalesce(t.name, 'schema.table'), p_section.entity, rowferry._which_entity(p_peer),
+        case when t.name is null then 'with the name of its table; ' end, p_peer)
       from rowferry.links l
       cross join lateral (
         -- The only table of this name, whatever its schema.

@@ -86,7 +86,9 @@ begin
   if v_waits then
     -- A refused event finds its entity by its own columns alone.
     update rowferry.held_events h set not_before = rowferry._now(), parent_entity_id = null, parent_record_id = null where h.entity_id = v_entity.id;
-    insert into rowferry.detached (entity_id, name, peer, key) values (v_entity.id, v_entity.name, v_entity.peer, v_entity.key_columns || v_entity.key_types);
+    insert into rowferry.detached (entity_id, name, peer, key, unknown_there)
+    values (v_entity.id, v_entity.name, v_entity.peer, v_entity.key_columns || v_entity.key_types,
+      v_entity.held_attempts > 0 and v_entity.held_error = 'the other node has no such entity');
   else
     delete from rowferry.held_events h where h.entity_id = v_entity.id;
     update rowferry.held_events h set not_before = rowferry._now(), parent_entity_id = null, parent_record_id = null where h.parent_entity_id = v_entity.id;

@@ -17,14 +17,17 @@ as $$
   select case when n.attached_at > p_heard_at then 'info' else 'error' end, e.relation,
     format('%s has not attached entity %s: its changes wait', p_peer, e.name),
     case when n.attached_at > p_heard_at then 'It was attached here since; look again once the worker has told it.'
-      else format('select rowferry.attach(%L, %L%s);  -- on %s, with the name that the table has there', e.relation, e.name,
+      else format('select rowferry.attach(%L, %L%s);  -- on %s, with the name that the table has there; or, if it is to leave the sync, here: '
+        'select rowferry.detach(%2$L, p_force => true); which gives up what waits', e.relation, e.name,
         (select format(', p_peer => %L', o.name) from rowferry.links l cross join rowferry.node o where l.peer = p_peer and l.spoke is not null), p_peer) end
   from entities e
   join rowferry.entities n on n.name = e.name
   where e.theirs is null
   union all
   select 'error', format('entity %s', e.name), format('it is attached on %s (%s) and not here: its changes wait there', p_peer, e.theirs ->> 'relation'),
-    format('select rowferry.attach(%L, %L%s);  -- with the name that the table has here', e.theirs ->> 'relation', e.name, rowferry._which_entity(p_peer))
+    format('select rowferry.attach(%L, %L%s);  -- with the name that the table has here; or, if it is to leave the sync, on %s: '
+        'select rowferry.detach(%2$L, p_force => true); which gives up what waits there',
+      e.theirs ->> 'relation', e.name, rowferry._which_entity(p_peer), p_peer)
   from entities e
   where e.mine is null
   union all
