@@ -78,6 +78,7 @@ def test_a_refused_record_is_held_with_its_error(notes: Nodes) -> None:
     sync(*notes)
     row = record(notes.crm)
     assert (row["state"], row["attempts"]) == ("held", 1)
+    assert "(1, bad). The way out" in row["detail"], "the error ends with a full stop of its own"
     assert "violates check constraint" in row["last_error"]
     for said in ("billing refused it: new row", "rowferry.why_stuck()", "rowferry.retry("):
         assert said in row["detail"]
@@ -91,7 +92,11 @@ def test_a_record_that_was_asked_back_is_waiting_to_come(notes: Nodes) -> None:
     sync(*notes)
     notes.crm.sql("update notes set body = 'bad'")
     sync(*notes)
-    notes.crm.sql("select rowferry.skip(id, 'no') from rowferry.sync_events")
+    [held] = notes.crm.sql("select id, hint from rowferry.sync_events")
+    retry, _, skip = held["hint"].partition(";  -- ")
+    assert retry == f"select * from rowferry.retry({held['id']})"
+    notes.crm.sql(retry)
+    notes.crm.sql(skip.partition("give the change up: ")[2])
     assert record(notes.crm)["state"] == "waiting to come"
     sync(*notes)
     assert record(notes.crm)["state"] == "in sync"

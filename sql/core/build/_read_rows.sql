@@ -69,8 +69,8 @@ begin
     o_unsendable := o_unsendable || (
       select jsonb_agg(jsonb_build_object('entity', p_entity.name, 'record_id', k, 'here', true, 'sqlstate', '54000',
         'message', 'the row is too large to travel: more than 120 MB',
-        'hint', 'Make it smaller, or keep the column out of the sync: select rowferry.attach(table, p_columns => ..); on both nodes; '
-          'or give the change up: select rowferry.skip(id, reason);'))
+        'hint', 'Make it smaller, or keep the column out of the sync: attach() with p_columns on both nodes; '
+          'or give the change up: select rowferry.skip(id, ''reason'');'))
       from unnest(v_read.o_large) k);
   end if;
   if v_read.o_alone is not null then

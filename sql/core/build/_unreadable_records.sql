@@ -41,8 +41,8 @@ begin
         elsif v_first = v_last then
           o_found := o_found || jsonb_build_object('entity', p_entity.name, 'record_id', p_keys[v_first], 'here', true, 'sqlstate', v_state,
             'message', format('the record cannot be read on this node: %s', v_message),
-            'hint', format('Mend the row, its type or its view; or give the change up: select rowferry.skip(id, reason); '
-              'if its key is spelled otherwise now, as after a label of an enum was renamed, first send it so: select * from rowferry.replay(%L, key);',
+            'hint', format('Mend the row, its type or its view; or give the change up: select rowferry.skip(id, ''reason''); '
+              'if its key is spelled otherwise now, as after a label of an enum was renamed, first send it so: select * from rowferry.replay(%L, ''key'');',
               p_entity.name));
         else
           v_half := (v_first + v_last) / 2;

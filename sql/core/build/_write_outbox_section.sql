@@ -48,7 +48,7 @@ exception
     elsif v_half = 0 then
       return jsonb_build_array(jsonb_build_object('entity', p_section.entity, 'record_id', p_section.keys[1], 'sqlstate', v_state,
           'message', format('the row cannot be written as jsonb: %s', v_message),
-          'hint', 'Mend the row, or leave the column out with p_columns; or give the change up: select rowferry.skip(id, reason);'))
+          'hint', 'Mend the row, or leave the column out with p_columns; or give the change up: select rowferry.skip(id, ''reason'');'))
         || case when p_section.gone is null then '[]' else rowferry._write_outbox_section(rowferry._section_part(p_section, p_section.keys, false)) end;
     end if;
     return rowferry._write_outbox_section(rowferry._section_part(p_section, p_section.keys[:v_half], true))

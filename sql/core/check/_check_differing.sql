@@ -10,7 +10,7 @@ as $$
     format(case k.records when 1 then '%s record is different from %s on purpose: its change was given up here'
       else '%s records are different from %s on purpose: their changes were given up here' end, k.records, p_peer),
     format('select record_id, requested_by, reason, outcome from rowferry.skips where entity = %L and kept; '
-      || 'a record is equal again once it changes or select * from rowferry.replay(%1$L, key); has sent it.', e.name)
+      || 'a record is equal again once it changes or select * from rowferry.replay(%1$L, ''key''); has sent it.', e.name)
   from rowferry.entities e
   cross join lateral (select count(*) from rowferry.skips s where s.entity_id = e.id and s.kept and s.ended_at is null) k (records)
   where e.peer = p_peer and k.records > 0

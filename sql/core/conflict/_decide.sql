@@ -97,7 +97,7 @@ begin
     perform rowferry._left_nothing();
     if (select sum(octet_length(c)) from (select unnest(v_mine_read.o_columns || o_section.column_values) as c offset 0) v) > c_most_bytes then
       raise exception using errcode = '54000', message = 'both nodes have changed a row so large that the two together are more than 120 MB of text',
-        hint = 'Give one of the two changes up, on the node that made it: select * from rowferry.skip(id, reason);';
+        hint = 'Give one of the two changes up, on the node that made it: select * from rowferry.skip(id, ''reason'');';
     end if;
     o_conflicts := rowferry._conflicts_between(v_entity, v_entity.conflict_rule, p_peer,
       v_weighed.o_keys, v_weighed.o_verdicts, v_weighed.o_mine, v_weighed.o_theirs,

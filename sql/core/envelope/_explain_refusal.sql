@@ -18,9 +18,10 @@ as $$
         'Another row has this value on the other node. Change one of the two rows, or make the constraint deferrable there and attach() its table again.'
       when p_sqlstate like '23%' then
         'select * from rowferry.retry(id);  -- once you have changed the row, or the constraint on the other node; or give the change up: '
-          'select * from rowferry.skip(id, reason);'
+          'select * from rowferry.skip(id, ''reason'');'
       when p_sqlstate = '42501' then 'The owner of the table on the other node lacks this right; a trigger of the table may need it.'
-      else 'select * from rowferry.retry(id);  -- once the cause on the other node is mended; or give the change up: select * from rowferry.skip(id, reason);'
+      else 'select * from rowferry.retry(id);  -- once the cause on the other node is mended; or give the change up: '
+        'select * from rowferry.skip(id, ''reason'');'
     end))
 $$;
 comment on function rowferry._explain_refusal(text, text, text, text) is

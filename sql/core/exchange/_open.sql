@@ -25,7 +25,7 @@ begin
         false,
         'the other node ran out of time applying this row alone',
         'Look for slow triggers on the other node; a row of many MB needs time: raise deadlock_timeout on both nodes and start the worker again; '
-        'then select rowferry.retry(id); or give the change up: select rowferry.skip(id, reason);');
+        'then select rowferry.retry(id); or give the change up: select rowferry.skip(id, ''reason'');');
     elsif v_last.keys > 1 then
       p_link.batch_limit := greatest(1, v_last.keys / 2);
       p_link.growth := 1;

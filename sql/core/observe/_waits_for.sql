@@ -28,7 +28,7 @@ begin
   if p_entity.paused_at is not null then
     v_waits := v_waits || format('its entity, paused by %s: select * from rowferry.resume(%L, %L);', p_entity.paused_by, p_entity.peer, p_entity.name);
   elsif p_entity.held_until = 'infinity' then
-    v_waits := v_waits || format('a person: %s. %s', p_entity.held_error, p_entity.held_hint);
+    v_waits := v_waits || format('a person: %s. %s', rtrim(p_entity.held_error, '.'), p_entity.held_hint);
   elsif p_entity.held_attempts > 0 then
     v_waits := v_waits
       || format('its entity, held as a whole until %s: select * from rowferry.retry(%L);', date_trunc('second', p_entity.held_until), p_entity.name);
@@ -36,7 +36,7 @@ begin
     v_waits := v_waits || format('its next try%s, because %s: %s. The way out: select * from rowferry.why_stuck(); '
         || 'to try it now: select * from rowferry.retry(%s);',
       case when v_held.not_before > rowferry._now() then ' at ' || date_trunc('second', v_held.not_before) else '' end,
-      case when v_held.here then 'it cannot leave this node' else p_entity.peer || ' refused it' end, v_held.last_error, v_held.event_id);
+      case when v_held.here then 'it cannot leave this node' else p_entity.peer || ' refused it' end, rtrim(v_held.last_error, '.'), v_held.event_id);
   elsif v_held.not_before > rowferry._now() then
     v_waits := v_waits || format('its next try at %s: select * from rowferry.retry(%s);', date_trunc('second', v_held.not_before), v_held.event_id);
   end if;

@@ -3,7 +3,10 @@ select v.id, e.peer, e.name as entity, v.record_id,
   case v.event_type when 'i' then 'insert' when 'u' then 'update' when 'd' then 'delete' when 'b' then 'backfill'
     when 'a' then 'answer' when 'q' then 'question' when 'w' then 'moved' end as event_type,
   v.changed_at, v.hops, greatest(h.attempts, e.held_attempts) as attempts, greatest(h.not_before, e.held_until) as not_before,
-  coalesce(e.held_sqlstate, h.sqlstate) as sqlstate, coalesce(e.held_error, h.last_error) as last_error, coalesce(e.held_hint, h.hint) as hint
+  coalesce(e.held_sqlstate, h.sqlstate) as sqlstate, coalesce(e.held_error, h.last_error) as last_error,
+  -- Whoever makes a hint may not know yet which event it is for.
+  replace(replace(coalesce(e.held_hint, h.hint), 'rowferry.skip(id, ', format('rowferry.skip(%s, ', v.id)), 'rowferry.retry(id)',
+    format('rowferry.retry(%s)', v.id)) as hint
 from rowferry._queue v
 join rowferry.entities e on e.id = v.entity_id
 left join rowferry.held_events h on h.event_id = v.id

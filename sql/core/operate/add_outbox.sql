@@ -52,8 +52,8 @@ begin
   if v_problem.o_problem is not null then
     return next format('events wait in the queue as long as %s. %s', v_problem.o_problem, v_problem.o_next);
   end if;
-  return next format('next, for each table: select rowferry.attach(table, p_peer => %L); and to send the rows that are there: '
-    'select * from rowferry.backfill(entity);', p_peer);
+  return next format('next, for each table: select rowferry.attach(''table'', p_peer => %L); and to send the rows that are there: '
+    'select * from rowferry.backfill(''entity'');', p_peer);
 end
 $$;
 comment on function rowferry.add_outbox(text, text) is

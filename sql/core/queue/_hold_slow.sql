@@ -36,7 +36,7 @@ begin
     true,
     'this node ran out of time reading this row alone',
     'A row of many MB needs time: raise deadlock_timeout on both nodes and start the worker again; '
-      'then select rowferry.retry(id); or give the change up: select rowferry.skip(id, reason);');
+      'then select rowferry.retry(id); or give the change up: select rowferry.skip(id, ''reason'');');
   return true;
 end
 $$;

@@ -8,10 +8,10 @@ stable
 set search_path = pg_catalog, pg_temp
 as $$
   select case when p_present then format('select * from rowferry.retry(%1$L);  -- once the row of %2$s that has this key on %3$s is deleted there, '
-        'or is changed there so that it is kept in sync too (only rows%4$s are); or give the change up: select * from rowferry.skip(id, reason);',
+        'or is changed there so that it is kept in sync too (only rows%4$s are); or give the change up: select * from rowferry.skip(id, ''reason'');',
       p_entity.name, p_entity.relation, n.name, k.which)
     else format('select * from rowferry.retry(%L);  -- once the row is changed here so that it is kept in sync there too (only rows of %s%s are); '
-        'or give the change up: select * from rowferry.skip(id, reason);', p_entity.name, p_entity.relation, k.which) end
+        'or give the change up: select * from rowferry.skip(id, ''reason'');', p_entity.name, p_entity.relation, k.which) end
   from rowferry.node n
   cross join lateral (
     -- A line break would end the comment that begins with the two dashes.
