@@ -23,10 +23,10 @@ FUNCTIONS_AND_VIEWS = {
         _definer_check_sql _end_wait _entity_columns _entity_functions _filter_problem _filter_sql _filtered_sql
         _find_entity _which_entity _find_user_function _find_user_owner _foreign_keys _function_digest
         _generated_functions _guard_forms _inbound_columns _is_followed _keys_sql _kin _known_type _lacking_index
-        _local_type _means_sql _merging_function _only_sql _parents_first _pinned_sql _plain_settings _record_id_sql
-        _refuse_wrong_direction _runs_for_peer _schema_digest _schema_facts _sequences_of _source_sql _stagger_problem
-        _table_apart _topic_of _travelling_relation _type_spelled _unaltered _unreadable_entity _users_check_sql _users_triggers
-        _with_followers _within_sql _written _written_together is_applying
+        _local_type _means_sql _merging_function _only_sql _other_columns _parents_first _pinned_sql _plain_settings
+        _record_id_sql _refuse_wrong_direction _runs_for_peer _schema_digest _schema_facts _sequences_of _source_sql
+        _stagger_problem _table_apart _topic_of _travelling_relation _type_spelled _unaltered _unreadable_entity _users_check_sql
+        _users_triggers _with_followers _within_sql _written _written_together is_applying
     """,
     "capture": """
         _as_captured _capture_blocks _capture_one_sql _capture_part_sql _capture_row_sql _capture_sql
@@ -99,7 +99,7 @@ FUNCTIONS_AND_VIEWS = {
     "check": """
         _check_capture _check_differing _check_entities _check_facts _check_foreign_keys _check_functions _check_outbox
         _check_own _check_peer _check_rights _check_sequences _check_server _check_staggering _check_tables _column_fix
-        _note_release _own_objects check drift
+        _column_pairs _note_release _own_objects _take_in_call check drift
     """,
     "operate": """
         _awaiting _fed_by _note_staggered _readmit _skip_deleted _sequences_to_stagger _staggering add_outbox approve backfill

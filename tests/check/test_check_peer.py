@@ -87,13 +87,104 @@ def test_what_differs_is_found_behind_other_names_of_tables_and_columns(nodes: N
     assert here == there, "one call takes both columns in, and both nodes print it"
     take_in, _, comment = here.pop().partition("  -- ")
     said_of, _, leave_out = comment.partition("; or without it: ")
-    assert said_of == "on billing, once public.customers there has fax, phone"
+    assert said_of == "on billing, once public.customers there has fax, phone (what it is called there stands on the right)"
     for node, call in ((nodes.crm, leave_out.removesuffix(" on crm")), (nodes.billing, take_in)):
         node.sql(call)
         sync(*nodes)
         assert not any("is kept in sync" in line for line in said(nodes.crm))
         nodes.crm.sql("""select rowferry.attach('accounts', p_columns => '"*"')""")
     assert attached(nodes.billing) == {"id": "customer_id", "name": "title", "fax": "fax", "phone": "phone"}
+
+
+def test_columns_of_two_names_are_paired_by_the_lines_of_either_node(nodes: Nodes) -> None:
+    both = {"crm": "articles", "billing": "items"}
+    nodes.crm.sql("create table articles (id int primary key, title text, note jsonb); select rowferry.attach('articles')")
+    nodes.billing.sql(
+        "create table items (id int primary key, label text, remark jsonb); select rowferry.attach('items', 'articles')"
+    )
+    nodes.crm.sql("insert into articles values (1, 'Pen', '[1]')")
+    sync(*nodes)
+
+    def pairing(node: Node, problem: str, least: str = "warning") -> str:
+        [fix] = [row["fix"] for row in found(node, least) if re.match(problem, row["problem"])]
+        said, _, _ = fix.partition("; otherwise: ")
+        return str(said)
+
+    # The first attach() forgot p_columns.
+    fixes = {pairing(node, f"column {name} is kept in sync") for node in nodes for name in ("title", "label", "note", "remark")}
+    [line] = fixes
+    assert line.startswith("if crm's title is billing's label and crm's note is billing's remark: select ")
+    nodes.crm.sql(line.partition(": ")[2])
+    sync(*nodes)
+    assert nodes.billing.sql("select label, remark from items") == [{"label": "Pen", "remark": [1]}]
+    for node in nodes:
+        assert said(node) == []
+
+    # A column comes later on each node, and no change of this table tells the other of it.
+    for node, name in ((nodes.crm, "colour"), (nodes.billing, "tint")):
+        node.sql(f"alter table {both[node.name]} add {name} text")
+    sync(*nodes)
+    nodes.crm.sql("insert into articles values (2)")
+    nodes.billing.sql("insert into items values (3)")
+    sync(*nodes)
+    for take_first in nodes:
+        for node, name in ((nodes.crm, "colour"), (nodes.billing, "tint")):
+            line = pairing(node, f"column {name} does not travel", "info")
+            assert line.startswith("if crm's colour is billing's tint: ")
+        calls = re.findall(r"(select rowferry.attach.*?\);)  -- on (\w+)", line)
+        assert {name for _, name in calls} == {"crm", "billing"}
+        # Whoever follows the line on one node alone is told of the other by check() there.
+        [call] = [call for call, name in calls if name == take_first.name]
+        take_first.sql(call)
+        sync(*nodes)
+        other = next(node for node in nodes if node is not take_first)
+        problem = f"column {'colour' if take_first is nodes.crm else 'tint'} is kept in sync"
+        line = pairing(other, problem)
+        [(call, name)] = re.findall(r"(select rowferry.attach.*?\);)  -- on (\w+)", line)
+        assert name == other.name
+        other.sql(call)
+        nodes.crm.sql("update articles set colour = 'red' where id = 1")
+        sync(*nodes)
+        assert nodes.billing.sql("select tint from items where id = 1") == [{"tint": "red"}]
+        assert [line for node in nodes for line in said(node)] == []
+        nodes.billing.sql("""select rowferry.attach('items', 'articles', '["id", "label", "remark"]')""")
+        nodes.crm.sql("""select rowferry.attach('articles', p_columns => '{"id": "id", "label": "title", "remark": "note"}')""")
+        sync(*nodes)
+
+
+def test_what_takes_a_column_in_is_said_for_either_node(nodes: Nodes) -> None:
+    nodes.crm.sql("create table articles (id int primary key, title text); select rowferry.attach('articles')")
+    nodes.billing.sql("create schema catalog; create table catalog.items (nr int primary key, label text)")
+    nodes.billing.sql("""select rowferry.attach('catalog.items', 'articles', '{"id": "nr", "title": "label"}')""")
+    nodes.crm.sql("alter table articles add stock int")
+
+    def fix(node: Node) -> str:
+        [row] = [row for row in found(node, "info") if row["problem"] == "column stock does not travel"]
+        return str(row["fix"])
+
+    assert fix(nodes.crm).endswith("  -- where it is to (else p_columns => the others); then what check() says on billing")
+    sync(*nodes)
+    assert "then on billing, once catalog.items has stock: select" in fix(nodes.crm)
+    nodes.billing.sql("alter table catalog.items add stock int")
+    sync(*nodes)
+    nodes.crm.sql("insert into articles values (1)")
+    nodes.billing.sql("insert into catalog.items values (2)")
+    sync(*nodes)
+    for node in nodes:
+        here, there = re.split(r"  -- where it is to \([^)]*\); then on ", fix(node))
+        other = next(o for o in nodes if o is not node)
+        assert there.startswith(f"{other.name}: select ")
+        node.sql(here)
+        other.sql(re.findall(r"select .*?\);", there)[0])
+        nodes.crm.sql("update articles set stock = coalesce(stock, 0) + 7")
+        sync(*nodes)
+        assert nodes.billing.sql("select distinct stock from catalog.items") == nodes.crm.sql(
+            "select distinct stock from articles"
+        )
+        assert [line for n in nodes for line in said(n)] == []
+        nodes.crm.sql("""select rowferry.attach('articles', p_columns => '["id", "title"]')""")
+        nodes.billing.sql("""select rowferry.attach('catalog.items', p_columns => '{"id": "nr", "title": "label"}')""")
+        sync(*nodes)
 
 
 def attached(node: Node) -> dict[str, str]:

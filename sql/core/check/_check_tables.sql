@@ -48,17 +48,42 @@ as $$
           where a.attrelid = e.relation and a.attnum = any (i.indkey[0:i.indnkeyatts - 1]) and a.attnotnull) = k.columns)
   union all
   select 'info', e.relation::text, format('column %s does not travel', a.attname),
-    case
-      when e.columns_given and e.outbound is null and a.attname <> all (e.columns)
-        then format('select rowferry.attach(%L, %L, p_columns => %L);  -- where it is to; then what check() says on %s; before another column, check() again',
-          e.relation, e.name, (select jsonb_object_agg(c.name, c.local) from unnest(e.columns, e.local_columns) c (name, local))
-            || jsonb_build_object(a.attname, a.attname), p_peer)
-      else format(case
-        when e.columns_given or e.outbound is not null then 'select rowferry.attach(%L%s, p_columns => ..);  -- with it, on both nodes, where it is to'
-        else 'select rowferry.attach(%L%s);  -- on both nodes, where it is to; where it is not: p_columns => the others' end, e.relation,
-        rowferry._which_entity(p_peer, e.name)) end
+    coalesce(rowferry._column_pairs(p_peer, e.name, a.attname, m.facts, t.facts) || '; otherwise: ', '') || case
+      when e.outbound is not null then format('select rowferry.attach(%L%s, p_columns => ..);  -- with it, on both nodes, where it is to', e.relation,
+        rowferry._which_entity(p_peer, e.name))
+      when e.columns_given and a.attname = any (e.columns) then
+        format('select rowferry.attach(%L%s, p_columns => ..);  -- with it, under a name that no other column has between the nodes, where it is to; then what '
+          'check() says on %s', e.relation, rowferry._which_entity(p_peer, e.name), p_peer)
+      else format('%s  -- where it is to (%s); then %s',
+        case when e.columns_given then rowferry._take_in_call(e.name, m.facts, jsonb_build_object(a.attname, a.attname))
+          else format('select rowferry.attach(%L%s);', e.relation, rowferry._which_entity(p_peer, e.name)) end,
+        case when e.columns_given then 'one column at a time' else 'else p_columns => the others' end,
+        case when t.facts is null then 'what check() says on ' || p_peer
+          when w.more is null then 'it is kept in sync, as on ' || p_peer
+          else format('on %s%s: %s', p_peer,
+            case when coalesce(t.facts -> 'others', '{}') ?& array(select jsonb_object_keys(w.more)) then ''
+              else format(', once %s has %s', coalesce(t.facts ->> 'outbound', t.facts ->> 'relation'),
+                (select string_agg(k, ', ' order by k collate "C") from jsonb_object_keys(w.more) k)) end,
+            rowferry._take_in_call(e.name, t.facts, w.more)) end) end
   from rowferry.entities e
   join pg_attribute a on a.attrelid = e.relation and a.attnum > 0 and not a.attisdropped and a.attgenerated = ''
+  cross join lateral (
+    select jsonb_strip_nulls(jsonb_build_object('relation', e.relation::text, 'named', nullif(e.columns_given, false), 'outbound', e.outbound,
+      'key', e.key_columns, 'others', rowferry._other_columns(e), 'columns', (
+        select jsonb_object_agg(c.name, jsonb_build_object('local', c.local, 'type', rowferry._type_spelled(l.atttypid, l.atttypmod, true)))
+        from unnest(e.columns, e.local_columns) c (name, local)
+        join pg_attribute l on l.attrelid = e.relation and l.attname = c.local)))) m (facts)
+  left join lateral (
+    -- The peer's facts, if they have a form that can be read.
+    select f.facts #> array['entities', e.name]
+    from rowferry.peer_facts f
+    where f.peer = p_peer and jsonb_typeof(f.facts #> array['entities', e.name, 'columns']) = 'object'
+      and coalesce(jsonb_typeof(f.facts #> array['entities', e.name, 'others']), 'object') = 'object') t (facts) on true
+  cross join lateral (
+    -- Without p_columns, attach() takes all columns in.
+    select jsonb_object_agg(k, k)
+    from (select a.attname where e.columns_given union select jsonb_object_keys(m.facts -> 'others') where not e.columns_given) o (k)
+    where not t.facts -> 'columns' ? k) w (more)
   where e.peer = p_peer and a.attname <> all (rowferry._captured_columns(e))
   union all
   -- Triggers of users that lack the guard which attach() would give them today, or have one that it would take away.

@@ -11,10 +11,10 @@ stable
 set search_path = pg_catalog, pg_temp
 as $$
   -- All columns that the other node lacks stand in one call, because a second call would leave out what the first one took in.
-  select format('select rowferry.attach(%L, %L%s);  -- on %s, once %s there has %s', l.facts ->> 'relation', p_entity,
-      case when l.facts ? 'named' then format(', p_columns => %L', (select jsonb_object_agg(key, value ->> 'local') from jsonb_each(l.facts -> 'columns'))
-        || (select jsonb_object_agg(c, c) from unnest(w.more) c)) end,
-      l.node, coalesce(l.facts ->> 'outbound', l.facts ->> 'relation'), array_to_string(w.more, ', '))
+  select coalesce(rowferry._column_pairs(p_peer, p_entity, p_column, p_mine, p_theirs) || '; otherwise: ', '')
+    || format('%s  -- on %s, once %s there has %s%s', rowferry._take_in_call(p_entity, l.facts, (select jsonb_object_agg(c, c) from unnest(w.more) c)),
+      l.node, coalesce(l.facts ->> 'outbound', l.facts ->> 'relation'), array_to_string(w.more, ', '),
+      case when l.facts ? 'named' then ' (what it is called there stands on the right)' end)
     || case when not h.facts -> 'key' ?| w.more then format('; or without it: select rowferry.attach(%L, %L, p_columns => %L); on %s', h.facts ->> 'relation',
       p_entity, (select jsonb_object_agg(key, value ->> 'local') from jsonb_each(h.facts -> 'columns') where key <> all (w.more)), h.node) else '' end
   from (select (select n.name from rowferry.node n), p_mine, p_mine -> 'columns' ? p_column) m (node, facts, has)
@@ -25,5 +25,5 @@ as $$
     select array_agg(c order by c collate "C") from jsonb_object_keys(h.facts -> 'columns') c where not l.facts -> 'columns' ? c) w (more)
 $$;
 comment on function rowferry._column_fix(text, text, text, jsonb, jsonb) is
-  'For check(): what to type if only one node keeps a column of an entity in sync, by the facts of both: the call of attach() that takes it in on the other '
-  'node, and the one that leaves it out on the node that has it.';
+  'For check(): what to type if only one node keeps a column of an entity in sync, by the facts of both: the call of attach() that pairs it with one of '
+  'another name, the one that takes it in on the other node, and the one that leaves it out on the node that has it.';

@@ -59,6 +59,7 @@ begin
         join pg_attribute a on a.attrelid = (select rowferry._travelling_relation(v_entity)) and a.attname = c.local
         left join pg_collation o on o.oid = a.attcollation
         cross join lateral (select rowferry._type_spelled(a.atttypid, a.atttypmod, true)) t (spelled)),
+      'others', rowferry._other_columns(v_entity),
       'uniques', (
         select jsonb_agg(jsonb_build_object('name', i.indexrelid::regclass::text, 'columns', u.columns, 'where', pg_get_expr(i.indpred, i.indrelid),
           'expressions', pg_get_expr(i.indexprs, i.indrelid)) order by u.columns, i.indexrelid)
