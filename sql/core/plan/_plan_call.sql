@@ -82,6 +82,11 @@ begin
       union all
       select 6, p ->> 'key', format('rows follow %s alone; %s refuses a row whose %s is not within its filter', v_parent ->> 'table', v_node, p ->> 'table')
       from jsonb_array_elements(v_m -> 'parents') p where p_followed ? (p ->> 'table') and p <> v_parent
+      union all
+      select 7, '', x || format('  -- in psql, so that the rows that follow one of %s are found quickly', v_parent ->> 'table')
+      from rowferry._lacking_index(jsonb_populate_record(null::rowferry.entities, jsonb_build_object('relation', p_pair -> 'mine', 'within', v_within,
+        'within_columns', v_parent -> 'columns', 'direction', case v_t ->> 'direction' when 'send' then 'receive' else 'both' end))) x
+      where x is not null
     ) n (place, name, line)
     order by n.place, n.name);
   select coalesce(array_agg(case
@@ -90,14 +95,15 @@ begin
       when not pg_has_role(g.owner, 'usage') then rowferry._plan_comment(format('As %s, who owns it: select * from rowferry.stagger_sequence(%L);',
         g.owner, g.name))
       else format('select * from rowferry.stagger_sequence(%L);', g.name) end), '{}'),
-    coalesce(array_agg(format('alter sequence %s increment by %s;', g.name, g.block)) filter (where g.problem is null), '{}')
+    coalesce(array_agg(format('select setval(%L, max(%I)) from %s; alter sequence %s increment by %s;', g.name, g.column_name, p_pair ->> 'mine', g.name,
+      g.block)) filter (where g.problem is null), '{}')
   into o_sequences, o_restarts
   from (
-    select c.value #>> '{sequence,name}', c.value #>> '{sequence,owner}', coalesce(c.value #>> '{sequence,block}', c.value #>> '{sequence,increment}'),
+    select c.key, c.value #>> '{sequence,name}', c.value #>> '{sequence,owner}', coalesce(c.value #>> '{sequence,block}', c.value #>> '{sequence,increment}'),
       coalesce(rowferry._stagger_problem(c.value -> 'sequence', o.value -> 'sequence'), rowferry._stagger_problem(o.value -> 'sequence', c.value -> 'sequence'))
     from jsonb_each(v_m -> 'columns') c
     join jsonb_each(v_t -> 'columns') o using (key)
-    where p_pair -> 'columns' ? c.key and c.value ? 'sequence' and o.value ? 'sequence') g (name, owner, block, problem);
+    where p_pair -> 'columns' ? c.key and c.value ? 'sequence' and o.value ? 'sequence') g (column_name, name, owner, block, problem);
   o_rows := array(
     select case when (v_m ->> 'filled')::boolean and (v_t ->> 'filled')::boolean
         then format('select * from rowferry.first_contact(%L);  -- both have rows; on one node, once both have attached it', v_entity)

@@ -34,14 +34,37 @@ as $$
     where l.is_mine
   )
   select n.name, format('%s has no table of this name; ', p_theirs ->> 'node') || case
-      when n.theirs is not null then format('if its %s is the same table, add to the file up here: select rowferry.attach(%L, p_entity => %L%s);%s '
+      when n.theirs is not null then format('if its %s is the same table, add to the file up here: select rowferry.attach(%L, p_entity => %L%s%s);%s%s '
         || 'and change all files of both nodes', n.theirs, n.name, n.entity,
         case when (select count(*) > 1 from rowferry.links) then format(', p_peer => %L', p_theirs ->> 'node') end,
-        case when not n.is_equal then ' with p_columns, where a column has another name here,' end)
+        case when m.all_paired and m.renamed then format(', p_columns => %L', m.columns) end, m.sequences,
+        case when not m.all_paired then ' with p_columns, where a column has another name here,' end)
       else format('if its table has another name, attach both with one p_entity, %s, and change all files of both nodes', case
         when p_mine ->> 'node' < p_theirs ->> 'node' collate "C" then format('say %L', n.entity)
         else format('the one that the file of %s says', p_theirs ->> 'node') end) end
   from named n
+  cross join lateral (
+    -- Two columns are the same if they have one name, or one type and are the only ones of it left. The first node by name keeps its names.
+    with mine as (
+      select c.key, c.value, s.value ? c.key as is_common, count(*) filter (where not s.value ? c.key) over (partition by c.value -> 'type') as candidates
+      from jsonb_each(p_mine #> array['tables', n.name, 'columns']) c
+      cross join (select p_theirs #> array['tables', n.theirs, 'columns']) s (value)
+    ), theirs as (
+      select c.key, c.value, s.value ? c.key as is_common, count(*) filter (where not s.value ? c.key) over (partition by c.value -> 'type') as candidates
+      from jsonb_each(p_theirs #> array['tables', n.theirs, 'columns']) c
+      cross join (select p_mine #> array['tables', n.name, 'columns']) s (value)
+    ), pairs as (
+      select case when p_mine ->> 'node' < p_theirs ->> 'node' collate "C" then m.key else t.key end as name, m.key as local, m.value -> 'sequence' as mine,
+        t.value -> 'sequence' as theirs
+      from mine m
+      join theirs t on m.is_common and t.key = m.key
+        or not m.is_common and not t.is_common and t.value -> 'type' = m.value -> 'type' and m.candidates = 1 and t.candidates = 1
+    )
+    select count(*) = greatest((select count(*) from mine), (select count(*) from theirs)), bool_or(p.name <> p.local), jsonb_object_agg(p.name, p.local),
+      string_agg(format(' select * from rowferry.stagger_sequence(%L);', p.mine ->> 'name'), '' order by p.local collate "C")
+        filter (where p.mine is not null and p.theirs is not null and pg_has_role(p.mine ->> 'owner', 'usage')
+          and coalesce(rowferry._stagger_problem(p.mine, p.theirs), rowferry._stagger_problem(p.theirs, p.mine)) is null)
+    from pairs p) m (all_paired, renamed, columns, sequences)
 $$;
 comment on function rowferry._plan_lone(jsonb, jsonb, jsonb) is
   'For plan(): what to type for a table of this node for which the other node has none of the same name, but perhaps one of another name. Both nodes come to '

@@ -122,8 +122,8 @@ begin
   select 'down', s.line from unnest(v_attached) with ordinality s (line, place)
   union all
   select 'down', rowferry._plan_comment(s) from unnest(
-    array(select 'Sequences keep their increment. To give it back, once both nodes have detached the tables: '
-      'first move each past all values of its column, select setval(sequence, max(column)) from table; then:' where v_restarts <> '{}')
+    array(select 'Sequences keep their increment. To move each past all values of its column and give it back, once both nodes have detached the tables '
+      '(of others that were staggered, so too: select * from rowferry.staggered_sequences;):' where v_restarts <> '{}')
     || array(select distinct r from unnest(v_restarts) r order by r)) s;
   return query
   select 'verify', v.line || case when v.place = count(*) over () then ';' else ' union all' end
