@@ -83,10 +83,14 @@ def test_a_name_cannot_write_on_the_screen(rowferry: Command, nodes: Nodes) -> N
 def test_plan_prints_what_each_node_is_to_run(rowferry: Command, nodes: Nodes, tmp_path: Path) -> None:
     for node in nodes:
         node.sql("create table users (id integer primary key, account integer references accounts)")
-    nodes.crm.sql("alter table users add extra text")
+    nodes.crm.sql("alter table users add extra text; create table letters (id int primary key, country text)")
+    nodes.billing.sql("create table mails (id int primary key, country text)")
     crm, billing = rowferry("plan").split("-- ===== billing, for crm")
     assert """attach('public.users', p_columns => '["account", "id"]');""" in crm
     assert "attach('public.users');" in billing and "accounts" not in billing
+    assert "-- Not attached, and why:\n-- public.letters: " in crm
+    assert all(len(line) <= 100 or line.count("select ") == 1 for line in (crm + billing).splitlines() if line.startswith("--"))
+    assert "\n--   " in crm and "select rowferry.attach('public.letters', p_entity => 'letters');" in crm
     alone = rowferry("plan", "--node", "billing", "--file", "down")
     assert "select rowferry.detach('users', p_if_attached => true);" in alone and "=====" not in alone
     assert all(node.sql("select count(*) as n from rowferry.entities") == [{"n": 1}] for node in nodes)

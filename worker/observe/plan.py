@@ -5,6 +5,7 @@ import json
 import re
 import shlex
 import sys
+import textwrap
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -18,7 +19,11 @@ FACTS = "select rowferry.plan_facts(%s) as facts"
 PLAN = "select file, line from rowferry.plan(%s, %s, %s)"
 FILES = ("up", "down", "verify")
 
-SEQUENCE = re.compile(r"^select \* from rowferry\.stagger_sequence\(|^-- alter sequence ")
+SEQUENCE = re.compile(r"^select \* from rowferry\.stagger_sequence\(|^-- select setval\(")
+# Statements in a comment, which are not broken.
+VERB = r"(?:select|alter|create|grant|revoke|drop|analyze) "
+STATEMENTS = re.compile(rf"(?:\b{VERB}(?:[^;']|'[^']*')*;(?: (?={VERB}))?)+")
+WIDTH = 100
 
 Plan = dict[str, list[str]]  # a file's name, up, down or verify, and its lines
 
@@ -90,10 +95,26 @@ def of_nodes(plans: list[tuple[Node, Node, Plan]]) -> list[tuple[Node, str, Plan
         (
             node,
             ", ".join(peer.name for own, peer, _ in plans if own == node),
-            {file: joined(file, [files[file] for own, _, files in plans if own == node]) for file in FILES},
+            {
+                file: [
+                    part
+                    for line in joined(file, [files[file] for own, _, files in plans if own == node])
+                    for part in wrapped(line)
+                ]
+                for file in FILES
+            },
         )
         for node in nodes
     ]
+
+
+def wrapped(line: str) -> list[str]:
+    """A comment in lines of 100 characters or so, of which each statement stays whole; any other line as it is."""
+    if not line.startswith("-- "):
+        return [line]
+    whole = STATEMENTS.sub(lambda found: found[0].replace(" ", "\0"), line)
+    parts = textwrap.wrap(whole, WIDTH, subsequent_indent="--   ", break_long_words=False, break_on_hyphens=False)
+    return [part.replace("\0", " ") for part in parts]
 
 
 def joined(file: str, parts: list[list[str]]) -> list[str]:
