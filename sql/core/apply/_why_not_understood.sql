@@ -43,7 +43,7 @@ begin
     v_message := 'the other node only sends rows of this entity';
     v_hint := format('select rowferry.attach(relation, name, p_direction => ''receive'') from rowferry.entities where name = %L;  -- lets the table only '
       'receive here, so change its rows on the other node; changes that wait here are sent once that node takes rows again (p_direction => ''both'' there), or '
-      'give them up: select * from rowferry.skip(id, reason);', p_entity.name);
+      'give them up: select * from rowferry.skip(id, ''reason'');', p_entity.name);
   elsif p_entity.paused_at is not null then
     v_state := 'RF027';
     v_message := format('paused on the other node by %s', p_entity.paused_by);
