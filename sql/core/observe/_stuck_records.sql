@@ -54,8 +54,9 @@ begin
           g.sqlstate)
       || rowferry._others_wait(g.others, g.records),
     g.since, format('entity %s, record %s', g.name, g.record_id),
-    coalesce(g.advice, format('select * from rowferry.retry(%s);  -- once %s', case g.records when 1 then g.id::text else quote_literal(g.name) end,
-      case when g.sqlstate in ('23505', '23P01') and not g.here then 'one of the two rows has another value' else 'the cause is mended' end))
+    coalesce(replace(g.advice, 'rowferry.skip(id, ', format('rowferry.skip(%s, ', g.id)),
+      format('select * from rowferry.retry(%s);  -- once %s', case g.records when 1 then g.id::text else quote_literal(g.name) end,
+        case when g.sqlstate in ('23505', '23P01') and not g.here then 'one of the two rows has another value' else 'the cause is mended' end))
   from refused g
   union all
   select 'warning', format('%s records of %s refer to each other, and %s takes none of them without the other: %s', g.records, g.names, p_peer, g.error)
