@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import psycopg
 import pytest
 
 from harness import Node, Nodes
@@ -192,6 +193,23 @@ def test_a_skip_and_a_backfill_or_replay_of_the_same_record_are_one_skip(
     assert waiting(notes.crm) == waiting(notes.billing) == []
     assert [(row["kept"], row["ended"]) for row in notes.crm.sql(LOG)] == [(True, False)]
     assert notes.crm.sql("select state, held from rowferry.status") == [{"state": "idle", "held": 0}]
+
+
+def test_what_stays_different_on_purpose_says_how_it_ends(notes: Nodes) -> None:
+    """skip() and replay() of a record whose change was given up, once the answer has come."""
+    refused(notes)
+    [event] = notes.crm.sql("select id from rowferry.sync_events")
+    skip(notes.crm, 3)
+    sync(*notes)
+    with notes.crm.connect() as connection, pytest.raises(psycopg.Error, match="no such event is pending") as refusal:
+        connection.execute("select * from rowferry.skip(%s, 'again', p_delete => true)", [event["id"]])
+    assert str(refusal.value.diag.message_hint).startswith("It was given up, and row 3 of notes stays here")
+    [said] = notes.crm.sql("select state from rowferry.replay('notes', '3')")
+    assert said["state"].endswith("if billing refuses the row again, it stays given up and is not held")
+    sync(*notes)
+    notes.crm.sql("delete from notes where id = 3")
+    sync(*notes)
+    assert_equal(notes, "notes")
 
 
 def test_a_record_whose_answer_is_awaited_is_not_sent_again(notes: Nodes) -> None:

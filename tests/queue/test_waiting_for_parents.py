@@ -211,6 +211,22 @@ def test_children_of_a_parent_that_was_never_sent_wait_until_it_is(family: Nodes
 
 
 @pytest.mark.case(44, 45)
+def test_of_a_parent_that_was_given_up_its_children_are_told_that_it_was(family: Nodes, exchange: Exchange) -> None:
+    """Sent as it is, it would be refused again, and nothing would be held of it."""
+    family.crm.sql("insert into parents values (1, 'bad'); insert into children values (1, 1)")
+    exchange.until(exchange.all_held)
+    family.crm.sql("select * from rowferry.skip((select min(id) from rowferry.sync_events), E'one\ntrial')")
+    exchange.rest(12)
+    [cause] = why(family)
+    assert cause["type_next"].startswith(
+        "select rowferry.row_status('parents', '1');  -- its change was given up here (one trial): change the row so that billing"
+    )
+    family.crm.sql("update parents set body = 'good'")
+    exchange.until(exchange.delivered, 12)
+    equal(family, "parents", "children")
+
+
+@pytest.mark.case(44, 45)
 def test_who_looks_is_told_of_the_parents_first(family: Nodes, exchange: Exchange) -> None:
     refused_family(exchange)
     [cause] = why(family)

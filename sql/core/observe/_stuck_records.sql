@@ -81,9 +81,17 @@ begin
   select 'warning', format(case g.records when 1 then '%s record of %s is missing on %s, and nothing of it waits here'
       else '%s records of %s are missing on %s, and nothing of them waits here' end, g.records, g.name, p_peer) || rowferry._others_wait(g.others, g.records),
     null, format('entity %s, record %s', g.name, g.record_id),
-    case g.records when 1 then format('select * from rowferry.replay(%L, %L);', g.name, g.record_id)
+    case when s.reason is not null then format('select rowferry.row_status(%L, %L);  -- its change was given up here (%s): change the row so that %s takes it, or '
+        'give up what waits for it', g.name, g.record_id, s.reason, p_peer)
+      when g.records = 1 then format('select * from rowferry.replay(%L, %L);', g.name, g.record_id)
       else format('select * from rowferry.backfill(%L);', g.name) end
   from parents g
+  left join lateral (
+    -- A line break would end the comment that begins with the two dashes.
+    select translate(k.reason, E'\n\r', '  ') as reason
+    from rowferry.skips k
+    where k.entity_id = (g.entity).id and rowferry._index_key(k.record_id) = rowferry._index_key(g.record_id) and k.ended_at is null and k.kept
+    limit 1) s on true
   where not g.deleted
   union all
   select 'warning', format('%s %s: %s', count(*), case count(*) when 1 then 'event waits' else 'events wait' end, h.last_error), min(h.first_at),

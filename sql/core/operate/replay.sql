@@ -63,7 +63,10 @@ begin
     case when m.id is null then format('its change was given up, and %1$s was asked for its row: not sent before the answer; '
           || 'if %1$s has given up its answer too: select * from rowferry.replay(%2$L, %3$L);  -- on %1$s',
         v_entity.peer, v_entity.name, k.record_id)
-      when p.present then format('its row goes to %s with the next exchange', v_entity.peer)
+      when p.present then format('its row goes to %s with the next exchange', v_entity.peer) || case when exists (
+          select from rowferry.skips s
+          where s.entity_id = v_entity.id and rowferry._index_key(s.record_id) = rowferry._index_key(k.record_id) and s.ended_at is null)
+        then format('; its change was given up before: if %s refuses the row again, it stays given up and is not held', v_entity.peer) else '' end
       else format('it is gone here, and will be on %s with the next exchange', v_entity.peer) end
   from unnest(v_keys) k (record_id)
   left join made m using (record_id)

@@ -47,7 +47,11 @@ begin
   select e.* into v_event from rowferry.events e where e.id = p_id;
   if not found then
     raise exception using errcode = 'RF008', message = 'no such event is pending', detail = format('Event %s.', p_id),
-      hint = 'It may have been delivered, or have lost a conflict. This shows the events that wait: select * from rowferry.sync_events order by id limit 20;';
+      hint = coalesce((
+          select format('It was given up, and row %s of %s stays here, different on purpose. To have it deleted too, delete it here; to send it, change it so '
+            'that %s takes it.', s.record_id, s.entity, s.peer)
+          from rowferry.skips s where s.ids @> p_id and s.ended_at is null and s.kept limit 1),
+        'It may have been delivered, or have lost a conflict. This shows the events that wait: select * from rowferry.sync_events order by id limit 20;');
   end if;
   select e.* into v_entity from rowferry.entities e where e.id = v_event.entity_id;
   select range_agg(int8range(e.id, e.id, '[]')), count(*), max(h.last_error), bool_and(e.event_type = 'a') into v_ids, events, v_error, v_answer
