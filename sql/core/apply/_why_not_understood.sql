@@ -11,8 +11,6 @@ as $$
 declare
   v_here boolean := false;  -- whether the hint is for this node
   v_apart record;
-  v_more text[];  -- columns that are sent and that the entity lacks
-  v_kept jsonb;  -- the entity's columns that are sent, by their names between the nodes
   v_state text := 'RF020';
   v_message text;
   v_hint text;
@@ -60,19 +58,7 @@ begin
       from unnest(p_entity.columns) e (name)
       full join unnest(p_section.columns) s (name) using (name)
       where e.name is null or s.name is null));
-    v_here := true;
-    v_more := array(select c from unnest(p_section.columns) c where c <> all (p_entity.columns) order by c collate "C");
-    v_kept := (
-      select coalesce(jsonb_object_agg(c.name, c.local), '{}') from unnest(p_entity.columns, p_entity.local_columns) c (name, local)
-      where v_more <> '{}' or c.name = any (p_section.columns));
-    if v_more = '{}' then
-      v_hint := format('select rowferry.attach(%L, %L, p_columns => %L);  -- to leave out what is not sent; to send it: select * from rowferry.check(); says '
-        'what to type; delivery then goes on', p_entity.relation, p_entity.name, v_kept);
-    else
-      v_hint := format('select rowferry.attach(%L, %L%s);  -- once %s has %s; delivery then goes on', p_entity.relation, p_entity.name,
-        case when p_entity.columns_given then format(', p_columns => %L', v_kept || (select jsonb_object_agg(c, c) from unnest(v_more) c)) end,
-        coalesce(p_entity.outbound, p_entity.relation::text), array_to_string(v_more, ', '));
-    end if;
+    v_hint := 'select * from rowferry.check();  -- it says for either node which call takes the column in, and which leaves it out; delivery then goes on';
   elsif p_entity.key_columns || p_entity.key_types <> p_section.key then
     v_message := format('the keys differ: %s here, %s there', array_to_string(p_section.key, ' '),
       array_to_string(p_entity.key_columns || p_entity.key_types, ' '));
