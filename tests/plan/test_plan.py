@@ -134,6 +134,12 @@ def test_a_table_that_is_attached_on_one_node_is_attached_alike_on_the_other(nod
     nodes.crm.sql("insert into clients values (1, 'Acme', 'mine')")
     sync(*nodes)
     assert nodes.billing.sql("select * from accounts") == [{"id": 1, "name": "Acme", "note": None}]
+    given = planned(nodes, {"accounts": "id > 1"})["billing"]
+    assert calls(given) == []
+    assert reasons(given) == {
+        "public.accounts": "it is attached already; to give it this filter: "
+        "select rowferry.attach('public.accounts', 'accounts', p_filter => 'id > 1');"
+    }
 
 
 def test_a_table_that_only_sends_is_attached_on_the_other_node_to_receive(nodes: Nodes) -> None:

@@ -88,6 +88,12 @@ begin
       from jsonb_each(v_pairs) p
       where p.value ->> 'problem' is not null and not (p.value ->> 'is_attached')::boolean
       union all
+      select p.key, format('it is attached already; to give it this filter: select rowferry.attach(%L, %L, p_filter => %L);', p.key,
+        p.value ->> 'entity', f.value)
+      from jsonb_each(v_pairs) p
+      join jsonb_each_text(p_filters) f on f.key in (p.key, p.value ->> 'entity', p_mine #>> array['tables', p.key, 'short'])
+      where (p.value ->> 'is_attached')::boolean
+      union all
       select t.key, coalesce(t.value ->> 'problem', t.value ->> 'aside', l.line)
       from jsonb_each(p_mine -> 'tables') t
       left join rowferry._plan_lone(p_mine, p_theirs, v_pairs) l on l.mine = t.key
