@@ -316,7 +316,7 @@ def test_an_identity_column_that_is_no_key_and_is_set_anew_is_held_until_it_can_
     nodes.crm.sql("select rowferry.retry(id) from rowferry.sync_events")
     sync(*nodes)
     assert rows(nodes.crm, "select * from notes") == rows(nodes.billing, "select * from notes") == ["(1,3,a)", "(2,2,c)"]
-    assert "rowferry.retry(id)" in here
+    assert here.startswith("select rowferry.retry(")
     assert waiting(nodes.crm) == []
 
 

@@ -122,8 +122,8 @@ def test_too_many_connections_are_waited_out(nodes: Nodes, plain_login: str, tmp
 def test_a_full_disk_or_memory_blames_no_row(nodes: Nodes, tmp_path: Path, state: str) -> None:
     for node in nodes:
         node.sql(ACCOUNTS)
-    failpoints.install(nodes.billing, ["_finish"])
-    failpoints.arm(nodes.billing, "_finish", state)
+    failpoints.install(nodes.billing, ["_write_sections"])
+    failpoints.arm(nodes.billing, "_write_sections", state)
     log = tmp_path / "log"
     with worker(nodes, log, "--interval", "0.1"):
         insert(nodes.crm, 1, 100)
