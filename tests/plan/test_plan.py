@@ -270,7 +270,8 @@ def test_tables_of_one_name_in_schemas_that_only_one_node_has_are_not_taken_for_
     assert calls(plans["crm"]) == calls(plans["billing"]) == ["select rowferry.attach('t1.a');"]
     assert reasons(plans["crm"]) == {
         "t2.a": "billing has no table of this name; if its t3.a is the same table, add to the file up here: "
-        "select rowferry.attach('t2.a', p_entity => 't2.a'); and change all files of both nodes",
+        "select rowferry.attach('t2.a', p_entity => 't2.a'); and change all files of both nodes "
+        "(down: select rowferry.detach('t2.a', p_if_attached => true);)",
         "t3.a": "only billing has a table of this name",
     }
 
@@ -283,7 +284,7 @@ def test_the_call_for_a_table_of_another_name_works_as_it_is_printed_on_both_nod
     plans = planned(nodes)
     for node, table in ((nodes.crm, "clients"), (nodes.billing, "accounts")):
         reason = reasons(plans[node.name])[f"public.{table}"]
-        [call] = re.findall(r"here: (select .*;) and change all files of both nodes$", reason)
+        [call] = re.findall(r"here: (select .*;) and change all files of both nodes ", reason)
         assert "p_entity => 'accounts'" in call
         run(node, plans[node.name]["up"] + [call])
         node.sql("insert into z values (%s)", [len(table)])
@@ -303,7 +304,7 @@ def test_the_call_for_a_table_of_another_name_works_as_it_is_printed_on_both_nod
     plans = planned(nodes)
     for node, table in ((nodes.crm, "x"), (nodes.billing, "y")):
         [call] = re.findall(
-            r"here: (select .*;) and change all files of both nodes$", reasons(plans[node.name])[f"public.{table}"]
+            r"here: (select .*;) and change all files of both nodes ", reasons(plans[node.name])[f"public.{table}"]
         )
         assert ("p_columns" in call) == (node is nodes.crm), "billing, the first by name, keeps its names"
         assert call.endswith(f" select * from rowferry.stagger_sequence('public.{table}_id_seq');")

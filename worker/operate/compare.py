@@ -11,6 +11,7 @@ REPAIR = (
     "Whose rows of {entity} are to stay? In psql on {node}: select * from rowferry.repair({literal}, p_from => '{node}');"
     "  -- or '{peer}'; first it only says what it would do"
 )
+SEVERAL = "Type them for all of these tables: deletes of a parent wait until its children have gone."
 COMPARE = "select * from rowferry.compare(%s)"
 COMPARE_ALL = "select * from rowferry.compare_all()"
 
@@ -39,4 +40,6 @@ def compare_on(node: Node, options: argparse.Namespace) -> int:
             literal = "'" + entity.replace("'", "''") + "'"
             told = REPAIR.format(entity=entity, literal=literal, node=node.name, peer=peers[entity])
             console().print(text(told), soft_wrap=True)
+        if len(different) > 1:
+            console().print(text(SEVERAL), soft_wrap=True)
         return int(failed or bool(different))

@@ -35,7 +35,7 @@ as $$
   )
   select n.name, format('%s has no table of this name; ', p_theirs ->> 'node') || case
       when n.theirs is not null then format('if its %s is the same table, add to the file up here: select rowferry.attach(%L, p_entity => %L%s%s);%s%s '
-        || 'and change all files of both nodes', n.theirs, n.name, n.entity,
+        || 'and change all files of both nodes (down: select rowferry.detach(%3$L, p_if_attached => true);)', n.theirs, n.name, n.entity,
         case when (select count(*) > 1 from rowferry.links) then format(', p_peer => %L', p_theirs ->> 'node') end,
         case when m.all_paired and m.renamed then format(', p_columns => %L', m.columns) end, m.sequences,
         case when not m.all_paired then ' with p_columns, where a column has another name here,' end)
