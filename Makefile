@@ -17,7 +17,7 @@ demo-star: .venv/installed ## a hub and three other databases, on throw-away ser
 
 test: .venv/installed ## run the tests on throw-away servers (ARGS="-k name" selects, PG=14 takes servers of that version)
 	@$(if $(PG),ROWFERRY_PG_BIN=$$(.venv/bin/python tests/majors.py $(PG)) && export ROWFERRY_PG_BIN && )\
-	  .venv/bin/pytest -q -n $(or $(JOBS),2) $(ARGS)
+	  .venv/bin/pytest -q -n $(or $(JOBS),2) --dist worksteal $(ARGS)
 
 test-all: ## run the tests on every version of PostgreSQL, 14 to 18, one after the other
 	@for version in 14 15 16 17 18; do echo "PostgreSQL $$version" && $(MAKE) --no-print-directory test PG=$$version || exit; done
