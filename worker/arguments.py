@@ -94,7 +94,7 @@ def working(commands: Commands) -> None:
         examples=("run", "run --once", "run --json 2>> /var/log/rowferry.log"),
         codes=CODES | OF_RUN,
     )
-    run.add_argument("--interval", type=seconds, default=0.066, metavar="SECONDS", help="between idle polls (default: 0.066)")
+    run.add_argument("--interval", type=seconds, default=0.07, metavar="SECONDS", help="between idle polls (default: 0.07)")
     way = run.add_mutually_exclusive_group()
     way.add_argument("--metrics", metavar="ADDRESS", help="serve /metrics and /healthz over HTTP there, such as 127.0.0.1:9187")
     way.add_argument("--once", action="store_true", help="end when all that was pending at the start has arrived or is held")

@@ -1,11 +1,13 @@
 """The command rowferry as a process on real servers: what it promises to cron, to systemd and to whoever reads its output."""
 
 import functools
+import itertools
 import re
 import signal
 import sys
 import time
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import psycopg
@@ -24,6 +26,11 @@ from rowferry.courier import opening
 opening.Opening.try_lock = lambda *_: None
 sys.exit(cli.main(sys.argv[1:]))
 """
+
+
+def page_faults(pid: int) -> int:
+    """How often a process was given a page of memory so far."""
+    return int(Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[7])
 
 
 def test_once_moves_rows_both_ways(rowferry: Command, nodes: Nodes) -> None:
@@ -191,6 +198,20 @@ def test_calls_end_before_the_deadlock_check(rowferry: Command, nodes: Nodes) ->
     worker = rowferry.start("--interval", "0.1")
     wait_until(lambda: "billing: canceling statement due to statement timeout (57014)" in worker.log(), 20, "it is cut off")
     wait_until(lambda: count(nodes.billing) == 100, 40, "all has arrived in smaller batches")
+
+
+def test_large_batches_do_not_take_their_memory_from_the_system_again_and_again(rowferry: Command, nodes: Nodes) -> None:
+    rowferry.start()
+    wait_until(lambda: courier(nodes.crm) and courier(nodes.billing), 20, "the worker has both locks")
+    mine = "database = (select oid from pg_database where datname = current_database())"
+    pids = [node.sql(f"select pid from pg_locks where locktype = 'advisory' and {mine}")[0]["pid"] for node in nodes]
+    faults = [[page_faults(pid) for pid in pids]]
+    for number in range(3):
+        insert(nodes.crm, 40_000 * number + 1, 40_000 * (number + 1))
+        wait_until(lambda: at_rest(nodes), 60, "all has arrived")
+        faults.append([page_faults(pid) for pid in pids])
+    first, _, last = ([after - before for before, after in zip(*pair, strict=True)] for pair in itertools.pairwise(faults))
+    assert all(few < many / 4 for few, many in zip(last, first, strict=True)), (first, last)
 
 
 @pytest.mark.slow

@@ -7,6 +7,7 @@ import threading
 import time
 from collections.abc import Callable, Sequence
 
+from rowferry import sql
 from rowferry.config import Node
 from rowferry.connection import connect
 from rowferry.courier.calls import Calls
@@ -16,6 +17,8 @@ from rowferry.courier.opening import Opening
 from rowferry.courier.rest import Rest
 from rowferry.courier.rounds import Rounds
 from rowferry.courier.side import USUAL_LIMIT, Side, Trouble, sides_of
+
+LARGE_QUEUE = 1000  # events that wait: from so many on it pays for `run --once` that the servers keep memory between calls
 
 
 class Courier:
@@ -106,6 +109,8 @@ class Courier:
                 self.calls.each(enter, self.sides)
                 # Before the lock: both variables may hold one database, or it may be no node.
                 self.calls.each(self.calls.read, self.sides)
+                if not self.once or any(side.row.pending >= LARGE_QUEUE for side in self.sides):
+                    self.calls.each(lambda side: side.connection.execute(sql.KEEP_MEMORY), self.sides)
                 if not self.opening.lock():
                     return
                 token = self.opening.token(self.sides)
