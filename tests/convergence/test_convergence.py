@@ -11,7 +11,7 @@ import pytest
 
 from convergence import machine, mutants
 from convergence.lockstep import Lockstep
-from convergence.orphans import Dropping
+from convergence.orphans import Dropping, Orphans
 from convergence.played import replayed, write
 from harness import Nodes
 
@@ -85,6 +85,18 @@ def test_an_answer_that_is_an_orphan_too_is_gone_in_the_log_of_the_model_and_of_
         state.carry(calls=1, limit=1)
         state.backfill(side=0, which=0)
         state.backfill(side=1, which=2)
+
+
+def test_no_parent_goes_along_in_the_call_that_forgets_the_last_missing_one(nodes: Nodes) -> None:
+    """The parent that was missing is deleted here too, and the child has another parent, which is on its way already."""
+    with replayed(nodes, Orphans) as state:
+        state.carry(calls=3, limit=1)
+        state.cross(deleter=0, order="p", line="c", calls=1)
+        state.call(which=0, again=False, lost=False, limit=1)
+        for _ in range(3):
+            state.call(which=0, again=True, lost=False, limit=1)
+        state.cross(deleter=0, order="q", line="c", calls=3)
+        state.cross(deleter=0, order="q", line="c", calls=2)
 
 
 @pytest.mark.promise("R8")

@@ -82,6 +82,7 @@ begin
     end if;
     if p_rare.missing then
       perform rowferry._look_for_parents(p_link.peer);
+      p_rare.missing := exists (select from rowferry.missing_parents);
     end if;
     if p_rare.backfills then
       perform rowferry._queue_backfill(p_link.peer, v_limit);
