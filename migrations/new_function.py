@@ -81,13 +81,15 @@ def main(names: Sequence[str]) -> int:
         file.write_text("".join(f"-- alter table rowferry.{table} ..;\n" for table in tables), encoding="utf-8")
     text = re.sub(r"\bselect \d+ \$\$", f"select {number} $$", version.read_text(encoding="utf-8"))
     version.write_text(text, encoding="utf-8")
+    check = SQL / "revisions" / f"{stem}.verify.sql"
+    check.write_text(f"select rowferry.version() >= {number}, 'version() says {number} or more';\n", encoding="utf-8")
     first, last = [found["as_owner"]], [found[name] for name in LAST]
     up = [*first, *filter(None, [own.get("up")]), *functions, version, *last]
     down = [*first, *functions, version, *filter(None, [own.get("down")]), *last]
     revision = CORE / f"{stem}.py"
     values = {"title": f"a new version of {', '.join(names)}", "number": number, "before": number - 1}
     revision.write_text(REVISION.format(up=_listed(up), down=_listed(down), **values), encoding="utf-8")
-    for file in [*paths, *own.values(), *kept, revision]:
+    for file in [*paths, *own.values(), check, *kept, revision]:
         print(file.relative_to(ROOT))
     return 0
 
