@@ -33,9 +33,6 @@ declare
 begin
   o_section := p_section;
   o_left := '{}';
-  if p_section.keys is null or p_section.types = v_types then
-    return;
-  end if;
   -- Of an entity that only sends, only the key is written.
   for v_position in
     select c.ord::integer

@@ -4,6 +4,7 @@ create or replace function rowferry._mark_applying(
 returns boolean
 language plpgsql
 set search_path = pg_catalog, pg_temp
+set plan_cache_mode = force_generic_plan  -- a plan for each value would copy the value
 as $$
 declare
   -- To look whether anything else can write these tables costs as much as to compare the keys of a few hundred records.
@@ -17,7 +18,8 @@ begin
   select pg_current_xact_id(), e.id, 1, case when not v_everything then array_agg(k) end
   from generate_subscripts(p_sections, 1) i
   join rowferry.entities e on e.name = (p_sections[i]).entity
-  cross join lateral unnest((p_sections[i]).keys || (p_sections[i]).gone) k
+  cross join lateral unnest(case when v_everything then array[''] else (p_sections[i]).keys || (p_sections[i]).gone end) k
+  where coalesce((p_sections[i]).keys, (p_sections[i]).gone) is not null
   group by e.id
   on conflict (transaction_id, entity_id) do update set hops = excluded.hops, keys = excluded.keys;
   return v_everything;

@@ -34,11 +34,17 @@ begin
       o_left := o_left || rowferry._as_not_taken(v_section, 'entity');
     else
       -- Before anything is decided or written: a value that this node's types would alter is no news of the peer's.
-      v_unaltered := rowferry._leave_altered(v_entity, v_section);
-      v_section := v_unaltered.o_section;
-      o_left := o_left || v_unaltered.o_left;
+      if v_section.keys is not null and v_section.types is distinct from v_entity.column_types then
+        v_unaltered := rowferry._leave_altered(v_entity, v_section);
+        v_section := v_unaltered.o_section;
+        o_left := o_left || v_unaltered.o_left;
+      end if;
       if coalesce(v_section.keys, v_section.gone, v_section.asked) is not null then
-        o_sections := o_sections || case when v_section.event_hops is null then array[v_section] else rowferry._by_hops(v_section) end;
+        if v_section.event_hops is null then
+          o_sections := o_sections || v_section;
+        else
+          o_sections := o_sections || rowferry._by_hops(v_section);
+        end if;
       end if;
     end if;
   end loop;

@@ -16,7 +16,6 @@ declare
   v_step text;
   v_index integer;
   v_asked boolean := false;
-  v_section rowferry._section;
   v_ordered record;
   v_aside jsonb;
   v_together integer[];
@@ -56,15 +55,14 @@ begin
         v_done := v_done || v_together;
         perform rowferry._write_cycle(v_cycle, v_sections, v_together, v_step <> 'apply', p_in_order);
       elsif v_step = 'apply' then
-        v_section := v_sections[v_index];
         v_aside := null;
         if p_in_order then
-          v_ordered := rowferry._in_order(v_section);
-          v_section := v_ordered.o_section;
+          v_ordered := rowferry._in_order(v_sections[v_index]);
+          v_sections[v_index] := v_ordered.o_section;
           v_aside := v_ordered.o_aside;
         end if;
         execute format('select rowferry.%I($1, $2, $3)', rowferry._generated_name('apply_', v_entity))
-        using v_section.column_values, coalesce(v_section.created, false), v_aside;
+        using (v_sections[v_index]).column_values, coalesce((v_sections[v_index]).created, false), v_aside;
       else
         execute format('select rowferry.%I($1)', rowferry._generated_name('delete_', v_entity)) using (v_sections[v_index]).gone;
       end if;

@@ -18,7 +18,8 @@ set array_nulls = on
 set plan_cache_mode = force_generic_plan  -- a plan for each value would copy the value
 as $$
 declare
-  v_line text[];
+  v_line text;  -- the format, the digest of what follows, the length of the header
+  v_length integer;
   v_at integer;
   v_whole boolean;
   v_description record;
@@ -28,19 +29,20 @@ declare
   v_values text[];
   v_section rowferry._section;
 begin
-  v_line := regexp_match(encode(substring(p_envelope from 1 for 120), 'escape'), E'^rowferry (\\d{1,4}) ([0-9a-f]{1,16}) (\\d{1,9})\\n');
-  if v_line is null then
+  v_line := split_part(encode(substring(p_envelope from 1 for 120), 'escape'), E'\n', 1);
+  if v_line !~ '^rowferry [0-9]{1,4} [0-9a-f]{1,16} [0-9]{1,9}$' then
     raise exception using errcode = 'RF004', message = 'this is not an envelope of rowferry',
       hint = 'Envelopes are made by rowferry.process_batch() on the peer; nothing was applied.';
   end if;
-  o_format := v_line[1]::integer;
+  o_format := split_part(v_line, ' ', 2)::integer;
   if o_format > 1 then
     return;
   end if;
-  v_at := position(E'\\x0a'::bytea in p_envelope) + 1;
+  v_length := split_part(v_line, ' ', 4)::integer;
+  v_at := octet_length(v_line) + 2;
   begin
-    v_whole := to_hex(hashtextextended(convert_from(substring(p_envelope from v_at), 'UTF8') collate "C", 0)) = v_line[2]
-      and v_line[3]::integer <= octet_length(p_envelope) - v_at + 1;
+    v_whole := to_hex(hashtextextended(convert_from(substring(p_envelope from v_at), 'UTF8') collate "C", 0)) = split_part(v_line, ' ', 3)
+      and v_length <= octet_length(p_envelope) - v_at + 1;
   exception
     when data_exception then
       v_whole := false;
@@ -50,8 +52,8 @@ begin
       hint = 'Nothing was applied; the worker opens the exchange again, and the batch is built again.';
   end if;
   begin
-    o_header := convert_from(substring(p_envelope from v_at for v_line[3]::integer), 'UTF8')::jsonb;
-    v_at := v_at + v_line[3]::integer;
+    o_header := convert_from(substring(p_envelope from v_at for v_length), 'UTF8')::jsonb;
+    v_at := v_at + v_length;
     perform rowferry._check_header(o_header);
     o_sections := '{}';
     for v_description in

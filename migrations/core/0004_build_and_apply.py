@@ -1,4 +1,4 @@
-"""a new version of _build_envelope"""
+"""new versions of functions that build and apply a batch"""
 
 from rowferry.migrations import sqlfile
 
@@ -10,7 +10,12 @@ def upgrade() -> None:
     sqlfile.run_all(
         [
             "revisions/as_owner.sql",
+            "apply/_leave_altered.sql",
+            "apply/_mark_applying.sql",
+            "apply/_understood_sections.sql",
+            "apply/_write_sections.sql",
             "build/_build_envelope.sql",
+            "envelope/_decode.sql",
             "base/version.sql",
             "revisions/rights.sql",
             "revisions/note_release.sql",
@@ -24,7 +29,12 @@ def downgrade() -> None:
     sqlfile.run_all(
         [
             "revisions/as_owner.sql",
+            "apply/_leave_altered.sql",
+            "apply/_mark_applying.sql",
+            "apply/_understood_sections.sql",
+            "apply/_write_sections.sql",
             "build/_build_envelope.sql",
+            "envelope/_decode.sql",
             "base/version.sql",
             "revisions/rights.sql",
             "revisions/note_release.sql",
