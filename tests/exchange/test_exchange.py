@@ -52,7 +52,7 @@ def test_only_read_committed_is_accepted(notes: Nodes) -> None:
     assert caught.value.sqlstate == "RF001"
 
 
-@pytest.mark.parametrize("damage", ["not an envelope", "altered", "cut", "empty", "of another link"])
+@pytest.mark.parametrize("damage", ["not an envelope", "altered", "cut", "cut in its first line", "empty", "of another link"])
 def test_a_bad_envelope_is_refused_and_nothing_changes(notes: Nodes, damage: str) -> None:
     notes.crm.sql("insert into notes values (1, 'a')")
     courier = Courier(notes)
@@ -64,6 +64,7 @@ def test_a_bad_envelope_is_refused_and_nothing_changes(notes: Nodes, damage: str
         "not an envelope": (b"\x00\xff{}", notes.billing),
         "altered": (crm[:at] + b"b" + crm[at + 1 :], notes.billing),
         "cut": (crm[:-3], notes.billing),
+        "cut in its first line": (crm.partition(b"\n")[0].replace(b"rowferry 1 ", b"rowferry 2 "), notes.billing),
         "empty": (b"", notes.billing),
         "of another link": (crm, notes.crm),
     }[damage]

@@ -18,6 +18,7 @@ begin
   select pg_current_xact_id(), e.id, 1, case when not v_everything then array_agg(k) end
   from generate_subscripts(p_sections, 1) i
   join rowferry.entities e on e.name = (p_sections[i]).entity
+  -- Of a table of which everything is marked, no key is needed.
   cross join lateral unnest(case when v_everything then array[''] else (p_sections[i]).keys || (p_sections[i]).gone end) k
   where coalesce((p_sections[i]).keys, (p_sections[i]).gone) is not null
   group by e.id

@@ -29,11 +29,12 @@ declare
   v_values text[];
   v_section rowferry._section;
 begin
-  v_line := split_part(encode(substring(p_envelope from 1 for 120), 'escape'), E'\n', 1);
-  if v_line !~ '^rowferry [0-9]{1,4} [0-9a-f]{1,16} [0-9]{1,9}$' then
+  v_line := encode(substring(p_envelope from 1 for 120), 'escape');
+  if (v_line ~ E'^rowferry [0-9]{1,4} [0-9a-f]{1,16} [0-9]{1,9}\n') is not true then
     raise exception using errcode = 'RF004', message = 'this is not an envelope of rowferry',
       hint = 'Envelopes are made by rowferry.process_batch() on the peer; nothing was applied.';
   end if;
+  v_line := split_part(v_line, E'\n', 1);
   o_format := split_part(v_line, ' ', 2)::integer;
   if o_format > 1 then
     return;
