@@ -94,7 +94,7 @@ MUTANTS = {
     ),
     "a skip deletes without the word": Mutant((("_keep_given_up", "and not s.may_delete", "and false"),)),
     "an answer that is given up is asked back for": Mutant(
-        (("_perform_skips", "where e.event_type <> 'a'", "where true"),), budget=200
+        (("_perform_skips", "where e.event_type <> 'a'", "where true"),), budget=400
     ),
     "a row that a skip keeps is told as a conflict that it lost": Mutant(
         (
