@@ -259,6 +259,11 @@ def test_a_cycle_of_several_owners_is_named_ahead_with_the_line_that_lets_it_arr
         assert problems(node) == []
     nodes.crm.sql("select rowferry.retry(name) from rowferry.entities")
     sync(*nodes)
+    if nodes.billing.major < 18:
+        # The deferred triggers of each owner fire by themselves there, before the other table is written (known limits in
+        # docs/design.md).
+        assert len(waiting(nodes.crm)) == 2
+        return
     assert [len(assert_equal(nodes, table)) for table in ("shop", "person")] == [1, 1]
 
 

@@ -16,6 +16,7 @@ TABLES = """
     create operator === (leftarg = int, rightarg = int, function = mine); create domain number as int check (mine(value) > 0);
     create function see() returns trigger language plpgsql as 'begin return new; end'"""
 
+GENERATED = "alter table children add unique_twice int generated always as (mine(id)) stored"
 
 CHANGES = [
     ("select 1", True),
@@ -30,7 +31,7 @@ CHANGES = [
     ("alter table children add check (id === 1)", False),
     ("alter table children alter id set default 1::number", False),
     ("create sequence s; alter table children alter id set default nextval('s'), add check (id > 0 and note like 'a%')", True),
-    ("alter table children add unique_twice int generated always as (mine(id)) stored", False),
+    (GENERATED, False),
     ("create index on children (abs(id))", False),
     ("create index on children (note) where id > 0", False),
     ("create domain code as text; alter table children add code code", False),
@@ -50,14 +51,18 @@ CHANGES = [
 def test_a_table_is_plain_where_nothing_runs_and_nothing_is_deferred(nodes: Nodes) -> None:
     nodes.crm.sql(TABLES)
     nodes.crm.sql("select rowferry.attach('parents'); select rowferry.attach('children')")
-    found = []
+    found, expected = [], dict(CHANGES)
+    if nodes.crm.major < 15:
+        # There a dependency of the column says what its expression calls, and none of the expression. A function that is
+        # immutable writes nothing, so nothing comes of it.
+        expected[GENERATED] = True
     with nodes.crm.connect() as connection:
-        for change, _ in CHANGES:
+        for change in expected:
             with connection.transaction(force_rollback=True):
                 connection.execute(change)  # type: ignore[arg-type]
                 [row] = connection.execute("select rowferry._plain_tables('{children}') as plain").fetchall()
                 found.append((change, row[0]))
-    assert found == CHANGES
+    assert found == list(expected.items())
 
 
 @pytest.mark.parametrize(
