@@ -137,10 +137,10 @@ def measure(run: Run) -> tuple[Section, list[Result]]:
     section = Section(
         "outbox",
         "An outbox beside Debezium that reads the table",
-        "How many bytes each change adds to the node's write-ahead log, from the change until its event has left the queue. One "
-        f"statement inserts {ROW_COUNT // run.scale:,} rows of some 100 bytes, one updates them and one deletes a quarter of "
-        f"them; the updates of one row are {UPDATES // run.scale:,} transactions. The last column says how many messages per "
-        "second Debezium's engine gives out while all rows wait in the log.",
+        "The first four columns say how many bytes each change adds to the node's write-ahead log until its event has left the "
+        f"queue. One statement inserts {ROW_COUNT // run.scale:,} rows of some 100 bytes, one updates them and one deletes a "
+        f"quarter of them; the updates of one row are {UPDATES // run.scale:,} transactions. The last column says how many "
+        "messages per second Debezium's engine gives out while all rows wait in the log.",
         ["", "insert", "update", "update of one row", "delete", "rows/s"],
     )
     for kind in (Tables, Outbox, Link):
